@@ -1,0 +1,25 @@
+"""Symbolic differentiation of small expression programs, with the semantics of TensorFlow's ``tf.gradients``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gradcli.diagnostics import GradcliError
+    from gradcli.program import Program, load, loads
+
+__version__ = "0.1.0"
+__all__ = ["GradcliError", "Program", "__version__", "load", "loads"]
+
+
+def __getattr__(name: str) -> Any:
+    """The interface is loaded when it is first used, so that the commands start quickly."""
+    if name == "GradcliError":
+        from gradcli.diagnostics import GradcliError
+
+        return GradcliError
+    if name in ("Program", "load", "loads"):
+        from gradcli import program
+
+        return getattr(program, name)
+    raise AttributeError(f"module 'gradcli' has no attribute {name!r}")

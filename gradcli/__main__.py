@@ -1,0 +1,5 @@
+"""``python -m gradcli``."""
+
+from gradcli.commands.main import main
+
+main()

@@ -1,0 +1,301 @@
+"""Reverse mode: gradients as graph, with the contract of TensorFlow's ``tf.gradients`` and the strong zero.
+
+A cotangent is a pair (g, mask). The mask says where the node was selected by every ``where`` on the way from y; None
+means everywhere. What is not selected must contribute exactly nothing, so each factor that multiplies g and may be NaN
+or infinite is replaced by 0 where the mask is false. Those guards are ordinary ``where`` nodes, so that a gradient can
+be differentiated again; nodes that cannot be singular get none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from gradcli.diagnostics import GradcliError
+from gradcli.graph.node import Derivation, Node, Number, current_derivation
+from gradcli.graph.operation import (
+    Contraction,
+    Elementwise,
+    Linear,
+    NoDerivative,
+    Product,
+    SameAs,
+    Select,
+    Tangent,
+    _Zero,
+    cast_to,
+)
+from gradcli.graph.ops.creation import ones, tangent, zeros
+from gradcli.graph.ops.elementwise import divide
+from gradcli.graph.ops.linear_algebra import contract
+from gradcli.graph.ops.reductions import any_
+from gradcli.graph.ops.selection import isfinite, link, logical_and, logical_not, not_equal, where
+from gradcli.graph.ops.shaping import broadcasted, reshape, reshaped, unbroadcast
+from gradcli.graph.types import Shape, is_float, show_shape
+
+_SAME_PLACE = {"add", "subtract", "neg", "cast", "identity"}
+"""Linear operations whose transpose leaves every entry where it is, but for broadcasting."""
+
+
+class Cotangent(NamedTuple):
+    g: Node
+    mask: Node | None
+
+
+def gradients(
+    ys: Sequence[Node],
+    xs: Sequence[Node],
+    grad_ys: Sequence[Node | None] | None = None,
+    stops: Iterable[Node] = (),
+) -> list[Node | None]:
+    """The derivative of the sum of ``ys`` with respect to each of ``xs``.
+
+    Each result has the shape of its x, and its dtype if that is a float; it is None exactly when no path of
+    differentiable operations leads from x to some y. ``grad_ys`` holds head gradients of the shapes of the ys (a scalar
+    broadcasts, None means ones). A node of ``stops`` passes nothing on to its inputs. Raises GradcliError (ShapeError)
+    for a head gradient of another shape. Source: TensorFlow, ``python/ops/gradients_util.py``.
+    """
+    derivation = current_derivation() or Derivation()
+    with derivation.active():
+        heads = grad_ys if grad_ys is not None else [None] * len(ys)
+        seeds = [(y, Cotangent(seed(y, head, i), None)) for i, (y, head) in enumerate(zip(ys, heads, strict=True))]
+        found = _sweep(derivation, seeds, set(xs), set(stops))
+        results: list[Node | None] = []
+        for x in xs:
+            c = found.get(x)
+            g = c.g if c else None
+            results.append(cast_to(g, x.dtype) if g is not None and is_float(x.dtype) else g)
+        return results
+
+
+def seed(y: Node, head: Node | None, position: int = 0) -> Node:
+    """The head gradient of y: ones by default, else of y's shape exactly; in y's dtype where that is a float."""
+    if head is None:
+        return ones(shape=y.shape, dtype="float64" if y.dtype == "bool" else y.dtype)
+    if head.shape not in ((), y.shape):
+        raise GradcliError(
+            "ShapeError",
+            f"a head gradient needs the shape of its y, {show_shape(y.shape)}, not {show_shape(head.shape)}",
+            operands=[(position, f"shape {show_shape(head.shape)}")],
+        )
+    g = cast_to(head, y.dtype) if is_float(y.dtype) else head
+    return broadcasted(g, y.shape)
+
+
+def zero_gradient(x: Node) -> Node:
+    """Zeros like x, for ``unconnected_gradients="zero"``."""
+    return zeros(shape=x.shape, dtype="float64" if x.dtype == "bool" else x.dtype)
+
+
+def _active(roots: Iterable[Node], wanted: set[Node], barriers: set[Node]) -> list[Node]:
+    """The nodes with a differentiable path to a wanted node, users before inputs."""
+    seen = set(roots)
+    todo = list(seen)
+    through: dict[Node, list[Node]] = {}
+    while todo:
+        node = todo.pop()
+        if node in barriers:
+            continue
+        inputs = node.inputs
+        reached = through[node] = [inputs[i] for i in node.op.differentiable_inputs(node)]
+        for x in reached:
+            if x not in seen:
+                seen.add(x)
+                todo.append(x)
+    active: set[Node] = set()
+    order = sorted(seen, key=lambda node: node.serial)
+    for node in order:
+        if node in wanted or any([x in active for x in through.get(node, ())]):
+            active.add(node)
+    return [node for node in reversed(order) if node in active]
+
+
+def _sweep(
+    derivation: Derivation, seeds: Sequence[tuple[Node, Cotangent]], wanted: set[Node], barriers: set[Node]
+) -> dict[Node, Cotangent]:
+    """Cotangents of the wanted nodes. A barrier receives a cotangent but passes nothing on."""
+    order = _active([y for y, _ in seeds], wanted, barriers)
+    active = set(order)
+    pending: dict[Node, list[Cotangent]] = {}
+    for y, c in seeds:
+        if y in active:
+            pending.setdefault(y, []).append(c)
+    found: dict[Node, Cotangent] = {}
+    outer = derivation.current
+    for node in order:
+        received = pending.pop(node, None)
+        if received is None:
+            continue
+        total = _summed(received)
+        if node in wanted:
+            found[node] = total
+        if node in barriers:
+            continue
+        derivation.current = outer or node
+        for x, c in _contributions(derivation, node, total, active):
+            pending.setdefault(x, []).append(c if x.risky or c.mask is None else Cotangent(c.g, None))
+    derivation.current = outer
+    return found
+
+
+def _summed(received: list[Cotangent]) -> Cotangent:
+    g, mask = received[0]
+    for c in received[1:]:
+        g = g + c.g
+        if mask is not None:
+            mask = None if c.mask is None else _either(mask, c.mask)
+    return Cotangent(g, mask)
+
+
+def _either(a: Node, b: Node) -> Node:
+    return logical_not(logical_and(logical_not(a), logical_not(b)))
+
+
+def _contributions(
+    derivation: Derivation, node: Node, c: Cotangent, active: set[Node]
+) -> Iterator[tuple[Node, Cotangent]]:
+    """What a node passes on to each of its active inputs."""
+    rule = node.op.rule
+    inputs = node.inputs
+    positions = [i for i in node.op.differentiable_inputs(node) if inputs[i] in active]
+    match rule:
+        case Elementwise():
+            for i in positions:
+                yield inputs[i], _to_shape(_through_partial(node, i, rule, c), inputs[i].shape)
+        case Product():
+            for i in positions:
+                factor = _guarded(inputs[1 - i], c.mask)
+                yield inputs[i], _to_shape(Cotangent(c.g * factor, c.mask), inputs[i].shape)
+        case Linear():
+            for i in positions:
+                yield inputs[i], _through_linear(node, i, rule, c)
+        case Select():
+            for i in positions:
+                yield inputs[i], _to_shape(_selected(node, i, c), inputs[i].shape)
+        case Contraction():
+            for i in positions:
+                yield inputs[i], _through_contraction(node, i, rule, c)
+        case SameAs():
+            expression = rule.expression(node, *inputs)
+            bounds = {*inputs, node}
+            inner = _sweep(derivation, [(expression, c)], {inputs[i] for i in positions}, bounds)
+            for x, got in inner.items():
+                yield x, Cotangent(got.g + link(node), got.mask) if rule.link else got
+        case Tangent():
+            for i in positions:
+                if i in rule.transposes:
+                    yield inputs[i], _through_linear(node, i, Linear(rule.transposes[i]), c)
+                    continue
+                dx = _placeholder(derivation, inputs[i])
+                moved: list[Node | None] = [None] * len(inputs)
+                moved[i] = dx
+                expression = rule.tangent(node, inputs, moved)
+                inner = _sweep(derivation, [(expression, c)], {dx}, {*inputs, node})
+                if dx in inner:
+                    yield inputs[i], inner[dx]
+        case NoDerivative():
+            return
+
+
+def _placeholder(derivation: Derivation, x: Node) -> Node:
+    """The node that stands for dx in a tangent rule; it never remains in the result, which is linear in it."""
+    key = ("tangent", x.shape, x.dtype, x.risky)
+    node = derivation.nodes.get(key)
+    if node is None:
+        node = Node(tangent, (), {}, x.shape, x.dtype, x.risky)
+        derivation.nodes[key] = node
+    return node
+
+
+def _guarded(factor: Node, mask: Node | None) -> Node:
+    return factor if mask is None or not factor.risky else where(mask, factor, 0)
+
+
+def _to_shape(c: Cotangent, shape: Shape) -> Cotangent:
+    """Summed over the axes along which the input was broadcast: the only place where that is done."""
+    return Cotangent(unbroadcast(c.g, shape), _mask_to(c.mask, shape))
+
+
+def _mask_to(mask: Node | None, shape: Shape) -> Node | None:
+    """A mask of the input's shape: true where some entry that it was broadcast to is selected."""
+    if mask is None or mask.shape == shape:
+        return mask
+    extra = max(mask.rank - len(shape), 0)
+    axes = tuple(range(extra)) + tuple(
+        i + extra for i, n in enumerate(shape[len(shape) - (mask.rank - extra) :]) if n == 1 and mask.shape[i + extra] != 1
+    )
+    return broadcasted(reshaped(any_(mask, axis=axes, keepdims=False), shape) if axes else mask, shape)
+
+
+def _through_partial(node: Node, i: int, rule: Elementwise, c: Cotangent) -> Cotangent:
+    partial = rule.partials[i]
+    assert partial is not None
+    if isinstance(partial, _Zero):
+        nothing = zeros(shape=node.shape, dtype=c.g.dtype)
+        return Cotangent(nothing, _nowhere(node.shape))
+    p: Node | Number = partial(node, *node.inputs)
+    if not isinstance(p, Node):
+        return c if p == 1 else Cotangent(c.g * p, c.mask)
+    if p.op.name == "recip" and not p.attrs.get("positive") and not (c.mask is not None and p.risky):
+        return Cotangent(broadcasted(divide(c.g, p.inputs[0]), node.shape), c.mask)
+    g = broadcasted(c.g * _guarded(p, c.mask), node.shape)
+    return Cotangent(g, _nowhere(node.shape) if p.op.name == "zero" else c.mask)
+
+
+def _nowhere(shape: Shape) -> Node:
+    return zeros(shape=shape, dtype="bool")
+
+
+def _through_linear(node: Node, i: int, rule: Linear, c: Cotangent) -> Cotangent:
+    x = node.inputs[i]
+    g = rule.transpose(i, c.g, node)
+    if node.op.name in _SAME_PLACE:
+        return _to_shape(Cotangent(g, c.mask), x.shape)
+    if c.mask is None or not x.risky:
+        return Cotangent(g, None)
+    moved = rule.transpose(i, cast_to(broadcasted(c.mask, node.shape), c.g.dtype), node)
+    return Cotangent(g, not_equal(moved, 0))
+
+
+def _selected(node: Node, i: int, c: Cotangent) -> Cotangent:
+    condition = node.inputs[0]
+    g = where(condition, c.g, 0) if i == 1 else where(condition, 0, c.g)
+    if not node.inputs[i].risky:
+        return Cotangent(g, None)
+    chosen = broadcasted(condition if i == 1 else logical_not(condition), node.shape)
+    return Cotangent(g, chosen if c.mask is None else logical_and(chosen, c.mask))
+
+
+def _through_contraction(node: Node, i: int, rule: Contraction, c: Cotangent) -> Cotangent:
+    labels, out = rule.labels(node.inputs, dict(node.attrs))
+    x = node.inputs[i]
+    own = tuple(labels[i])
+    others = [(node.inputs[k], tuple(labels[k])) for k in range(len(labels)) if k != i]
+    present = set(out).union(*(set(k) for _, k in others))
+    kept = tuple(k for k in own if k in present)
+
+    def product(g: Node, operands: Sequence[Node]) -> Node:
+        y = contract([g, *operands], [out, *(k for _, k in others)], kept)
+        if kept == own:
+            return y
+        sizes = dict(zip(kept, y.shape, strict=True))
+        return broadcasted(reshape(y, shape=tuple(sizes.get(k, 1) for k in own)), x.shape)
+
+    operands = [b for b, _ in others]
+    g = product(c.g, operands)
+    if c.mask is None:
+        return Cotangent(g, None)
+    selected = cast_to(broadcasted(c.mask, node.shape), x.dtype if is_float(x.dtype) else "float64")
+    if any(b.risky for b in operands):
+        # An operand that is NaN or infinite counts only where it meets a selected entry of g.
+        finite = [where(isfinite(b), b, 0) if b.risky else b for b in operands]
+        ones_like = [ones(shape=b.shape, dtype=selected.dtype) for b in operands]
+        for k, b in enumerate(operands):
+            if b.risky:
+                singular = cast_to(logical_not(isfinite(b)), selected.dtype)
+                met = product(selected, [*ones_like[:k], singular, *ones_like[k + 1 :]])
+                g = where(not_equal(met, 0), g, product(c.g, finite))
+    mask = None
+    if x.risky:
+        mask = not_equal(product(selected, [ones(shape=b.shape, dtype=selected.dtype) for b in operands]), 0)
+    return Cotangent(g, mask)

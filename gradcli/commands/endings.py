@@ -1,0 +1,87 @@
+"""How a command that cannot go on ends: its message on standard error and its exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Any
+
+import click
+
+from gradcli.diagnostics import GradcliError
+
+
+class Command(click.Command):
+    """A command whose failures are rendered in the format that it was asked for."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except BrokenPipeError:
+            # A reader that has seen enough, such as head, is no failure; click would make it one.
+            silence_standard_output()
+            ctx.exit(0)
+        except Exception as problem:  # noqa: BLE001  whatever it is, users get a message and no traceback
+            ctx.exit(report_failure(problem, as_json=ctx.params.get("format") in ("json", "ndjson")))
+
+
+def report_failure(problem: Exception, as_json: bool) -> int:
+    """Say on standard error what went wrong; the exit status is always 1."""
+    if os.environ.get("GRADCLI_DEBUG") == "1":
+        traceback.print_exception(problem)
+    error = as_error(problem)
+    if error is None:
+        message = f"internal error: {type(problem).__name__}: {problem}".replace("\n", " ")
+        click.echo(f"{message}\nPlease report it; GRADCLI_DEBUG=1 shows where it happened.", err=True)
+        return 1
+    from gradcli.report import errors
+
+    color = stream_has_color(sys.stderr)
+    text = errors.render_json(error) if as_json else errors.render(error, color)
+    click.echo(text, err=True, nl=False, color=color)
+    return 1
+
+
+def as_error(problem: Exception) -> GradcliError | None:
+    """The error to show for an exception, or None if it is a mistake in gradcli."""
+    if isinstance(problem, GradcliError):
+        return problem
+    if isinstance(problem, MemoryError):
+        return GradcliError(
+            "LimitError", "there is not enough memory for this run", help="use smaller arrays, or float32"
+        )
+    if isinstance(problem, RecursionError):
+        return GradcliError(
+            "LimitError", "the program is nested too deeply", help="name parts of it on lines of their own"
+        )
+    if isinstance(problem, OSError):
+        where = f"{problem.filename}: " if problem.filename else ""
+        return GradcliError("DataError", f"cannot read or write {where}{problem.strerror or problem}")
+    return None
+
+
+def stream_has_color(stream: Any) -> bool:
+    """Colour goes to a terminal that can show it, unless https://no-color.org is asked for."""
+    wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return wanted and is_terminal(stream)
+
+
+def is_terminal(stream: Any) -> bool:
+    """Whether a standard stream is a terminal; a closed one is not."""
+    try:
+        return bool(stream is not None and stream.isatty())
+    except ValueError:
+        return False
+
+
+def silence_standard_output() -> None:
+    """Let what is still buffered for standard output go nowhere, so that nothing complains at exit."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError, AttributeError):
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115

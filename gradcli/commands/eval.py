@@ -1,0 +1,50 @@
+"""``gradcli eval``: the values of a program's outputs."""
+
+from __future__ import annotations
+
+import click
+
+from gradcli.commands.endings import Command
+from gradcli.commands.inputs import Inputs
+from gradcli.commands.options import output_options, program_options, several_names
+from gradcli.commands.output import Destination
+
+EPILOG = """\b
+Examples:
+  gradcli eval model.expr
+  gradcli eval model.expr --of 'loss,accuracy' --format json
+  gradcli eval model.expr --set 'x=[1, 2]' --set 'w=@weights.npy'
+  gradcli eval -e 'y = sqrt(2) * [1, 2, 3]'
+  echo 'y = 1/3' | gradcli eval --precision 3
+"""
+
+
+@click.command("eval", cls=Command, epilog=EPILOG)
+@program_options
+@several_names("--of", help="The names to print, in place of the program's outputs. Repeatable.")
+@output_options
+def command(
+    file: str | None,
+    inline: tuple[str, ...],
+    set_: dict[str, str],
+    values: str | None,
+    dtype: str | None,
+    random_seed: int,
+    max_memory: int | None,
+    of: list[str] | None,
+    format: str | None,
+    precision: int | None,
+    output: str | None,
+) -> None:
+    """Print the values of the outputs of a program.
+
+    FILE is a program; - or, in a pipe, nothing stands for standard input. Without an output line every definition is
+    printed.
+    """
+    destination = Destination.chosen(format, precision, output)
+    inputs = Inputs(file, inline, set_, values, dtype, random_seed, max_memory)
+    program = inputs.load(inputs.program_text())
+    results = program.eval_results(of)
+    from gradcli.report.reply import Reply
+
+    destination.deliver(Reply("eval", program.source.name, [(0, results)]))

@@ -1,0 +1,116 @@
+"""``gradcli grad``: gradients of a program's outputs, with the semantics of tf.gradients."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from gradcli.commands.endings import Command
+from gradcli.commands.inputs import Inputs, ProgramText, entries_for, read_value_file, value_of
+from gradcli.commands.options import output_options, program_options, settings_option, several_names
+from gradcli.commands.output import Destination
+from gradcli.diagnostics import GradcliError
+
+if TYPE_CHECKING:
+    from gradcli.commands.inputs import Value
+
+EPILOG = """\b
+Examples:
+  gradcli grad model.expr
+  gradcli grad model.expr --of 'loss' --wrt 'W*,b'
+  gradcli grad model.expr --set 'x=[1, 2]' --seed 'y=[0, 1]' --stop 'h'
+  gradcli grad -e 'variable x = 2; y = x^3' --order 3 --every-order
+  gradcli grad late.expr --format json | gradcli grad early.expr --seeds -
+"""
+
+
+@click.command("grad", cls=Command, epilog=EPILOG)
+@program_options
+@several_names("--of", help="The ys, whose gradients add up, in place of the program's outputs. Repeatable.")
+@several_names("--wrt", help="The xs, in place of all variables; * matches variables. Repeatable.")
+@click.option("--order", type=click.IntRange(min=1), default=1, show_default=True, help="Differentiate N times.",
+              metavar="N")  # fmt: skip
+@click.option("--every-order", is_flag=True, help="Show all orders up to --order.")
+@settings_option("--seed", help="Head gradient of a y (grad_ys), in place of ones or its seed line. Repeatable.")
+@click.option(
+    "--seeds",
+    type=click.Path(allow_dash=True),
+    metavar="FILE|-",
+    help="Head gradients by name, in the same files as --values; the ys are the names that have one."
+    " --seed wins over it.",
+)
+@several_names("--stop", help="Nodes that are treated as constants (stop_gradients). Repeatable.")
+@click.option(
+    "--unconnected",
+    type=click.Choice(["none", "zero", "error"]),
+    default="none",
+    show_default=True,
+    help="What an x that no y depends on gets.",
+)
+@output_options
+def command(
+    file: str | None,
+    inline: tuple[str, ...],
+    set_: dict[str, str],
+    values: str | None,
+    dtype: str | None,
+    random_seed: int,
+    max_memory: int | None,
+    of: list[str] | None,
+    wrt: list[str] | None,
+    order: int,
+    every_order: bool,
+    seed: dict[str, str],
+    seeds: str | None,
+    stop: list[str] | None,
+    unconnected: str,
+    format: str | None,
+    precision: int | None,
+    output: str | None,
+) -> None:
+    """Print the gradients of the outputs of a program with respect to its variables.
+
+    FILE is a program; - or, in a pipe, nothing stands for standard input. Several ys add up; a non-scalar y is summed.
+    The gradient is None where no differentiable path leads from x to any y.
+    """
+    destination = Destination.chosen(format, precision, output)
+    inputs = Inputs(file, inline, set_, values, dtype, random_seed, max_memory)
+    text = inputs.program_text([seeds])
+    heads: dict[str, Value] = {}
+    if seeds is not None:
+        heads = _heads(seeds, text, of)
+        of = list(heads)
+    for name, value in seed.items():
+        heads[name] = value_of("--seed", name, value)
+    program = inputs.load(text)
+    reply = program.grad_results(
+        of,
+        wrt,
+        order,
+        seeds=heads,
+        stop=stop or (),
+        unconnected=unconnected,
+        every_order=every_order,
+    )
+    from gradcli.report.reply import Reply
+
+    destination.deliver(Reply("grad", program.source.name, reply.orders, reply.of, every_order, reply.summed))
+
+
+def _heads(path: str, text: ProgramText, of: list[str] | None) -> dict[str, Value]:
+    """The head gradients in a file, restricted to ``of`` if that is given."""
+    from gradcli.commands.names import bound
+
+    heads = entries_for(read_value_file(path), lambda: bound(text.text), path, "seeds")
+    if not heads:
+        source = "<stdin>" if path == "-" else path
+        raise GradcliError("DataError", f"{source} has no head gradient, so there is nothing to differentiate")
+    if of is None:
+        return heads
+    unknown = [name for name in of if name not in heads]
+    if unknown:
+        raise click.UsageError(
+            f"--of names {', '.join(unknown)}, but the ys are the names in --seeds: {', '.join(heads)}."
+        )
+    return {name: heads[name] for name in of}

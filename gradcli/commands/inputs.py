@@ -1,0 +1,140 @@
+"""What a command reads: the program from FILE, -e or standard input, and the values for its names."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gradcli.commands.endings import is_terminal
+from gradcli.diagnostics import GradcliError
+
+if TYPE_CHECKING:
+    import numpy
+
+    from gradcli.data import Values
+    from gradcli.program import Program
+
+    Value = str | numpy.ndarray[Any, Any]
+
+NO_PROGRAM = "There is no program: give a FILE, -e 'TEXT', or a program on standard input."
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramText:
+    """A program before it is understood: its text, its name in messages, and where its ``load`` looks for files."""
+
+    text: str
+    name: str
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The options of :func:`gradcli.commands.options.program_options` as click hands them over."""
+
+    file: str | None
+    inline: tuple[str, ...]
+    set_: Mapping[str, str]
+    values: str | None
+    dtype: str | None
+    random_seed: int
+    max_memory: int | None
+
+    def program_text(self, other_files: Iterable[str | None] = ()) -> ProgramText:
+        """Read the program. ``other_files`` are the further options that may name standard input (``-``).
+
+        Raises click.UsageError if there is no program, or if two things are to be read from standard input.
+        """
+        others = [self.values, *other_files]
+        takers = [taker for taker in (self.file, *others) if taker == "-"]
+        if self.file is not None and self.inline:
+            raise click.UsageError("FILE and -e exclude each other: both give the program.")
+        if len(takers) > 1:
+            raise click.UsageError("Only one thing can be read from standard input (-).")
+        if self.inline:
+            return ProgramText("\n".join(self.inline), "<-e>", Path())
+        if self.file is None and takers:
+            raise click.UsageError(f"{NO_PROGRAM} Here standard input is taken by an option.")
+        if self.file is None and (sys.stdin is None or is_terminal(sys.stdin)):
+            raise click.UsageError(NO_PROGRAM)
+        if self.file is None or self.file == "-":
+            from gradcli.data import decode
+
+            return ProgramText(decode(standard_input(), "<stdin>"), "<stdin>", Path())
+        from gradcli.program import read_source
+
+        return ProgramText(read_source(self.file), self.file, Path(self.file).parent)
+
+    def load(self, text: ProgramText) -> Program:
+        """The program with its values; what it means is decided by the engine."""
+        from gradcli.commands.names import leaves
+
+        settings: dict[str, Value] = {}
+        if self.values is not None:
+            settings |= entries_for(read_value_file(self.values), lambda: leaves(text.text), self.values, "sets")
+        for name, value in self.set_.items():
+            settings[name] = value_of("--set", name, value)
+        from gradcli.program import loads
+
+        return loads(
+            text.text,
+            text.name,
+            folder=text.folder,
+            dtype=self.dtype,
+            random_seed=self.random_seed,
+            settings=settings,
+            max_memory=self.max_memory,
+        )
+
+
+def standard_input() -> bytes:
+    """All of standard input."""
+    if sys.stdin is None:
+        raise GradcliError("DataError", "standard input is closed")
+    return sys.stdin.buffer.read()
+
+
+def read_value_file(path: str) -> Values:
+    """The named values of a file or, for ``-``, of standard input."""
+    from gradcli.data import read_bytes, read_values
+
+    return read_values(standard_input(), "<stdin>") if path == "-" else read_values(read_bytes(path), path)
+
+
+def entries_for(values: Values, known: Callable[[], Iterable[str]], path: str, verb: str) -> dict[str, Value]:
+    """The entries that concern a program.
+
+    Of a reply of gradcli these are the ones for names that the program knows, for it answers more than one question; of
+    anything else all, so that a misspelt name is found.
+    """
+    if not values.reply:
+        return dict(values.entries)
+    names = set(known())
+    chosen = {name: value for name, value in values.entries.items() if name in names}
+    if values.entries and names and not chosen:
+        held = ", ".join(list(values.entries)[:5])
+        source = "<stdin>" if path == "-" else path
+        raise GradcliError("DataError", f"{source} {verb} nothing of this program: it has values for {held}")
+    return chosen
+
+
+def value_of(option: str, name: str, text: str) -> Value:
+    """The value of ``NAME=EXPR`` (left to the engine) or of ``NAME=@FILE`` (the array in it)."""
+    if not text.startswith("@"):
+        return text
+    from gradcli.data import read_array
+
+    path, key = text[1:], None
+    keyed = re.fullmatch(r"(.+\.(?:npz|json)):([^:/\\]+)", path, re.IGNORECASE)
+    if keyed and not Path(path).exists():
+        path, key = keyed.groups()
+    try:
+        return read_array(path, key)
+    except GradcliError as problem:
+        raise GradcliError(problem.kind, f"{option} {name}: {problem.message}", problem.labels, problem.help) from None

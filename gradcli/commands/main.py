@@ -1,0 +1,129 @@
+"""The ``gradcli`` group, which imports a command when it is used, and the entry point that gives an exit status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from gradcli.commands.endings import report_failure, silence_standard_output
+
+# name: (module that defines ``command``, one line for ``gradcli --help``)
+COMMANDS = {
+    "eval": ("gradcli.commands.eval", "Print the values of the outputs of a program."),
+    "grad": ("gradcli.commands.grad", "Print gradients, of any order, of the outputs of a program."),
+    "ops": ("gradcli.commands.ops", "List the operations, or explain one."),
+}
+
+EPILOG = """\b
+Examples:
+  gradcli eval model.expr --set 'x=[1, 2]'
+  gradcli grad model.expr --wrt 'w,b'
+  gradcli grad -e 'variable x = 3; y = x^2 + sin(x)' --order 2
+  gradcli ops softmax
+
+\b
+Completion of commands, options and file names in the shell:
+  bash:  eval "$(_GRADCLI_COMPLETE=bash_source gradcli)"      in ~/.bashrc
+  zsh:   eval "$(_GRADCLI_COMPLETE=zsh_source gradcli)"       in ~/.zshrc
+  fish:  _GRADCLI_COMPLETE=fish_source gradcli | source       in ~/.config/fish/config.fish
+"""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and one line of help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help) for name, (_, help) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        word = args[0]
+        if not ctx.resilient_parsing and not word.startswith("-") and word not in COMMANDS:
+            if Path(word).is_file():
+                ctx.fail(f"No such command '{word}'. To evaluate that file: gradcli eval '{word}'")
+            raise click.NoSuchCommand(word, possibilities=COMMANDS, ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        click.echo(f"gradcli {_version()}")
+        ctx.exit()
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    import gradcli
+
+    try:
+        return str(getattr(gradcli, "__version__", None) or version("gradcli"))
+    except PackageNotFoundError:
+        return "(bare checkout)"
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
+)
+def cli() -> None:
+    """Evaluate and differentiate the expressions of a program, with the semantics of tf.gradients.
+
+    A program is a text of definitions such as "variable x = 3" and "y = x^2"; see the README for the language.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line (``sys.argv`` without arguments) and exit: 0 done, 1 program or data at fault, 2 usage."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status. Never raises: a traceback is a bug, whatever the input."""
+    try:
+        status = cli.main(args=arguments, prog_name="gradcli", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status if isinstance(status, int) else 0
+    except click.ClickException as problem:
+        problem.show()
+        return problem.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        silence_standard_output()
+        return 0
+    except SystemExit as end:  # click answers a shell's request for completions so, and help into a closed pipe
+        silence_if_closed()
+        return end.code if isinstance(end.code, int) else 1
+    except Exception as problem:  # noqa: BLE001  the same, for what fails before a command runs
+        return report_failure(problem, as_json=False)
+
+
+def silence_if_closed() -> None:
+    """Keep the interpreter from complaining at its end about a pipe that nobody reads."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        silence_standard_output()

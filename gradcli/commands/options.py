@@ -1,0 +1,169 @@
+"""The options that commands share, as decorators, and the types of their values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Names(click.ParamType[list[str]]):
+    """Names separated by commas."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        if isinstance(value, list):
+            return value
+        names = [name.strip() for name in value.split(",") if name.strip()]
+        if not names:
+            self.fail("no name is given.", param, ctx)
+        return names
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        from gradcli.commands.names import names_in_file
+
+        done, comma, last = incomplete.rpartition(",")
+        # click has not come to FILE yet while the option before the cursor still lacks its value.
+        file = ctx.params.get("file") or next((word for word in ctx.args if not word.startswith("-")), None)
+        names = names_in_file(file)
+        return [
+            click.shell_completion.CompletionItem(f"{done}{comma}{name}") for name in names if name.startswith(last)
+        ]
+
+
+class Setting(click.ParamType[tuple[str, str]]):
+    """``NAME=EXPR`` or ``NAME=@FILE``."""
+
+    name = "setting"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        name, equals, text = (part.strip() for part in value.partition("="))
+        if not equals:
+            self.fail(f"{value!r} is not of the form NAME=EXPR or NAME=@FILE.", param, ctx)
+        if not name.isidentifier():
+            self.fail(f"{name!r} is not a name.", param, ctx)
+        if not text or text == "@":
+            self.fail(f"no value is given for {name}.", param, ctx)
+        return name, text
+
+
+class Bytes(click.ParamType[int]):
+    """An amount of memory: ``500M``, ``2G``, ``1.5GiB``."""
+
+    name = "size"
+    PATTERN = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([kmgt]?)(i?b)?", re.IGNORECASE)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = self.PATTERN.fullmatch(value.strip())
+        # "i" without a letter before it is no unit
+        if match is None or (not match[2] and (match[3] or "").lower() == "ib"):
+            self.fail(f"{value!r} is not an amount of memory such as 500M or 2G.", param, ctx)
+        size = int(float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " "))
+        if size <= 0:
+            self.fail("it must be positive.", param, ctx)
+        return size
+
+
+def several_names(*declarations: str, help: str) -> Callable[[F], F]:
+    """An option with a list of names, which may be given again to add to it."""
+
+    def flattened(_: click.Context, __: click.Parameter, lists: tuple[list[str], ...]) -> list[str] | None:
+        return [name for names in lists for name in names] if lists else None
+
+    return click.option(*declarations, type=Names(), multiple=True, callback=flattened, metavar="NAME,...", help=help)
+
+
+def settings_option(*declarations: str, help: str) -> Callable[[F], F]:
+    """An option with ``NAME=EXPR|@FILE``, which may be given again; the last one for a name wins."""
+
+    def collected(_: click.Context, __: click.Parameter, pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
+        return dict(pairs)
+
+    return click.option(
+        *declarations, type=Setting(), multiple=True, callback=collected, metavar="NAME=EXPR|@FILE", help=help
+    )
+
+
+def program_options(function: F) -> F:
+    """What says which program is run, and with which values."""
+    for option in reversed(
+        (
+            click.argument("file", required=False, type=click.Path(allow_dash=True)),
+            click.option("-e", "inline", multiple=True, metavar="TEXT", help="The program itself, in place of FILE."),
+            settings_option(
+                "--set",
+                "set_",
+                help="Give a variable or constant a value: an expression of the language, or an array from a"
+                " .npy, .npz, .csv or .json file (FILE.npz:KEY chooses one of several). Repeatable.",
+            ),
+            click.option(
+                "--values",
+                "values",
+                type=click.Path(allow_dash=True),
+                metavar="FILE|-",
+                help="Values by name: a JSON object, an .npz file, or what gradcli printed (json, ndjson, plain)."
+                " --set wins over it.",
+            ),
+            click.option(
+                "--dtype",
+                type=click.Choice(["float32", "float64"]),
+                help="Precision of the program, in place of its own dtype line.",
+            ),
+            click.option(
+                "--random-seed",
+                type=click.IntRange(0, 2**32 - 1),
+                default=0,
+                show_default=True,
+                help="Seed of the random numbers that have no seed of their own.",
+            ),
+            click.option(
+                "--max-memory",
+                type=Bytes(),
+                metavar="SIZE",
+                help="Refuse, before it starts, a run that needs more memory than this: 500M, 2G (powers of 1024).",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def output_options(function: F) -> F:
+    """What says in which form the results are written, and where to."""
+    for option in reversed(
+        (
+            click.option(
+                "--format",
+                "format",
+                type=click.Choice(["table", "plain", "json", "ndjson", "csv"]),
+                help="Form of the results; by default a table on a terminal and plain in a pipe."
+                " In csv the index of an entry is its position along each axis: 0;1.",
+            ),
+            click.option(
+                "--precision",
+                type=click.IntRange(min=1),
+                metavar="N",
+                help="Round to N significant digits; by default numbers read back exactly.",
+            ),
+            click.option(
+                "--output",
+                type=click.Path(),
+                metavar="FILE",
+                help="Write to a .npz, .json or .csv file, whole or not at all, in place of standard output."
+                " An .npz file has no entry for None.",
+            ),
+        )
+    ):
+        function = option(function)
+    return function

@@ -1,0 +1,94 @@
+"""Arrays in NumPy's own ``.npy`` and ``.npz`` formats, and which dtypes they may have."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import IO, TYPE_CHECKING, Any
+
+from gradcli.data.files import fail
+from gradcli.diagnostics import GradcliError
+
+if TYPE_CHECKING:
+    import numpy
+
+    Array = numpy.ndarray[Any, Any]
+
+
+def write_npz(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
+    """The arrays as an ``.npz`` file; unlike ``numpy.savez`` it takes any name, ``file`` included."""
+    import zipfile
+
+    import numpy as np
+
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+
+
+def standard(array: Array, what: str) -> Array:
+    """The array in one of the five dtypes of the language, C-ordered; a DataError about ``what`` if there is none."""
+    import numpy as np
+
+    kind, size = array.dtype.kind, array.dtype.itemsize
+    if kind == "b":
+        dtype = "bool"
+    elif kind in "iu":
+        if array.dtype == np.uint64 and array.size and int(array.max()) >= 2**63:
+            fail(f"{what} has an integer that does not fit in int64: {array.max()}")
+        dtype = "int32" if kind == "i" and size == 4 else "int64"
+    elif kind == "f":
+        dtype = "float32" if size <= 4 else "float64"
+    else:
+        fail(f"{what} has dtype {array.dtype}, but needs real numbers or booleans")
+    return np.array(array, dtype=dtype, order="C")
+
+
+def parse_npy(stream: IO[bytes], size: int, what: str) -> Array:
+    """One array in NumPy's own format, of which ``size`` bytes are there."""
+    import numpy as np
+
+    try:
+        version = np.lib.format.read_magic(stream)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(stream)
+        if dtype.hasobject:
+            fail(f"{what} holds Python objects, which are never read", "save it with a numeric dtype")
+        # A damaged header must not make NumPy allocate what the file cannot fill.
+        needed = dtype.itemsize
+        for extent in shape:
+            needed *= extent
+        if needed > size:
+            fail(f"{what} is cut short: its header promises {needed} bytes of numbers, the file has {size}")
+        stream.seek(0)
+        array = np.lib.format.read_array(stream, allow_pickle=False)
+    except (GradcliError, MemoryError):
+        raise
+    except Exception as problem:  # noqa: BLE001  NumPy reads a header with Python's tokenizer: anything may come out
+        reason = f": {str(problem).splitlines()[0]}" if str(problem) else ""
+        fail(f"{what} is not a readable .npy array{reason}")
+    return standard(array, what)
+
+
+def parse_npz(data: bytes, name: str, key: str | None) -> dict[str, Array]:
+    """The arrays of an archive by name, or only the one called ``key``."""
+    import zipfile
+
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(data))
+    except (zipfile.BadZipFile, ValueError, OSError) as problem:
+        fail(f"{name} is not a readable .npz file: {problem}")
+    arrays = {}
+    with archive:
+        labels = [member.removesuffix(".npy") for member in archive.namelist()]
+        for member in archive.infolist():
+            label = member.filename.removesuffix(".npy")
+            if label == member.filename or (key in labels and label != key):
+                continue
+            try:
+                with archive.open(member) as stream:
+                    arrays[label] = parse_npy(stream, member.file_size, f"{label} of {name}")
+            except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as problem:
+                fail(f"{label} of {name} cannot be read: {problem}")
+    return arrays

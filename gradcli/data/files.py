@@ -1,0 +1,98 @@
+"""Bytes and text from files, and files written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, NoReturn
+
+from gradcli.diagnostics import GradcliError, did_you_mean
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """The contents of a file; a file that cannot be read is a DataError that names it."""
+    try:
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as problem:
+        raise unreadable(path, problem) from None
+
+
+def decode(data: bytes, name: str) -> str:
+    """UTF-8 text, with or without a byte order mark."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        line = data.count(b"\n", 0, problem.start) + 1
+        fail(f"{name} is not UTF-8 text: byte 0x{data[problem.start]:02x} on line {line}", "save it as UTF-8")
+
+
+def unreadable(path: str | os.PathLike[str], problem: Exception) -> GradcliError:
+    """What to say of a file that could not be read; for a missing one, which name in its folder comes closest."""
+    path = Path(path)
+    help = None
+    if isinstance(problem, FileNotFoundError):
+        message = f"there is no file {path}"
+        with suppress(OSError):
+            close = did_you_mean(path.name, os.listdir(path.parent))
+            help = f"did you mean {path.parent / close}?" if close else None
+    elif isinstance(problem, IsADirectoryError):
+        message = f"{path} is a folder, not a file"
+    elif isinstance(problem, PermissionError):
+        message = f"there is no permission to read {path}"
+    else:
+        reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
+        message = f"cannot read {path}: {reason}"
+    return GradcliError("DataError", message, help=help)
+
+
+def write_atomically(path: str | os.PathLike[str], content: bytes | Callable[[IO[bytes]], None]) -> None:
+    """Write a file whole or not at all.
+
+    ``content`` is the bytes, or is called with a binary file to write to. A temporary file beside the target takes its
+    place at the end; on failure the target is as it was and the temporary file is gone. Raises GradcliError.
+    """
+    import tempfile
+
+    target = Path(os.path.realpath(path))
+    temporary: str | None = None
+    try:
+        if target.is_dir():
+            raise IsADirectoryError
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        with os.fdopen(handle, "wb") as file:
+            if callable(content):
+                content(file)
+            else:
+                file.write(content)
+        os.chmod(temporary, _permissions(target))
+        os.replace(temporary, target)
+        temporary = None
+    except OSError as problem:
+        if isinstance(problem, IsADirectoryError):
+            reason = "it is a folder"
+        elif isinstance(problem, FileNotFoundError):
+            reason = f"there is no folder {target.parent}"
+        else:
+            reason = problem.strerror or str(problem)
+        fail(f"cannot write {path}: {reason}")
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                os.unlink(temporary)
+
+
+def fail(message: str, help: str | None = None) -> NoReturn:
+    """Raise a DataError."""
+    raise GradcliError("DataError", message, help=help)
+
+
+def _permissions(target: Path) -> int:
+    """Those that the file has, or those that any new file would get: a temporary file is private."""
+    try:
+        return target.stat().st_mode & 0o7777
+    except OSError:
+        umask = os.umask(0)
+        os.umask(umask)
+        return 0o666 & ~umask

@@ -1,0 +1,183 @@
+"""The two things that files give: one array, or named values."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gradcli.data.arrays import parse_npy, parse_npz, standard
+from gradcli.data.commas import parse_csv
+from gradcli.data.documents import array_of, is_record, json_value, parse_json
+from gradcli.data.files import decode, fail, read_bytes
+from gradcli.diagnostics import did_you_mean
+
+if TYPE_CHECKING:
+    import numpy
+
+    Array = numpy.ndarray[Any, Any]
+
+ARRAY_ENDINGS = (".npy", ".npz", ".csv", ".json")
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Named values of a file: arrays, or expressions in the language where a text file has no literal.
+
+    ``reply`` says that they are gradcli's own JSON answer, which may hold names that nobody asked for.
+    """
+
+    entries: dict[str, Array | str] = field(default_factory=dict)
+    reply: bool = False
+
+
+def read_array(path: str | os.PathLike[str], key: str | None = None) -> Array:
+    """An array from an ``.npy``, ``.npz``, ``.csv`` or ``.json`` file.
+
+    A CSV file gives a float64 array that is always 2-dimensional, rows first, like ``numpy.loadtxt(..., ndmin=2)``; a
+    first row that is not numbers is a header. ``key`` names one array of an ``.npz`` file or of a JSON mapping, and may
+    be left out if there is only one. The dtype is one of the five of the language.
+    Raises GradcliError (DataError) that names the file.
+    """
+    path = Path(path)
+    ending = path.suffix.lower()
+    if ending not in ARRAY_ENDINGS:
+        fail(f"cannot tell what sort of file {path} is", f"arrays are read from {_listed(ARRAY_ENDINGS)} files")
+    if key is not None and ending in (".npy", ".csv"):
+        fail(f"{path} holds one array, so there is no {key!r} in it")
+    data = read_bytes(path)
+    name = str(path)
+    if not data:
+        fail(f"{name} is empty")
+    if ending == ".npy":
+        return parse_npy(io.BytesIO(data), len(data), name)
+    if ending == ".npz":
+        chosen: Array = _one_of(parse_npz(data, name, key), name, key)
+        return chosen
+    text = decode(data, name)
+    return parse_csv(text, name) if ending == ".csv" else _array_of_document(parse_json(text, name), name, key)
+
+
+def read_values(data: bytes, name: str) -> Values:
+    """Named values from the contents of a file that messages call ``name``.
+
+    Understood are ``.npz``, a JSON mapping from names to values, gradcli's own replies in JSON or NDJSON, and lines
+    ``name = literal``. Entries that are null, None or not connected are left out.
+    """
+    if data.startswith(b"PK"):
+        return Values(dict(parse_npz(data, name, None)))
+    if data.startswith(b"\x93NUMPY"):
+        fail(f"{name} holds one array without a name", f"give it a name: --set 'NAME=@{name}'")
+    text = decode(data, name)
+    if not text.strip():
+        fail(f"{name} is empty", "write a line such as 'x = [1, 2]', or a JSON object {\"x\": [1, 2]}")
+    if not text.lstrip().startswith(("{", "[")):
+        return Values(_lines(text, name))
+    records = _json_lines(text)
+    if records is not None:
+        return Values(_records({str(r["name"]): r for r in records}, name), reply=True)
+    document = parse_json(text, name)
+    if not isinstance(document, dict):
+        fail(f"{name} holds a list, not named values", 'write a JSON object: {"x": [1, 2]}')
+    return _from_document(document, name)
+
+
+def _json_lines(text: str) -> list[dict[str, Any]] | None:
+    """The records of an NDJSON reply, or None if it is something else."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines[0].startswith('{"name": '):
+        return None
+    try:
+        records = [json.loads(line) for line in lines]
+    except (ValueError, RecursionError):
+        return None
+    return records if all(isinstance(r, dict) and {"name", "value"} <= r.keys() for r in records) else None
+
+
+def _from_document(document: dict[str, Any], name: str) -> Values:
+    """A reply of ``eval`` or ``grad``, or a plain mapping."""
+    command = document.get("command")
+    if isinstance(command, str) and "file" in document:
+        if "orders" in document:
+            fail(f"{name} holds the gradients of several orders", "leave out --every-order")
+        for key in ("values", "gradients"):
+            if isinstance(document.get(key), dict):
+                return Values(_records(document[key], name), reply=True)
+        fail(f"{name} is a reply of 'gradcli {command}', which has no values by name", "use a reply of eval or grad")
+    return Values(_records(document, name))
+
+
+def _records(mapping: Mapping[str, Any], name: str) -> dict[str, Array | str]:
+    values = {key: json_value(entry, f"{key} of {name}") for key, entry in mapping.items()}
+    return {key: value for key, value in values.items() if value is not None}
+
+
+LINE = re.compile(r"\s*([^\W\d]\w*)\s*=(?!=)\s*(.*?)\s*$", re.DOTALL)
+EMPTY = re.compile(r"zeros\(\[([\d, ]*)\]\)$")
+# What the language calls nan and inf, JSON as Python reads it calls NaN and Infinity.
+WORDS = {"nan": "NaN", "inf": "Infinity"}
+
+
+def _lines(text: str, name: str) -> dict[str, Array | str]:
+    """Lines ``name = literal`` as the plain format has them; anything but a literal is left to the language."""
+    import numpy as np
+
+    values: dict[str, Array | str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        match = LINE.match(line)
+        if match is None or not match[2]:
+            fail(f"{name}, line {number}: {line.strip()[:40]!r} is not of the form name = value")
+        key, right = match.groups()
+        if key in values:
+            fail(f"{name}, line {number}: {key} is given twice")
+        if right == "None":
+            continue
+        empty = EMPTY.match(right)
+        if empty:
+            values[key] = np.zeros([int(size) for size in empty[1].split(",") if size.strip()])
+            continue
+        try:
+            entry = json.loads(re.sub(r"\b(nan|inf)\b", lambda word: WORDS[word[0]], right))
+        except (ValueError, RecursionError):
+            entry = None
+        values[key] = standard(array_of(entry, f"{key} of {name}"), f"{key} of {name}") if entry is not None else right
+    return values
+
+
+def _array_of_document(document: Any, name: str, key: str | None) -> Array:
+    if isinstance(document, dict) and not is_record(document):
+        values = _from_document(document, name).entries
+        chosen: Array = _one_of(values, name, key)
+        return chosen
+    if key is not None:
+        fail(f"{name} holds one array, so there is no {key!r} in it")
+    array = json_value(document, name)
+    if array is None:
+        fail(f"{name} holds null, which has no value")
+    return array
+
+
+def _one_of(arrays: Mapping[str, Any], name: str, key: str | None) -> Any:
+    """The entry called ``key``, or the only one."""
+    if key is None and len(arrays) == 1:
+        return next(iter(arrays.values()))
+    if not arrays:
+        fail(f"{name} holds no arrays")
+    names = ", ".join(arrays)
+    if key is None:
+        fail(f"{name} holds several arrays ({names}) and none was chosen", f"name one: {name}:{next(iter(arrays))}")
+    if key not in arrays:
+        close = did_you_mean(key, arrays)
+        fail(f"{name} holds {names}, but no {key!r}", f"did you mean {close}?" if close else None)
+    return arrays[key]
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    return ", ".join(words[:-1]) + f" and {words[-1]}"

@@ -1,0 +1,112 @@
+"""What went wrong, as data: spans of source text, labels on them, and the one exception that users see.
+
+Nothing here prints or reads files; :mod:`gradcli.report.errors` renders what this module holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["SyntaxError", "NameError", "ShapeError", "TypeError", "ValueError", "DataError", "LimitError"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A program's text and the name it is known by in messages (``f.expr``, ``<stdin>``, ``<string>``)."""
+
+    name: str
+    text: str
+
+    def line_and_column(self, offset: int) -> tuple[int, int]:
+        """The 1-based line and column of a character offset."""
+        offset = min(offset, len(self.text))
+        return self.text.count("\n", 0, offset) + 1, offset - (self.text.rfind("\n", 0, offset) + 1) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Characters ``start`` to ``end`` (exclusive) of a source."""
+
+    source: Source
+    start: int
+    end: int
+
+    @property
+    def line(self) -> int:
+        return self.source.line_and_column(self.start)[0]
+
+    @property
+    def column(self) -> int:
+        return self.source.line_and_column(self.start)[1]
+
+    @property
+    def text(self) -> str:
+        return self.source.text[self.start : self.end]
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A span and what is to be said about it; the text may be empty (underline only)."""
+
+    span: Span
+    text: str = ""
+
+
+class GradcliError(Exception):
+    """A program, its data or a limit is at fault; the only exception of the public interface.
+
+    ``kind`` is one of the seven kinds, ``message`` one sentence that says what was found and what was needed,
+    ``labels`` the places in the source (the first is the primary one), ``help`` what to type instead, or None.
+    ``operands`` is for the layers that know positions of arguments but no source: which arguments of an
+    operation disagree, each with what is to be said of it. The language layer turns them into labels.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        message: str,
+        labels: Iterable[Label] = (),
+        help: str | None = None,
+        operands: Iterable[tuple[int, str]] = (),
+    ) -> None:
+        super().__init__(message)
+        self.kind: Kind = kind
+        self.message = message
+        self.labels: tuple[Label, ...] = tuple(labels)
+        self.help = help
+        self.operands: tuple[tuple[int, str], ...] = tuple(operands)
+
+    @property
+    def span(self) -> Span | None:
+        return self.labels[0].span if self.labels else None
+
+    @property
+    def file(self) -> str | None:
+        return self.span.source.name if self.span else None
+
+    @property
+    def line(self) -> int | None:
+        return self.span.line if self.span else None
+
+    @property
+    def column(self) -> int | None:
+        return self.span.column if self.span else None
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.column}: " if self.span else ""
+        hint = f" (help: {self.help})" if self.help else ""
+        return f"{where}{self.kind}: {self.message}{hint}"
+
+
+def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
+    """The candidate closest to a mistyped word, or None if nothing is close."""
+    import difflib
+
+    names = list(candidates)
+    folded = {name.lower(): name for name in reversed(names)}
+    if word.lower() in folded:
+        return folded[word.lower()]
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return close[0] if close else None

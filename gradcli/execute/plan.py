@@ -1,0 +1,103 @@
+"""The order of evaluation, what to free when, and the memory that a run will need, before anything is allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from gradcli.diagnostics import GradcliError
+from gradcli.graph.node import Node, cone
+from gradcli.graph.types import ITEM_SIZE, size_of
+
+VIEWS = {"reshape", "transpose", "broadcast_to", "index", "identity", "stop_gradient", "diagonal", "flip"}
+"""Operations whose NumPy kernel returns a view: they take no memory and keep their input alive."""
+
+
+def bytes_of(node: Node) -> int:
+    return size_of(node.shape) * ITEM_SIZE[node.dtype]
+
+
+class Plan:
+    """The steps of one evaluation.
+
+    ``nodes`` are in order of evaluation, ``inputs[i]`` the positions of step i's inputs, ``frees[i]`` the positions
+    whose arrays are not needed after it, ``peak`` the largest number of bytes alive at once (the targets' copies
+    included) and ``largest`` the node with the largest array.
+    """
+
+    def __init__(self, targets: Sequence[Node]) -> None:
+        self.target_nodes = list(targets)
+        self.nodes = cone(targets)
+        position = {node: i for i, node in enumerate(self.nodes)}
+        self.targets = [position[node] for node in targets]
+        self.inputs = [[position[x] for x in node.inputs] for node in self.nodes]
+        self.frees: list[list[int]] = [[] for _ in self.nodes]
+        last = list(range(len(self.nodes)))
+        for i, inputs in enumerate(self.inputs):
+            for x in inputs:
+                last[x] = i
+        kept = set(self.targets)
+        for x, i in enumerate(last):
+            if x not in kept and i != x:
+                self.frees[i].append(x)
+        self.largest = max(self.nodes, key=bytes_of, default=None)
+        self.peak = self._peak()
+
+    def _peak(self) -> int:
+        """Arrays alive at once; a view counts for nothing but keeps what it looks at alive."""
+        base = list(range(len(self.nodes)))
+        for i, node in enumerate(self.nodes):
+            if node.op.name in VIEWS:
+                base[i] = base[self.inputs[i][0]]
+        users = [0] * len(self.nodes)
+        for i in range(len(self.nodes)):
+            users[base[i]] += 1
+        peak = alive = 0
+        for i, node in enumerate(self.nodes):
+            if base[i] == i:
+                alive += bytes_of(node)
+                peak = max(peak, alive)
+            for dead in self.frees[i]:
+                users[base[dead]] -= 1
+                if not users[base[dead]]:
+                    alive -= bytes_of(self.nodes[base[dead]])
+        return max(peak, alive + sum(bytes_of(node) for node in self.target_nodes))
+
+    def check_memory(self, limit: int | None) -> GradcliError | None:
+        """The LimitError of a run that would need more than ``limit`` bytes (default: what is free now), if so."""
+        available = limit if limit is not None else free_memory()
+        if available is None or self.peak <= available or self.largest is None:
+            return None
+        source = "--max-memory allows" if limit is not None else "free are"
+        return GradcliError(
+            "LimitError",
+            f"this needs {show_bytes(self.peak)} of memory at once, {source} {show_bytes(available)}; the largest "
+            f"array, of {self.largest.op.name}, has shape {list(self.largest.shape)} "
+            f"and takes {show_bytes(bytes_of(self.largest))}",
+            help="use smaller shapes, or `--dtype float32`" + (", or raise --max-memory" if limit is not None else ""),
+        )
+
+
+def show_bytes(count: int) -> str:
+    size = float(count)
+    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB"):
+        if size < 1024 or unit == "PiB":
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.3g} {unit}"
+        size /= 1024
+    raise AssertionError
+
+
+def free_memory() -> int | None:
+    """Bytes that can be allocated without swapping, where the system tells."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    try:
+        import os
+
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return None

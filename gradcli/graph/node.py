@@ -1,0 +1,173 @@
+"""The expression graph: one immutable node type, the table of derived nodes, and orderings without recursion.
+
+A node's serial number is larger than those of its inputs, so sorting by serial number is a topological sort.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from gradcli.graph.types import Shape
+
+if TYPE_CHECKING:
+    from gradcli.graph.operation import Operation
+
+Number = bool | int | float
+Attrs = Mapping[str, Any]
+NO_ATTRS: Attrs = {}
+
+_next_serial = count().__next__
+
+
+class Node:
+    """One operation applied to inputs; compared and hashed by identity.
+
+    ``risky`` says that the value may be NaN or infinite although the leaves' values are finite, or that a leaf below
+    may itself hold NaN: only such nodes need the guards of the strong zero (see :mod:`gradcli.autodiff.reverse`).
+    """
+
+    __slots__ = ("__weakref__", "attrs", "dtype", "inputs", "op", "risky", "serial", "shape")
+
+    def __init__(
+        self, op: Operation, inputs: tuple[Node, ...], attrs: Attrs, shape: Shape, dtype: str, risky: bool
+    ) -> None:
+        self.op = op
+        self.inputs = inputs
+        self.attrs = attrs
+        self.shape = shape
+        self.dtype = dtype
+        self.risky = risky
+        self.serial: int = _next_serial()
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    def __repr__(self) -> str:
+        return f"<{self.op.name} #{self.serial} {self.dtype}{list(self.shape)}>"
+
+    def __add__(self, other: Node | Number) -> Node:
+        return _table["add"](self, other)
+
+    def __radd__(self, other: Number) -> Node:
+        return _table["add"](other, self)
+
+    def __sub__(self, other: Node | Number) -> Node:
+        return _table["subtract"](self, other)
+
+    def __rsub__(self, other: Number) -> Node:
+        return _table["subtract"](other, self)
+
+    def __mul__(self, other: Node | Number) -> Node:
+        return _table["multiply"](self, other)
+
+    def __rmul__(self, other: Number) -> Node:
+        return _table["multiply"](other, self)
+
+    def __truediv__(self, other: Node | Number) -> Node:
+        return _table["divide"](self, other)
+
+    def __rtruediv__(self, other: Number) -> Node:
+        return _table["divide"](other, self)
+
+    def __pow__(self, other: Node | Number) -> Node:
+        return _table["pow"](self, other)
+
+    def __neg__(self) -> Node:
+        return _table["neg"](self)
+
+
+_table: dict[str, Operation] = {}
+"""The table of operations, by canonical name; filled by :mod:`gradcli.graph.operation`."""
+
+
+class Derivation:
+    """The derived nodes of one program.
+
+    While a derivation is active, equal operations on equal inputs are one node, which keeps repeated differentiation
+    small. Nodes that a program names are never in it: two operations of the user stay two nodes.
+    ``origin`` maps a derived node to the node whose derivative rule made it, so that errors and profiles can name
+    a source line.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: dict[tuple[Any, ...], Node] = {}
+        self.origin: dict[Node, Node] = {}
+        self.current: Node | None = None
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        token = _derivation.set(self)
+        try:
+            yield
+        finally:
+            _derivation.reset(token)
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Nodes made meanwhile are the user's own: not shared."""
+        token = _derivation.set(None)
+        try:
+            yield
+        finally:
+            _derivation.reset(token)
+
+
+_derivation: ContextVar[Derivation | None] = ContextVar("derivation", default=None)
+
+
+def current_derivation() -> Derivation | None:
+    return _derivation.get()
+
+
+def make(op: Operation, inputs: tuple[Node, ...], attrs: Attrs, shape: Shape, dtype: str) -> Node:
+    """A node of a checked operation: a new one, or while a derivation is active the equal derived one."""
+    derivation = _derivation.get()
+    if derivation is None or not op.shareable:
+        return Node(op, inputs, attrs, shape, dtype, op.singular or any([x.risky for x in inputs]))
+    key = (op, inputs, dtype, shape, *_hashable(attrs)) if attrs else (op, inputs, dtype, shape)
+    node = derivation.nodes.get(key)
+    if node is None:
+        node = Node(op, inputs, attrs, shape, dtype, op.singular or any([x.risky for x in inputs]))
+        derivation.nodes[key] = node
+        if derivation.current is not None:
+            derivation.origin[node] = derivation.current
+    return node
+
+
+def _hashable(attrs: Attrs) -> Iterator[Any]:
+    for name, value in attrs.items():
+        yield name
+        if isinstance(value, float):
+            yield repr(value)  # 0.0 and -0.0 are equal, and NaN is not equal to itself
+        elif isinstance(value, (bool, int)):
+            yield type(value), value
+        else:
+            yield tuple(value) if isinstance(value, list) else value
+
+
+def cone(roots: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node]:
+    """All nodes that the roots are computed from, roots included, inputs before users.
+
+    Nodes in ``stop`` are included, their inputs are not followed.
+    """
+    seen = set(roots)
+    stopped = set(stop)
+    todo = list(seen)
+    while todo:
+        node = todo.pop()
+        if node in stopped:
+            continue
+        for x in node.inputs:
+            if x not in seen:
+                seen.add(x)
+                todo.append(x)
+    return sorted(seen, key=_serial)
+
+
+def _serial(node: Node) -> int:
+    return node.serial

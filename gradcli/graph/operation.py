@@ -1,0 +1,306 @@
+"""What an operation is: its name and signature, shape rule, kernel and derivative, as one entry of the table.
+
+The sorts of derivative rule are data; the passes of :mod:`gradcli.autodiff` interpret them. One entry serves every
+pass: reverse mode, forward mode, Taylor series and Jacobians follow from it.
+"""
+
+from __future__ import annotations
+
+from ast import literal_eval
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import isfinite
+from typing import Any, Literal
+
+from gradcli.diagnostics import GradcliError
+from gradcli.graph.node import Node, Number, _table, make
+from gradcli.graph.types import RANK, Shape, broadcast, is_float, is_integer, promote
+
+Infer = Callable[[Sequence[Node], dict[str, Any]], tuple[Shape, str]]
+Kernel = Callable[..., Any]
+Partial = Callable[..., "Node | Number"]
+
+
+class _Zero:
+    """A partial derivative that is identically 0: connected, but the result forgets the incoming gradient."""
+
+
+ZERO = _Zero()
+
+
+@dataclass(frozen=True, slots=True)
+class Elementwise:
+    """The local partials as expressions ``partial(y, *inputs)``, one per input; None for an input without one."""
+
+    partials: tuple[Partial | _Zero | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Linear in all differentiable inputs together: only the transpose ``transpose(i, g, y)`` is written.
+
+    ``inputs`` lists the differentiable inputs, None means all.
+    """
+
+    transpose: Callable[[int, Node, Node], Node]
+    inputs: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """The elementwise product of two inputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contraction:
+    """An einsum: ``labels(inputs, attrs)`` gives one tuple of index labels per input and one for the output.
+
+    Labels of one input are distinct, and those of the output occur in some input.
+    """
+
+    labels: Callable[[Sequence[Node], dict[str, Any]], tuple[list[tuple[int, ...]], tuple[int, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """``where(condition, a, b)``: linear in a and b, and what is not selected contributes exactly nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class SameAs:
+    """An expression of the inputs and the output with the same derivatives: ``expression(y, *inputs)``.
+
+    With ``link`` the gradient also depends on y, with derivative 0 (TensorFlow's ``relu``: 1, 0, 0, …, never None).
+    """
+
+    expression: Callable[..., Node]
+    link: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tangent:
+    """The tangent ``tangent(y, inputs, tangents)`` as an expression linear in the tangents.
+
+    ``tangents`` holds a node for one input and None for each other: the rule is called once per input.
+    For an input in which the operation itself is linear, ``transposes`` holds the transpose as for :class:`Linear`.
+    """
+
+    tangent: Callable[[Node, Sequence[Node], Sequence[Node | None]], Node]
+    transposes: dict[int, Callable[[int, Node, Node], Node]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NoDerivative:
+    """No gradient passes: comparisons, rounding, conversions to integers, shapes."""
+
+
+Rule = Elementwise | Linear | Product | Contraction | Select | SameAs | Tangent | NoDerivative
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a signature.
+
+    ``kind`` is ``tensor``, ``tensors`` (a list of them), ``operands`` (all remaining positional arguments) or, for what
+    must be known before anything is evaluated, ``int ints axis axes shape number flag dtype string``.
+    """
+
+    name: str
+    kind: str
+    default: str | None
+    keyword_only: bool
+
+
+@dataclass(eq=False)
+class Operation:
+    """One entry of the table.
+
+    ``spec`` is the signature, each parameter as ``name``, ``name:kind`` or ``name:kind=default``.
+    ``accepts`` says what the inputs are brought to before ``infer`` sees them: ``number`` (a common dtype, not bool),
+    ``float`` (a common dtype, integers become floats), ``any`` (left alone), ``same`` (a common dtype, bool allowed),
+    ``bool``. A composed operation has ``expand`` in place of infer, kernel and rule.
+    ``singular``: the value or a partial may be NaN or infinite at a finite input.
+    """
+
+    name: str
+    spec: str
+    doc: str
+    family: str = ""
+    aliases: tuple[str, ...] = ()
+    accepts: Literal["number", "float", "any", "same", "bool"] = "number"
+    infer: Infer | None = None
+    kernel: Kernel | None = None
+    rule: Rule = field(default_factory=NoDerivative)
+    expand: Callable[..., Node] | None = None
+    adapt: Callable[[list[Node]], list[Node]] | None = None
+    singular: bool = False
+    shareable: bool = True
+    hidden: bool = False
+    symbol: str | None = None
+    degree: str = ""
+    formula: str = ""
+    domain: str = "all real numbers"
+    example: str = ""
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        result: list[Parameter] = []
+        keyword_only = False
+        for part in filter(None, (p.strip() for p in self.spec.split(", "))):
+            if part == "*":
+                keyword_only = True
+                continue
+            head, _, default = part.partition("=")
+            name, _, kind = head.partition(":")
+            result.append(Parameter(name, kind or "tensor", default or None, keyword_only))
+        return tuple(result)
+
+    @cached_property
+    def defaults(self) -> dict[str, Any]:
+        """The default of every static parameter that has one."""
+        words = {"None": None, "true": True, "false": False}
+        return {
+            p.name: words[p.default] if p.default in words else literal_eval(p.default)
+            for p in self.parameters
+            if p.default is not None and not p.kind.startswith("tensor")
+        }
+
+    @cached_property
+    def signature(self) -> str:
+        shown: list[str] = []
+        for p in self.parameters:
+            if p.keyword_only and "*" not in shown:
+                shown.append("*")
+            shown.append(f"{'*' if p.kind == 'operands' else ''}{p.name}" + (f"={p.default}" if p.default else ""))
+        return f"{self.name}({', '.join(shown)})"
+
+    @cached_property
+    def derivative(self) -> str:
+        from gradcli.graph.describe import describe_derivative
+
+        return describe_derivative(self)
+
+    def differentiable_inputs(self, node: Node) -> Sequence[int]:
+        """The positions of a node's inputs through which a gradient can pass."""
+        rule = self.rule
+        if isinstance(rule, NoDerivative):
+            return ()
+        if isinstance(rule, Select):
+            return (1, 2)
+        if isinstance(rule, Linear):
+            if rule.inputs is not None:
+                return rule.inputs
+            if self.name == "cast" and not _passes_gradient(node.inputs[0].dtype, node.dtype):
+                return ()
+        elif isinstance(rule, Elementwise):
+            return [i for i, p in enumerate(rule.partials) if p is not None]
+        return range(len(node.inputs))
+
+    def __call__(self, *inputs: Node | Number, **attrs: Any) -> Node:
+        """The node of this operation on nodes and numbers (which take the dtype of the nodes); errors are GradcliErrors."""
+        nodes = as_nodes(inputs)
+        if self.defaults:
+            attrs = {**self.defaults, **attrs}
+        nodes = self.prepare(nodes)
+        if self.expand is not None:
+            return self.expand(*nodes, **attrs)
+        assert self.infer is not None
+        shape, dtype = self.infer(nodes, attrs)
+        return make(self, tuple(nodes), attrs, shape, dtype)
+
+    def prepare(self, nodes: list[Node], float_dtype: str = "float64") -> list[Node]:
+        """The inputs converted to what the operation accepts; TypeError where that is impossible."""
+        if self.adapt is not None:
+            return self.adapt(nodes)
+        if not nodes or self.accepts == "any":
+            return nodes
+        dtype = nodes[0].dtype if len(nodes) == 1 else promote([x.dtype for x in nodes])
+        accepts = self.accepts
+        if accepts == "bool":
+            for i, x in enumerate(nodes):
+                if x.dtype != "bool":
+                    raise GradcliError(
+                        "TypeError",
+                        f"{self.name} needs bool, not {x.dtype}",
+                        operands=[(i, f"dtype {x.dtype}")],
+                        help="compare it: `x != 0`",
+                    )
+            return nodes
+        if accepts == "number" and dtype == "bool":
+            raise GradcliError(
+                "TypeError",
+                f"{self.name} needs numbers, not bool",
+                operands=[(i, "dtype bool") for i in range(len(nodes))],
+                help="convert it: `cast(x, int64)` or `cast(x, float64)`",
+            )
+        if accepts == "float" and not is_float(dtype):
+            dtype = float_dtype
+        return [x if x.dtype == dtype else cast_to(x, dtype) for x in nodes]
+
+
+def _passes_gradient(source: str, target: str) -> bool:
+    """Whether a conversion is differentiable: to floats, or to wider integers (which behave as exact reals)."""
+    return source != "bool" and (is_float(target) or is_integer(source) and RANK[source] <= RANK[target])
+
+
+def register(op: Operation) -> Operation:
+    _table[op.name] = op
+    return op
+
+
+def table() -> dict[str, Operation]:
+    """Every operation by its canonical name."""
+    return _table
+
+
+def cast_to(x: Node, dtype: str) -> Node:
+    return x if x.dtype == dtype else _table["cast"](x, dtype=dtype)
+
+
+def literal(value: Number, dtype: str) -> Node:
+    """A scalar constant; integers given for a float dtype are converted."""
+    node = make(_table["literal"], (), {"value": float(value) if is_float(dtype) else value}, (), dtype)
+    if not isfinite(value):
+        node.risky = True
+    return node
+
+
+def as_nodes(inputs: Sequence[Node | Number]) -> list[Node]:
+    """Numbers among the inputs of a rule become literals of the nodes' dtype (a float one among integers: float64)."""
+    nodes = [x for x in inputs if isinstance(x, Node)]
+    if len(nodes) == len(inputs):
+        return nodes
+    numeric = [x.dtype for x in nodes if x.dtype != "bool"]
+    dtype = promote(numeric) if numeric else "float64"
+    result: list[Node] = []
+    for x in inputs:
+        if isinstance(x, Node):
+            result.append(x)
+        elif isinstance(x, bool):
+            result.append(literal(x, "bool"))
+        elif isinstance(x, float) and not is_float(dtype):
+            result.append(literal(x, "float64"))
+        else:
+            result.append(literal(x, dtype))
+    return result
+
+
+def broadcasting(inputs: Sequence[Node], attrs: dict[str, Any]) -> tuple[Shape, str]:
+    """The shape rule of elementwise operations: broadcast shapes, common dtype."""
+    first = inputs[0]
+    if len(inputs) == 1:
+        return first.shape, first.dtype
+    if len(inputs) == 2 and first.shape == inputs[1].shape:
+        return first.shape, first.dtype
+    return broadcast([x.shape for x in inputs]), first.dtype
+
+
+def unchanged(inputs: Sequence[Node], attrs: dict[str, Any]) -> tuple[Shape, str]:
+    """The shape rule of operations whose result is like their first input."""
+    return inputs[0].shape, inputs[0].dtype
+
+
+def boolean(inputs: Sequence[Node], attrs: dict[str, Any]) -> tuple[Shape, str]:
+    """The shape rule of comparisons and predicates."""
+    return broadcasting(inputs, attrs)[0], "bool"

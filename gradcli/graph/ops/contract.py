@@ -1,0 +1,219 @@
+"""Index labels of contractions, and their kernel: pairs by cost, each as one matrix product."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from math import prod
+from typing import Any
+
+from gradcli.diagnostics import GradcliError
+from gradcli.graph.node import Node
+from gradcli.graph.types import Shape, broadcast, show_shape
+
+Labels = tuple[int, ...]
+Attrs = dict[str, Any]
+
+
+def matmul_shape(inputs: Sequence[Node], attrs: Attrs) -> tuple[Shape, str]:
+    a, b = inputs
+    if a.rank and b.rank and a.shape[-1] == b.shape[0 if b.rank == 1 else -2]:
+        rows, columns = a.shape[-2:-1], b.shape[-1:] if b.rank > 1 else ()
+        if a.rank <= 2 and b.rank <= 2:
+            return (*rows, *columns), a.dtype
+        return (*broadcast([a.shape[:-2], b.shape[:-2]], "leading axes"), *rows, *columns), a.dtype
+    raise GradcliError(
+        "ShapeError",
+        f"matmul needs as many columns in the first operand as rows in the second, not {show_shape(a.shape)} "
+        f"and {show_shape(b.shape)}",
+        operands=[(0, f"shape {show_shape(a.shape)}"), (1, f"shape {show_shape(b.shape)}")],
+        help=_matmul_help(a, b),
+    )
+
+
+def _matmul_help(a: Node, b: Node) -> str | None:
+    if not a.rank or not b.rank:
+        return "multiply by a scalar with `*`"
+    if a.rank >= 2 and b.rank == 2 and a.shape[-1] == b.shape[1]:
+        return "transpose the second operand: write `.T` after it"
+    if a.rank == 2 and b.rank >= 1 and a.shape[0] == b.shape[0 if b.rank == 1 else -2]:
+        return "transpose the first operand: write `.T` after it"
+    return None
+
+
+def matmul_labels(inputs: Sequence[Node], attrs: Attrs) -> tuple[list[Labels], Labels]:
+    """Labels of NumPy's matmul; an axis of size 1 that is broadcast gets a label of its own and is summed."""
+    a, b = inputs
+    contracted, row, column = 0, 1, 2
+    left: list[int] = [row, contracted] if a.rank > 1 else [contracted]
+    right: list[int] = [contracted, column] if b.rank > 1 else [contracted]
+    out = ([row] if a.rank > 1 else []) + ([column] if b.rank > 1 else [])
+    fresh = 3
+    batch: list[int] = []
+    depth = max(a.rank, b.rank, 2) - 2
+    for k in range(depth):
+        n = a.shape[-3 - k] if a.rank > 2 + k else None
+        m = b.shape[-3 - k] if b.rank > 2 + k else None
+        shared = fresh
+        fresh += 1
+        batch.insert(0, shared)
+        for size, other, labels in ((n, m, left), (m, n, right)):
+            if size is None:
+                continue
+            if size == 1 and other not in (None, 1):
+                labels.insert(0, fresh)
+                fresh += 1
+            else:
+                labels.insert(0, shared)
+    return [tuple(left), tuple(right)], (*batch, *out)
+
+
+def parse_equation(operands: Sequence[Node], equation: str) -> tuple[list[Node], list[Labels], Labels]:
+    """Operands, labels and output labels of an einsum; repeated letters of one operand become diagonals."""
+    from gradcli.graph.ops.linear_algebra import diagonal
+    from gradcli.graph.ops.shaping import transpose
+
+    text = equation.replace(" ", "")
+    left, arrow, right = text.partition("->")
+    terms = left.split(",")
+    if len(terms) != len(operands):
+        raise GradcliError(
+            "ShapeError", f'einsum "{equation}" has {len(terms)} terms for {len(operands)} operands'
+        )
+    if not all(c.isalpha() or c == "." for c in left.replace(",", "") + right):
+        raise GradcliError("ValueError", f'einsum "{equation}" may hold only letters, `,`, `->` and `...`')
+    ranks = [x.rank - len(t.replace("...", "")) for x, t in zip(operands, terms, strict=True)]
+    depth = max([r for r, t in zip(ranks, terms, strict=True) if "..." in t], default=0)
+    if not arrow:
+        letters = sorted(c for c in set(left) - {",", "."} if left.count(c) == 1)
+        right = ("..." if "..." in left else "") + "".join(letters)
+    sizes: dict[int, int] = {}
+    nodes: list[Node] = []
+    labels: list[Labels] = []
+    fresh = 0x110000 + depth
+    for i, (x, term, rank) in enumerate(zip(operands, terms, ranks, strict=True)):
+        if rank < 0 or (rank and "..." not in term):
+            raise GradcliError(
+                "ShapeError",
+                f'einsum term "{term}" does not fit an operand of rank {x.rank}',
+                operands=[(i, f"shape {show_shape(x.shape)}")],
+            )
+        own = _term_labels(term, rank, depth)
+        while len(set(own)) < len(own):
+            a, b = next((a, b) for a in range(len(own)) for b in range(a + 1, len(own)) if own[a] == own[b])
+            if x.shape[a] != x.shape[b]:
+                raise GradcliError(
+                    "ShapeError",
+                    f'a repeated letter in "{term}" needs equal sizes, not {x.shape[a]} and {x.shape[b]}',
+                    operands=[(i, f"shape {show_shape(x.shape)}")],
+                )
+            rest = [k for k in range(len(own)) if k not in (a, b)]
+            x = diagonal(transpose(x, axes=(*rest, a, b)), k=0)
+            own = [own[k] for k in rest] + [own[a]]
+        for axis, k in enumerate(own):
+            size = x.shape[axis]
+            if sizes.get(k, 1) == 1:
+                sizes[k] = size
+            elif size not in (1, sizes[k]):
+                raise GradcliError(
+                    "ShapeError",
+                    f'einsum letter "{chr(k) if k < 0x110000 else "..."}" stands for sizes {sizes[k]} and {size}',
+                    operands=[(i, f"shape {show_shape(x.shape)}")],
+                )
+        nodes.append(x)
+        labels.append(tuple(own))
+    out = tuple(_term_labels(right, depth, depth))
+    if len(set(out)) < len(out) or any(k not in sizes for k in out):
+        raise GradcliError("ValueError", f'the result "{right}" of einsum must name letters of the operands, each once')
+    for i, x in enumerate(nodes):  # an axis of size 1 under a larger letter is summed on its own
+        own = list(labels[i])
+        for axis, k in enumerate(own):
+            if x.shape[axis] != sizes[k]:
+                own[axis] = fresh = fresh + 1
+        labels[i] = tuple(own)
+    return nodes, labels, out
+
+
+def _term_labels(term: str, rank: int, depth: int) -> list[int]:
+    head, dots, tail = term.partition("...")
+    middle = [0x110000 + depth - 1 - k for k in range(rank)][::-1] if dots else []
+    return [*map(ord, head), *middle, *map(ord, tail)]
+
+
+def einsum_kernel(xp: Any, *arrays: Any, labels: Sequence[Labels], out: Labels) -> Any:
+    """The contraction, two operands at a time, the pair with the smallest result first."""
+    terms = [(a, list(k)) for a, k in zip(arrays, labels, strict=True)]
+    while len(terms) > 1:
+        if len(terms) == 2:
+            i, j = 0, 1
+        else:
+            i, j = min(
+                ((i, j) for j in range(len(terms)) for i in range(j)),
+                key=lambda pair: _pair_cost(terms, pair[0], pair[1], out),
+            )
+        rest = [t for n, t in enumerate(terms) if n not in (i, j)]
+        needed = set(out).union(*(set(k) for _, k in rest))
+        order = out if not rest else None
+        terms = [_pair(xp, terms[i], terms[j], needed, order), *rest]
+    array, own = terms[0]
+    drop = tuple(axis for axis, k in enumerate(own) if k not in out)
+    if drop:
+        array = xp.sum(array, axis=drop, dtype=array.dtype)
+        own = [k for k in own if k in out]
+    return array if own == list(out) else xp.transpose(array, [own.index(k) for k in out])
+
+
+def _sizes(term: tuple[Any, list[int]]) -> dict[int, int]:
+    return dict(zip(term[1], term[0].shape, strict=True))
+
+
+def _pair_cost(terms: Sequence[tuple[Any, list[int]]], i: int, j: int, out: Labels) -> tuple[int, int]:
+    sizes = _sizes(terms[i]) | _sizes(terms[j])
+    needed = set(out).union(*(set(t[1]) for n, t in enumerate(terms) if n not in (i, j)))
+    return prod(sizes.values()), prod(n for k, n in sizes.items() if k in needed)
+
+
+def _pair(
+    xp: Any, a: tuple[Any, list[int]], b: tuple[Any, list[int]], needed: set[int], order: Labels | None
+) -> tuple[Any, list[int]]:
+    """Two operands contracted: a broadcast product where nothing is summed, else reshapes around one matmul."""
+    (x, xs), (y, ys) = _summed(xp, a, set(b[1]) | needed), _summed(xp, b, set(a[1]) | needed)
+    shared = [k for k in xs if k in ys]
+    contracted = [k for k in shared if k not in needed]
+    batch = [k for k in shared if k in needed]
+    left = [k for k in xs if k not in ys]
+    right = [k for k in ys if k not in xs]
+    if not contracted:
+        own = list(order) if order is not None and set(order) == {*batch, *left, *right} else [*batch, *left, *right]
+        return xp.multiply(_aligned(xp, x, xs, own), _aligned(xp, y, ys, own)), own
+    sizes = _sizes((x, xs)) | _sizes((y, ys))
+
+    def merged(keys: Sequence[int]) -> int:
+        return reduce(lambda n, k: n * sizes[k], keys, 1)
+
+    x2 = xp.transpose(x, [xs.index(k) for k in (*batch, *left, *contracted)])
+    y2 = xp.transpose(y, [ys.index(k) for k in (*batch, *contracted, *right)])
+    lead = [sizes[k] for k in batch]
+    z = xp.matmul(
+        xp.reshape(x2, (*lead, merged(left), merged(contracted))),
+        xp.reshape(y2, (*lead, merged(contracted), merged(right))),
+    )
+    own = [*batch, *left, *right]
+    return xp.reshape(z, [sizes[k] for k in own]), own
+
+
+def _summed(xp: Any, term: tuple[Any, list[int]], keep: set[int]) -> tuple[Any, list[int]]:
+    """Summed over the labels that nothing else has."""
+    array, own = term
+    drop = tuple(axis for axis, k in enumerate(own) if k not in keep)
+    if not drop:
+        return term
+    return xp.sum(array, axis=drop, dtype=array.dtype), [k for k in own if k in keep]
+
+
+def _aligned(xp: Any, array: Any, own: Sequence[int], target: Sequence[int]) -> Any:
+    """Axes in the order of the target labels, with size 1 for those that are missing."""
+    present = [k for k in target if k in own]
+    moved = xp.transpose(array, [own.index(k) for k in present])
+    sizes = dict(zip(present, moved.shape, strict=True))
+    return xp.reshape(moved, [sizes.get(k, 1) for k in target])

@@ -1,0 +1,204 @@
+"""Leaves, literals and arrays made from shapes and seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gradcli.diagnostics import GradcliError
+from gradcli.graph.node import Node
+from gradcli.graph.operation import Operation, register
+from gradcli.graph.ops.shaping import broadcast_to
+from gradcli.graph.types import INTEGER_OF, Shape, is_float, is_integer
+
+Inputs = Sequence[Node]
+Attrs = dict[str, Any]
+
+
+def _leaf_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+    return tuple(attrs["shape"]), attrs["dtype"]
+
+
+leaf = register(Operation(
+    "leaf", "name:string, shape:shape, dtype:dtype", "A variable or constant of the program.", hidden=True,
+    shareable=False,
+))  # fmt: skip
+tangent = register(Operation(
+    "tangent", "shape:shape, dtype:dtype", "A placeholder inside one derivative rule.", hidden=True, shareable=False,
+    infer=_leaf_shape,
+))  # fmt: skip
+
+
+def make_leaf(name: str, kind: str, shape: Shape, dtype: str, risky: bool) -> Node:
+    """A variable or constant; ``risky`` if its value may hold NaN or infinity."""
+    return Node(leaf, (), {"name": name, "kind": kind}, shape, dtype, risky)
+
+
+literal_op = register(Operation(
+    "literal", "value:number", "A number of the program's text.", hidden=True,
+    kernel=lambda xp, value: value,
+))  # fmt: skip
+array = register(Operation(
+    "array", "values:ints, shape:shape, dtype:dtype", "An array of numbers: a bracket literal or loaded data.", hidden=True,
+    infer=_leaf_shape, kernel=lambda xp, values, shape, dtype: xp.reshape(xp.asarray(values, dtype=dtype), shape),
+))  # fmt: skip
+
+
+def _creation(name: str, spec: str, doc: str, kernel: Any, **entry: Any) -> Operation:
+    entry.setdefault("infer", _leaf_shape)
+    entry.setdefault("domain", "no derivative")
+    return register(Operation(name, spec, doc, family="creation", kernel=kernel, **entry))
+
+
+_FILLED = "shape:shape, dtype:dtype=None"
+
+zeros = _creation(
+    "zeros", _FILLED, "Zeros.", lambda xp, shape, dtype: xp.zeros(shape, dtype=dtype), formula="0",
+    example="zeros([2, 2])",
+)  # fmt: skip
+ones = _creation(
+    "ones", _FILLED, "Ones.", lambda xp, shape, dtype: xp.ones(shape, dtype=dtype), formula="1", example="ones([3])"
+)
+full = _creation(
+    "full", "shape:shape, value:tensor", "One value everywhere.", None, aliases=("fill",), accepts="any", infer=None,
+    expand=lambda value, shape: broadcast_to(value, shape=shape), domain="", formula="value", example="full([2], 1.5)",
+)  # fmt: skip
+
+
+def _eye_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+    n = attrs["n"]
+    m = attrs["m"] = n if attrs.get("m") is None else attrs["m"]
+    if n < 0 or m < 0:
+        raise GradcliError("ShapeError", f"eye needs sizes of 0 or more, not {n} and {m}")
+    return (n, m), attrs["dtype"]
+
+
+eye = _creation(
+    "eye", "n:int, m:int=None, dtype:dtype=None", "The identity matrix.",
+    lambda xp, n, m, dtype: xp.eye(n, m, dtype=dtype), infer=_eye_shape, formula="1 on the diagonal, else 0",
+    example="eye(2)",
+)  # fmt: skip
+
+
+def _arange_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+    start, stop, step = attrs["start"], attrs["stop"], attrs["step"]
+    if stop is None:
+        start, stop = 0, start
+    if step == 0:
+        raise GradcliError("ValueError", "arange needs a step other than 0")
+    numbers = (start, stop, step)
+    if not all(abs(n) < 2**62 for n in numbers):
+        raise GradcliError("ValueError", "arange needs finite limits")
+    attrs["start"], attrs["stop"] = start, stop
+    dtype = attrs["dtype"]
+    if all(isinstance(n, int) for n in numbers):
+        count = len(range(start, stop, step))
+        dtype = INTEGER_OF.get(dtype, dtype) if not attrs.pop("typed", False) else dtype
+    else:
+        attrs.pop("typed", None)
+        count = max(0, -int(-((stop - start) / step) // 1))
+    attrs["dtype"] = dtype
+    return (count,), dtype
+
+
+arange = _creation(
+    "arange", "start:number, stop:number=None, step:number=1, dtype:dtype=None",
+    "Numbers from start (default 0) up to but without stop.",
+    lambda xp, start, stop, step, dtype: xp.arange(start, stop, step).astype(dtype), infer=_arange_shape,
+    aliases=("range",), formula="start, start + step, …", example="arange(4)",
+)  # fmt: skip
+
+
+def _linspace_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+    if attrs["num"] < 0:
+        raise GradcliError("ValueError", f"linspace needs 0 or more numbers, not {attrs['num']}")
+    return (attrs["num"],), attrs["dtype"]
+
+
+linspace = _creation(
+    "linspace", "start:number, stop:number, num:int, dtype:dtype=None", "Evenly spaced numbers, both ends included.",
+    lambda xp, start, stop, num, dtype: xp.linspace(start, stop, num).astype(dtype), infer=_linspace_shape,
+    formula="start, …, stop", example="linspace(0, 1, 5)",
+)  # fmt: skip
+
+
+def _alike(name: str, doc: str) -> Operation:
+    return _creation(
+        name, "x", doc, lambda xp, x: getattr(xp, name)(x), accepts="any",
+        infer=lambda inputs, attrs: (inputs[0].shape, inputs[0].dtype), formula=name.split("_")[0].rstrip("s"),
+        example=f"{name}([1.0, 2.0])",
+    )  # fmt: skip
+
+
+zeros_like = _alike("zeros_like", "Zeros of x's shape and dtype; no gradient passes.")
+ones_like = _alike("ones_like", "Ones of x's shape and dtype; no gradient passes.")
+
+
+def _random_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+    if not is_float(attrs["dtype"]):
+        raise GradcliError("TypeError", f"random numbers are floats, not {attrs['dtype']}")
+    return _leaf_shape(inputs, attrs)
+
+
+def _normal(xp: Any, shape: Shape, mean: float, stddev: float, seed: Any, dtype: str) -> Any:
+    return xp.asarray(xp.random.RandomState(seed).normal(mean, stddev, shape), dtype=dtype)
+
+
+def _uniform(xp: Any, shape: Shape, minval: float, maxval: float, seed: Any, dtype: str) -> Any:
+    return xp.asarray(xp.random.RandomState(seed).uniform(minval, maxval, shape), dtype=dtype)
+
+
+random_normal = _creation(
+    "random_normal", "shape:shape, mean:number=0, stddev:number=1, seed:seed=None, dtype:dtype=None",
+    "Normally distributed numbers, the same at every run.", _normal, infer=_random_shape, shareable=False,
+    formula="N(mean, stddev^2)", example="random_normal([2], seed=1)",
+)  # fmt: skip
+random_uniform = _creation(
+    "random_uniform", "shape:shape, minval:number=0, maxval:number=1, seed:seed=None, dtype:dtype=None",
+    "Uniformly distributed numbers, the same at every run.", _uniform, infer=_random_shape, shareable=False,
+    formula="U(minval, maxval)", example="random_uniform([2], seed=1)",
+)  # fmt: skip
+
+
+def _one_hot_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+    (indices,) = inputs
+    if not is_integer(indices.dtype):
+        raise GradcliError(
+            "TypeError", f"one_hot needs integers, not {indices.dtype}", operands=[(0, f"dtype {indices.dtype}")]
+        )
+    if attrs["depth"] < 0:
+        raise GradcliError("ValueError", f"one_hot needs a depth of 0 or more, not {attrs['depth']}")
+    return (*indices.shape, attrs["depth"]), attrs["dtype"]
+
+
+one_hot = _creation(
+    "one_hot", "indices, depth:int, dtype:dtype=None", "1 at the index, 0 elsewhere; rows of zeros out of range.",
+    lambda xp, i, depth, dtype: (xp.expand_dims(i, -1) == xp.arange(depth)).astype(dtype), accepts="any",
+    infer=_one_hot_shape, formula="y[i, k] = (x[i] == k)", example="one_hot([0, 2], 3)",
+)  # fmt: skip
+
+# Words of the language that the table documents and the language layer carries out, before anything is evaluated.
+
+
+def _special(name: str, spec: str, doc: str, **entry: Any) -> Operation:
+    return register(Operation(name, spec, doc, family="language", **entry))
+
+
+SPECIAL = {
+    op.name
+    for op in (
+        _special("load", "path:string, key:string=None", "Data from a .npy, .npz, .csv or .json file below the "
+                 "program's folder.", formula="the file's array", domain="no derivative"),
+        _special("shape", "x", "The sizes of x, as integer constants.", formula="[n, m, …]", domain="no derivative",
+                 example="shape([[1, 2, 3]])"),
+        _special("rank", "x", "The number of axes of x.", formula="the number of axes", domain="no derivative",
+                 example="rank([[1, 2, 3]])"),
+        _special("size", "x", "The number of entries of x.", formula="the number of entries", domain="no derivative",
+                 example="size([[1, 2, 3]])"),
+        _special("iterate", "f:function, x0, n:int", "f applied n times, f(f(…f(x0))).", formula="f(f(…f(x0)))",
+                 domain="as f"),
+        _special("gradients", "ys:tensors, xs:names, grad_ys:tensors=None, stop_gradients:names=None, "
+                 "unconnected_gradients:string=\"none\"", "The derivatives of the sum of ys: an expression like any "
+                 "other, or None.", formula="dy/dx", domain="as the ys"),
+    )
+}  # fmt: skip

@@ -1,0 +1,292 @@
+"""Arithmetic and elementwise functions of real numbers: value, domain and one line of calculus each."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from gradcli.graph.node import Node, Number
+from gradcli.graph.operation import (
+    Elementwise,
+    Linear,
+    Operation,
+    Product,
+    SameAs,
+    broadcasting,
+    cast_to,
+    register,
+    unchanged,
+)
+from gradcli.graph.ops.kernels import (
+    erf_kernel,
+    integer_safe,
+    mod_kernel,
+    recip_kernel,
+    sigmoid_kernel,
+    softplus_kernel,
+)
+from gradcli.graph.ops.selection import greater, less, link, maximum, minimum, not_equal, sign, where, zero
+
+
+def _elementwise(name: str, spec: str, doc: str, *partials: Any, **entry: Any) -> Operation:
+    entry.setdefault("infer", broadcasting)
+    entry.setdefault("rule", Elementwise(tuple(partials)))
+    return register(Operation(name, spec, doc, family="elementwise", **entry))
+
+
+def _function(name: str, doc: str, partial: Any, **entry: Any) -> Operation:
+    """A smooth function of one real variable: integers become floats."""
+    entry.setdefault("kernel", _plain(name))
+    return _elementwise(name, "x", doc, partial, accepts="float", infer=unchanged, **entry)
+
+
+def _plain(name: str) -> Any:
+    return lambda xp, *inputs: getattr(xp, name)(*inputs)
+
+
+add = _elementwise(
+    "add", "a, b", "Sum.", symbol="+", kernel=_plain("add"), rule=Linear(lambda i, g, y: g),
+    formula="a + b", example="add(1.0, [2.0, 3.0])",
+)  # fmt: skip
+subtract = _elementwise(
+    "subtract", "a, b", "Difference.", symbol="-", aliases=("sub",), kernel=_plain("subtract"),
+    rule=Linear(lambda i, g, y: -g if i else g), formula="a - b", example="subtract(5.0, 3.0)",
+)  # fmt: skip
+neg = _elementwise(
+    "neg", "x", "Negative.", symbol="-", aliases=("negative",), kernel=_plain("negative"),
+    rule=Linear(lambda i, g, y: -g), formula="-x", example="neg(2.0)",
+)  # fmt: skip
+multiply = _elementwise(
+    "multiply", "a, b", "Product, entry by entry.", symbol="*", aliases=("mul",), kernel=_plain("multiply"),
+    rule=Product(), formula="a * b", example="multiply(2.0, [1.0, 3.0])",
+)  # fmt: skip
+
+
+def _over(a: Node, b: Node) -> Node:
+    return -a * recip(b) * recip(b)
+
+
+recip = _elementwise(
+    "recip", "x, positive:flag=false", "1/x; with `positive`, NaN for x < 0 (the slope of a logarithm).",
+    lambda y, x: -y * y, accepts="float", kernel=recip_kernel, singular=True, hidden=True, infer=unchanged,
+    formula="1 / x", domain="x != 0",
+)  # fmt: skip
+divide = _elementwise(
+    "divide", "a, b", "True division; integers become floats.",
+    lambda y, a, b: recip(b), lambda y, a, b: _over(a, b),
+    symbol="/", aliases=("div", "truediv"), accepts="float", kernel=_plain("true_divide"), singular=True,
+    degree="quotient", formula="a / b", domain="b != 0", example="divide(1.0, 4.0)",
+)  # fmt: skip
+recip_no_nan = _elementwise(
+    "recip_no_nan", "x", "1/x, and 0 at x = 0.", lambda y, x: -y * y, accepts="float", hidden=True, infer=unchanged,
+    kernel=lambda xp, x: xp.where(x == 0, xp.zeros_like(x), 1 / xp.where(x == 0, xp.ones_like(x), x)),
+    formula="where(x == 0, 0, 1 / x)", singular=True,
+)  # fmt: skip
+divide_no_nan = _elementwise(
+    "divide_no_nan", "a, b", "Division that gives 0 where b is 0.",
+    lambda y, a, b: recip_no_nan(b), lambda y, a, b: -a * recip_no_nan(b) * recip_no_nan(b),
+    aliases=("div_no_nan",), accepts="float", degree="quotient", singular=True,
+    kernel=lambda xp, a, b: xp.where(b == 0, xp.zeros_like(b), a / xp.where(b == 0, xp.ones_like(b), b)),
+    formula="where(b == 0, 0, a / b)", example="divide_no_nan(1.0, 0.0)",
+)  # fmt: skip
+
+
+def constant_value(x: Node) -> Number | None:
+    """The number that a scalar literal holds, None for any other node."""
+    return x.attrs["value"] if x.op.name == "literal" else None
+
+
+def _pow_base(y: Node, a: Node, p: Node) -> Node:
+    """p·a^(p−1), exactly 0 for ever once a literal exponent has reached 0."""
+    exponent = constant_value(p)
+    if exponent is not None:
+        return zero(a) if exponent == 0 else exponent * power(a, exponent - 1)
+    slope = p * power(a, p - 1)
+    return where(not_equal(p, 0), slope, zero(a)) if p.op.name == "array" else slope
+
+
+def _pow_exponent(y: Node, a: Node, p: Node) -> Node:
+    return y * where(greater(a, 0), log(a), 0.0)
+
+
+power = _elementwise(
+    "pow", "a, b", "Power; 0^0 is 1. An integer to a negative literal power is a float.", _pow_base, _pow_exponent,
+    symbol="^", aliases=("power",), kernel=_plain("power"), singular=True, formula="a ^ b",
+    domain="a > 0, or an integer b", example="pow(2.0, 3)",
+)  # fmt: skip
+
+square = _elementwise(
+    "square", "x", "x times x.", lambda y, x: 2 * x, kernel=_plain("square"), degree="square",
+    formula="x^2", example="square(3.0)",
+)  # fmt: skip
+absolute = _elementwise(
+    "abs", "x", "Absolute value; slope 0 at 0.", lambda y, x: sign(x), aliases=("absolute",), kernel=_plain("abs"),
+    degree="abs", formula="|x|", example="abs(-2.0)",
+)  # fmt: skip
+sqrt = _function(
+    "sqrt", "Square root.", lambda y, x: 0.5 * recip(y), singular=True, domain="x >= 0 (slope infinite at 0)",
+    formula="sqrt(x)", example="sqrt(2.0)",
+)  # fmt: skip
+rsqrt = _function(
+    "rsqrt", "1 / sqrt(x).", lambda y, x: -0.5 * y * y * y, kernel=lambda xp, x: 1 / xp.sqrt(x), singular=True,
+    domain="x > 0", formula="1 / sqrt(x)", example="rsqrt(4.0)",
+)  # fmt: skip
+cbrt = _function(
+    "cbrt", "Cube root, of negative numbers too.", lambda y, x: recip(3 * y * y), singular=True,
+    domain="all real numbers (slope infinite at 0)", formula="cbrt(x)", example="cbrt(-8.0)",
+)  # fmt: skip
+exp = _function("exp", "e to the power x.", lambda y, x: y, singular=True, formula="exp(x)", example="exp(1.0)")
+expm1 = _function(
+    "expm1", "exp(x) - 1, exact near 0.", lambda y, x: exp(x), singular=True, formula="expm1(x)", example="expm1(1e-9)"
+)
+exp2 = _function(
+    "exp2", "2 to the power x.", lambda y, x: math.log(2) * y, singular=True, formula="exp2(x)", example="exp2(3.0)"
+)
+log = _function(
+    "log", "Natural logarithm; NaN, and a NaN gradient, for x < 0.", lambda y, x: recip(x, positive=True),
+    aliases=("ln",), singular=True, domain="x > 0", formula="log(x)", example="log(2.0)",
+)  # fmt: skip
+log1p = _function(
+    "log1p", "log(1 + x), exact near 0.", lambda y, x: recip(1 + x, positive=True), singular=True, domain="x > -1",
+    formula="log1p(x)", example="log1p(1e-9)",
+)  # fmt: skip
+log2 = _function(
+    "log2", "Logarithm to base 2.", lambda y, x: 1 / math.log(2) * recip(x, positive=True), singular=True,
+    domain="x > 0", formula="log2(x)", example="log2(8.0)",
+)  # fmt: skip
+log10 = _function(
+    "log10", "Logarithm to base 10.", lambda y, x: 1 / math.log(10) * recip(x, positive=True), singular=True,
+    domain="x > 0", formula="log10(x)", example="log10(1000.0)",
+)  # fmt: skip
+
+sin = _function("sin", "Sine of an angle in radians.", lambda y, x: cos(x), formula="sin(x)", example="sin(pi/6)")
+cos = _function("cos", "Cosine of an angle in radians.", lambda y, x: -sin(x), formula="cos(x)", example="cos(pi/3)")
+tan = _function(
+    "tan", "Tangent of an angle in radians.", lambda y, x: 1 + square(tan(x)), singular=True,
+    domain="x != pi/2 + k*pi", formula="tan(x)", example="tan(pi/4)",
+)  # fmt: skip
+asin = _function(
+    "asin", "Inverse sine.", lambda y, x: recip(sqrt((1 - x) * (1 + x))), aliases=("arcsin",), singular=True,
+    kernel=_plain("arcsin"), domain="-1 <= x <= 1", formula="asin(x)", example="asin(0.5)",
+)  # fmt: skip
+acos = _function(
+    "acos", "Inverse cosine.", lambda y, x: -recip(sqrt((1 - x) * (1 + x))), aliases=("arccos",), singular=True,
+    kernel=_plain("arccos"), domain="-1 <= x <= 1", formula="acos(x)", example="acos(0.5)",
+)  # fmt: skip
+atan = _function(
+    "atan", "Inverse tangent.", lambda y, x: recip(1 + x * x), aliases=("arctan",), kernel=_plain("arctan"),
+    formula="atan(x)", example="atan(1.0)",
+)  # fmt: skip
+atan2 = _elementwise(
+    "atan2", "y, x", "The angle of the point (x, y), from -pi to pi.",
+    lambda _, a, b: b * recip(a * a + b * b), lambda _, a, b: -a * recip(a * a + b * b),
+    aliases=("arctan2",), accepts="float", kernel=_plain("arctan2"), singular=True, domain="(x, y) != (0, 0)",
+    formula="atan2(y, x)", example="atan2(1.0, -1.0)",
+)  # fmt: skip
+sinh = _function(
+    "sinh", "Hyperbolic sine.", lambda y, x: cosh(x), singular=True, formula="sinh(x)", example="sinh(1.0)"
+)
+cosh = _function(
+    "cosh", "Hyperbolic cosine.", lambda y, x: sinh(x), singular=True, formula="cosh(x)", example="cosh(1.0)"
+)
+tanh = _function("tanh", "Hyperbolic tangent.", lambda y, x: 1 - y * y, formula="tanh(x)", example="tanh(0.5)")
+asinh = _function(
+    "asinh", "Inverse hyperbolic sine.", lambda y, x: recip(cosh(y)), aliases=("arcsinh",), kernel=_plain("arcsinh"),
+    formula="asinh(x)", example="asinh(1.0)",
+)  # fmt: skip
+acosh = _function(
+    "acosh", "Inverse hyperbolic cosine.", lambda y, x: recip(sinh(y)), aliases=("arccosh",), singular=True,
+    kernel=_plain("arccosh"), domain="x >= 1", formula="acosh(x)", example="acosh(2.0)",
+)  # fmt: skip
+atanh = _function(
+    "atanh", "Inverse hyperbolic tangent.", lambda y, x: recip((1 - x) * (1 + x), positive=True), singular=True,
+    aliases=("arctanh",), kernel=_plain("arctanh"), domain="-1 < x < 1", formula="atanh(x)", example="atanh(0.5)",
+)  # fmt: skip
+hypot = _elementwise(
+    "hypot", "a, b", "sqrt(a^2 + b^2) without overflow; slope 0 at the origin.",
+    lambda y, a, b: a * recip_no_nan(y), lambda y, a, b: b * recip_no_nan(y),
+    accepts="float", kernel=_plain("hypot"), singular=True, formula="sqrt(a^2 + b^2)", example="hypot(3.0, 4.0)",
+)  # fmt: skip
+erf = _function(
+    "erf", "The error function.", lambda y, x: 2 / math.sqrt(math.pi) * exp(-x * x), kernel=erf_kernel,
+    formula="2/sqrt(pi) * integral of exp(-t^2) for t from 0 to x", example="erf(0.5)",
+)  # fmt: skip
+
+sigmoid = _function(
+    "sigmoid", "The logistic function, stable for large |x|.", lambda y, x: y * (1 - y), kernel=sigmoid_kernel,
+    formula="1 / (1 + exp(-x))", example="sigmoid(-1000.0)",
+)  # fmt: skip
+softplus = _function(
+    "softplus", "A smooth relu, stable for large |x|.", lambda y, x: sigmoid(x), kernel=softplus_kernel,
+    formula="log(1 + exp(x))", example="softplus(1000.0)",
+)  # fmt: skip
+relu = _elementwise(
+    "relu", "x", "x where it is positive, else 0; slope 0 at 0.", infer=unchanged,
+    rule=SameAs(lambda y, x: where(greater(x, 0), x, 0), link=True), kernel=lambda xp, x: xp.maximum(x, x.dtype.type(0)),
+    formula="where(x > 0, x, 0)", example="relu([-1.0, 2.0])",
+)  # fmt: skip
+leaky_relu = _elementwise(
+    "leaky_relu", "x, alpha:number=0.2", "x where it is positive, else alpha*x.", infer=unchanged, accepts="float",
+    rule=Elementwise((lambda y, x: where(greater(x, 0), 1.0, float(y.attrs["alpha"])) + link(x),)),
+    kernel=lambda xp, x, alpha: xp.where(x > 0, x, x.dtype.type(alpha) * x), degree="abs",
+    formula="where(x > 0, x, alpha*x)", example="leaky_relu([-1.0, 2.0])",
+)  # fmt: skip
+elu = _function(
+    "elu", "x where it is positive, else exp(x) - 1; slope 1 at 0.",
+    lambda y, x: where(less(y, 0), y + 1, 1.0),
+    kernel=lambda xp, x: xp.where(x > 0, x, xp.expm1(xp.minimum(x, x.dtype.type(0)))),
+    formula="where(x > 0, x, exp(x) - 1)", example="elu([-1.0, 2.0])",
+)  # fmt: skip
+
+
+gelu = register(Operation(
+    "gelu", "x", "Gaussian error linear unit, the exact one.", family="elementwise", accepts="float",
+    expand=lambda x: 0.5 * x * (1 + erf(x * math.sqrt(0.5))), formula="x/2 * (1 + erf(x / sqrt(2)))",
+    example="gelu(1.0)",
+))  # fmt: skip
+silu = register(Operation(
+    "silu", "x", "Sigmoid linear unit (swish).", family="elementwise", aliases=("swish",), accepts="float",
+    expand=lambda x: x * sigmoid(x), formula="x * sigmoid(x)", example="silu(1.0)",
+))  # fmt: skip
+
+floor_divide = _elementwise(
+    "floor_divide", "a, b", "The floor of a / b, without a derivative.", None, None, kernel=_plain("floor_divide"),
+    hidden=True, formula="floor(a / b)",
+)  # fmt: skip
+mod = _elementwise(
+    "mod", "a, b", "Remainder of the division, with the sign of b.",
+    lambda y, a, b: 1, lambda y, a, b: -floor_divide(a, b),
+    aliases=("floormod",), kernel=mod_kernel, degree="linear", singular=True, formula="a - floor(a/b)*b",
+    domain="b != 0", example="mod(-1.0, 3.0)",
+)  # fmt: skip
+xlogy = _elementwise(
+    "xlogy", "x, y", "x*log(y), and 0 where x is 0.",
+    lambda _, a, b: xlogy(cast_to(not_equal(a, 0), a.dtype), b),
+    lambda _, a, b: where(not_equal(a, 0), a * recip(b, positive=True), 0.0),
+    accepts="float", singular=True,
+    kernel=lambda xp, a, b: xp.where(a == 0, xp.zeros_like(b), a * xp.log(xp.where(a == 0, xp.ones_like(b), b))),
+    degree="xlogy", domain="y > 0", formula="where(x == 0, 0, x * log(y))", example="xlogy(0.0, 0.0)",
+)  # fmt: skip
+
+
+def _clip(x: Node, lo: Node, hi: Node) -> Node:
+    return minimum(maximum(x, lo), hi)
+
+
+clip = register(Operation(
+    "clip", "x, lo, hi", "x limited to the interval from lo to hi; slope 1 at the bounds.", family="elementwise",
+    aliases=("clip_by_value",), expand=_clip, formula="minimum(maximum(x, lo), hi)", example="clip(5.0, 0.0, 1.0)",
+))  # fmt: skip
+
+
+def _rounding(name: str, doc: str, alias: tuple[str, ...] = ()) -> Operation:
+    return _elementwise(
+        name, "x", doc, None, aliases=alias, infer=unchanged, kernel=integer_safe(name), formula=f"{name}(x)",
+        example=f"{name}(-1.5)", domain="all real numbers; no derivative",
+    )  # fmt: skip
+
+
+floor = _rounding("floor", "The largest integer not above x.")
+ceil = _rounding("ceil", "The smallest integer not below x.")
+round_ = _rounding("round", "The nearest integer, halves to even.", ("rint",))
+trunc = _rounding("trunc", "The integer part, towards 0.")

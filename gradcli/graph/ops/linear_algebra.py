@@ -1,0 +1,314 @@
+"""Contractions (matmul, einsum and their kin) and dense linear algebra on the last two axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gradcli.diagnostics import GradcliError
+from gradcli.graph.node import Node
+from gradcli.graph.operation import Contraction, Linear, Operation, SameAs, Tangent, register, unchanged
+from gradcli.graph.ops.contract import einsum_kernel, matmul_labels, matmul_shape, parse_equation
+from gradcli.graph.ops.elementwise import multiply
+from gradcli.graph.ops.reductions import sum_
+from gradcli.graph.ops.selection import isnan, where
+from gradcli.graph.ops.shaping import reshape, swap
+from gradcli.graph.types import Shape, show_shape
+
+Inputs = Sequence[Node]
+Attrs = dict[str, Any]
+Labels = tuple[int, ...]
+
+
+def _algebra(name: str, spec: str, doc: str, **entry: Any) -> Operation:
+    return register(Operation(name, spec, doc, family="linear algebra", **entry))
+
+
+matmul = _algebra(
+    "matmul", "a, b", "Matrix product; `a @ b` is the same. Leading axes broadcast.", symbol="@", infer=matmul_shape,
+    kernel=lambda xp, a, b: xp.matmul(a, b), rule=Contraction(matmul_labels), formula="a @ b",
+    example="matmul([[1, 2], [3, 4]], [5, 6])",
+)  # fmt: skip
+
+
+def _contract_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+    sizes = {k: n for x, labels in zip(inputs, attrs["labels"], strict=True) for k, n in zip(labels, x.shape, strict=True)}
+    return tuple(sizes[k] for k in attrs["out"]), inputs[0].dtype
+
+
+contraction = _algebra(
+    "contraction", "*operands:operands, labels:string, out:string", "A sum of products over index labels.",
+    hidden=True, infer=_contract_shape, kernel=einsum_kernel, formula="einsum(…)",
+    rule=Contraction(lambda inputs, attrs: (attrs["labels"], attrs["out"])),
+)  # fmt: skip
+
+
+def contract(operands: Inputs, labels: Sequence[Labels], out: Labels) -> Node:
+    """The einsum of operands with distinct integer labels each, renumbered in order of appearance."""
+    number: dict[int, int] = {}
+    for group in labels:
+        for k in group:
+            number.setdefault(k, len(number))
+    renamed = tuple(tuple(number[k] for k in group) for group in labels)
+    return contraction(*operands, labels=renamed, out=tuple(number[k] for k in out))
+
+
+def _einsum(*operands: Node, equation: str) -> Node:
+    nodes, labels, out = parse_equation(operands, equation)
+    return contract(nodes, labels, out)
+
+
+einsum = _algebra(
+    "einsum", "equation:string, operands:operands", "Sum of products over the letters that the result does not have.",
+    expand=_einsum, formula="sum of a[i, j] * b[j, k] over j, for \"ij,jk->ik\"",
+    example='einsum("ij,j->i", [[1, 2], [3, 4]], [5, 6])',
+)  # fmt: skip
+
+
+def _dot(a: Node, b: Node) -> Node:
+    if not a.rank or not b.rank:
+        return multiply(a, b)
+    if b.rank <= 2:
+        return matmul(a, b)
+    if a.shape[-1] != b.shape[-2]:
+        raise GradcliError(
+            "ShapeError",
+            f"dot needs the last axis of a and the last but one of b alike, not {show_shape(a.shape)} "
+            f"and {show_shape(b.shape)}",
+            operands=[(0, f"shape {show_shape(a.shape)}"), (1, f"shape {show_shape(b.shape)}")],
+        )
+    left = tuple(range(a.rank))
+    right = (*range(a.rank, a.rank + b.rank - 2), a.rank - 1, a.rank + b.rank - 2)
+    return contract([a, b], [left, right], (*left[:-1], *right[:-2], right[-1]))
+
+
+dot = _algebra(
+    "dot", "a, b", "Inner product of vectors, matrix product of matrices (NumPy's dot).", expand=_dot,
+    formula="a1*b1 + a2*b2 + …", example="dot([1, 2], [3, 4])",
+)  # fmt: skip
+outer = _algebra(
+    "outer", "a, b", "All products of an entry of a and an entry of b.",
+    expand=lambda a, b: multiply(reshape(a, shape=(-1, 1)), reshape(b, shape=(1, -1))), formula="y[i, j] = a[i] * b[j]",
+    example="outer([1, 2], [3, 4])",
+)  # fmt: skip
+
+# diagonals and triangles
+
+
+def _matrix(name: str, x: Node, square: bool = False) -> None:
+    if x.rank < 2 or (square and x.shape[-1] != x.shape[-2]):
+        needed = "a square matrix" if square else "a matrix"
+        raise GradcliError(
+            "ShapeError",
+            f"{name} needs {needed}, not shape {show_shape(x.shape)}",
+            operands=[(0, f"shape {show_shape(x.shape)}")],
+        )
+
+
+def _diagonal_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+    (x,) = inputs
+    *batch, rows, columns = x.shape
+    k = attrs["k"]
+    return (*batch, max(0, min(rows, columns - k) if k >= 0 else min(rows + k, columns))), x.dtype
+
+
+diagonal = _algebra(
+    "diagonal", "x, k:int=0", "The k-th diagonal of the last two axes.", hidden=True, accepts="any",
+    infer=_diagonal_shape, kernel=lambda xp, x, k: xp.diagonal(x, k, -2, -1), formula="y[i] = x[i, i + k]",
+    rule=Linear(lambda i, g, y: embed_diagonal(g, k=y.attrs["k"], rows=y.inputs[0].shape[-2], columns=y.inputs[0].shape[-1])),
+)  # fmt: skip
+
+
+def _embed_kernel(xp: Any, x: Any, k: int, rows: int, columns: int) -> Any:
+    y = xp.zeros((*x.shape[:-1], rows, columns), dtype=x.dtype)
+    i = xp.arange(x.shape[-1])
+    y[..., i + max(-k, 0), i + max(k, 0)] = x
+    return y
+
+
+embed_diagonal = _algebra(
+    "embed_diagonal", "x, k:int, rows:int, columns:int", "A matrix with x as its k-th diagonal, zeros elsewhere.",
+    hidden=True, accepts="any", kernel=_embed_kernel, formula="y[i, i + k] = x[i]",
+    infer=lambda inputs, attrs: ((*inputs[0].shape[:-1], attrs["rows"], attrs["columns"]), inputs[0].dtype),
+    rule=Linear(lambda i, g, y: diagonal(g, k=y.attrs["k"])),
+)  # fmt: skip
+
+
+def _diag(x: Node, k: int) -> Node:
+    if x.rank == 1:
+        n = x.shape[0] + abs(k)
+        return embed_diagonal(x, k=k, rows=n, columns=n)
+    _matrix("diag", x)
+    return diagonal(x, k=k)
+
+
+diag = _algebra(
+    "diag", "x, k:int=0", "The matrix with a vector as diagonal, or the diagonal of a matrix.", expand=_diag,
+    accepts="any", formula="y[i, i] = x[i]", example="diag([1, 2])",
+)  # fmt: skip
+
+
+def _trace(x: Node) -> Node:
+    _matrix("trace", x)
+    return sum_(diagonal(x, k=0), axis=-1)
+
+
+trace = _algebra(
+    "trace", "x", "The sum of the diagonal of the last two axes.", expand=_trace, formula="x[0, 0] + x[1, 1] + …",
+    example="trace([[1, 2], [3, 4]])",
+)  # fmt: skip
+
+
+def _triangle(name: str, doc: str) -> Operation:
+    def infer(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+        _matrix(name, inputs[0])
+        return unchanged(inputs, attrs)
+
+    return _algebra(
+        name, "x, k:int=0", doc, infer=infer, accepts="any", kernel=lambda xp, x, k: getattr(xp, name)(x, k),
+        rule=Linear(lambda i, g, y: y.op(g, k=y.attrs["k"])), formula="x, with zeros", example=f"{name}([[1, 2], [3, 4]])",
+    )  # fmt: skip
+
+
+tril = _triangle("tril", "Zeros above the k-th diagonal.")
+triu = _triangle("triu", "Zeros below the k-th diagonal.")
+
+# determinants, inverses, factorizations
+
+
+def _square(name: str, drop: int = 0) -> Any:
+    def infer(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+        (x,) = inputs
+        _matrix(name, x, square=True)
+        return x.shape[: x.rank - drop], x.dtype
+
+    return infer
+
+
+def _tangent_of(dxs: Sequence[Node | None], i: int) -> Node:
+    dx = dxs[i]
+    assert dx is not None
+    return dx
+
+
+def _inv_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
+    return -matmul(matmul(y, _tangent_of(dxs, 0)), y)
+
+
+inv = _algebra(
+    "inv", "a", "Inverse of a square matrix; singular is an error.", aliases=("inverse", "matrix_inverse"),
+    accepts="float", infer=_square("inv"), kernel=lambda xp, a: xp.linalg.inv(a), rule=Tangent(_inv_tangent),
+    degree="other", singular=True, formula="a^-1", domain="invertible matrices", example="inv([[2.0, 0.0], [0.0, 4.0]])",
+)  # fmt: skip
+
+
+def _matrix_slope(y: Node, a: Node) -> Node:
+    """y · inv(a)ᵀ, with y of the batch's shape."""
+    return reshape(y, shape=(*y.shape, 1, 1)) * swap(inv(a))
+
+
+def _cofactor_kernel(xp: Any, a: Any, y: Any) -> Any:
+    """The cofactors from the singular value decomposition: finite at singular matrices (Stewart 1998)."""
+    u, s, vt = xp.linalg.svd(a)
+    n = s.shape[-1]
+    others = xp.where(xp.eye(n, dtype=bool), a.dtype.type(1), s[..., None, :])
+    minors = xp.prod(others, axis=-1)
+    orientation = xp.linalg.det(u) * xp.linalg.det(vt)
+    return orientation[..., None, None] * xp.matmul(u * minors[..., None, :], vt)
+
+
+cofactor = _algebra(
+    "cofactor", "a, y", "The derivative of det: the matrix of cofactors.", hidden=True, accepts="float",
+    infer=unchanged, kernel=_cofactor_kernel, rule=SameAs(lambda _, a, y: _matrix_slope(y, a)), degree="other",
+    singular=True, formula="y * inv(a)^T",
+)  # fmt: skip
+
+
+def _det_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
+    return sum_(cofactor(xs[0], y) * _tangent_of(dxs, 0), axis=(-2, -1))
+
+
+det = _algebra(
+    "det", "a", "Determinant.", accepts="float", infer=_square("det", drop=2), rule=Tangent(_det_tangent),
+    kernel=lambda xp, a: xp.linalg.det(a), degree="other", singular=True, formula="det(a)",
+    domain="square matrices", example="det([[1.0, 2.0], [3.0, 4.0]])",
+)  # fmt: skip
+
+
+def _logdet_kernel(xp: Any, a: Any) -> Any:
+    sign, size = xp.linalg.slogdet(a)
+    return xp.where(sign < 0, a.dtype.type(xp.nan), size)
+
+
+def _logdet_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
+    slope = sum_(swap(inv(xs[0])) * _tangent_of(dxs, 0), axis=(-2, -1))
+    return slope * where(isnan(y), float("nan"), 1.0)
+
+
+logdet = _algebra(
+    "logdet", "a", "Logarithm of the determinant, NaN where that is negative.", accepts="float",
+    infer=_square("logdet", drop=2), rule=Tangent(_logdet_tangent), kernel=_logdet_kernel, degree="other",
+    singular=True, formula="log(det(a))", domain="matrices with a positive determinant",
+    example="logdet([[2.0, 0.0], [0.0, 3.0]])",
+)  # fmt: skip
+
+
+def _solve_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+    a, b = inputs
+    _matrix("solve", a, square=True)
+    n = a.shape[-1]
+    if b.rank == 0 or b.shape[0 if b.rank == 1 else -2] != n:
+        raise GradcliError(
+            "ShapeError",
+            f"solve needs a right-hand side with {n} rows, not shape {show_shape(b.shape)}",
+            operands=[(0, f"shape {show_shape(a.shape)}"), (1, f"shape {show_shape(b.shape)}")],
+        )
+    if a.shape[:-2] != b.shape[:-2]:
+        raise GradcliError(
+            "ShapeError",
+            f"solve needs equal leading axes, not {show_shape(a.shape)} and {show_shape(b.shape)}",
+            operands=[(0, f"shape {show_shape(a.shape)}"), (1, f"shape {show_shape(b.shape)}")],
+            help="repeat one of them: `broadcast_to(b, …)`",
+        )
+    return b.shape, b.dtype
+
+
+def _solve_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
+    da, db = dxs
+    if db is not None:
+        return solve(xs[0], db)
+    assert da is not None
+    return -solve(xs[0], matmul(da, y))
+
+
+solve = _algebra(
+    "solve", "a, b", "The x with a @ x = b; a singular matrix is an error.", aliases=("matrix_solve",), accepts="float",
+    infer=_solve_shape, kernel=lambda xp, a, b: xp.linalg.solve(a, b), degree="solve", singular=True,
+    rule=Tangent(_solve_tangent, {1: lambda i, g, y: solve(swap(y.inputs[0]), g)}), formula="inv(a) @ b",
+    domain="invertible matrices", example="solve([[2.0, 0.0], [0.0, 4.0]], [1.0, 1.0])",
+)  # fmt: skip
+
+
+def _half_triangle(x: Node) -> Node:
+    """The lower triangle with half of the diagonal."""
+    n = x.shape[-1]
+    return tril(x, k=-1) + embed_diagonal(0.5 * diagonal(x, k=0), k=0, rows=n, columns=n)
+
+
+def _cholesky_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
+    """dL = L Φ(L⁻¹ dA L⁻ᵀ), Φ the lower triangle with half of the diagonal (Murray, arXiv:1602.07527)."""
+    da = _tangent_of(dxs, 0)
+    inner = solve(y, swap(solve(y, 0.5 * (da + swap(da)))))
+    return matmul(y, _half_triangle(swap(inner)))
+
+
+def _cholesky_kernel(xp: Any, a: Any) -> Any:
+    return xp.linalg.cholesky((a + xp.swapaxes(a, -1, -2)) / 2)
+
+
+cholesky = _algebra(
+    "cholesky", "a", "The lower L with L @ L.T = (a + a.T)/2; not positive definite is an error.", accepts="float",
+    infer=_square("cholesky"), kernel=_cholesky_kernel, rule=Tangent(_cholesky_tangent), degree="other", singular=True,
+    formula="L with L @ L.T = a", domain="symmetric positive definite matrices",
+    example="cholesky([[4.0, 2.0], [2.0, 5.0]])",
+)  # fmt: skip

@@ -1,0 +1,53 @@
+"""Softmax and losses, each in its stable form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gradcli.graph.node import Node
+from gradcli.graph.operation import Operation, Tangent, register
+from gradcli.graph.ops.elementwise import exp, square
+from gradcli.graph.ops.kernels import log_softmax_kernel, softmax_kernel
+from gradcli.graph.ops.reductions import mean, sum_
+from gradcli.graph.types import Shape, normalize_axis
+
+
+def _along(inputs: Sequence[Node], attrs: dict[str, Any]) -> tuple[Shape, str]:
+    attrs["axis"] = normalize_axis(attrs["axis"], inputs[0].rank)
+    return inputs[0].shape, inputs[0].dtype
+
+
+def _softmax_tangent(y: Node, xs: Sequence[Node], dxs: Sequence[Node | None]) -> Node:
+    (dx,) = dxs
+    assert dx is not None
+    return y * (dx - sum_(y * dx, axis=y.attrs["axis"], keepdims=True))
+
+
+def _log_softmax_tangent(y: Node, xs: Sequence[Node], dxs: Sequence[Node | None]) -> Node:
+    (dx,) = dxs
+    assert dx is not None
+    return dx - sum_(exp(y) * dx, axis=y.attrs["axis"], keepdims=True)
+
+
+softmax = register(Operation(
+    "softmax", "x, axis:int=-1", "Positive numbers that add up to 1 along an axis.", family="networks",
+    accepts="float", infer=_along, kernel=softmax_kernel, rule=Tangent(_softmax_tangent), degree="other",
+    formula="exp(x) / sum(exp(x))", example="softmax([1.0, 2.0])",
+))  # fmt: skip
+log_softmax = register(Operation(
+    "log_softmax", "x, axis:int=-1", "log(softmax(x)), finite for large differences.", family="networks",
+    accepts="float", infer=_along, kernel=log_softmax_kernel, rule=Tangent(_log_softmax_tangent), degree="other",
+    formula="x - logsumexp(x)", example="log_softmax([0.0, 1000.0])",
+))  # fmt: skip
+softmax_cross_entropy = register(Operation(
+    "softmax_cross_entropy", "labels, logits", "Cross entropy of one-hot or soft labels: one loss per row.",
+    family="networks", accepts="float", aliases=("softmax_cross_entropy_with_logits",),
+    expand=lambda labels, logits: -sum_(labels * log_softmax(logits, axis=-1), axis=-1),
+    formula="-sum(labels * log_softmax(logits), -1)", example="softmax_cross_entropy([0.0, 1.0], [1.0, 2.0])",
+))  # fmt: skip
+mse = register(Operation(
+    "mse", "a, b", "Mean squared difference, over all entries.", family="networks", aliases=("mean_squared_error",),
+    accepts="float", expand=lambda a, b: mean(square(a - b)), formula="mean((a - b)^2)",
+    example="mse([1.0, 2.0], [1.0, 4.0])",
+))  # fmt: skip

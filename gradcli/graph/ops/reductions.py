@@ -1,0 +1,274 @@
+"""Sums, means, products, extremes and norms along axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from gradcli.diagnostics import GradcliError
+from gradcli.graph.node import Node
+from gradcli.graph.operation import (
+    Linear,
+    NoDerivative,
+    Operation,
+    SameAs,
+    Tangent,
+    cast_to,
+    register,
+)
+from gradcli.graph.ops.elementwise import exp, multiply, recip_no_nan, square
+from gradcli.graph.ops.kernels import cumulative_kernel, logsumexp_kernel, norm_kernel
+from gradcli.graph.ops.selection import equal, where, zero
+from gradcli.graph.ops.shaping import broadcasted, reshaped, sliced, transpose, unindex
+from gradcli.graph.types import Shape, normalize_axes, normalize_axis, reduce_shape, show_shape, size_of
+
+Inputs = Sequence[Node]
+Attrs = dict[str, Any]
+
+
+def _reduced(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+    (x,) = inputs
+    attrs["axis"] = normalize_axes(attrs["axis"], x.rank)
+    return reduce_shape(x.shape, attrs["axis"], attrs["keepdims"]), x.dtype
+
+
+def _nonempty(name: str) -> Any:
+    def infer(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+        shape, dtype = _reduced(inputs, attrs)
+        if any(inputs[0].shape[a] == 0 for a in attrs["axis"]):
+            raise GradcliError(
+                "ShapeError",
+                f"{name} of no entries is not defined",
+                operands=[(0, f"shape {show_shape(inputs[0].shape)}")],
+            )
+        return shape, dtype
+
+    return infer
+
+
+def _reduction(name: str, doc: str, kernel: Any = None, **entry: Any) -> Operation:
+    entry.setdefault("infer", _reduced)
+    entry.setdefault("example", f"{name}([[1.0, 2.0], [3.0, 5.0]], axis=0)")
+    spec = entry.pop("spec", "x, axis:axes=None, keepdims:flag=false")
+    return register(Operation(name, spec, doc, family="reductions", kernel=kernel, **entry))
+
+
+def _keep(y: Node, x: Node) -> Shape:
+    """The shape that the result would have with keepdims."""
+    return reduce_shape(x.shape, y.attrs["axis"], keepdims=True)
+
+
+def _spread(g: Node, y: Node) -> Node:
+    """g, a value of the result's shape, repeated along the reduced axes."""
+    x = y.inputs[0]
+    return broadcasted(reshaped(g, _keep(y, x)), x.shape)
+
+
+def _count(y: Node) -> int:
+    return size_of(tuple(y.inputs[0].shape[a] for a in y.attrs["axis"]))
+
+
+def _summable(nodes: list[Node]) -> list[Node]:
+    return [cast_to(x, "int64") if x.dtype == "bool" else x for x in nodes]
+
+
+sum_ = _reduction(
+    "sum", "Sum of entries; true counts as 1.", lambda xp, x, axis, keepdims: xp.sum(
+        x, axis=axis, keepdims=keepdims, dtype=x.dtype
+    ), aliases=("reduce_sum",), adapt=_summable, rule=Linear(lambda i, g, y: _spread(g, y)), formula="x1 + x2 + …",
+)  # fmt: skip
+mean = _reduction(
+    "mean", "Mean of entries.", lambda xp, x, axis, keepdims: xp.mean(x, axis=axis, keepdims=keepdims),
+    aliases=("reduce_mean",), accepts="float", rule=Linear(lambda i, g, y: _spread(g * (1 / max(_count(y), 1)), y)),
+    formula="(x1 + … + xn) / n",
+)  # fmt: skip
+
+
+def _last(x: Node, axes: Sequence[int]) -> Node:
+    """The given axes moved to the end and made one."""
+    kept = [a for a in range(x.rank) if a not in axes]
+    if [*kept, *axes] != list(range(x.rank)):
+        x = transpose(x, axes=(*kept, *axes))
+    count = size_of(x.shape[len(kept) :])
+    return reshaped(x, (*x.shape[: len(kept)], count))
+
+
+def _product_tree(y: Node, x: Node) -> Node:
+    """Halves multiplied together until one entry is left: a polynomial, so right with zeros among the entries."""
+    rest = _last(x, y.attrs["axis"])
+    at = rest.rank - 1
+    odd: list[Node] = []
+    while (n := rest.shape[at]) > 1:
+        half = n // 2
+        if n % 2:
+            odd.append(sliced(rest, at, n - 1, n))
+        rest = multiply(sliced(rest, at, 0, half), sliced(rest, at, half, 2 * half))
+    for extra in odd:
+        rest = multiply(rest, extra)
+    connected = sum_(zero(x), axis=y.attrs["axis"], keepdims=y.attrs["keepdims"])
+    if rest.shape[at] == 0:
+        return connected
+    return reshaped(rest, y.shape) + connected
+
+
+prod_ = _reduction(
+    "prod", "Product of entries; its derivatives are right where entries are 0.",
+    lambda xp, x, axis, keepdims: xp.prod(x, axis=axis, keepdims=keepdims, dtype=x.dtype),
+    aliases=("reduce_prod",), rule=SameAs(_product_tree), degree="other", formula="x1 * x2 * …",
+)  # fmt: skip
+
+
+def _extreme(y: Node, x: Node) -> Node:
+    """The mean of the entries that equal the extreme: ties share the gradient evenly."""
+    chosen = equal(x, broadcasted(reshaped(y, _keep(y, x)), x.shape))
+    axes, keep = y.attrs["axis"], y.attrs["keepdims"]
+    picked = sum_(where(chosen, x, 0), axis=axes, keepdims=keep)
+    return picked / sum_(cast_to(chosen, x.dtype), axis=axes, keepdims=keep)
+
+
+max_ = _reduction(
+    "max", "The largest entry; ties share the gradient evenly.",
+    lambda xp, x, axis, keepdims: xp.max(x, axis=axis, keepdims=keepdims), aliases=("reduce_max", "amax"),
+    infer=_nonempty("max"), rule=SameAs(_extreme), degree="linear", formula="max(x1, x2, …)",
+    spec="x, *, axis:axes=None, keepdims:flag=false",
+)  # fmt: skip
+min_ = _reduction(
+    "min", "The smallest entry; ties share the gradient evenly.",
+    lambda xp, x, axis, keepdims: xp.min(x, axis=axis, keepdims=keepdims), aliases=("reduce_min", "amin"),
+    infer=_nonempty("min"), rule=SameAs(_extreme), degree="linear", formula="min(x1, x2, …)",
+    spec="x, *, axis:axes=None, keepdims:flag=false",
+)  # fmt: skip
+
+
+def _var(x: Node, axis: Any, keepdims: bool) -> Node:
+    return mean(square(x - mean(x, axis=axis, keepdims=True)), axis=axis, keepdims=keepdims)
+
+
+def _std(x: Node, axis: Any, keepdims: bool) -> Node:
+    count = size_of(tuple(x.shape[a] for a in normalize_axes(axis, x.rank)))
+    centred = x - mean(x, axis=axis, keepdims=True)
+    return norm(centred, axis=axis, keepdims=keepdims) * (1 / math.sqrt(count) if count else math.nan)
+
+
+var = _reduction(
+    "var", "Variance: the mean squared distance from the mean.", aliases=("reduce_variance",), accepts="float",
+    expand=_var, formula="mean((x - mean(x))^2)",
+)  # fmt: skip
+std = _reduction(
+    "std", "Standard deviation; slope 0 where all entries are equal.", aliases=("reduce_std",), accepts="float",
+    expand=_std, formula="sqrt(var(x))",
+)  # fmt: skip
+
+
+def _norm_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
+    (x,), (dx,) = xs, dxs
+    assert dx is not None
+    along = sum_(x * dx, axis=y.attrs["axis"], keepdims=y.attrs["keepdims"])
+    return along * recip_no_nan(y)
+
+
+norm = _reduction(
+    "norm", "Euclidean (Frobenius) norm without overflow; slope 0 at 0.",
+    lambda xp, x, axis, keepdims: norm_kernel(xp, x, axis, keepdims), accepts="float", rule=Tangent(_norm_tangent),
+    degree="other", singular=True, formula="sqrt(x1^2 + x2^2 + …)",
+)  # fmt: skip
+
+
+def _logsumexp_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
+    (x,), (dx,) = xs, dxs
+    assert dx is not None
+    weights = exp(x - broadcasted(reshaped(y, _keep(y, x)), x.shape))
+    return sum_(weights * dx, axis=y.attrs["axis"], keepdims=y.attrs["keepdims"])
+
+
+logsumexp = _reduction(
+    "logsumexp", "log(sum(exp(x))), stable.",
+    lambda xp, x, axis, keepdims: logsumexp_kernel(xp, x, axis, keepdims),
+    aliases=("reduce_logsumexp",), accepts="float", rule=Tangent(_logsumexp_tangent), degree="other", singular=True,
+    formula="log(exp(x1) + exp(x2) + …)",
+)  # fmt: skip
+
+
+def _truth(name: str, doc: str) -> Operation:
+    return _reduction(
+        name, doc, lambda xp, x, axis, keepdims: getattr(xp, name)(x, axis=axis, keepdims=keepdims),
+        aliases=(f"reduce_{name}",), accepts="bool", rule=NoDerivative(), domain="true and false; no derivative",
+        formula=f"{name}(x)", example=f"{name}([true, false])",
+    )  # fmt: skip
+
+
+any_ = _truth("any", "Whether some entry is true.")
+all_ = _truth("all", "Whether every entry is true.")
+
+
+def _position(name: str, doc: str) -> Operation:
+    def infer(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+        (x,) = inputs
+        axis = attrs["axis"] = normalize_axis(attrs["axis"], x.rank)
+        if x.shape[axis] == 0:
+            raise GradcliError("ShapeError", f"{name} of no entries is not defined", operands=[(0, "an empty axis")])
+        return reduce_shape(x.shape, [axis], attrs["keepdims"]), "int64"
+
+    return _reduction(
+        name, doc, lambda xp, x, axis, keepdims: getattr(xp, name)(x, axis=axis, keepdims=keepdims),
+        infer=infer, spec="x, axis:int=0, keepdims:flag=false", domain="all real numbers; no derivative",
+        formula=f"{name}(x)", example=f"{name}([1.0, 3.0, 2.0])",
+    )  # fmt: skip
+
+
+argmax = _position("argmax", "The index of the first largest entry along an axis.")
+argmin = _position("argmin", "The index of the first smallest entry along an axis.")
+
+
+def _along(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+    attrs["axis"] = normalize_axis(attrs["axis"], inputs[0].rank)
+    return inputs[0].shape, inputs[0].dtype
+
+
+_CUMULATIVE = "x, axis:int=0, exclusive:flag=false, reverse:flag=false"
+
+cumsum = _reduction(
+    "cumsum", "Running sum along an axis.", cumulative_kernel, infer=_along, spec=_CUMULATIVE,
+    rule=Linear(lambda i, g, y: cumsum(g, **{**y.attrs, "reverse": not y.attrs["reverse"]})),
+    formula="yk = x1 + … + xk", example="cumsum([1, 2, 3])",
+)  # fmt: skip
+
+
+def _shifted(x: Node, axis: int, by: int, reverse: bool) -> Node:
+    """Moved along an axis, ones filled in."""
+    size = x.shape[axis]
+    if reverse:
+        kept, items = sliced(x, axis, by, size), (0, size - by, 1)
+    else:
+        kept, items = sliced(x, axis, 0, size - by), (by, size, 1)
+    where_kept = (*((0, n, 1) for n in x.shape[:axis]), items)
+    gap = unindex(broadcasted(_one(x), kept.shape), items=where_kept, shape=x.shape)
+    return unindex(kept, items=where_kept, shape=x.shape) + (1 - gap)
+
+
+def _one(x: Node) -> Node:
+    from gradcli.graph.operation import literal
+
+    return literal(1, x.dtype)
+
+
+def _product_scan(y: Node, x: Node) -> Node:
+    """Running products by doubling (Hillis and Steele 1986): polynomials, so right with zeros among the entries."""
+    axis, reverse = y.attrs["axis"], y.attrs["reverse"]
+    size = x.shape[axis]
+    result = _shifted(x, axis, 1, reverse) if y.attrs["exclusive"] and size else x
+    by = 1
+    while by < size:
+        result = multiply(result, _shifted(result, axis, by, reverse))
+        by *= 2
+    return result + zero(x)
+
+
+cumprod = _reduction(
+    "cumprod", "Running product along an axis; its derivatives are right where entries are 0.",
+    lambda xp, x, axis, exclusive, reverse: cumulative_kernel(xp, x, axis, exclusive, reverse, product=True),
+    infer=_along, spec=_CUMULATIVE, rule=SameAs(_product_scan), degree="other", formula="yk = x1 * … * xk",
+    example="cumprod([1, 2, 3])",
+)  # fmt: skip
+

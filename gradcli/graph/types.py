@@ -1,0 +1,99 @@
+"""Dtypes, their promotion, and the shape rules that operations share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+from math import prod
+
+from gradcli.diagnostics import GradcliError
+
+Shape = tuple[int, ...]
+
+DTYPES = ("bool", "int32", "int64", "float32", "float64")
+"""Every dtype, in promotion order: an operation on two of them gives the later one."""
+
+RANK = {dtype: rank for rank, dtype in enumerate(DTYPES)}
+ITEM_SIZE = {"bool": 1, "int32": 4, "int64": 8, "float32": 4, "float64": 8}
+INTEGER_OF = {"float32": "int32", "float64": "int64"}
+INTEGER_RANGE = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
+
+
+def is_float(dtype: str) -> bool:
+    return RANK[dtype] >= 3
+
+
+def is_integer(dtype: str) -> bool:
+    return 1 <= RANK[dtype] <= 2
+
+
+def promote(dtypes: Iterable[str]) -> str:
+    """The latest of several dtypes in promotion order."""
+    return max(dtypes, key=RANK.__getitem__)
+
+
+def size_of(shape: Shape) -> int:
+    return prod(shape)
+
+
+def show_shape(shape: Sequence[int]) -> str:
+    return "[" + ", ".join(map(str, shape)) + "]" if shape else "[] (a scalar)"
+
+
+def broadcast(shapes: Sequence[Shape], what: str = "operands") -> Shape:
+    """The common shape of several arrays by NumPy's rule; ShapeError if there is none."""
+    result = shapes[0]
+    for shape in shapes[1:]:
+        if shape == result or not shape:
+            continue
+        if not result:
+            result = shape
+            continue
+        pairs = list(zip_longest(reversed(result), reversed(shape), fillvalue=1))
+        if any(a != b and a != 1 and b != 1 for a, b in pairs):
+            listed = " and ".join(show_shape(s) for s in shapes)
+            raise GradcliError(
+                "ShapeError",
+                f"{what} of shapes {listed} do not broadcast",
+                operands=[(i, f"shape {show_shape(s)}") for i, s in enumerate(shapes)],
+                help=_broadcast_help(shapes),
+            )
+        result = tuple(b if a == 1 else a for a, b in reversed(pairs))
+    return result
+
+
+def _broadcast_help(shapes: Sequence[Shape]) -> str:
+    if len(shapes) == 2:
+        a, b = shapes
+        if len(a) == 2 and a[::-1] == b:
+            return "transpose one operand: write `.T` after it"
+        if len(a) == 1 and len(b) >= 2 and b[-2] == a[0]:
+            return "make the first operand a column: `expand_dims(…, -1)`"
+        if len(b) == 1 and len(a) >= 2 and a[-2] == b[0]:
+            return "make the second operand a column: `expand_dims(…, -1)`"
+    return "sizes are compared from the last axis backwards; each pair must be equal or hold a 1"
+
+
+def normalize_axis(axis: int, rank: int, what: str = "axis") -> int:
+    """A possibly negative axis as one from 0 to rank − 1; ShapeError if it is out of range."""
+    if not -rank <= axis < rank:
+        bound = f"an axis from {-rank} to {rank - 1}" if rank else "none, the value is a scalar"
+        raise GradcliError("ShapeError", f"{what} {axis} is out of range for rank {rank}", help=f"it has {bound}")
+    return axis % rank
+
+
+def normalize_axes(axis: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
+    """Axes as a sorted tuple; None means all of them."""
+    if axis is None:
+        return tuple(range(rank))
+    axes = [axis] if isinstance(axis, int) else list(axis)
+    normal = [normalize_axis(a, rank) for a in axes]
+    if len(set(normal)) != len(normal):
+        raise GradcliError("ShapeError", f"axis {axes} names an axis twice")
+    return tuple(sorted(normal))
+
+
+def reduce_shape(shape: Shape, axes: Sequence[int], keepdims: bool) -> Shape:
+    if keepdims:
+        return tuple(1 if i in axes else n for i, n in enumerate(shape))
+    return tuple(n for i, n in enumerate(shape) if i not in axes)

@@ -1,0 +1,197 @@
+"""Calls: arguments bound to parameters, dtypes brought together, errors pointed at the arguments at fault."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gradcli.diagnostics import GradcliError, Label, did_you_mean
+from gradcli.graph.node import Node
+from gradcli.graph.operation import Operation, cast_to
+from gradcli.graph.ops.creation import SPECIAL
+from gradcli.graph.types import is_float, is_integer, promote
+from gradcli.language import functions, special, statics, syntax
+from gradcli.language.values import Scope, UserFunction, Value, Weak
+
+if TYPE_CHECKING:
+    from gradcli.language.elaborate import Elaborator
+
+Operand = tuple[Value, syntax.Syntax]
+
+KEYWORDS = {
+    "perm": "axes", "clip_value_min": "lo", "clip_value_max": "hi", "a_min": "lo", "a_max": "hi", "keep_dims": "keepdims",
+    "diagonal": "k", "min": "lo", "max": "hi",
+}  # fmt: skip
+"""Keyword names of TensorFlow and NumPy for parameters that have another name here."""
+
+APART = {"where": (0,), "gather": (1,), "one_hot": (0,)}
+"""Inputs that take no part in bringing dtypes together: conditions and indices."""
+
+
+def enter(e: Elaborator, call: syntax.Call, scope: Scope) -> None:
+    name = call.function
+    if not isinstance(name, syntax.Name):
+        e.fail("TypeError", "only names can be called", name, help="to multiply, write `*` between the two")
+    target = e.resolve(name, scope)
+    if isinstance(target, UserFunction):
+        functions.enter(e, target, call, scope)
+    elif isinstance(target, Operation):
+        bound = bind(e, target, call)
+        if target.name in SPECIAL:
+            special.enter(e, target, bound, call, scope)
+        else:
+            _enter_operation(e, target, bound, call, scope)
+    else:
+        e.fail("TypeError", f"`{name.id}` is a value, not a function", name, help="to multiply, write `*` between the two")
+
+
+def bind(e: Elaborator, op: Operation, call: syntax.Call) -> dict[str, Any]:
+    """The argument of each parameter that has one; wrong names and counts are errors."""
+    parameters = op.parameters
+    bound: dict[str, Any] = {}
+    positional = [p for p in parameters if not p.keyword_only]
+    rest = next((p for p in positional if p.kind == "operands"), None)
+    for i, argument in enumerate(call.arguments):
+        if argument.name is not None:
+            key = argument.name.id
+            known = {p.name for p in parameters}
+            key = KEYWORDS.get(key, key) if key not in known else key
+            if key not in known:
+                similar = did_you_mean(key, known)
+                e.fail(
+                    "TypeError",
+                    f"{op.name} has no parameter `{argument.name.id}`",
+                    argument.name,
+                    help=f"did you mean `{similar}`?" if similar else f"the signature is `{op.signature}`",
+                )
+            if key in bound:
+                e.fail("TypeError", f"{op.name} got `{key}` twice", argument)
+            bound[key] = argument.value
+        elif rest is not None and i >= positional.index(rest):
+            bound.setdefault(rest.name, []).append(argument.value)
+        elif i >= len(positional):
+            other = {"max": "maximum", "min": "minimum"}.get(op.name)
+            most = f"at most {len(positional)} argument{'s' * (len(positional) != 1)}"
+            e.fail(
+                "TypeError",
+                f"{op.name} takes {most}" + (" by position" if len(positional) < len(parameters) else ""),
+                argument,
+                help=f"the larger or smaller of two values is `{other}(a, b)`; an axis is given by name, `axis=…`"
+                if other
+                else f"the signature is `{op.signature}`",
+            )
+        else:
+            if positional[i].name in bound:
+                e.fail("TypeError", f"{op.name} got `{positional[i].name}` twice", argument)
+            bound[positional[i].name] = argument.value
+    for p in parameters:
+        if p.default is None and p.name not in bound:
+            e.fail("TypeError", f"{op.name} needs an argument for `{p.name}`", call, help=f"the signature is `{op.signature}`")
+    return bound
+
+
+def _enter_operation(e: Elaborator, op: Operation, bound: Mapping[str, Any], call: syntax.Call, scope: Scope) -> None:
+    """Evaluate the tensors among the arguments on the stack, then apply."""
+    tensors: list[syntax.Expression] = []
+    for p in op.parameters:
+        argument = bound.get(p.name)
+        if p.kind == "tensor":
+            tensors.append(argument if argument is not None else syntax.Number(call.start, call.end, int(p.default or 0)))
+        elif p.kind == "operands":
+            tensors.extend(argument or [])
+        elif p.kind == "tensors":
+            if not isinstance(argument, syntax.List):
+                e.fail(
+                    "TypeError",
+                    f"{op.name} needs a list of values, written in brackets",
+                    argument if argument is not None else call,
+                    help=f"`{op.name}([a, b])`",
+                )
+            if not argument.items:
+                e.fail("ValueError", f"{op.name} needs at least one value", argument)
+            tensors.extend(argument.items)
+    e.push(lambda _, __: _leave_operation(e, op, bound, tensors, call, scope))
+    for expression in reversed(tensors):
+        e.push(e.enter, expression, scope)
+
+
+def _leave_operation(
+    e: Elaborator,
+    op: Operation,
+    bound: Mapping[str, Any],
+    tensors: Sequence[syntax.Expression],
+    call: syntax.Call,
+    scope: Scope,
+) -> None:
+    count = len(tensors)
+    values = e.values[len(e.values) - count :]
+    del e.values[len(e.values) - count :]
+    attrs = statics.attributes(e, op, bound, call, scope)
+    e.values.append(apply(e, op, list(zip(values, tensors, strict=True)), attrs, call))
+
+
+def apply(e: Elaborator, op: Operation, operands: Sequence[Operand], attrs: dict[str, Any], at: syntax.Syntax) -> Node:
+    """The node of an operation on values, literals in the dtype of what they meet."""
+    nodes = operand_nodes(e, op, operands)
+
+    def build() -> Node:
+        return op(*op.prepare(nodes, e.float_dtype), **attrs)
+
+    return guarded(e, build, at, [place for _, place in operands])
+
+
+def operand_nodes(e: Elaborator, op: Operation, operands: Sequence[Operand]) -> list[Node]:
+    apart = APART.get(op.name, ())
+    dtypes = [v.dtype for i, (v, _) in enumerate(operands) if isinstance(v, Node) and i not in apart]
+    meets = promote(dtypes) if dtypes else None
+    weak = [v.value for i, (v, _) in enumerate(operands) if isinstance(v, Weak) and i not in apart]
+    if op.name == "pow" and _negative_power(operands):
+        meets = e.float_dtype
+        operands = [
+            (cast_to(v, meets), place) if isinstance(v, Node) and not is_float(v.dtype) else (v, place)
+            for v, place in operands
+        ]
+    elif weak and (meets is None or not is_float(meets)):
+        if op.accepts == "float" or any(isinstance(v, float) for v in weak):
+            meets = e.float_dtype
+        elif meets is None or meets == "bool":
+            meets = e.integer_dtype
+    nodes: list[Node] = []
+    for i, (value, place) in enumerate(operands):
+        if isinstance(value, Weak):
+            node = e.literal(value, None if i in apart else meets, place)
+            nodes.append(e.mark(node, (place.start, place.end)))
+        else:
+            nodes.append(e.node(value, place))
+    return nodes
+
+
+def _negative_power(operands: Sequence[Operand]) -> bool:
+    """An integer to a negative literal power is a float."""
+    (base, _), (exponent, _) = operands
+    return (
+        isinstance(exponent, Weak)
+        and exponent.value < 0
+        and (isinstance(base, Weak) or isinstance(base, Node) and is_integer(base.dtype))
+    )
+
+
+def guarded(e: Elaborator, build: Callable[[], Node], at: syntax.Syntax, operands: Sequence[syntax.Syntax]) -> Node:
+    """A node built and marked; an error of the operation is pointed at its operands."""
+    try:
+        return e.mark(build(), (at.start, at.end))
+    except GradcliError as error:
+        raise labelled(e, error, at, operands) from None
+
+
+def labelled(
+    e: Elaborator, error: GradcliError, at: syntax.Syntax, operands: Sequence[syntax.Syntax]
+) -> GradcliError:
+    """An error of the graph's layer, with the places of the operands that it numbers."""
+    if error.labels:
+        return error
+    labels = [Label(e.span(operands[i]), text) for i, text in error.operands if i < len(operands)]
+    error.labels = tuple(labels) or (Label(e.span(at)),)
+    return error
+
+

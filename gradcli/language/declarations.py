@@ -1,0 +1,267 @@
+"""Statements: declarations, definitions, outputs and seeds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gradcli.diagnostics import GradcliError, did_you_mean
+from gradcli.graph.node import Node, cone
+from gradcli.graph.operation import Operation
+from gradcli.graph.ops.creation import make_leaf
+from gradcli.graph.types import DTYPES, Shape, is_float, is_integer, show_shape
+from gradcli.language import statics, syntax
+from gradcli.language.values import Missing, Scope, Several, UserFunction, Value
+
+if TYPE_CHECKING:
+    from gradcli.language.elaborate import Elaborator
+
+
+def execute(e: Elaborator, statement: syntax.Statement) -> None:
+    match statement:
+        case syntax.Assignment():
+            assign(e, statement, e.value(statement.value, e.top), e.top)
+        case syntax.Declaration():
+            _declare(e, statement)
+        case syntax.Function():
+            e.bind(statement.name, UserFunction(statement, len(e.bound)), e.top)
+        case syntax.Output():
+            for name in statement.names:
+                _known(e, name)
+                e.program.outputs.append(name.id)
+        case syntax.Seed():
+            _seed(e, statement)
+        case syntax.Dtype():
+            _dtype(e, statement)
+        case syntax.Bare():
+            e.fail(
+                "SyntaxError",
+                "an expression on its own has no name to be asked for",
+                statement,
+                help=f"give it one: `name = {_brief(e, statement)}`",
+            )
+        case _:
+            e.fail("SyntaxError", "this statement is not possible here", statement)
+
+
+def _brief(e: Elaborator, at: syntax.Syntax) -> str:
+    text = e.source.text[at.start : at.end]
+    return text if len(text) <= 40 and "\n" not in text else "…"
+
+
+def assign(e: Elaborator, statement: syntax.Assignment, value: Value, scope: Scope) -> None:
+    targets = statement.targets
+    if isinstance(value, Several):
+        if len(value.items) != len(targets):
+            e.fail(
+                "TypeError",
+                f"gradients for a list of {len(value.items)} xs cannot be unpacked into "
+                f"{len(targets)} name{'s' * (len(targets) != 1)}",
+                targets[0] if len(targets) == 1 else (targets[0].start, targets[-1].end),
+                help=f"write {len(value.items)} names, separated by commas",
+                also=[(statement.value, f"{len(value.items)} gradients")],
+            )
+        values: list[Value] = list(value.items)
+    elif len(targets) > 1:
+        e.fail(
+            "TypeError",
+            "only gradients for a list of xs can be unpacked",
+            (targets[0].start, targets[-1].end),
+            also=[(statement.value, "one value")],
+        )
+    else:
+        values = [value]
+    for target, item in zip(targets, values, strict=True):
+        if isinstance(item, (UserFunction, Operation)):
+            e.node(item, statement.value)
+        e.bind(target, item, scope)
+        if scope.function is None:
+            bound = e.bound[target.id].value
+            assert isinstance(bound, (Node, Missing))
+            e.program.names[target.id] = bound
+            e.program.definitions.append(target.id)
+            e.last = target.id
+
+
+def _known(e: Elaborator, name: syntax.Name) -> None:
+    if name.id in e.program.names:
+        return
+    if name.id in e.bound:
+        e.fail("TypeError", f"`{name.id}` is a function, not a value", name, help=f"name its value: `y = {name.id}(…)`")
+    e.unknown(name, e.top)
+
+
+def _seed(e: Elaborator, statement: syntax.Seed) -> None:
+    _known(e, statement.name)
+    if statement.name.id in e.program.seeds:
+        e.fail("NameError", f"`{statement.name.id}` has two seeds", statement.name)
+    target = e.program.names[statement.name.id]
+    y = e.node(target, statement.name)
+    value = e.node(e.value(statement.value, e.top), statement.value)
+    _constant(e, value, statement.value, "a seed")
+    check_seed(e, y, value, statement)
+    e.program.seeds[statement.name.id] = value
+
+
+def check_seed(e: Elaborator, y: Node, value: Node, statement: syntax.Seed) -> None:
+    if value.shape not in ((), y.shape):
+        e.fail(
+            "ShapeError",
+            f"the seed of {statement.name.id} needs its shape, {show_shape(y.shape)}, not {show_shape(value.shape)}",
+            statement.value,
+            label=f"shape {show_shape(value.shape)}",
+            also=[(statement.name, f"shape {show_shape(y.shape)}")],
+        )
+
+
+def _constant(e: Elaborator, node: Node, at: syntax.Syntax, what: str) -> None:
+    for x in cone([node]):
+        if x.op.name == "leaf" and x.attrs["kind"] == "variable":
+            e.fail(
+                "TypeError",
+                f"{what} is a constant expression, and this one depends on the variable `{x.attrs['name']}`",
+                at,
+                help="use constants, literals and creation functions, or bind it to a name: `y = …`",
+            )
+
+
+def _dtype(e: Elaborator, statement: syntax.Dtype) -> None:
+    name = statement.name.id
+    if name not in ("float32", "float64"):
+        similar = did_you_mean(name, ("float32", "float64"))
+        e.fail(
+            "TypeError",
+            f"the precision of a program is float32 or float64, not {name}",
+            statement.name,
+            help=f"did you mean `{similar}`?" if similar else None,
+        )
+    if e.bound or e.program.places or e.program.outputs:
+        e.fail("SyntaxError", "the dtype line must come before everything else", statement, help="move it to the top")
+    if e.forced_dtype is None:
+        e.program.float_dtype = name
+
+
+# variables and constants
+
+
+def _declare(e: Elaborator, d: syntax.Declaration) -> None:
+    name = d.name.id
+    dtype = None
+    if d.dtype is not None:
+        dtype = statics.dtype(e, d.dtype, e.top)
+    shape = statics.sizes(e, d.shape, e.top) if d.shape is not None else None
+    initial: Any = None
+    at: syntax.Syntax = d
+    if d.value is not None:
+        at = d.value
+        initial = e.node(e.value(d.value, e.top), d.value)
+        _constant(e, initial, d.value, "an initial value")
+    own_dtype = initial.dtype if initial is not None else None
+    replaced = name in e.overrides
+    if replaced:
+        initial = _override(e, d, e.overrides[name])
+        own_dtype = _agreed(own_dtype, str(initial.dtype), e.float_dtype)
+    if initial is None:
+        leaf = make_leaf(name, d.kind, shape or (), dtype or e.float_dtype, True)
+    else:
+        dtype = dtype or own_dtype or str(initial.dtype)
+        _convertible(e, str(initial.dtype), dtype, at, d, name if replaced else None)
+        given: Shape = tuple(initial.shape)
+        if shape is not None and given not in ((), shape):
+            e.fail(
+                "ShapeError",
+                f"`{name}` is declared with shape {show_shape(shape)}, and its value has shape {show_shape(given)}",
+                d if replaced else at,
+                label=f"shape {show_shape(shape)} declared here" if replaced else f"shape {show_shape(given)}",
+                help=f"`--set {name}=…` needs {show_shape(shape)}, or a scalar to fill it" if replaced else None,
+                also=[] if replaced or d.shape is None or not d.shape else [(d.name, f"shape {show_shape(shape)}")],
+            )
+        leaf = make_leaf(name, d.kind, given if shape is None else shape, dtype, _risky(initial))
+    e.program.places[leaf] = (d.start, d.end)
+    e.bind(d.name, leaf, e.top)
+    e.program.leaves[name] = leaf
+    e.program.names[name] = leaf
+    e.program.initial[leaf] = initial
+
+
+def _agreed(own: str | None, given: str, float_dtype: str) -> str:
+    """The dtype of a declaration without one whose value is replaced: floats stay floats of their own precision."""
+    if own is None:
+        return given
+    if is_float(own) or not is_float(given):
+        return own if own != "bool" else given
+    return given if not is_float(own) and is_float(given) else float_dtype
+
+
+def _risky(initial: Any) -> bool:
+    if isinstance(initial, Node):
+        return initial.risky
+    if initial.dtype.kind != "f":
+        return False
+    import numpy as np
+
+    return not bool(np.isfinite(initial).all())
+
+
+def _convertible(
+    e: Elaborator, given: str, dtype: str, at: syntax.Syntax, d: syntax.Declaration, name: str | None
+) -> None:
+    if given == dtype or (is_float(dtype) and given != "bool") or (is_integer(dtype) and is_integer(given)):
+        return
+    what = f"the value given for `{name}`" if name else "this value"
+    e.fail(
+        "TypeError",
+        f"{what} is {given} and cannot become {dtype}",
+        d if name else at,
+        help=f"declare it `{d.kind} {d.name.id}: {given}`" if given in DTYPES else None,
+    )
+
+
+def _override(e: Elaborator, d: syntax.Declaration, given: Any) -> Any:
+    """The value of --set or --values: an array, or an expression of the built-ins."""
+    if not isinstance(given, str):
+        return given
+    from gradcli.language.expression import constant_expression
+
+    return constant_expression(given, f"--set {d.name.id}", e)
+
+
+def constant_array(e: Elaborator, leaf: Node) -> Any:
+    """The value of a constant for sizes; None for variables and constants without a value."""
+    if leaf.attrs["kind"] != "constant":
+        return None
+    initial = e.program.initial.get(leaf)
+    if initial is None:
+        return None
+    import numpy as np
+
+    if isinstance(initial, Node):
+        from gradcli.graph.fold import fold
+
+        value = fold(initial, lambda inner: constant_array(e, inner))
+        return None if value is None else np.broadcast_to(np.asarray(value, dtype=leaf.dtype), leaf.shape)
+    return np.broadcast_to(np.asarray(initial, dtype=leaf.dtype), leaf.shape)
+
+
+def finish(e: Elaborator) -> None:
+    """What can only be checked at the end: overrides of names that are no variables or constants."""
+    for name in e.overrides:
+        if name in e.program.leaves:
+            continue
+        if name in e.bound:
+            e.fail(
+                "NameError",
+                f"`{name}` is computed, and only variables and constants can be set",
+                e.bound[name].place,
+                help=f"declare it: `variable {name} = …`",
+            )
+        similar = did_you_mean(name, e.program.leaves)
+        known = ", ".join(list(e.program.leaves)[:8])
+        raise GradcliError(
+            "NameError",
+            f"the program has no variable or constant `{name}` to set",
+            help=f"did you mean `{similar}`?" if similar else (f"it has {known}" if known else "it declares none"),
+        )
+    if e.last is None and e.program.names:
+        e.last = next(reversed(e.program.names))
+
+

@@ -1,0 +1,383 @@
+"""Syntax tree to graph: scopes, statements and expressions, with an explicit stack in place of recursion.
+
+Every expression that is not a plain name makes new nodes: two operations of the program stay two nodes, however alike,
+and a name is an alias of its node.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from gradcli.diagnostics import GradcliError, Kind, Label, Source, Span, did_you_mean
+from gradcli.graph.fold import fold
+from gradcli.graph.node import Node
+from gradcli.graph.operation import Operation, literal
+from gradcli.graph.ops import table
+from gradcli.graph.ops.creation import array
+from gradcli.graph.ops.shaping import transpose
+from gradcli.graph.types import INTEGER_OF, INTEGER_RANGE, is_float, is_integer
+from gradcli.language import calls, declarations, indexing, lists, syntax
+from gradcli.language.values import Binding, Elaborated, Missing, Scope, Several, UserFunction, Value, Weak
+
+Place = tuple[int, int]
+
+CONSTANTS = {"pi": math.pi, "e": math.e, "inf": math.inf, "nan": math.nan}
+NODE_LIMIT = 20_000_000
+
+OPERATIONS: dict[str, Operation] = {}
+"""Every operation that a program can call, by name and alias."""
+
+for _op in table.values():
+    if not _op.hidden:
+        OPERATIONS.update(dict.fromkeys((_op.name, *_op.aliases), _op))
+
+BINARY = {
+    "+": "add", "-": "subtract", "*": "multiply", "/": "divide", "@": "matmul", "^": "pow", "<": "less",
+    "<=": "less_equal", ">": "greater", ">=": "greater_equal", "==": "equal", "!=": "not_equal", "and": "logical_and",
+    "or": "logical_or",
+}  # fmt: skip
+
+WEAK_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
+    "+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b,
+}  # fmt: skip
+
+
+class Elaborator:
+    """The state of one elaboration: what is bound, and the work and value stacks."""
+
+    def __init__(self, source: Source, overrides: Mapping[str, Any], folder: Path, dtype: str | None, seed: int) -> None:
+        self.source = source
+        self.overrides = overrides
+        self.folder = folder
+        self.forced_dtype = dtype
+        self.seed = seed
+        self.draws = 0
+        self.calls = 0
+        self.program = Elaborated(source, dtype or "float64")
+        self.bound: dict[str, Binding] = {}
+        self.last: str | None = None
+        self.work: list[tuple[Callable[[Any, Any], None], Any, Any]] = []
+        self.values: list[Value] = []
+        self.top = Scope(None, 1 << 60)
+
+    @property
+    def float_dtype(self) -> str:
+        return self.program.float_dtype
+
+    @property
+    def integer_dtype(self) -> str:
+        return INTEGER_OF[self.program.float_dtype]
+
+    # errors and places
+
+    def span(self, at: syntax.Syntax | Place) -> Span:
+        start, end = at if isinstance(at, tuple) else (at.start, at.end)
+        return Span(self.source, start, end)
+
+    def fail(
+        self,
+        kind: Kind,
+        message: str,
+        at: syntax.Syntax | Place,
+        help: str | None = None,
+        label: str = "",
+        also: Sequence[tuple[syntax.Syntax | Place, str]] = (),
+    ) -> NoReturn:
+        labels = [Label(self.span(at), label), *(Label(self.span(place), text) for place, text in also)]
+        raise GradcliError(kind, message, labels, help)
+
+    def mark(self, node: Node, place: Place) -> Node:
+        """Remember where a node, and what was made for it, stands in the source."""
+        places = self.program.places
+        todo = [node]
+        while todo:
+            made = todo.pop()
+            if made not in places:
+                places[made] = place
+                todo.extend(made.inputs)
+        if len(places) > NODE_LIMIT:
+            self.fail("LimitError", f"the program has more than {NODE_LIMIT} operations", place)
+        return node
+
+    # the machine
+
+    def value(self, expression: syntax.Expression, scope: Scope) -> Value:
+        """The value of an expression; deep expressions use the work stack, not Python's."""
+        bottom = len(self.work)
+        self.work.append((self.enter, expression, scope))
+        while len(self.work) > bottom:
+            step, a, b = self.work.pop()
+            step(a, b)
+        return self.values.pop()
+
+    def enter(self, expression: syntax.Expression, scope: Scope) -> None:
+        _ENTER[type(expression)](self, expression, scope)
+
+    def push(self, step: Callable[[Any, Any], None], a: Any = None, b: Any = None) -> None:
+        self.work.append((step, a, b))
+
+    def node(self, value: Value, at: syntax.Syntax | Place) -> Node:
+        """A value as a node; what has no value as an array is an error."""
+        if isinstance(value, Node):
+            return value
+        place = at if isinstance(at, tuple) else (at.start, at.end)
+        if isinstance(value, Weak):
+            return self.mark(self.literal(value, None, at), place)
+        if isinstance(value, Missing):
+            reason = value.reason()
+            self.fail(
+                "ValueError",
+                f"this gradient is None: {reason.with_line()}",
+                at,
+                help='give zeros in its place: `gradients(…, unconnected_gradients="zero")`',
+                also=[((reason.span.start, reason.span.end), "cut here")]
+                if reason.span and reason.span.source == self.source
+                else (),
+            )
+        if isinstance(value, Several):
+            self.fail(
+                "TypeError",
+                f"gradients for a list of {len(value.items)} xs must be unpacked into as many names",
+                at,
+                help="`g1, g2 = gradients(y, [x1, x2])`",
+            )
+        name = value.definition.name.id if isinstance(value, UserFunction) else value.name
+        self.fail("TypeError", f"`{name}` is a function, not a value", at, help=f"call it: `{name}(…)`")
+
+    def literal(self, weak: Weak, dtype: str | None, at: syntax.Syntax | Place) -> Node:
+        """A literal in the dtype that it meets (None: its own default)."""
+        value = weak.value
+        if isinstance(value, float):
+            return literal(value, dtype if dtype is not None and is_float(dtype) else self.float_dtype)
+        if dtype is None or dtype == "bool":
+            dtype = self.integer_dtype
+        if is_integer(dtype):
+            low, high = INTEGER_RANGE[dtype]
+            if not low <= value <= high:
+                shown = value if abs(value) < 10**30 else "this number"
+                self.fail("ValueError", f"{shown} does not fit into {dtype}", at, help=f"write it as a float: `{shown}.0`")
+        else:
+            try:
+                float(value)
+            except OverflowError:
+                self.fail("ValueError", f"this integer does not fit into {dtype}", at)
+        return literal(value, dtype)
+
+    # expressions
+
+    def _number(self, expression: syntax.Number, scope: Scope) -> None:
+        self.values.append(Weak(expression.value))
+
+    def _name(self, expression: syntax.Name, scope: Scope) -> None:
+        self.values.append(self.resolve(expression, scope))
+
+    def resolve(self, name: syntax.Name, scope: Scope) -> Value:
+        """What a name stands for here; an unknown name is an error with a suggestion."""
+        binding = self.find(name.id, scope)
+        if binding is not None:
+            return binding.value
+        if name.id in CONSTANTS:
+            return Weak(CONSTANTS[name.id])
+        if name.id in OPERATIONS:
+            return OPERATIONS[name.id]
+        self.unknown(name, scope)
+
+    def find(self, name: str, scope: Scope) -> Binding | None:
+        binding = scope.names.get(name)
+        if binding is None:
+            binding = self.bound.get(name)
+            if binding is not None and binding.order >= scope.visible:
+                return None
+        return binding
+
+    def unknown(self, name: syntax.Name, scope: Scope) -> NoReturn:
+        if scope.function is not None and name.id == scope.function.name.id:
+            self.fail(
+                "NameError",
+                f"`{name.id}` calls itself, and functions cannot be recursive",
+                name,
+                help="apply a function n times with `iterate(f, x0, n)`",
+                also=[(scope.function.name, "defined here")],
+            )
+        if name.id in self.bound:
+            self.fail(
+                "NameError",
+                f"`{name.id}` is bound below the function that uses it",
+                name,
+                help="move its definition above the function",
+                also=[(self.bound[name.id].place, "bound here")],
+            )
+        similar = did_you_mean(name.id, [*scope.names, *self.bound, *CONSTANTS, *OPERATIONS])
+        if similar:
+            hint = f"did you mean `{similar}`?"
+        elif name.id in ("float32", "float64", "int32", "int64", "bool"):
+            hint = f"a dtype is not a value; to convert: `cast(x, {name.id})`"
+        else:
+            hint = f"bind it above: `{name.id} = …` or `variable {name.id}`"
+        self.fail("NameError", f"`{name.id}` is not defined", name, help=hint, label="not known here")
+
+    def _word(self, expression: syntax.Word, scope: Scope) -> None:
+        if expression.value not in ("true", "false"):
+            self.fail("TypeError", f"`{expression.value}` is not a value here", expression)
+        self.values.append(self.mark(literal(expression.value == "true", "bool"), (expression.start, expression.end)))
+
+    def _string(self, expression: syntax.String, scope: Scope) -> None:
+        self.fail("TypeError", "a string is not a value here", expression)
+
+    def _unary(self, expression: syntax.Unary, scope: Scope) -> None:
+        self.push(self._apply_unary, expression)
+        self.push(self.enter, expression.operand, scope)
+
+    def _apply_unary(self, expression: syntax.Unary, _: None) -> None:
+        value = self.values.pop()
+        if isinstance(value, Weak) and expression.operator == "-":
+            self.values.append(Weak(-value.value))
+        else:
+            op = table["neg" if expression.operator == "-" else "logical_not"]
+            self.values.append(calls.apply(self, op, [(value, expression.operand)], {}, expression))
+
+    def _binary(self, expression: syntax.Binary, scope: Scope) -> None:
+        self.push(self._apply_binary, expression)
+        self.push(self.enter, expression.right, scope)
+        self.push(self.enter, expression.left, scope)
+
+    def _apply_binary(self, expression: syntax.Binary, _: None) -> None:
+        right = self.values.pop()
+        left = self.values.pop()
+        if isinstance(left, Weak) and isinstance(right, Weak):
+            folded = self._weak(expression, left.value, right.value)
+            if folded is not None:
+                self.values.append(Weak(folded))
+                return
+        operands = [(left, expression.left), (right, expression.right)]
+        self.values.append(calls.apply(self, table[BINARY[expression.operator]], operands, {}, expression))
+
+    def _weak(self, expression: syntax.Binary, a: int | float, b: int | float) -> int | float | None:
+        """Arithmetic on literal scalars, as the operations themselves would do it on float64 and unlimited integers."""
+        operator = expression.operator
+        if operator in WEAK_ARITHMETIC:
+            try:
+                result: int | float = WEAK_ARITHMETIC[operator](a, b)
+            except OverflowError:
+                self.fail("ValueError", "an integer in this expression does not fit into a float", expression)
+            return result
+        if operator == "/":
+            if b == 0:
+                sign = math.copysign(1.0, a) * math.copysign(1.0, b)
+                return math.nan if a == 0 or a != a else sign * math.inf
+            try:
+                return a / b
+            except OverflowError:
+                self.fail("ValueError", "this quotient does not fit into a float", expression)
+        if operator != "^":
+            return None
+        if isinstance(a, int) and isinstance(b, int) and b >= 0:
+            if b * a.bit_length() > 4096:
+                self.fail("ValueError", "this power does not fit into an integer", expression, help=f"write `{a}.0`")
+            power: int = a**b
+            return power
+        return float(fold(table["pow"](literal(float(a), "float64"), literal(float(b), "float64")), lambda _: None))
+
+    def _attribute(self, expression: syntax.Attribute, scope: Scope) -> None:
+        if expression.name.id != "T":
+            name = expression.name.id
+            hint = f"call it: `{name}(…)`" if name in OPERATIONS else "the only attribute is `.T`, the transpose"
+            self.fail("NameError", f"there is no attribute `.{name}`", expression.name, help=hint)
+        self.push(self._apply_transpose, expression)
+        self.push(self.enter, expression.base, scope)
+
+    def _apply_transpose(self, expression: syntax.Attribute, _: None) -> None:
+        x = self.node(self.values.pop(), expression.base)
+        self.values.append(self.mark(transpose(x, axes=None), (expression.start, expression.end)))
+
+    def _call(self, expression: syntax.Call, scope: Scope) -> None:
+        calls.enter(self, expression, scope)
+
+    def _index(self, expression: syntax.Index, scope: Scope) -> None:
+        self.push(indexing.apply, self, (expression, scope))
+        self.push(self.enter, expression.base, scope)
+
+    def _list(self, expression: syntax.List, scope: Scope) -> None:
+        lists.enter(self, expression, scope)
+
+    # names
+
+    def bind(self, name: syntax.Name, value: Value, scope: Scope) -> None:
+        """Bind a name once; literals become nodes of their own."""
+        earlier = scope.names.get(name.id) if scope.function is not None else self.bound.get(name.id)
+        if earlier is None and scope.function is not None:
+            above = self.bound.get(name.id)
+            earlier = above if above is not None and above.order < scope.visible else None
+        if earlier is not None:
+            self.fail(
+                "NameError",
+                f"`{name.id}` is bound twice",
+                name,
+                label="bound again",
+                help="a name is bound once: choose another name",
+                also=[(earlier.place, "first bound here")],
+            )
+        if isinstance(value, Weak):
+            value = self.node(value, name)
+        names = self.bound if scope.function is None else scope.names
+        names[name.id] = Binding(value, name, len(self.bound))
+
+    def static(self, value: Value, at: syntax.Syntax) -> Any:
+        """The number (or nested list of numbers) of a constant, known before anything is evaluated."""
+        if isinstance(value, Weak):
+            return value.value
+        node = self.node(value, at)
+        result = fold(node, lambda leaf: declarations.constant_array(self, leaf))
+        if result is None:
+            self.fail(
+                "TypeError",
+                "this must be known before anything is evaluated",
+                at,
+                help="use a literal, a `constant`, or `shape(x)`, `rank(x)`, `size(x)`",
+            )
+        return result
+
+    def array(self, values: Any, shape: tuple[int, ...], dtype: str, place: Place) -> Node:
+        node = array(values=values, shape=shape, dtype=dtype)
+        return self.mark(node, place)
+
+
+_ENTER: dict[type, Callable[[Elaborator, Any, Scope], None]] = {
+    syntax.Number: Elaborator._number,
+    syntax.Name: Elaborator._name,
+    syntax.Word: Elaborator._word,
+    syntax.String: Elaborator._string,
+    syntax.Unary: Elaborator._unary,
+    syntax.Binary: Elaborator._binary,
+    syntax.Attribute: Elaborator._attribute,
+    syntax.Call: Elaborator._call,
+    syntax.Index: Elaborator._index,
+    syntax.List: Elaborator._list,
+}
+
+
+def elaborate(
+    program: syntax.Program,
+    source: Source,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    folder: Path | None = None,
+    dtype: str | None = None,
+    seed: int = 0,
+) -> Elaborated:
+    """The graph of a program.
+
+    ``overrides`` holds values for variables and constants: an array, or a text in the language. ``folder`` is where
+    ``load`` reads. Raises GradcliError.
+    """
+    elaborator = Elaborator(source, overrides or {}, folder or Path(), dtype, seed)
+    try:
+        for statement in program.statements:
+            declarations.execute(elaborator, statement)
+        declarations.finish(elaborator)
+    except RecursionError:
+        raise GradcliError("LimitError", "calls of gradients or sizes are nested too deeply in one another") from None
+    return elaborator.program

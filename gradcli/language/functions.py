@@ -1,0 +1,157 @@
+"""User functions: inlined at each call, on the work stack; and ``iterate``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gradcli.diagnostics import did_you_mean
+from gradcli.graph.node import Node
+from gradcli.graph.operation import Operation
+from gradcli.language import calls, syntax
+from gradcli.language.values import Scope, UserFunction, Value, Weak
+
+if TYPE_CHECKING:
+    from gradcli.language.elaborate import Elaborator
+
+CALL_LIMIT = 5_000_000
+
+
+def enter(e: Elaborator, function: UserFunction, call: syntax.Call, scope: Scope) -> None:
+    """Evaluate the arguments in the caller's scope, defaults in the function's, then the body."""
+    definition = function.definition
+    names = [p.name.id for p in definition.parameters]
+    bound: dict[str, syntax.Expression] = {}
+    for i, argument in enumerate(call.arguments):
+        if argument.name is None:
+            if i >= len(names):
+                e.fail(
+                    "TypeError",
+                    f"`{definition.name.id}` takes {len(names)} argument{'s' * (len(names) != 1)}, not {len(call.arguments)}",
+                    argument,
+                    also=[(definition.name, "defined here")],
+                )
+            key = names[i]
+        else:
+            key = argument.name.id
+            if key not in names:
+                similar = did_you_mean(key, names)
+                e.fail(
+                    "TypeError",
+                    f"`{definition.name.id}` has no parameter `{key}`",
+                    argument.name,
+                    help=f"did you mean `{similar}`?" if similar else None,
+                    also=[(definition.name, "defined here")],
+                )
+        if key in bound:
+            e.fail("TypeError", f"`{definition.name.id}` got `{key}` twice", argument)
+        bound[key] = argument.value
+    inner = Scope(definition, function.visible)
+    pending: list[tuple[syntax.Expression, Scope]] = []
+    for p in definition.parameters:
+        expression = bound.get(p.name.id, p.default)
+        if expression is None:
+            e.fail(
+                "TypeError",
+                f"`{definition.name.id}` needs an argument for `{p.name.id}`",
+                call,
+                also=[(p.name, "this parameter has no default")],
+            )
+        pending.append((expression, scope if p.name.id in bound else Scope(definition, function.visible)))
+    e.push(lambda _, __: _start(e, definition, inner, [x for x, _ in pending], call))
+    for expression, where in reversed(pending):
+        e.push(e.enter, expression, where)
+
+
+def _start(
+    e: Elaborator, definition: syntax.Function, scope: Scope, arguments: list[syntax.Expression], call: syntax.Syntax
+) -> None:
+    count = len(arguments)
+    values = e.values[len(e.values) - count :]
+    del e.values[len(e.values) - count :]
+    operands = [
+        # A literal becomes a node where it is written, so that it is marked with its own place.
+        e.node(value, place) if isinstance(value, Weak) else value
+        for value, place in zip(values, arguments, strict=True)
+    ]
+    body(e, definition, scope, operands, call)
+
+
+def body(
+    e: Elaborator, definition: syntax.Function, scope: Scope, values: list[Value], call: syntax.Syntax
+) -> None:
+    """Push the body of a function whose parameters stand for ``values``; its value will be on the value stack."""
+    e.calls += 1
+    if e.calls > CALL_LIMIT:
+        e.fail("LimitError", f"more than {CALL_LIMIT} calls of functions", call)
+    for p, value in zip(definition.parameters, values, strict=True):
+        if p.name.id in scope.names:
+            e.fail("NameError", f"two parameters are called `{p.name.id}`", p.name)
+        if isinstance(value, (UserFunction, Operation)):
+            e.node(value, call)
+        e_bind_parameter(scope, p, value, len(e.bound))
+    if isinstance(definition.body, syntax.Expression):
+        e.push(_settle, e, definition.body)
+        e.push(e.enter, definition.body, scope)
+        return
+    statements = definition.body.statements
+    if not statements or not isinstance(statements[-1], syntax.Bare):
+        at = statements[-1] if statements else definition.body
+        e.fail("SyntaxError", f"the body of `{definition.name.id}` must end with an expression, its value", at)
+    for statement in statements[:-1]:
+        if isinstance(statement, syntax.Bare):
+            e.fail("SyntaxError", "an expression without a name has no effect here", statement, help="write `name = …`")
+        if not isinstance(statement, syntax.Assignment):
+            e.fail("SyntaxError", "a function body holds only definitions and, last, its value", statement)
+    e.push(_settle, e, statements[-1].value)
+    e.push(e.enter, statements[-1].value, scope)
+    from gradcli.language.declarations import assign
+
+    for statement in reversed(statements[:-1]):
+        assert isinstance(statement, syntax.Assignment)
+        e.push(lambda s, _: assign(e, s, e.values.pop(), scope), statement)
+        e.push(e.enter, statement.value, scope)
+
+
+def _settle(e: Elaborator, expression: syntax.Expression) -> None:
+    """A function whose value is a literal returns a node: literals are weak only where they are written."""
+    if isinstance(e.values[-1], Weak):
+        e.values[-1] = e.node(e.values[-1], expression)
+
+
+def e_bind_parameter(scope: Scope, parameter: syntax.Parameter, value: Value, order: int) -> None:
+    from gradcli.language.values import Binding
+
+    scope.names[parameter.name.id] = Binding(value, parameter.name, order)
+
+
+def enter_iterate(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> None:
+    from gradcli.language import statics
+
+    name = bound["f"]
+    function = e.resolve(name, scope) if isinstance(name, syntax.Name) else None
+    if not isinstance(function, (UserFunction, Operation)):
+        e.fail("TypeError", "iterate needs the name of a function", name, help="`def f(x) = …`, then `iterate(f, x0, n)`")
+    count = statics.integer(e, bound["n"], scope)
+    if count < 0:
+        e.fail("ValueError", f"iterate needs a count of 0 or more, not {count}", bound["n"])
+    start = bound["x0"]
+
+    def again(left: int, before: Node) -> None:
+        value = e.node(e.values.pop(), call)
+        if left == 0 or value is before:
+            e.values.append(value)
+            return
+        e.push(again, left - 1, value)
+        if isinstance(function, Operation):
+            e.values.append(calls.apply(e, function, [(value, start)], dict(function.defaults), call))
+            return
+        parameters = function.definition.parameters
+        missing = [p for p in parameters[1:] if p.default is None]
+        if not parameters or missing:
+            e.fail("TypeError", "iterate needs a function of one argument", name, also=[(function.definition.name, "")])
+        defaults = Scope(function.definition, function.visible)
+        rest = [e.value(p.default, defaults) for p in parameters[1:] if p.default is not None]
+        body(e, function.definition, Scope(function.definition, function.visible), [value, *rest], call)
+
+    e.push(lambda _, __: again(count, None))  # type: ignore[arg-type]
+    e.push(e.enter, start, scope)

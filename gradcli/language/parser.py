@@ -1,0 +1,224 @@
+"""From text to syntax tree: a loop that follows the LALR tables, and one build function for each rule."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any, cast
+
+from gradcli.diagnostics import Source
+from gradcli.language import syntax, tables
+from gradcli.language.lexer import Token, Tokens, make_lexer
+
+# From the values of a rule's symbols and the end of its last one to the rule's own value.
+Build = Callable[[list[Any], int], Any]
+# What to do on a symbol: enter another state, or reduce (how many symbols, to what, how).
+Reduction = tuple[int, str, Build]
+State = dict[str, Any]
+
+
+def parse(source: Source) -> syntax.Program:
+    """The syntax tree of a program. Raises GradcliError of kind SyntaxError."""
+    tokens, first = _machine()
+    # A tree has no cycles; looking for them again and again would take a third of the time.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        program = run(first, tokens(source))
+    finally:
+        if collecting:
+            gc.enable()
+    if program is None:
+        from gradcli.language.syntax_errors import explain
+
+        raise explain(source, tables.load())
+    return cast(syntax.Program, program)
+
+
+def run(first: State, tokens: Iterator[Token]) -> Any:
+    """Follow the tables to the end of the tokens; the value of the whole, or None at the first token that cannot follow."""
+    state = first
+    states = [first]
+    values: list[Any] = []
+    end = 0
+    for kind, value, token_end in tokens:
+        action = state.get(kind)
+        while action.__class__ is tuple:
+            size, head, build = action
+            if size:
+                parts = values[-size:]
+                del values[-size:], states[-size:]
+                values.append(build(parts, end))
+            else:
+                values.append(build([], end))
+            state = states[-1][head]
+            states.append(state)
+            action = state.get(kind)
+        if action is None:
+            return None
+        state = action
+        states.append(state)
+        values.append(value)
+        end = token_end
+    return values[0]
+
+
+def link(data: tables.Tables, build: Callable[[tables.Rule, Mapping[str, str]], Build]) -> State:
+    """The first state of an automaton in which states hold each other, and reductions their build functions."""
+    spellings = data["spellings"]
+    reductions: list[Reduction] = [
+        (len(rule["symbols"]), rule["head"], splice(rule) if rule["name"] is None else build(rule, spellings))
+        for rule in data["rules"]
+    ]
+    states: list[State] = [{} for _ in data["states"]]
+    for state, actions in zip(states, data["states"], strict=True):
+        for symbol, action in actions.items():
+            state[symbol] = states[action] if action >= 0 else reductions[~action]
+    return states[0]
+
+
+@cache
+def _machine() -> tuple[Tokens, State]:
+    data = tables.load()
+    return make_lexer(data), link(data, builder)
+
+
+def start_of(value: Any) -> int:
+    """Where the value of a symbol starts: a place is its own start."""
+    return value if value.__class__ is int else cast(int, value.start)
+
+
+def splice(rule: tables.Rule) -> Build:
+    """A repetition ``__x_star``: a list that grows in place and is spliced into the rule that uses it."""
+    symbols, children = rule["symbols"], rule["children"]
+    if symbols[0] != rule["head"]:
+        return lambda parts, end: [parts[position] for position in children]
+    assert len(children) <= 2
+    if len(children) == 1:
+        return lambda parts, end: parts[0]
+    position = children[1]
+
+    def grow(parts: list[Any], end: int) -> Any:
+        items = parts[0]
+        items.append(parts[position])
+        return items
+
+    return grow
+
+
+def children_of(rule: tables.Rule) -> Callable[[list[Any]], list[Any]]:
+    """How to pick a rule's children from the values of its symbols, as Lark would."""
+    picks = [(position, position >= 0 and rule["symbols"][position].startswith("_")) for position in rule["children"]]
+
+    def pick(parts: list[Any]) -> list[Any]:
+        children: list[Any] = []
+        for position, is_list in picks:
+            if is_list:
+                children += parts[position]
+            else:
+                children.append(parts[position] if position >= 0 else None)
+        return children
+
+    return pick
+
+
+# ---- build functions: for rules with a fixed text in them, made once for each text
+
+
+def binary(operator: str) -> Build:
+    def build(parts: list[Any], end: int) -> syntax.Binary:
+        left, at, right = parts
+        return syntax.Binary(left.start, right.end, operator, left, right, at)
+
+    return build
+
+
+def unary(operator: str) -> Build:
+    return lambda parts, end: syntax.Unary(parts[0], end, operator, parts[1])
+
+
+def word(text: str) -> Build:
+    return lambda parts, end: syntax.Word(parts[0], end, text)
+
+
+WITH_TEXT: dict[str, Callable[[str], Build]] = {"binary": binary, "unary": unary, "word": word}
+
+# ---- build functions: start, end and the children
+
+
+def declare(kind: str) -> Callable[..., syntax.Declaration]:
+    def build(
+        start: int,
+        end: int,
+        name: syntax.Name,
+        type: tuple[syntax.Name | None, list[syntax.Expression] | None] | None,
+        value: syntax.Expression | None,
+    ) -> syntax.Declaration:
+        dtype, shape = type or (None, None)
+        return syntax.Declaration(start, end, kind, name, dtype, shape, value)
+
+    return build
+
+
+def type_and_shape(
+    start: int, end: int, first: syntax.Name | list[syntax.Expression], shape: list[syntax.Expression] | None = None
+) -> tuple[syntax.Name | None, list[syntax.Expression] | None]:
+    return (None, first) if isinstance(first, list) else (first, shape)
+
+
+def group(start: int, end: int, value: syntax.Expression) -> syntax.Expression:
+    value.start, value.end = start, end
+    return value
+
+
+CONSTRUCT: dict[str, Callable[..., Any]] = {
+    "program": lambda start, end, *statements: syntax.Program(start, end, list(statements)),
+    "variable": declare("variable"),
+    "constant": declare("constant"),
+    "type": type_and_shape,
+    "shape": lambda start, end, *sizes: list(sizes),
+    "function": lambda start, end, name, *rest: syntax.Function(start, end, name, list(rest[:-1]), rest[-1]),
+    "parameter": syntax.Parameter,
+    "block": lambda start, end, *statements: syntax.Block(start, end, list(statements)),
+    "dtype": syntax.Dtype,
+    "output": lambda start, end, *names: syntax.Output(start, end, list(names)),
+    "seed": syntax.Seed,
+    "assignment": lambda start, end, *rest: syntax.Assignment(start, end, list(rest[:-1]), rest[-1]),
+    "bare": syntax.Bare,
+    "attribute": syntax.Attribute,
+    "index": lambda start, end, base, *items: syntax.Index(start, end, base, list(items)),
+    "call": lambda start, end, function, *arguments: syntax.Call(start, end, function, list(arguments)),
+    "group": group,
+    "list": lambda start, end, *items: syntax.List(start, end, list(items)),
+    "argument": syntax.Argument,
+    "slice": syntax.Slice,
+    "dots": syntax.Dots,
+}
+
+
+# The three rules that nearly every line needs, without the detour over a list of children.
+FREQUENT: dict[tuple[str, int], Build] = {
+    ("argument", 1): lambda parts, end: syntax.Argument(parts[0].start, end, None, parts[0]),
+    ("call", 4): lambda parts, end: syntax.Call(parts[0].start, end, parts[0], [parts[2]]),
+    ("assignment", 3): lambda parts, end: syntax.Assignment(parts[0].start, end, [parts[0]], parts[2]),
+}
+
+
+def builder(rule: tables.Rule, spellings: Mapping[str, str]) -> Build:
+    """The build function of a rule."""
+    name, symbols = rule["name"], rule["symbols"]
+    assert name is not None
+    if name in WITH_TEXT:
+        text = next(spellings[symbol] for symbol in symbols if symbol in spellings)
+        return WITH_TEXT[name]("^" if text == "**" else text)
+    if (name, len(symbols)) in FREQUENT:
+        return FREQUENT[name, len(symbols)]
+    construct = CONSTRUCT[name]
+    pick = children_of(rule)
+    if name in (
+        "program",
+        "type",
+    ):  # the one starts with the text, even an empty one; the other has no place in the tree
+        return lambda parts, end: construct(0, end, *pick(parts))
+    return lambda parts, end: construct(start_of(parts[0]), end, *pick(parts))

@@ -1,0 +1,46 @@
+"""Why a gradient is None, in words and with the place in the source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gradcli.autodiff.connection import find_cut
+from gradcli.diagnostics import Span
+from gradcli.graph.node import Node
+from gradcli.language.values import Elaborated
+from gradcli.results import Reason
+
+COMPARISONS = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}
+
+
+def explain(
+    program: Elaborated, y_names: Sequence[str], ys: Sequence[Node], x_name: str, x: Node, stops: Sequence[Node]
+) -> Reason:
+    """The reason why the gradient of the ys with respect to x is None."""
+    cut = find_cut(ys, x, stops)
+    if cut is None or cut.node is None:
+        if not y_names:
+            return Reason("there is no y to differentiate")
+        several = len(y_names) > 1
+        return Reason(f"{' and '.join(y_names)} {'do' if several else 'does'} not use {x_name}")
+    node = cut.node
+    span = program.span(node)
+    if cut.kind == "stopped":
+        name = next((name for name, value in program.names.items() if value is node), None)
+        return Reason(f"cut by the stop at {name}" if name else "cut by stop_gradients", span)
+    if node.op.name == "stop_gradient":
+        return Reason(f"cut by {_short(span)}" if span else "cut by stop_gradient", span)
+    if node.op.name in COMPARISONS:
+        return Reason("passes only through a comparison", span, ", which has no derivative")
+    if node.op.name == "cast":
+        return Reason(f"passes through a conversion to {node.dtype}", span, ", which has no derivative")
+    if node.op.name == "where":
+        return Reason("passes only through the condition of where", span, ", which has no derivative")
+    return Reason(f"passes through {node.op.name}", span, ", which has no derivative")
+
+
+def _short(span: Span) -> str:
+    text = " ".join(span.text.split())
+    if text.startswith("stop_gradient") and len(text) <= 60:
+        return text
+    return "stop_gradient"

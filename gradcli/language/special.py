@@ -1,0 +1,176 @@
+"""The words that are carried out while a program is elaborated: gradients, iterate, shape, rank, size, load."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gradcli.autodiff import reverse
+from gradcli.diagnostics import GradcliError, did_you_mean
+from gradcli.graph.node import Node
+from gradcli.graph.operation import Operation, literal
+from gradcli.graph.ops.selection import identity
+from gradcli.graph.types import size_of
+from gradcli.language import calls, functions, statics, syntax
+from gradcli.language.reasons import explain
+from gradcli.language.values import Missing, Scope, Several
+
+if TYPE_CHECKING:
+    from gradcli.language.elaborate import Elaborator
+
+
+def enter(e: Elaborator, op: Operation, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> None:
+    if op.name == "gradients":
+        e.values.append(_gradients(e, bound, call, scope))
+    elif op.name == "iterate":
+        functions.enter_iterate(e, bound, call, scope)
+    elif op.name == "load":
+        e.values.append(_load(e, bound, call, scope))
+    else:
+        e.push(lambda _, __: e.values.append(_measure(e, op.name, e.node(e.values.pop(), bound["x"]), call)))
+        e.push(e.enter, bound["x"], scope)
+
+
+def _measure(e: Elaborator, what: str, x: Node, call: syntax.Call) -> Node:
+    place = (call.start, call.end)
+    if what == "shape":
+        return e.array(x.shape, (x.rank,), e.integer_dtype, place)
+    return e.mark(literal(x.rank if what == "rank" else size_of(x.shape), e.integer_dtype), place)
+
+
+def _load(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> Node:
+    """Data of a file below the program's folder, links resolved; text files hold no dtype and take the program's."""
+    from gradcli.data import read_array
+
+    text = statics.string(e, bound["path"], scope)
+    key = statics.string(e, bound["key"], scope) if "key" in bound else None
+    if not text:
+        e.fail("ValueError", "load needs a file name", bound["path"])
+    folder = e.folder.resolve()
+    try:
+        path = (folder / text).resolve()
+    except (OSError, ValueError, RuntimeError):
+        e.fail("DataError", f"{text!r} is not a file name", bound["path"])
+    if not path.is_relative_to(folder):
+        e.fail(
+            "DataError",
+            "load reads only below the program's own folder",
+            bound["path"],
+            label="this leads outside",
+            help="copy the file there, or give the value with `--set NAME=@FILE`",
+        )
+    try:
+        values = read_array(path, key)
+    except GradcliError as error:
+        raise calls.labelled(e, error, bound["path"], []) from None
+    dtype = str(values.dtype)
+    if path.suffix.lower() not in (".npy", ".npz"):
+        dtype = {"float64": e.float_dtype, "int64": e.integer_dtype}.get(dtype, dtype)
+        values = values.astype(dtype)
+    node = e.array(_Data(values), tuple(values.shape), dtype, (call.start, call.end))
+    if values.dtype.kind == "f":
+        import numpy as np
+
+        node.risky = not bool(np.isfinite(values).all())
+    return node
+
+
+class _Data:
+    """An array as an attribute of a node: compared by identity, which is what interning needs."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return self.array if dtype is None else self.array.astype(dtype, copy=bool(copy))
+
+
+# gradients(ys, xs, grad_ys, stop_gradients, unconnected_gradients)
+
+
+def _gradients(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> Node | Missing | Several:
+    place = (call.start, call.end)
+    listed = isinstance(bound["ys"], syntax.List)
+    y_places = bound["ys"].items if listed else [bound["ys"]]
+    if not y_places:
+        e.fail("ValueError", "gradients needs at least one y", bound["ys"])
+    ys = [e.node(e.value(y, scope), y) for y in y_places]
+    x_places = _names(e, bound["xs"], "xs", scope)
+    xs = [node for node, _ in x_places]
+    if not xs:
+        e.fail("ValueError", "gradients needs at least one x", bound["xs"])
+    heads = _heads(e, bound.get("grad_ys"), bound["ys"], len(ys), scope)
+    given = bound.get("stop_gradients")
+    stops = [] if given is None or _is_none(given) else [node for node, _ in _names(e, given, "stop_gradients", scope)]
+    policy = "none"
+    if (mode := bound.get("unconnected_gradients")) is not None:
+        policy = (statics.string(e, mode, scope) or "none").lower()
+        if policy not in ("none", "zero"):
+            similar = did_you_mean(policy, ("none", "zero"))
+            e.fail(
+                "ValueError",
+                'unconnected_gradients is "none" or "zero"',
+                mode,
+                help=f'did you mean "{similar}"?' if similar else None,
+            )
+    try:
+        with e.program.derivation.active():
+            found = reverse.gradients(ys, xs, heads, stops)
+    except GradcliError as error:
+        places = bound["grad_ys"].items if isinstance(bound.get("grad_ys"), syntax.List) else [bound.get("grad_ys")]
+        raise calls.labelled(e, error, call, places) from None
+    results: list[Node | Missing] = []
+    for (x, name), g in zip(x_places, found, strict=True):
+        if g is not None:
+            results.append(_own(e, g, place))
+        elif policy == "zero":
+            results.append(_own(e, reverse.zero_gradient(x), place))
+        else:
+            y_names = [e.source.text[y.start : y.end] for y in y_places]
+            results.append(_missing(e, y_names, ys, name.id, x, stops))
+    if isinstance(bound["xs"], syntax.List):
+        return Several(tuple(results))
+    return results[0]
+
+
+def _own(e: Elaborator, g: Node, place: tuple[int, int]) -> Node:
+    """A node of the program's own for a derived one, which other gradients may share."""
+    node = identity(g)
+    e.program.places[node] = place
+    return node
+
+
+def _missing(e: Elaborator, y_names: list[str], ys: list[Node], x_name: str, x: Node, stops: list[Node]) -> Missing:
+    program = e.program
+    return Missing(lambda: explain(program, y_names, ys, x_name, x, stops))
+
+
+def _names(e: Elaborator, argument: syntax.Expression, what: str, scope: Scope) -> list[tuple[Node, syntax.Name]]:
+    """The nodes that a name or a list of names stands for."""
+    result: list[tuple[Node, syntax.Name]] = []
+    for item in argument.items if isinstance(argument, syntax.List) else [argument]:
+        if not isinstance(item, syntax.Name):
+            e.fail("TypeError", f"{what} are names of nodes", item, help="bind the expression to a name first: `a = …`")
+        result.append((e.node(e.resolve(item, scope), item), item))
+    return result
+
+
+def _heads(
+    e: Elaborator, given: syntax.Expression | None, ys: syntax.Expression, count: int, scope: Scope
+) -> list[Node | None] | None:
+    if given is None or _is_none(given):
+        return None
+    if isinstance(ys, syntax.List) != isinstance(given, syntax.List):
+        if isinstance(given, syntax.List) and count == 1:
+            return [e.node(e.value(given, scope), given)]
+        e.fail("TypeError", "grad_ys is a list exactly when ys is one", given, also=[(ys, "ys")])
+    if not isinstance(given, syntax.List):
+        return [e.node(e.value(given, scope), given)]
+    if not isinstance(ys, syntax.List) or len(given.items) != count:
+        e.fail("ValueError", f"grad_ys needs one entry for each of the {count} ys, not {len(given.items)}", given)
+    return [None if _is_none(item) else e.node(e.value(item, scope), item) for item in given.items]
+
+
+def _is_none(expression: syntax.Syntax) -> bool:
+    return isinstance(expression, syntax.Word) and expression.value == "None"

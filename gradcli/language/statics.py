@@ -1,0 +1,173 @@
+"""Arguments that must be known before anything is evaluated: shapes, axes, sizes, dtypes, words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from gradcli.diagnostics import did_you_mean
+from gradcli.graph.operation import Operation
+from gradcli.graph.types import DTYPES
+from gradcli.language import syntax
+from gradcli.language.values import Scope
+
+if TYPE_CHECKING:
+    from gradcli.language.elaborate import Elaborator
+
+
+def attributes(e: Elaborator, op: Operation, bound: Mapping[str, Any], call: syntax.Syntax, scope: Scope) -> dict[str, Any]:
+    """The static attributes of a call, defaults filled in."""
+    attrs: dict[str, Any] = {}
+    for p in op.parameters:
+        if p.kind in ("tensor", "tensors", "operands"):
+            continue
+        argument = bound.get(p.name)
+        if argument is not None:
+            attrs[p.name] = KINDS[p.kind](e, argument, scope)
+        if attrs.get(p.name) is None:
+            attrs[p.name] = op.defaults.get(p.name)
+            if p.kind == "dtype":
+                attrs[p.name] = e.float_dtype
+            elif p.kind == "seed":
+                attrs[p.name] = (e.seed, e.draws)
+                e.draws += 1
+        elif op.name == "arange" and p.kind == "dtype":
+            attrs["typed"] = True
+    return attrs
+
+
+def integer(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int:
+    value = e.static(e.value(expression, scope), expression)
+    if isinstance(value, bool) or not isinstance(value, int):
+        shown = "a list" if isinstance(value, list) else f"{value}".lower()
+        e.fail("TypeError", f"an integer is needed here, not {shown}", expression)
+    if abs(value) >= 2**63:
+        e.fail("ValueError", "this number does not fit into int64", expression)
+    return value
+
+
+def _axis(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | None:
+    return None if _is_none(expression) else integer(e, expression, scope)
+
+
+def integers(e: Elaborator, expression: syntax.Expression, scope: Scope) -> list[int]:
+    """A list of integers, or the entries of a constant array of them."""
+    if isinstance(expression, syntax.List):
+        return [integer(e, item, scope) for item in expression.items]
+    value = e.static(e.value(expression, scope), expression)
+    if isinstance(value, list) and all(isinstance(v, int) and not isinstance(v, bool) for v in value):
+        return value
+    e.fail("TypeError", "integers are needed here", expression, help="write a list: `[2, 3]`")
+
+
+def _integer_or_integers(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | list[int]:
+    if isinstance(expression, syntax.List):
+        return integers(e, expression, scope)
+    value = e.static(e.value(expression, scope), expression)
+    if isinstance(value, list):
+        return integers(e, expression, scope)
+    return integer(e, expression, scope)
+
+
+def _axes(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | list[int] | None:
+    return None if _is_none(expression) else _integer_or_integers(e, expression, scope)
+
+
+def _ints(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | list[int] | None:
+    return _axes(e, expression, scope)
+
+
+def shape(e: Elaborator, expression: syntax.Expression, scope: Scope) -> tuple[int, ...]:
+    sizes = _integer_or_integers(e, expression, scope)
+    result = (sizes,) if isinstance(sizes, int) else tuple(sizes)
+    return result
+
+
+def sizes(e: Elaborator, expressions: list[syntax.Expression], scope: Scope) -> tuple[int, ...]:
+    """The shape of a declaration: one expression per axis."""
+    result = []
+    for expression in expressions:
+        n = integer(e, expression, scope)
+        if n < 0:
+            e.fail("ShapeError", f"a size cannot be negative: {n}", expression)
+        result.append(n)
+    return tuple(result)
+
+
+def _pairs(e: Elaborator, expression: syntax.Expression, scope: Scope) -> tuple[tuple[int, ...], ...]:
+    value = e.static(e.value(expression, scope), expression)
+    if isinstance(value, list) and all(isinstance(p, list) and all(isinstance(v, int) for v in p) for p in value):
+        return tuple(tuple(p) for p in value)
+    e.fail("TypeError", "pairs of integers are needed here", expression, help="`[[before, after], …]`, one pair an axis")
+
+
+def _number(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | float | None:
+    if _is_none(expression):
+        return None
+    value = e.static(e.value(expression, scope), expression)
+    if isinstance(value, (list, bool)):
+        e.fail("TypeError", "a number is needed here", expression)
+    if isinstance(value, int) and abs(value) >= 2**63:
+        e.fail("ValueError", "this number does not fit into int64", expression)
+    number: int | float = value
+    return number
+
+
+def _seed(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | None:
+    if _is_none(expression):
+        return None
+    value = integer(e, expression, scope)
+    if not 0 <= value < 2**32:
+        e.fail("ValueError", f"a seed is an integer from 0 to {2**32 - 1}, not {value}", expression)
+    return value
+
+
+def _flag(e: Elaborator, expression: syntax.Expression, scope: Scope) -> bool:
+    value = e.static(e.value(expression, scope), expression)
+    if not isinstance(value, bool):
+        e.fail("TypeError", "true or false is needed here", expression)
+    return value
+
+
+def dtype(e: Elaborator, expression: syntax.Expression, scope: Scope) -> str | None:
+    if _is_none(expression):
+        return None
+    name = expression.id if isinstance(expression, syntax.Name) else None
+    if isinstance(expression, syntax.String):
+        name = expression.value
+    if name in DTYPES:
+        return name
+    similar = did_you_mean(name, DTYPES) if name else None
+    e.fail(
+        "TypeError",
+        f"`{name}` is not a dtype" if name else "a dtype is needed here",
+        expression,
+        help=f"did you mean `{similar}`?" if similar else f"one of {', '.join(DTYPES)}",
+    )
+
+
+def string(e: Elaborator, expression: syntax.Expression, scope: Scope) -> str | None:
+    if _is_none(expression):
+        return None
+    if not isinstance(expression, syntax.String):
+        e.fail("TypeError", "a string is needed here", expression, help='write it in quotes: `"…"`')
+    return expression.value
+
+
+def _is_none(expression: syntax.Syntax) -> bool:
+    return isinstance(expression, syntax.Word) and expression.value == "None"
+
+
+KINDS: dict[str, Callable[[Elaborator, Any, Scope], Any]] = {
+    "int": _axis,
+    "ints": _ints,
+    "axis": _axis,
+    "axes": _axes,
+    "shape": shape,
+    "pairs": _pairs,
+    "number": _number,
+    "seed": _seed,
+    "flag": _flag,
+    "dtype": dtype,
+    "string": string,
+}

@@ -1,0 +1,251 @@
+"""An error as people read it: the message, the source lines with their spans underlined, and what to type instead."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gradcli.diagnostics import GradcliError, Label, Source
+
+# A source line is shown in at most this many columns; a longer one is cropped around its spans.
+LINE_WIDTH = 100
+# How much of a cropped line stands before the first span.
+BEFORE = 20
+ELISION = "..."
+
+ANSI = {
+    "error": "\x1b[1;31m",
+    "message": "\x1b[1m",
+    "frame": "\x1b[34m",
+    "first": "\x1b[1;31m",
+    "other": "\x1b[1;34m",
+    "help": "\x1b[1;36m",
+}
+
+
+def render(error: GradcliError, color: bool = False) -> str:
+    """The whole message, several lines that end with a newline.
+
+    The first label is underlined with ``^``, the others with ``-``. Labels of another source than the first one's
+    (the text of a ``--set``) follow under their own heading.
+    """
+    pen = Pen(color)
+    rows = [pen("error", f"error[{error.kind}]") + pen("message", f": {_tame(error.message)}")]
+    marks = [mark for number, label in enumerate(error.labels) for mark in _marks(label, first=number == 0)]
+    gutter = max((len(str(mark.line)) for mark in marks), default=1)
+    arrow = "-->"
+    for source in dict.fromkeys(label.span.source for label in error.labels):
+        here = next(label.span for label in error.labels if label.span.source == source)
+        place = f"{_tame(source.name)}:{here.line}:{here.column}"
+        rows.append(" " * gutter + pen("frame", arrow) + f" {place}")
+        rows += _excerpt(source, [mark for mark in marks if mark.source == source], gutter, pen)
+        arrow = ":::"
+    if error.help:
+        if error.labels:
+            rows.append(pen("frame", " " * gutter + " |"))
+        first, *rest = error.help.split("\n")
+        rows.append(pen("frame", " " * gutter + " = ") + pen("help", "help:") + f" {_tame(first)}")
+        rows += [" " * (gutter + len(" = help: ")) + _tame(line) for line in rest]
+    return "".join(row.rstrip() + "\n" for row in rows)
+
+
+def render_json(error: GradcliError) -> str:
+    """The same as one line of JSON."""
+    fields = {
+        "kind": error.kind,
+        "message": error.message,
+        "file": error.file,
+        "line": error.line,
+        "column": error.column,
+        "help": error.help,
+    }
+    return json.dumps({"error": fields}, ensure_ascii=False) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Pen:
+    """Paints text, if there is colour."""
+
+    color: bool
+
+    def __call__(self, style: str, text: str) -> str:
+        return f"{ANSI[style]}{text}\x1b[0m" if self.color and text.strip() else text
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The part of a label that lies on one line: characters ``start`` to ``end`` (exclusive, 0-based) of that line."""
+
+    source: Source
+    line: int
+    start: int
+    end: int
+    text: str
+    first: bool
+
+    @property
+    def style(self) -> str:
+        return "first" if self.first else "other"
+
+
+def _marks(label: Label, first: bool) -> list[Mark]:
+    """A label as marks: one, or for a span over several lines one on its first and one (with the text) on its last."""
+    source = label.span.source
+    size = len(source.text)
+    start = min(label.span.start, size)
+    end = min(max(label.span.end, start), size)
+    # A span that ends with newlines ends, to a reader, with what stands before them.
+    while end > start + 1 and source.text[end - 1] in "\r\n":
+        end -= 1
+    line, column = source.line_and_column(start)
+    last_line, last_column = source.line_and_column(end)
+    text = _tame(label.text)
+    if last_line == line:
+        return [Mark(source, line, column - 1, max(last_column - 1, column), text, first)]
+    line_end = source.text.find("\n", start)
+    upper = Mark(source, line, column - 1, column - 1 + max(line_end - start, 1), "", first)
+    last_start = source.text.rfind("\n", 0, end) + 1
+    last_text = source.text[last_start:end]
+    indent = len(last_text) - len(last_text.lstrip())
+    return [upper, Mark(source, last_line, indent, max(last_column - 1, indent + 1), text, first)]
+
+
+def _excerpt(source: Source, marks: list[Mark], gutter: int, pen: Pen) -> list[str]:
+    """The lines that carry marks, each with its underlines; what lies between them is elided."""
+    bar = pen("frame", " " * gutter + " |")
+    rows = [bar]
+    previous = 0
+    for number in sorted({mark.line for mark in marks}):
+        if previous and number == previous + 2:
+            rows.append(pen("frame", f"{previous + 1:>{gutter}} |") + f" {Line(source, previous + 1, []).text}")
+        elif previous and number > previous + 2:
+            rows.append(pen("frame", ELISION))
+        line = Line(source, number, [mark for mark in marks if mark.line == number])
+        rows.append(pen("frame", f"{number:>{gutter}} |") + f" {line.text}")
+        rows += [f"{bar} {row}" for row in line.underlines(pen)]
+        previous = number
+    return rows
+
+
+class Line:
+    """One source line as it is shown: cropped, control characters made visible, and its marks in columns."""
+
+    def __init__(self, source: Source, number: int, marks: list[Mark]) -> None:
+        start = _offset_of_line(source.text, number)
+        end = source.text.find("\n", start)
+        end = len(source.text) if end < 0 else end
+        if end > start and source.text[end - 1] == "\r":
+            end -= 1
+        low, high = _window(end - start, marks)
+        shown = [_cell(character) for character in source.text[start + low : start + high]]
+        before = ELISION if low > 0 else ""
+        self.text = before + "".join(text for text, _ in shown) + (ELISION if start + high < end else "")
+        # columns[i] is where the character low + i begins on the screen.
+        self._columns = [len(before)]
+        for _, width in shown:
+            self._columns.append(self._columns[-1] + width)
+        self._low = low
+        self._marks = sorted(marks, key=lambda mark: (mark.start, -mark.end))
+
+    def underlines(self, pen: Pen) -> list[str]:
+        """The row of ``^^^`` and ``---`` with the text of the rightmost mark, then the other texts, right to left."""
+        row = Row()
+        # The longest first, so that the operands of an underlined operation stay visible on top of it.
+        for mark in sorted(self._marks, key=lambda mark: (mark.start - mark.end, mark.first)):
+            start, end = self._span(mark)
+            row.put(start, ("^" if mark.first else "-") * (end - start), mark.style)
+        texts = [(self._span(mark)[0], self._span(mark)[1], mark) for mark in self._marks if mark.text]
+        # A text may follow its own underline only if no other one begins or ends after it.
+        if texts and all(mark is texts[-1][2] or self._span(mark)[1] < texts[-1][1] for mark in self._marks):
+            _, end, mark = texts.pop()
+            row.put(end + 1, mark.text, mark.style)
+        rows = [row]
+        if texts:
+            rows.append(Row())
+            for start, _, mark in texts:
+                rows[-1].put(start, "|", mark.style)
+        while texts:
+            start, _, mark = texts.pop()
+            rows.append(Row())
+            for other_start, _, other in texts:
+                if other_start != start:
+                    rows[-1].put(other_start, "|", other.style)
+            rows[-1].put(start, mark.text, mark.style)
+        return [row.painted(pen) for row in rows]
+
+    def _span(self, mark: Mark) -> tuple[int, int]:
+        """The columns of a mark, clamped to what is shown of the line; at least one column."""
+        last = len(self._columns) - 1
+        first, end = (min(max(at - self._low, 0), last) for at in (mark.start, mark.end))
+        return self._columns[first], max(self._columns[end], self._columns[first] + 1)
+
+
+class Row:
+    """A row of characters below a source line, each with a style."""
+
+    def __init__(self) -> None:
+        self._cells: list[tuple[str, str]] = []
+
+    def put(self, column: int, text: str, style: str) -> None:
+        blank = (" ", "")
+        self._cells += [blank] * (column + len(text) - len(self._cells))
+        self._cells[column : column + len(text)] = [(character, style) for character in text]
+
+    def painted(self, pen: Pen) -> str:
+        text, run, style = "", "", ""
+        for character, other in [*self._cells, ("", "end")]:
+            if other != style:
+                text += pen(style, run) if style else run
+                run, style = "", other
+            run += character
+        return text
+
+
+def _offset_of_line(text: str, number: int) -> int:
+    start = 0
+    for _ in range(number - 1):
+        start = text.find("\n", start) + 1
+    return start
+
+
+def _window(length: int, marks: Iterable[Mark]) -> tuple[int, int]:
+    """Which characters of a line to show: all, or those around its marks, or if these are far apart the first."""
+    marks = list(marks)
+    if length <= LINE_WIDTH or not marks:
+        return 0, min(length, LINE_WIDTH)
+    start, end = min(mark.start for mark in marks), max(mark.end for mark in marks)
+    if end - start > LINE_WIDTH:
+        start = min(marks, key=lambda mark: not mark.first).start
+    low = max(0, min(start - BEFORE, length - LINE_WIDTH))
+    if end - start <= LINE_WIDTH < end - low:
+        low = end - LINE_WIDTH
+    return low, min(length, low + LINE_WIDTH)
+
+
+def _cell(character: str) -> tuple[str, int]:
+    """A character as it is shown, and its width in columns."""
+    if " " <= character <= "~":
+        return character, 1
+    if character == "\t":
+        return "    ", 4
+    category = unicodedata.category(character)
+    if category in ("Cc", "Cf", "Cs", "Zl", "Zp"):
+        return _visible(character), 1
+    if category in ("Mn", "Me"):
+        return character, 0
+    return character, 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _visible(character: str) -> str:
+    """A stand-in for a character that would move the cursor, reorder the text or vanish."""
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "\u2421" if code == 0x7F else "\ufffd"
+
+
+def _tame(text: str) -> str:
+    """A message on one line, without anything that a terminal would obey."""
+    return "".join(_visible(c) if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in text.replace("\n", " "))

@@ -1,0 +1,107 @@
+"""Tables for a terminal: the only module that imports Rich."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gradcli.report.numbers import tokens
+from gradcli.report.reply import Reply, title_of
+from gradcli.results import Result
+
+# An array with more entries than this is summarised.
+LONG = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What a terminal can show."""
+
+    width: int
+    color: bool = False
+    unicode: bool = True
+
+
+def render(reply: Reply, screen: Screen) -> str:
+    """The results as a table with the columns name, value, shape and dtype; one table for each order."""
+    parts = []
+    for order, results in reply.orders:
+        table = _table(screen, ("name", "value", "shape", "dtype"), title_of(reply, order))
+        for column in table.columns[2:]:
+            column.no_wrap = True
+        room = _room_for_values(screen.width, results)
+        for result in results:
+            name = Text(result.name, style="bold")
+            if result.connected:
+                value = result.value
+                table.add_row(name, Text(_value(value, room)), Text(str(list(value.shape))), Text(str(value.dtype)))
+            else:
+                table.add_row(name, _none(result))
+        parts.append(_printed(table, screen))
+    return "\n".join(parts)
+
+
+def render_rows(headers: Sequence[str], rows: Sequence[Sequence[str]], screen: Screen, title: str | None = None) -> str:
+    """A table of texts, the first column emphasised."""
+    table = _table(screen, headers, title)
+    for first, *others in rows:
+        table.add_row(Text(first, style="bold"), *(Text(cell) for cell in others))
+    return _printed(table, screen)
+
+
+def _none(result: Result) -> Text:
+    reason = f"  {result.reason.with_line()}" if result.reason else ""
+    return Text.assemble(("None", "yellow italic"), (reason, "dim italic"))
+
+
+def _value(value: np.ndarray[Any, Any], room: int) -> str:
+    if value.ndim == 0:
+        return tokens(value)[0]
+    if value.dtype.kind == "f":
+        value = value + value.dtype.type(0)  # -0.0 + 0.0 is 0.0
+    words = {"bool": lambda entry: "true" if entry else "false"}
+    options: Any = {"separator": ", ", "threshold": LONG, "max_line_width": room, "formatter": words}
+    return np.array2string(value, **options)
+
+
+def _room_for_values(width: int, results: Sequence[Result]) -> int:
+    """How wide an array may be broken into lines, so that Rich has nothing left to wrap."""
+    names = max([len("name"), *(len(r.name) for r in results)])
+    shapes = max([len("shape"), *(len(str(list(r.value.shape))) for r in results if r.connected)])
+    # Five borders, four cells with a space on either side; the longest dtype is float64.
+    return max(20, width - min(names, width // 3) - shapes - len("float64") - 13)
+
+
+def _table(screen: Screen, headers: Sequence[str], title: str | None) -> Table:
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="dim",
+        box=box.ROUNDED if screen.unicode else box.ASCII,
+    )
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    return table
+
+
+def _printed(table: Table, screen: Screen) -> str:
+    file = io.StringIO()
+    console = Console(
+        file=file,
+        width=screen.width,
+        force_terminal=screen.color,
+        no_color=not screen.color,
+        color_system="standard" if screen.color else None,
+        legacy_windows=False,
+    )
+    console.print(table)
+    return file.getvalue()

@@ -1,0 +1,48 @@
+"""What a command or an interface call answers: one record per name, a value or None with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gradcli.diagnostics import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a gradient is None.
+
+    ``text`` is a phrase without a place (``cut by stop_gradient(a)``), ``tail`` what follows the place;
+    ``span`` is the place in the source, if there is one.
+    """
+
+    text: str
+    span: Span | None = None
+    tail: str = ""
+
+    def with_line(self) -> str:
+        """For a terminal: ``passes through floor on line 3, which has no derivative``."""
+        place = f" on line {self.span.line}" if self.span else ""
+        return self.text + place + self.tail
+
+    def with_place(self) -> str:
+        """For JSON: ``cut by stop_gradient(a), f.expr:5:12``."""
+        place = f", {self.span.source.name}:{self.span.line}:{self.span.column}" if self.span else ""
+        return self.text + self.tail + place
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A named result.
+
+    ``value`` is a NumPy array (0-dimensional for a scalar) whose dtype is one of bool, int32, int64, float32, float64,
+    or None where there is none; then ``reason`` says why. A gradient with a value is *connected*.
+    """
+
+    name: str
+    value: Any
+    reason: Reason | None = None
+
+    @property
+    def connected(self) -> bool:
+        return self.value is not None

@@ -1,0 +1,38 @@
+"""``gradcli ops``: the table of operations, as the engine has it."""
+
+import json
+
+import pytest
+
+table = {name: op for name, op in pytest.importorskip("gradcli.graph.ops").table.items() if not op.hidden}
+
+
+def test_the_list_has_every_operation(gradcli):
+    lines = gradcli("ops").out.splitlines()
+    assert lines[0].split()[:4] == ["signature", "formula", "derivative", "domain"]
+    assert [line.split("(")[0] for line in lines[1:]] == [
+        operation.signature.split("(")[0] for operation in table.values()
+    ]
+
+
+def test_one_operation(gradcli):
+    operation = table["softplus"]
+    out = gradcli("ops", "softplus").out
+    for text in (operation.signature, operation.doc, operation.formula, operation.derivative, operation.domain):
+        assert text in out
+
+
+def test_an_alias_finds_its_operation(gradcli):
+    assert gradcli("ops", "reduce_sum").out == gradcli("ops", "sum").out
+
+
+def test_json(gradcli):
+    records = json.loads(gradcli("ops", "--format", "json").out)
+    assert [record["name"] for record in records] == list(table)
+    assert json.loads(gradcli("ops", "sum", "--format", "json").out)["name"] == "sum"
+
+
+def test_an_unknown_operation(gradcli):
+    done = gradcli("ops", "sofmax")
+    assert (done.status, done.out) == (2, "")
+    assert "softmax" in done.err

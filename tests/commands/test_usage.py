@@ -1,0 +1,180 @@
+"""The command line itself: help, version, mistakes in options, and how early it ends. None of it needs the engine."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from gradcli.commands.main import COMMANDS, cli
+from gradcli.commands.options import Bytes
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_every_command_has_help_with_quoted_examples(gradcli, name, flag):
+    done = gradcli(name, flag)
+    assert done.status == 0
+    assert "Examples:" in done.out
+    assert f"gradcli {name}" in done.out
+    for line in done.out.splitlines():
+        if "gradcli" in line and "=" in line and "FILE" not in line:
+            assert "'" in line, "what a shell would interpret is quoted"
+
+
+def test_every_command_is_listed_and_says_what_it_does(gradcli):
+    done = gradcli("--help")
+    for name, (_, help) in COMMANDS.items():
+        assert re.search(rf"{name} +{re.escape(help)}", done.out)
+    assert "_GRADCLI_COMPLETE=bash_source" in done.out
+
+
+def test_every_option_has_help():
+    context = cli.make_context("gradcli", [], resilient_parsing=True)
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        for parameter in command.params:
+            if parameter.param_type_name == "option":
+                assert parameter.help, f"{name} {parameter.opts}"
+
+
+def test_version(gradcli):
+    assert re.fullmatch(r"gradcli \S.*\n", gradcli("--version").out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["evla"], ["No such command 'evla'", "Did you mean 'eval'?"]),
+        (["eval", "--formt", "json"], ["'--formt'", "Did you mean '--format'?"]),
+        (["grad", "--oder", "2"], ["'--oder'", "'--order'"]),
+        (["eval"], ["There is no program", "-e 'TEXT'"]),
+        (["grad"], ["There is no program"]),
+        (["eval", "f.expr", "-e", "y = 1"], ["exclude each other"]),
+        (["eval", "-", "--values", "-"], ["Only one thing"]),
+        (["grad", "f.expr", "--values", "-", "--seeds", "-"], ["Only one thing"]),
+        (["grad", "--seeds", "-"], ["There is no program", "taken by an option"]),
+        (["eval", "-e", "y = 1", "--output", "y.txt"], [".npz, .json or .csv"]),
+        (["eval", "-e", "y = 1", "--output", "y.csv", "--format", "json"], ["contradicts"]),
+        (["eval", "-e", "y = 1", "--set", "x"], ["NAME=EXPR"]),
+        (["eval", "-e", "y = 1", "--set", "3=4"], ["'3' is not a name"]),
+        (["eval", "-e", "y = 1", "--set", "x="], ["no value"]),
+        (["eval", "-e", "y = 1", "--of", ","], ["no name"]),
+        (["eval", "-e", "y = 1", "--max-memory", "2X"], ["2X"]),
+        (["eval", "-e", "y = 1", "--precision", "0"], ["--precision"]),
+        (["eval", "-e", "y = 1", "--dtype", "float16"], ["float16"]),
+        (["grad", "-e", "y = 1", "--order", "0"], ["--order"]),
+        (["grad", "-e", "y = 1", "--unconnected", "null"], ["none"]),
+    ],
+)
+def test_usage_errors(gradcli, arguments, words):
+    done = gradcli(*arguments)
+    assert done.status == 2
+    assert done.out == ""
+    for word in words:
+        assert word in done.err
+
+
+def test_a_file_in_place_of_a_command(gradcli, tmp_path):
+    (tmp_path / "f.expr").write_text("y = 1\n")
+    done = gradcli("f.expr")
+    assert done.status == 2
+    assert "gradcli eval 'f.expr'" in done.err
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("100", 100), ("2k", 2048), ("1.5M", 3 << 19), ("2G", 2 << 30), ("2GiB", 2 << 30), ("1TB", 1 << 40), ("7B", 7)],
+)
+def test_amounts_of_memory(text, size):
+    assert Bytes().convert(text, None, None) == size
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["--help"], ["eval", "--help"], ["grad", "--help"], ["ops", "--help"]]
+)
+def test_help_imports_neither_numpy_nor_rich(process, arguments):
+    done = process(*arguments, python=("-X", "importtime"))
+    assert done.returncode == 0
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "click" in imported
+    assert not {"numpy", "rich", "lark"} & imported
+
+
+def complete(process, words, tmp_path):
+    env = {
+        "_GRADCLI_COMPLETE": "bash_complete",
+        "COMP_WORDS": "gradcli " + words,
+        "COMP_CWORD": str(len(words.split(" "))),
+    }
+    done = process(env=env, python=("-X", "importtime"))
+    assert "| numpy\n" not in done.stderr
+    return [line.partition(",")[2] for line in done.stdout.splitlines()]
+
+
+def test_completion(process, tmp_path):
+    (tmp_path / "f.expr").write_text("variable w1 = 1 # variable w3\nvariable w2: [2]; h, k = w1 * 2\ny == 1\n")
+    assert complete(process, "gr", tmp_path) == ["grad"]
+    assert "--every-order" in complete(process, "grad --ev", tmp_path)
+    assert complete(process, "grad f.expr --wrt w", tmp_path) == ["w1", "w2"]
+    assert complete(process, "grad f.expr --stop w1,k", tmp_path) == ["w1,k"]
+    assert complete(process, "grad f.expr --unconnected z", tmp_path) == ["zero"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell")
+def test_the_completion_script_of_bash(process):
+    assert "complete" in process(env={"_GRADCLI_COMPLETE": "bash_source"}).stdout
+
+
+def test_help_into_a_closed_pipe_is_quiet(process):
+    read, write = os.pipe()
+    os.close(read)
+    done = process("--help", stdout=write, stderr=subprocess.PIPE, capture_output=False)
+    os.close(write)
+    assert done.stderr == ""
+
+
+def test_a_mistake_in_gradcli_is_one_message(gradcli, monkeypatch):
+    from gradcli.commands import inputs
+
+    def broken(*_):
+        raise ZeroDivisionError("a\nb")
+
+    monkeypatch.setattr(inputs.Inputs, "load", broken)
+    done = gradcli("eval", "-e", "y = 1")
+    assert done.status == 1
+    assert done.out == ""
+    assert done.err.startswith("internal error: ZeroDivisionError: a b\n")
+    assert "Traceback" not in done.err
+    monkeypatch.setenv("GRADCLI_DEBUG", "1")
+    assert "Traceback" in gradcli("eval", "-e", "y = 1").err
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "word"),
+    [
+        (MemoryError(), 1, "LimitError"),
+        (RecursionError(), 1, "LimitError"),
+        (OSError(5, "Input/output error", "disk"), 1, "disk: Input/output error"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_other_ends(gradcli, monkeypatch, failure, status, word):
+    from gradcli.commands import inputs
+
+    def ends(*_):
+        raise failure
+
+    monkeypatch.setattr(inputs.Inputs, "load", ends)
+    done = gradcli("eval", "-e", "y = 1")
+    assert (done.status, done.out) == (status, "")
+    assert word in done.err
+    assert "Traceback" not in done.err
+
+
+def test_click_can_call_the_group():
+    assert CliRunner().invoke(cli, ["--help"]).exit_code == 0
+    assert sys.stdout is not None

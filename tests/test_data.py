@@ -1,0 +1,323 @@
+"""Arrays and values from files: what is read, what is refused in which words, and that nothing is left half written."""
+
+import json
+import os
+import zipfile
+
+import numpy as np
+import pytest
+
+from gradcli.data import read_array, read_values, write_atomically, write_npz
+from gradcli.diagnostics import GradcliError
+from gradcli.report import as_json, plain
+from gradcli.report.reply import Reply
+from gradcli.results import Reason, Result
+
+
+def fails(call, *words):
+    with pytest.raises(GradcliError) as caught:
+        call()
+    assert caught.value.kind == "DataError"
+    text = f"{caught.value.message} | {caught.value.help}"
+    for word in words:
+        assert word in text
+    return caught.value
+
+
+# --- arrays ---
+
+
+@pytest.mark.parametrize(
+    ("dtype", "becomes"),
+    [
+        ("bool", "bool"),
+        ("int8", "int64"),
+        ("uint32", "int64"),
+        ("uint64", "int64"),
+        ("int32", "int32"),
+        (">i8", "int64"),
+        ("float16", "float32"),
+        ("float32", "float32"),
+        (">f8", "float64"),
+    ],
+)
+def test_dtypes_of_npy(tmp_path, dtype, becomes):
+    np.save(tmp_path / "a.npy", np.array([[0, 1], [1, 0]], dtype=dtype, order="F"))
+    array = read_array(tmp_path / "a.npy")
+    assert array.dtype == becomes
+    assert array.dtype.isnative
+    assert array.tolist() == [[0, 1], [1, 0]]
+    assert array.flags.c_contiguous
+
+
+def test_a_scalar_stays_one(tmp_path):
+    np.save(tmp_path / "a.npy", np.array(3.0))
+    assert read_array(tmp_path / "a.npy").shape == ()
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.array([1j]), "complex128"),
+        (np.array(["a"]), "<U1"),
+        (np.array([None]), "objects"),
+        (np.array([2**63], dtype="uint64"), "int64"),
+        (np.zeros(2, dtype=[("a", "f8")]), "dtype"),
+    ],
+)
+def test_dtypes_that_are_refused(tmp_path, array, words):
+    np.save(tmp_path / "a.npy", array, allow_pickle=True)
+    np.savez(tmp_path / "a.npz", a=array, allow_pickle=True)
+    fails(lambda: read_array(tmp_path / "a.npy"), "a.npy", words)
+    fails(lambda: read_array(tmp_path / "a.npz", "a"), "a.npz", words)
+
+
+def test_npz_by_key(tmp_path):
+    np.savez(tmp_path / "d.npz", X=np.eye(2), y=np.array(1))
+    assert read_array(tmp_path / "d.npz", "y") == 1
+    fails(lambda: read_array(tmp_path / "d.npz"), "X, y", "d.npz:X")
+    fails(lambda: read_array(tmp_path / "d.npz", "Y"), "did you mean y?")
+    np.savez(tmp_path / "one.npz", X=np.eye(2))
+    assert read_array(tmp_path / "one.npz").shape == (2, 2)
+
+
+@pytest.mark.parametrize("content", [b"garbage", b"\x93NUMPY", b"\x93NUMPY\x01\x00\x10\x00{'descr': '<f8',"])
+@pytest.mark.parametrize("ending", ["npy", "npz"])
+def test_damaged_files(tmp_path, content, ending):
+    (tmp_path / f"a.{ending}").write_bytes(content)
+    fails(lambda: read_array(tmp_path / f"a.{ending}"), f"a.{ending}")
+
+
+def test_a_header_that_promises_too_much_allocates_nothing(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros(8))
+    data = (tmp_path / "a.npy").read_bytes().replace(b"(8,), }           ", b"(99999999999999,),}")
+    (tmp_path / "a.npy").write_bytes(data)
+    fails(lambda: read_array(tmp_path / "a.npy"), "cut short")
+
+
+def test_a_damaged_member_of_an_archive(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("x.npy", b"not an array")
+    fails(lambda: read_array(tmp_path / "a.npz"), "x of ", "a.npz")
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("1,2\n3,4\n", [[1, 2], [3, 4]]),
+        ("a,b\n1,2\n", [[1, 2]]),
+        ("\n1\n\n2\n\n", [[1], [2]]),
+        ("\ufeffx\r\n 1.5 \r\n-2e3\r\n", [[1.5], [-2000]]),
+        ('"a, b",c\n"1",2', [[1, 2]]),
+        ("1,nan,inf", [[1, np.nan, np.inf]]),
+    ],
+)
+def test_csv(tmp_path, text, values):
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8", newline="")
+    array = read_array(tmp_path / "a.csv")
+    assert array.dtype == "float64"
+    np.testing.assert_array_equal(array, values)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("1,2\n3,x\n", ["line 2, column 2", "'x' is not a number"]),
+        ("1,2\n\n3\n", ["line 3, column 2", "1 fields", "line 1 has 2"]),
+        ("1,2\n3,4,5\n", ["line 2, column 3"]),
+        ("1,\n", ["line 1, column 2", "empty"]),
+        ("h\n1;2\n", ["line 2, column 1", "commas"]),
+        ("a,b\n", ["no rows"]),
+        ("1,1_000\n", ["line 1, column 2"]),
+        ("1,0x10\n", ["line 1, column 2"]),
+    ],
+)
+def test_csv_that_cannot_be_read(tmp_path, text, words):
+    (tmp_path / "a.csv").write_text(text)
+    fails(lambda: read_array(tmp_path / "a.csv"), "a.csv", *words)
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "dtype"),
+    [
+        ("3", 3, "int64"),
+        ("[1, 2.5]", [1, 2.5], "float64"),
+        ("[true, false]", [True, False], "bool"),
+        ('["NaN", 1]', [np.nan, 1], "float64"),
+        ('{"dtype": "float32", "shape": [0, 2], "value": []}', np.zeros((0, 2)), "float32"),
+        ('{"x": [1, 2]}', [1, 2], "int64"),
+    ],
+)
+def test_json_array(tmp_path, text, values, dtype):
+    (tmp_path / "a.json").write_text(text)
+    array = read_array(tmp_path / "a.json")
+    assert array.dtype == dtype
+    np.testing.assert_array_equal(array, values)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("[1, 2", "line 1"),
+        ("[[1], [2, 3]]", "ragged"),
+        ("[1, null]", "null"),
+        ('["a"]', "'a'"),
+        ("null", "null"),
+        ("[99999999999999999999]", "int64"),
+        ("[18446744073709551615]", "int64"),
+        ("[" * 100_000, "deep"),
+        ("[" * 500 + "]" * 500, "a.json"),
+        ('{"x": {"y": 1}}', "object"),
+        ('{"dtype": "int32", "shape": [1], "value": [1.5]}', "dtype"),
+        ('{"dtype": "float32", "shape": [3], "value": [1.5]}', "shape"),
+        ("1" * 5000, "a.json"),
+    ],
+)
+def test_json_that_cannot_be_read(tmp_path, text, word):
+    (tmp_path / "a.json").write_text(text)
+    fails(lambda: read_array(tmp_path / "a.json"), "a.json", word)
+
+
+def test_files_that_cannot_be_opened(tmp_path):
+    (tmp_path / "weights.npy").mkdir()
+    (tmp_path / "latin.csv").write_bytes(b"1\n\xe9\n")
+    (tmp_path / "empty.json").write_bytes(b"")
+    (tmp_path / "x.txt").write_text("1")
+    fails(lambda: read_array(tmp_path / "wieghts.npy"), "no file", "did you mean", "weights.npy")
+    fails(lambda: read_array(tmp_path / "nowhere" / "a.npy"), "no file")
+    fails(lambda: read_array(tmp_path / "weights.npy"), "folder")
+    fails(lambda: read_array(tmp_path / "latin.csv"), "UTF-8", "0xe9", "line 2")
+    fails(lambda: read_array(tmp_path / "empty.json"), "empty")
+    fails(lambda: read_array(tmp_path / "x.txt"), ".npy, .npz, .csv and .json")
+    fails(lambda: read_array("a\0.npy"))
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_no_permission(tmp_path):
+    (tmp_path / "a.npy").write_bytes(b"")
+    (tmp_path / "a.npy").chmod(0)
+    fails(lambda: read_array(tmp_path / "a.npy"), "permission")
+
+
+# --- named values ---
+
+RESULTS = [
+    Result("a", np.array([[1.5, np.nan], [np.inf, -np.inf]], dtype="float32")),
+    Result("b", np.array(7, dtype="int32")),
+    Result("c", np.array([True, False])),
+    Result("d", np.zeros((0, 3))),
+    Result("e", None, Reason("y does not use e")),
+]
+
+
+@pytest.mark.parametrize("command", ["eval", "grad"])
+@pytest.mark.parametrize("render", [as_json.render, as_json.render_lines])
+def test_own_json_keeps_values_and_dtypes(command, render):
+    reply = Reply(command, "f.expr", [(1, RESULTS)], of=["y"])
+    values = read_values(render(reply).encode(), "<stdin>")
+    assert values.reply
+    assert list(values.entries) == ["a", "b", "c", "d"]
+    for result in RESULTS[:4]:
+        got = values.entries[result.name]
+        assert got.dtype == result.value.dtype
+        assert got.shape == result.value.shape
+        np.testing.assert_array_equal(got, result.value)
+
+
+def test_own_plain_text():
+    values = read_values(plain.render(Reply("eval", "f.expr", [(0, RESULTS)])).encode(), "<stdin>")
+    assert list(values.entries) == ["a", "b", "c", "d"]
+    for result in RESULTS[:4]:
+        np.testing.assert_array_equal(values.entries[result.name], result.value)
+
+
+def test_own_npz(tmp_path):
+    with open(tmp_path / "v.npz", "wb") as file:
+        write_npz(file, {"file": np.eye(2), "naïve": np.array(1)})
+    values = read_values((tmp_path / "v.npz").read_bytes(), "v.npz")
+    assert list(values.entries) == ["file", "naïve"]
+    with np.load(tmp_path / "v.npz") as archive:
+        assert archive["file"].shape == (2, 2)
+
+
+def test_plain_mapping():
+    values = read_values(b'{"x": [1, 2], "y": null, "z": "NaN"}', "v.json")
+    assert not values.reply
+    assert list(values.entries) == ["x", "z"]
+
+
+def test_a_plain_mapping_may_have_a_key_called_command():
+    assert list(read_values(b'{"command": 1, "values": [2]}', "v.json").entries) == ["command", "values"]
+
+
+def test_lines_written_by_hand():
+    values = read_values("# start\nx = [1., 2.]\n\ny=2*pi\nä = -3\n".encode(), "v.txt")
+    assert values.entries["x"] == "[1., 2.]"
+    assert values.entries["y"] == "2*pi"
+    assert values.entries["ä"] == -3
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (b"", "empty"),
+        (b" \n", "empty"),
+        (b"[1, 2]", "JSON object"),
+        (b"x 1\n", "line 1"),
+        (b"x = 1\nx = 2\n", "twice"),
+        (b"\xff\xfe", "UTF-8"),
+        (b"PK broken", "npz"),
+        (b'{"x": [1', "not JSON"),
+        (b'{"command": "grad", "file": "f", "of": [], "orders": []}', "--every-order"),
+        (b'{"command": "jacobian", "file": "f", "jacobians": {}}', "jacobian"),
+    ],
+)
+def test_values_that_cannot_be_read(content, word):
+    fails(lambda: read_values(content, "<stdin>"), "<stdin>", word)
+
+
+# --- writing ---
+
+
+def test_writing_replaces_the_whole_file(tmp_path):
+    target = tmp_path / "out.json"
+    target.write_text("old and longer")
+    target.chmod(0o640)
+    write_atomically(target, b"new")
+    assert target.read_text() == "new"
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert os.listdir(tmp_path) == ["out.json"]
+
+
+def test_a_new_file_has_ordinary_permissions(tmp_path):
+    write_atomically(tmp_path / "a", b"")
+    (tmp_path / "b").write_bytes(b"")
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
+    target = tmp_path / "out.json"
+    target.write_text("old")
+
+    def write(file):
+        file.write(b"half")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_atomically(target, write)
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["out.json"]
+
+
+def test_targets_that_cannot_be_written(tmp_path):
+    fails(lambda: write_atomically(tmp_path / "no" / "a.json", b""), "a.json", "no folder")
+    fails(lambda: write_atomically(tmp_path, b""), "it is a folder")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_link_keeps_pointing_at_its_file(tmp_path):
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    write_atomically(tmp_path / "link", json.dumps(1).encode())
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "1"

@@ -14,6 +14,7 @@ from gradcli.diagnostics import GradcliError
 
 if TYPE_CHECKING:
     from gradcli.commands.inputs import Value
+    from gradcli.program import Unconnected
 
 EPILOG = """\b
 Examples:
@@ -64,7 +65,7 @@ def command(
     seed: dict[str, str],
     seeds: str | None,
     stop: list[str] | None,
-    unconnected: str,
+    unconnected: Unconnected,
     format: str | None,
     precision: int | None,
     output: str | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradcli.commands.endings import is_terminal
+from gradcli.commands.options import utf8
 from gradcli.diagnostics import GradcliError
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ class Inputs:
         if len(takers) > 1:
             raise click.UsageError("Only one thing can be read from standard input (-).")
         if self.inline:
-            return ProgramText("\n".join(self.inline), "<-e>", Path())
+            return ProgramText(utf8("\n".join(self.inline), "<-e>"), "<-e>", Path())
         if self.file is None and takers:
             raise click.UsageError(f"{NO_PROGRAM} Here standard input is taken by an option.")
         if self.file is None and (sys.stdin is None or is_terminal(sys.stdin)):
@@ -69,7 +71,8 @@ class Inputs:
             return ProgramText(decode(standard_input(), "<stdin>"), "<stdin>", Path())
         from gradcli.program import read_source
 
-        return ProgramText(read_source(self.file), self.file, Path(self.file).parent)
+        shown = os.fsencode(self.file).decode("utf-8", errors="replace")
+        return ProgramText(read_source(self.file), shown, Path(self.file).parent)
 
     def load(self, text: ProgramText) -> Program:
         """The program with its values; what it means is decided by the engine."""

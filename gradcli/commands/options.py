@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -9,6 +10,15 @@ from typing import Any, TypeVar
 import click
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def utf8(text: str, name: str = "the command line") -> str:
+    """Text of the command line as what it is, UTF-8, also where the locale says otherwise (``LC_ALL=C``)."""
+    if text.isascii():
+        return text
+    from gradcli.data import decode
+
+    return decode(os.fsencode(text), name)
 
 
 class Names(click.ParamType[list[str]]):
@@ -19,7 +29,7 @@ class Names(click.ParamType[list[str]]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
         if isinstance(value, list):
             return value
-        names = [name.strip() for name in value.split(",") if name.strip()]
+        names = [name.strip() for name in utf8(value).split(",") if name.strip()]
         if not names:
             self.fail("no name is given.", param, ctx)
         return names
@@ -49,11 +59,13 @@ class Setting(click.ParamType[tuple[str, str]]):
         name, equals, text = (part.strip() for part in value.partition("="))
         if not equals:
             self.fail(f"{value!r} is not of the form NAME=EXPR or NAME=@FILE.", param, ctx)
+        name = utf8(name)
         if not name.isidentifier():
             self.fail(f"{name!r} is not a name.", param, ctx)
         if not text or text == "@":
             self.fail(f"no value is given for {name}.", param, ctx)
-        return name, text
+        # The name of a file stays as the system spells it.
+        return name, text if text.startswith("@") else utf8(text)
 
 
 class Bytes(click.ParamType[int]):

@@ -189,6 +189,7 @@ CONSTRUCT: dict[str, Callable[..., Any]] = {
     "attribute": syntax.Attribute,
     "index": lambda start, end, base, *items: syntax.Index(start, end, base, list(items)),
     "call": lambda start, end, function, *arguments: syntax.Call(start, end, function, list(arguments)),
+    "variance": lambda start, end: syntax.Name(start, end, "var"),
     "group": group,
     "list": lambda start, end, *items: syntax.List(start, end, list(items)),
     "argument": syntax.Argument,

@@ -62,3 +62,32 @@ def process(tmp_path):
         )
 
     return call
+
+
+@pytest.fixture
+def terminal(tmp_path):
+    """Call the command line on a terminal of 80 columns, and give what it shows there."""
+    pty = pytest.importorskip("pty")
+
+    def call(*arguments: str, env: dict[str, str] | None = None) -> str:
+        inherited = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "LINES")}
+        shown = {"PYTHONPATH": str(ROOT), "COLUMNS": "80", "TERM": "xterm", "PYTHONIOENCODING": "utf-8"}
+        ours, theirs = pty.openpty()
+        with subprocess.Popen(
+            [sys.executable, "-m", "gradcli", *arguments],
+            stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path, env={**inherited, **shown, **(env or {})},
+        ) as child:  # fmt: skip
+            os.close(theirs)
+            seen = b"".join(iter(lambda: _read(ours), b""))
+            child.wait(timeout=60)
+        os.close(ours)
+        return seen.decode().replace("\r\n", "\n")
+
+    return call
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:  # how Linux says that nobody writes any more
+        return b""

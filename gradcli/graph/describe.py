@@ -1,0 +1,97 @@
+"""The derivative of an operation in words, made from the rule that the engine uses."""
+
+from __future__ import annotations
+
+from gradcli.graph.node import Node, cone
+from gradcli.graph.operation import (
+    Contraction,
+    Elementwise,
+    Linear,
+    NoDerivative,
+    Operation,
+    Product,
+    SameAs,
+    Select,
+    Tangent,
+    _Zero,
+)
+from gradcli.graph.printing import expression
+
+_MATRICES = {"inv", "det", "logdet", "cholesky", "solve"}
+
+
+def describe_derivative(op: Operation) -> str:
+    """One line: ``d/dx = 1 - y * y`` with y the result, or what kind of rule it is."""
+    if op.family == "language":
+        return "none; carried out before anything is evaluated" if op.name != "gradients" else "differentiable again"
+    if op.family == "creation":
+        return "none" if op.expand is None else "1 for the value"
+    if op.family == "shape" and op.expand is not None:
+        return "linear"
+    if op.expand is not None:
+        return f"that of {op.formula}"
+    rule = op.rule
+    match rule:
+        case Elementwise() if all(p is None for p in rule.partials):
+            return "none: the gradient is None"
+        case NoDerivative():
+            return "none: the gradient is None"
+        case Product():
+            return "d/da = b, d/db = a"
+        case Select():
+            return "1 for the branch that is taken; the other contributes exactly nothing"
+        case Contraction():
+            return "linear in each operand"
+        case Linear():
+            return "linear" if op.name not in ("add", "subtract", "neg") else {
+                "add": "d/da = 1, d/db = 1", "subtract": "d/da = 1, d/db = -1", "neg": "d/dx = -1",
+            }[op.name]  # fmt: skip
+        case Elementwise():
+            return _partials(op, rule)
+        case SameAs():
+            if op.name in ("maximum", "minimum"):
+                return f"that of {op.formula}"
+            special = {"relu": "that of where(x > 0, x, 0)", "max": "1 for the largest entry, shared by ties",
+                       "min": "1 for the smallest entry, shared by ties", "sort": "linear: x, rearranged"}  # fmt: skip
+            return special.get(op.name, "the product of the other entries")
+        case Tangent():
+            return _tangent(op, rule)
+
+
+def _inputs(op: Operation, shape: tuple[int, ...]) -> list[Node]:
+    from gradcli.graph.ops.creation import make_leaf
+
+    return [make_leaf(p.name, "variable", shape, "float64", False) for p in op.parameters if p.kind == "tensor"]
+
+
+def _partials(op: Operation, rule: Elementwise) -> str:
+    xs = _inputs(op, ())
+    y = op(*xs)
+    result = "result" if any(x.attrs["name"] == "y" for x in xs) else "y"
+    names = {x: str(x.attrs["name"]) for x in xs} | {y: result}
+    parts: list[str] = []
+    used = False
+    for x, partial in zip(xs, rule.partials, strict=True):
+        if partial is None:
+            continue
+        p = 0 if isinstance(partial, _Zero) else partial(y, *xs)
+        text = expression(p, names).text if isinstance(p, Node) else str(p)
+        if isinstance(p, Node) and p.op.name == "add" and p.inputs[1].op.name == "link":
+            text = expression(p.inputs[0], names).text
+        used = used or (isinstance(p, Node) and y in cone([p], stop=xs))
+        parts.append(f"d/d{names[x]} = {text}")
+    return ", ".join(parts) + (f" ({result} = {op.formula})" if used else "")
+
+
+def _tangent(op: Operation, rule: Tangent) -> str:
+    from gradcli.graph.ops.creation import tangent
+
+    xs = _inputs(op, (2, 2) if op.name in _MATRICES else (2,))
+    y = op(*xs)
+    names = {x: str(x.attrs["name"]) for x in xs} | {y: "y"}
+    parts: list[str] = []
+    for i, x in enumerate(xs):
+        dx = Node(tangent, (), {}, x.shape, x.dtype, False)
+        moved = [dx if k == i else None for k in range(len(xs))]
+        parts.append(expression(rule.tangent(y, xs, moved), {**names, dx: f"d{names[x]}"}).text)
+    return "dy = " + " + ".join(parts)

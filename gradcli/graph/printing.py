@@ -1,0 +1,176 @@
+"""An operation as text of the language, from the texts of its inputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from gradcli.graph.node import Node
+from gradcli.graph.types import is_float
+
+OR, AND, NOT, COMPARISON, SUM, PRODUCT, MINUS, POWER, POSTFIX, ATOM = range(10)
+"""How tightly a text binds, loosest first."""
+
+_INFIX = {
+    "logical_or": OR, "logical_and": AND, "less": COMPARISON, "less_equal": COMPARISON, "greater": COMPARISON,
+    "greater_equal": COMPARISON, "equal": COMPARISON, "not_equal": COMPARISON, "add": SUM, "subtract": SUM,
+    "multiply": PRODUCT, "divide": PRODUCT, "matmul": PRODUCT,
+}  # fmt: skip
+
+
+class Text(NamedTuple):
+    """A piece of program text and how tightly it binds."""
+
+    text: str
+    binds: int = ATOM
+
+    def at_least(self, binds: int) -> str:
+        return self.text if self.binds >= binds else f"({self.text})"
+
+
+def number(value: float | int | bool, dtype: str) -> Text:
+    """A literal that reads back as the same number; floats always show that they are floats."""
+    if isinstance(value, bool) or dtype == "bool":
+        return Text("true" if value else "false")
+    if not is_float(dtype):
+        return Text(str(value), ATOM if value >= 0 else MINUS)
+    value = float(value)
+    if math.isnan(value):
+        return Text("nan")
+    sign = math.copysign(1.0, value)
+    size = "inf" if math.isinf(value) else repr(abs(value))
+    return Text(size) if sign > 0 else Text("-" + size, MINUS)
+
+
+def apply(node: Node, inputs: Sequence[Text]) -> Text:
+    """The text of one node, given those of its inputs."""
+    op = node.op
+    name = op.name
+    if name in _INFIX:
+        level = _INFIX[name]
+        # Left-associative; comparisons do not chain at all.
+        left = inputs[0].at_least(level + (level == COMPARISON))
+        return Text(f"{left} {op.symbol} {inputs[1].at_least(level + 1)}", level)
+    if name == "pow":
+        return Text(f"{inputs[0].at_least(POSTFIX)}^{inputs[1].at_least(MINUS)}", POWER)
+    if name == "neg":
+        return Text(f"-{inputs[0].at_least(MINUS)}", MINUS)
+    if name == "logical_not":
+        return Text(f"not {inputs[0].at_least(NOT)}", NOT)
+    if name == "recip":
+        quotient = Text(f"1 / {inputs[0].at_least(MINUS)}", PRODUCT)
+        return Text(f"where({inputs[0].text} < 0, nan, {quotient.text})") if node.attrs.get("positive") else quotient
+    if name == "recip_no_nan":
+        return Text(f"divide_no_nan(1, {inputs[0].text})")
+    if name == "floor_divide":
+        return Text(f"floor({inputs[0].at_least(PRODUCT)} / {inputs[1].at_least(MINUS)})")
+    if name == "transpose" and tuple(node.attrs["axes"]) == tuple(reversed(range(node.rank))):
+        return Text(f"{inputs[0].at_least(POSTFIX)}.T", POSTFIX)
+    if name == "index":
+        items = _items(node.attrs["items"], node.inputs[0].shape)
+        return Text(f"{inputs[0].at_least(POSTFIX)}[{items}]", POSTFIX)
+    if name == "unindex" and (paddings := _paddings(node)) is not None:
+        return Text(f"pad({inputs[0].text}, {paddings})")
+    if name == "contraction":
+        return Text(f'einsum("{equation(node)}", {", ".join(t.text for t in inputs)})')
+    if name == "diagonal" and node.inputs[0].rank == 2 or name == "embed_diagonal" and node.inputs[0].rank == 1:
+        k = node.attrs["k"]
+        return Text(f"diag({inputs[0].text}" + (f", {k})" if k else ")"))
+    return Text(f"{name}({', '.join(_arguments(node, inputs))})")
+
+
+def _arguments(node: Node, inputs: Sequence[Text]) -> list[str]:
+    """The arguments of a call in the order of the signature, defaults left out."""
+    op = node.op
+    shown: list[str] = []
+    rest = list(inputs)
+    for p in op.parameters:
+        if p.kind == "tensors":
+            shown.append("[" + ", ".join(t.text for t in rest) + "]")
+            rest = []
+        elif p.kind == "operands":
+            shown.extend(t.text for t in rest)
+            rest = []
+        elif p.kind == "tensor":
+            if rest:
+                shown.append(rest.pop(0).text)
+        elif p.name in node.attrs:
+            value = node.attrs[p.name]
+            if p.default is not None and value == op.defaults.get(p.name):
+                continue
+            if p.name == "axis" and p.kind == "axes" and tuple(value) == tuple(range(node.inputs[0].rank)):
+                continue
+            text = attribute(value)
+            shown.append(text if p.default is None else f"{p.name}={text}")
+    return shown
+
+
+def attribute(value: Any) -> str:
+    """A static argument: true, 3, 0.5, [0, 1], float32."""
+    if value is None:
+        return "None"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(attribute(v) for v in value) + "]"
+    if isinstance(value, float):
+        return number(value, "float64").text
+    return str(value)
+
+
+def _items(items: Sequence[Any], shape: Sequence[int]) -> str:
+    shown: list[str] = []
+    axis = 0
+    for item in items:
+        if item is None:
+            shown.append("newaxis")
+            continue
+        if isinstance(item, int):
+            shown.append(str(item))
+        else:
+            start, stop, step = item
+            size = shape[axis]
+            backwards = step < 0
+            lower = "" if start == (size - 1 if backwards else 0) else str(start)
+            upper = "" if stop is None or (stop == size and not backwards) else str(stop)
+            shown.append(f"{lower}:{upper}" + (f":{step}" if step != 1 else ""))
+        axis += 1
+    return ", ".join(shown)
+
+
+def _paddings(node: Node) -> str | None:
+    """The paddings that put the input where the slices say; None where slices skip entries or drop axes."""
+    items, shape = node.attrs["items"], node.attrs["shape"]
+    pairs: list[str] = []
+    for i, size in enumerate(shape):
+        item = items[i] if i < len(items) else (0, size, 1)
+        if not isinstance(item, tuple) or item[2] != 1 or item[1] is None:
+            return None
+        pairs.append(f"[{item[0]}, {size - item[1]}]")
+    return f"[{', '.join(pairs)}]" if len(items) <= len(shape) else None
+
+
+def equation(node: Node) -> str:
+    """The einsum equation of a contraction."""
+    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    groups = ["".join(letters[k] for k in group) for group in node.attrs["labels"]]
+    return ",".join(groups) + "->" + "".join(letters[k] for k in node.attrs["out"])
+
+
+def expression(node: Node, names: Mapping[Node, str]) -> Text:
+    """A small expression as in a table of derivatives, in one piece and without its domain; ``names`` are the leaves.
+
+    For programs that read back see the printer of the language.
+    """
+    if node in names:
+        return Text(names[node])
+    if node.op.name == "literal":
+        value = node.attrs["value"]
+        if isinstance(value, float) and value.is_integer() and abs(value) < 1e6:
+            value = int(value)
+        return number(value, "int64" if isinstance(value, int) else node.dtype)
+    inputs = [expression(x, names) for x in node.inputs]
+    if node.op.name == "recip":
+        return Text(f"1 / {inputs[0].at_least(MINUS)}", PRODUCT)
+    return apply(node, inputs)

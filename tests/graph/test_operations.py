@@ -1,0 +1,784 @@
+"""Every operation of the table: its values by a second way, its shapes and dtypes, its derivatives by differences."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.special
+
+import gradcli
+from gradcli.graph.ops import table
+from gradcli.language.elaborate import OPERATIONS
+
+Array = Any
+Shape = tuple[int, ...]
+Domain = tuple[float, float] | Callable[[np.random.Generator, Shape], Array]
+
+DATA = np.array([[0.5, -1.5], [2.0, 3.25]])
+"""What ``load("data.npy")`` reads."""
+
+# where a variable is drawn from: an interval, or a function of a generator and a shape
+
+
+def apart(rng: np.random.Generator, shape: Shape) -> Array:
+    """Entries at least 0.4 from one another and never near 0: no difference meets a tie or a kink."""
+    count = math.prod(shape)
+    return (0.4 * (rng.permutation(count) - count // 2) + 0.1).reshape(shape)
+
+
+def away(rng: np.random.Generator, shape: Shape) -> Array:
+    """Of both signs, at least 0.4 from 0."""
+    return rng.uniform(0.4, 2.0, shape) * rng.choice([-1.0, 1.0], shape)
+
+
+def between_integers(rng: np.random.Generator, shape: Shape) -> Array:
+    return rng.integers(-3, 3, shape) + rng.uniform(0.1, 0.4, shape)
+
+
+def regular(rng: np.random.Generator, shape: Shape) -> Array:
+    """Matrices far from singular, not symmetric."""
+    return rng.uniform(-1, 1, shape) + 3 * np.eye(shape[-1])
+
+
+def definite(rng: np.random.Generator, shape: Shape) -> Array:
+    a = rng.uniform(-1, 1, shape)
+    return a @ np.swapaxes(a, -1, -2) + 2 * np.eye(shape[-1])
+
+
+POSITIVE = (0.3, 2.5)
+UNIT = (-0.9, 0.9)
+
+
+@dataclass(frozen=True)
+class Case:
+    """An expression of variables, the same in NumPy or SciPy, and where the variables are drawn from.
+
+    The expression may follow statements, separated by ``; ``. ``result`` holds the dtypes of the value in a float64 and
+    in a float32 program. ``derivative`` is false where no gradient passes.
+    """
+
+    expression: str
+    reference: Callable[..., Array]
+    domain: Domain | dict[str, Domain] = (-2.0, 2.0)
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    result: tuple[str, str] = ("float64", "float32")
+    derivative: bool = True
+
+    def program(self, dtype: str = "float64") -> str:
+        declared = "".join(f"variable {name}: {list(shape)}\n" for name, shape in self.shapes.items())
+        *before, last = self.expression.split("; ")
+        return "\n".join([f"dtype {dtype}", declared, *before, f"y = {last}"])
+
+    def point(self) -> dict[str, Array]:
+        rng = np.random.default_rng(zlib.crc32(self.expression.encode()))
+        drawn: dict[str, Array] = {}
+        for name, shape in self.shapes.items():
+            domain = self.domain.get(name, (-2.0, 2.0)) if isinstance(self.domain, dict) else self.domain
+            drawn[name] = domain(rng, shape) if callable(domain) else rng.uniform(*domain, shape)
+        return drawn
+
+
+def case(expression: str, reference: Callable[..., Array], domain: Any = (-2.0, 2.0), **shapes: Shape) -> Case:
+    return Case(expression, reference, domain, shapes)
+
+
+def flat(expression: str, reference: Callable[..., Array], result: str | tuple[str, str] = "bool", /, *,
+         domain: Any = (-2.0, 2.0), **shapes: Shape) -> Case:  # fmt: skip
+    """A case through which no gradient passes."""
+    dtypes = (result, result) if isinstance(result, str) else result
+    return Case(expression, reference, domain, shapes, dtypes, derivative=False)
+
+
+def function(name: str, reference: Callable[[Array], Array], domain: Any = (-2.0, 2.0)) -> list[Case]:
+    """A function of one real variable: a scalar, a matrix, inside another function, with nothing in it."""
+    return [
+        case(f"{name}(x)", reference, domain, x=()),
+        case(f"{name}(x)", reference, domain, x=(2, 3)),
+        case(f"{name}(x) * x + {name}(x)", lambda x: reference(x) * x + reference(x), domain, x=(4,)),
+        case(f"{name}(x)", reference, domain, x=(0, 2)),
+    ]
+
+
+def binary(name: str, reference: Callable[[Array, Array], Array], domain: Any = (-2.0, 2.0)) -> list[Case]:
+    """A function of two variables: scalars, equal shapes, every sort of broadcasting, one variable twice."""
+    call = f"{name}(a, b)"
+    return [
+        case(call, reference, domain, a=(), b=()),
+        case(call, reference, domain, a=(2, 3), b=(2, 3)),
+        case(call, reference, domain, a=(2, 3), b=()),
+        case(call, reference, domain, a=(), b=(3,)),
+        case(call, reference, domain, a=(2, 1), b=(3,)),
+        case(call, reference, domain, a=(2, 3), b=(1, 3)),
+        case(call, reference, domain, a=(1, 1), b=(2,)),
+        case(call, reference, domain, a=(3,), b=(2, 1, 1)),
+        case(
+            f"{name}(a, b) * {name}(b + 0.01, a)",
+            lambda a, b: reference(a, b) * reference(b + 0.01, a),
+            domain,
+            a=(2,),
+            b=(2,),
+        ),
+    ]
+
+
+def reduction(name: str, reference: Callable[..., Array], domain: Any = (-2.0, 2.0)) -> list[Case]:
+    """A reduction over everything, over one and several axes, negative axes, with and without keepdims."""
+
+    def over(arguments: str, shape: Shape, **options: Any) -> Case:
+        return case(f"{name}(x{arguments})", lambda x: reference(x, **options), domain, x=shape)
+
+    return [
+        over("", ()),
+        over("", (4,)),
+        over("", (2, 3)),
+        over(", axis=0", (3, 2), axis=0),
+        over(", axis=-1", (2, 3), axis=-1),
+        over(", axis=-1, keepdims=true", (2, 3), axis=-1, keepdims=True),
+        over(", keepdims=true", (2, 3), keepdims=True),
+        over(", axis=[0, 2]", (2, 3, 2), axis=(0, 2)),
+        over(", axis=[-1, 0], keepdims=true", (2, 3, 2), axis=(-1, 0), keepdims=True),
+        over(", axis=1", (2, 1, 3), axis=1),
+        over(", axis=1", (1, 5), axis=1),
+    ]
+
+
+def rowwise(name: str, reference: Callable[..., Array]) -> list[Case]:
+    return [
+        case(f"{name}(x)", lambda x: reference(x, axis=-1), x=(4,)),
+        case(f"{name}(x)", lambda x: reference(x, axis=-1), x=(2, 3)),
+        case(f"{name}(x, axis=0)", lambda x: reference(x, axis=0), x=(2, 3)),
+        case(f"{name}(x, axis=1)", lambda x: reference(x, axis=1), x=(2, 3, 2)),
+        case(f"{name}(x, axis=-2)", lambda x: reference(x, axis=-2), x=(2, 3, 2)),
+        case(f"{name}(x)", lambda x: reference(x, axis=-1), x=(1,)),
+    ]
+
+
+def running(name: str, ufunc: np.ufunc) -> list[Case]:
+    first = ufunc.identity
+
+    def reference(x: Array, axis: int = 0, exclusive: bool = False, reverse: bool = False) -> Array:
+        """Entry by entry, as the definition reads."""
+        x = np.moveaxis(x, axis, 0)[:: -1 if reverse else 1]
+        rows = [ufunc.reduce(x[: k + (not exclusive)], axis=0, initial=first) for k in range(len(x))]
+        y = np.array(rows).reshape(x.shape)[:: -1 if reverse else 1]
+        return np.moveaxis(y, 0, axis)
+
+    return [
+        case(f"{name}(x)", reference, x=(5,)),
+        case(f"{name}(x)", reference, x=(1,)),
+        case(f"{name}(x, axis=1)", lambda x: reference(x, 1), x=(2, 3)),
+        case(f"{name}(x, axis=-2)", lambda x: reference(x, -2), x=(2, 3, 2)),
+        case(f"{name}(x, reverse=true)", lambda x: reference(x, reverse=True), x=(4, 2)),
+        case(f"{name}(x, exclusive=true)", lambda x: reference(x, exclusive=True), x=(4,)),
+        case(f"{name}(x, -1, true, true)", lambda x: reference(x, -1, True, True), x=(2, 3)),
+    ]
+
+
+def rounding(name: str, reference: Callable[[Array], Array]) -> list[Case]:
+    return [flat(f"{name}(x)", reference, ("float64", "float32"), domain=between_integers, x=s) for s in ((), (2, 3))]
+
+
+def comparison(name: str, symbol: str, reference: Callable[[Array, Array], Array]) -> list[Case]:
+    return [
+        flat(f"{name}(a, b)", reference, a=(), b=()),
+        flat(f"a {symbol} b", reference, a=(2, 1), b=(3,)),
+        flat(f"round(a) {symbol} round(b)", lambda a, b: reference(np.round(a), np.round(b)), a=(9,), b=(9,)),
+    ]
+
+
+def erf(x: Array) -> Array:
+    return scipy.special.erf(x)
+
+
+def logdet(a: Array) -> Array:
+    return np.log(np.linalg.det(a))
+
+
+def std(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
+    return np.std(x, axis=axis, keepdims=keepdims)
+
+
+def norm(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
+    return np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
+
+
+def solve(a: Array, b: Array) -> Array:
+    return np.linalg.inv(a) @ b
+
+
+def cholesky(a: Array) -> Array:
+    return scipy.linalg.cholesky((a + a.T) / 2, lower=True)
+
+
+def pooled(x: Array) -> Array:
+    return np.take(x, [2, 0, 0, -1], axis=0)
+
+
+SPECS: dict[str, list[Case]] = {
+    # arithmetic
+    "add": [*binary("add", lambda a, b: a + b), case("a + b", lambda a, b: a + b, a=(2, 1), b=(1, 3))],
+    "subtract": [*binary("subtract", lambda a, b: a - b), case("a - b", lambda a, b: a - b, a=(2, 1), b=(1, 3))],
+    "neg": [*function("neg", lambda x: -x), case("-x", lambda x: -x, x=(3,))],
+    "multiply": [*binary("multiply", lambda a, b: a * b), case("x*x*x", lambda x: x**3, x=(3,))],
+    "divide": [
+        *binary("divide", lambda a, b: a / b, away),
+        case("1/x/x", lambda x: x**-2, away, x=(3,)),
+        case("x/x", lambda x: np.ones_like(x), away, x=(3,)),
+    ],
+    "divide_no_nan": binary("divide_no_nan", lambda a, b: a / b, away),
+    "pow": [
+        *binary("pow", lambda a, b: a**b, POSITIVE),
+        case("x^3", lambda x: x * x * x, x=(2, 3)),
+        case("x^-2", lambda x: 1 / x / x, away, x=(3,)),
+        case("x**0.5", np.sqrt, POSITIVE, x=(3,)),
+        case("x^1", lambda x: x, x=(3,)),
+        case("x^0", lambda x: np.ones_like(x), x=(3,)),
+        case("2^x", lambda x: np.exp(x * np.log(2)), x=(3,)),
+        case("x^x", lambda x: np.exp(x * np.log(x)), POSITIVE, x=(3,)),
+        case("x^[0.0, 1.0, 2.0, 3.5]", lambda x: x ** np.array([0, 1, 2, 3.5]), POSITIVE, x=(4,)),
+        case("constant k = 3.0; x^k", lambda x: x**3, POSITIVE, x=(4,)),
+    ],
+    "square": function("square", lambda x: x * x),
+    "abs": function("abs", lambda x: np.where(x < 0, -x, x), away),
+    "sign": [case("sign(x)", np.sign, away, x=s) for s in ((), (2, 3))] + [case("sign(x) * x", np.abs, away, x=(3,))],
+    # elementary functions
+    "sqrt": function("sqrt", lambda x: x**0.5, POSITIVE),
+    "rsqrt": function("rsqrt", lambda x: x**-0.5, POSITIVE),
+    "cbrt": function("cbrt", lambda x: np.sign(x) * np.abs(x) ** (1 / 3), away),
+    "exp": function("exp", np.exp),
+    "expm1": function("expm1", lambda x: np.exp(x) - 1),
+    "exp2": function("exp2", lambda x: np.exp(x * np.log(2))),
+    "log": function("log", np.log, POSITIVE),
+    "log1p": function("log1p", lambda x: np.log(1 + x), (-0.7, 2)),
+    "log2": function("log2", lambda x: np.log(x) / np.log(2), POSITIVE),
+    "log10": function("log10", lambda x: np.log(x) / np.log(10), POSITIVE),
+    "sin": function("sin", np.sin, (-7, 7)),
+    "cos": function("cos", np.cos, (-7, 7)),
+    "tan": function("tan", lambda x: np.sin(x) / np.cos(x), (-1.2, 1.2)),
+    "asin": function("asin", lambda x: np.pi / 2 - np.arccos(x), UNIT),
+    "acos": function("acos", lambda x: np.pi / 2 - np.arcsin(x), UNIT),
+    "atan": function("atan", lambda x: np.arctan2(x, 1), (-5, 5)),
+    "atan2": binary("atan2", lambda y, x: np.angle(x + 1j * y), away),
+    "sinh": function("sinh", lambda x: (np.exp(x) - np.exp(-x)) / 2),
+    "cosh": function("cosh", lambda x: (np.exp(x) + np.exp(-x)) / 2),
+    "tanh": function("tanh", lambda x: 1 - 2 / (np.exp(2 * x) + 1), (-4, 4)),
+    "asinh": function("asinh", lambda x: np.log(x + np.sqrt(x * x + 1)), (-5, 5)),
+    "acosh": function("acosh", lambda x: np.log(x + np.sqrt(x * x - 1)), (1.2, 4)),
+    "atanh": function("atanh", lambda x: np.log((1 + x) / (1 - x)) / 2, UNIT),
+    "hypot": binary("hypot", lambda a, b: np.sqrt(a * a + b * b), away),
+    "erf": function("erf", erf, (-3, 3)),
+    "sigmoid": function("sigmoid", scipy.special.expit, (-5, 5)),
+    "softplus": function("softplus", lambda x: np.logaddexp(x, 0), (-5, 5)),
+    "relu": function("relu", lambda x: np.where(x > 0, x, 0), away),
+    "leaky_relu": [
+        *function("leaky_relu", lambda x: np.where(x > 0, x, 0.2 * x), away),
+        case("leaky_relu(x, 0.05)", lambda x: np.where(x > 0, x, 0.05 * x), away, x=(5,)),
+        case("leaky_relu(x, alpha=-1)", np.abs, away, x=(5,)),
+    ],
+    "elu": function("elu", lambda x: np.where(x > 0, x, np.exp(np.minimum(x, 0)) - 1), away),
+    "gelu": function("gelu", lambda x: x * scipy.special.ndtr(x), (-3, 3)),
+    "silu": function("silu", lambda x: x / (1 + np.exp(-x)), (-5, 5)),
+    "mod": [
+        *binary("mod", lambda a, b: a - np.floor(a / b) * b, {"a": between_integers, "b": (4, 5)})[:8],
+        case("mod(x, 3)", lambda x: x - np.floor(x / 3) * 3, between_integers, x=(6,)),
+        case("mod(x, -3)", lambda x: x - np.floor(x / -3) * -3, between_integers, x=(6,)),
+    ],
+    "xlogy": [
+        *binary("xlogy", scipy.special.xlogy, POSITIVE),
+        case("xlogy(a, b)", scipy.special.xlogy, {"b": POSITIVE}, a=(3,), b=(3,)),
+    ],
+    "clip": [
+        case("clip(x, -1, 1)", lambda x: np.clip(x, -1, 1), apart, x=(7,)),
+        case(
+            "clip(x, -0.5, hi)", lambda x, hi: np.clip(x, -0.5, hi), {"x": apart, "hi": (0.6, 0.8)}, x=(3, 3), hi=(3,)
+        ),
+        case(
+            "clip(x, lo, hi)", np.clip, {"x": apart, "lo": (-1.05, -0.95), "hi": (0.95, 1.05)}, x=(7,), lo=(), hi=(7,)
+        ),
+    ],
+    "floor": rounding("floor", np.floor),
+    "ceil": rounding("ceil", np.ceil),
+    "round": [
+        *rounding("round", np.rint),
+        flat("round(2*x)/2 + 0.5", lambda x: np.rint(2 * x) / 2 + 0.5, ("float64", "float32"), x=(5,)),
+    ],
+    "trunc": rounding("trunc", lambda x: np.sign(x) * np.floor(np.abs(x))),
+    # selection
+    "where": [
+        case("where(x > 0, x*x, sin(x))", lambda x: np.where(x > 0, x * x, np.sin(x)), apart, x=(3, 3)),
+        case(
+            "constant c = [true, false, true]; where(c, a, b)",
+            lambda a, b: np.where([True, False, True], a, b),
+            a=(3,),
+            b=(3,),
+        ),
+        case(
+            "constant c = [true, false, true]; where(c, a, b)",
+            lambda a, b: np.where([True, False, True], a, b),
+            a=(2, 1),
+            b=(),
+        ),
+        case(
+            "constant c = [true, false, true]; where(c, a, 1)", lambda a: np.where([True, False, True], a, 1), a=(2, 1)
+        ),
+        case("where(a > b, a, b)", np.maximum, a=(3,), b=(2, 1)),
+    ],
+    "maximum": binary("maximum", lambda a, b: np.where(a > b, a, b))[:8],
+    "minimum": binary("minimum", lambda a, b: np.where(a < b, a, b))[:8],
+    "less": comparison("less", "<", lambda a, b: a < b),
+    "less_equal": comparison("less_equal", "<=", lambda a, b: a <= b),
+    "greater": comparison("greater", ">", lambda a, b: a > b),
+    "greater_equal": comparison("greater_equal", ">=", lambda a, b: a >= b),
+    "equal": comparison("equal", "==", lambda a, b: a == b),
+    "not_equal": comparison("not_equal", "!=", lambda a, b: a != b),
+    "logical_and": [
+        flat("logical_and(a > 0, b > 0)", lambda a, b: (a > 0) & (b > 0), a=(5, 1), b=(5,)),
+        flat("a > 0 and b > 0", lambda a, b: (a > 0) & (b > 0), a=(5,), b=(5,)),
+    ],
+    "logical_or": [
+        flat("logical_or(a > 0, b > 0)", lambda a, b: (a > 0) | (b > 0), a=(5, 1), b=(5,)),
+        flat("a > 0 or b > 0", lambda a, b: (a > 0) | (b > 0), a=(5,), b=(5,)),
+    ],
+    "logical_not": [flat("logical_not(x > 0)", lambda x: ~(x > 0), x=(5,)), flat("not x > 0", lambda x: x <= 0, x=())],
+    "isnan": [flat("isnan(log(x))", lambda x: x < 0, domain=away, x=(5,)), flat("isnan(x)", np.isnan, x=())],
+    "isfinite": [flat("isfinite(1/(x - x))", lambda x: x != x, x=(5,)), flat("isfinite(x)", lambda x: x == x, x=())],
+    "cast": [
+        Case("cast(x, float64)", lambda x: x, shapes={"x": (2, 3)}, result=("float64", "float64")),
+        Case("cast(x, float64) * x", lambda x: x * x, shapes={"x": ()}, result=("float64", "float64")),
+        flat("cast(x, int32)", np.trunc, "int32", x=(4,)),
+        flat("cast(10*x, int64)", lambda x: np.trunc(10 * x), "int64", x=(4,)),
+        flat("cast(x, bool)", lambda x: x != 0, x=(4,)),
+        flat("cast(x > 0, float32)", lambda x: x > 0, "float32", x=(4,)),
+    ],
+    "identity": [case("identity(x)", lambda x: x, x=s) for s in ((), (2, 3))],
+    "stop_gradient": [flat("stop_gradient(x)", lambda x: x, ("float64", "float32"), x=s) for s in ((), (2, 3))],
+    # reductions
+    "sum": [*reduction("sum", np.sum), flat("sum(x > 0)", lambda x: np.count_nonzero(x > 0), "int64", x=(5,))],
+    "mean": reduction("mean", np.mean),
+    "prod": [*reduction("prod", np.prod), case("prod(x, axis=1)", lambda x: np.prod(x, 1), x=(2, 7))],
+    "max": reduction("max", np.max, apart),
+    "min": reduction("min", np.min, apart),
+    "var": reduction("var", np.var),
+    "std": [c for c in reduction("std", std) if c.shapes["x"] not in ((), (2, 1, 3))],
+    "norm": reduction("norm", norm, away),
+    "logsumexp": reduction(
+        "logsumexp", lambda x, axis=None, keepdims=False: np.log(np.sum(np.exp(x), axis, keepdims=keepdims))
+    ),
+    "any": [
+        flat("any(x > 1)", lambda x: np.max(x) > 1, x=(4,)),
+        flat("any(x > 1, axis=-1, keepdims=true)", lambda x: np.max(x, -1, keepdims=True) > 1, x=(3, 4)),
+    ],
+    "all": [
+        flat("all(x > -1)", lambda x: np.min(x) > -1, x=(4,)),
+        flat("all(x > -1, axis=[0, 2])", lambda x: np.min(x, (0, 2)) > -1, x=(2, 3, 2)),
+    ],
+    "argmax": [
+        flat("argmax(x)", lambda x: np.argsort(x)[-1], "int64", x=(5,)),
+        flat("argmax(x)", lambda x: np.argsort(x, 0)[-1], "int64", x=(3, 4)),
+        flat("argmax(x, axis=-1, keepdims=true)", lambda x: np.argsort(x)[:, -1:], "int64", x=(3, 4)),
+    ],
+    "argmin": [
+        flat("argmin(x)", lambda x: np.argsort(x, 0)[0], "int64", x=(3, 4)),
+        flat("argmin(x, 1)", lambda x: np.argsort(x)[:, 0], "int64", x=(3, 4)),
+    ],
+    "cumsum": running("cumsum", np.add),
+    "cumprod": running("cumprod", np.multiply),
+    # linear algebra
+    "matmul": [
+        case("matmul(a, b)", lambda a, b: np.einsum("ij,jk", a, b), a=(2, 3), b=(3, 4)),
+        case("a @ b", lambda a, b: np.einsum("i,i", a, b), a=(3,), b=(3,)),
+        case("a @ b", lambda a, b: np.einsum("i,ij", a, b), a=(3,), b=(3, 2)),
+        case("a @ b", lambda a, b: np.einsum("ij,j", a, b), a=(2, 3), b=(3,)),
+        case("a @ b", lambda a, b: np.einsum("bij,bjk->bik", a, b), a=(2, 2, 3), b=(2, 3, 2)),
+        case("a @ b", lambda a, b: np.einsum("bij,jk->bik", a, b), a=(2, 2, 3), b=(3, 2)),
+        case("a @ b", lambda a, b: np.einsum("ij,bjk->bik", a, b), a=(2, 3), b=(2, 3, 2)),
+        case("a @ b", lambda a, b: np.einsum("bij,j->bi", a, b), a=(2, 2, 3), b=(3,)),
+        case("a @ b", lambda a, b: np.einsum("j,bjk->bk", a, b), a=(3,), b=(2, 3, 2)),
+        case("a @ b", lambda a, b: np.einsum("axij,bjk->abik", a, b), a=(2, 1, 2, 2), b=(3, 2, 2)),
+        case("a @ b", lambda a, b: np.einsum("xij,bjk->bik", a, b), a=(1, 2, 2), b=(3, 2, 2)),
+        case("x @ x", lambda x: np.einsum("ij,jk", x, x), x=(2, 2)),
+        case("x.T @ x", lambda x: np.einsum("ji,jk", x, x), x=(3, 2)),
+        case("a @ b", lambda a, b: np.zeros((2, 2)), a=(2, 0), b=(0, 2)),
+    ],
+    "dot": [
+        case("dot(a, b)", lambda a, b: np.sum(a * b), a=(3,), b=(3,)),
+        case("dot(a, b)", lambda a, b: a * b, a=(), b=(2, 2)),
+        case("dot(a, b)", np.dot, a=(2, 3), b=(3,)),
+        case("dot(a, b)", np.dot, a=(2, 3), b=(3, 2)),
+        case("dot(a, b)", np.dot, a=(2, 3), b=(2, 3, 2)),
+        case("dot(a, b)", np.dot, a=(3,), b=(2, 3, 2)),
+    ],
+    "outer": [
+        case("outer(a, b)", np.outer, a=(2,), b=(3,)),
+        case("outer(a, b)", np.outer, a=(2, 2), b=(3, 1)),
+        case("outer(x, x)", lambda x: np.outer(x, x), x=(3,)),
+    ],
+    "einsum": [
+        case('einsum("ij,jk->ik", a, b)', lambda a, b: a @ b, a=(2, 3), b=(3, 2)),
+        case('einsum("ij,kj", a, b)', lambda a, b: a @ b.T, a=(2, 3), b=(4, 3)),
+        case('einsum("ii->i", x)', np.diag, x=(3, 3)),
+        case('einsum("ii", x)', np.trace, x=(3, 3)),
+        case('einsum("ij->", x)', np.sum, x=(2, 3)),
+        case('einsum("ij->ji", x)', np.transpose, x=(2, 3)),
+        case('einsum("iji->j", x)', lambda x: x[0, :, 0] + x[1, :, 1], x=(2, 3, 2)),
+        case('einsum("i,i,i->i", a, b, c)', lambda a, b, c: a * b * c, a=(3,), b=(3,), c=(3,)),
+        case('einsum("ab,bc,cd->da", a, b, c)', lambda a, b, c: (a @ b @ c).T, a=(2, 3), b=(3, 2), c=(2, 4)),
+        case('einsum("...ij,...jk->...ik", a, b)', np.matmul, a=(2, 2, 3), b=(3, 2)),
+        case('einsum("...i,i->...", a, b)', lambda a, b: a @ b, a=(2, 2, 3), b=(3,)),
+        case('einsum("i,jk->", a, b)', lambda a, b: np.sum(a) * np.sum(b), a=(2,), b=(2, 3)),
+        case('einsum("ij,ij->j", a, b)', lambda a, b: np.sum(a * b, 0), a=(1, 3), b=(2, 3)),
+        case('einsum("i,i->i", x, x)', lambda x: x * x, x=(3,)),
+        case('einsum(",i->i", a, b)', lambda a, b: a * b, a=(), b=(3,)),
+        case('einsum("ij, j -> i", a, b)', lambda a, b: a @ b, a=(2, 3), b=(3,)),
+    ],
+    "transpose": [
+        case("transpose(x)", lambda x: np.moveaxis(x, 0, 1), x=(2, 3)),
+        case("x.T", lambda x: x.swapaxes(0, 2), x=(2, 3, 4)),
+        case("transpose(x, [1, 2, 0])", lambda x: np.moveaxis(x, 0, -1), x=(2, 3, 4)),
+        case("transpose(x, [0, -1, 1])", lambda x: x.swapaxes(1, 2), x=(2, 3, 4)),
+        case("transpose(x, perm=[1, 0])", lambda x: np.moveaxis(x, 0, 1), x=(2, 3)),
+        case("x.T", lambda x: x, x=(3,)),
+        case("x.T", lambda x: x, x=()),
+    ],
+    "trace": [
+        case("trace(x)", lambda x: np.sum(np.diag(x)), x=(3, 3)),
+        case("trace(x)", lambda x: x[0, 0] + x[1, 1], x=(2, 3)),
+        case("trace(x)", lambda x: np.einsum("bii->b", x), x=(2, 3, 3)),
+    ],
+    "diag": [
+        case("diag(x)", lambda x: np.eye(3) * x, x=(3,)),
+        case("diag(x, 1)", lambda x: np.diag(x, 1), x=(2,)),
+        case("diag(x, k=-2)", lambda x: np.diag(x, -2), x=(2,)),
+        case("diag(x)", lambda x: np.array([x[0, 0], x[1, 1]]), x=(3, 2)),
+        case("diag(x, -1)", lambda x: np.diag(x, -1), x=(3, 2)),
+        case("diag(x, k=1)", lambda x: np.diagonal(x, 1, 1, 2), x=(2, 3, 3)),
+    ],
+    "tril": [
+        case("tril(x)", lambda x: np.where(np.arange(3)[:, None] >= np.arange(3), x, 0), x=(3, 3)),
+        case("tril(x, -1)", lambda x: np.tril(x, -1), x=(2, 3, 2)),
+        case("tril(x, k=1)", lambda x: np.tril(x, 1), x=(2, 4)),
+    ],
+    "triu": [
+        case("triu(x)", lambda x: np.where(np.arange(3)[:, None] <= np.arange(3), x, 0), x=(3, 3)),
+        case("triu(x, k=-1)", lambda x: np.triu(x, -1), x=(2, 3, 2)),
+        case("triu(x, 1)", lambda x: np.triu(x, 1), x=(2, 4)),
+    ],
+    "det": [
+        case("det(a)", lambda a: a[0, 0] * a[1, 1] - a[0, 1] * a[1, 0], a=(2, 2)),
+        case("det(a)", scipy.linalg.det, a=(3, 3)),
+        case("det(a)", np.linalg.det, regular, a=(2, 2, 2)),
+        case("det(a)", lambda a: a[0, 0], a=(1, 1)),
+        case("det(a @ a.T)", lambda a: scipy.linalg.det(a) ** 2, regular, a=(3, 3)),
+    ],
+    "logdet": [
+        case("logdet(a)", logdet, regular, a=(3, 3)),
+        case("logdet(a)", logdet, regular, a=(2, 2, 2)),
+        case("logdet(a @ a.T)", lambda a: 2 * logdet(a), regular, a=(2, 2)),
+    ],
+    "inv": [
+        case("inv(a)", lambda a: np.linalg.solve(a, np.eye(3)), regular, a=(3, 3)),
+        case("inv(a)", lambda a: scipy.linalg.inv(a), regular, a=(2, 2, 2)),
+        case("inv(inv(a))", lambda a: a, regular, a=(2, 2)),
+        case("inv(a)", lambda a: 1 / a, regular, a=(1, 1)),
+    ],
+    "solve": [
+        case("solve(a, b)", solve, {"a": regular}, a=(3, 3), b=(3,)),
+        case("solve(a, b)", solve, {"a": regular}, a=(3, 3), b=(3, 2)),
+        case("solve(a, b)", solve, {"a": regular}, a=(2, 3, 3), b=(2, 3, 2)),
+        case("solve(a, a.T @ a.T)", lambda a: solve(a, a.T @ a.T), regular, a=(2, 2)),
+    ],
+    "cholesky": [
+        case("cholesky(a)", cholesky, definite, a=(3, 3)),
+        case("cholesky(a)", lambda a: np.stack([cholesky(m) for m in a]), definite, a=(2, 2, 2)),
+        case("cholesky(a)", np.sqrt, POSITIVE, a=(1, 1)),
+        case("cholesky(a @ a.T + eye(2))", lambda a: cholesky(a @ a.T + np.eye(2)), a=(2, 2)),
+    ],
+    # shapes
+    "reshape": [
+        case("reshape(x, [3, 2])", lambda x: np.array(x.ravel()).reshape(3, 2), x=(2, 3)),
+        case("reshape(x, [-1])", np.ravel, x=(2, 3)),
+        case("reshape(x, [2, -1, 1])", lambda x: x[:, :, None], x=(2, 3)),
+        case("reshape(x, [])", lambda x: x[0], x=(1,)),
+        case("reshape(x, 4)", np.ravel, x=(2, 2)),
+        case("reshape(x, shape(transpose(x)))", lambda x: np.array(x.ravel()).reshape(3, 2), x=(2, 3)),
+    ],
+    "broadcast_to": [
+        case("broadcast_to(x, [2, 3])", lambda x: np.array([x, x]), x=(3,)),
+        case("broadcast_to(x, [2, 3])", lambda x: x * np.ones((1, 3)), x=(2, 1)),
+        case("broadcast_to(x, [2, 2])", lambda x: x * np.ones((2, 2)), x=()),
+        case("broadcast_to(x, [4, 2, 3])", lambda x: x + np.zeros((4, 2, 3)), x=(1, 2, 1)),
+    ],
+    "expand_dims": [
+        case("expand_dims(x, 0)", lambda x: x[None], x=(2, 3)),
+        case("expand_dims(x, axis=-1)", lambda x: x[..., None], x=(2, 3)),
+        case("expand_dims(x, -2)", lambda x: x[:, None, :], x=(2, 3)),
+        case("expand_dims(x, 0)", lambda x: np.array([x]), x=()),
+    ],
+    "squeeze": [
+        case("squeeze(x)", lambda x: x[0, :, 0], x=(1, 3, 1)),
+        case("squeeze(x, 0)", lambda x: x[0], x=(1, 3, 1)),
+        case("squeeze(x, axis=[-1])", lambda x: x[..., 0], x=(1, 3, 1)),
+    ],
+    "tile": [
+        case("tile(x, [2, 1])", lambda x: np.concatenate([x, x]), x=(2, 3)),
+        case("tile(x, [3])", lambda x: np.concatenate([x, x, x]), x=(2,)),
+        case("tile(x, [2, 2])", lambda x: np.tile(x, [2, 2]), x=(3,)),
+        case("tile(x, [2])", lambda x: np.concatenate([x, x], -1), x=(2, 3)),
+    ],
+    "repeat": [
+        case("repeat(x, 2)", lambda x: np.stack([x.ravel()] * 2, -1).ravel(), x=(2, 3)),
+        case("repeat(x, 3, axis=0)", lambda x: x[[0, 0, 0, 1, 1, 1]], x=(2, 3)),
+        case("repeat(x, [2, 0, 1], -1)", lambda x: x[:, [0, 0, 2]], x=(2, 3)),
+    ],
+    "concat": [
+        case("concat([a, b], 0)", lambda a, b: np.vstack([a, b]), a=(1, 2), b=(3, 2)),
+        case("concat([a, b], axis=-1)", lambda a, b: np.hstack([a, b]), a=(2, 1), b=(2, 3)),
+        case("concat([x, x*x, 1.0*x], 1)", lambda x: np.hstack([x, x * x, x]), x=(2, 1)),
+        case("concat([a, b])", lambda a, b: np.append(a, b), a=(2,), b=(0,)),
+    ],
+    "stack": [
+        case("stack([a, b])", lambda a, b: np.array([a, b]), a=(3,), b=(3,)),
+        case("stack([a, b], axis=-1)", lambda a, b: np.array([a, b]).T, a=(3,), b=(3,)),
+        case("stack([x, 2*x, x*x], 1)", lambda x: np.stack([x, 2 * x, x * x], 1), x=(2, 2)),
+        case("[[a, 1], [b, a*b]]", lambda a, b: np.array([[a, 1], [b, a * b]]), a=(), b=()),
+    ],
+    "pad": [
+        case("pad(x, [[1, 2]])", lambda x: np.array([0, *x, 0, 0]), x=(2,)),
+        case("pad(x, [[0, 1], [2, 0]])", lambda x: np.pad(x, [(0, 1), (2, 0)]), x=(2, 3)),
+        case("pad(x, [[1, 1]], 7)", lambda x: np.array([7, *x, 7]), x=(3,)),
+        case("pad(x, [[1, 1]], constant_values=b)", lambda x, b: np.array([b, *x, b]), x=(3,), b=()),
+    ],
+    "flip": [
+        case("flip(x)", lambda x: x[::-1, ::-1], x=(2, 3)),
+        case("flip(x, axis=0)", lambda x: x[::-1], x=(2, 3)),
+        case("flip(x, [-1])", lambda x: x[:, ::-1], x=(2, 3)),
+    ],
+    "roll": [
+        case("roll(x, 1)", lambda x: np.concatenate([x[-1:], x[:-1]]), x=(4,)),
+        case("roll(x, -1)", lambda x: np.roll(x, -1), x=(2, 3)),
+        case("roll(x, 2, axis=-1)", lambda x: x[:, [1, 2, 0]], x=(2, 3)),
+        case("roll(x, 5, axis=0)", lambda x: x[[1, 0]], x=(2, 3)),
+    ],
+    "gather": [
+        case("gather(x, [2, 0, 0, -1])", pooled, x=(3,)),
+        case("gather(x, [2, 0, 0, -1])", pooled, x=(3, 2)),
+        case("gather(x, [[0, 1], [1, 1]], axis=-1)", lambda x: x[:, [[0, 1], [1, 1]]], x=(2, 3)),
+        case("x[[1, 1, 0]]", lambda x: np.array([x[1], x[1], x[0]]), x=(2, 2)),
+        case("x[:, [1, 1, 0]]", lambda x: np.array([x[:, 1], x[:, 1], x[:, 0]]).T, x=(2, 2)),
+        case("x[[0, 0]][[1, 1, 1]] * x[0]", lambda x: x[0] * x[[0, 0, 0]], x=(2, 2)),
+        case("gather(x, argsort(x))", np.sort, apart, x=(4,)),
+        case("x[1:, ::2, newaxis]", lambda x: x[1:, ::2][:, :, None], x=(3, 3)),
+        case("x[-1]", lambda x: x[len(x) - 1], x=(3, 2)),
+        case("x[::-1] * x", lambda x: x[::-1] * x, x=(3,)),
+        case("x[..., 0] + x[1, ..., ::-2]", lambda x: x[:, :, 0] + x[1, :, [2, 0]].T, x=(2, 2, 3)),
+    ],
+    "sort": [
+        case("sort(x)", lambda x: np.array(sorted(x)), apart, x=(5,)),
+        case("sort(x)", lambda x: np.sort(x, -1), apart, x=(2, 4)),
+        case("sort(x, axis=0)", lambda x: np.sort(x, 0), apart, x=(3, 2)),
+        case("sort(x, 1) * x", lambda x: np.sort(x, 1) * x, apart, x=(2, 3, 2)),
+    ],
+    "argsort": [
+        flat("argsort(x)", lambda x: [list(x).index(v) for v in sorted(x)], "int64", domain=apart, x=(5,)),
+        flat(
+            "argsort(x, axis=0)",
+            lambda x: np.array([[list(c).index(v) for v in sorted(c)] for c in x.T]).T,
+            "int64",
+            domain=apart,
+            x=(3, 2),
+        ),
+    ],
+    # creation
+    "zeros": [
+        flat("zeros([2, 3])", lambda: np.zeros((2, 3)), ("float64", "float32")),
+        flat("zeros(3, int32)", lambda: [0, 0, 0], "int32"),
+        case("x + zeros([2, 1])", lambda x: np.array([x, x]), x=(2,)),
+    ],
+    "ones": [
+        flat("ones([2, 3])", lambda: np.ones((2, 3)), ("float64", "float32")),
+        flat("ones([], dtype=bool)", lambda: True, "bool"),
+        case("x * ones([2, 1])", lambda x: np.array([x, x]), x=(2,)),
+    ],
+    "full": [
+        flat("full([2], 2)", lambda: [2, 2], ("int64", "int32")),
+        flat("full([1, 2], 2.5)", lambda: [[2.5, 2.5]], ("float64", "float32")),
+        case("full([2, 3], x)", lambda x: x * np.ones((2, 3)), x=()),
+    ],
+    "eye": [
+        flat("eye(3)", lambda: np.diag([1, 1, 1]), ("float64", "float32")),
+        flat("eye(2, 3, dtype=int64)", lambda: [[1, 0, 0], [0, 1, 0]], "int64"),
+        case("x * eye(2)", np.diag, x=(2,)),
+    ],
+    "arange": [
+        flat("arange(4)", lambda: [0, 1, 2, 3], ("int64", "int32")),
+        flat("arange(1, 8, 3)", lambda: [1, 4, 7], ("int64", "int32")),
+        flat("arange(5, 0, -2)", lambda: [5, 3, 1], ("int64", "int32")),
+        flat("arange(0, 1, 0.25)", lambda: [0, 0.25, 0.5, 0.75], ("float64", "float32")),
+        flat("arange(3, dtype=float32)", lambda: [0, 1, 2], "float32"),
+        flat("arange(2, 1)", lambda: [], ("int64", "int32")),
+        case("x ^ arange(3)", lambda x: np.array([1, x, x * x]), POSITIVE, x=()),
+    ],
+    "linspace": [
+        flat("linspace(0, 1, 5)", lambda: [0, 0.25, 0.5, 0.75, 1], ("float64", "float32")),
+        flat("linspace(1, -1, 3)", lambda: [1, 0, -1], ("float64", "float32")),
+        flat("linspace(2, 3, 1)", lambda: [2], ("float64", "float32")),
+    ],
+    "zeros_like": [flat("zeros_like(x)", lambda x: 0 * x, ("float64", "float32"), x=s) for s in ((), (2, 3))],
+    "ones_like": [flat("ones_like(x)", lambda x: 0 * x + 1, ("float64", "float32"), x=s) for s in ((), (2, 3))],
+    "random_normal": [
+        flat(
+            "random_normal([2, 3], seed=7)",
+            lambda: np.random.RandomState(7).normal(0, 1, (2, 3)),
+            ("float64", "float32"),
+        ),
+        flat(
+            "random_normal([3], 10, 0.5, seed=1)",
+            lambda: 10 + 0.5 * np.random.RandomState(1).normal(0, 1, 3),
+            ("float64", "float32"),
+        ),
+    ],
+    "random_uniform": [
+        flat(
+            "random_uniform([2, 3], seed=7)",
+            lambda: np.random.RandomState(7).uniform(0, 1, (2, 3)),
+            ("float64", "float32"),
+        ),
+        flat(
+            "random_uniform([3], -1, 1, seed=1)",
+            lambda: 2 * np.random.RandomState(1).uniform(0, 1, 3) - 1,
+            ("float64", "float32"),
+        ),
+    ],
+    "one_hot": [
+        flat("one_hot([0, 2], 3)", lambda: [[1, 0, 0], [0, 0, 1]], ("float64", "float32")),
+        flat("one_hot([[1, -1], [5, 0]], 2, dtype=int32)", lambda: [[[0, 1], [0, 0]], [[0, 0], [1, 0]]], "int32"),
+        flat("one_hot(argmax(x), 3)", lambda x: np.eye(3)[np.argmax(x)], ("float64", "float32"), x=(3,)),
+    ],
+    # networks
+    "softmax": rowwise("softmax", scipy.special.softmax),
+    "log_softmax": rowwise("log_softmax", scipy.special.log_softmax),
+    "softmax_cross_entropy": [
+        case("softmax_cross_entropy([0, 1, 0], x)", lambda x: -np.log(np.exp(x[1]) / np.sum(np.exp(x))), x=(3,)),
+        case(
+            "softmax_cross_entropy(a, b)",
+            lambda a, b: -np.sum(a * scipy.special.log_softmax(b, -1), -1),
+            {"a": (0, 1)},
+            a=(2, 3),
+            b=(2, 3),
+        ),
+        case(
+            "softmax_cross_entropy(a, b)",
+            lambda a, b: -np.sum(a * scipy.special.log_softmax(b, -1), -1),
+            a=(3,),
+            b=(2, 2, 3),
+        ),
+        case(
+            "softmax_cross_entropy(labels=eye(2), logits=x)",
+            lambda x: -np.diag(scipy.special.log_softmax(x, -1)),
+            x=(2, 2),
+        ),
+    ],
+    "mse": [
+        case("mse(a, b)", lambda a, b: np.sum((a - b) ** 2) / 6, a=(2, 3), b=(2, 3)),
+        case("mse(a, b)", lambda a, b: np.sum((a - b) ** 2) / 6, a=(3,), b=(2, 1)),
+        case("mse(x, 1)", lambda x: (x - 1) ** 2, x=()),
+    ],
+    # words of the language
+    "load": [
+        flat('load("data.npy")', lambda: DATA, "float64"),
+        Case('x * load("data.npy")', lambda x: x * DATA, shapes={"x": (2,)}, result=("float64", "float64")),
+    ],
+    "shape": [
+        flat("shape(x)", lambda x: [2, 3], ("int64", "int32"), x=(2, 3)),
+        flat("shape(x)", lambda x: [], ("int64", "int32"), x=()),
+    ],
+    "rank": [flat("rank(x)", lambda x: 2, ("int64", "int32"), x=(2, 3))],
+    "size": [flat("size(x)", lambda x: 6, ("int64", "int32"), x=(2, 3))],
+    "iterate": [
+        case("iterate(sin, x, 3)", lambda x: np.sin(np.sin(np.sin(x))), x=(2,)),
+        case("iterate(tanh, x, 0) * 2", lambda x: 2 * x, x=(2,)),
+    ],
+    "gradients": [
+        case("s = x*x*x; gradients(s, x)", lambda x: 3 * x**2, x=(2,)),
+        case("s = x*x*x; gradients(s, x, grad_ys=x)", lambda x: 3 * x**3, x=(2,)),
+    ],
+}
+
+CASES = [pytest.param(c, id=f"{name}-{i}") for name, specs in SPECS.items() for i, c in enumerate(specs)]
+DERIVED = [p for p in CASES if p.values[0].derivative]
+FLAT = [p for p in CASES if not p.values[0].derivative]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("data")
+    np.save(path / "data.npy", DATA)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _in_the_folder(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+
+
+def test_every_operation_of_the_table_has_a_spec():
+    assert SPECS.keys() == {op.name for op in table.values() if not op.hidden}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_every_spec_uses_its_operation_and_every_alias_is_the_same_operation(name):
+    op = table[name]
+    for alias in (op.name, *op.aliases):
+        assert OPERATIONS[alias] is op
+    assert any(f"{name}(" in c.expression for c in SPECS[name])
+
+
+@pytest.mark.parametrize("spec", CASES)
+def test_values_shapes_and_dtypes_agree_with_a_second_way(spec):
+    point = spec.point()
+    for dtype, result, tolerance in (("float64", spec.result[0], 1e-11), ("float32", spec.result[1], 2e-4)):
+        program = gradcli.loads(spec.program(dtype))
+        y = program.eval(["y"], {name: x.astype(dtype) for name, x in point.items()})["y"]
+        expected = np.asarray(spec.reference(*point.values()))
+        assert y.dtype == result
+        assert y.shape == expected.shape
+        np.testing.assert_allclose(y, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("spec", DERIVED)
+def test_derivatives_of_orders_1_and_2_agree_with_differences(spec, check_gradient):
+    check_gradient(spec.program(), spec.point())
+
+
+@pytest.mark.parametrize("spec", DERIVED)
+def test_a_gradient_has_the_shape_and_the_float_dtype_of_its_x(spec):
+    point = {name: x.astype("float32") for name, x in spec.point().items()}
+    gradients = gradcli.loads(spec.program("float32")).grad(of=["y"], wrt=list(point), values=point)
+    for name, x in point.items():
+        assert gradients[name] is not None
+        assert gradients[name].dtype == "float32"
+        assert gradients[name].shape == x.shape
+
+
+@pytest.mark.parametrize("spec", FLAT)
+def test_no_gradient_passes_where_there_is_no_derivative(spec):
+    program = gradcli.loads(spec.program())
+    if spec.shapes:
+        assert set(program.grad(of=["y"], values=spec.point()).values()) == {None}
+    else:
+        assert program.variables == []
+
+
+@pytest.mark.parametrize("name", [name for name, op in table.items() if op.example])
+def test_the_example_of_the_table_runs(name):
+    assert name in table[name].example or name == "array"
+    values = gradcli.loads(f"y = {table[name].example}").eval()
+    assert values["y"] is not None

@@ -9,7 +9,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
-from gradcli.autodiff import reverse
+from gradcli.autodiff import degree, reverse
+from gradcli.autodiff.series import nth_gradient
 from gradcli.data import decode, read_bytes
 from gradcli.diagnostics import GradcliError, Label, Source, Span, did_you_mean
 from gradcli.execute.plan import Plan
@@ -197,18 +198,18 @@ class Program:
         stops = [self._target(name) for name in stop]
         heads = self._heads(of, ys, seeds or {})
         with self._graph.derivation.active():
-            passes = self._passes(of, ys, wrt, xs, heads, stops, order, unconnected)
-        chosen = passes if every_order else passes[-1:]
+            orders = range(1, order + 1) if every_order else (order,)
+            chosen = self._passes(of, ys, wrt, xs, heads, stops, orders, unconnected)
         nodes = [g for _, row in chosen for g in row if isinstance(g, Node)]
         values = iter(self._evaluate(nodes))
-        orders = [
+        rows = [
             (n, [
                 Result(name, next(values)) if isinstance(g, Node) else Result(name, None, g)
                 for name, g in zip(wrt, row, strict=True)
             ])
             for n, row in chosen
         ]  # fmt: skip
-        return GradReply(of, orders, any(size_of(y.shape) != 1 for y in ys))
+        return GradReply(of, rows, any(size_of(y.shape) != 1 for y in ys))
 
     def _passes(
         self,
@@ -218,31 +219,28 @@ class Program:
         xs: list[Node],
         heads: list[Node | None],
         stops: list[Node],
-        order: int,
+        orders: Iterable[int],
         unconnected: Unconnected,
     ) -> list[tuple[int, list[Node | Reason]]]:
-        """n repeated passes with the same x, each summing as ``tf.gradients`` does."""
+        """The results of n repeated passes with the same x, each summing as ``tf.gradients`` does, for each n."""
         first = reverse.gradients(ys, xs, heads, stops) if ys else [None] * len(xs)
+        limits = [degree.last_order(ys, x, stops, heads) for x in xs]
         rows: list[tuple[int, list[Node | Reason]]] = []
-        current: list[Node | None] = first
-        why: list[Reason | None] = [None] * len(xs)
-        for n in range(1, order + 1):
-            if n > 1:
-                current = [
-                    None if g is None else reverse.gradients([g], [x], None, stops)[0]
-                    for g, x in zip(current, xs, strict=True)
-                ]
+        for n in orders:
             row: list[Node | Reason] = []
-            for i, (name, x, g) in enumerate(zip(wrt, xs, current, strict=True)):
-                if g is None and why[i] is None:
-                    why[i] = explain(self._graph, of, ys, name, x, stops) if n == 1 else _later(n, name)
+            for name, x, g, limit in zip(wrt, xs, first, limits, strict=True):
+                if n > 1:
+                    g = nth_gradient(ys, x, n, heads, stops) if n <= limit else None
                 if g is None and unconnected == "zero":
-                    g = current[i] = reverse.zero_gradient(x)
-                reason = why[i]
-                if g is None and unconnected == "error":
-                    assert reason is not None
-                    self._unconnected(name, n, reason)
-                row.append(g if g is not None else reason or Reason("not connected"))
+                    g = reverse.zero_gradient(x)
+                if g is not None:
+                    row.append(g)
+                    continue
+                since = int(limit) + 1
+                reason = explain(self._graph, of, ys, name, x, stops) if since == 1 else _later(since, name)
+                if unconnected == "error":
+                    self._unconnected(name, since, reason)
+                row.append(reason)
             rows.append((n, row))
         return rows
 

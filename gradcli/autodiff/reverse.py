@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from gradcli.diagnostics import GradcliError
-from gradcli.graph.node import Derivation, Node, Number, current_derivation
+from gradcli.graph.node import Derivation, Node, Number, cone, current_derivation
 from gradcli.graph.operation import (
     Contraction,
     Elementwise,
@@ -25,7 +25,7 @@ from gradcli.graph.operation import (
     _Zero,
     cast_to,
 )
-from gradcli.graph.ops.creation import ones, tangent, zeros
+from gradcli.graph.ops.creation import eye, ones, tangent, zeros
 from gradcli.graph.ops.elementwise import divide
 from gradcli.graph.ops.linear_algebra import contract
 from gradcli.graph.ops.reductions import any_
@@ -85,6 +85,16 @@ def seed(y: Node, head: Node | None, position: int = 0) -> Node:
 def zero_gradient(x: Node) -> Node:
     """Zeros like x, for ``unconnected_gradients="zero"``."""
     return zeros(shape=x.shape, dtype="float64" if x.dtype == "bool" else x.dtype)
+
+
+def dependents(roots: Iterable[Node], x: Node) -> set[Node]:
+    """The nodes below the roots that depend on x, x included; empty if none does."""
+    found = {x}
+    nodes = cone(roots)
+    for node in nodes:
+        if any([i in found for i in node.inputs]):
+            found.add(node)
+    return found if x in nodes else set()
 
 
 def _active(roots: Iterable[Node], wanted: set[Node], barriers: set[Node]) -> list[Node]:
@@ -164,7 +174,7 @@ def _contributions(
                 yield inputs[i], _to_shape(_through_partial(node, i, rule, c), inputs[i].shape)
         case Product():
             for i in positions:
-                factor = _guarded(inputs[1 - i], c.mask)
+                factor = _guarded(inputs[i ^ 1], c.mask)
                 yield inputs[i], _to_shape(Cotangent(c.g * factor, c.mask), inputs[i].shape)
         case Linear():
             for i in positions:
@@ -182,15 +192,16 @@ def _contributions(
             for x, got in inner.items():
                 yield x, Cotangent(got.g + link(node), got.mask) if rule.link else got
         case Tangent():
+            known = _regular(node, c.mask) if rule.matrix and c.mask is not None else inputs
             for i in positions:
                 if i in rule.transposes:
-                    yield inputs[i], _through_linear(node, i, Linear(rule.transposes[i]), c)
+                    yield inputs[i], _through_solution(node.op(*known), i, rule, c, inputs[i])
                     continue
                 dx = _placeholder(derivation, inputs[i])
                 moved: list[Node | None] = [None] * len(inputs)
                 moved[i] = dx
-                expression = rule.tangent(node, inputs, moved)
-                inner = _sweep(derivation, [(expression, c)], {dx}, {*inputs, node})
+                expression = rule.tangent(node, known, moved)
+                inner = _sweep(derivation, [(expression, c)], {dx}, {*known, *inputs, node})
                 if dx in inner:
                     yield inputs[i], inner[dx]
         case NoDerivative():
@@ -222,7 +233,9 @@ def _mask_to(mask: Node | None, shape: Shape) -> Node | None:
         return mask
     extra = max(mask.rank - len(shape), 0)
     axes = tuple(range(extra)) + tuple(
-        i + extra for i, n in enumerate(shape[len(shape) - (mask.rank - extra) :]) if n == 1 and mask.shape[i + extra] != 1
+        i + extra
+        for i, n in enumerate(shape[len(shape) - (mask.rank - extra) :])
+        if n == 1 and mask.shape[i + extra] != 1
     )
     return broadcasted(reshaped(any_(mask, axis=axes, keepdims=False), shape) if axes else mask, shape)
 
@@ -257,6 +270,30 @@ def _through_linear(node: Node, i: int, rule: Linear, c: Cotangent) -> Cotangent
     return Cotangent(g, not_equal(moved, 0))
 
 
+def _chosen_matrices(node: Node, mask: Node) -> Node:
+    """Of which matrices of a stack some result is selected, as a mask of the stack's shape with matrices of size 1."""
+    batch = node.inputs[0].shape[:-2]
+    mask = broadcasted(mask, node.shape)
+    some = any_(mask, axis=tuple(range(len(batch), node.rank)), keepdims=False)
+    return reshaped(some, (*batch, 1, 1))
+
+
+def _regular(node: Node, mask: Node) -> tuple[Node, ...]:
+    """The inputs of a matrix operation, the identity in place of each matrix of which nothing is selected."""
+    a, *rest = node.inputs
+    return where(_chosen_matrices(node, mask), a, eye(n=a.shape[-1], dtype=a.dtype)), *rest
+
+
+def _through_solution(node: Node, i: int, rule: Tangent, c: Cotangent, x: Node) -> Cotangent:
+    g = rule.transposes[i](i, c.g, node)
+    if c.mask is None or not x.risky:
+        return Cotangent(g, None)
+    chosen = _chosen_matrices(node, c.mask)
+    return Cotangent(
+        g, broadcasted(reshaped(chosen, (*x.shape[: chosen.rank - 2], *(1,) * (x.rank - chosen.rank + 2))), x.shape)
+    )
+
+
 def _selected(node: Node, i: int, c: Cotangent) -> Cotangent:
     condition = node.inputs[0]
     g = where(condition, c.g, 0) if i == 1 else where(condition, 0, c.g)
@@ -282,20 +319,30 @@ def _through_contraction(node: Node, i: int, rule: Contraction, c: Cotangent) ->
         return broadcasted(reshape(y, shape=tuple(sizes.get(k, 1) for k in own)), x.shape)
 
     operands = [b for b, _ in others]
-    g = product(c.g, operands)
     if c.mask is None:
-        return Cotangent(g, None)
+        return Cotangent(product(c.g, operands), None)
     selected = cast_to(broadcasted(c.mask, node.shape), x.dtype if is_float(x.dtype) else "float64")
+    # An entry of an operand that meets no selected entry of g is not selected either.
+    operands = [
+        where(_met(node, labels, out, k, selected), b, 0) if b.risky else b for k, b in enumerate(node.inputs) if k != i
+    ]
+    g = product(c.g, operands)
+    ones_like = [ones(shape=b.shape, dtype=selected.dtype) for b in operands]
     if any(b.risky for b in operands):
-        # An operand that is NaN or infinite counts only where it meets a selected entry of g.
+        # One that is NaN or infinite counts only for the results that it reaches from a selected entry of g.
         finite = [where(isfinite(b), b, 0) if b.risky else b for b in operands]
-        ones_like = [ones(shape=b.shape, dtype=selected.dtype) for b in operands]
         for k, b in enumerate(operands):
             if b.risky:
                 singular = cast_to(logical_not(isfinite(b)), selected.dtype)
                 met = product(selected, [*ones_like[:k], singular, *ones_like[k + 1 :]])
                 g = where(not_equal(met, 0), g, product(c.g, finite))
-    mask = None
-    if x.risky:
-        mask = not_equal(product(selected, [ones(shape=b.shape, dtype=selected.dtype) for b in operands]), 0)
-    return Cotangent(g, mask)
+    return Cotangent(g, not_equal(product(selected, ones_like), 0) if x.risky else None)
+
+
+def _met(node: Node, labels: Sequence[tuple[int, ...]], out: tuple[int, ...], k: int, selected: Node) -> Node:
+    """Which entries of input k take part in a selected entry of a contraction."""
+    own = labels[k]
+    kept = tuple(label for label in own if label in out)
+    met = not_equal(contract([selected], [out], kept), 0)
+    sizes = dict(zip(kept, met.shape, strict=True))
+    return broadcasted(reshaped(met, tuple(sizes.get(label, 1) for label in own)), node.inputs[k].shape)

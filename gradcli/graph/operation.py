@@ -49,7 +49,10 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """The elementwise product of two inputs."""
+    """The elementwise product of two inputs, or the sum of such products of the inputs 0 and 1, 2 and 3, ….
+
+    The partner of input i is input ``i ^ 1``.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +87,13 @@ class Tangent:
 
     ``tangents`` holds a node for one input and None for each other: the rule is called once per input.
     For an input in which the operation itself is linear, ``transposes`` holds the transpose as for :class:`Linear`.
+    ``matrix`` says that input 0 is a stack of square matrices which the rule solves with: each must be regular, and
+    one of which nothing is selected is replaced by the identity.
     """
 
     tangent: Callable[[Node, Sequence[Node], Sequence[Node | None]], Node]
     transposes: dict[int, Callable[[int, Node, Node], Node]] = field(default_factory=dict)
+    matrix: bool = False
 
 
 @dataclass(frozen=True, slots=True)

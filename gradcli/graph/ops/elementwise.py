@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gradcli.graph.node import Node, Number
+from gradcli.graph.node import Node, Number, cone
 from gradcli.graph.operation import (
     Elementwise,
     Linear,
@@ -21,6 +21,7 @@ from gradcli.graph.ops.kernels import (
     erf_kernel,
     integer_safe,
     mod_kernel,
+    products_kernel,
     recip_kernel,
     sigmoid_kernel,
     softplus_kernel,
@@ -61,6 +62,11 @@ multiply = _elementwise(
     rule=Product(), formula="a * b", example="multiply(2.0, [1.0, 3.0])",
 )  # fmt: skip
 
+products = _elementwise(
+    "products", "*factors:operands", "a1*b1 + a2*b2 + …, in one operation.", kernel=products_kernel, rule=Product(),
+    hidden=True, formula="a1*b1 + a2*b2 + …",
+)  # fmt: skip
+
 
 def _over(a: Node, b: Node) -> Node:
     return -a * recip(b) * recip(b)
@@ -97,12 +103,12 @@ def constant_value(x: Node) -> Number | None:
 
 
 def _pow_base(y: Node, a: Node, p: Node) -> Node:
-    """p·a^(p−1), exactly 0 for ever once a literal exponent has reached 0."""
+    """p·a^(p−1), exactly 0 for ever once an exponent without variables and constants has reached 0."""
     exponent = constant_value(p)
     if exponent is not None:
         return zero(a) if exponent == 0 else exponent * power(a, exponent - 1)
     slope = p * power(a, p - 1)
-    return where(not_equal(p, 0), slope, zero(a)) if p.op.name == "array" else slope
+    return slope if any([x.op.name == "leaf" for x in cone([p])]) else where(not_equal(p, 0), slope, zero(a))
 
 
 def _pow_exponent(y: Node, a: Node, p: Node) -> Node:

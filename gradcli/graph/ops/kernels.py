@@ -63,6 +63,13 @@ def cast_kernel(xp: Any, x: Array, dtype: str) -> Array:
     return x.astype(dtype)
 
 
+def products_kernel(xp: Any, *factors: Array) -> Array:
+    y = factors[0] * factors[1]
+    for i in range(2, len(factors), 2):
+        y = y + factors[i] * factors[i + 1]
+    return y
+
+
 def norm_kernel(xp: Any, x: Array, axes: Sequence[int], keepdims: bool) -> Array:
     """Scaled by the largest entry, so that squares neither overflow nor vanish."""
     largest = xp.max(xp.abs(x), axis=tuple(axes), keepdims=True, initial=0)

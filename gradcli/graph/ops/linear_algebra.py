@@ -197,7 +197,7 @@ def _inv_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 
 inv = _algebra(
     "inv", "a", "Inverse of a square matrix; singular is an error.", aliases=("inverse", "matrix_inverse"),
-    accepts="float", infer=_square("inv"), kernel=lambda xp, a: xp.linalg.inv(a), rule=Tangent(_inv_tangent),
+    accepts="float", infer=_square("inv"), kernel=lambda xp, a: xp.linalg.inv(a), rule=Tangent(_inv_tangent, matrix=True),
     degree="other", singular=True, formula="a^-1", domain="invertible matrices", example="inv([[2.0, 0.0], [0.0, 4.0]])",
 )  # fmt: skip
 
@@ -209,12 +209,14 @@ def _matrix_slope(y: Node, a: Node) -> Node:
 
 def _cofactor_kernel(xp: Any, a: Any, y: Any) -> Any:
     """The cofactors from the singular value decomposition: finite at singular matrices (Stewart 1998)."""
-    u, s, vt = xp.linalg.svd(a)
-    n = s.shape[-1]
-    others = xp.where(xp.eye(n, dtype=bool), a.dtype.type(1), s[..., None, :])
+    identity = xp.eye(a.shape[-1], dtype=bool)
+    finite = xp.all(xp.isfinite(a), axis=(-2, -1))[..., None, None]
+    u, s, vt = xp.linalg.svd(xp.where(finite, a, identity))
+    others = xp.where(identity, a.dtype.type(1), s[..., None, :])
     minors = xp.prod(others, axis=-1)
     orientation = xp.linalg.det(u) * xp.linalg.det(vt)
-    return orientation[..., None, None] * xp.matmul(u * minors[..., None, :], vt)
+    y = orientation[..., None, None] * xp.matmul(u * minors[..., None, :], vt)
+    return xp.where(finite, y, a.dtype.type(xp.nan))
 
 
 cofactor = _algebra(
@@ -229,7 +231,7 @@ def _det_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 
 
 det = _algebra(
-    "det", "a", "Determinant.", accepts="float", infer=_square("det", drop=2), rule=Tangent(_det_tangent),
+    "det", "a", "Determinant.", accepts="float", infer=_square("det", drop=2), rule=Tangent(_det_tangent, matrix=True),
     kernel=lambda xp, a: xp.linalg.det(a), degree="other", singular=True, formula="det(a)",
     domain="square matrices", example="det([[1.0, 2.0], [3.0, 4.0]])",
 )  # fmt: skip
@@ -247,7 +249,7 @@ def _logdet_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 
 logdet = _algebra(
     "logdet", "a", "Logarithm of the determinant, NaN where that is negative.", accepts="float",
-    infer=_square("logdet", drop=2), rule=Tangent(_logdet_tangent), kernel=_logdet_kernel, degree="other",
+    infer=_square("logdet", drop=2), rule=Tangent(_logdet_tangent, matrix=True), kernel=_logdet_kernel, degree="other",
     singular=True, formula="log(det(a))", domain="matrices with a positive determinant",
     example="logdet([[2.0, 0.0], [0.0, 3.0]])",
 )  # fmt: skip
@@ -284,7 +286,7 @@ def _solve_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 solve = _algebra(
     "solve", "a, b", "The x with a @ x = b; a singular matrix is an error.", aliases=("matrix_solve",), accepts="float",
     infer=_solve_shape, kernel=lambda xp, a, b: xp.linalg.solve(a, b), degree="solve", singular=True,
-    rule=Tangent(_solve_tangent, {1: lambda i, g, y: solve(swap(y.inputs[0]), g)}), formula="inv(a) @ b",
+    rule=Tangent(_solve_tangent, {1: lambda i, g, y: solve(swap(y.inputs[0]), g)}, matrix=True), formula="inv(a) @ b",
     domain="invertible matrices", example="solve([[2.0, 0.0], [0.0, 4.0]], [1.0, 1.0])",
 )  # fmt: skip
 
@@ -308,7 +310,7 @@ def _cholesky_kernel(xp: Any, a: Any) -> Any:
 
 cholesky = _algebra(
     "cholesky", "a", "The lower L with L @ L.T = (a + a.T)/2; not positive definite is an error.", accepts="float",
-    infer=_square("cholesky"), kernel=_cholesky_kernel, rule=Tangent(_cholesky_tangent), degree="other", singular=True,
+    infer=_square("cholesky"), kernel=_cholesky_kernel, rule=Tangent(_cholesky_tangent, matrix=True), degree="other", singular=True,
     formula="L with L @ L.T = a", domain="symmetric positive definite matrices",
     example="cholesky([[4.0, 2.0], [2.0, 5.0]])",
 )  # fmt: skip

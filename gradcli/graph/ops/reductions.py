@@ -176,10 +176,14 @@ norm = _reduction(
 
 
 def _logsumexp_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
+    """The softmax weights of the entries: exp(x - y) would lose the digits that y lost to a large x."""
+    from gradcli.graph.ops.networks import softmax
+
     (x,), (dx,) = xs, dxs
     assert dx is not None
-    weights = exp(x - broadcasted(reshaped(y, _keep(y, x)), x.shape))
-    return sum_(weights * dx, axis=y.attrs["axis"], keepdims=y.attrs["keepdims"])
+    axes = y.attrs["axis"]
+    weights, moved = softmax(_last(x, axes), axis=-1), _last(dx, axes)
+    return reshaped(sum_(weights * moved, axis=-1), y.shape)
 
 
 logsumexp = _reduction(

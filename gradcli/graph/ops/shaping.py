@@ -374,6 +374,49 @@ pad = _shaping(
     example="pad([1, 2], [[1, 1]])", accepts="same",
 )  # fmt: skip
 
+# deltas: a pattern gives each axis of the large array a class, and axes of one class hold their diagonal
+
+
+def _expand_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+    (x,) = inputs
+    return tuple(x.shape[c] for c in attrs["pattern"]), x.dtype
+
+
+def _diagonal_view(xp: Any, array: Any, pattern: Sequence[int]) -> Any:
+    """A view of the entries at which all axes of one class agree, one axis a class."""
+    count = max(pattern) + 1
+    sizes, strides = [0] * count, [0] * count
+    for c, n, step in zip(pattern, array.shape, array.strides, strict=True):
+        sizes[c] = n
+        strides[c] += step
+    return xp.lib.stride_tricks.as_strided(array, sizes, strides)
+
+
+def _expand_kernel(xp: Any, x: Any, pattern: Sequence[int]) -> Any:
+    y = xp.zeros(tuple(x.shape[c] for c in pattern), dtype=x.dtype)
+    _diagonal_view(xp, y, pattern)[...] = x
+    return y
+
+
+expand_delta = _shaping(
+    "expand_delta", "x, pattern:ints", "x[c…] where axes of one class agree, else 0.", hidden=True,
+    infer=_expand_shape, kernel=_expand_kernel, formula="delta * x",
+    rule=Linear(lambda i, g, y: collect_delta(g, pattern=y.attrs["pattern"])),
+)  # fmt: skip
+
+
+def _collect_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+    (x,) = inputs
+    pattern = attrs["pattern"]
+    return tuple(x.shape[pattern.index(c)] for c in range(max(pattern) + 1)), x.dtype
+
+
+collect_delta = _shaping(
+    "collect_delta", "x, pattern:ints", "The entries at which axes of one class agree.", hidden=True,
+    infer=_collect_shape, kernel=lambda xp, x, pattern: _diagonal_view(xp, x, pattern).copy(), formula="diagonal of x",
+    rule=Linear(lambda i, g, y: expand_delta(g, pattern=y.attrs["pattern"])),
+)  # fmt: skip
+
 # indices that are values
 
 

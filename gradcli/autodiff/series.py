@@ -1,0 +1,501 @@
+"""Taylor mode: truncated power series, for derivatives of high order and for forward mode.
+
+The series of a node along a direction v is that of its value at x + t v; its k-th coefficient is a graph node, or None
+where it is structurally zero. Order n of repeated passes is one series of degree n - 1 along ones and one reverse pass,
+which costs n² where nested passes double or triple at each order. Recurrences: Griewank and Walther, *Evaluating
+Derivatives*, chapter 13; powers by Miller's formula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from math import comb
+
+from gradcli.autodiff import degree, reverse
+from gradcli.graph.node import Derivation, Node, current_derivation
+from gradcli.graph.operation import (
+    Contraction,
+    Elementwise,
+    Linear,
+    NoDerivative,
+    Product,
+    SameAs,
+    Select,
+    Tangent,
+    _Zero,
+    cast_to,
+)
+from gradcli.graph.ops.creation import ones, tangent, zeros
+from gradcli.graph.ops.elementwise import constant_value, divide, log, multiply, power, products, recip, subtract
+from gradcli.graph.ops.linear_algebra import matmul, solve
+from gradcli.graph.ops.selection import equal, greater, where
+from gradcli.graph.ops.shaping import broadcasted
+from gradcli.graph.types import is_float
+
+Request = tuple[Node, int]
+Coefficient = Generator[Request, "Node | None", "Node | None"]
+
+NESTED_UP_TO = 3
+"""Orders that nested reverse passes reach with fewer nodes than the series."""
+
+LARGEST_NATURAL_POWER = 64
+
+
+def nth_gradient(
+    ys: Sequence[Node], x: Node, n: int, heads: Sequence[Node | None] | None = None, stops: Iterable[Node] = ()
+) -> Node | None:
+    """The result of n repeated passes from the ys to x, each summing as ``tf.gradients`` does; None as they would be.
+
+    Head gradients belong to the first pass, stops to every pass. The result has x's shape and float dtype.
+    """
+    heads = list(heads) if heads is not None else [None] * len(ys)
+    stops = list(stops)
+    if n > degree.last_order(ys, x, stops, heads):
+        return None
+    derivation = current_derivation() or Derivation()
+    with derivation.active():
+        if n <= NESTED_UP_TO or not is_float(x.dtype):
+            return nested_gradient(ys, x, n, heads, stops)
+        if any(h is not None and x in reverse.dependents([h], x) for h in heads):
+            (first,) = reverse.gradients(ys, [x], heads, stops)
+            assert first is not None
+            ys, heads, n = [first], [None], n - 1
+        series = Series(x, ones(shape=x.shape, dtype=x.dtype), stops)
+        terms = [(series.coefficient(y, n - 1), h) for y, h in zip(ys, heads, strict=True)]
+        present = [(c, h) for c, h in terms if c is not None]
+        if not present:
+            return reverse.zero_gradient(x)
+        (g,) = reverse.gradients([c for c, _ in present], [x], [h for _, h in present], stops)
+        return reverse.zero_gradient(x) if g is None else scaled(g, n - 1)
+
+
+def nested_gradient(
+    ys: Sequence[Node], x: Node, n: int, heads: Sequence[Node | None] | None = None, stops: Iterable[Node] = ()
+) -> Node | None:
+    """The same by n reverse passes, each over the graph of the last: the oracle, and the quickest way at low orders."""
+    stops = list(stops)
+    (g,) = reverse.gradients(ys, [x], heads, stops)
+    for _ in range(n - 1):
+        if g is None:
+            return None
+        (g,) = reverse.gradients([g], [x], None, stops)
+    return g
+
+
+def scaled(x: Node, n: int) -> Node:
+    """n! · x, in steps that do not overflow where the result does not."""
+    limit = 10**30 if x.dtype == "float32" else 10**150
+    factor = 1
+    for k in range(2, n + 1):
+        if factor * k > limit:
+            x, factor = x * factor, 1
+        factor *= k
+    return x * factor if factor > 1 else x
+
+
+def jvp(y: Node, x: Node, v: Node, stops: Iterable[Node] = ()) -> Node:
+    """The directional derivative of y along v, a value of x's shape: forward mode. Zeros where y does not use x."""
+    derivation = current_derivation() or Derivation()
+    with derivation.active():
+        c = Series(x, broadcasted(cast_to(v, x.dtype) if is_float(x.dtype) else v, x.shape), stops).coefficient(y, 1)
+        return c if c is not None else reverse.zero_gradient(y)
+
+
+def hvp(y: Node, x: Node, v: Node) -> Node:
+    """The Hessian of a scalar y times v, forward over reverse; v counts as a constant."""
+    derivation = current_derivation() or Derivation()
+    with derivation.active():
+        (g,) = reverse.gradients([y], [x])
+        return reverse.zero_gradient(x) if g is None else jvp(g, x, v)
+
+
+class Series:
+    """The power series of nodes along one direction of one x."""
+
+    def __init__(self, x: Node, direction: Node, stops: Iterable[Node] = ()) -> None:
+        self.x = x
+        self.known: dict[Request, Node | None] = {(x, 1): direction}
+        self.fixed = {s for s in stops if s is not x}
+        self.varying: dict[Node, bool] = {x: True}
+        self.partials: dict[tuple[Node, int], Node | float | None] = {}
+        self.expressions: dict[tuple[Node, int], Node] = {}
+        self.placeholders: dict[Node, Node] = {}
+
+    def depends(self, root: Node) -> bool:
+        """Whether a node changes with t, through operations that have derivatives."""
+        varying = self.varying
+        if root in varying:
+            return varying[root]
+        todo = [root]
+        while todo:
+            node = todo[-1]
+            if node in varying:
+                todo.pop()
+                continue
+            if node in self.fixed:
+                varying[node] = False
+                continue
+            below = [node.inputs[i] for i in node.op.differentiable_inputs(node)]
+            unknown = [b for b in below if b not in varying]
+            if unknown:
+                todo.extend(unknown)
+            else:
+                varying[node] = any([varying[b] for b in below])
+        return varying[root]
+
+    def coefficient(self, node: Node, k: int) -> Node | None:
+        """The k-th coefficient of a node's series, a node of its shape; None for a structural zero. Not recursive."""
+        found = self._ready((node, k))
+        if found is not _MISSING:
+            return found  # type: ignore[return-value]
+        stack: list[tuple[Request, Coefficient]] = [((node, k), self._rule(node, k))]
+        answer: Node | None = None
+        started = False
+        while stack:
+            request, generator = stack[-1]
+            try:
+                wanted = generator.send(answer) if started else next(generator)
+            except StopIteration as stop:
+                value = stop.value
+                self.known[request] = answer = None if value is None else broadcasted(value, request[0].shape)
+                stack.pop()
+                started = True
+                continue
+            ready = self._ready(wanted)
+            if ready is _MISSING:
+                stack.append((wanted, self._rule(*wanted)))
+                started = False
+            else:
+                answer = ready  # type: ignore[assignment]
+                started = True
+        return answer
+
+    def _ready(self, request: Request) -> object:
+        if request in self.known:
+            return self.known[request]
+        node, k = request
+        if node in self.placeholders:
+            return _MISSING
+        if not self.depends(node):
+            return node if k == 0 else None
+        if k == 0 and not self._holds_placeholder(node):
+            return node
+        if node is self.x:
+            return None
+        return _MISSING
+
+    def _holds_placeholder(self, node: Node) -> bool:
+        """Whether dx of a tangent rule is among what a node is computed from; its 0-th coefficient is then built anew."""
+        return node in self._moved
+
+    _moved: frozenset[Node] = frozenset()
+
+    # rules
+
+    def _rule(self, node: Node, k: int) -> Coefficient:
+        if node in self.placeholders:
+            return self._of_placeholder(node, k)
+        op, rule = node.op, node.op.rule
+        if op.name in ("divide", "recip"):
+            return self._quotient(node, k)
+        if op is solve:
+            return self._solve(node, k)
+        if op is power:
+            return self._power(node, k)
+        match rule:
+            case Elementwise():
+                return self._elementwise(node, k, rule)
+            case Product():
+                return self._product(node, k)
+            case Linear():
+                return self._linear(node, k)
+            case Contraction():
+                return self._contraction(node, k)
+            case Select():
+                return self._select(node, k)
+            case SameAs():
+                return self._same_as(node, k, rule)
+            case Tangent():
+                return self._tangent(node, k, rule)
+            case NoDerivative():
+                raise AssertionError(f"{op.name} has no series")
+
+    def _of_placeholder(self, node: Node, k: int) -> Coefficient:
+        """dx(t) = d/dt x(t)."""
+        c = yield self.placeholders[node], k + 1
+        return None if c is None else _times(k + 1, c)
+
+    def _elementwise(self, node: Node, k: int, rule: Elementwise) -> Coefficient:
+        """k y_k = Σ over inputs, Σ_j j u_j w_{k-j}, with w the series of the partial."""
+        if node.op.name == "zero":
+            return None
+        factors: list[Node] = []
+        total: Node | None = None
+        for i, u in enumerate(node.inputs):
+            if rule.partials[i] is None or isinstance(rule.partials[i], _Zero) or not self.depends(u):
+                continue
+            p = self._partial(node, i, rule)
+            if not isinstance(p, Node):
+                c = yield u, k
+                if c is not None and p:
+                    total = _plus(total, _times(p, c))
+                continue
+            for j in range(1, k + 1):
+                uj = yield u, j
+                if uj is None:
+                    continue
+                w = yield p, k - j
+                if w is not None:
+                    factors += [_times(j, uj), w]
+        if factors:
+            total = _plus(total, _times(1 / k, products(*factors)))
+        return total
+
+    def _partial(self, node: Node, i: int, rule: Elementwise) -> Node | float | None:
+        key = (node, i)
+        if key not in self.partials:
+            partial = rule.partials[i]
+            assert partial is not None and not isinstance(partial, _Zero)
+            self.partials[key] = partial(node, *node.inputs)
+        return self.partials[key]
+
+    def _product(self, node: Node, k: int) -> Coefficient:
+        """Cauchy products; of a square only half of the terms are different."""
+        factors: list[Node] = []
+        for i in range(0, len(node.inputs), 2):
+            a, b = node.inputs[i : i + 2]
+            if a is b:
+                for j in range((k + 1) // 2):
+                    u, v = (yield a, j), (yield a, k - j)
+                    if u is not None and v is not None:
+                        factors += [_times(2, u), v]
+                if k % 2 == 0:
+                    u = yield a, k // 2
+                    if u is not None:
+                        factors += [u, u]
+                continue
+            for j in range(k + 1):
+                if (j and not self.depends(a)) or (k - j and not self.depends(b)):
+                    continue
+                u = yield a, j
+                v = (yield b, k - j) if u is not None else None
+                if u is not None and v is not None:
+                    factors += [u, v]
+        return products(*factors) if len(factors) > 2 else (multiply(*factors) if factors else None)
+
+    def _linear(self, node: Node, k: int) -> Coefficient:
+        """The operation itself on the k-th coefficients."""
+        moving = node.op.differentiable_inputs(node)
+        parts: list[Node | None] = []
+        for i, u in enumerate(node.inputs):
+            parts.append((yield u, k) if i in moving else u)
+        if all(parts[i] is None for i in moving):
+            return None
+        name = node.op.name
+        if name == "add":
+            return _plus(parts[0], parts[1])
+        if name == "subtract":
+            a, b = parts
+            if b is None:
+                return a
+            return -b if a is None else subtract(a, b)
+        filled = [
+            p if p is not None else zeros(shape=u.shape, dtype=u.dtype) for p, u in zip(parts, node.inputs, strict=True)
+        ]
+        return node.op(*filled, **node.attrs)
+
+    def _contraction(self, node: Node, k: int) -> Coefficient:
+        """The multilinear Cauchy product: all ways to share k among the operands."""
+        total: Node | None = None
+        varying = [self.depends(u) for u in node.inputs]
+        for share in _compositions(k, varying):
+            parts: list[Node] = []
+            for u, j in zip(node.inputs, share, strict=True):
+                c = yield u, j
+                if c is None:
+                    break
+                parts.append(c)
+            if len(parts) == len(share):
+                total = _plus(total, node.op(*parts, **node.attrs))
+        return total
+
+    def _select(self, node: Node, k: int) -> Coefficient:
+        condition, a, b = node.inputs
+        u, v = (yield a, k), (yield b, k)
+        if u is None and v is None:
+            return None
+        return where(condition, 0 if u is None else u, 0 if v is None else v)
+
+    def _same_as(self, node: Node, k: int, rule: SameAs) -> Coefficient:
+        key = (node, 0)
+        if key not in self.expressions:
+            self.expressions[key] = rule.expression(node, *node.inputs)
+        return (yield self.expressions[key], k)
+
+    def _tangent(self, node: Node, k: int, rule: Tangent) -> Coefficient:
+        """y' = E(y, x, x'), so y_k = E_{k-1} / k; one expression for each input that varies."""
+        total: Node | None = None
+        for i, x in enumerate(node.inputs):
+            if not self.depends(x):
+                continue
+            key = (node, i)
+            if key not in self.expressions:
+                dx = Node(tangent, (), {}, x.shape, x.dtype, x.risky)
+                self.placeholders[dx] = x
+                self.varying[dx] = True
+                before = self._moved
+                moved: list[Node | None] = [None] * len(node.inputs)
+                moved[i] = dx
+                self.expressions[key] = rule.tangent(node, node.inputs, moved)
+                self._moved = before | _users(self.expressions[key], dx, {node, *node.inputs})
+            total = _plus(total, (yield self.expressions[key], k - 1))
+        return None if total is None else _times(1 / k, total)
+
+    def _quotient(self, node: Node, k: int) -> Coefficient:
+        """b_0 y_k = a_k - Σ_{j≥1} b_j y_{k-j}."""
+        a, b = node.inputs if node.op is divide else (None, node.inputs[0])
+        numerator = (yield a, k) if a is not None else None
+        factors: list[Node] = []
+        if self.depends(b):
+            for j in range(1, k + 1):
+                u = yield b, j
+                y = (yield node, k - j) if u is not None else None
+                if u is not None and y is not None:
+                    factors += [u, y]
+        if factors:
+            known = products(*factors)
+            numerator = -known if numerator is None else numerator - known
+        if numerator is None:
+            return None
+        b0 = yield b, 0
+        assert b0 is not None
+        if node.attrs.get("positive"):
+            return numerator * recip(b0, positive=True)
+        return divide(numerator, b0)
+
+    def _solve(self, node: Node, k: int) -> Coefficient:
+        """A_0 y_k = b_k - Σ_{j≥1} A_j y_{k-j}."""
+        a, b = node.inputs
+        right = yield b, k
+        if self.depends(a):
+            for j in range(1, k + 1):
+                u = yield a, j
+                y = (yield node, k - j) if u is not None else None
+                if u is not None and y is not None:
+                    term = matmul(u, y)
+                    right = -term if right is None else right - term
+        a0 = yield a, 0
+        assert a0 is not None
+        return None if right is None else solve(a0, right)
+
+    def _power(self, node: Node, k: int) -> Coefficient:
+        base, exponent = node.inputs
+        value = constant_value(exponent)
+        if self.depends(exponent):
+            return (yield from self._exponential(node, k, base, exponent))
+        if value is not None and value == int(value) and abs(value) <= LARGEST_NATURAL_POWER:
+            key = (node, 0)
+            if key not in self.expressions:
+                self.expressions[key] = _natural_power(base, int(value))
+            return (yield self.expressions[key], k)
+        # Miller's formula: k u_0 y_k = Σ_j (p j - k + j) u_j y_{k-j}.
+        factors: list[Node] = []
+        for j in range(1, k + 1):
+            u = yield base, j
+            y = (yield node, k - j) if u is not None else None
+            if u is None or y is None:
+                continue
+            weight = value * j - k + j if value is not None else exponent * j - (k - j)
+            factors += [_times(weight, u) if isinstance(weight, (int, float)) else weight * u, y]
+        if not factors:
+            return None
+        u0, u1 = (yield base, 0), (yield base, 1)
+        assert u0 is not None
+        general = divide(_times(1 / k, products(*factors)), u0)
+        if u1 is None:
+            return general
+        at_zero = _binomial(exponent, value, k) * power(u0, exponent - k) * power(u1, float(k))
+        return where(equal(u0, 0), at_zero, general)
+
+    def _exponential(self, node: Node, k: int, base: Node, exponent: Node) -> Coefficient:
+        """a^p = exp(p log a): k y_k = Σ_j j l_j y_{k-j}."""
+        key = (node, 0)
+        if key not in self.expressions:
+            self.expressions[key] = exponent * where(greater(base, 0), log(base), 0.0)
+        factors: list[Node] = []
+        for j in range(1, k + 1):
+            u = yield self.expressions[key], j
+            y = (yield node, k - j) if u is not None else None
+            if u is not None and y is not None:
+                factors += [_times(j, u), y]
+        return _times(1 / k, products(*factors)) if factors else None
+
+
+_MISSING = object()
+
+
+def _users(root: Node, placeholder: Node, bounds: set[Node]) -> frozenset[Node]:
+    """The nodes of an expression, above its bounds, that are computed from the placeholder."""
+    from gradcli.graph.node import cone
+
+    moved = {placeholder}
+    for node in cone([root], stop=bounds):
+        if node not in bounds and any([x in moved for x in node.inputs]):
+            moved.add(node)
+    return frozenset(moved)
+
+
+def _plus(a: Node | None, b: Node | None) -> Node | None:
+    if a is None or b is None:
+        return b if a is None else a
+    return a + b
+
+
+def _times(factor: float, x: Node) -> Node:
+    """A number times a node; numbers that meet are multiplied."""
+    if factor == 1:
+        return x
+    return x * factor
+
+
+def _natural_power(x: Node, p: int) -> Node:
+    """x^p by squaring, so that its series is right where x is 0."""
+    result: Node | None = None
+    square, left = x, abs(p)
+    while left:
+        if left & 1:
+            result = square if result is None else multiply(result, square)
+        left >>= 1
+        if left:
+            square = multiply(square, square)
+    if result is None:
+        return ones(shape=x.shape, dtype=x.dtype)
+    return recip(result) if p < 0 else result
+
+
+def _binomial(exponent: Node, value: float | None, k: int) -> Node | float:
+    """The generalized binomial coefficient p over k."""
+    if value is not None:
+        if value == int(value) and value >= 0:
+            return float(comb(int(value), k))
+        result = 1.0
+        for i in range(k):
+            result *= (value - i) / (i + 1)
+        return result
+    product: Node = exponent * (1 / k)
+    for i in range(1, k):
+        product = product * ((exponent - i) * (1 / i))
+    return product
+
+
+def _compositions(k: int, varying: Sequence[bool]) -> Iterable[tuple[int, ...]]:
+    """All ways to write k as a sum of one number for each operand, 0 for those that do not vary."""
+    if not varying:
+        if k == 0:
+            yield ()
+        return
+    for j in range(k + 1) if varying[0] else (0,):
+        for rest in _compositions(k - j, varying[1:]):
+            yield (j, *rest)
+
+

@@ -1,0 +1,235 @@
+"""Cotangents with seed axes: products of factors over index classes, in which deltas are never written out.
+
+The Jacobian of y, seen from a node, is an array over y's axes (the seed axes) and the node's axes. A view holds it as
+``scale · factors``, each factor an array whose axes are index classes. ``out`` gives a class to every axis of the array;
+two axes of one class are a delta, and a class of no factor is one along which the value is constant. Removing a delta
+is then renaming a class, as in Laue, Mitterreiter, Giesen, *Computing Higher Order Derivatives of Matrix and Tensor
+Expressions* (NeurIPS 2018).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from gradcli.graph.node import Node
+from gradcli.graph.operation import Linear, literal
+from gradcli.graph.ops.linear_algebra import contract
+from gradcli.graph.ops.shaping import broadcasted, collect_delta, expand_delta, reshaped, transpose
+from gradcli.graph.types import Shape
+
+Classes = tuple[int, ...]
+Factor = tuple[Node, Classes]
+
+
+class View(NamedTuple):
+    """``value[out] = scale · Π factor[classes]``, zero where axes of one class differ."""
+
+    scale: float
+    factors: tuple[Factor, ...]
+    out: Classes
+
+
+def identity_view(shape: Shape) -> View:
+    """The Jacobian of a value with respect to itself; an axis of size 1 carries no delta."""
+    rank = len(shape)
+    return View(1.0, (), (*range(rank), *(i if n != 1 else i + rank for i, n in enumerate(shape))))
+
+
+def uniform(x: Node) -> float | None:
+    """The number that fills an array, where that can be seen; None elsewhere."""
+    factor = 1.0
+    while True:
+        name = x.op.name
+        if name == "ones":
+            return factor
+        if name == "zeros":
+            return 0.0
+        if name == "literal":
+            return factor * float(x.attrs["value"])
+        if name in ("broadcast_to", "reshape", "cast", "identity"):
+            x = x.inputs[0]
+        elif name == "neg":
+            factor, x = -factor, x.inputs[0]
+        elif name == "multiply":
+            a, b = uniform(x.inputs[0]), uniform(x.inputs[1])
+            return None if a is None or b is None else factor * a * b
+        else:
+            return None
+
+
+def scaled(view: View, factor: float) -> View:
+    return view._replace(scale=view.scale * factor)
+
+
+def times(view: View, p: Node | float, shape: Shape) -> View:
+    """A view times a value that broadcasts to the node's shape."""
+    if not isinstance(p, Node):
+        return scaled(view, p)
+    number = uniform(p)
+    if number is not None and number == number and abs(number) != float("inf"):
+        return scaled(view, number)
+    positions = view.out[len(view.out) - len(shape) :]
+    own = positions[len(positions) - p.rank :]
+    factor = _distinct(*_without_ones(p, own))
+    return view._replace(factors=_appended(view.factors, factor))
+
+
+def _without_ones(p: Node, classes: Sequence[int]) -> Factor:
+    """The factor without its axes of size 1."""
+    kept = [k for k, n in enumerate(p.shape) if n != 1]
+    return reshaped(p, tuple(p.shape[k] for k in kept)), tuple(classes[k] for k in kept)
+
+
+def _distinct(p: Node, classes: Classes) -> Factor:
+    """A factor with each class once: axes of one class meet on their diagonal."""
+    first = tuple(dict.fromkeys(classes))
+    if len(first) == len(classes):
+        return p, classes
+    return collect_delta(p, pattern=tuple(first.index(c) for c in classes)), first
+
+
+def _appended(factors: tuple[Factor, ...], new: Factor) -> tuple[Factor, ...]:
+    """One factor more; small factors over the same classes are multiplied at once."""
+    node, classes = new
+    for i, (other, own) in enumerate(factors):
+        if set(own) == set(classes):
+            merged = other * _ordered(node, classes, own)
+            return (*factors[:i], (merged, own), *factors[i + 1 :])
+    return (*factors, new)
+
+
+def _ordered(node: Node, classes: Classes, order: Classes) -> Node:
+    if classes == order:
+        return node
+    return transpose(node, axes=tuple(classes.index(c) for c in order))
+
+
+def without(view: View, positions: Sequence[int], sizes: Sequence[int]) -> View:
+    """A view summed over some of its axes; ``sizes`` are those of all axes."""
+    gone = set(positions)
+    out = tuple(c for k, c in enumerate(view.out) if k not in gone)
+    scale = view.scale
+    summed: set[int] = set()
+    for k in positions:
+        c = view.out[k]
+        if c in out or c in summed:
+            continue
+        summed.add(c)
+        if not any(c in classes for _, classes in view.factors):
+            scale *= sizes[k]
+    return View(scale, contracted(view.factors, summed & {c for _, own in view.factors for c in own}), out)
+
+
+def contracted(factors: Sequence[Factor], gone: set[int]) -> tuple[Factor, ...]:
+    """Factors summed over classes: those that hold one become one, the others stay as they are."""
+    if not gone:
+        return tuple(factors)
+    inside = [f for f in factors if gone.intersection(f[1])]
+    result = [f for f in factors if not gone.intersection(f[1])]
+    keep = tuple(dict.fromkeys(c for _, classes in inside for c in classes if c not in gone))
+    node = contract([n for n, _ in inside], [c for _, c in inside], keep)
+    return _appended(tuple(result), (node, keep))
+
+
+def canonical(view: View) -> View:
+    """Classes renumbered in the order of the axes, so that equal patterns compare equal."""
+    number: dict[int, int] = {}
+    for c in view.out:
+        number.setdefault(c, len(number))
+    factors = tuple((node, tuple(number[c] for c in classes)) for node, classes in view.factors)
+    return View(view.scale, factors, tuple(number[c] for c in view.out))
+
+
+def flushed(view: View, dtype: str) -> Factor:
+    """The product of scale and factors as one factor."""
+    if not view.factors:
+        return literal(view.scale, dtype), ()
+    if len(view.factors) == 1:
+        node, classes = view.factors[0]
+    else:
+        classes = tuple(dict.fromkeys(c for _, own in view.factors for c in own))
+        node = contract([n for n, _ in view.factors], [c for _, c in view.factors], tuple(sorted(classes)))
+        classes = tuple(sorted(classes))
+    return (node * view.scale if view.scale != 1 else node), classes
+
+
+def dense(view: View, shape: Shape, dtype: str) -> Node:
+    """The array of a view, deltas written out."""
+    view = canonical(view)
+    node, classes = flushed(view, dtype)
+    sizes: dict[int, int] = {}
+    for c, n in zip(view.out, shape, strict=True):
+        sizes.setdefault(c, n)
+    order = tuple(sorted(classes))
+    node = _ordered(node, classes, order)
+    node = reshaped(node, tuple(sizes[c] if c in order else 1 for c in sizes))
+    node = broadcasted(node, tuple(sizes.values()))
+    return node if len(sizes) == len(view.out) else expand_delta(node, pattern=view.out)
+
+
+def dense_view(node: Node) -> View:
+    """An array as one factor; as in every factor, axes of size 1 have no class."""
+    axes = tuple(range(node.rank))
+    return View(1.0, (_without_ones(node, axes),), axes)
+
+
+def merged(views: Sequence[View], dtype: str) -> list[View]:
+    """Views of one pattern over the same classes added up."""
+    result: list[View] = []
+    for view in map(canonical, views):
+        for i, other in enumerate(result):
+            if other.out == view.out and _span(other) == _span(view):
+                result[i] = _sum(other, view, dtype)
+                break
+        else:
+            result.append(view)
+    return result
+
+
+def _span(view: View) -> set[int]:
+    return {c for _, own in view.factors for c in own}
+
+
+def _sum(a: View, b: View, dtype: str) -> View:
+    if a.factors == b.factors:
+        return a._replace(scale=a.scale + b.scale)
+    left, own = flushed(a, dtype)
+    right, classes = flushed(b, dtype)
+    return View(1.0, ((left + _ordered(right, classes, own), own),), a.out)
+
+
+def lifted(node: Node, i: int, rule: Linear, g: Node, seeds: Shape) -> Node:
+    """The transpose of a linear operation on a cotangent with seed axes in front: the operation's axes move along."""
+    from gradcli.autodiff.jacobian import tangent_of
+
+    extra = len(seeds)
+    attrs = dict(node.attrs)
+    if node.op.name == "roll" and attrs["axis"] is None:
+        flat = reshaped(g, (*seeds, -1) if 0 not in g.shape else g.shape)
+        moved = node.op(flat, shift=-attrs["shift"], axis=extra)
+        return reshaped(moved, (*seeds, *node.inputs[i].shape))
+    axis = attrs.get("axis")
+    if isinstance(axis, int):
+        attrs["axis"] = axis + extra
+    elif isinstance(axis, tuple):
+        attrs["axis"] = tuple(a + extra for a in axis)
+    if "axes" in attrs:
+        attrs["axes"] = (*range(extra), *(a + extra for a in attrs["axes"]))
+    if "items" in attrs:
+        attrs["items"] = (*((0, n, 1) for n in seeds), *attrs["items"])
+    if "shape" in attrs:
+        attrs["shape"] = (*seeds, *attrs["shape"])
+    if "pattern" in attrs:
+        attrs["pattern"] = (*range(extra), *(c + extra for c in attrs["pattern"]))
+    passing = node.op.differentiable_inputs(node)
+    inputs = [
+        tangent_of((*seeds, *x.shape), x.dtype) if k in passing else _indices(node, x, seeds)
+        for k, x in enumerate(node.inputs)
+    ]
+    fake = Node(node.op, tuple(inputs), attrs, (*seeds, *node.shape), node.dtype, False)
+    return rule.transpose(i, g, fake)
+
+
+def _indices(node: Node, x: Node, seeds: Shape) -> Node:
+    return broadcasted(x, (*seeds, *x.shape)) if node.op.name == "take_along" else x

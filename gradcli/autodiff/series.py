@@ -29,8 +29,9 @@ from gradcli.graph.ops.creation import ones, tangent, zeros
 from gradcli.graph.ops.elementwise import constant_value, divide, log, multiply, power, products, recip, subtract
 from gradcli.graph.ops.linear_algebra import matmul, solve
 from gradcli.graph.ops.selection import equal, greater, where
-from gradcli.graph.ops.shaping import broadcasted
-from gradcli.graph.types import is_float
+from gradcli.graph.ops.reductions import sum_
+from gradcli.graph.ops.shaping import broadcasted, reshaped
+from gradcli.graph.types import is_float, size_of
 
 Request = tuple[Node, int]
 Coefficient = Generator[Request, "Node | None", "Node | None"]
@@ -61,12 +62,28 @@ def nth_gradient(
             assert first is not None
             ys, heads, n = [first], [None], n - 1
         series = Series(x, ones(shape=x.shape, dtype=x.dtype), stops)
-        terms = [(series.coefficient(y, n - 1), h) for y, h in zip(ys, heads, strict=True)]
+        # For an x of one entry the n-th coefficient is the answer; else the last pass is a reverse one.
+        degree_of_series = n if size_of(x.shape) == 1 else n - 1
+        terms = [(series.coefficient(y, degree_of_series), h) for y, h in zip(ys, heads, strict=True)]
         present = [(c, h) for c, h in terms if c is not None]
         if not present:
             return reverse.zero_gradient(x)
+        if degree_of_series == n:
+            return scaled(_in_one(present, x), n)
         (g,) = reverse.gradients([c for c, _ in present], [x], [h for _, h in present], stops)
         return reverse.zero_gradient(x) if g is None else scaled(g, n - 1)
+
+
+def _in_one(terms: Sequence[tuple[Node, Node | None]], x: Node) -> Node:
+    """The sum of all entries of some values, weighted by head gradients, in the shape of an x of one entry."""
+    total: Node | None = None
+    for c, head in terms:
+        weighted = c if head is None else c * cast_to(head, c.dtype)
+        total = _plus(total, weighted if size_of(c.shape) == 1 else sum_(broadcasted(weighted, c.shape), axis=None))
+        assert total is not None
+        total = reshaped(total, ())
+    assert total is not None
+    return cast_to(reshaped(total, x.shape), x.dtype)
 
 
 def nested_gradient(

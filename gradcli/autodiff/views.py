@@ -128,8 +128,49 @@ def contracted(factors: Sequence[Factor], gone: set[int]) -> tuple[Factor, ...]:
     inside = [f for f in factors if gone.intersection(f[1])]
     result = [f for f in factors if not gone.intersection(f[1])]
     keep = tuple(dict.fromkeys(c for _, classes in inside for c in classes if c not in gone))
-    node = contract([n for n, _ in inside], [c for _, c in inside], keep)
+    node = contract([n for n, _ in inside], [c for _, c in inside], keep, gram=_is_gram(inside, gone))
     return _appended(tuple(result), (node, keep))
+
+
+def _is_gram(factors: Sequence[Factor], gone: set[int]) -> bool:
+    """Whether this is Xᵀ diag(s) X with s ≥ 0, which is one product of X·√s with itself."""
+    if len(factors) != 3:
+        return False
+    for i, (s, classes) in enumerate(factors):
+        (a, own), (b, other) = (f for k, f in enumerate(factors) if k != i)
+        if a is b and set(classes) <= gone and len(own) == 2 and len(classes) == 1 and nonnegative(s):
+            at = own.index(classes[0]) if classes[0] in own else -1
+            return at >= 0 and other[at] == classes[0] and own[1 - at] != other[1 - at] and i == 1
+    return False
+
+
+_NEVER_NEGATIVE = {"sigmoid", "softmax", "exp", "exp2", "square", "abs", "ones", "zeros", "softplus", "relu", "cosh"}
+_AT_MOST_ONE = {"sigmoid", "softmax", "ones", "zeros", "tanh", "sin", "cos", "erf"}
+
+
+def nonnegative(x: Node, depth: int = 8) -> bool:
+    """Whether no entry can be negative, as far as the last few operations show."""
+    name = x.op.name
+    if name in _NEVER_NEGATIVE:
+        return True
+    if name == "literal":
+        return bool(x.attrs["value"] >= 0)
+    if not depth:
+        return False
+    below = x.inputs
+    if name in ("multiply", "add", "divide", "maximum"):
+        same_square = name == "multiply" and below[0] is below[1]
+        return same_square or all(nonnegative(b, depth - 1) for b in below)
+    if name in ("broadcast_to", "reshape", "transpose", "identity", "sqrt", "recip", "sum", "mean", "index"):
+        return nonnegative(below[0], depth - 1)
+    if name == "where":
+        return nonnegative(below[1], depth - 1) and nonnegative(below[2], depth - 1)
+    if name == "subtract":  # 1 - t with |t| <= 1, and 1 - t*t
+        one, t = below
+        if uniform(one) != 1:
+            return False
+        return t.op.name in _AT_MOST_ONE or t.op.name == "multiply" and all(f.op.name in _AT_MOST_ONE for f in t.inputs)
+    return False
 
 
 def canonical(view: View) -> View:
@@ -196,7 +237,8 @@ def _sum(a: View, b: View, dtype: str) -> View:
         return a._replace(scale=a.scale + b.scale)
     left, own = flushed(a, dtype)
     right, classes = flushed(b, dtype)
-    return View(1.0, ((left + _ordered(right, classes, own), own),), a.out)
+    order = tuple(sorted(own))  # that of the result's axes, so that nothing is transposed at the end
+    return View(1.0, ((_ordered(left, own, order) + _ordered(right, classes, order), order),), a.out)
 
 
 def lifted(node: Node, i: int, rule: Linear, g: Node, seeds: Shape) -> Node:

@@ -44,7 +44,11 @@ def run(plan: Plan, leaves: Mapping[Node, Any], locate: Locate | None = None) ->
                 raise _located(error, node, locate) from problem
             for dead in plan.frees[position]:
                 values[dead] = None
-        return [_owned(np, values[i], node) for i, node in zip(plan.targets, plan.target_nodes, strict=True)]
+        given = [v for v in leaves.values() if isinstance(v, np.ndarray)]
+        results: list[Any] = []
+        for i, node in zip(plan.targets, plan.target_nodes, strict=True):
+            results.append(_owned(np, values[i], node, [*given, *results]))
+        return results
 
 
 def evaluate(targets: Sequence[Node], leaves: Mapping[Node, Any], locate: Locate | None = None) -> list[Any]:
@@ -52,8 +56,17 @@ def evaluate(targets: Sequence[Node], leaves: Mapping[Node, Any], locate: Locate
     return run(Plan(targets), leaves, locate)
 
 
-def _owned(np: Any, value: Any, node: Node) -> Any:
-    array = np.array(value, dtype=node.dtype, order="C")
+def _owned(np: Any, value: Any, node: Node, others: Sequence[Any]) -> Any:
+    """The value as an array of its own in the node's dtype; copied only where it shares memory with another."""
+    fresh = (
+        isinstance(value, np.ndarray)
+        and value.dtype == node.dtype
+        and value.flags.c_contiguous
+        and value.flags.writeable
+        and node.op.name != "array"
+        and not any(np.may_share_memory(value, other) for other in others)
+    )
+    array = value if fresh else np.array(value, dtype=node.dtype, order="C")
     if array.shape != node.shape:
         raise AssertionError(f"{node!r} evaluated to shape {array.shape}")
     return array

@@ -23,7 +23,8 @@ _MATRICES = {"inv", "det", "logdet", "cholesky", "solve"}
 def describe_derivative(op: Operation) -> str:
     """One line: ``d/dx = 1 - y * y`` with y the result, or what kind of rule it is."""
     if op.family == "language":
-        return "none; carried out before anything is evaluated" if op.name != "gradients" else "differentiable again"
+        again = op.name in ("gradients", "jacobian", "hessian", "jvp", "hvp", "taylor", "iterate")
+        return "an expression like any other, differentiable again" if again else "none: known before anything is evaluated"
     if op.family == "creation":
         return "none" if op.expand is None else "1 for the value"
     if op.family == "shape" and op.expand is not None:

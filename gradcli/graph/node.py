@@ -90,11 +90,13 @@ class Derivation:
 
     While a derivation is active, equal operations on equal inputs are one node, which keeps repeated differentiation
     small. Nodes that a program names are never in it: two operations of the user stay two nodes.
+    ``float_dtype`` is the program's precision, for the derivatives of integers that are no integers.
     ``origin`` maps a derived node to the node whose derivative rule made it, so that errors and profiles can name
     a source line.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, float_dtype: str = "float64") -> None:
+        self.float_dtype = float_dtype
         self.nodes: dict[tuple[Any, ...], Node] = {}
         self.origin: dict[Node, Node] = {}
         self.current: Node | None = None
@@ -122,6 +124,12 @@ _derivation: ContextVar[Derivation | None] = ContextVar("derivation", default=No
 
 def current_derivation() -> Derivation | None:
     return _derivation.get()
+
+
+def derived_float() -> str:
+    """The float dtype of what is being derived."""
+    derivation = _derivation.get()
+    return derivation.float_dtype if derivation is not None else "float64"
 
 
 def make(op: Operation, inputs: tuple[Node, ...], attrs: Attrs, shape: Shape, dtype: str) -> Node:

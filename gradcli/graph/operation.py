@@ -14,7 +14,7 @@ from math import isfinite
 from typing import Any, Literal
 
 from gradcli.diagnostics import GradcliError
-from gradcli.graph.node import Node, Number, _table, make
+from gradcli.graph.node import Node, Number, _table, derived_float, make
 from gradcli.graph.types import RANK, Shape, broadcast, is_float, is_integer, promote
 
 Infer = Callable[[Sequence[Node], dict[str, Any]], tuple[Shape, str]]
@@ -29,59 +29,70 @@ class _Zero:
 ZERO = _Zero()
 
 
-@dataclass(frozen=True, slots=True)
 class Elementwise:
     """The local partials as expressions ``partial(y, *inputs)``, one per input; None for an input without one."""
 
-    partials: tuple[Partial | _Zero | None, ...]
+    __slots__ = ("partials",)
+
+    def __init__(self, partials: tuple[Partial | _Zero | None, ...]) -> None:
+        self.partials = partials
 
 
-@dataclass(frozen=True, slots=True)
 class Linear:
     """Linear in all differentiable inputs together: only the transpose ``transpose(i, g, y)`` is written.
 
     ``inputs`` lists the differentiable inputs, None means all.
     """
 
-    transpose: Callable[[int, Node, Node], Node]
-    inputs: tuple[int, ...] | None = None
+    __slots__ = ("transpose", "inputs")
+
+    def __init__(self, transpose: Callable[[int, Node, Node], Node], inputs: tuple[int, ...] | None = None) -> None:
+        self.transpose = transpose
+        self.inputs = inputs
 
 
-@dataclass(frozen=True, slots=True)
 class Product:
     """The elementwise product of two inputs, or the sum of such products of the inputs 0 and 1, 2 and 3, ….
 
     The partner of input i is input ``i ^ 1``.
     """
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
+
 class Contraction:
     """An einsum: ``labels(inputs, attrs)`` gives one tuple of index labels per input and one for the output.
 
     Labels of one input are distinct, and those of the output occur in some input.
     """
 
-    labels: Callable[[Sequence[Node], dict[str, Any]], tuple[list[tuple[int, ...]], tuple[int, ...]]]
+    __slots__ = ("labels",)
+
+    def __init__(
+        self, labels: Callable[[Sequence[Node], dict[str, Any]], tuple[list[tuple[int, ...]], tuple[int, ...]]]
+    ) -> None:
+        self.labels = labels
 
 
-@dataclass(frozen=True, slots=True)
 class Select:
     """``where(condition, a, b)``: linear in a and b, and what is not selected contributes exactly nothing."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
+
 class SameAs:
     """An expression of the inputs and the output with the same derivatives: ``expression(y, *inputs)``.
 
     With ``link`` the gradient also depends on y, with derivative 0 (TensorFlow's ``relu``: 1, 0, 0, …, never None).
     """
 
-    expression: Callable[..., Node]
-    link: bool = False
+    __slots__ = ("expression", "link")
+
+    def __init__(self, expression: Callable[..., Node], link: bool = False) -> None:
+        self.expression = expression
+        self.link = link
 
 
-@dataclass(frozen=True, slots=True)
 class Tangent:
     """The tangent ``tangent(y, inputs, tangents)`` as an expression linear in the tangents.
 
@@ -91,20 +102,28 @@ class Tangent:
     one of which nothing is selected is replaced by the identity.
     """
 
-    tangent: Callable[[Node, Sequence[Node], Sequence[Node | None]], Node]
-    transposes: dict[int, Callable[[int, Node, Node], Node]] = field(default_factory=dict)
-    matrix: bool = False
+    __slots__ = ("tangent", "transposes", "matrix")
+
+    def __init__(
+        self,
+        tangent: Callable[[Node, Sequence[Node], Sequence[Node | None]], Node],
+        transposes: dict[int, Callable[[int, Node, Node], Node]] | None = None,
+        matrix: bool = False,
+    ) -> None:
+        self.tangent = tangent
+        self.transposes = transposes or {}
+        self.matrix = matrix
 
 
-@dataclass(frozen=True, slots=True)
 class NoDerivative:
     """No gradient passes: comparisons, rounding, conversions to integers, shapes."""
+
+    __slots__ = ()
 
 
 Rule = Elementwise | Linear | Product | Contraction | Select | SameAs | Tangent | NoDerivative
 
 
-@dataclass(frozen=True, slots=True)
 class Parameter:
     """One parameter of a signature.
 
@@ -112,10 +131,13 @@ class Parameter:
     must be known before anything is evaluated, ``int ints axis axes shape number flag dtype string``.
     """
 
-    name: str
-    kind: str
-    default: str | None
-    keyword_only: bool
+    __slots__ = ("name", "kind", "default", "keyword_only")
+
+    def __init__(self, name: str, kind: str, default: str | None, keyword_only: bool) -> None:
+        self.name = name
+        self.kind = kind
+        self.default = default
+        self.keyword_only = keyword_only
 
 
 @dataclass(eq=False)
@@ -215,14 +237,17 @@ class Operation:
         shape, dtype = self.infer(nodes, attrs)
         return make(self, tuple(nodes), attrs, shape, dtype)
 
-    def prepare(self, nodes: list[Node], float_dtype: str = "float64") -> list[Node]:
+    def prepare(self, nodes: list[Node], float_dtype: str | None = None) -> list[Node]:
         """The inputs converted to what the operation accepts; TypeError where that is impossible."""
         if self.adapt is not None:
             return self.adapt(nodes)
         if not nodes or self.accepts == "any":
             return nodes
-        dtype = nodes[0].dtype if len(nodes) == 1 else promote([x.dtype for x in nodes])
+        dtype = nodes[0].dtype
         accepts = self.accepts
+        if accepts != "bool" and RANK[dtype] >= 3 and all([x.dtype is dtype for x in nodes]):
+            return nodes  # the common case: floats of one dtype
+        dtype = promote([x.dtype for x in nodes])
         if accepts == "bool":
             for i, x in enumerate(nodes):
                 if x.dtype != "bool":
@@ -241,7 +266,7 @@ class Operation:
                 help="convert it: `cast(x, int64)` or `cast(x, float64)`",
             )
         if accepts == "float" and not is_float(dtype):
-            dtype = float_dtype
+            dtype = float_dtype or derived_float()
         return [x if x.dtype == dtype else cast_to(x, dtype) for x in nodes]
 
 
@@ -273,12 +298,12 @@ def literal(value: Number, dtype: str) -> Node:
 
 
 def as_nodes(inputs: Sequence[Node | Number]) -> list[Node]:
-    """Numbers among the inputs of a rule become literals of the nodes' dtype (a float one among integers: float64)."""
+    """Numbers among the inputs of a rule become literals of the nodes' dtype (a float one among integers: the program's)."""
     nodes = [x for x in inputs if isinstance(x, Node)]
     if len(nodes) == len(inputs):
         return nodes
     numeric = [x.dtype for x in nodes if x.dtype != "bool"]
-    dtype = promote(numeric) if numeric else "float64"
+    dtype = promote(numeric) if numeric else derived_float()
     result: list[Node] = []
     for x in inputs:
         if isinstance(x, Node):
@@ -286,7 +311,7 @@ def as_nodes(inputs: Sequence[Node | Number]) -> list[Node]:
         elif isinstance(x, bool):
             result.append(literal(x, "bool"))
         elif isinstance(x, float) and not is_float(dtype):
-            result.append(literal(x, "float64"))
+            result.append(literal(x, derived_float()))
         else:
             result.append(literal(x, dtype))
     return result

@@ -137,7 +137,7 @@ def _dtype(e: Elaborator, statement: syntax.Dtype) -> None:
     if e.bound or e.program.places or e.program.outputs:
         e.fail("SyntaxError", "the dtype line must come before everything else", statement, help="move it to the top")
     if e.forced_dtype is None:
-        e.program.float_dtype = name
+        e.program.float_dtype = e.program.derivation.float_dtype = name
 
 
 # variables and constants

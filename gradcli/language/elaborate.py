@@ -57,6 +57,7 @@ class Elaborator:
         self.draws = 0
         self.calls = 0
         self.program = Elaborated(source, dtype or "float64")
+        self.program.derivation.float_dtype = self.program.float_dtype
         self.bound: dict[str, Binding] = {}
         self.last: str | None = None
         self.work: list[tuple[Callable[[Any, Any], None], Any, Any]] = []

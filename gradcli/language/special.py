@@ -8,9 +8,8 @@ from gradcli.autodiff import reverse
 from gradcli.diagnostics import GradcliError, did_you_mean
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Operation, literal
-from gradcli.graph.ops.selection import identity
 from gradcli.graph.types import size_of
-from gradcli.language import calls, functions, statics, syntax
+from gradcli.language import calls, derivatives, functions, statics, syntax
 from gradcli.language.reasons import explain
 from gradcli.language.values import Missing, Scope, Several
 
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 def enter(e: Elaborator, op: Operation, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> None:
     if op.name == "gradients":
         e.values.append(_gradients(e, bound, call, scope))
+    elif op.name in derivatives.FORMS:
+        e.values.append(derivatives.enter(e, op.name, bound, call, scope))
     elif op.name == "iterate":
         functions.enter_iterate(e, bound, call, scope)
     elif op.name == "load":
@@ -80,7 +81,8 @@ class _Data:
     __slots__ = ("array",)
 
     def __init__(self, array: Any) -> None:
-        self.array = array
+        self.array = array.view()
+        self.array.flags.writeable = False
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         return self.array if dtype is None else self.array.astype(dtype, copy=bool(copy))
@@ -96,13 +98,13 @@ def _gradients(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: S
     if not y_places:
         e.fail("ValueError", "gradients needs at least one y", bound["ys"])
     ys = [e.node(e.value(y, scope), y) for y in y_places]
-    x_places = _names(e, bound["xs"], "xs", scope)
+    x_places = derivatives.names(e, bound["xs"], "xs", scope)
     xs = [node for node, _ in x_places]
     if not xs:
         e.fail("ValueError", "gradients needs at least one x", bound["xs"])
     heads = _heads(e, bound.get("grad_ys"), bound["ys"], len(ys), scope)
     given = bound.get("stop_gradients")
-    stops = [] if given is None or _is_none(given) else [node for node, _ in _names(e, given, "stop_gradients", scope)]
+    stops = [] if given is None or _is_none(given) else [node for node, _ in derivatives.names(e, given, "stop_gradients", scope)]
     policy = "none"
     if (mode := bound.get("unconnected_gradients")) is not None:
         policy = (statics.string(e, mode, scope) or "none").lower()
@@ -123,9 +125,9 @@ def _gradients(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: S
     results: list[Node | Missing] = []
     for (x, name), g in zip(x_places, found, strict=True):
         if g is not None:
-            results.append(_own(e, g, place))
+            results.append(derivatives.own(e, g, place))
         elif policy == "zero":
-            results.append(_own(e, reverse.zero_gradient(x), place))
+            results.append(derivatives.own(e, reverse.zero_gradient(x), place))
         else:
             y_names = [e.source.text[y.start : y.end] for y in y_places]
             results.append(_missing(e, y_names, ys, name.id, x, stops))
@@ -134,26 +136,9 @@ def _gradients(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: S
     return results[0]
 
 
-def _own(e: Elaborator, g: Node, place: tuple[int, int]) -> Node:
-    """A node of the program's own for a derived one, which other gradients may share."""
-    node = identity(g)
-    e.program.places[node] = place
-    return node
-
-
 def _missing(e: Elaborator, y_names: list[str], ys: list[Node], x_name: str, x: Node, stops: list[Node]) -> Missing:
     program = e.program
     return Missing(lambda: explain(program, y_names, ys, x_name, x, stops))
-
-
-def _names(e: Elaborator, argument: syntax.Expression, what: str, scope: Scope) -> list[tuple[Node, syntax.Name]]:
-    """The nodes that a name or a list of names stands for."""
-    result: list[tuple[Node, syntax.Name]] = []
-    for item in argument.items if isinstance(argument, syntax.List) else [argument]:
-        if not isinstance(item, syntax.Name):
-            e.fail("TypeError", f"{what} are names of nodes", item, help="bind the expression to a name first: `a = …`")
-        result.append((e.node(e.resolve(item, scope), item), item))
-    return result
 
 
 def _heads(

@@ -1,19 +1,29 @@
 """The syntax tree: one small class per construct, each with the character offsets of its text.
 
-``start`` and ``end`` (exclusive) index the source text; parentheses around an expression widen its span.
+``start`` and ``end`` (exclusive) index the source text; parentheses around an expression widen its span. The classes are
+written out, because generating them as dataclasses would take a sixth of the time in which a small program is answered.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 
-
-@dataclass(slots=True)
 class Syntax:
-    """Anything with a place in the source."""
+    """Anything with a place in the source; two of a class are equal when all their fields are."""
 
+    __slots__ = ("end", "start")
     start: int
     end: int
+
+    def _fields(self) -> list[object]:
+        return [getattr(self, name) for kind in type(self).__mro__ for name in getattr(kind, "__slots__", ())]
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and isinstance(other, Syntax) and self._fields() == other._fields()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self._fields()))})"
 
 
 class Expression(Syntax):
@@ -24,169 +34,266 @@ class Statement(Syntax):
     __slots__ = ()
 
 
-@dataclass(slots=True)
 class Number(Expression):
-    value: int | float
+    __slots__ = ("value",)
+
+    def __init__(self, start: int, end: int, value: int | float) -> None:
+        self.start = start
+        self.end = end
+        self.value = value
 
 
-@dataclass(slots=True)
 class String(Expression):
-    value: str
+    __slots__ = ("value",)
+
+    def __init__(self, start: int, end: int, value: str) -> None:
+        self.start = start
+        self.end = end
+        self.value = value
 
 
-@dataclass(slots=True)
 class Word(Expression):
     """One of the reserved values ``true``, ``false``, ``None``, ``newaxis``."""
 
-    value: str
+    __slots__ = ("value",)
+
+    def __init__(self, start: int, end: int, value: str) -> None:
+        self.start = start
+        self.end = end
+        self.value = value
 
 
-@dataclass(slots=True)
 class Name(Expression):
-    id: str
+    __slots__ = ("id",)
+
+    def __init__(self, start: int, end: int, id: str) -> None:
+        self.start = start
+        self.end = end
+        self.id = id
 
 
-@dataclass(slots=True)
 class Unary(Expression):
     """``operator`` is ``-`` or ``not``."""
 
-    operator: str
-    operand: Expression
+    __slots__ = ("operator", "operand")
+
+    def __init__(self, start: int, end: int, operator: str, operand: Expression) -> None:
+        self.start = start
+        self.end = end
+        self.operator = operator
+        self.operand = operand
 
 
-@dataclass(slots=True)
 class Binary(Expression):
     """``operator`` is one of ``or and < <= > >= == != + - * / @ ^`` (``**`` is read as ``^``); ``at`` is where it stands."""
 
-    operator: str
-    left: Expression
-    right: Expression
-    at: int
+    __slots__ = ("operator", "left", "right", "at")
+
+    def __init__(self, start: int, end: int, operator: str, left: Expression, right: Expression, at: int) -> None:
+        self.start = start
+        self.end = end
+        self.operator = operator
+        self.left = left
+        self.right = right
+        self.at = at
 
 
-@dataclass(slots=True)
 class Argument(Syntax):
     """One argument of a call; ``name`` is None for a positional one."""
 
-    name: Name | None
-    value: Expression
+    __slots__ = ("name", "value")
+
+    def __init__(self, start: int, end: int, name: Name | None, value: Expression) -> None:
+        self.start = start
+        self.end = end
+        self.name = name
+        self.value = value
 
 
-@dataclass(slots=True)
 class Call(Expression):
     """``function(arguments)``; that ``function`` is a name is checked when the tree is elaborated."""
 
-    function: Expression
-    arguments: list[Argument]
+    __slots__ = ("function", "arguments")
+
+    def __init__(self, start: int, end: int, function: Expression, arguments: list[Argument]) -> None:
+        self.start = start
+        self.end = end
+        self.function = function
+        self.arguments = arguments
 
 
-@dataclass(slots=True)
 class Slice(Syntax):
     """``lower:upper:step`` in an index, each possibly absent."""
 
-    lower: Expression | None
-    upper: Expression | None
-    step: Expression | None
+    __slots__ = ("lower", "upper", "step")
+
+    def __init__(
+        self, start: int, end: int, lower: Expression | None, upper: Expression | None, step: Expression | None
+    ) -> None:
+        self.start = start
+        self.end = end
+        self.lower = lower
+        self.upper = upper
+        self.step = step
 
 
-@dataclass(slots=True)
 class Dots(Syntax):
     """``...`` in an index."""
 
+    __slots__ = ()
 
-@dataclass(slots=True)
+    def __init__(self, start: int, end: int) -> None:
+        self.start = start
+        self.end = end
+
+
 class Index(Expression):
     """``base[items]``."""
 
-    base: Expression
-    items: list[Expression | Slice | Dots]
+    __slots__ = ("base", "items")
+
+    def __init__(self, start: int, end: int, base: Expression, items: list[Expression | Slice | Dots]) -> None:
+        self.start = start
+        self.end = end
+        self.base = base
+        self.items = items
 
 
-@dataclass(slots=True)
 class Attribute(Expression):
     """``base.name``; only ``.T`` has a meaning, which is checked when the tree is elaborated."""
 
-    base: Expression
-    name: Name
+    __slots__ = ("base", "name")
+
+    def __init__(self, start: int, end: int, base: Expression, name: Name) -> None:
+        self.start = start
+        self.end = end
+        self.base = base
+        self.name = name
 
 
-@dataclass(slots=True)
 class List(Expression):
     """``[items]``."""
 
-    items: list[Expression]
+    __slots__ = ("items",)
+
+    def __init__(self, start: int, end: int, items: list[Expression]) -> None:
+        self.start = start
+        self.end = end
+        self.items = items
 
 
-@dataclass(slots=True)
 class Declaration(Statement):
     """``variable name: dtype[shape] = value`` or ``constant …``; ``kind`` is ``variable`` or ``constant``."""
 
-    kind: str
-    name: Name
-    dtype: Name | None
-    shape: list[Expression] | None
-    value: Expression | None
+    __slots__ = ("kind", "name", "dtype", "shape", "value")
+
+    def __init__(
+        self, start: int, end: int, kind: str, name: Name, dtype: Name | None, shape: list[Expression] | None, value: Expression | None
+    ) -> None:
+        self.start = start
+        self.end = end
+        self.kind = kind
+        self.name = name
+        self.dtype = dtype
+        self.shape = shape
+        self.value = value
 
 
-@dataclass(slots=True)
 class Assignment(Statement):
     """``a = value`` or, with several targets, ``a, b = value``."""
 
-    targets: list[Name]
-    value: Expression
+    __slots__ = ("targets", "value")
+
+    def __init__(self, start: int, end: int, targets: list[Name], value: Expression) -> None:
+        self.start = start
+        self.end = end
+        self.targets = targets
+        self.value = value
 
 
-@dataclass(slots=True)
 class Bare(Statement):
     """An expression on its own: the value of a block, an error elsewhere."""
 
-    value: Expression
+    __slots__ = ("value",)
+
+    def __init__(self, start: int, end: int, value: Expression) -> None:
+        self.start = start
+        self.end = end
+        self.value = value
 
 
-@dataclass(slots=True)
 class Block(Syntax):
     """``{ statements }``, the body of a function."""
 
-    statements: list[Statement]
+    __slots__ = ("statements",)
+
+    def __init__(self, start: int, end: int, statements: list[Statement]) -> None:
+        self.start = start
+        self.end = end
+        self.statements = statements
 
 
-@dataclass(slots=True)
 class Parameter(Syntax):
-    name: Name
-    default: Expression | None
+    __slots__ = ("name", "default")
+
+    def __init__(self, start: int, end: int, name: Name, default: Expression | None) -> None:
+        self.start = start
+        self.end = end
+        self.name = name
+        self.default = default
 
 
-@dataclass(slots=True)
 class Function(Statement):
     """``def name(parameters) = body``."""
 
-    name: Name
-    parameters: list[Parameter]
-    body: Expression | Block
+    __slots__ = ("name", "parameters", "body")
+
+    def __init__(self, start: int, end: int, name: Name, parameters: list[Parameter], body: Expression | Block) -> None:
+        self.start = start
+        self.end = end
+        self.name = name
+        self.parameters = parameters
+        self.body = body
 
 
-@dataclass(slots=True)
 class Output(Statement):
     """``output a, b``."""
 
-    names: list[Name]
+    __slots__ = ("names",)
+
+    def __init__(self, start: int, end: int, names: list[Name]) -> None:
+        self.start = start
+        self.end = end
+        self.names = names
 
 
-@dataclass(slots=True)
 class Seed(Statement):
     """``seed y = value``."""
 
-    name: Name
-    value: Expression
+    __slots__ = ("name", "value")
+
+    def __init__(self, start: int, end: int, name: Name, value: Expression) -> None:
+        self.start = start
+        self.end = end
+        self.name = name
+        self.value = value
 
 
-@dataclass(slots=True)
 class Dtype(Statement):
     """``dtype float32``."""
 
-    name: Name
+    __slots__ = ("name",)
+
+    def __init__(self, start: int, end: int, name: Name) -> None:
+        self.start = start
+        self.end = end
+        self.name = name
 
 
-@dataclass(slots=True)
 class Program(Syntax):
-    statements: list[Statement]
+    __slots__ = ("statements",)
+
+    def __init__(self, start: int, end: int, statements: list[Statement]) -> None:
+        self.start = start
+        self.end = end
+        self.statements = statements

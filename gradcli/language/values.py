@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from gradcli.diagnostics import Source, Span
@@ -13,57 +12,68 @@ from gradcli.language import syntax
 from gradcli.results import Reason
 
 
-@dataclass(frozen=True, slots=True)
 class Weak:
     """A literal scalar, or arithmetic on literal scalars: it takes the dtype of what it meets."""
 
-    value: int | float
+    __slots__ = ("value",)
+
+    def __init__(self, value: int | float) -> None:
+        self.value = value
 
 
-@dataclass(frozen=True, slots=True)
 class Missing:
     """A gradient that is None; ``reason`` says why, when asked."""
 
-    reason: Callable[[], Reason]
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: Callable[[], Reason]) -> None:
+        self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
 class Several:
     """The gradients for a list of xs, to be unpacked into as many names."""
 
-    items: tuple[Node | Missing, ...]
+    __slots__ = ("items",)
+
+    def __init__(self, items: tuple[Node | Missing, ...]) -> None:
+        self.items = items
 
 
-@dataclass(frozen=True, slots=True)
 class UserFunction:
     """A ``def``; it sees the ``visible`` first names of the program."""
 
-    definition: syntax.Function
-    visible: int
+    __slots__ = ("definition", "visible")
+
+    def __init__(self, definition: syntax.Function, visible: int) -> None:
+        self.definition = definition
+        self.visible = visible
 
 
 Value = Node | Weak | Missing | Several | UserFunction | Operation
 
 
-@dataclass(slots=True)
 class Binding:
     """A name, what it stands for, and where it was bound."""
 
-    value: Value
-    place: syntax.Name
-    order: int
+    __slots__ = ("value", "place", "order")
+
+    def __init__(self, value: Value, place: syntax.Name, order: int) -> None:
+        self.value = value
+        self.place = place
+        self.order = order
 
 
-@dataclass(slots=True)
 class Scope:
     """The names of one call: parameters and block locals. The program's own names are the scope around all."""
 
-    function: syntax.Function | None
-    visible: int
-    names: dict[str, Binding] = field(default_factory=dict)
+    __slots__ = ("function", "visible", "names")
+
+    def __init__(self, function: syntax.Function | None, visible: int) -> None:
+        self.function = function
+        self.visible = visible
+        self.names: dict[str, Binding] = {}
 
 
-@dataclass(slots=True)
 class Elaborated:
     """A program as a graph.
 
@@ -72,16 +82,17 @@ class Elaborated:
     declarations, in order; ``places`` the span of source text that made a node.
     """
 
-    source: Source
-    float_dtype: str
-    leaves: dict[str, Node] = field(default_factory=dict)
-    initial: dict[Node, Any] = field(default_factory=dict)
-    names: dict[str, Node | Missing] = field(default_factory=dict)
-    definitions: list[str] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
-    seeds: dict[str, Node] = field(default_factory=dict)
-    places: dict[Node, tuple[int, int]] = field(default_factory=dict)
-    derivation: Derivation = field(default_factory=Derivation)
+    def __init__(self, source: Source, float_dtype: str) -> None:
+        self.source = source
+        self.float_dtype = float_dtype
+        self.leaves: dict[str, Node] = {}
+        self.initial: dict[Node, Any] = {}
+        self.names: dict[str, Node | Missing] = {}
+        self.definitions: list[str] = []
+        self.outputs: list[str] = []
+        self.seeds: dict[str, Node] = {}
+        self.places: dict[Node, tuple[int, int]] = {}
+        self.derivation = Derivation()
 
     def span(self, node: Node) -> Span | None:
         """The source text of a node, or of the node whose derivative it belongs to."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,16 @@ def test_as_many_orders_as_in_tensorflow(expression, context, expected):
     reply = program.grad_results(order=HIGHEST, every_order=True)
     connected = [gradients[0].connected for _, gradients in reply.orders]
     assert connected == [n <= expected for n in range(1, HIGHEST + 1)]
+
+
+@pytest.mark.parametrize(("expression", "context", "expected"), cells())
+def test_as_many_nested_gradients_as_in_tensorflow(expression, context, expected):
+    text = PROGRAM.format(expression=expression, context=CONTEXTS[context])
+    names = ["y", *(f"g{n}" for n in range(1, min(expected + 1, HIGHEST) + 1))]
+    passes = [f"{g} = gradients({y}, x)" for y, g in pairwise(names)]
+    values = gradcli.loads(text + "\n".join(passes)).eval(names[1:])
+    connected = [values[name] is not None for name in names[1:]]
+    assert connected == [n <= expected for n in range(1, len(names))]
 
 
 def test_every_expression_is_there():

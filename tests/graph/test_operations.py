@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import scipy.special
+from finite_differences import check_gradient
 
 import gradcli
 from gradcli.graph.ops import table
@@ -623,7 +624,7 @@ SPECS: dict[str, list[Case]] = {
         flat("arange(5, 0, -2)", lambda: [5, 3, 1], ("int64", "int32")),
         flat("arange(0, 1, 0.25)", lambda: [0, 0.25, 0.5, 0.75], ("float64", "float32")),
         flat("arange(3, dtype=float32)", lambda: [0, 1, 2], "float32"),
-        flat("arange(2, 1)", lambda: [], ("int64", "int32")),
+        flat("arange(2, 1)", list, ("int64", "int32")),
         case("x ^ arange(3)", lambda x: np.array([1, x, x * x]), POSITIVE, x=()),
     ],
     "linspace": [
@@ -754,7 +755,7 @@ def test_values_shapes_and_dtypes_agree_with_a_second_way(spec):
 
 
 @pytest.mark.parametrize("spec", DERIVED)
-def test_derivatives_of_orders_1_and_2_agree_with_differences(spec, check_gradient):
+def test_derivatives_of_orders_1_and_2_agree_with_differences(spec):
     check_gradient(spec.program(), spec.point())
 
 

@@ -40,7 +40,7 @@ def show(node: Any) -> str:
             return f"({node.operator} {show(node.left)} {show(node.right)})"
         case syntax.Argument():
             return f"{node.name.id}={show(node.value)}" if node.name else show(node.value)
-    fields = [field for field in type(node).__dataclass_fields__ if field not in ("start", "end")]
+    fields = type(node).__slots__
     parts = [getattr(node, field) for field in fields]
     return f"{type(node).__name__}({', '.join(part if isinstance(part, str) else show(part) for part in parts)})"
 
@@ -145,7 +145,7 @@ def test_places() -> None:
         node = stack.pop()
         if isinstance(node, syntax.Syntax):
             found.setdefault(type(node).__name__, set()).add(text[node.start : node.end])
-            stack += [getattr(node, field) for field in type(node).__dataclass_fields__]
+            stack += [getattr(node, field) for field in type(node).__slots__]
         elif isinstance(node, list):
             stack += node
     assert found == {

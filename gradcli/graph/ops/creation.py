@@ -200,5 +200,15 @@ SPECIAL = {
         _special("gradients", "ys:tensors, xs:names, grad_ys:tensors=None, stop_gradients:names=None, "
                  "unconnected_gradients:string=\"none\"", "The derivatives of the sum of ys: an expression like any "
                  "other, or None.", formula="dy/dx", domain="as the ys"),
+        _special("jacobian", "y, x:names", "All derivatives of entries of y by entries of x, of shape y.shape + x.shape; "
+                 "a list of xs is unpacked.", formula="dy[i]/dx[j]", domain="as y"),
+        _special("hessian", "y, x:names", "The second derivatives of a scalar; a list of n xs gives n^2 blocks, row by "
+                 "row.", formula="d2y/dx[i]dx[j]", domain="as y"),
+        _special("jvp", "y, x:names, v", "The derivative of y along the direction v of x (forward mode).",
+                 formula="jacobian(y, x) v", domain="as y"),
+        _special("hvp", "y, x:names, v", "The Hessian of a scalar y times v, without the Hessian.",
+                 formula="hessian(y, x) v", domain="as y"),
+        _special("taylor", "y, x:names, n:int", "The derivatives of orders 0 to n along ones, stacked.",
+                 formula="[y, y', y'', …]", domain="as y"),
     )
 }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gradcli.graph.node import Node, Number, cone
+from gradcli.graph.node import Node, Number, cone, derived_float
 from gradcli.graph.operation import (
     Elementwise,
     Linear,
@@ -27,6 +27,7 @@ from gradcli.graph.ops.kernels import (
     softplus_kernel,
 )
 from gradcli.graph.ops.selection import greater, less, link, maximum, minimum, not_equal, sign, where, zero
+from gradcli.graph.types import is_float
 
 
 def _elementwise(name: str, spec: str, doc: str, *partials: Any, **entry: Any) -> Operation:
@@ -107,8 +108,16 @@ def _pow_base(y: Node, a: Node, p: Node) -> Node:
     exponent = constant_value(p)
     if exponent is not None:
         return zero(a) if exponent == 0 else exponent * power(a, exponent - 1)
-    slope = p * power(a, p - 1)
-    return slope if any([x.op.name == "leaf" for x in cone([p])]) else where(not_equal(p, 0), slope, zero(a))
+    leaves = [x for x in cone([p]) if x.op.name == "leaf"]
+    if not leaves:
+        # The exponent that is not selected would be -1, which no integer can have.
+        lower = p - 1 if is_float(a.dtype) else maximum(p - 1, 0)
+        return where(not_equal(p, 0), p * power(a, lower), zero(a))
+    if is_float(a.dtype):
+        return p * power(a, p - 1)
+    if any([x.attrs["kind"] == "variable" for x in leaves]):
+        return p * power(cast_to(a, derived_float()), p - 1)
+    return p * power(a, maximum(p - 1, 0))
 
 
 def _pow_exponent(y: Node, a: Node, p: Node) -> Node:

@@ -37,20 +37,21 @@ def _contract_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 
 
 contraction = _algebra(
-    "contraction", "*operands:operands, labels:string, out:string", "A sum of products over index labels.",
+    "contraction", "operands:operands, labels:string, out:string, gram:flag=false",
+    "A sum of products over index labels; ``gram`` says that it is Xᵀ diag(s) X with s of no negative entry.",
     hidden=True, infer=_contract_shape, kernel=einsum_kernel, formula="einsum(…)",
     rule=Contraction(lambda inputs, attrs: (attrs["labels"], attrs["out"])),
 )  # fmt: skip
 
 
-def contract(operands: Inputs, labels: Sequence[Labels], out: Labels) -> Node:
+def contract(operands: Inputs, labels: Sequence[Labels], out: Labels, gram: bool = False) -> Node:
     """The einsum of operands with distinct integer labels each, renumbered in order of appearance."""
     number: dict[int, int] = {}
     for group in labels:
         for k in group:
             number.setdefault(k, len(number))
     renamed = tuple(tuple(number[k] for k in group) for group in labels)
-    return contraction(*operands, labels=renamed, out=tuple(number[k] for k in out))
+    return contraction(*operands, labels=renamed, out=tuple(number[k] for k in out), gram=gram)
 
 
 def _einsum(*operands: Node, equation: str) -> Node:

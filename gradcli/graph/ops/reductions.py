@@ -17,7 +17,7 @@ from gradcli.graph.operation import (
     cast_to,
     register,
 )
-from gradcli.graph.ops.elementwise import exp, multiply, recip_no_nan, square
+from gradcli.graph.ops.elementwise import multiply, recip_no_nan, square
 from gradcli.graph.ops.kernels import cumulative_kernel, logsumexp_kernel, norm_kernel
 from gradcli.graph.ops.selection import equal, where, zero
 from gradcli.graph.ops.shaping import broadcasted, reshaped, sliced, transpose, unindex

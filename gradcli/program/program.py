@@ -1,0 +1,215 @@
+"""What can be asked of a program: values and derivatives. The Python interface rests on this module."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from gradcli.autodiff import degree, reverse
+from gradcli.autodiff.series import nth_gradient
+from gradcli.data import decode, read_bytes
+from gradcli.diagnostics import GradcliError, Label, Source
+from gradcli.execute.run import run
+from gradcli.graph.node import Node
+from gradcli.graph.types import size_of
+from gradcli.language.reasons import explain
+from gradcli.program.loaded import Loaded
+from gradcli.results import Reason, Result
+
+Array = Any
+Unconnected = Literal["none", "zero", "error"]
+
+
+def read_source(path: str | os.PathLike[str]) -> str:
+    """The text of a program file; a GradcliError (DataError) where it cannot be read or is not UTF-8."""
+    return decode(read_bytes(path), os.fspath(path))
+
+
+def load(path: str | os.PathLike[str], **options: Any) -> Program:
+    """The program of a file; ``load`` in it reads below the file's own folder. For the options see :func:`loads`."""
+    options.setdefault("folder", Path(path).parent)
+    return loads(read_source(path), os.fspath(path), **options)
+
+
+def loads(
+    text: str,
+    name: str = "<string>",
+    *,
+    folder: Path | None = None,
+    dtype: str | None = None,
+    random_seed: int = 0,
+    settings: Mapping[str, str | Array] | None = None,
+    max_memory: int | None = None,
+) -> Program:
+    """The program of a text.
+
+    ``settings`` replaces values of variables and constants, by arrays or by expressions in the language; ``dtype``
+    (float32 or float64) overrides the program's dtype line; ``max_memory`` is a limit in bytes on the arrays of a run
+    (default: what is free). Raises :class:`GradcliError`.
+    """
+    return Program(Source(name, text), folder or Path(), dtype, random_seed, dict(settings or {}), max_memory)
+
+@dataclass(frozen=True, slots=True)
+class GradReply:
+    """Gradients by order.
+
+    ``of`` names what was differentiated; ``summed`` says that some of it is not a scalar, so that its entries add up.
+    """
+
+    of: list[str]
+    orders: list[tuple[int, list[Result]]]
+    summed: bool
+
+class Program(Loaded):
+    """An expression program, parsed and turned into a graph. Made by :func:`load` and :func:`loads`."""
+
+    # the Python interface
+
+    def eval(self, of: Sequence[str] | None = None, values: Mapping[str, Array] | None = None) -> dict[str, Array]:
+        """The values of names, as NumPy arrays of the program's shapes and dtypes.
+
+        ``of`` defaults to the program's outputs, else to every name that is computed; a gradient that does not exist is
+        None. ``values`` replaces values of variables and constants; a value of another shape gives the program that
+        shape, as ``--set`` does. Raises :class:`GradcliError`.
+        """
+        return {r.name: r.value for r in self._with(values).eval_results(of)}
+
+    def grad(
+        self,
+        of: Sequence[str] | None = None,
+        wrt: Sequence[str] | None = None,
+        order: int = 1,
+        *,
+        seeds: Mapping[str, Array] | None = None,
+        stop: Sequence[str] = (),
+        unconnected: Unconnected = "none",
+        values: Mapping[str, Array] | None = None,
+    ) -> dict[str, Array | None]:
+        """The derivatives of the sum of ``of`` with respect to each of ``wrt``, with the contract of ``tf.gradients``.
+
+        ``of`` defaults to the outputs, else the last named value; ``wrt`` to all variables. ``seeds`` are head
+        gradients of the shapes of their ys. ``order`` n repeats the pass n times with the same x. Each result has its
+        x's shape, and its dtype where that is a float; None means not connected. Raises :class:`GradcliError`.
+        """
+        import numpy as np
+
+        given = {name: np.asarray(value) for name, value in (seeds or {}).items()}
+        reply = self._with(values).grad_results(of, wrt, order, seeds=given, stop=stop, unconnected=unconnected)
+        return {r.name: r.value for r in reply.orders[-1][1]}
+
+    def compile(self, of: Sequence[str], inputs: Sequence[str] = ()) -> Callable[..., dict[str, Array]]:
+        """A function of keyword arguments ``inputs`` that gives the values of ``of``: planned once, safe in threads.
+
+        Each input must have the shape and a dtype convertible to that of its declaration; inputs that are left out keep
+        the program's own values. Raises :class:`GradcliError`, at once for unknown names.
+        """
+        nodes = [self._target(name) for name in of]
+        leaves = {name: self._leaf(name) for name in inputs}
+        plan = self._plan(nodes)
+        fixed = self._values_of(plan, without=set(leaves.values()))
+
+        def call(**values: Array) -> dict[str, Array]:
+            given = dict(fixed)
+            for name, leaf in leaves.items():
+                if name in values:
+                    given[leaf] = _converted(values.pop(name), leaf)
+                elif leaf in plan.nodes and leaf not in given:
+                    given[leaf] = self._leaf_value(leaf)
+            for name in values:
+                raise GradcliError("NameError", f"`{name}` is not among the inputs {', '.join(leaves) or '(none)'}")
+            return dict(zip(of, run(plan, given, self._locate), strict=True))
+
+        return call
+    # what the commands ask
+
+    def eval_results(self, of: Sequence[str] | None = None) -> list[Result]:
+        """The results that ``gradcli eval`` prints, None with its reason included."""
+        names = list(of) if of is not None else self._printed()
+        found = {name: self._graph.names[self._known(name)] for name in names}
+        nodes = [value for value in found.values() if isinstance(value, Node)]
+        values = iter(self._evaluate(nodes))
+        return [
+            Result(name, next(values)) if isinstance(value, Node) else Result(name, None, value.reason())
+            for name, value in found.items()
+        ]
+
+    def grad_results(
+        self,
+        of: Sequence[str] | None = None,
+        wrt: Sequence[str] | None = None,
+        order: int = 1,
+        *,
+        seeds: Mapping[str, str | Array] | None = None,
+        stop: Sequence[str] = (),
+        unconnected: Unconnected = "none",
+        every_order: bool = False,
+    ) -> GradReply:
+        """The results that ``gradcli grad`` prints: all orders up to ``order``, or that one only."""
+        of = list(dict.fromkeys(of)) if of is not None else self._differentiated()
+        ys = [self._target(name) for name in of]
+        wrt = self._wanted(wrt)
+        xs = [self._target(name) for name in wrt]
+        stops = [self._target(name) for name in stop]
+        heads = self._heads(of, ys, seeds or {})
+        with self._graph.derivation.active():
+            orders = range(1, order + 1) if every_order else (order,)
+            chosen = self._passes(of, ys, wrt, xs, heads, stops, orders, unconnected)
+        nodes = [g for _, row in chosen for g in row if isinstance(g, Node)]
+        values = iter(self._evaluate(nodes))
+        rows = [
+            (n, [
+                Result(name, next(values)) if isinstance(g, Node) else Result(name, None, g)
+                for name, g in zip(wrt, row, strict=True)
+            ])
+            for n, row in chosen
+        ]  # fmt: skip
+        return GradReply(of, rows, any(size_of(y.shape) != 1 for y in ys))
+
+    def _passes(
+        self,
+        of: list[str],
+        ys: list[Node],
+        wrt: list[str],
+        xs: list[Node],
+        heads: list[Node | None],
+        stops: list[Node],
+        orders: Iterable[int],
+        unconnected: Unconnected,
+    ) -> list[tuple[int, list[Node | Reason]]]:
+        """The results of n repeated passes with the same x, each summing as ``tf.gradients`` does, for each n."""
+        first = reverse.gradients(ys, xs, heads, stops) if ys else [None] * len(xs)
+        limits = [degree.last_order(ys, x, stops, heads) for x in xs]
+        rows: list[tuple[int, list[Node | Reason]]] = []
+        for n in orders:
+            row: list[Node | Reason] = []
+            for name, x, g, limit in zip(wrt, xs, first, limits, strict=True):
+                if n > 1:
+                    g = nth_gradient(ys, x, n, heads, stops) if n <= limit else None
+                if g is None and unconnected == "zero":
+                    g = reverse.zero_gradient(x)
+                if g is not None:
+                    row.append(g)
+                    continue
+                since = int(limit) + 1
+                reason = explain(self._graph, of, ys, name, x, stops) if since == 1 else _later(since, name)
+                if unconnected == "error":
+                    self._unconnected(name, since, reason)
+                row.append(reason)
+            rows.append((n, row))
+        return rows
+
+    def _unconnected(self, name: str, order: int, reason: Reason) -> None:
+        what = f"the gradient with respect to `{name}`" + (f" of order {order}" if order > 1 else "")
+        raise GradcliError(
+            "ValueError",
+            f"{what} is None: {reason.with_line()}",
+            [Label(reason.span)] if reason.span else [],
+            help="use `--unconnected none` or `--unconnected zero` to allow it",
+        )
+
+
+def _later(order: int, name: str) -> Reason:
+    return Reason(f"None since order {order}: the derivative of order {order - 1} does not use {name}")

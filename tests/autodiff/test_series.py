@@ -1,0 +1,175 @@
+"""Taylor series: against nested reverse passes, exact arithmetic and TensorFlow's None pattern."""
+
+from __future__ import annotations
+
+import gradcli
+import mpmath
+import numpy as np
+import pytest
+from gradcli.autodiff.degree import last_order
+from gradcli.autodiff.series import nested_gradient, nth_gradient
+from gradcli.graph.node import Node, cone
+from hypothesis import given, settings
+from tests.random_programs import programs
+
+
+def _nodes(text: str, y: str | None = None) -> tuple[gradcli.Program, Node, dict[str, Node]]:
+    program = gradcli.loads(text)
+    graph = program._graph
+    named = {name: value for name, value in graph.names.items() if isinstance(value, Node)}
+    return program, named[y or graph.definitions[-1]], named
+
+
+def _value(program: gradcli.Program, node: Node | None) -> np.ndarray | None:
+    return None if node is None else program._evaluate([node])[0]
+
+
+def _series_and_nested(text: str, n: int, x: str = "x") -> tuple[np.ndarray | None, np.ndarray | None]:
+    program, y, named = _nodes(text)
+    with program._graph.derivation.active():
+        both = nth_gradient([y], named[x], n), nested_gradient([y], named[x], n)
+    return _value(program, both[0]), _value(program, both[1])
+
+
+MATRIX = (
+    "variable x = [[0.9, 0.2, 0.1], [0.3, 1.4, 0.2], [0.1, 0.5, 1.7]]\n"
+    "constant w = [[0.2, 0.3, -1.0], [0.4, 0.5, 0.1], [0.1, -0.3, 0.6]]\n"
+)
+
+EXPRESSIONS = [
+    "softmax(x@w)", "log_softmax(x@w)", "logsumexp(x@x)", "norm(x@x)", "inv(x)", "solve(x, w)", "solve(w, x@x)",
+    "det(x)", "logdet(x)", "cholesky(x@x.T)", "prod(x)", "cumprod(x)", "max(x*x)", "sort(sin(x))", "std(x)",
+    'einsum("ij,jk,kl->il", x, w, x)', "trace(x@x@x)", "hypot(x, w)", "atan2(x, w)", "maximum(x*x, x)",
+    "clip(x*x, 0.2, 1.0)", "leaky_relu(x*x - 0.1)", "softplus(x@w)", "gelu(x)", "x^w", "x[0]*x[1]",
+    "concat([x*x, sin(x)], 1)", "divide_no_nan(x, x*x + 1)", "abs(x - 0.5)^3.5", "xlogy(x, x)", "var(x)",
+    "gather(x*x*x*x*x, [0, 0, 1])", "cumsum(x*x*x*x*x)", "where(x > 0.3, sqrt(x), x^x)", "tan(0.3*x)", "x^(-3)",
+    "pad(x^5, [[1, 1], [0, 2]])", "mod(x*x*x*x*x, 0.3)", "elu(-x)*x", "x^0.5/(1 + x)", "flip(x^6)", "tril(x@x@x@x)",
+    "acosh(1 + x)*atanh(0.3*x)", "softmax_cross_entropy(w*w, x@x)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("n", [4, 5])
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_the_series_is_what_nested_passes_give(expression: str, n: int) -> None:
+    fast, slow = _series_and_nested(f"{MATRIX}y = {expression}", n)
+    assert (fast is None) == (slow is None)
+    if fast is not None:
+        assert slow is not None
+        np.testing.assert_allclose(fast, slow, rtol=1e-8, atol=1e-9)
+
+
+X = mpmath.mpf("0.3")
+EXACT = {
+    "tan(x)": mpmath.tan,
+    "asin(x)": mpmath.asin,
+    "erf(x)": mpmath.erf,
+    "x^x": lambda x: x**x,
+    "x^2.5": lambda x: x ** mpmath.mpf("2.5"),
+    "log(x)/x": lambda x: mpmath.log(x) / x,
+    "sigmoid(3*x)*cos(x)": lambda x: mpmath.cos(x) / (1 + mpmath.exp(-3 * x)),
+    "1/(1 + x^2)": lambda x: 1 / (1 + x**2),
+    "tanh(2*x + sin(x*x))": lambda x: mpmath.tanh(2 * x + mpmath.sin(x * x)),
+}
+
+
+@pytest.mark.parametrize("form", ["variable x = 0.3\n", "variable x = [0.3, 0.3]\n"])
+@pytest.mark.parametrize("expression", EXACT)
+def test_order_20_is_exact_to_1e_7(expression: str, form: str) -> None:
+    """A scalar x takes the last coefficient, an array the reverse pass over the last but one."""
+    with mpmath.workdps(60):
+        exact = float(mpmath.taylor(EXACT[expression], mpmath.mpf(0.3), 20)[20] * mpmath.factorial(20))
+    value = gradcli.loads(f"{form}y = {expression}").grad(order=20)["x"]
+    np.testing.assert_allclose(value, np.full(value.shape, exact), rtol=1e-7)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(programs(smooth=False))
+def test_values_and_none_pattern_are_those_of_nested_passes(text: str) -> None:
+    program, y, named = _nodes(text)
+    for name in ("v0", "v1"):
+        x = named[name]
+        limit = last_order([y], x)
+        with program._graph.derivation.active():
+            for n in (1, 2, 3, 4):
+                slow = nested_gradient([y], x, n)
+                assert (slow is not None) == (n <= limit), (name, n, limit)
+                if slow is None or n < 4 or len(cone([slow])) > 4000:
+                    continue
+                fast, expected = _value(program, nth_gradient([y], x, n)), _value(program, slow)
+                assert fast is not None and expected is not None
+                scale = np.abs(expected[np.isfinite(expected)]).max(initial=1.0)
+                np.testing.assert_allclose(fast, expected, rtol=1e-7, atol=1e-9 * scale)
+
+
+def test_the_graph_of_order_n_grows_as_its_square() -> None:
+    program, y, named = _nodes("variable x = [0.3, 0.4]\ny = tanh(2*x + sin(x*x))")
+    with program._graph.derivation.active():
+        sizes = {n: len(cone([nth_gradient([y], named["x"], n)])) for n in (10, 20, 40)}  # type: ignore[list-item]
+    assert sizes[20] < 4.5 * sizes[10] and sizes[40] < 4.5 * sizes[20]
+    assert sizes[20] < 2600
+
+
+def test_a_two_layer_network_at_order_20_is_finite() -> None:
+    text = (
+        "constant X = random_normal([100, 10], seed=1)\nvariable W = 0.3*random_normal([10, 8], seed=2)\n"
+        "variable V = 0.3*random_normal([8, 1], seed=3)\ny = sum(tanh(X @ W) @ V)"
+    )
+    result = gradcli.loads(text).grad(wrt=["W"], order=20)["W"]
+    assert result is not None and result.shape == (10, 8) and np.isfinite(result).all()
+
+
+def test_head_gradients_that_depend_on_x_belong_to_the_first_pass() -> None:
+    text = "constant k = 1.5\ny = k^3\nseed y = k\n"
+    program = gradcli.loads(text)
+    # pass 1: k * 3k^2 = 3k^3; then 9k^2, 18k, 18, 0
+    values = [program.grad(wrt=["k"], order=n)["k"] for n in (1, 2, 3, 4, 5)]
+    np.testing.assert_allclose(values, [3 * 1.5**3, 9 * 1.5**2, 27, 18, 0], atol=1e-12)
+
+
+def test_stops_hold_at_every_order() -> None:
+    text = "variable x = 0.7\na = sin(x)\ny = a*x^6"
+    expected = gradcli.loads("variable x = 0.7\nconstant a = 0.644217687237691\ny = a*x^6").grad(order=5)["x"]
+    np.testing.assert_allclose(gradcli.loads(text).grad(order=5, stop=["a"])["x"], expected, rtol=1e-12)
+
+
+def test_float32_does_not_overflow_before_the_result_does() -> None:
+    value = gradcli.loads("dtype float32\nvariable x = 0.5\ny = sin(3*x)").grad(order=40)["x"]
+    assert value is not None and value.dtype == np.float32
+    assert value == pytest.approx(np.sin(1.5) * 3.0**40, rel=1e-3)
+
+
+def test_strong_zero_holds_in_series() -> None:
+    text = "variable x = [-1.0, 0.0, 2.0]\ny = where(x > 0, log(x), 3.0*x)"
+    value = gradcli.loads(text).grad(order=5)["x"]
+    np.testing.assert_allclose(value, [0, 0, 24 / 2**5], atol=1e-12)
+
+
+def test_natural_powers_are_exact_at_zero() -> None:
+    program = gradcli.loads("variable x = 0.0\ny = (x + x^2)^5")
+    orders = [float(program.grad(order=n)["x"]) for n in range(4, 12)]  # type: ignore[arg-type]
+    # x^5 (1 + x)^5 = x^5 + 5x^6 + 10x^7 + 10x^8 + 5x^9 + x^10
+    from math import factorial
+
+    expected = [0, *(factorial(k) * c for k, c in zip(range(5, 12), [1, 5, 10, 10, 5, 1, 0], strict=True))]
+    np.testing.assert_allclose(orders, expected, rtol=1e-12)
+
+
+def test_taylor_gives_the_derivatives_along_ones() -> None:
+    program = gradcli.loads("variable x = 0.4\ny = exp(2*x)\nt = taylor(y, x, 6)")
+    np.testing.assert_allclose(program.eval(["t"])["t"], [np.exp(0.8) * 2**k for k in range(7)], rtol=1e-12)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(programs(smooth=False))
+def test_jvp_is_the_jacobian_times_the_direction_and_hvp_the_hessian(text: str) -> None:
+    name = gradcli.loads(text)._graph.definitions[-1]
+    text += f"s = sum(sin({name}))\nconstant d = 0.37\n"
+    for x in ("v0", "v1"):
+        more = f"J = jacobian({name}, {x})\nt = jvp({name}, {x}, d)\nH = hessian(s, {x})\nh = hvp(s, {x}, d)\n"
+        values = gradcli.loads(text + more).eval(["J", "t", "H", "h", x])
+        rank = values[x].ndim
+        direction = np.full(values[x].shape, 0.37)
+        for matrix, vector in (("J", "t"), ("H", "h")):
+            expected = np.tensordot(values[matrix], direction, axes=rank)
+            scale = np.abs(expected).max(initial=1.0)
+            np.testing.assert_allclose(values[vector], expected, rtol=1e-7, atol=1e-9 * scale)

@@ -1,0 +1,91 @@
+"""Random well-typed programs for property tests: small, finite everywhere, most of them smooth."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+SMOOTH = [
+    "sin({a})", "cos({a})", "tanh({a})", "exp(0.3*{a})", "log(2.0 + square({a}))", "sqrt(1.5 + square({a}))",
+    "square({a})", "{a}^3", "sigmoid({a})", "softplus({a})", "atan({a})", "erf({a})", "1.0/(2.0 + square({a}))",
+    "expm1(0.2*{a})", "-{a}", "2.5*{a}", "{a} + 1.0", "gelu({a})", "identity({a})", "sinh(0.3*{a})",
+    "(1.5 + square({a}))^0.7", "asinh({a})", "cbrt(3.0 + square({a}))",
+]  # fmt: skip
+KINKED = [
+    "abs({a})", "relu({a})", "leaky_relu({a})", "sign({a})", "floor({a})", "clip({a}, -0.5, 0.7)", "elu({a})",
+    "stop_gradient({a})", "where({a} > 0.1, {a}, square({a}))", "maximum({a}, 0.2)", "{a}*sign({a})",
+]  # fmt: skip
+PAIRS = [
+    "{a} + {b}", "{a} - {b}", "{a} * {b}", "{a} / (1.5 + square({b}))", "atan2({a}, 2.0 + square({b}))",
+    "where({a} > {b}, {a}, {b}*{b})", "minimum({a}, {b})", "maximum({a}, {b})", "hypot(1.0 + square({a}), {b})",
+    "(1.5 + square({a}))^{b}", "{a}*{a} - {b}",
+]  # fmt: skip
+SMOOTH_PAIRS = [p for p in PAIRS if "where" not in p and "imum" not in p]
+SHAPED = [  # on a matrix [r, c]; what they give
+    ("sum({a}, axis=0)", lambda r, c: (c,)), ("sum({a}, axis=1, keepdims=true)", lambda r, c: (r, 1)),
+    ("mean({a})", lambda r, c: ()), ("{a}.T", lambda r, c: (c, r)), ("{a}[0]", lambda r, c: (c,)),
+    ("{a}[:, :1]", lambda r, c: (r, 1)), ("{a}[::-1]", lambda r, c: (r, c)), ("softmax({a})", lambda r, c: (r, c)),
+    ("log_softmax({a}, axis=0)", lambda r, c: (r, c)), ("logsumexp({a}, axis=1)", lambda r, c: (r,)),
+    ("{a} @ {a}.T", lambda r, c: (r, r)), ("concat([{a}, 2.0*{a}], 0)", lambda r, c: (2 * r, c)),
+    ("reshape({a}, [-1])", lambda r, c: (r * c,)), ("cumsum({a}, 1)", lambda r, c: (r, c)),
+    ("norm(1.0 + square({a}), axis=0)", lambda r, c: (c,)), ("prod({a}, axis=1)", lambda r, c: (r,)),
+    ("cumprod({a}, 1)", lambda r, c: (r, c)), ("var({a}, axis=0)", lambda r, c: (c,)),
+    ("inv({a} @ {a}.T + 3.0*eye({r}))", lambda r, c: (r, r)), ("solve({a} @ {a}.T + 3.0*eye({r}), {a})", lambda r, c: (r, c)),
+    ("logdet({a} @ {a}.T + 3.0*eye({r}))", lambda r, c: ()), ("gather({a}, [0, 0], axis=1)", lambda r, c: (r, 2)),
+    ("pad({a}, [[1, 0], [0, 1]])", lambda r, c: (r + 1, c + 1)), ("tile({a}, [1, 2])", lambda r, c: (r, 2 * c)),
+    ("einsum(\"ij,kj->ik\", {a}, {a})", lambda r, c: (r, r)), ("trace({a} @ {a}.T)", lambda r, c: ()),
+    ("cholesky({a} @ {a}.T + 3.0*eye({r}))", lambda r, c: (r, r)), ("roll({a}, 1, axis=1)", lambda r, c: (r, c)),
+]  # fmt: skip
+SELECTING = [
+    ("max({a}, axis=1)", lambda r, c: (r,)), ("min({a}, axis=0)", lambda r, c: (c,)), ("sort({a}, axis=1)", lambda r, c: (r, c)),
+]  # fmt: skip
+
+
+def _broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
+    width = max(len(a), len(b))
+    a, b = (1,) * (width - len(a)) + a, (1,) * (width - len(b)) + b
+    if any(n != m and 1 not in (n, m) for n, m in zip(a, b, strict=True)):
+        return None
+    return tuple(m if n == 1 else n for n, m in zip(a, b, strict=True))
+
+
+def _literal(draw: st.DrawFn, shape: tuple[int, ...]) -> str:
+    if not shape:
+        # Three decimals off the round numbers, so that nothing sits on a kink.
+        return str(draw(st.integers(-1400, 1400)) / 1000 + 0.0137)
+    return "[" + ", ".join(_literal(draw, shape[1:]) for _ in range(shape[0])) + "]"
+
+
+@st.composite
+def programs(draw: st.DrawFn, *, smooth: bool = True, statements: int = 5, scalar: bool = False) -> str:
+    """The text of a program with variables v0, v1 and definitions n0, n1, …; with ``scalar`` a last one, y, is a sum."""
+    rows, columns = draw(st.sampled_from([(1, 1), (2, 2), (2, 3), (3, 1)]))
+    shapes = [(), (columns,), (rows, columns), (1, columns), (rows, 1)]
+    lines: list[str] = []
+    known: dict[str, tuple[int, ...]] = {}
+    for name in ("v0", "v1"):
+        shape = draw(st.sampled_from([(rows, columns), *shapes]))
+        lines.append(f"variable {name} = {_literal(draw, shape)}")
+        known[name] = shape
+    singles = SMOOTH if smooth else SMOOTH + KINKED
+    pairs = SMOOTH_PAIRS if smooth else PAIRS
+    shaped = SHAPED if smooth else SHAPED + SELECTING
+    for i in range(draw(st.integers(1, statements))):
+        # Later definitions are likelier to be used, so that expressions nest.
+        names = [*known, *list(known)[2:], *list(known)[-1:]]
+        a = draw(st.sampled_from(names))
+        kind = draw(st.integers(0, 2))
+        if kind == 1:
+            fitting = [b for b in names if _broadcast(known[a], known[b]) is not None]
+            b = draw(st.sampled_from(fitting))
+            text, shape = draw(st.sampled_from(pairs)).format(a=a, b=b), _broadcast(known[a], known[b])
+            assert shape is not None
+        elif kind == 2 and len(known[a]) == 2:
+            template, result = draw(st.sampled_from(shaped))
+            text, shape = template.format(a=a, r=known[a][0]), result(*known[a])
+        else:
+            text, shape = draw(st.sampled_from(singles)).format(a=a), known[a]
+        lines.append(f"n{i} = {text}")
+        known[f"n{i}"] = shape
+    if scalar:
+        lines.append(f"y = sum({list(known)[-1]})")
+    return "\n".join(lines) + "\n"

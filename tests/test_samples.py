@@ -1,0 +1,159 @@
+"""Every sample does what its header says, and its gradients are those of central differences and closed forms."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from golden import difference
+
+import gradcli
+
+ROOT = Path(__file__).parents[1]
+SAMPLES = sorted((ROOT / "samples").glob("*.expr"))
+HEADER = re.compile(r"(?:#[^\n]*\n)+")
+COMMAND = re.compile(r"^# \$ (gradcli .+)$", re.MULTILINE)
+# A SIMD tanh may be off by a unit of the last place, which 1 - tanh^2 magnifies.
+FLOAT32_TOLERANCE = 2e-5
+
+
+def header(sample: Path) -> str:
+    match = HEADER.match(sample.read_text(encoding="utf-8"))
+    assert match, f"{sample.name} begins with a comment that says what it shows"
+    return match[0]
+
+
+def command(sample: Path) -> str:
+    """The command line in a sample's header."""
+    (found,) = COMMAND.findall(header(sample))
+    return found
+
+
+@pytest.fixture
+def shell(command_line, monkeypatch):
+    """Run a pipeline of gradcli commands in the checkout."""
+    monkeypatch.chdir(ROOT)
+
+    def run(line: str) -> str:
+        text: str | None = None
+        for part in line.split(" | "):
+            name, *arguments = shlex.split(part)
+            assert name == "gradcli"
+            done = command_line(*arguments, stdin=text)
+            assert (done.status, done.err) == (0, "")
+            text = done.out
+        assert text is not None
+        return text
+
+    return run
+
+
+def pytest_generate_tests(metafunc):
+    if "sample" in metafunc.fixturenames:
+        metafunc.parametrize("sample", SAMPLES, ids=[sample.stem for sample in SAMPLES])
+
+
+def test_expected_output(sample, shell, request):
+    actual = shell(command(sample))
+    golden = sample.with_suffix(".out")
+    if request.config.getoption("--refresh-golden"):
+        golden.write_text(actual, encoding="utf-8")
+    tolerance = FLOAT32_TOLERANCE if "\ndtype float32\n" in sample.read_text(encoding="utf-8") else 1e-12
+    assert difference(actual, golden.read_text(encoding="utf-8"), tolerance) is None
+
+
+def test_header(sample):
+    description = header(sample).partition("\n# $ ")[0].replace("#", "").strip()
+    assert len(description.split()) >= 8
+    assert f"samples/{sample.name}" in command(sample)
+
+
+def test_no_expected_output_without_its_sample():
+    assert {path.stem for path in (ROOT / "samples").glob("*.out")} == {sample.stem for sample in SAMPLES}
+
+
+def is_smooth_at_its_values(sample: Path) -> bool:
+    """Whether difference quotients say what its gradients are: nothing is stopped, every variable has a value."""
+    text = sample.read_text(encoding="utf-8").removeprefix(header(sample))
+    variables = re.findall(r"^variable .*", text, re.MULTILINE)
+    return "stop_gradient(" not in text and bool(variables) and all("=" in line for line in variables)
+
+
+SMOOTH = [sample for sample in SAMPLES if is_smooth_at_its_values(sample)]
+
+
+@pytest.mark.parametrize("smooth", SMOOTH, ids=[sample.stem for sample in SMOOTH])
+def test_first_gradients_are_those_of_central_differences(smooth):
+    program = gradcli.load(smooth, dtype="float64")
+    at = {name: value.astype(float) for name, value in program.eval(program.variables).items()}
+    outputs = program.grad_results().of
+    random = np.random.RandomState(0)
+    direction = {name: random.normal(size=value.shape) for name, value in at.items()}
+    gradient = program.grad(unconnected="zero")
+    slope = sum(np.sum(gradient[name] * direction[name]) for name in at)
+
+    def total(step: float) -> float:
+        values = {name: value + step * direction[name] for name, value in at.items()}
+        return sum(float(np.sum(value)) for value in program.eval(outputs, values=values).values())
+
+    assert slope == pytest.approx((total(1e-5) - total(-1e-5)) / 2e-5, rel=1e-7, abs=1e-9)
+
+
+def test_enough_samples_are_differenced():
+    names = {
+        "black_scholes",
+        "burgers_residual",
+        "gradient_penalty",
+        "logistic_regression",
+        "neural_network",
+        "rosenbrock",
+    }
+    assert names <= {sample.stem for sample in SMOOTH}
+
+
+def test_the_residual_is_that_of_difference_quotients():
+    program = gradcli.load(ROOT / "samples" / "burgers_residual.expr")
+    p = program.eval([*program.variables, "x", "t", "u", "residual", "nu"])
+
+    def u(x, t):
+        h1 = np.tanh(np.hstack([x, t]) @ p["W1"] + p["b1"])
+        return np.tanh(h1 @ p["W2"] + p["b2"]) @ p["W3"] + p["b3"]
+
+    x, t, h = p["x"], p["t"], 1e-4
+    np.testing.assert_allclose(p["u"], u(x, t), rtol=1e-12)
+    u_x = (u(x + h, t) - u(x - h, t)) / (2 * h)
+    u_t = (u(x, t + h) - u(x, t - h)) / (2 * h)
+    u_xx = (u(x + h, t) - 2 * u(x, t) + u(x - h, t)) / h**2
+    np.testing.assert_allclose(p["residual"], u_t + u(x, t) * u_x - p["nu"] * u_xx, atol=1e-6)
+
+
+def test_greeks_are_the_closed_forms():
+    p = gradcli.load(ROOT / "samples" / "black_scholes.expr").eval()
+    r, spot, sigma, years = 0.03, 100.0, 0.2, 0.5
+    for i, strike in enumerate((90.0, 100.0, 110.0)):
+        d1 = (math.log(spot / strike) + (r + sigma**2 / 2) * years) / (sigma * math.sqrt(years))
+        d2 = d1 - sigma * math.sqrt(years)
+        density = math.exp(-(d1**2) / 2) / math.sqrt(2 * math.pi)
+        below1, below2 = ((1 + math.erf(d / math.sqrt(2))) / 2 for d in (d1, d2))
+        owed = strike * math.exp(-r * years)
+        expected = {
+            "call": spot * below1 - owed * below2,
+            "delta": below1,
+            "gamma": density / (spot * sigma * math.sqrt(years)),
+            "vega": spot * density * math.sqrt(years),
+            "theta": -spot * density * sigma / (2 * math.sqrt(years)) - r * owed * below2,
+        }
+        assert {name: p[name][i] for name in expected} == pytest.approx(expected, rel=1e-11)
+
+
+def test_the_exams_are_what_their_script_writes(tmp_path):
+    script = tmp_path / "make_exams.py"
+    script.write_text((ROOT / "samples" / "data" / "make_exams.py").read_text(encoding="utf-8"), encoding="utf-8")
+    subprocess.run([sys.executable, script], check=True, timeout=60)
+    assert (tmp_path / "exams.csv").read_bytes() == (ROOT / "samples" / "data" / "exams.csv").read_bytes()

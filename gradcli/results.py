@@ -46,3 +46,18 @@ class Result:
     @property
     def connected(self) -> bool:
         return self.value is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A matrix of derivatives: of the entries of ``row`` by those of ``column``.
+
+    ``value`` has the shape ``row_shape + column_shape``. In a pattern of non-zeros it is bool.
+    """
+
+    name: str
+    row: str
+    column: str
+    row_shape: tuple[int, ...]
+    column_shape: tuple[int, ...]
+    value: Any

@@ -56,7 +56,7 @@ def _literal(draw: st.DrawFn, shape: tuple[int, ...]) -> str:
 
 
 @st.composite
-def programs(draw: st.DrawFn, *, smooth: bool = True, statements: int = 5, scalar: bool = False) -> str:
+def programs(draw: st.DrawFn, *, smooth: bool = True, statements: int = 7, scalar: bool = False) -> str:
     """The text of a program with variables v0, v1 and definitions n0, n1, …; with ``scalar`` a last one, y, is a sum."""
     rows, columns = draw(st.sampled_from([(1, 1), (2, 2), (2, 3), (3, 1)]))
     shapes = [(), (columns,), (rows, columns), (1, columns), (rows, 1)]
@@ -69,7 +69,7 @@ def programs(draw: st.DrawFn, *, smooth: bool = True, statements: int = 5, scala
     singles = SMOOTH if smooth else SMOOTH + KINKED
     pairs = SMOOTH_PAIRS if smooth else PAIRS
     shaped = SHAPED if smooth else SHAPED + SELECTING
-    for i in range(draw(st.integers(1, statements))):
+    for i in range(draw(st.integers(3, statements))):
         # Later definitions are likelier to be used, so that expressions nest.
         names = [*known, *list(known)[2:], *list(known)[-1:]]
         a = draw(st.sampled_from(names))

@@ -113,13 +113,15 @@ def _number(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int |
     return number
 
 
-def _seed(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | None:
+def _seed(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | tuple[int, ...] | None:
+    """One integer, or several (as the printer writes those of unseeded calls)."""
     if _is_none(expression):
         return None
-    value = integer(e, expression, scope)
-    if not 0 <= value < 2**32:
-        e.fail("ValueError", f"a seed is an integer from 0 to {2**32 - 1}, not {value}", expression)
-    return value
+    seeds = _integer_or_integers(e, expression, scope)
+    for value in [seeds] if isinstance(seeds, int) else seeds:
+        if not 0 <= value < 2**32:
+            e.fail("ValueError", f"a seed is an integer from 0 to {2**32 - 1}, not {value}", expression)
+    return seeds if isinstance(seeds, int) else tuple(seeds)
 
 
 def _flag(e: Elaborator, expression: syntax.Expression, scope: Scope) -> bool:

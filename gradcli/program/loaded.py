@@ -57,6 +57,7 @@ class Loaded:
     def names(self) -> list[str]:
         """Every name of the top level that stands for a value."""
         return list(self._graph.names)
+
     # names
 
     def _known(self, name: str, what: str = "value") -> str:
@@ -150,7 +151,7 @@ class Loaded:
             if given is None:
                 heads.append(self._graph.seeds.get(name))
                 continue
-            node = self._seed_node(name, given)
+            node = self._constant(name, given)
             try:
                 reverse.seed(y, node)
             except GradcliError as error:
@@ -159,22 +160,23 @@ class Loaded:
             heads.append(node)
         return heads
 
-    def _seed_node(self, name: str, given: str | Array) -> Node:
+    def _constant(self, name: str, given: str | Array, option: str = "--seed") -> Node:
+        """A value given for a name: an expression that sees the built-ins only, or an array."""
         if isinstance(given, str):
             state = Elaborator(self.source, {}, self.folder, None, self.random_seed)
             state.program.float_dtype = self._graph.float_dtype
-            return constant_expression(given, f"--seed {name}", state)
-        return _array_node(given)
+            return constant_expression(given, f"{option} {name}", state)
+        return array_node(given)
     # evaluation
 
-    def _with(self, values: Mapping[str, Array] | None) -> Program:
+    def _with(self, values: Mapping[str, Array] | None) -> Self:
         """This program with other values: another one only where shapes, dtypes or NaNs may differ."""
         if not values:
             return self
         import numpy as np
 
         settings = {**self._settings, **{name: np.asarray(value) for name, value in values.items()}}
-        return Program(self.source, self.folder, self.dtype, self.random_seed, settings, self.max_memory)
+        return type(self)(self.source, self.folder, self.dtype, self.random_seed, settings, self.max_memory)
 
     def _plan(self, nodes: Sequence[Node]) -> Plan:
         plan = Plan(nodes)
@@ -215,15 +217,14 @@ class Loaded:
             (value,) = run(self._plan([initial]), inner, self._locate)
         else:
             value = initial
-        converted = _converted(value, leaf)
-        self._leaf_values[leaf] = converted
-        return converted
+        self._leaf_values[leaf] = converted(value, leaf)
+        return self._leaf_values[leaf]
 
     def _locate(self, node: Node) -> Label | None:
         span: Span | None = self._graph.span(node)
         return Label(span) if span is not None else None
 
-def _converted(value: Array, leaf: Node) -> Array:
+def converted(value: Array, leaf: Node) -> Array:
     """A value in a leaf's dtype and shape; a scalar fills."""
     import numpy as np
 
@@ -242,7 +243,7 @@ def _converted(value: Array, leaf: Node) -> Array:
     with np.errstate(all="ignore"):
         return np.broadcast_to(array.astype(leaf.dtype), leaf.shape)
 
-def _array_node(value: Array) -> Node:
+def array_node(value: Array) -> Node:
     from gradcli.language.special import _Data
 
     return array(values=_Data(value), shape=tuple(value.shape), dtype=str(value.dtype))

@@ -16,7 +16,7 @@ from gradcli.execute.run import run
 from gradcli.graph.node import Node
 from gradcli.graph.types import size_of
 from gradcli.language.reasons import explain
-from gradcli.program.loaded import Loaded
+from gradcli.program.loaded import Loaded, converted
 from gradcli.results import Reason, Result
 
 Array = Any
@@ -100,6 +100,63 @@ class Program(Loaded):
         reply = self._with(values).grad_results(of, wrt, order, seeds=given, stop=stop, unconnected=unconnected)
         return {r.name: r.value for r in reply.orders[-1][1]}
 
+    def jacobian(
+        self,
+        of: Sequence[str] | None = None,
+        wrt: Sequence[str] | None = None,
+        *,
+        stop: Sequence[str] = (),
+        values: Mapping[str, Array] | None = None,
+    ) -> dict[str, dict[str, Array]]:
+        """The derivative of every entry of each y with respect to every entry of each x, as ``{y: {x: array}}``.
+
+        An array has the shape ``y.shape + x.shape`` and the dtype of x where that is a float. Entries are zeros where y
+        does not depend on x, never None. ``of``, ``wrt``, ``stop`` and ``values`` are those of :meth:`grad`; seeds play
+        no part. Raises :class:`GradcliError`, a LimitError where the result would not fit into memory.
+        """
+        from gradcli.program.matrices import jacobians, nested
+
+        return nested(jacobians(self._with(values), of, wrt, stop).blocks)
+
+    def hessian(
+        self,
+        of: Sequence[str] | None = None,
+        wrt: Sequence[str] | None = None,
+        *,
+        stop: Sequence[str] = (),
+        values: Mapping[str, Array] | None = None,
+    ) -> dict[str, dict[str, Array]]:
+        """The second derivatives of a scalar, the sum of ``of``, as ``{x1: {x2: array}}``, cross blocks included.
+
+        An array has the shape ``x1.shape + x2.shape``; its entries are zeros, never None. Arguments are as for
+        :meth:`jacobian`. Raises :class:`GradcliError`: a ShapeError for a y that is no scalar, a LimitError where the
+        result would not fit into memory.
+        """
+        from gradcli.program.matrices import hessians, nested
+
+        return nested(hessians(self._with(values), of, wrt, stop).blocks)
+
+    def jvp(
+        self,
+        tangents: Mapping[str, Array],
+        of: Sequence[str] | None = None,
+        *,
+        stop: Sequence[str] = (),
+        values: Mapping[str, Array] | None = None,
+    ) -> dict[str, Array]:
+        """The derivative of each y along a direction, as ``{y: array}``: forward mode, no matrix is built.
+
+        ``tangents`` gives the direction: for each x an array of its shape, or a scalar for all of its entries. The
+        contributions of several xs add up. Each result has its y's shape; it is zeros where y depends on none of them.
+        Raises :class:`GradcliError`.
+        """
+        import numpy as np
+
+        from gradcli.program.matrices import tangents_of
+
+        given = {name: np.asarray(value) for name, value in tangents.items()}
+        return {r.name: r.value for r in tangents_of(self._with(values), given, of, stop)}
+
     def compile(self, of: Sequence[str], inputs: Sequence[str] = ()) -> Callable[..., dict[str, Array]]:
         """A function of keyword arguments ``inputs`` that gives the values of ``of``: planned once, safe in threads.
 
@@ -115,7 +172,7 @@ class Program(Loaded):
             given = dict(fixed)
             for name, leaf in leaves.items():
                 if name in values:
-                    given[leaf] = _converted(values.pop(name), leaf)
+                    given[leaf] = converted(values.pop(name), leaf)
                 elif leaf in plan.nodes and leaf not in given:
                     given[leaf] = self._leaf_value(leaf)
             for name in values:

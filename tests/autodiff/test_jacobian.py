@@ -70,7 +70,7 @@ def test_random_jacobians_are_seeded_gradients(text: str) -> None:
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
-@given(programs(smooth=True, statements=4, scalar=True))
+@given(programs(smooth=True, statements=5, scalar=True))
 def test_a_hessian_is_the_jacobian_of_the_gradient_and_symmetric(text: str) -> None:
     more = 'g = gradients(y, v0, unconnected_gradients="zero")\nH = hessian(y, v0)\nJ = jacobian(g, v0)\n'
     values = gradcli.loads(text + more + "H00, H01, H10, H11 = hessian(y, [v0, v1])\n").eval()

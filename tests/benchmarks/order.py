@@ -1,0 +1,227 @@
+"""Derivatives of high order: the command as a cold process, and answers in a running process beside other libraries."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import factorial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import gradcli
+from tests.benchmarks.competitors import Peer, PeerError
+from tests.benchmarks.table import Row, Target, times
+from tests.benchmarks.timing import Calls, calls, interleaved
+
+ROOT = Path(__file__).parents[2]
+ORDERS = (1, 5, 10, 20)
+COLD_LIMIT = 1.25
+AGREEMENT = 1e-7
+
+TASKS = {
+    "JAX grad": ("JAX", "nested"),
+    "JAX jet": ("JAX", "jet"),
+    "TensorFlow": ("TensorFlow", "nested"),
+    "PyTorch": ("PyTorch", "nested"),
+    "SymPy": ("SymPy", "nested"),
+}
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of x as a program that names it y, and in NumPy for complex x; ``radius`` is safe from its poles.
+
+    ``variables`` are the names that the function needs beside x.
+    """
+
+    case: str
+    title: str
+    text: str
+    function: Callable[..., Any]
+    radius: float
+    variables: tuple[str, ...] = ()
+
+    def data(self) -> dict[str, np.ndarray]:
+        return gradcli.loads(self.text).eval(["x", *self.variables])
+
+    def gradient(self, n: int) -> np.ndarray:
+        """From the text to the n-th derivative, as the command has it."""
+        found = gradcli.loads(self.text).grad(["y"], ["x"], order=n)["x"]
+        assert found is not None
+        return found
+
+    def compiled(self, n: int) -> Callable[..., dict[str, Any]]:
+        """The n-th derivative as a function of x: a series to n-1 along ones, then one gradient."""
+        text = f"{self.text}t = taylor(y, x, {n - 1})\ng = gradients(t[{n - 1}], x)\n"
+        return gradcli.loads(text).compile(["g"], inputs=["x"])
+
+    def along_ones(self, n: int) -> np.ndarray:
+        """The n-th derivative of y(x + t) at t = 0 by Cauchy's integral: independent of any rule of differentiation."""
+        data = {name: array.astype(complex) for name, array in self.data().items()}
+        x = data.pop("x")
+        points = 256
+        roots = np.exp(2j * np.pi * np.arange(points) / points)
+        values = sum(self.function(x + self.radius * w, **data) / w**n for w in roots)
+        return np.real(values) / points * factorial(n) / self.radius**n
+
+    def same_form(self, gradient: np.ndarray) -> np.ndarray:
+        """A gradient of order n in the form of :meth:`along_ones`: summed where rows of x belong to a row of y."""
+        return gradient.sum(axis=1) if gradient.ndim == 2 else gradient
+
+    def reference(self, n: int) -> np.ndarray:
+        values = self.along_ones(n)
+        return values.sum(axis=1) if values.ndim == 2 else values
+
+
+def sigmoid(z: Any) -> Any:
+    return 1 / (1 + np.exp(-z))
+
+
+NETWORK = """\
+variable x = random_normal([100, 10], seed=1)
+constant A = random_normal([10, 20], stddev=0.3, seed=2)
+constant b = random_normal([20], seed=3)
+constant B = random_normal([20, 5], stddev=0.3, seed=4)
+constant c = random_normal([5], seed=5)
+y = tanh(tanh(x @ A + b) @ B + c)
+"""
+
+FUNCTIONS = (
+    Function(
+        "tanh",
+        "tanh(2*x + sin(x*x)) at 4 points",
+        "variable x = linspace(-1, 1, 4)\ny = tanh(2*x + sin(x*x))\n",
+        lambda x: np.tanh(2 * x + np.sin(x * x)),
+        0.3,
+    ),
+    Function(
+        "sigmoid",
+        "sigmoid(3*x)*cos(x) at a scalar",
+        "variable x = 0.7\ny = sigmoid(3*x)*cos(x)\n",
+        lambda x: sigmoid(3 * x) * np.cos(x),
+        0.8,
+    ),
+    Function(
+        "network",
+        "tanh network 10-20-5 on a batch of 100",
+        NETWORK,
+        lambda x, A, b, B, c: np.tanh(np.tanh(x @ A + b) @ B + c),
+        0.2,
+        ("A", "b", "B", "c"),
+    ),
+)
+
+SIX_OPERATIONS = Function(
+    "six",
+    "x*tanh(2*x + sin(x*x)) at a scalar",
+    "variable x = 0.7\ny = x*tanh(2*x + sin(x*x))\n",
+    lambda x: x * np.tanh(2 * x + np.sin(x * x)),
+    0.4,
+)
+
+
+def difference(found: np.ndarray, reference: np.ndarray) -> float:
+    """The largest difference in parts of the reference's largest entry."""
+    if found.shape != reference.shape:
+        return float("nan")
+    return float(np.max(np.abs(found - reference)) / np.max(np.abs(reference)))
+
+
+def cold_command(path: Path, n: int) -> Callable[[], object]:
+    """``gradcli grad FILE --order n`` as a new process."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "gradcli", "grad", str(path), "--order", str(n)]
+    return lambda: subprocess.run(command, check=True, env=env, cwd=path.parent, stdout=subprocess.PIPE)
+
+
+def cold(rounds: int) -> tuple[list[Row], list[Target]]:
+    """The whole command at each order, all orders of a function in turn."""
+    rows: list[Row] = []
+    targets: list[Target] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for function, orders in [*((f, ORDERS) for f in FUNCTIONS), (SIX_OPERATIONS, (1, 20, 60))]:
+            path = Path(folder) / f"{function.case}.expr"
+            path.write_text(function.text, encoding="utf-8")
+            runs = {str(n): calls(cold_command(path, n)) for n in orders}
+            measured = interleaved(runs, rounds, single=True)
+            title = f"{function.title}: command"
+            for n in orders:
+                ratio = measured.ratio(str(n), "1")
+                assert ratio is not None
+                text = "" if n == 1 else f"{times(ratio)} x order 1"
+                rows.append(Row(title, f"gradcli, order {n}", first=measured.median(str(n)), ratio=text))
+                if n in (20, 60):
+                    targets.append(Target(f"cold command, {function.case}, order {n} to order 1", COLD_LIMIT, ratio))
+    return rows, targets
+
+
+def warm(function: Function, n: int, peers: Mapping[str, Peer], rounds: int) -> list[Row]:
+    """One function at one order in running processes: gradcli and all who have not given up, in turn."""
+    data = function.data()
+    compiled = function.compiled(n)
+    x = data["x"]
+    runs: dict[str, Calls] = {
+        "first": calls(lambda: function.gradient(n)),
+        "gradcli": calls(lambda: compiled(x=x)),
+    }
+    own = function.gradient(n)
+    title = f"{function.title}: order {n}"
+    first: dict[str, float] = {}
+    gone: dict[str, Row] = {}
+    answers: dict[str, np.ndarray] = {}
+    jax_done: dict[str, list[float]] = {}
+    for who in TASKS:
+        library, task = TASKS[who]
+        if library not in peers:
+            continue
+        peer = peers[library]
+        try:
+            first[who], answers[who] = peer.prepare(task, function.case, data, n)
+            if who == "JAX grad":  # one process holds one job: this one is run now, jet in turn with the others
+                jax_done[who] = peer.calls()(rounds)
+            else:
+                runs[who] = peer.calls()
+        except PeerError as problem:
+            gone[who] = Row(title, who, remark=str(problem))
+    measured = interleaved(runs, rounds)
+    again_of_gradcli, first_of_gradcli = measured.median("gradcli"), measured.median("first")
+    assert again_of_gradcli is not None and first_of_gradcli is not None
+    reference = function.reference(n)
+    rows = [
+        Row(
+            title,
+            "gradcli",
+            first_of_gradcli,
+            again_of_gradcli,
+            difference=difference(function.same_form(own), reference),
+            remark="difference: from Cauchy's integral",
+        )
+    ]
+    for who in TASKS:
+        if who in gone:
+            rows.append(gone[who])
+            continue
+        if who not in first:
+            continue
+        again = float(np.median(jax_done[who])) if who in jax_done else measured.median(who)
+        assert again is not None
+        ratio = f"first {times(first[who] / first_of_gradcli)}, again {times(again / again_of_gradcli)} x gradcli"
+        apart = difference(answers[who], own)
+        remark = "" if apart <= AGREEMENT else "values differ"
+        rows.append(Row(title, who, first[who], again, ratio, apart, remark))
+    return rows
+
+
+def section(peers: Mapping[str, Peer], rounds: int, orders: Sequence[int] = ORDERS) -> tuple[list[Row], list[Target]]:
+    """All rows of this section. A competitor that exceeded the limit is not asked for higher orders."""
+    rows, targets = cold(rounds)
+    for function in FUNCTIONS:
+        for n in orders:
+            rows += warm(function, n, peers, rounds)
+    return rows, targets

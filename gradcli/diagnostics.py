@@ -6,14 +6,12 @@ Nothing here prints or reads files; :mod:`gradcli.report.errors` renders what th
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["SyntaxError", "NameError", "ShapeError", "TypeError", "ValueError", "DataError", "LimitError"]
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """A program's text and the name it is known by in messages (``f.expr``, ``<stdin>``, ``<string>``)."""
 
     name: str
@@ -25,8 +23,7 @@ class Source:
         return self.text.count("\n", 0, offset) + 1, offset - (self.text.rfind("\n", 0, offset) + 1) + 1
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Characters ``start`` to ``end`` (exclusive) of a source."""
 
     source: Source
@@ -46,8 +43,7 @@ class Span:
         return self.source.text[self.start : self.end]
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(NamedTuple):
     """A span and what is to be said about it; the text may be empty (underline only)."""
 
     span: Span

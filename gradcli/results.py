@@ -61,3 +61,51 @@ class Block:
     row_shape: tuple[int, ...]
     column_shape: tuple[int, ...]
     value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Kink:
+    """A place at which the program is not smooth: ``abs at 0``, met by so many entries."""
+
+    text: str
+    span: Span | None
+    entries: int
+
+    def with_line(self) -> str:
+        """``abs at 0, line 4``."""
+        return self.text + (f", line {self.span.line}" if self.span else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The gradient with respect to one variable, by reverse mode and by another method, where they differ most.
+
+    ``entry`` names that place (``W[2, 0]``, ``W along direction 1``), ``index`` is its position, or None in a
+    direction. ``verdict`` is ``ok``; ``kink`` where differences from both sides disagree and reverse mode lies between
+    them; ``unclear`` where differences give no number; or ``FAILED``.
+    """
+
+    variable: str
+    order: int
+    method: str
+    entry: str
+    index: tuple[int, ...] | None
+    reverse: float
+    other: float
+    absolute: float
+    relative: float
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check found. ``notes`` say what a reader must know to judge it, in sentences."""
+
+    of: list[str]
+    comparisons: list[Comparison]
+    kinks: list[Kink]
+    notes: list[str]
+
+    @property
+    def passed(self) -> bool:
+        return all(c.verdict != "FAILED" for c in self.comparisons)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from gradcli.graph.node import Node, cone
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(NamedTuple):
     """An edge through which no gradient passes.
 
     ``kind`` is ``unused`` (y does not depend on x at all; ``node`` is None), ``stopped`` (``node`` is one of the stops)

@@ -16,6 +16,10 @@ from gradcli.commands.endings import report_failure, silence_standard_output
 COMMANDS = {
     "eval": ("gradcli.commands.eval", "Print the values of the outputs of a program."),
     "grad": ("gradcli.commands.grad", "Print gradients, of any order, of the outputs of a program."),
+    "jacobian": ("gradcli.commands.jacobian", "Print all derivatives of entries of outputs by entries of variables."),
+    "hessian": ("gradcli.commands.hessian", "Print all second derivatives of a scalar output."),
+    "jvp": ("gradcli.commands.jvp", "Print derivatives of the outputs along a direction."),
+    "check": ("gradcli.commands.check", "Check gradients against forward mode, series and differences."),
     "ops": ("gradcli.commands.ops", "List the operations, or explain one."),
 }
 
@@ -24,6 +28,8 @@ Examples:
   gradcli eval model.expr --set 'x=[1, 2]'
   gradcli grad model.expr --wrt 'w,b'
   gradcli grad -e 'variable x = 3; y = x^2 + sin(x)' --order 2
+  gradcli hessian model.expr --of 'loss' --wrt 'w,b'
+  gradcli check model.expr
   gradcli ops softmax
 
 \b

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,7 +14,7 @@ from gradcli.commands.endings import is_terminal, silence_standard_output, strea
 from gradcli.diagnostics import GradcliError
 
 if TYPE_CHECKING:
-    from gradcli.report.reply import Reply
+    from gradcli.report.reply import Answer
     from gradcli.report.tables import Screen
 
 ENDINGS = (".npz", ".json", ".csv")
@@ -40,41 +40,19 @@ class Destination:
             raise click.UsageError(f"--format {format} contradicts --output {output}.")
         return cls(ending[1:], precision, output)
 
-    def deliver(self, reply: Reply) -> None:
-        """Render the whole reply, then write it."""
-        reply = reply.rounded(self.precision)
+    def deliver(self, answer: Answer) -> None:
+        """Render the whole answer, then write it."""
+        answer = answer.rounded(self.precision)
         if self.path is None:
-            write(rendered(reply, self.format))
+            drawn = self.format == "table" and is_terminal(sys.stdout)
+            write(answer.render(self.format, screen() if drawn else None))
             return
-        from gradcli.data import write_atomically
+        from gradcli.data import write_atomically, write_npz
 
         if self.format == "npz":
-            write_atomically(self.path, lambda file: _write_npz(file, reply))
+            write_atomically(self.path, lambda file: write_npz(file, answer.arrays()))
         else:
-            write_atomically(self.path, rendered(reply, self.format).encode())
-
-
-def rendered(reply: Reply, format: str) -> str:
-    """The reply as text."""
-    if format == "table":
-        if is_terminal(sys.stdout):
-            from gradcli.report import tables
-
-            return tables.render(reply, screen())
-        from gradcli.report import columns
-
-        return columns.render(reply)
-    if format == "plain":
-        from gradcli.report import plain
-
-        return plain.render(reply)
-    if format == "csv":
-        from gradcli.report import as_csv
-
-        return as_csv.render(reply)
-    from gradcli.report import as_json
-
-    return as_json.render(reply) if format == "json" else as_json.render_lines(reply)
+            write_atomically(self.path, answer.render(self.format, None).encode())
 
 
 def screen() -> Screen:
@@ -105,16 +83,3 @@ def write(text: str) -> None:
         silence_standard_output()
         reason = problem.strerror or str(problem)
         raise GradcliError("DataError", f"cannot write to standard output: {reason}") from None
-
-
-def _write_npz(file: IO[bytes], reply: Reply) -> None:
-    from gradcli.data import write_npz
-
-    # With several orders a name stands in the file once for each: order2/x.
-    arrays = {
-        (f"order{order}/{result.name}" if reply.every_order else result.name): result.value
-        for order, results in reply.orders
-        for result in results
-        if result.connected
-    }
-    write_npz(file, arrays)

@@ -40,8 +40,8 @@ def run(plan: Plan, leaves: Mapping[Node, Any], locate: Locate | None = None) ->
             except np.linalg.LinAlgError as problem:
                 raise _located(_linear_algebra_error(op.name, problem), node, locate) from None
             except (ValueError, TypeError, IndexError, OverflowError, ArithmeticError) as problem:
-                error = GradcliError("ValueError", f"{op.name} failed: {problem}")
-                raise _located(error, node, locate) from problem
+                failure = GradcliError("ValueError", f"{op.name} failed: {problem}")
+                raise _located(failure, node, locate) from problem
             for dead in plan.frees[position]:
                 values[dead] = None
         given = [v for v in leaves.values() if isinstance(v, np.ndarray)]

@@ -6,9 +6,7 @@ pass: reverse mode, forward mode, Taylor series and Jacobians follow from it.
 
 from __future__ import annotations
 
-from ast import literal_eval
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite
 from typing import Any, Literal
@@ -140,7 +138,6 @@ class Parameter:
         self.keyword_only = keyword_only
 
 
-@dataclass(eq=False)
 class Operation:
     """One entry of the table.
 
@@ -151,25 +148,48 @@ class Operation:
     ``singular``: the value or a partial may be NaN or infinite at a finite input.
     """
 
-    name: str
-    spec: str
-    doc: str
-    family: str = ""
-    aliases: tuple[str, ...] = ()
-    accepts: Literal["number", "float", "any", "same", "bool"] = "number"
-    infer: Infer | None = None
-    kernel: Kernel | None = None
-    rule: Rule = field(default_factory=NoDerivative)
-    expand: Callable[..., Node] | None = None
-    adapt: Callable[[list[Node]], list[Node]] | None = None
-    singular: bool = False
-    shareable: bool = True
-    hidden: bool = False
-    symbol: str | None = None
-    degree: str = ""
-    formula: str = ""
-    domain: str = "all real numbers"
-    example: str = ""
+    def __init__(
+        self,
+        name: str,
+        spec: str,
+        doc: str,
+        *,
+        family: str = "",
+        aliases: tuple[str, ...] = (),
+        accepts: Literal["number", "float", "any", "same", "bool"] = "number",
+        infer: Infer | None = None,
+        kernel: Kernel | None = None,
+        rule: Rule | None = None,
+        expand: Callable[..., Node] | None = None,
+        adapt: Callable[[list[Node]], list[Node]] | None = None,
+        singular: bool = False,
+        shareable: bool = True,
+        hidden: bool = False,
+        symbol: str | None = None,
+        degree: str = "",
+        formula: str = "",
+        domain: str = "all real numbers",
+        example: str = "",
+    ) -> None:
+        self.name = name
+        self.spec = spec
+        self.doc = doc
+        self.family = family
+        self.aliases = aliases
+        self.accepts = accepts
+        self.infer = infer
+        self.kernel = kernel
+        self.rule: Rule = rule if rule is not None else NoDerivative()
+        self.expand = expand
+        self.adapt = adapt
+        self.singular = singular
+        self.shareable = shareable
+        self.hidden = hidden
+        self.symbol = symbol
+        self.degree = degree
+        self.formula = formula
+        self.domain = domain
+        self.example = example
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -187,9 +207,8 @@ class Operation:
     @cached_property
     def defaults(self) -> dict[str, Any]:
         """The default of every static parameter that has one."""
-        words = {"None": None, "true": True, "false": False}
         return {
-            p.name: words[p.default] if p.default in words else literal_eval(p.default)
+            p.name: _default(p.default)
             for p in self.parameters
             if p.default is not None and not p.kind.startswith("tensor")
         }
@@ -268,6 +287,15 @@ class Operation:
         if accepts == "float" and not is_float(dtype):
             dtype = float_dtype or derived_float()
         return [x if x.dtype == dtype else cast_to(x, dtype) for x in nodes]
+
+
+def _default(text: str) -> bool | int | float | str | None:
+    """The value of a default in a signature: None, true, 3, 0.2, "none"."""
+    if text in ("None", "true", "false"):
+        return {"None": None, "true": True, "false": False}[text]
+    if text.startswith('"'):
+        return text.strip('"')
+    return float(text) if "." in text else int(text)
 
 
 def _passes_gradient(source: str, target: str) -> bool:

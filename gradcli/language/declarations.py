@@ -23,7 +23,7 @@ def execute(e: Elaborator, statement: syntax.Statement) -> None:
         case syntax.Declaration():
             _declare(e, statement)
         case syntax.Function():
-            e.bind(statement.name, UserFunction(statement, len(e.bound)), e.top)
+            _define(e, statement)
         case syntax.Output():
             for name in statement.names:
                 _known(e, name)
@@ -41,6 +41,20 @@ def execute(e: Elaborator, statement: syntax.Statement) -> None:
             )
         case _:
             e.fail("SyntaxError", "this statement is not possible here", statement)
+
+
+def _define(e: Elaborator, function: syntax.Function) -> None:
+    seen: dict[str, syntax.Name] = {}
+    for p in function.parameters:
+        if p.name.id in seen:
+            e.fail(
+                "NameError",
+                f"two parameters of `{function.name.id}` are called `{p.name.id}`",
+                p.name,
+                also=[(seen[p.name.id], "the first")],
+            )
+        seen[p.name.id] = p.name
+    e.bind(function.name, UserFunction(function, len(e.bound)), e.top)
 
 
 def _brief(e: Elaborator, at: syntax.Syntax) -> str:
@@ -186,7 +200,7 @@ def _declare(e: Elaborator, d: syntax.Declaration) -> None:
 def _agreed(own: str | None, given: str, float_dtype: str) -> str:
     """The dtype of a declaration without one whose value is replaced: floats stay floats of their own precision."""
     if own is None:
-        return given
+        return float_dtype
     if is_float(own) or not is_float(given):
         return own if own != "bool" else given
     return given if not is_float(own) and is_float(given) else float_dtype

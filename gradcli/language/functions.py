@@ -68,7 +68,7 @@ def _start(
     count = len(arguments)
     values = e.values[len(e.values) - count :]
     del e.values[len(e.values) - count :]
-    operands = [
+    operands: list[Value] = [
         # A literal becomes a node where it is written, so that it is marked with its own place.
         e.node(value, place) if isinstance(value, Weak) else value
         for value, place in zip(values, arguments, strict=True)
@@ -84,8 +84,6 @@ def body(
     if e.calls > CALL_LIMIT:
         e.fail("LimitError", f"more than {CALL_LIMIT} calls of functions", call)
     for p, value in zip(definition.parameters, values, strict=True):
-        if p.name.id in scope.names:
-            e.fail("NameError", f"two parameters are called `{p.name.id}`", p.name)
         if isinstance(value, (UserFunction, Operation)):
             e.node(value, call)
         e_bind_parameter(scope, p, value, len(e.bound))

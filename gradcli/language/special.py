@@ -120,7 +120,8 @@ def _gradients(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: S
         with e.program.derivation.active():
             found = reverse.gradients(ys, xs, heads, stops)
     except GradcliError as error:
-        places = bound["grad_ys"].items if isinstance(bound.get("grad_ys"), syntax.List) else [bound.get("grad_ys")]
+        heads_at = bound.get("grad_ys", call)
+        places = heads_at.items if listed and isinstance(heads_at, syntax.List) else [heads_at]
         raise calls.labelled(e, error, call, places) from None
     results: list[Node | Missing] = []
     for (x, name), g in zip(x_places, found, strict=True):

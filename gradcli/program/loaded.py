@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from gradcli.autodiff import reverse
+from gradcli.data import standard
 from gradcli.diagnostics import GradcliError, Label, Source, Span, did_you_mean
 from gradcli.execute.plan import Plan
 from gradcli.execute.run import run
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import array
+from gradcli.graph.types import DTYPES
 from gradcli.language.elaborate import Elaborator, elaborate
 from gradcli.language.expression import constant_expression
 from gradcli.language.parser import parse
@@ -39,8 +41,10 @@ class Loaded:
         self.random_seed = random_seed
         self.max_memory = max_memory
         self._syntax = parse(source)
-        self._settings = settings
-        self._graph = self._elaborate(settings)
+        self._settings = {
+            name: given if isinstance(given, str) else given_array(given, name) for name, given in settings.items()
+        }
+        self._graph = self._elaborate(self._settings)
         self._leaf_values: dict[Node, Array] = {}
 
     def _elaborate(self, settings: Mapping[str, Any]) -> Elaborated:
@@ -173,9 +177,7 @@ class Loaded:
         """This program with other values: another one only where shapes, dtypes or NaNs may differ."""
         if not values:
             return self
-        import numpy as np
-
-        settings = {**self._settings, **{name: np.asarray(value) for name, value in values.items()}}
+        settings = {**self._settings, **{name: given_array(value, name) for name, value in values.items()}}
         return type(self)(self.source, self.folder, self.dtype, self.random_seed, settings, self.max_memory)
 
     def _plan(self, nodes: Sequence[Node]) -> Plan:
@@ -224,12 +226,24 @@ class Loaded:
         span: Span | None = self._graph.span(node)
         return Label(span) if span is not None else None
 
+def given_array(value: Any, name: str) -> Array:
+    """A value that Python gives for a name, in one of the five dtypes; a DataError where it is no array of numbers."""
+    import numpy as np
+
+    what = f"the value given for `{name}`"
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise GradcliError("DataError", f"{what} is no array: its rows differ in length") from None
+    return array if array.dtype.name in DTYPES and array.dtype.isnative else standard(array, what)
+
+
 def converted(value: Array, leaf: Node) -> Array:
     """A value in a leaf's dtype and shape; a scalar fills."""
     import numpy as np
 
-    array = np.asarray(value)
     name = leaf.attrs["name"]
+    array = given_array(value, name)
     if array.shape not in ((), leaf.shape):
         raise GradcliError(
             "ShapeError", f"`{name}` needs shape {list(leaf.shape)}, and the value has {list(array.shape)}"

@@ -16,7 +16,7 @@ from gradcli.execute.run import run
 from gradcli.graph.node import Node
 from gradcli.graph.types import size_of
 from gradcli.language.reasons import explain
-from gradcli.program.loaded import Loaded, converted
+from gradcli.program.loaded import Loaded, converted, given_array
 from gradcli.results import Reason, Result
 
 Array = Any
@@ -94,9 +94,7 @@ class Program(Loaded):
         gradients of the shapes of their ys. ``order`` n repeats the pass n times with the same x. Each result has its
         x's shape, and its dtype where that is a float; None means not connected. Raises :class:`GradcliError`.
         """
-        import numpy as np
-
-        given = {name: np.asarray(value) for name, value in (seeds or {}).items()}
+        given = {name: given_array(value, name) for name, value in (seeds or {}).items()}
         reply = self._with(values).grad_results(of, wrt, order, seeds=given, stop=stop, unconnected=unconnected)
         return {r.name: r.value for r in reply.orders[-1][1]}
 
@@ -150,11 +148,9 @@ class Program(Loaded):
         contributions of several xs add up. Each result has its y's shape; it is zeros where y depends on none of them.
         Raises :class:`GradcliError`.
         """
-        import numpy as np
-
         from gradcli.program.matrices import tangents_of
 
-        given = {name: np.asarray(value) for name, value in tangents.items()}
+        given = {name: given_array(value, name) for name, value in tangents.items()}
         return {r.name: r.value for r in tangents_of(self._with(values), given, of, stop)}
 
     def compile(self, of: Sequence[str], inputs: Sequence[str] = ()) -> Callable[..., dict[str, Array]]:

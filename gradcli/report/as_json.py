@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from gradcli.report.numbers import json_value
 from gradcli.report.reply import Reply
@@ -13,8 +14,9 @@ from gradcli.results import Result
 def render(reply: Reply) -> str:
     """One object for the whole reply, with one line for each result."""
     head = f'{{"command": {_text(reply.command)}, "file": {_text(reply.file)}'
-    if reply.command == "eval":
-        return f'{head}, "values": {_mapping(reply, reply.orders[0][1])}}}\n'
+    if reply.command != "grad":
+        key = "values" if reply.command == "eval" else "tangents"
+        return f'{head}, "{key}": {_mapping(reply, reply.orders[0][1])}}}\n'
     head += f', "of": {json.dumps(list(reply.of), ensure_ascii=False)}'
     if not reply.every_order:
         order, results = reply.orders[0]
@@ -42,9 +44,13 @@ def _fields(reply: Reply, result: Result) -> str:
     if not result.connected:
         reason = result.reason.with_place() if result.reason else None
         return f'"connected": false, "value": null, "reason": {_text(reason)}'
-    value = result.value
     connected = '"connected": true, ' if reply.command == "grad" else ""
-    return f'{connected}"dtype": "{value.dtype}", "shape": {list(value.shape)}, "value": {json_value(value)}'
+    return connected + leaf(result.value)
+
+
+def leaf(value: Any) -> str:
+    """The fields of an array's record."""
+    return f'"dtype": "{value.dtype}", "shape": {list(value.shape)}, "value": {json_value(value)}'
 
 
 def _text(value: str | None) -> str:

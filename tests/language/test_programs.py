@@ -141,7 +141,7 @@ variable n: [size(m), rank(g) + 1]
     assert {name: (v.dtype.name, v.tolist()) for name, v in values.items()} == {
         "a": ("float64", 1.5),
         "b": ("float32", 2),
-        "c": ("float64", [7, 7]),
+        "c": ("int64", [7, 7]),
         "d": ("int32", [[1], [2]]),
         "g": ("float64", [[0, 0], [0, 0]]),
         "k": ("int64", 3),
@@ -179,7 +179,9 @@ def test_declarations_that_are_wrong(text, kind, span, message):
 
 
 def test_a_variable_without_a_value_matters_only_where_a_result_needs_it():
-    program = gradcli.loads("variable x; variable w: [2]; a = 2.0; b = a*x; c = 0*x; d = zeros_like(w); g = gradients(b, x)")
+    program = gradcli.loads(
+        "variable x; variable w: [2]; a = 2.0; b = a*x; c = 0*x; d = zeros_like(w); g = gradients(b, x)"
+    )
     assert program.eval(["a", "g"]) == {"a": 2, "g": 2}
     assert program.grad(["b"], ["x"]) == {"x": 2}
     for name in ("b", "c", "d"):
@@ -197,7 +199,9 @@ def test_an_initial_value_is_evaluated_once_over_constants():
 
 
 def test_what_eval_and_grad_take_without_output():
-    program = gradcli.loads("variable x = 2.0; constant k = 3; a = x*k; def f(v) = v; b = f(a)*x; p, q = gradients(b, [x, a])")
+    program = gradcli.loads(
+        "variable x = 2.0; constant k = 3; a = x*k; def f(v) = v; b = f(a)*x; p, q = gradients(b, [x, a])"
+    )
     assert list(program.eval()) == ["a", "b", "p", "q"]
     assert program.grad() == {"x": gradcli.loads("variable x = 2.0; a = x*3; b = a*x; q = gradients(b, a)").grad()["x"]}
 
@@ -289,11 +293,16 @@ def test_iterate_applies_a_function_n_times():
         ("y = -true", "TypeError", "true", "bool"),
         ("y = [1.0, 2.0] + [1.0, 2.0, 3.0]", "ShapeError", "[1.0, 2.0]", "do not broadcast"),
         ("a = ones([2, 3])\nb = ones([2, 3])\ny = a @ b", "ShapeError", "a", ".T"),
-        ("y = sum([1.0, 2.0], axis=1)", "ShapeError", "[1.0, 2.0]", "out of range"),
+        ("y = sum([1.0, 2.0], axis=1)", "ShapeError", "sum([1.0, 2.0], axis=1)", "out of range"),
         ("y = reshape([1.0, 2.0], [3])", "ShapeError", "[1.0, 2.0]", "entries"),
         ("y = inv([[1.0, 2.0], [2.0, 4.0]])", "ValueError", "inv([[1.0, 2.0], [2.0, 4.0]])", "singular"),
         ("y = cast(nan, int32)", "ValueError", "cast(nan, int32)", "nan"),
-        ("y = cholesky([[1.0, 2.0], [2.0, 1.0]])", "ValueError", "cholesky([[1.0, 2.0], [2.0, 1.0]])", "positive definite"),
+        (
+            "y = cholesky([[1.0, 2.0], [2.0, 1.0]])",
+            "ValueError",
+            "cholesky([[1.0, 2.0], [2.0, 1.0]])",
+            "positive definite",
+        ),
     ],
 )
 def test_calls_that_are_wrong(text, kind, span, message):
@@ -456,9 +465,9 @@ def test_sizes_that_are_not_static_are_errors(text, kind, span):
 
 
 def test_an_array_too_large_is_refused_before_anything_is_allocated():
-    error = assert_error("y = sum(zeros([1000000, 1000000]) + 1.0)", "LimitError", "zeros([1000000, 1000000]) + 1.0")
+    error = assert_error("y = sum(zeros([1000000, 1000000]) + 1.0)", "LimitError", "zeros([1000000, 1000000])")
     assert "memory" in error.message
-    error = assert_error("y = zeros([100]) + 1", "LimitError", "zeros([100]) + 1", max_memory=1000)
+    error = assert_error("y = zeros([100]) + 1", "LimitError", "zeros([100])", max_memory=1000)
     assert "--max-memory" in error.message
     assert value("y = sum(zeros([100]) + 1)", max_memory=5000) == 100
 
@@ -521,7 +530,7 @@ def test_an_index_may_be_a_value_that_is_known_at_run_time():
     ],
 )
 def test_indices_that_are_wrong(index, kind, span, message):
-    assert_error(f"variable x: [2, 3, 4] = 0; y = x{index}", kind, span, message)
+    assert_error(f"variable x: [2, 3, 4] = 0.0; y = x{index}", kind, span, message)
 
 
 # lists and stacks
@@ -545,7 +554,7 @@ def test_the_argument_of_concat_and_stack_is_a_list():
 @pytest.mark.parametrize(
     ("text", "kind", "span", "message"),
     [
-        ("y = [[1, 2], [3]]", "ShapeError", "[3]", "1 entries"),
+        ("y = [[1, 2], [3]]", "ShapeError", "[3]", "differ in length"),
         ("y = [1, [2]]", "ShapeError", "[2]", ""),
         ("variable x = 1.0; y = [[x, 2], [3]]", "ShapeError", "[x, 2]", "[2]"),
         ("a = [1, 2]; y = [a, 3]", "ShapeError", "a", "one shape"),
@@ -591,10 +600,9 @@ def test_gradients_with_all_of_its_arguments(expression, expected):
     assert value(MODEL + f"y = {expression}") == expected
 
 
-def test_a_list_of_xs_is_unpacked():
-    program = gradcli.loads(MODEL + "a, b, c = gradients(v, [x, n, w]); d, = gradients(v, [x])" if False else MODEL + "a, b, c = gradients(v, [x, n, w])")
-    assert program.eval(["a", "b", "c"]) == {"a": 12, "b": None, "c": 9}
-    assert value(MODEL + "y = gradients(v, [x])") == 12
+def test_a_list_of_xs_is_unpacked_into_as_many_names():
+    program = gradcli.loads(MODEL + "a, b, c = gradients(v, [x, n, w]); d = gradients(v, [x])")
+    assert program.eval(["a", "b", "c", "d"]) == {"a": 12, "b": None, "c": 9, "d": 12}
 
 
 def test_gradients_inside_functions_see_parameters_and_locals():
@@ -677,9 +685,45 @@ def test_values_replace_those_of_variables_and_constants():
 )
 def test_settings_that_are_wrong(settings, kind, message):
     with pytest.raises(GradcliError) as caught:
-        gradcli.loads("variable x: [2] = 1.0; variable i = 2; y = x*i", settings=settings).eval()
+        gradcli.loads("variable x: [2] = 1.0; variable i: int64 = 2; y = x*i", settings=settings).eval()
     assert caught.value.kind == kind, caught.value
     assert message in f"{caught.value.message} {caught.value.help}"
+
+
+def test_a_declaration_without_a_value_has_the_programs_precision_whatever_it_is_given():
+    for given in (3, np.float32(3), np.int8(3), "3"):
+        assert gradcli.loads("variable x; y = x/2", settings={"x": given}).eval(["x"])["x"].dtype == "float64"
+    assert gradcli.loads("dtype float32; variable x; y = x/2").eval(["x"], {"x": 3.0})["x"].dtype == "float32"
+    assert gradcli.loads("variable x: int32; y = x/2").eval(["x"], {"x": 3})["x"].dtype == "int32"
+
+
+@pytest.mark.parametrize(
+    "given", [np.uint8(3), np.int16(3), np.float16(3), np.longdouble(3), np.array(3, ">f8"), 3, True]
+)
+def test_arrays_of_every_numeric_dtype_are_values(given):
+    program = gradcli.loads("variable x = 1.0; variable t: bool = false; y = x*2")
+    if given is True:
+        assert program.eval(["t"], {"t": given}) == {"t": True}
+        return
+    assert program.eval(["y"], {"x": given}) == {"y": 6}
+    assert program.grad(["y"], ["x"], seeds={"y": given}) == {"x": 6}
+    assert program.compile(["y"], ["x"])(x=given) == {"y": 6}
+
+
+@pytest.mark.parametrize(
+    "given", [None, "x", {}, [1, [2]], np.complex64(1), 2**70, np.uint64(2**63), np.datetime64("2020-01-01")]
+)
+def test_what_is_no_array_of_numbers_is_refused(given):
+    program = gradcli.loads("variable x = 1.0; y = x*2")
+    calls = [
+        lambda: program.eval(["y"], {"x": given}),
+        lambda: program.grad(["y"], seeds={"y": given}),
+        lambda: program.compile(["y"], ["x"])(x=given),
+    ]
+    for call in calls:
+        with pytest.raises(GradcliError) as caught:
+            call()
+        assert caught.value.kind == "DataError"
 
 
 def test_a_compiled_function_is_planned_once_and_takes_its_inputs_by_name():
@@ -756,7 +800,9 @@ def test_load_refuses_what_is_outside_or_unreadable(data, path, kind, message):
 
 
 def test_load_refuses_absolute_paths_outside(data):
-    assert_error(f'y = load("{data.parent}/secret.npy")', "DataError", f'"{data.parent}/secret.npy"', "folder", folder=data)
+    assert_error(
+        f'y = load("{data.parent}/secret.npy")', "DataError", f'"{data.parent}/secret.npy"', "folder", folder=data
+    )
 
 
 def test_the_name_of_a_file_is_a_literal(data):
@@ -785,11 +831,16 @@ def test_unseeded_draws_are_numbered_in_program_order():
 
 def test_the_stream_of_a_draw_is_the_pair_of_the_programs_seed_and_its_number():
     draws = [np.random.RandomState((7, i)).normal(0, 1, 2).tolist() for i in range(2)]
-    assert gradcli.loads("a = random_normal([2]); y = [a, random_normal([2])]", random_seed=7).eval(["y"])["y"].tolist() == draws
+    assert (
+        gradcli.loads("a = random_normal([2]); y = [a, random_normal([2])]", random_seed=7).eval(["y"])["y"].tolist()
+        == draws
+    )
 
 
 def test_a_draw_is_one_value_wherever_it_is_used():
-    program = gradcli.loads("variable x = 1.0; r = random_normal([]); y = (r - r)*x + r*x; g = gradients(y, x); z = g - r")
+    program = gradcli.loads(
+        "variable x = 1.0; r = random_normal([]); y = (r - r)*x + r*x; g = gradients(y, x); z = g - r"
+    )
     assert program.eval(["z"]) == {"z": 0}
 
 

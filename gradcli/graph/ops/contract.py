@@ -146,9 +146,8 @@ def einsum_kernel(xp: Any, *arrays: Any, labels: Sequence[Labels], out: Labels, 
     ``gram`` marks Xᵀ diag(s) X with s ≥ 0: one product of X·√s with itself, which BLAS does in half the time.
     """
     if gram and not xp.any(arrays[1] < 0):
-        x, own = arrays[0], labels[0]
-        z = x * _aligned(xp, xp.sqrt(arrays[1]), labels[1], own)
-        arrays, labels = (z, z), (own, labels[2])
+        z = arrays[0] * _aligned(xp, xp.sqrt(arrays[1]), labels[1], labels[0])
+        arrays, labels = (z, z), (labels[0], labels[2])
     terms = [(a, list(k)) for a, k in zip(arrays, labels, strict=True)]
     while len(terms) > 1:
         if len(terms) == 2:

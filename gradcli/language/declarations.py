@@ -186,7 +186,7 @@ def _declare(e: Elaborator, d: syntax.Declaration) -> None:
                 f"`{name}` is declared with shape {show_shape(shape)}, and its value has shape {show_shape(given)}",
                 d if replaced else at,
                 label=f"shape {show_shape(shape)} declared here" if replaced else f"shape {show_shape(given)}",
-                help=f"`--set {name}=…` needs {show_shape(shape)}, or a scalar to fill it" if replaced else None,
+                help=f"`--set '{name}=…'` needs {show_shape(shape)}, or a scalar to fill it" if replaced else None,
                 also=[] if replaced or d.shape is None or not d.shape else [(d.name, f"shape {show_shape(shape)}")],
             )
         leaf = make_leaf(name, d.kind, given if shape is None else shape, dtype, _risky(initial))

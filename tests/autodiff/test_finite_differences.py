@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from finite_differences import check_gradient
 
 from gradcli.autodiff import reverse
 from gradcli.graph.operation import Elementwise, Linear, NoDerivative, Product, SameAs
 from gradcli.graph.ops import table
 from gradcli.graph.ops.selection import stop_gradient, where
 from gradcli.graph.ops.shaping import index
+from tests.finite_differences import check_gradient
 
 ONE = ("variable x: [3]\ny = tanh(x) * x", {"x": np.array([0.3, -1.1, 0.8])})
 ROW = ("variable a: [2, 3]\nvariable b: [3]\ny = a * b", {"a": np.ones((2, 3)), "b": np.array([1.0, 2.0, 3.0])})

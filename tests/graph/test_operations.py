@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import scipy.linalg
 import scipy.special
-from finite_differences import check_gradient
 
 import gradcli
 from gradcli.graph.ops import table
 from gradcli.language.elaborate import OPERATIONS
+from tests.finite_differences import check_gradient
 
 Array = Any
 Shape = tuple[int, ...]

@@ -1,0 +1,116 @@
+"""Whether two numbers that should be one derivative agree, given what is known of their errors."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+BADNESS = {"ok": 0, "kink": 1, "unclear": 2, "FAILED": 3}
+
+CLEAR = 1e-2
+"""The relative error from which on a difference says nothing."""
+
+
+MOST_CANDIDATES = 1000
+"""How many entries of one variable are judged one by one."""
+
+
+class Verdict(NamedTuple):
+    """Two numbers, the difference between them, and a word for it (see :class:`gradcli.results.Comparison`)."""
+
+    reverse: float
+    other: float
+    word: str
+
+    @property
+    def difference(self) -> float:
+        if self.reverse == self.other or (math.isnan(self.reverse) and math.isnan(self.other)):
+            return 0.0
+        return abs(self.reverse - self.other)
+
+    @property
+    def relative(self) -> float:
+        difference = self.difference
+        return difference / max(abs(self.reverse), abs(self.other)) if difference and math.isfinite(difference) else difference
+
+    @property
+    def numbers(self) -> tuple[float, float, float, float]:
+        return self.reverse, self.other, self.difference, self.relative
+
+    @property
+    def badness(self) -> tuple[int, float]:
+        """Larger is worse."""
+        difference = self.difference
+        return BADNESS[self.word], math.inf if math.isnan(difference) else difference
+
+    def per(self, scale: float) -> Verdict:
+        """The derivative by an entry, from that along a move of the entry."""
+        return self._replace(reverse=self.reverse / scale, other=self.other / scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """The tolerance (relative), the rounding error of the computation, and whether the point lies on a kink."""
+
+    tolerance: float
+    eps: float
+    on_kink: bool = False
+
+    @property
+    def target(self) -> float:
+        """The relative error that differences should reach."""
+        return 0.01 * self.tolerance
+
+    def candidates(self, reverse: Array, other: Array, size: float) -> list[int]:
+        """The positions worth a verdict: the largest difference, and what is not within the tolerance."""
+        if not reverse.size:
+            return []
+        with np.errstate(all="ignore"):
+            same = (reverse == other) | (np.isnan(reverse) & np.isnan(other))
+            difference = np.where(same, 0.0, np.abs(reverse - other))
+            largest = np.maximum(np.abs(reverse), np.abs(other))
+            within = difference <= self.tolerance * (largest + 1e-3 * size)
+        worst = int(np.argmax(np.where(np.isnan(difference), np.inf, difference)))
+        return [worst, *np.flatnonzero(~(within & np.isfinite(largest)))[:MOST_CANDIDATES].tolist()]
+
+    def exact(self, reverse: float, other: float, size: float) -> Verdict:
+        """Two numbers without other errors than rounding; ``size`` is that of what they are derivatives of."""
+        verdict = Verdict(reverse, other, "ok")
+        return verdict if verdict.difference <= self._allowed(verdict, size) else verdict._replace(word="FAILED")
+
+    def numeric(self, reverse: float, other: float, error: float, size: float, exact: bool) -> Verdict:
+        """``other`` comes from differences, off by about ``error``. ``exact`` is false where values are not finite."""
+        if not math.isfinite(reverse) and not exact:
+            return Verdict(reverse, reverse, "ok")
+        verdict = Verdict(reverse, other, "ok")
+        if not math.isfinite(other) or not math.isfinite(error):
+            return verdict._replace(word="unclear" if math.isfinite(reverse) or self.on_kink else "FAILED")
+        allowed = self._allowed(verdict, size)
+        if verdict.difference <= allowed:
+            return verdict
+        if error > CLEAR * max(abs(reverse), abs(other)) + allowed:
+            return verdict._replace(word="unclear")
+        return verdict if verdict.difference <= 10 * error else verdict._replace(word="FAILED")
+
+    def between(self, verdict: Verdict, left: tuple[float, float], right: tuple[float, float]) -> Verdict:
+        """On a kink: whether reverse mode is one of the one-sided derivatives, or lies between them."""
+        bounds = []
+        for slope, error in (left, right):
+            # A side that diverges, as that of sqrt at 0, bounds nothing.
+            clear = math.isfinite(slope) and error <= max(CLEAR * abs(slope), self.tolerance)
+            margin = 10 * error + self.tolerance * abs(slope)
+            bounds.append((slope - margin, slope + margin) if clear else (-math.inf, math.inf))
+        low, high = min(b[0] for b in bounds), max(b[1] for b in bounds)
+        inside = math.isnan(verdict.reverse) or low <= verdict.reverse <= high
+        return verdict._replace(word="kink") if inside else verdict._replace(word="FAILED")
+
+    def _allowed(self, verdict: Verdict, size: float) -> float:
+        largest = max(abs(verdict.reverse), abs(verdict.other))
+        return self.tolerance * (largest + 1e-3 * size) if math.isfinite(largest) else 0.0
+
+

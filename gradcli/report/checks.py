@@ -1,0 +1,86 @@
+"""What ``gradcli check`` found: a line for each comparison, then kinks and notes."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING
+
+from gradcli.report.columns import aligned
+from gradcli.results import Checked, Comparison
+
+if TYPE_CHECKING:
+    from gradcli.report.tables import Screen
+
+HEADERS = ("variable", "order", "method", "worst entry", "reverse", "other", "abs error", "rel error", "verdict")
+
+
+def render(checked: Checked) -> str:
+    """Aligned columns with all digits."""
+    rows = [HEADERS, *(_row(c, "%.17g") for c in checked.comparisons)]
+    return aligned(rows) + "".join([line + "\n" for line in _lines(checked)])
+
+
+def render_table(checked: Checked, screen: Screen) -> str:
+    """A table for a terminal."""
+    from gradcli.report import tables
+
+    # The order goes with the method, which leaves 80 columns enough for the rest.
+    headers = ("worst entry", "method", "reverse", "other", "abs error", "rel error", "verdict")
+    rows = []
+    for c in checked.comparisons:
+        _, order, method, entry, *rest = _row(c, "%.6g")
+        rows.append([entry, f"{method}, order {order}", *rest])
+    lines = "".join([line + "\n" for line in _lines(checked)])
+    return tables.render_rows(headers, rows, screen, f"gradients of {' + '.join(checked.of)}") + lines
+
+
+def render_json(checked: Checked, file: str) -> str:
+    """One object: ``passed``, ``checks``, ``kinks``, ``notes``."""
+    checks = [
+        {
+            "variable": c.variable,
+            "order": c.order,
+            "method": c.method,
+            "entry": c.entry,
+            "index": None if c.index is None else list(c.index),
+            "reverse": _number(c.reverse),
+            "other": _number(c.other),
+            "absolute": _number(c.absolute),
+            "relative": _number(c.relative),
+            "verdict": c.verdict,
+        }
+        for c in checked.comparisons
+    ]
+    kinks = [
+        {"text": k.text, "line": k.span.line if k.span else None, "entries": k.entries} for k in checked.kinks
+    ]
+    head = {"command": "check", "file": file, "of": checked.of, "passed": checked.passed}
+    parts = [json.dumps(head, ensure_ascii=False)[:-1]]
+    for key, records in (("checks", checks), ("kinks", kinks), ("notes", checked.notes)):
+        lines = ",\n".join([" " + json.dumps(record, ensure_ascii=False) for record in records])
+        parts.append(f'"{key}": [\n{lines}]' if records else f'"{key}": []')
+    return ", ".join(parts) + "}\n"
+
+
+def _row(c: Comparison, form: str) -> list[str]:
+    values = [form % c.reverse, form % c.other, "%.2g" % c.absolute, "%.2g" % c.relative]  # noqa: UP031
+    return [c.variable, str(c.order), c.method, c.entry, *values, c.verdict]
+
+
+def _lines(checked: Checked) -> list[str]:
+    lines = []
+    for kink in checked.kinks:
+        count = f" ({kink.entries} entries)" if kink.entries > 1 else ""
+        lines.append(f"not smooth here: {kink.with_line()}{count}")
+    lines += [f"note: {note}" for note in checked.notes]
+    failed = sum(c.verdict == "FAILED" for c in checked.comparisons)
+    total = len(checked.comparisons)
+    lines.append(f"FAILED: {failed} of {total} comparisons" if failed else f"ok: {total} comparisons")
+    return lines
+
+
+def _number(value: float) -> float | str:
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

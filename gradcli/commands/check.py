@@ -23,6 +23,7 @@ Methods:
   forward      forward mode along each entry or direction; at order 2 forward over reverse
   series       at order 2 one reverse pass over the series of the sum, against two reverse passes
   differences  central differences of falling steps, extrapolated; at order 2 those of gradients
+  At order 1 an entry is a derivative; at order 2 it is one of the Hessian times a random direction.
 """
 
 
@@ -43,7 +44,9 @@ Methods:
     help="Check along K random directions; by default 5 for variables of more than 50 entries, and 3 at order 2.",
 )
 @click.option("--every-entry", is_flag=True, help="Check order 1 entry by entry, however large a variable is.")
-@click.option("--order", type=click.Choice(["1", "2", "both"]), default="both", show_default=True, help="What to check.")
+@click.option(
+    "--order", type=click.Choice(["1", "2", "both"]), default="both", show_default=True, help="What to check."
+)
 @click.option(
     "--format",
     "format",

@@ -30,6 +30,13 @@ APART = {"where": (0,), "gather": (1,), "one_hot": (0,)}
 
 def enter(e: Elaborator, call: syntax.Call, scope: Scope) -> None:
     name = call.function
+    if isinstance(name, syntax.Attribute) and name.name.id in e.operations:
+        e.fail(
+            "NameError",
+            f"there is no `{name.name.id}` inside of something else",
+            name,
+            help=f"there are no modules: write `{name.name.id}(…)`",
+        )
     if not isinstance(name, syntax.Name):
         e.fail("TypeError", "only names can be called", name, help="to multiply, write `*` between the two")
     target = e.resolve(name, scope)
@@ -54,7 +61,7 @@ def bind(e: Elaborator, op: Operation, call: syntax.Call) -> dict[str, Any]:
     for i, argument in enumerate(call.arguments):
         if argument.name is not None:
             key = argument.name.id
-            known = {p.name for p in parameters}
+            known = {p.name for p in parameters if p.kind != "operands"}
             key = KEYWORDS.get(key, key) if key not in known else key
             if key not in known:
                 similar = did_you_mean(key, known)

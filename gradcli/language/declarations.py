@@ -10,7 +10,7 @@ from gradcli.graph.operation import Operation
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.types import DTYPES, Shape, is_float, is_integer, show_shape
 from gradcli.language import statics, syntax
-from gradcli.language.values import Missing, Scope, Several, UserFunction, Value
+from gradcli.language.values import Missing, Scope, Several, UserFunction, Value, Weak
 
 if TYPE_CHECKING:
     from gradcli.language.elaborate import Elaborator
@@ -85,8 +85,8 @@ def assign(e: Elaborator, statement: syntax.Assignment, value: Value, scope: Sco
     else:
         values = [value]
     for target, item in zip(targets, values, strict=True):
-        if isinstance(item, (UserFunction, Operation)):
-            e.node(item, statement.value)
+        if isinstance(item, (UserFunction, Operation, Weak)):
+            item = e.node(item, statement.value)
         e.bind(target, item, scope)
         if scope.function is None:
             bound = e.bound[target.id].value

@@ -65,6 +65,10 @@ class Elaborator:
         self.top = Scope(None, 1 << 60)
 
     @property
+    def operations(self) -> Mapping[str, Operation]:
+        return OPERATIONS
+
+    @property
     def float_dtype(self) -> str:
         return self.program.float_dtype
 

@@ -31,6 +31,8 @@ def attributes(e: Elaborator, op: Operation, bound: Mapping[str, Any], call: syn
             elif p.kind == "seed":
                 attrs[p.name] = (e.seed, e.draws)
                 e.draws += 1
+            elif p.default is None:
+                e.fail("TypeError", f"{op.name} needs a value for `{p.name}`, not None", argument or call)
         elif op.name == "arange" and p.kind == "dtype":
             attrs["typed"] = True
     return attrs

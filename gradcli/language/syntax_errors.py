@@ -344,10 +344,18 @@ def missing_operator(trouble: Trouble) -> Advice | None:
     if "STRING" in (found.kind, previous.kind):
         return Advice(help="write `,` between the two") if "," in trouble.expected else None
     left, right = previous.text, found.text + ("…" if found.text in CLOSING else "")
+    if previous.kind == "NAME" and found.kind in ("NAME", "NUMBER") and is_operation(left):
+        return Advice(help=f"write `{left}({right})`")
     product = f"`{left if left not in (')', ']') else '…' + left} * {right}`"
     if "," in trouble.expected:
         return Advice(help=f"write {product}, or `,` between the two")
     return Advice(help=f"write {product}")
+
+
+def is_operation(name: str) -> bool:
+    from gradcli.graph.ops import table  # known to errors only: parsing needs no table
+
+    return any(name == op.name or name in op.aliases for op in table.values() if not op.hidden)
 
 
 LOOKS: list[Callable[[Trouble], Advice | None]] = [

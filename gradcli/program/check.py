@@ -6,8 +6,7 @@ held fixed in the differences too. At order 2 the Hessian is compared times rand
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -15,25 +14,18 @@ from typing import Any
 import numpy as np
 
 from gradcli.autodiff import reverse, series
-from gradcli.autodiff.substitute import substituted
 from gradcli.diagnostics import GradcliError
-from gradcli.execute.run import run
-from gradcli.graph.node import Node, cone
-from gradcli.graph.operation import cast_to
-from gradcli.graph.ops.creation import make_leaf
+from gradcli.graph.node import Node
 from gradcli.graph.ops.elementwise import add
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.types import is_float
-from gradcli.language.reasons import explain
-from gradcli.language.values import Missing
-from gradcli.program import kinks
 from gradcli.program.differences import central, one_sided
 from gradcli.program.judge import Judge, Verdict
 from gradcli.program.loaded import Loaded
+from gradcli.program.point import Point
 from gradcli.results import Checked, Comparison
 
 Array = np.ndarray[Any, Any]
-Values = dict[Node, Array]
 
 EVERY_ENTRY_UP_TO = 50
 """Entries up to which a variable is checked entry by entry, unless something else is asked for."""
@@ -62,205 +54,68 @@ def check(
             program.source, program.folder, "float64", program.random_seed, program._settings, program.max_memory
         )
         notes.append("the program is float32, and was checked in float64")
-    return _Check(program, of, wrt, how or Settings(), notes).run()
+    return _Check(Point(program, of, wrt, notes), how or Settings()).run()
 
 
 class _Check:
-    """One check: the graphs of the ys and of their derivatives, and the values of everything at the point."""
+    """One check at a point."""
 
-    def __init__(
-        self, program: Loaded, of: Sequence[str] | None, wrt: Sequence[str] | None, how: Settings, notes: list[str]
-    ) -> None:
-        self.program = program
+    def __init__(self, point: Point, how: Settings) -> None:
+        self.point = point
         self.how = how
-        self.notes = notes
-        self.of = list(dict.fromkeys(of)) if of is not None else self._present(program._differentiated())
-        self.ys = [program._target(name) for name in self.of]
-        self.names = [name for name in self._wanted(wrt) if self._is_number(name)]
-        self.xs = [program._target(name) for name in self.names]
-        self.heads = program._heads(self.of, self.ys, {})
-        self._fill_leaves()
-        self.derivation = program._graph.derivation
-        with self.derivation.active():
-            floats = [y if is_float(y.dtype) else cast_to(y, "float64") for y in self.ys]
-            self.terms = [y if h is None else y * h for y, h in zip(floats, self.heads, strict=True)]
-            gradients = reverse.gradients(self.ys, self.xs, self.heads)
-            self.total = reduce(add, [sum_(term) for term in self.terms])
-        self.connected = [g is not None for g in gradients]
-        self.gradients = [g if g is not None else reverse.zero_gradient(x) for g, x in zip(gradients, self.xs, strict=True)]
-        self._note_none()
-        moving = {node for x in self.xs for node in reverse.dependents(self.terms, x)}
-        self.stops = [n for n in cone(self.terms) if n.op.name == "stop_gradient" and n in moving]
-        if self.stops:
-            lines = sorted({span.line for n in self.stops if (span := program._graph.span(n)) is not None})
-            where = f" on line {', '.join(map(str, lines))}" if lines else ""
-            self.notes.append(f"stop_gradient{where} was held fixed in the differences")
-        suspects = kinks.suspects(self.terms, self.xs)
-        self.base = self._values([*self.terms, *self.gradients, *self.xs, *self.stops, *kinks.needed(suspects)])
-        self.kinks = kinks.met(suspects, self.base, program._graph.span)
-        coarse = any([n.dtype == "float32" for n in cone(self.terms)])
-        self.judge = Judge(how.tolerance or (1e-2 if coarse else 1e-6), 6e-8 if coarse else 1.1e-16, bool(self.kinks))
-        # Variables can move together; an intermediate and what it is computed from cannot.
-        self.joint = all([x.op.name == "leaf" for x in self.xs])
-        with self.derivation.active():
-            self.directions = [
-                make_leaf(f"direction of {name}", "constant", x.shape, x.dtype if is_float(x.dtype) else "float64", False)
-                for name, x in zip(self.names, self.xs, strict=True)
-            ]
-
-    # what is checked
-
-    def _wanted(self, wrt: Sequence[str] | None) -> list[str]:
-        """The xs: variables, else constants, else the names that are computed from no other name."""
-        program = self.program
-        if wrt is not None or program.variables:
-            return program._wanted(wrt)
-        graph = program._graph
-        named = {name: node for name, node in graph.names.items() if isinstance(node, Node)}
-        found = list(graph.leaves)
-        if not found:
-            nodes = set(named.values())
-            found = [
-                name for name, node in named.items()
-                if is_float(node.dtype) and not any([x in nodes for x in cone(node.inputs)])
-            ]  # fmt: skip
-        used = set(cone(self.ys))
-        found = [name for name in found if named[name] in used]
-        if not found:
-            return program._wanted(None)
-        self.notes.append(f"the program has no variables, and was checked with respect to {', '.join(found)}")
-        return found
-
-    def _present(self, names: list[str]) -> list[str]:
-        """The outputs without those that are a gradient that is None."""
-        missing = [name for name in names if isinstance(self.program._graph.names[name], Missing)]
-        if len(missing) == len(names):
-            return names
-        self.notes += [f"{name} is a gradient that is None and was left out" for name in missing]
-        return [name for name in names if name not in missing]
-
-    def _is_number(self, name: str) -> bool:
-        number = self.program._target(name).dtype != "bool"
-        if not number:
-            self.notes.append(f"{name} is bool and was left out")
-        return number
-
-    def _fill_leaves(self) -> None:
-        """Random numbers for the leaves that have no value."""
-        program = self.program
-        graph = program._graph
-        heads = [h for h in self.heads if h is not None]
-        missing = [x for x in cone([*self.ys, *heads]) if x.op.name == "leaf" and graph.initial[x] is None]
-        random = np.random.RandomState(1)
-        for leaf in missing:
-            value = random.normal(size=leaf.shape) if is_float(leaf.dtype) else random.randint(1, 5, size=leaf.shape)
-            program._leaf_values.setdefault(leaf, np.asarray(value, dtype=leaf.dtype))
-        if missing:
-            named = ", ".join([leaf.attrs["name"] for leaf in missing])
-            self.notes.append(f"{named} had no value, and got random numbers")
-
-    def _note_none(self) -> None:
-        for name, x, connected in zip(self.names, self.xs, self.connected, strict=True):
-            if not connected:
-                reason = explain(self.program._graph, self.of, self.ys, name, x, ())
-                self.notes.append(f"the gradient with respect to {name} is None: {reason.with_line()}")
-
-    # evaluation
-
-    def _values(self, nodes: Sequence[Node], given: Mapping[Node, Array] | None = None) -> Values:
-        return dict(zip(nodes, self._function(nodes)(given or {}), strict=True))
-
-    def _function(self, nodes: Sequence[Node]) -> Callable[[Mapping[Node, Array]], list[Array]]:
-        """The nodes' values as a function of the values of some leaves."""
-        program = self.program
-        plan = program._plan(nodes)
-        own = [n for n in plan.nodes if n.op.name == "leaf" and n in program._graph.initial]
-        fixed = {leaf: program._leaf_value(leaf) for leaf in own}
-        return lambda given: run(plan, {**fixed, **given}, program._locate)
-
-    def _movable(self, nodes: Sequence[Node], xs: Sequence[Node]) -> Callable[[Sequence[Array]], list[Array]]:
-        """The nodes' values as a function of those of xs, whatever they are; stopped nodes stay as they are."""
-        leaves = [
-            x if x.op.name == "leaf" and is_float(x.dtype) else make_leaf("x", "constant", x.shape, "float64", x.risky)
-            for x in xs
-        ]
-        held = [make_leaf("held", "constant", n.shape, n.dtype, n.risky) for n in self.stops if n not in xs]
-        kept = [n for n in self.stops if n not in xs]
-        moved = substituted(nodes, {**dict(zip(kept, held, strict=True)), **dict(zip(xs, leaves, strict=True))})
-        function = self._function(moved)
-        fixed = {leaf: self.base[n] for leaf, n in zip(held, kept, strict=True)}
-
-        def call(values: Sequence[Array]) -> list[Array]:
-            try:
-                return function({**fixed, **dict(zip(leaves, values, strict=True))})
-            except GradcliError:  # outside of the domain: a singular matrix, an index out of range
-                return [np.full(node.shape, np.nan) for node in nodes]
-
-        return call
-
-    # the check
+        default, eps = (1e-2, 6e-8) if point.coarse else (1e-6, 1.1e-16)
+        self.judge = Judge(how.tolerance or default, eps, bool(point.kinks))
 
     def run(self) -> Checked:
+        point = self.point
         comparisons: list[Comparison] = []
         if 1 in self.how.orders:
-            for i in range(len(self.xs)):
+            for i in range(len(point.xs)):
                 comparisons += self._first_order(i)
         if 2 in self.how.orders:
             comparisons += self._second_order()
-        return Checked(self.of, comparisons, self.kinks, self.notes)
-
-    def _scale(self, x: Node) -> Array:
-        """How far each entry may move: in proportion to it, and to the others where it is close to 0."""
-        value = np.abs(np.asarray(self.base[x], dtype="float64"))
-        finite = value[np.isfinite(value)]
-        typical = 0.1 * float(np.mean(finite)) if finite.size else 0.0
-        return np.where(np.isfinite(value), np.maximum(value, max(typical, 1e-2) if value.any() else 1.0), 1.0)
-
-    def _moves(self, x: Node, count: int, seed: int) -> list[Array]:
-        random = np.random.RandomState(seed)
-        scale = self._scale(x)
-        moves = [random.normal(size=x.shape) * scale for _ in range(count)]
-        return moves if is_float(x.dtype) or count == 0 else [np.asarray(v, dtype="float64") for v in moves]
+        return Checked(point.of, comparisons, point.kinks, point.notes)
 
     def _first_order(self, i: int) -> list[Comparison]:
-        x, name = self.xs[i], self.names[i]
-        g = np.asarray(self.base[self.gradients[i]], dtype="float64")
-        with self.derivation.active():
-            v = self.directions[i]
-            forward = self._function([series.jvp(self.total, x, v)])
-        function = self._movable(self.terms, [x])
-        at = np.asarray(self.base[x], dtype="float64")
-        values = np.concatenate([np.ravel(self.base[t]).astype("float64") for t in self.terms])
+        point = self.point
+        x, name = point.xs[i], point.names[i]
+        g = np.asarray(point.base[point.gradients[i]], dtype="float64")
+        with point.derivation.active():
+            v = point.directions[i]
+            forward = point.function([series.jvp(term, x, v) for term in point.terms])
+        function = point.movable(point.terms, [x])
+        at = np.asarray(point.base[x], dtype="float64")
+        values = _joined([point.base[t] for t in point.terms])
         valid = np.isfinite(values)
-        size = float(np.sum(np.abs(values[valid])))
-
-        def moved(move: Array, step: float) -> Array:
-            found = function([at + step * move])
-            return np.concatenate([np.ravel(y).astype("float64") for y in found])[valid]
+        size, defined = float(np.sum(np.abs(values[valid]))), bool(valid.all())
 
         def by_forward(move: Array) -> Verdict:
-            (slope,) = forward({v: move.astype(v.dtype)})
-            return self.judge.exact(_dot(g, move), float(slope), size)
+            slope = float(np.sum(_joined(forward({v: move.astype(v.dtype)}))[valid]))
+            return self.judge.exact(_dot(g, move), slope, size, defined)
 
         def by_differences(move: Array) -> Verdict:
             def of(step: float) -> Array:
-                return moved(move, step)
+                return _joined(function([at + step * move]))[valid]
 
             target, eps = self.judge.target, self.judge.eps
             numeric, error = _summed(*central(of, target, eps))
-            verdict = self.judge.numeric(_dot(g, move), numeric, error, size, exact=bool(valid.all()))
-            if verdict.word == "ok" or not self.kinks:
+            verdict = self.judge.numeric(_dot(g, move), numeric, error, size, defined)
+            if verdict.word == "ok" or not point.kinks:
                 return verdict
             sides = [_summed(*one_sided(of, side, target, eps)) for side in (-1, 1)]
             return self.judge.between(verdict, *sides)
 
-        methods = (("forward", by_forward), ("differences", by_differences))
-        return [self._worst(name, x, method, compare) for method, compare in methods]
+        found = [self._worst(name, x, "forward", by_forward)]
+        # An integer that no gradient reaches is an index or a count, and has nothing beside it.
+        if is_float(x.dtype) or point.connected[i]:
+            found.append(self._worst(name, x, "differences", by_differences))
+        return found
 
     def _worst(self, name: str, x: Node, method: str, compare: Callable[[Array], Verdict]) -> Comparison:
         """The worst of the entries, or of the directions; in a direction that fails, the entry that is to blame."""
+        point = self.point
         count = int(np.prod(x.shape, dtype=int))
-        scale = self._scale(x)
+        scale = point.scale(x)
         entries = self.how.every_entry or (self.how.directions is None and count <= EVERY_ENTRY_UP_TO)
         if entries:
             found = [(k, compare(_only(scale, k)).per(float(scale.reshape(-1)[k]))) for k in range(count)]
@@ -268,12 +123,14 @@ class _Check:
                 return Comparison(name, 1, method, f"{name} has no entries", None, 0.0, 0.0, 0.0, 0.0, "ok")
             k, verdict = max(found, key=lambda pair: pair[1].badness)
             return _comparison(name, 1, method, x.shape, k, verdict)
-        moves = self._moves(x, self.how.directions or DIRECTIONS, seed=2)
+        moves = point.moves(x, self.how.directions or DIRECTIONS, seed=2)
         judged = [compare(move) for move in moves]
         n = max(range(len(moves)), key=lambda n: judged[n].badness)
         if judged[n].word != "FAILED":
             found_in = judged[n]
-            return Comparison(name, 1, method, f"{name} along direction {n + 1}", None, *found_in.numbers, found_in.word)
+            return Comparison(
+                name, 1, method, f"{name} along direction {n + 1}", None, *found_in.numbers, found_in.word
+            )
         support = np.arange(count)
         while len(support) > 1:
             halves = np.array_split(support, 2)
@@ -285,53 +142,59 @@ class _Check:
         return _comparison(name, 1, method, x.shape, k, verdict)
 
     def _second_order(self) -> list[Comparison]:
-        groups = [list(range(len(self.xs)))] if self.joint else [[i] for i in range(len(self.xs))]
-        return [c for group in groups if group for c in self._hessian_rows(group)]
+        point = self.point
+        connected = [i for i, some in enumerate(point.connected) if some]
+        groups = [connected] if point.joint and connected else [[i] for i in connected]
+        try:
+            return [c for group in groups for c in self._hessian_rows(group)]
+        except GradcliError as error:
+            if error.kind != "ValueError":
+                raise
+            point.notes.append(f"order 2 could not be evaluated: {error.message}")
+            return []
 
     def _hessian_rows(self, group: list[int]) -> list[Comparison]:
         """The Hessian of some xs times directions, by passes over passes and by the other methods."""
-        xs = [self.xs[i] for i in group]
-        us = [self.directions[i] for i in group]
-        gs = [self.gradients[i] for i in group]
-        with self.derivation.active():
+        point = self.point
+        xs = [point.xs[i] for i in group]
+        us = [point.directions[i] for i in group]
+        gs = [point.gradients[i] for i in group]
+        with point.derivation.active():
             slope = reduce(add, [sum_(g * u) for g, u in zip(gs, us, strict=True)])
             passes = [_or_zero(h, x) for h, x in zip(reverse.gradients([slope], xs), xs, strict=True)]
             forward = [reduce(add, [series.jvp(g, x, u) for x, u in zip(xs, us, strict=True)]) for g in gs]
-            along = reduce(add, [series.jvp(self.total, x, u) for x, u in zip(xs, us, strict=True)])
+            along = reduce(add, [series.jvp(point.total, x, u) for x, u in zip(xs, us, strict=True)])
             rows = [_or_zero(h, x) for h, x in zip(reverse.gradients([along], xs), xs, strict=True)]
-        evaluate = self._function([*passes, *forward, *rows])
-        moving = self._movable(gs, xs)
-        at = [np.asarray(self.base[x], dtype="float64") for x in xs]
+        evaluate = point.function([*passes, *forward, *rows])
+        moving = point.movable(gs, xs)
+        at = [np.asarray(point.base[x], dtype="float64") for x in xs]
         splits = np.cumsum([x.size for x in at])[:-1]
-        base = np.concatenate([np.ravel(self.base[g]).astype("float64") for g in gs])
+        base = _joined([point.base[g] for g in gs])
         sizes = [float(np.max(np.abs(np.where(np.isfinite(p), p, 0)), initial=0)) for p in np.split(base, splits)]
+        defined = bool(np.isfinite(_joined([base, *[point.base[t] for t in point.terms]])).all())
         worst: dict[tuple[int, str], tuple[int, Verdict]] = {}
         count = self.how.directions or SECOND_ORDER_DIRECTIONS
-        moves = [self._moves(x, count, seed=3 + i) for i, x in zip(group, xs, strict=True)]
+        moves = [point.moves(x, count, seed=3 + i) for i, x in zip(group, xs, strict=True)]
         for n in range(count):
             step_of = [some[n] for some in moves]
             found = evaluate({u: s.astype(u.dtype) for u, s in zip(us, step_of, strict=True)})
 
             def of(step: float, step_of: list[Array] = step_of) -> Array:
-                values = moving([x + step * move for x, move in zip(at, step_of, strict=True)])
-                return np.concatenate([np.ravel(v).astype("float64") for v in values])
+                return _joined(moving([x + step * move for x, move in zip(at, step_of, strict=True)]))
 
             target, eps = self.judge.target, self.judge.eps
             numeric, error = central(of, target, eps)
             sides: list[tuple[Array, Array]] | None = None
-            blocks = zip(np.split(numeric, splits), np.split(error, splits), np.split(base, splits), strict=True)
-            for m, (slopes, errors, own) in enumerate(blocks):
+            for m, (slopes, errors) in enumerate(zip(np.split(numeric, splits), np.split(error, splits), strict=True)):
                 mine = np.ravel(found[m]).astype("float64")
                 for method, values in (("forward", found[len(xs) + m]), ("series", found[2 * len(xs) + m])):
                     others = np.ravel(values).astype("float64")
                     for k in self.judge.candidates(mine, others, sizes[m]):
-                        _keep(worst, (m, method), k, self.judge.exact(float(mine[k]), float(others[k]), sizes[m]))
+                        verdict = self.judge.exact(float(mine[k]), float(others[k]), sizes[m], defined)
+                        _keep(worst, (m, method), k, verdict)
                 for k in self.judge.candidates(mine, slopes, sizes[m]):
-                    finite = math.isfinite(float(own[k]))
-                    verdict = self.judge.numeric(
-                        float(mine[k]), float(slopes[k]), float(errors[k]), sizes[m], exact=finite
-                    )
-                    if verdict.word != "ok" and self.kinks:
+                    verdict = self.judge.numeric(float(mine[k]), float(slopes[k]), float(errors[k]), sizes[m], defined)
+                    if verdict.word != "ok" and point.kinks:
                         sides = sides or [one_sided(of, side, target, eps) for side in (-1, 1)]
                         j = k + (int(splits[m - 1]) if m else 0)
                         verdict = self.judge.between(verdict, *[(float(s[j]), float(e[j])) for s, e in sides])
@@ -341,8 +204,13 @@ class _Check:
             for method in ("forward", "series", "differences"):
                 if (m, method) in worst:
                     k, verdict = worst[m, method]
-                    result.append(_comparison(self.names[i], 2, method, xs[m].shape, k, verdict))
+                    result.append(_comparison(point.names[i], 2, method, xs[m].shape, k, verdict))
         return result
+
+
+def _joined(values: Sequence[Array]) -> Array:
+    """All entries in one row."""
+    return np.concatenate([np.ravel(value).astype("float64") for value in values])
 
 
 def _keep(worst: dict[tuple[int, str], tuple[int, Verdict]], key: tuple[int, str], k: int, verdict: Verdict) -> None:
@@ -350,9 +218,7 @@ def _keep(worst: dict[tuple[int, str], tuple[int, Verdict]], key: tuple[int, str
         worst[key] = (k, verdict)
 
 
-def _comparison(
-    name: str, order: int, method: str, shape: tuple[int, ...], k: int, verdict: Verdict
-) -> Comparison:
+def _comparison(name: str, order: int, method: str, shape: tuple[int, ...], k: int, verdict: Verdict) -> Comparison:
     index = tuple(int(i) for i in np.unravel_index(k, shape)) if shape else ()
     entry = f"{name}[{', '.join(map(str, index))}]" if index else name
     return Comparison(name, order, method, entry, index, *verdict.numbers, verdict.word)
@@ -379,5 +245,3 @@ def _kept(move: Array, positions: Array) -> Array:
     result = np.zeros(move.size)
     result[positions] = move.reshape(-1)[positions]
     return result.reshape(move.shape)
-
-

@@ -13,6 +13,8 @@ Function = Callable[[float], Array]
 RATIO = 2.0
 FIRST_STEP = 0.1
 MOST_STEPS = 32
+CONFIRM = 64.0
+"""How much shorter the step is that confirms a result."""
 
 
 def central(function: Function, target: float, eps: float) -> tuple[Array, Array]:
@@ -41,9 +43,7 @@ def _extrapolated(
     step = FIRST_STEP
     with np.errstate(all="ignore"):
         for number in range(MOST_STEPS):
-            a, b = pair(step)
-            row = [(a - b) / distance]
-            rounding = eps * (np.abs(a) + np.abs(b)) / distance
+            row, rounding = _quotient(pair(step), distance, eps)
             if not number:
                 best = np.full(row[0].shape, np.nan)
                 error = np.full(row[0].shape, np.inf)
@@ -54,9 +54,20 @@ def _extrapolated(
                 better = off < error  # never with NaN
                 best = np.where(better, row[-1], best)
                 error = np.where(better, off, error)
-            if number and np.all((error <= target * np.abs(best)) | (rounding > error)):
-                break
             previous = row[:10]
+            if number and np.all((error <= target * np.abs(best)) | (rounding > error)):
+                # Steps as long as the function's waves may agree by accident; a much shorter one tells.
+                (closer, *_), noise = _quotient(pair(step / CONFIRM), distance / CONFIRM, eps)
+                doubtful = np.abs(closer - best) > 1e-3 * np.abs(best) + 100 * (error + noise)
+                if not doubtful.any():
+                    break
+                error = np.where(doubtful, np.inf, error)
             step /= RATIO
             distance /= RATIO
     return best, error
+
+
+def _quotient(values: tuple[Array, Array], distance: float, eps: float) -> tuple[list[Array], Array]:
+    """The difference quotient of two values, and its rounding error."""
+    a, b = values
+    return [(a - b) / distance], eps * (np.abs(a) + np.abs(b)) / distance

@@ -10,7 +10,7 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-BADNESS = {"ok": 0, "kink": 1, "unclear": 2, "FAILED": 3}
+BADNESS = {"": 0, "ok": 0, "kink": 1, "unclear": 2, "FAILED": 3}
 
 CLEAR = 1e-2
 """The relative error from which on a difference says nothing."""
@@ -36,11 +36,13 @@ class Verdict(NamedTuple):
     @property
     def relative(self) -> float:
         difference = self.difference
-        return difference / max(abs(self.reverse), abs(self.other)) if difference and math.isfinite(difference) else difference
+        if not difference or not math.isfinite(difference):
+            return difference
+        return difference / max(abs(self.reverse), abs(self.other))
 
     @property
     def numbers(self) -> tuple[float, float, float, float]:
-        return self.reverse, self.other, self.difference, self.relative
+        return self.reverse + 0.0, self.other + 0.0, self.difference, self.relative  # -0.0 + 0.0 is 0.0
 
     @property
     def badness(self) -> tuple[int, float]:
@@ -78,14 +80,21 @@ class Judge:
         worst = int(np.argmax(np.where(np.isnan(difference), np.inf, difference)))
         return [worst, *np.flatnonzero(~(within & np.isfinite(largest)))[:MOST_CANDIDATES].tolist()]
 
-    def exact(self, reverse: float, other: float, size: float) -> Verdict:
-        """Two numbers without other errors than rounding; ``size`` is that of what they are derivatives of."""
+    def exact(self, reverse: float, other: float, size: float, defined: bool) -> Verdict:
+        """Two numbers without other errors than rounding.
+
+        ``size`` is that of the function that they are derivatives of, ``defined`` says that it is finite.
+        """
         verdict = Verdict(reverse, other, "ok")
+        if not defined and not math.isfinite(reverse):
+            return Verdict(reverse, reverse, "ok")
+        if not defined and not math.isfinite(other):
+            return verdict._replace(word="unclear")
         return verdict if verdict.difference <= self._allowed(verdict, size) else verdict._replace(word="FAILED")
 
-    def numeric(self, reverse: float, other: float, error: float, size: float, exact: bool) -> Verdict:
-        """``other`` comes from differences, off by about ``error``. ``exact`` is false where values are not finite."""
-        if not math.isfinite(reverse) and not exact:
+    def numeric(self, reverse: float, other: float, error: float, size: float, defined: bool) -> Verdict:
+        """The same where ``other`` comes from differences, off by about ``error``."""
+        if not defined and not math.isfinite(reverse):
             return Verdict(reverse, reverse, "ok")
         verdict = Verdict(reverse, other, "ok")
         if not math.isfinite(other) or not math.isfinite(error):
@@ -100,17 +109,18 @@ class Judge:
     def between(self, verdict: Verdict, left: tuple[float, float], right: tuple[float, float]) -> Verdict:
         """On a kink: whether reverse mode is one of the one-sided derivatives, or lies between them."""
         bounds = []
+        slopes = []
         for slope, error in (left, right):
             # A side that diverges, as that of sqrt at 0, bounds nothing.
             clear = math.isfinite(slope) and error <= max(CLEAR * abs(slope), self.tolerance)
             margin = 10 * error + self.tolerance * abs(slope)
             bounds.append((slope - margin, slope + margin) if clear else (-math.inf, math.inf))
+            slopes.append(slope if clear else math.nan if math.isnan(slope) else math.copysign(math.inf, slope))
         low, high = min(b[0] for b in bounds), max(b[1] for b in bounds)
         inside = math.isnan(verdict.reverse) or low <= verdict.reverse <= high
-        return verdict._replace(word="kink") if inside else verdict._replace(word="FAILED")
+        nearest = min(slopes, key=lambda slope: Verdict(verdict.reverse, slope, "").badness)
+        return Verdict(verdict.reverse, nearest, "kink" if inside else "FAILED")
 
     def _allowed(self, verdict: Verdict, size: float) -> float:
         largest = max(abs(verdict.reverse), abs(verdict.other))
         return self.tolerance * (largest + 1e-3 * size) if math.isfinite(largest) else 0.0
-
-

@@ -15,26 +15,26 @@ Array = np.ndarray[Any, Any]
 Values = Sequence[Array]
 
 
-def _zero(x: Array) -> Array:
+def _zero(x: Array) -> Any:
     return x == 0
 
 
-def _whole(x: Array) -> Array:
+def _whole(x: Array) -> Any:
     return x == np.round(x)
 
 
-def _tied(node: Node, x: Array, y: Array) -> Array:
+def _tied(node: Node, x: Array, y: Array) -> Any:
     axes = node.attrs["axis"]
     shape = tuple(1 if k in axes else n for k, n in enumerate(x.shape))
     return np.sum(x == np.reshape(y, shape), axis=axes) > 1
 
 
-def _neighbours(node: Node, x: Array) -> Array:
+def _neighbours(node: Node, x: Array) -> Any:
     return np.diff(np.sort(x, axis=node.attrs["axis"]), axis=node.attrs["axis"]) == 0
 
 
 # operation: (what is said of it, which entries are on the kink, from the node, its inputs and its value)
-Test = Callable[[Node, Values, Array], Array]
+Test = Callable[[Node, Values, Array], Any]
 AT_ZERO = ("at 0", lambda node, x, y: _zero(x[0]))
 EQUAL = ("with equal arguments", lambda node, x, y: x[0] == x[1])
 AT_WHOLE = ("at a whole number", lambda node, x, y: _whole(x[0]))

@@ -138,6 +138,7 @@ class Loaded:
             else:
                 names.append(self._known(entry))
         return list(dict.fromkeys(names))
+
     # seeds
 
     def _heads(self, of: list[str], ys: list[Node], seeds: Mapping[str, str | Array]) -> list[Node | None]:
@@ -171,6 +172,7 @@ class Loaded:
             state.program.float_dtype = self._graph.float_dtype
             return constant_expression(given, f"{option} {name}", state)
         return array_node(given)
+
     # evaluation
 
     def _with(self, values: Mapping[str, Array] | None) -> Self:
@@ -226,6 +228,7 @@ class Loaded:
         span: Span | None = self._graph.span(node)
         return Label(span) if span is not None else None
 
+
 def given_array(value: Any, name: str) -> Array:
     """A value that Python gives for a name, in one of the five dtypes; a DataError where it is no array of numbers."""
     import numpy as np
@@ -256,6 +259,7 @@ def converted(value: Array, leaf: Node) -> Array:
             raise GradcliError("ValueError", f"the value of `{name}` does not fit into {leaf.dtype}")
     with np.errstate(all="ignore"):
         return np.broadcast_to(array.astype(leaf.dtype), leaf.shape)
+
 
 def array_node(value: Array) -> Node:
     from gradcli.language.special import _Data

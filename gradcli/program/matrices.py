@@ -105,9 +105,7 @@ def _direction(program: Loaded, name: str, given: str | Array) -> Node:
 Asked = tuple[list[str], list[Node], list[str], list[Node], list[Node]]
 
 
-def _asked(
-    program: Loaded, of: Sequence[str] | None, wrt: Sequence[str] | None, stop: Sequence[str]
-) -> Asked:
+def _asked(program: Loaded, of: Sequence[str] | None, wrt: Sequence[str] | None, stop: Sequence[str]) -> Asked:
     of = list(dict.fromkeys(of)) if of is not None else program._differentiated()
     ys = [program._target(name) for name in of]
     wrt = list(program._wanted(wrt))
@@ -153,5 +151,3 @@ def _no_scalar(program: Loaded, name: str, y: Node) -> GradcliError:
         [Label(label.span, f"shape {show_shape(y.shape)}")] if label else [],
         help=f"add its entries up, `total = sum({name})`, or take `jacobian(gradients({name}, x), x)` in the program",
     )
-
-

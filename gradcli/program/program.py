@@ -52,6 +52,7 @@ def loads(
     """
     return Program(Source(name, text), folder or Path(), dtype, random_seed, dict(settings or {}), max_memory)
 
+
 @dataclass(frozen=True, slots=True)
 class GradReply:
     """Gradients by order.
@@ -62,6 +63,7 @@ class GradReply:
     of: list[str]
     orders: list[tuple[int, list[Result]]]
     summed: bool
+
 
 class Program(Loaded):
     """An expression program, parsed and turned into a graph. Made by :func:`load` and :func:`loads`."""
@@ -176,6 +178,7 @@ class Program(Loaded):
             return dict(zip(of, run(plan, given, self._locate), strict=True))
 
         return call
+
     # what the commands ask
 
     def eval_results(self, of: Sequence[str] | None = None) -> list[Result]:
@@ -255,10 +258,10 @@ class Program(Loaded):
         return rows
 
     def _unconnected(self, name: str, order: int, reason: Reason) -> None:
-        what = f"the gradient with respect to `{name}`" + (f" of order {order}" if order > 1 else "")
+        why = reason.with_line()
         raise GradcliError(
             "ValueError",
-            f"{what} is None: {reason.with_line()}",
+            f"the gradient with respect to `{name}` is {why if order > 1 else 'None: ' + why}",
             [Label(reason.span)] if reason.span else [],
             help="use `--unconnected none` or `--unconnected zero` to allow it",
         )

@@ -52,9 +52,7 @@ def render_json(checked: Checked, file: str) -> str:
         }
         for c in checked.comparisons
     ]
-    kinks = [
-        {"text": k.text, "line": k.span.line if k.span else None, "entries": k.entries} for k in checked.kinks
-    ]
+    kinks = [{"text": k.text, "line": k.span.line if k.span else None, "entries": k.entries} for k in checked.kinks]
     head = {"command": "check", "file": file, "of": checked.of, "passed": checked.passed}
     parts = [json.dumps(head, ensure_ascii=False)[:-1]]
     for key, records in (("checks", checks), ("kinks", kinks), ("notes", checked.notes)):
@@ -74,10 +72,10 @@ def _lines(checked: Checked) -> list[str]:
         count = f" ({kink.entries} entries)" if kink.entries > 1 else ""
         lines.append(f"not smooth here: {kink.with_line()}{count}")
     lines += [f"note: {note}" for note in checked.notes]
-    failed = sum(c.verdict == "FAILED" for c in checked.comparisons)
-    total = len(checked.comparisons)
-    lines.append(f"FAILED: {failed} of {total} comparisons" if failed else f"ok: {total} comparisons")
-    return lines
+    words = [c.verdict for c in checked.comparisons]
+    failed, total, unclear = words.count("FAILED"), len(words), words.count("unclear")
+    text = f"FAILED: {failed} of {total} comparisons" if failed else f"ok: {total} comparisons"
+    return [*lines, text + (f", {unclear} unclear" if unclear else "")]
 
 
 def _number(value: float) -> float | str:

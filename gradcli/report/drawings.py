@@ -83,12 +83,12 @@ def _fitting(
     for count in range(most, 0, -1):
         columns = _ends(matrix.shape[1], count)
         cells = [[dots if i is None or j is None else "" for j in columns] for i in rows]
-        kept_rows = [k for k, i in enumerate(rows) if i is not None]
-        kept_columns = [k for k, j in enumerate(columns) if j is not None]
-        picked = matrix[np.ix_([rows[k] for k in kept_rows], [columns[k] for k in kept_columns])]
+        kept_rows = [(k, i) for k, i in enumerate(rows) if i is not None]
+        kept_columns = [(m, j) for m, j in enumerate(columns) if j is not None]
+        picked = matrix[[i for _, i in kept_rows]][:, [j for _, j in kept_columns]]
         texts = iter(tokens(rounded(picked, DIGITS)))
-        for k in kept_rows:
-            for m in kept_columns:
+        for k, _ in kept_rows:
+            for m, _ in kept_columns:
                 cells[k][m] = next(texts)
         names = [dots if j is None else entry_name(block.column, block.column_shape, j) for j in columns]
         whole = count == matrix.shape[1]

@@ -21,7 +21,9 @@ SECTIONS = {"order": order.section, "hessian": hessians.section}
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line: ``only`` is a list of sections, ``environment`` a folder."""
     parser = argparse.ArgumentParser("python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--only", type=_sections, default=list(SECTIONS), metavar="order,hessian", help="sections to run")
+    parser.add_argument(
+        "--only", type=_sections, default=list(SECTIONS), metavar="order,hessian", help="sections to run"
+    )
     parser.add_argument("--peers", action="store_true", help="also JAX, TensorFlow, PyTorch and SymPy, installed aside")
     parser.add_argument("--repeat", type=_positive, default=7, metavar="N", help="rounds (default: 7)")
     parser.add_argument(
@@ -68,7 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 peer.close()
     versions = [f"Python {platform.python_version()}", f"NumPy {np.__version__}"]
     versions += [f"{peer.name} {peer.version}" for peer in peers.values() if peer.version]
-    print(f"## Benchmarks\n\n{', '.join(versions)}; float64; medians of {options.repeat} rounds in which all take turns.\n")
+    print(
+        f"## Benchmarks\n\n{', '.join(versions)}; float64; medians of {options.repeat} rounds in which all take turns.\n"
+    )
     print(render(rows))
     print("\n## Targets\n")
     print("\n".join(target.line() for target in targets))

@@ -28,10 +28,12 @@ REQUIREMENTS = {
 
 SCRIPTS = {
     "JAX": "with_jax.py",
+    "JAX jet": "with_jax.py",
     "TensorFlow": "with_tensorflow.py",
     "PyTorch": "with_torch.py",
     "SymPy": "with_sympy.py",
 }
+"""The program of each competitor; the first word of its name is the library's."""
 
 IMPORTS = {"JAX": "jax", "TensorFlow": "tensorflow", "PyTorch": "torch", "SymPy": "sympy"}
 
@@ -65,7 +67,9 @@ class Environment:
                 self.problems[name] = "installed, but cannot be imported"
 
     def _has(self, name: str) -> bool:
-        code = f"import importlib.util as u, sys; sys.exit(not (u.find_spec({IMPORTS[name]!r}) and u.find_spec('numpy')))"
+        code = (
+            f"import importlib.util as u, sys; sys.exit(not (u.find_spec({IMPORTS[name]!r}) and u.find_spec('numpy')))"
+        )
         return subprocess.run([str(self.python), "-c", code], check=False, capture_output=True).returncode == 0
 
     def _install(self, requirements: list[str]) -> str | None:
@@ -95,8 +99,9 @@ class Peer:
 
     def prepare(self, task: str, case: str, data: dict[str, Any], order: int = 1) -> tuple[float, np.ndarray]:
         """Seconds to the first answer, and the answer. Raises PeerError."""
-        if self.name in self.environment.problems:
-            raise PeerError(self.environment.problems[self.name])
+        library = self.name.split()[0]
+        if library in self.environment.problems:
+            raise PeerError(self.environment.problems[library])
         inputs, answer = self.folder / "inputs.npz", self.folder / "answer.npy"
         np.savez(inputs, **data)
         request = {"do": "prepare", "task": task, "case": case, "order": order}
@@ -146,7 +151,8 @@ class Peer:
         if not line:
             self.close()
             raise PeerError("ended without an answer")
-        return json.loads(line)
+        reply: dict[str, Any] = json.loads(line)
+        return reply
 
 
 def _read(process: subprocess.Popen[str], lines: Queue[str]) -> None:

@@ -16,7 +16,8 @@ from tests.benchmarks.timing import Calls, calls, interleaved
 
 AGREEMENT = 1e-8
 
-Arrays = dict[str, np.ndarray]
+Array = Any
+Arrays = dict[str, Array]
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Problem:
     x: str
     text: str
     data: Arrays
-    closed_form: Callable[..., np.ndarray]
+    closed_form: Callable[..., Array]
     slower: float | None = None
     faster: float | None = None
 
@@ -44,7 +45,7 @@ def quadratic(n: int = 600) -> Problem:
     """x'Ax: A + A'."""
     random = np.random.default_rng(1)
 
-    def closed_form(x: np.ndarray, A: np.ndarray) -> np.ndarray:
+    def closed_form(x: Array, A: Array) -> Array:
         return A + A.T
 
     return Problem(
@@ -63,7 +64,7 @@ def logistic(rows: int = 1200, columns: int = 600) -> Problem:
     """Negative log-likelihood: X' diag(s(1-s)) X, as one product of X·√(s(1-s)) with itself, which is a syrk."""
     random = np.random.default_rng(2)
 
-    def closed_form(w: np.ndarray, X: np.ndarray, t: np.ndarray) -> np.ndarray:
+    def closed_form(w: Array, X: Array, t: Array) -> Array:
         s = 1 / (1 + np.exp(-(X @ w)))
         Z = X * np.sqrt(s * (1 - s))[:, None]
         return Z.T @ Z
@@ -89,7 +90,7 @@ def factorisation(n: int = 300, k: int = 5) -> Problem:
     """||T - UV'||² with respect to U: 2 V'V in every diagonal block of an [n, k, n, k] array."""
     random = np.random.default_rng(3)
 
-    def closed_form(U: np.ndarray, V: np.ndarray, T: np.ndarray) -> np.ndarray:
+    def closed_form(U: Array, V: Array, T: Array) -> Array:
         H = np.zeros((n, k, n, k))
         np.einsum("iaib->iab", H)[...] = 2 * (V.T @ V)
         return H
@@ -115,7 +116,7 @@ def relu(layers: int = 10, width: int = 30, batch: int = 50) -> Problem:
     """
     random = np.random.default_rng(4)
 
-    def closed_form(W: np.ndarray, Ws: np.ndarray, X: np.ndarray, T: np.ndarray) -> np.ndarray:
+    def closed_form(W: Array, Ws: Array, X: Array, T: Array) -> Array:
         z = X @ W
         S = (z > 0)[:, :, None] * np.broadcast_to(np.eye(width), (batch, width, width))
         for k, later in enumerate(Ws):

@@ -81,7 +81,9 @@ def render(rows: Sequence[Row]) -> str:
     numeric = {2, 3, 5}
 
     def line(texts: Sequence[str]) -> str:
-        padded = [t.rjust(w) if k in numeric else t.ljust(w) for k, (t, w) in enumerate(zip(texts, widths, strict=True))]
+        padded = [
+            t.rjust(w) if k in numeric else t.ljust(w) for k, (t, w) in enumerate(zip(texts, widths, strict=True))
+        ]
         return f"| {' | '.join(padded)} |"
 
     rule = ["-" * (w - 1) + ":" if k in numeric else "-" * w for k, w in enumerate(widths)]

@@ -79,7 +79,9 @@ sum_ = _reduction(
     ), aliases=("reduce_sum",), adapt=_summable, rule=Linear(lambda i, g, y: _spread(g, y)), formula="x1 + x2 + …",
 )  # fmt: skip
 mean = _reduction(
-    "mean", "Mean of entries.", lambda xp, x, axis, keepdims: xp.mean(x, axis=axis, keepdims=keepdims),
+    "mean", "Mean of entries; NaN if there are none.", lambda xp, x, axis, keepdims: xp.true_divide(
+        xp.sum(x, axis=axis, keepdims=keepdims), x.dtype.type(size_of(tuple(x.shape[a] for a in axis)))
+    ),
     aliases=("reduce_mean",), accepts="float", rule=Linear(lambda i, g, y: _spread(g * (1 / max(_count(y), 1)), y)),
     formula="(x1 + … + xn) / n",
 )  # fmt: skip

@@ -137,8 +137,8 @@ squeeze = _shaping(
 )  # fmt: skip
 
 
-def _tile(x: Node, multiples: Sequence[int]) -> Node:
-    times = list(multiples)
+def _tile(x: Node, multiples: int | Sequence[int]) -> Node:
+    times = [multiples] if isinstance(multiples, int) else list(multiples)
     rank = max(x.rank, len(times))
     shape = (1,) * (rank - x.rank) + x.shape
     times = [1] * (rank - len(times)) + times
@@ -189,6 +189,7 @@ repeat = _shaping(
 def _transpose_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     (x,) = inputs
     axes = attrs.get("axes")
+    axes = [axes] if isinstance(axes, int) else axes
     axes = tuple(reversed(range(x.rank))) if axes is None else tuple(normalize_axis(a, x.rank) for a in axes)
     if sorted(axes) != list(range(x.rank)):
         raise GradcliError(

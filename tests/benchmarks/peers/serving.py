@@ -21,7 +21,7 @@ Prepare = Callable[[dict[str, Any], Data], Job]
 """Makes the job of a request; the first call of the job may still compile."""
 
 
-class NotPossible(Exception):
+class NotPossibleError(Exception):
     """This library cannot do what is asked; the message says why."""
 
 
@@ -55,7 +55,7 @@ def serve(version: str, prepare: Prepare, warm_up: Callable[[], object]) -> None
         try:
             job = prepare(request, data)
             result = job()
-        except NotPossible as reason:
+        except NotPossibleError as reason:
             reply(problem=str(reason))
             continue
         except Exception as error:  # noqa: BLE001 - whatever a library raises becomes a cell of the table

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from serving import Data, Job, NotPossible, serve
+from serving import Data, Job, NotPossibleError, serve
 
 jax.config.update("jax_enable_x64", True)
 
@@ -80,7 +80,7 @@ def prepare(request: dict[str, Any], data: Data) -> Job:
     elif task == "jet":
         compiled, x = jax.jit(by_jet(case, request["order"])), arrays.pop("x")
     else:
-        raise NotPossible(f"no {task}")
+        raise NotPossibleError(f"no {task}")
     return lambda: compiled(x, arrays).block_until_ready()
 
 

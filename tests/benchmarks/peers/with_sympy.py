@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import sympy
-from serving import Data, Job, NotPossible, serve
+from serving import Data, Job, NotPossibleError, serve
 
 X = sympy.Symbol("x")
 EXPRESSIONS = {
@@ -22,7 +22,7 @@ def job_of(case: str, n: int, data: Data) -> Job:
 
 def prepare(request: dict[str, Any], data: Data) -> Job:
     if request["task"] != "nested" or request["case"] not in EXPRESSIONS:
-        raise NotPossible("only for scalar expressions")
+        raise NotPossibleError("only for scalar expressions")
     return job_of(request["case"], request["order"], data)
 
 

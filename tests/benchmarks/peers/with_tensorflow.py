@@ -7,8 +7,8 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import tensorflow as tf  # noqa: E402 - after its log is silenced
-from serving import Data, Job, NotPossible, serve  # noqa: E402
+import tensorflow as tf
+from serving import Data, Job, NotPossibleError, serve
 
 tf1 = tf.compat.v1
 
@@ -33,7 +33,7 @@ def job_of(case: str, n: int, data: Data) -> Job:
 
 def prepare(request: dict[str, Any], data: Data) -> Job:
     if request["task"] != "nested":
-        raise NotPossible(f"no {request['task']}")
+        raise NotPossibleError(f"no {request['task']}")
     return job_of(request["case"], request["order"], data)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from serving import Data, Job, NotPossible, serve
+from serving import Data, Job, NotPossibleError, serve
 
 FUNCTIONS = {
     "tanh": lambda x, d: torch.tanh(2 * x + torch.sin(x * x)),
@@ -29,7 +29,7 @@ def job_of(case: str, n: int, data: Data) -> Job:
 
 def prepare(request: dict[str, Any], data: Data) -> Job:
     if request["task"] != "nested":
-        raise NotPossible(f"no {request['task']}")
+        raise NotPossibleError(f"no {request['task']}")
     return job_of(request["case"], request["order"], data)
 
 

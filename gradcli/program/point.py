@@ -1,0 +1,179 @@
+"""The point at which a program is checked: what is differentiated there, and how it is evaluated elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from gradcli.autodiff import reverse
+from gradcli.autodiff.substitute import substituted
+from gradcli.diagnostics import GradcliError
+from gradcli.execute.run import run
+from gradcli.graph.node import Node, cone
+from gradcli.graph.operation import cast_to
+from gradcli.graph.ops.creation import make_leaf
+from gradcli.graph.ops.elementwise import add
+from gradcli.graph.ops.reductions import sum_
+from gradcli.graph.types import is_float
+from gradcli.language.reasons import explain
+from gradcli.language.values import Missing
+from gradcli.program import kinks
+from gradcli.program.loaded import Loaded
+
+Array = np.ndarray[Any, Any]
+Values = dict[Node, Array]
+
+
+class Point:
+    """The point at which a program is checked: the ys and their gradients there, as graphs and as values."""
+
+    def __init__(self, program: Loaded, of: Sequence[str] | None, wrt: Sequence[str] | None, notes: list[str]) -> None:
+        self.program = program
+        self.notes = notes
+        self.of = list(dict.fromkeys(of)) if of is not None else self._present(program._differentiated())
+        self.ys = [program._target(name) for name in self.of]
+        self.names = [name for name in self._wanted(wrt) if self._is_number(name)]
+        self.xs = [program._target(name) for name in self.names]
+        self.heads = program._heads(self.of, self.ys, {})
+        self._fill_leaves()
+        self.derivation = program._graph.derivation
+        with self.derivation.active():
+            floats = [y if is_float(y.dtype) else cast_to(y, "float64") for y in self.ys]
+            self.terms = [y if h is None else y * h for y, h in zip(floats, self.heads, strict=True)]
+            gradients = reverse.gradients(self.ys, self.xs, self.heads)
+            self.total = reduce(add, [sum_(term) for term in self.terms])
+        self.connected = [g is not None for g in gradients]
+        self.gradients = [
+            g if g is not None else reverse.zero_gradient(x) for g, x in zip(gradients, self.xs, strict=True)
+        ]
+        self._note_none()
+        moving = {node for x in self.xs for node in reverse.dependents(self.terms, x)}
+        self.stops = [n for n in cone(self.terms) if n.op.name == "stop_gradient" and n in moving]
+        if self.stops:
+            lines = sorted({span.line for n in self.stops if (span := program._graph.span(n)) is not None})
+            where = f" on line {', '.join(map(str, lines))}" if lines else ""
+            self.notes.append(f"stop_gradient{where} was held fixed in the differences")
+        suspects = kinks.suspects(self.terms, self.xs)
+        self.base = self._values([*self.terms, *self.gradients, *self.xs, *self.stops, *kinks.needed(suspects)])
+        undefined = sum([int(np.count_nonzero(~np.isfinite(self.base[term]))) for term in self.terms])
+        if undefined:
+            verb = "entry of the ys is" if undefined == 1 else "entries of the ys are"
+            notes.append(f"{undefined} {verb} not finite and left out of sums")
+        self.kinks = kinks.met(suspects, self.base, program._graph.span)
+        self.coarse = any([n.dtype == "float32" for n in cone(self.terms)])
+        # Variables can move together; an intermediate and what it is computed from cannot.
+        self.joint = all([x.op.name == "leaf" for x in self.xs])
+        with self.derivation.active():
+            self.directions = [
+                make_leaf(
+                    f"direction of {name}", "constant", x.shape, x.dtype if is_float(x.dtype) else "float64", False
+                )
+                for name, x in zip(self.names, self.xs, strict=True)
+            ]
+
+    # what is asked
+
+    def _wanted(self, wrt: Sequence[str] | None) -> list[str]:
+        """The xs: variables, else constants, else the names that are computed from no other name."""
+        program = self.program
+        if wrt is not None or program.variables:
+            return program._wanted(wrt)
+        graph = program._graph
+        named = {name: node for name, node in graph.names.items() if isinstance(node, Node)}
+        found = list(graph.leaves)
+        if not found:
+            nodes = set(named.values())
+            found = [
+                name for name, node in named.items()
+                if is_float(node.dtype) and node not in self.ys and not any([x in nodes for x in cone(node.inputs)])
+            ]  # fmt: skip
+        used = set(cone(self.ys))
+        found = [name for name in found if named[name] in used]
+        if not found:
+            return program._wanted(None)
+        self.notes.append(f"the program has no variables, and was checked with respect to {', '.join(found)}")
+        return found
+
+    def _present(self, names: list[str]) -> list[str]:
+        """The outputs without those that are a gradient that is None."""
+        missing = [name for name in names if isinstance(self.program._graph.names[name], Missing)]
+        if len(missing) == len(names):
+            return names
+        self.notes += [f"{name} is a gradient that is None and was left out" for name in missing]
+        return [name for name in names if name not in missing]
+
+    def _is_number(self, name: str) -> bool:
+        number = self.program._target(name).dtype != "bool"
+        if not number:
+            self.notes.append(f"{name} is bool and was left out")
+        return number
+
+    def _fill_leaves(self) -> None:
+        """Random numbers for the leaves that have no value."""
+        program = self.program
+        graph = program._graph
+        heads = [h for h in self.heads if h is not None]
+        missing = [x for x in cone([*self.ys, *heads]) if x.op.name == "leaf" and graph.initial[x] is None]
+        random = np.random.RandomState(1)
+        for leaf in missing:
+            value = random.normal(size=leaf.shape) if is_float(leaf.dtype) else random.randint(1, 5, size=leaf.shape)
+            program._leaf_values.setdefault(leaf, np.asarray(value, dtype=leaf.dtype))
+        if missing:
+            named = ", ".join([leaf.attrs["name"] for leaf in missing])
+            self.notes.append(f"{named} had no value, and got random numbers")
+
+    def _note_none(self) -> None:
+        for name, x, connected in zip(self.names, self.xs, self.connected, strict=True):
+            if not connected:
+                reason = explain(self.program._graph, self.of, self.ys, name, x, ())
+                self.notes.append(f"the gradient with respect to {name} is None: {reason.with_line()}")
+
+    # evaluation
+
+    def _values(self, nodes: Sequence[Node], given: Mapping[Node, Array] | None = None) -> Values:
+        return dict(zip(nodes, self.function(nodes)(given or {}), strict=True))
+
+    def function(self, nodes: Sequence[Node]) -> Callable[[Mapping[Node, Array]], list[Array]]:
+        """The nodes' values as a function of the values of some leaves."""
+        program = self.program
+        plan = program._plan(nodes)
+        own = [n for n in plan.nodes if n.op.name == "leaf" and n in program._graph.initial]
+        fixed = {leaf: program._leaf_value(leaf) for leaf in own}
+        return lambda given: run(plan, {**fixed, **given}, program._locate)
+
+    def movable(self, nodes: Sequence[Node], xs: Sequence[Node]) -> Callable[[Sequence[Array]], list[Array]]:
+        """The nodes' values as a function of those of xs, whatever they are; stopped nodes stay as they are."""
+        leaves = [
+            x if x.op.name == "leaf" and is_float(x.dtype) else make_leaf("x", "constant", x.shape, "float64", x.risky)
+            for x in xs
+        ]
+        held = [make_leaf("held", "constant", n.shape, n.dtype, n.risky) for n in self.stops if n not in xs]
+        kept = [n for n in self.stops if n not in xs]
+        moved = substituted(nodes, {**dict(zip(kept, held, strict=True)), **dict(zip(xs, leaves, strict=True))})
+        function = self.function(moved)
+        fixed = {leaf: self.base[n] for leaf, n in zip(held, kept, strict=True)}
+
+        def call(values: Sequence[Array]) -> list[Array]:
+            try:
+                return function({**fixed, **dict(zip(leaves, values, strict=True))})
+            except GradcliError:  # outside of the domain: a singular matrix, an index out of range
+                return [np.full(node.shape, np.nan) for node in nodes]
+
+        return call
+
+    # moving
+
+    def scale(self, x: Node) -> Array:
+        """How far each entry may move: in proportion to it, and to the others where it is close to 0."""
+        value = np.abs(np.asarray(self.base[x], dtype="float64"))
+        finite = value[np.isfinite(value)]
+        typical = 0.1 * float(np.mean(finite)) if finite.size else 0.0
+        return np.where(np.isfinite(value), np.maximum(value, max(typical, 1e-2) if value.any() else 1.0), 1.0)
+
+    def moves(self, x: Node, count: int, seed: int) -> list[Array]:
+        random = np.random.RandomState(seed)
+        scale = self.scale(x)
+        return [np.asarray(random.normal(size=x.shape) * scale) for _ in range(count)]

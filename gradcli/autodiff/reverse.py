@@ -22,7 +22,7 @@ from gradcli.graph.operation import (
     SameAs,
     Select,
     Tangent,
-    _Zero,
+    Zero,
     cast_to,
 )
 from gradcli.graph.ops.creation import eye, ones, tangent, zeros
@@ -97,7 +97,7 @@ def dependents(roots: Iterable[Node], x: Node) -> set[Node]:
     return found if x in nodes else set()
 
 
-def _active(roots: Iterable[Node], wanted: set[Node], barriers: set[Node]) -> list[Node]:
+def active_nodes(roots: Iterable[Node], wanted: set[Node], barriers: set[Node]) -> list[Node]:
     """The nodes with a differentiable path to a wanted node, users before inputs."""
     seen = set(roots)
     todo = list(seen)
@@ -124,7 +124,7 @@ def _sweep(
     derivation: Derivation, seeds: Sequence[tuple[Node, Cotangent]], wanted: set[Node], barriers: set[Node]
 ) -> dict[Node, Cotangent]:
     """Cotangents of the wanted nodes. A barrier receives a cotangent but passes nothing on."""
-    order = _active([y for y, _ in seeds], wanted, barriers)
+    order = active_nodes([y for y, _ in seeds], wanted, barriers)
     active = set(order)
     pending: dict[Node, list[Cotangent]] = {}
     for y, c in seeds:
@@ -153,11 +153,11 @@ def _summed(received: list[Cotangent]) -> Cotangent:
     for c in received[1:]:
         g = g + c.g
         if mask is not None:
-            mask = None if c.mask is None else _either(mask, c.mask)
+            mask = None if c.mask is None else either(mask, c.mask)
     return Cotangent(g, mask)
 
 
-def _either(a: Node, b: Node) -> Node:
+def either(a: Node, b: Node) -> Node:
     return logical_not(logical_and(logical_not(a), logical_not(b)))
 
 
@@ -174,17 +174,17 @@ def _contributions(
                 yield inputs[i], _to_shape(_through_partial(node, i, rule, c), inputs[i].shape)
         case Product():
             for i in positions:
-                factor = _guarded(inputs[i ^ 1], c.mask)
+                factor = guarded(inputs[i ^ 1], c.mask)
                 yield inputs[i], _to_shape(Cotangent(c.g * factor, c.mask), inputs[i].shape)
         case Linear():
             for i in positions:
-                yield inputs[i], _through_linear(node, i, rule, c)
+                yield inputs[i], through_linear(node, i, rule, c)
         case Select():
             for i in positions:
                 yield inputs[i], _to_shape(_selected(node, i, c), inputs[i].shape)
         case Contraction():
             for i in positions:
-                yield inputs[i], _through_contraction(node, i, rule, c)
+                yield inputs[i], through_contraction(node, i, rule, c)
         case SameAs():
             expression = rule.expression(node, *inputs)
             bounds = {*inputs, node}
@@ -197,7 +197,7 @@ def _contributions(
                 if i in rule.transposes:
                     yield inputs[i], _through_solution(node.op(*known), i, rule, c, inputs[i])
                     continue
-                dx = _placeholder(derivation, inputs[i])
+                dx = placeholder(derivation, inputs[i])
                 moved: list[Node | None] = [None] * len(inputs)
                 moved[i] = dx
                 expression = rule.tangent(node, known, moved)
@@ -208,7 +208,7 @@ def _contributions(
             return
 
 
-def _placeholder(derivation: Derivation, x: Node) -> Node:
+def placeholder(derivation: Derivation, x: Node) -> Node:
     """The node that stands for dx in a tangent rule; it never remains in the result, which is linear in it."""
     key = ("tangent", x.shape, x.dtype, x.risky)
     node = derivation.nodes.get(key)
@@ -218,16 +218,16 @@ def _placeholder(derivation: Derivation, x: Node) -> Node:
     return node
 
 
-def _guarded(factor: Node, mask: Node | None) -> Node:
+def guarded(factor: Node, mask: Node | None) -> Node:
     return factor if mask is None or not factor.risky else where(mask, factor, 0)
 
 
 def _to_shape(c: Cotangent, shape: Shape) -> Cotangent:
     """Summed over the axes along which the input was broadcast: the only place where that is done."""
-    return Cotangent(unbroadcast(c.g, shape), _mask_to(c.mask, shape))
+    return Cotangent(unbroadcast(c.g, shape), mask_to(c.mask, shape))
 
 
-def _mask_to(mask: Node | None, shape: Shape) -> Node | None:
+def mask_to(mask: Node | None, shape: Shape) -> Node | None:
     """A mask of the input's shape: true where some entry that it was broadcast to is selected."""
     if mask is None or mask.shape == shape:
         return mask
@@ -243,7 +243,7 @@ def _mask_to(mask: Node | None, shape: Shape) -> Node | None:
 def _through_partial(node: Node, i: int, rule: Elementwise, c: Cotangent) -> Cotangent:
     partial = rule.partials[i]
     assert partial is not None
-    if isinstance(partial, _Zero):
+    if isinstance(partial, Zero):
         nothing = zeros(shape=node.shape, dtype=c.g.dtype)
         return Cotangent(nothing, _nowhere(node.shape))
     p: Node | Number = partial(node, *node.inputs)
@@ -251,7 +251,7 @@ def _through_partial(node: Node, i: int, rule: Elementwise, c: Cotangent) -> Cot
         return c if p == 1 else Cotangent(c.g * p, c.mask)
     if p.op.name == "recip" and not p.attrs.get("positive") and not (c.mask is not None and p.risky):
         return Cotangent(broadcasted(divide(c.g, p.inputs[0]), node.shape), c.mask)
-    g = broadcasted(c.g * _guarded(p, c.mask), node.shape)
+    g = broadcasted(c.g * guarded(p, c.mask), node.shape)
     return Cotangent(g, _nowhere(node.shape) if p.op.name == "zero" else c.mask)
 
 
@@ -259,7 +259,7 @@ def _nowhere(shape: Shape) -> Node:
     return zeros(shape=shape, dtype="bool")
 
 
-def _through_linear(node: Node, i: int, rule: Linear, c: Cotangent) -> Cotangent:
+def through_linear(node: Node, i: int, rule: Linear, c: Cotangent) -> Cotangent:
     x = node.inputs[i]
     g = rule.transpose(i, c.g, node)
     if node.op.name in _SAME_PLACE:
@@ -303,7 +303,7 @@ def _selected(node: Node, i: int, c: Cotangent) -> Cotangent:
     return Cotangent(g, chosen if c.mask is None else logical_and(chosen, c.mask))
 
 
-def _through_contraction(node: Node, i: int, rule: Contraction, c: Cotangent) -> Cotangent:
+def through_contraction(node: Node, i: int, rule: Contraction, c: Cotangent) -> Cotangent:
     labels, out = rule.labels(node.inputs, dict(node.attrs))
     x = node.inputs[i]
     own = tuple(labels[i])

@@ -22,14 +22,14 @@ from gradcli.graph.operation import (
     SameAs,
     Select,
     Tangent,
-    _Zero,
+    Zero,
     cast_to,
 )
 from gradcli.graph.ops.creation import ones, tangent, zeros
 from gradcli.graph.ops.elementwise import constant_value, divide, log, multiply, power, products, recip, subtract
 from gradcli.graph.ops.linear_algebra import matmul, solve
-from gradcli.graph.ops.selection import equal, greater, where
 from gradcli.graph.ops.reductions import sum_
+from gradcli.graph.ops.selection import equal, greater, where
 from gradcli.graph.ops.shaping import broadcasted, reshaped
 from gradcli.graph.types import is_float, size_of
 
@@ -249,7 +249,7 @@ class Series:
         factors: list[Node] = []
         total: Node | None = None
         for i, u in enumerate(node.inputs):
-            if rule.partials[i] is None or isinstance(rule.partials[i], _Zero) or not self.depends(u):
+            if rule.partials[i] is None or isinstance(rule.partials[i], Zero) or not self.depends(u):
                 continue
             p = self._partial(node, i, rule)
             if not isinstance(p, Node):
@@ -272,7 +272,7 @@ class Series:
         key = (node, i)
         if key not in self.partials:
             partial = rule.partials[i]
-            assert partial is not None and not isinstance(partial, _Zero)
+            assert partial is not None and not isinstance(partial, Zero)
             self.partials[key] = partial(node, *node.inputs)
         return self.partials[key]
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Linear, literal
+from gradcli.graph.ops.creation import tangent
 from gradcli.graph.ops.linear_algebra import contract
 from gradcli.graph.ops.shaping import broadcasted, collect_delta, expand_delta, reshaped, transpose
 from gradcli.graph.types import Shape
@@ -71,17 +72,17 @@ def times(view: View, p: Node | float, shape: Shape) -> View:
         return scaled(view, number)
     positions = view.out[len(view.out) - len(shape) :]
     own = positions[len(positions) - p.rank :]
-    factor = _distinct(*_without_ones(p, own))
-    return view._replace(factors=_appended(view.factors, factor))
+    factor = distinct(*without_ones(p, own))
+    return view._replace(factors=appended(view.factors, factor))
 
 
-def _without_ones(p: Node, classes: Sequence[int]) -> Factor:
+def without_ones(p: Node, classes: Sequence[int]) -> Factor:
     """The factor without its axes of size 1."""
     kept = [k for k, n in enumerate(p.shape) if n != 1]
     return reshaped(p, tuple(p.shape[k] for k in kept)), tuple(classes[k] for k in kept)
 
 
-def _distinct(p: Node, classes: Classes) -> Factor:
+def distinct(p: Node, classes: Classes) -> Factor:
     """A factor with each class once: axes of one class meet on their diagonal."""
     first = tuple(dict.fromkeys(classes))
     if len(first) == len(classes):
@@ -89,7 +90,7 @@ def _distinct(p: Node, classes: Classes) -> Factor:
     return collect_delta(p, pattern=tuple(first.index(c) for c in classes)), first
 
 
-def _appended(factors: tuple[Factor, ...], new: Factor) -> tuple[Factor, ...]:
+def appended(factors: tuple[Factor, ...], new: Factor) -> tuple[Factor, ...]:
     """One factor more; small factors over the same classes are multiplied at once."""
     node, classes = new
     for i, (other, own) in enumerate(factors):
@@ -129,7 +130,7 @@ def contracted(factors: Sequence[Factor], gone: set[int]) -> tuple[Factor, ...]:
     result = [f for f in factors if not gone.intersection(f[1])]
     keep = tuple(dict.fromkeys(c for _, classes in inside for c in classes if c not in gone))
     node = contract([n for n, _ in inside], [c for _, c in inside], keep, gram=_is_gram(inside, gone))
-    return _appended(tuple(result), (node, keep))
+    return appended(tuple(result), (node, keep))
 
 
 def _is_gram(factors: Sequence[Factor], gone: set[int]) -> bool:
@@ -212,7 +213,7 @@ def dense(view: View, shape: Shape, dtype: str) -> Node:
 def dense_view(node: Node) -> View:
     """An array as one factor; as in every factor, axes of size 1 have no class."""
     axes = tuple(range(node.rank))
-    return View(1.0, (_without_ones(node, axes),), axes)
+    return View(1.0, (without_ones(node, axes),), axes)
 
 
 def merged(views: Sequence[View], dtype: str) -> list[View]:
@@ -243,8 +244,6 @@ def _sum(a: View, b: View, dtype: str) -> View:
 
 def lifted(node: Node, i: int, rule: Linear, g: Node, seeds: Shape) -> Node:
     """The transpose of a linear operation on a cotangent with seed axes in front: the operation's axes move along."""
-    from gradcli.autodiff.jacobian import tangent_of
-
     extra = len(seeds)
     attrs = dict(node.attrs)
     if node.op.name == "roll" and attrs["axis"] is None:
@@ -266,7 +265,7 @@ def lifted(node: Node, i: int, rule: Linear, g: Node, seeds: Shape) -> Node:
         attrs["pattern"] = (*range(extra), *(c + extra for c in attrs["pattern"]))
     passing = node.op.differentiable_inputs(node)
     inputs = [
-        tangent_of((*seeds, *x.shape), x.dtype) if k in passing else _indices(node, x, seeds)
+        Node(tangent, (), {}, (*seeds, *x.shape), x.dtype, False) if k in passing else _indices(node, x, seeds)
         for k, x in enumerate(node.inputs)
     ]
     fake = Node(node.op, tuple(inputs), attrs, (*seeds, *node.shape), node.dtype, False)

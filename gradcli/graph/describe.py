@@ -13,7 +13,7 @@ from gradcli.graph.operation import (
     SameAs,
     Select,
     Tangent,
-    _Zero,
+    Zero,
 )
 from gradcli.graph.printing import expression
 
@@ -75,7 +75,7 @@ def _partials(op: Operation, rule: Elementwise) -> str:
     for x, partial in zip(xs, rule.partials, strict=True):
         if partial is None:
             continue
-        p = 0 if isinstance(partial, _Zero) else partial(y, *xs)
+        p = 0 if isinstance(partial, Zero) else partial(y, *xs)
         text = expression(p, names).text if isinstance(p, Node) else str(p)
         if isinstance(p, Node) and p.op.name == "add" and p.inputs[1].op.name == "link":
             text = expression(p.inputs[0], names).text

@@ -51,37 +51,37 @@ class Node:
         return f"<{self.op.name} #{self.serial} {self.dtype}{list(self.shape)}>"
 
     def __add__(self, other: Node | Number) -> Node:
-        return _table["add"](self, other)
+        return TABLE["add"](self, other)
 
     def __radd__(self, other: Number) -> Node:
-        return _table["add"](other, self)
+        return TABLE["add"](other, self)
 
     def __sub__(self, other: Node | Number) -> Node:
-        return _table["subtract"](self, other)
+        return TABLE["subtract"](self, other)
 
     def __rsub__(self, other: Number) -> Node:
-        return _table["subtract"](other, self)
+        return TABLE["subtract"](other, self)
 
     def __mul__(self, other: Node | Number) -> Node:
-        return _table["multiply"](self, other)
+        return TABLE["multiply"](self, other)
 
     def __rmul__(self, other: Number) -> Node:
-        return _table["multiply"](other, self)
+        return TABLE["multiply"](other, self)
 
     def __truediv__(self, other: Node | Number) -> Node:
-        return _table["divide"](self, other)
+        return TABLE["divide"](self, other)
 
     def __rtruediv__(self, other: Number) -> Node:
-        return _table["divide"](other, self)
+        return TABLE["divide"](other, self)
 
     def __pow__(self, other: Node | Number) -> Node:
-        return _table["pow"](self, other)
+        return TABLE["pow"](self, other)
 
     def __neg__(self) -> Node:
-        return _table["neg"](self)
+        return TABLE["neg"](self)
 
 
-_table: dict[str, Operation] = {}
+TABLE: dict[str, Operation] = {}
 """The table of operations, by canonical name; filled by :mod:`gradcli.graph.operation`."""
 
 

@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any, Literal
 
 from gradcli.diagnostics import GradcliError
-from gradcli.graph.node import Node, Number, _table, derived_float, make
+from gradcli.graph.node import TABLE, Node, Number, derived_float, make
 from gradcli.graph.types import RANK, Shape, broadcast, is_float, is_integer, promote
 
 Infer = Callable[[Sequence[Node], dict[str, Any]], tuple[Shape, str]]
@@ -20,11 +20,11 @@ Kernel = Callable[..., Any]
 Partial = Callable[..., "Node | Number"]
 
 
-class _Zero:
+class Zero:
     """A partial derivative that is identically 0: connected, but the result forgets the incoming gradient."""
 
 
-ZERO = _Zero()
+ZERO = Zero()
 
 
 class Elementwise:
@@ -32,7 +32,7 @@ class Elementwise:
 
     __slots__ = ("partials",)
 
-    def __init__(self, partials: tuple[Partial | _Zero | None, ...]) -> None:
+    def __init__(self, partials: tuple[Partial | Zero | None, ...]) -> None:
         self.partials = partials
 
 
@@ -304,22 +304,17 @@ def _passes_gradient(source: str, target: str) -> bool:
 
 
 def register(op: Operation) -> Operation:
-    _table[op.name] = op
+    TABLE[op.name] = op
     return op
 
 
-def table() -> dict[str, Operation]:
-    """Every operation by its canonical name."""
-    return _table
-
-
 def cast_to(x: Node, dtype: str) -> Node:
-    return x if x.dtype == dtype else _table["cast"](x, dtype=dtype)
+    return x if x.dtype == dtype else TABLE["cast"](x, dtype=dtype)
 
 
 def literal(value: Number, dtype: str) -> Node:
     """A scalar constant; integers given for a float dtype are converted."""
-    node = make(_table["literal"], (), {"value": float(value) if is_float(dtype) else value}, (), dtype)
+    node = make(TABLE["literal"], (), {"value": float(value) if is_float(dtype) else value}, (), dtype)
     if not isfinite(value):
         node.risky = True
     return node

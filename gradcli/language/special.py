@@ -8,6 +8,7 @@ from gradcli.autodiff import reverse
 from gradcli.diagnostics import GradcliError, did_you_mean
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Operation, literal
+from gradcli.graph.ops.creation import Data
 from gradcli.graph.types import size_of
 from gradcli.language import calls, derivatives, functions, statics, syntax
 from gradcli.language.reasons import explain
@@ -67,25 +68,12 @@ def _load(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope)
     if path.suffix.lower() not in (".npy", ".npz"):
         dtype = {"float64": e.float_dtype, "int64": e.integer_dtype}.get(dtype, dtype)
         values = values.astype(dtype)
-    node = e.array(_Data(values), tuple(values.shape), dtype, (call.start, call.end))
+    node = e.array(Data(values), tuple(values.shape), dtype, (call.start, call.end))
     if values.dtype.kind == "f":
         import numpy as np
 
         node.risky = not bool(np.isfinite(values).all())
     return node
-
-
-class _Data:
-    """An array as an attribute of a node: compared by identity, which is what interning needs."""
-
-    __slots__ = ("array",)
-
-    def __init__(self, array: Any) -> None:
-        self.array = array.view()
-        self.array.flags.writeable = False
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        return self.array if dtype is None else self.array.astype(dtype, copy=bool(copy))
 
 
 # gradients(ys, xs, grad_ys, stop_gradients, unconnected_gradients)

@@ -13,7 +13,7 @@ from gradcli.diagnostics import GradcliError, Label, Source, Span, did_you_mean
 from gradcli.execute.plan import Plan
 from gradcli.execute.run import run
 from gradcli.graph.node import Node, cone
-from gradcli.graph.ops.creation import array
+from gradcli.graph.ops.creation import Data, array
 from gradcli.graph.types import DTYPES
 from gradcli.language.elaborate import Elaborator, elaborate
 from gradcli.language.expression import constant_expression
@@ -262,6 +262,4 @@ def converted(value: Array, leaf: Node) -> Array:
 
 
 def array_node(value: Array) -> Node:
-    from gradcli.language.special import _Data
-
-    return array(values=_Data(value), shape=tuple(value.shape), dtype=str(value.dtype))
+    return array(values=Data(value), shape=tuple(value.shape), dtype=str(value.dtype))

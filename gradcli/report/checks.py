@@ -25,14 +25,14 @@ def render_table(checked: Checked, screen: Screen) -> str:
     """A table for a terminal."""
     from gradcli.report import tables
 
-    # The order goes with the method, which leaves 80 columns enough for the rest.
-    headers = ("worst entry", "method", "reverse", "other", "abs error", "rel error", "verdict")
-    rows = []
-    for c in checked.comparisons:
-        _, order, method, entry, *rest = _row(c, "%.6g")
-        rows.append([entry, f"{method}, order {order}", *rest])
-    lines = "".join([line + "\n" for line in _lines(checked)])
-    return tables.render_rows(headers, rows, screen, f"gradients of {' + '.join(checked.of)}") + lines
+    headers = ("entry", "method", "reverse", "other", "abs", "rel", "")
+    parts = []
+    for order in dict.fromkeys(c.order for c in checked.comparisons):
+        rows = [_row(c, "%.5g")[2:] for c in checked.comparisons if c.order == order]
+        rows = [[entry, method, *rest] for method, entry, *rest in rows]
+        title = f"gradients of {' + '.join(checked.of)}, order {order}"
+        parts.append(tables.render_rows(headers, rows, screen, title))
+    return "".join(parts) + "".join([line + "\n" for line in _lines(checked)])
 
 
 def render_json(checked: Checked, file: str) -> str:

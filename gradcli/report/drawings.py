@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,7 +37,12 @@ def entry_name(name: str, shape: Sequence[int], position: int) -> str:
 
 
 def _title(text: str, screen: Screen) -> str:
+    text = _wrapped(text, screen, "")
     return f"\x1b[1m{text}\x1b[0m\n" if screen.color else f"{text}\n"
+
+
+def _wrapped(text: str, screen: Screen, indent: str) -> str:
+    return fill(text, screen.width, initial_indent=indent, subsequent_indent="  ")
 
 
 def _dim(text: str, screen: Screen) -> str:
@@ -65,14 +71,14 @@ def _matrix(block: Block, screen: Screen) -> str:
     for number, row in enumerate(cells):
         line = "  ".join([cell.rjust(width) for cell, width in zip(row, widths, strict=True)])
         if named and number == 0:
-            lines.append(_dim(" " * (left + 4) + line, screen))
+            lines.append(_dim(" " * (left + 3) + line, screen))
             continue
         at = number - named
         opened, closed = _brackets(at, len(rows), screen.unicode)
         lines.append(f"{_dim(labels[at].rjust(left), screen)} {opened} {line} {closed}")
     text = _title(title, screen) + "".join([line.rstrip() + "\n" for line in lines])
     shown = sum(i is not None for i in rows) * sum(cell != dots for cell in cells[0])
-    return text + (_summary(matrix) if shown < matrix.size else "")
+    return text + (_summary(matrix, screen) if shown < matrix.size else "")
 
 
 def _fitting(
@@ -113,16 +119,16 @@ def _brackets(row: int, count: int, unicode: bool) -> tuple[str, str]:
     return ("⎡", "⎤") if row == 0 else ("⎣", "⎦") if row == count - 1 else ("⎢", "⎥")
 
 
-def _summary(matrix: Any) -> str:
+def _summary(matrix: Any, screen: Screen) -> str:
     rows, columns = matrix.shape
-    text = f"  {rows} by {columns} entries, {np.count_nonzero(matrix)} of them not 0"
+    text = f"{rows} by {columns} entries, {np.count_nonzero(matrix)} of them not 0"
     if matrix.dtype.kind == "f" and np.isfinite(matrix).any():
         finite = matrix[np.isfinite(matrix)]
         low, high = tokens(rounded(np.array([finite.min(), finite.max()]), DIGITS))
         text += f", from {low} to {high}"
         if finite.size < matrix.size:
             text += f"; {matrix.size - finite.size} not finite"
-    return text + "\n"
+    return _wrapped(text, screen, "  ") + "\n"
 
 
 def _pattern(block: Block, screen: Screen) -> str:

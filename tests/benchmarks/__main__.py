@@ -3,36 +3,57 @@
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import sys
 import tempfile
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from tests.benchmarks import hessians, order
 from tests.benchmarks.competitors import SCRIPTS, Environment, Peer, default_folder
 from tests.benchmarks.table import Row, Target, render
 
-SECTIONS = {"order": order.section, "hessian": hessians.section}
+if TYPE_CHECKING:
+    from types import ModuleType
+
+SECTIONS = {"order": "order", "hessian": "hessians"}
+"""The sections' names, and the modules that measure them."""
+
+THREADS = (
+    "OPENBLAS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NPROC",  # JAX
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+"""What tells NumPy's BLAS and the other libraries how many threads to use, if it is set before they are imported."""
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line: ``only`` is a list of sections, ``environment`` a folder."""
     parser = argparse.ArgumentParser("python -m tests.benchmarks", description=__doc__)
-    parser.add_argument(
-        "--only", type=_sections, default=list(SECTIONS), metavar="order,hessian", help="sections to run"
+    add = parser.add_argument
+    add("--only", type=_sections, default=list(SECTIONS), metavar="order,hessian", help="sections to run")
+    add("--peers", action="store_true", help="also JAX, TensorFlow, PyTorch and SymPy, installed aside")
+    add("--repeat", type=_positive, default=7, metavar="N", help="rounds (default: 7)")
+    add(
+        "--threads",
+        type=_positive,
+        metavar="N",
+        help="threads of every library (default: their own choice); 1 is steadier where other programs run",
     )
-    parser.add_argument("--peers", action="store_true", help="also JAX, TensorFlow, PyTorch and SymPy, installed aside")
-    parser.add_argument("--repeat", type=_positive, default=7, metavar="N", help="rounds (default: 7)")
-    parser.add_argument(
-        "--environment", type=Path, default=default_folder(), metavar="DIR",
+    add(
+        "--environment",
+        type=Path,
+        default=default_folder(),
+        metavar="DIR",
         help="where the peers' environment is or will be (default: below the folder for temporary files)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--limit", type=float, default=20.0, metavar="SECONDS", help="for a peer's first answer (default: 20)"
     )
+    add("--limit", type=float, default=20.0, metavar="SECONDS", help="for a peer's first answer (default: 20)")
     return parser.parse_args(arguments)
 
 
@@ -46,12 +67,19 @@ def _sections(text: str) -> list[str]:
 
 def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of rounds")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
     return int(text)
+
+
+def _section(name: str) -> ModuleType:
+    """A section's module, imported once the threads are set: it imports NumPy."""
+    return import_module(f"tests.benchmarks.{SECTIONS[name]}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
+    if options.threads is not None:
+        os.environ.update(dict.fromkeys(THREADS, str(options.threads)))
     rows: list[Row] = []
     targets: list[Target] = []
     peers: dict[str, Peer] = {}
@@ -62,21 +90,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             for name in options.only:
                 print(f"measuring {name}", file=sys.stderr, flush=True)
-                more, limits = SECTIONS[name](peers, options.repeat)
+                more, limits = _section(name).section(peers, options.repeat)
                 rows += more
                 targets += limits
         finally:
             for peer in peers.values():
                 peer.close()
-    versions = [f"Python {platform.python_version()}", f"NumPy {np.__version__}"]
-    versions += [f"{peer.name} {peer.version}" for peer in peers.values() if peer.version]
-    print(
-        f"## Benchmarks\n\n{', '.join(versions)}; float64; medians of {options.repeat} rounds in which all take turns.\n"
-    )
-    print(render(rows))
+    threads = "their own number of" if options.threads is None else str(options.threads)
+    print(f"## Benchmarks\n\n{', '.join(_versions(list(peers.values())))}; {threads} threads; float64;")
+    print(f"medians of {options.repeat} rounds in which all take turns.\n\n{render(rows)}")
     print("\n## Targets\n")
     print("\n".join(target.line() for target in targets))
     return 0
+
+
+def _versions(peers: Sequence[Peer]) -> list[str]:
+    import numpy as np
+
+    own = [f"Python {platform.python_version()}", f"NumPy {np.__version__}"]
+    return [*own, *dict.fromkeys(f"{peer.name.split()[0]} {peer.version}" for peer in peers if peer.version)]
 
 
 if __name__ == "__main__":

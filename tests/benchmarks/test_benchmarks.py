@@ -55,6 +55,8 @@ def test_the_command_line():
     options = parse(["--only", "order, hessian", "--repeat", "3", "--peers", "--environment", "e", "--limit", "1.5"])
     assert options.only == ["order", "hessian"]
     assert (options.repeat, options.peers, options.environment, options.limit) == (3, True, Path("e"), 1.5)
+    assert options.threads is None
+    assert parse(["--threads", "1"]).threads == 1
     assert parse([]).only == ["order", "hessian"]
     assert not parse([]).peers
 

@@ -707,6 +707,31 @@ SPECS: dict[str, list[Case]] = {
         case("iterate(sin, x, 3)", lambda x: np.sin(np.sin(np.sin(x))), x=(2,)),
         case("iterate(tanh, x, 0) * 2", lambda x: 2 * x, x=(2,)),
     ],
+    "jacobian": [
+        case("s = x*x*x; jacobian(s, x)", lambda x: np.diag(3 * x**2), x=(2,)),
+        case(
+            "s = square(a @ b); jacobian(s, a)",
+            lambda a, b: np.einsum("i,ij,k->ijk", 2 * a @ b, np.eye(2), b),
+            a=(2, 3),
+            b=(3,),
+        ),
+    ],
+    "hessian": [
+        case("s = sum(x*x*x*x); hessian(s, x)", lambda x: np.diag(12 * x**2), x=(3,)),
+        case("s = square(x @ x); hessian(s, x)", lambda x: 8 * np.outer(x, x) + 4 * (x @ x) * np.eye(3), x=(3,)),
+    ],
+    "jvp": [
+        case("s = x*x*x; jvp(s, x, v)", lambda x, v: 3 * x**2 * v, x=(2,), v=(2,)),
+        case("s = sin(x); jvp(s, x, 1.0)", np.cos, x=()),
+    ],
+    "hvp": [
+        case("s = sum(x*x*x); hvp(s, x, v)", lambda x, v: 6 * x * v, x=(2,), v=(2,)),
+        case("s = square(x @ x); hvp(s, x, v)", lambda x, v: 8 * x * (x @ v) + 4 * (x @ x) * v, x=(3,), v=(3,)),
+    ],
+    "taylor": [
+        case("s = x*x*x; taylor(s, x, 3)", lambda x: np.array([x**3, 3 * x**2, 6 * x, 6 + 0 * x]), x=(2,)),
+        case("s = exp(2*x); taylor(s, x, 4)", lambda x: np.exp(2 * x) * np.array([1, 2, 4, 8, 16]), x=()),
+    ],
     "gradients": [
         case("s = x*x*x; gradients(s, x)", lambda x: 3 * x**2, x=(2,)),
         case("s = x*x*x; gradients(s, x, grad_ys=x)", lambda x: 3 * x**3, x=(2,)),

@@ -1,6 +1,6 @@
 """The table of operations: importing this package fills it."""
 
-from gradcli.graph.node import _table as table
+from gradcli.graph.node import TABLE as table
 from gradcli.graph.ops import creation, elementwise, linear_algebra, networks, reductions, selection, shaping
 
 families = (elementwise, selection, reductions, linear_algebra, shaping, creation, networks)

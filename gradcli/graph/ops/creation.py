@@ -44,6 +44,19 @@ array = register(Operation(
 ))  # fmt: skip
 
 
+class Data:
+    """An array as an attribute of a node: compared by identity, which is what interning needs."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Any) -> None:
+        self.array = array.view()
+        self.array.flags.writeable = False
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return self.array if dtype is None else self.array.astype(dtype, copy=bool(copy))
+
+
 def _creation(name: str, spec: str, doc: str, kernel: Any, **entry: Any) -> Operation:
     entry.setdefault("infer", _leaf_shape)
     entry.setdefault("domain", "no derivative")

@@ -1,0 +1,378 @@
+"""One reverse pass on views: how each sort of rule passes a Jacobian on, contractions in place of rows.
+
+The pass is that of :mod:`gradcli.autodiff.reverse` on views (:mod:`gradcli.autodiff.views`) in place of arrays, with the
+same masks for the strong zero. Operations that are no contraction carry the seed axes along; nothing loops over rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from gradcli.autodiff import reverse, views
+from gradcli.autodiff.views import View
+from gradcli.graph.node import Derivation, Node
+from gradcli.graph.operation import (
+    Contraction,
+    Elementwise,
+    Linear,
+    NoDerivative,
+    Product,
+    SameAs,
+    Select,
+    Tangent,
+    Zero,
+    cast_to,
+)
+from gradcli.graph.ops.creation import tangent
+from gradcli.graph.ops.linear_algebra import solve
+from gradcli.graph.ops.selection import isfinite, logical_and, logical_not, not_equal, where
+from gradcli.graph.ops.shaping import broadcasted, reshaped, swap, transpose
+from gradcli.graph.types import Shape, is_float, size_of
+
+MOST_VIEWS = 6
+"""Views that a node may receive before they are added up as a dense array."""
+
+
+def tangent_of(shape: Shape, dtype: str) -> Node:
+    """A placeholder of a shape."""
+    return Node(tangent, (), {}, shape, dtype, False)
+
+
+def total(parts: Sequence[View], shape: Shape, dtype: str) -> Node:
+    total: Node | None = None
+    for view in parts:
+        array = views.dense(view, shape, dtype)
+        total = array if total is None else total + array
+    assert total is not None
+    return total
+
+
+Found = dict[Node, tuple[list[View], "Node | None"]]
+
+
+class Sweep:
+    """One pass from y; ``seeds`` is y's shape, the shape of the axes that every cotangent has in front."""
+
+    def __init__(self, derivation: Derivation, seeds: Shape, dtype: str) -> None:
+        self.derivation = derivation
+        self.seeds = seeds
+        self.dtype = dtype
+
+    def run(
+        self, roots: Sequence[tuple[Node, list[View], Node | None]], wanted: set[Node], barriers: set[Node]
+    ) -> Found:
+        order = reverse.active_nodes([y for y, _, _ in roots], wanted, barriers)
+        active = set(order)
+        pending: dict[Node, list[tuple[list[View], Node | None]]] = {}
+        for y, parts, mask in roots:
+            if y in active:
+                pending.setdefault(y, []).append((parts, mask))
+        found: Found = {}
+        outer = self.derivation.current
+        for node in order:
+            received = pending.pop(node, None)
+            if received is None:
+                continue
+            parts, mask = self._summed(received, node)
+            if node in wanted:
+                found[node] = (parts, mask)
+            if node in barriers:
+                continue
+            self.derivation.current = outer or node
+            for x, more, own in self._contributions(node, parts, mask, active):
+                pending.setdefault(x, []).append((more, own if x.risky else None))
+        self.derivation.current = outer
+        return found
+
+    def _summed(
+        self, received: Sequence[tuple[list[View], Node | None]], node: Node
+    ) -> tuple[list[View], Node | None]:
+        parts = [v for some, _ in received for v in some]
+        mask = received[0][1]
+        for _, other in received[1:]:
+            mask = None if mask is None or other is None else reverse.either(mask, other)
+        joined = views.merged(parts, self.dtype)
+        if len(joined) > MOST_VIEWS:
+            joined = [views.dense_view(total(joined, (*self.seeds, *node.shape), self.dtype))]
+        return joined, mask
+
+    def _contributions(
+        self, node: Node, parts: list[View], mask: Node | None, active: set[Node]
+    ) -> Iterator[tuple[Node, list[View], Node | None]]:
+        rule = node.op.rule
+        inputs = node.inputs
+        positions = [i for i in node.op.differentiable_inputs(node) if inputs[i] in active]
+        match rule:
+            case Elementwise():
+                for i in positions:
+                    partial = rule.partials[i]
+                    if partial is None or isinstance(partial, Zero):
+                        continue
+                    p = partial(node, *inputs)
+                    if isinstance(p, Node) and p.op.name == "zero":
+                        continue
+                    yield self._scaled_to(node, i, parts, mask, p)
+            case Product():
+                for i in positions:
+                    yield self._scaled_to(node, i, parts, mask, inputs[i ^ 1])
+            case Linear():
+                for i in positions:
+                    yield self._through_linear(node, i, rule, parts, mask)
+            case Select():
+                for i in positions:
+                    yield self._selected(node, i, parts, mask)
+            case Contraction():
+                for i in positions:
+                    yield self._through_contraction(node, i, rule, parts, mask)
+            case SameAs():
+                expression = rule.expression(node, *inputs)
+                inner = self.run([(expression, parts, mask)], {inputs[i] for i in positions}, {*inputs, node})
+                for x, (some, own) in inner.items():
+                    yield x, some, own
+            case Tangent():
+                for i in positions:
+                    if i in rule.transposes:
+                        yield self._through_solve(node, parts, mask)
+                        continue
+                    dx = reverse.placeholder(self.derivation, inputs[i])
+                    moved: list[Node | None] = [None] * len(inputs)
+                    moved[i] = dx
+                    expression = rule.tangent(node, inputs, moved)
+                    inner = self.run([(expression, parts, mask)], {dx}, {*inputs, node})
+                    if dx in inner:
+                        yield inputs[i], *inner[dx]
+            case NoDerivative():
+                return
+
+    # rules
+
+    def _scaled_to(
+        self, node: Node, i: int, parts: list[View], mask: Node | None, p: Node | float
+    ) -> tuple[Node, list[View], Node | None]:
+        x = node.inputs[i]
+        if isinstance(p, Node):
+            p = reverse.guarded(p, mask)
+        some = [self._to_shape(views.times(v, p, node.shape), node.shape, x.shape) for v in parts]
+        return x, some, reverse.mask_to(mask, x.shape)
+
+    def _to_shape(self, view: View, shape: Shape, target: Shape) -> View:
+        """Summed over the axes along which an input of the target shape was broadcast."""
+        if shape == target:
+            return view
+        front = len(self.seeds)
+        extra = len(shape) - len(target)
+        stretched = [k for k, n in enumerate(target) if n == 1 and shape[extra + k] != 1]
+        gone = [*range(front, front + extra), *(front + extra + k for k in stretched)]
+        result = views.without(view, gone, (*self.seeds, *shape))
+        fresh = max((*view.out, 0)) + 1
+        out = list(result.out)
+        for n, k in enumerate(stretched):
+            out.insert(front + k, fresh + n)
+        return result._replace(out=tuple(out))
+
+    def _selected(
+        self, node: Node, i: int, parts: list[View], mask: Node | None
+    ) -> tuple[Node, list[View], Node | None]:
+        condition = node.inputs[0]
+        chosen = condition if i == 1 else logical_not(condition)
+        x = node.inputs[i]
+        some: list[View] = []
+        for view in parts:
+            value, classes = views.flushed(view, self.dtype)
+            bits = views.times(View(1.0, (), view.out), chosen, node.shape)
+            if not bits.factors:  # the same branch everywhere
+                some.append(views.scaled(view, bits.scale))
+                continue
+            ((bit, own),) = bits.factors
+            joint = tuple(dict.fromkeys((*classes, *own)))
+            array = where(_along(bit, own, joint), _along(value, classes, joint), 0)
+            some.append(View(1.0, ((array, joint),), view.out))
+        some = [self._to_shape(v, node.shape, x.shape) for v in some]
+        if not x.risky:
+            return x, some, None
+        full = broadcasted(chosen, node.shape)
+        return x, some, reverse.mask_to(full if mask is None else logical_and(full, mask), x.shape)
+
+    def _through_contraction(
+        self, node: Node, i: int, rule: Contraction, parts: list[View], mask: Node | None
+    ) -> tuple[Node, list[View], Node | None]:
+        labels, out = rule.labels(node.inputs, dict(node.attrs))
+        x = node.inputs[i]
+        others = [(node.inputs[k], labels[k]) for k in range(len(labels)) if k != i]
+        if mask is not None and any(b.risky for b, _ in others):
+            return self._guarded_contraction(node, i, parts, mask, labels[i], out, others)
+        some = [self._contract(v, node, labels[i], out, others) for v in parts]
+        own_mask = reverse.through_contraction(node, i, rule, reverse.Cotangent(_blank(node), mask)).mask
+        return x, some, own_mask if x.risky else None
+
+    def _contract(
+        self,
+        view: View,
+        node: Node,
+        own: Sequence[int],
+        out: Sequence[int],
+        others: Sequence[tuple[Node, Sequence[int]]],
+    ) -> View:
+        front = len(self.seeds)
+        fresh = max((*view.out, 0)) + 1
+        known = dict(zip(out, view.out[front:], strict=True))
+        for label in (k for group in (own, *(g for _, g in others)) for k in group):
+            if label not in known:
+                known[label] = fresh
+                fresh += 1
+        factors = view.factors
+        scale = view.scale
+        sizes = dict(zip(out, node.shape, strict=True))
+        for b, group in others:
+            sizes.update(zip(group, b.shape, strict=True))
+            number = views.uniform(b)
+            if number is not None and number == number and abs(number) != float("inf"):
+                scale *= number
+                continue
+            factor = views.distinct(*views.without_ones(b, [known[k] for k in group]))
+            factors = views.appended(factors, factor)
+        target = (*view.out[:front], *(known[k] for k in own))
+        held = {c for _, classes in factors for c in classes}
+        gone: set[int] = set()
+        for label, c in known.items():
+            if c in target or c in gone:
+                continue
+            if c in held:
+                gone.add(c)
+            else:
+                scale *= sizes[label]
+                gone.add(c)
+        return View(scale, views.contracted(factors, gone & held), target)
+
+    def _guarded_contraction(
+        self,
+        node: Node,
+        i: int,
+        parts: list[View],
+        mask: Node,
+        own: Sequence[int],
+        out: Sequence[int],
+        others: Sequence[tuple[Node, Sequence[int]]],
+    ) -> tuple[Node, list[View], Node | None]:
+        """With an operand that may be NaN under a mask: it counts only where it meets a selected entry."""
+        x = node.inputs[i]
+        bits = cast_to(broadcasted(mask, node.shape), self.dtype)
+        small = Sweep(self.derivation, (), self.dtype)
+        reach = views.dense_view(bits)
+        singular = [(cast_to(logical_not(isfinite(b)), self.dtype), g) for b, g in others]
+        plain = [(cast_to(isfinite(b), self.dtype) * 0 + 1, g) for b, g in others]
+        met: Node | None = None
+        for k in range(len(others)):
+            mixed = [*plain[:k], singular[k], *plain[k + 1 :]]
+            term = views.dense(small._contract(reach, node, own, out, mixed), x.shape, self.dtype)
+            met = term if met is None else met + term
+        assert met is not None
+        finite = [(where(isfinite(b), b, 0), g) for b, g in others]
+        shape = (*self.seeds, *x.shape)
+        bare = total([self._contract(v, node, own, out, finite) for v in parts], shape, self.dtype)
+        full = total([self._contract(v, node, own, out, others) for v in parts], shape, self.dtype)
+        result = where(broadcasted(not_equal(met, 0), shape), full, bare)
+        reached = views.dense(small._contract(reach, node, own, out, plain), x.shape, self.dtype)
+        return x, [views.dense_view(result)], not_equal(reached, 0) if x.risky else None
+
+    def _through_linear(
+        self, node: Node, i: int, rule: Linear, parts: list[View], mask: Node | None
+    ) -> tuple[Node, list[View], Node | None]:
+        x = node.inputs[i]
+        name = node.op.name
+        own_mask = (
+            reverse.through_linear(node, i, rule, reverse.Cotangent(_blank(node), mask)).mask
+            if mask is not None and x.risky
+            else None
+        )
+        front = len(self.seeds)
+        some: list[View] = []
+        for view in parts:
+            if name in ("add", "identity", "cast", "broadcast_to"):
+                some.append(self._to_shape(view, node.shape, x.shape))
+            elif name in ("neg", "subtract"):
+                sign = -1 if name == "neg" or i == 1 else 1
+                some.append(self._to_shape(views.scaled(view, sign), node.shape, x.shape))
+            elif name in ("sum", "mean"):
+                some.append(self._spread(view, node, x))
+            elif name == "transpose":
+                back = [node.attrs["axes"].index(k) for k in range(x.rank)]
+                out = (*view.out[:front], *(view.out[front + k] for k in back))
+                some.append(view._replace(out=out))
+            elif name == "reshape" and (moved := self._ones_moved(view, node.shape, x.shape)) is not None:
+                some.append(moved)
+            else:
+                g = views.dense(view, (*self.seeds, *node.shape), self.dtype)
+                some.append(views.dense_view(self._lifted(node, i, rule, g)))
+        return x, some, own_mask
+
+    def _lifted(self, node: Node, i: int, rule: Linear, g: Node) -> Node:
+        if node.op.name == "reshape":
+            return reshaped(g, (*self.seeds, *node.inputs[i].shape))
+        return views.lifted(node, i, rule, g, self.seeds)
+
+    def _spread(self, view: View, node: Node, x: Node) -> View:
+        """Through a sum: the value is constant along the reduced axes, a class of its own for each."""
+        front = len(self.seeds)
+        axes = node.attrs["axis"]
+        fresh = max((*view.out, 0)) + 1
+        rest = iter(view.out[front:])
+        out = list(view.out[:front])
+        for k in range(x.rank):
+            if k in axes:
+                if node.attrs["keepdims"]:
+                    next(rest)
+                out.append(fresh)
+                fresh += 1
+            else:
+                out.append(next(rest))
+        count = size_of(tuple(x.shape[k] for k in axes)) if node.op.name == "mean" else 1
+        return view._replace(scale=view.scale / max(count, 1), out=tuple(out))
+
+    def _ones_moved(self, view: View, shape: Shape, target: Shape) -> View | None:
+        """A reshape that only adds or removes axes of size 1 keeps the view; None for any other."""
+        if [n for n in shape if n != 1] != [n for n in target if n != 1]:
+            return None
+        front = len(self.seeds)
+        rest = iter([c for c, n in zip(view.out[front:], shape, strict=True) if n != 1])
+        fresh = max((*view.out, 0)) + 1
+        out = list(view.out[:front])
+        for n in target:
+            if n == 1:
+                out.append(fresh)
+                fresh += 1
+            else:
+                out.append(next(rest))
+        return view._replace(out=tuple(out))
+
+    def _through_solve(
+        self, node: Node, parts: list[View], mask: Node | None
+    ) -> tuple[Node, list[View], Node | None]:
+        """To the right-hand side: seed axes become further right-hand sides."""
+        a, b = node.inputs
+        g = total(parts, (*self.seeds, *node.shape), self.dtype)
+        front = len(self.seeds)
+        if a.rank == 2:
+            row = front
+            moved = transpose(g, axes=(row, *(k for k in range(g.rank) if k != row)))
+            flat = reshaped(moved, (moved.shape[0], size_of(moved.shape[1:])))
+            y = reshaped(solve(swap(a), flat), moved.shape)
+            back = tuple(k + 1 if k < row else (0 if k == row else k) for k in range(g.rank))
+            result = transpose(y, axes=back)
+        else:
+            lead = (*self.seeds, *a.shape[:-2])
+            result = solve(broadcasted(swap(a), (*lead, *a.shape[-2:])), g)
+        return b, [views.dense_view(result)], None
+
+
+def _along(node: Node, own: Sequence[int], joint: Sequence[int]) -> Node:
+    """A factor with an axis for each class of a larger set, of size 1 where it has none."""
+    order = [c for c in joint if c in own]
+    moved = transpose(node, axes=tuple(own.index(c) for c in order)) if list(own) != order else node
+    sizes = dict(zip(order, moved.shape, strict=True))
+    return reshaped(moved, tuple(sizes.get(c, 1) for c in joint))
+
+
+def _blank(node: Node) -> Node:
+    """Any cotangent of a node's shape, where only the mask is of interest."""
+    return tangent_of(node.shape, node.dtype if is_float(node.dtype) else "float64")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
-from gradcli.graph.types import INTEGER_RANGE, is_integer, promote
+from gradcli.graph.types import INTEGER_RANGE, is_float, promote
 from gradcli.language import calls, syntax
 from gradcli.language.values import Scope, Value, Weak
 
@@ -94,9 +94,9 @@ def stacked(e: Elaborator, values: list[Value], expression: syntax.List) -> Node
         return _literal(e, [v.value for v in values if isinstance(v, Weak)], (len(values),), expression)
     dtypes = [v.dtype for v in values if isinstance(v, Node)]
     dtype = promote(dtypes) if dtypes else None
-    if dtype is not None and (dtype == "bool" or is_integer(dtype)):
-        if any(isinstance(v, Weak) and isinstance(v.value, float) for v in values):
-            dtype = e.float_dtype
+    float_literal = any(isinstance(v, Weak) and isinstance(v.value, float) for v in values)
+    if dtype is not None and not is_float(dtype) and float_literal:
+        dtype = e.float_dtype
     nodes: list[Node] = []
     for value, item in zip(values, expression.items, strict=True):
         nodes.append(

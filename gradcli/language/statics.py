@@ -81,8 +81,7 @@ def _ints(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | l
 
 def shape(e: Elaborator, expression: syntax.Expression, scope: Scope) -> tuple[int, ...]:
     sizes = _integer_or_integers(e, expression, scope)
-    result = (sizes,) if isinstance(sizes, int) else tuple(sizes)
-    return result
+    return (sizes,) if isinstance(sizes, int) else tuple(sizes)
 
 
 def sizes(e: Elaborator, expressions: list[syntax.Expression], scope: Scope) -> tuple[int, ...]:

@@ -410,9 +410,9 @@ def test_the_dtype_line_sets_the_precision_of_literals(expression, expected):
 @pytest.mark.parametrize(
     ("text", "span"),
     [
-        ("y = 9223372036854775808", "y"),
-        ("dtype float32; y = 2147483648", "y"),
-        ("dtype float32; y = 2147483647 + 1", "y"),
+        ("y = 9223372036854775808", "9223372036854775808"),
+        ("dtype float32; y = 2147483648", "2147483648"),
+        ("dtype float32; y = 2147483647 + 1", "2147483647 + 1"),
         ("y = [1, 9223372036854775808]", "[1, 9223372036854775808]"),
         ("variable i: int32 = 1; y = i + 2147483648", "2147483648"),
         ("variable x = 1.0; y = x * 10^400", "10^400"),

@@ -1,8 +1,9 @@
 """The table of operations: importing this package fills it."""
 
-from gradcli.graph.node import TABLE as table
+from gradcli.graph import node
 from gradcli.graph.ops import creation, elementwise, linear_algebra, networks, reductions, selection, shaping
 
+table = node.TABLE
 families = (elementwise, selection, reductions, linear_algebra, shaping, creation, networks)
 
 __all__ = ["families", "table"]

@@ -16,10 +16,10 @@ from gradcli.commands.endings import report_failure, silence_standard_output
 COMMANDS = {
     "eval": ("gradcli.commands.eval", "Print the values of the outputs of a program."),
     "grad": ("gradcli.commands.grad", "Print gradients, of any order, of the outputs of a program."),
-    "jacobian": ("gradcli.commands.jacobian", "Print all derivatives of entries of outputs by entries of variables."),
+    "jacobian": ("gradcli.commands.jacobian", "Print all derivatives of the entries of outputs."),
     "hessian": ("gradcli.commands.hessian", "Print all second derivatives of a scalar output."),
-    "jvp": ("gradcli.commands.jvp", "Print derivatives of the outputs along a direction."),
-    "check": ("gradcli.commands.check", "Check gradients against forward mode, series and differences."),
+    "jvp": ("gradcli.commands.jvp", "Print derivatives along a direction."),
+    "check": ("gradcli.commands.check", "Compare gradients with differences and other methods."),
     "ops": ("gradcli.commands.ops", "List the operations, or explain one."),
 }
 

@@ -170,8 +170,11 @@ class _Check:
         at = [np.asarray(point.base[x], dtype="float64") for x in xs]
         splits = np.cumsum([x.size for x in at])[:-1]
         base = _joined([point.base[g] for g in gs])
-        sizes = [float(np.max(np.abs(np.where(np.isfinite(p), p, 0)), initial=0)) for p in np.split(base, splits)]
-        defined = bool(np.isfinite(_joined([base, *[point.base[t] for t in point.terms]])).all())
+        terms = _joined([point.base[t] for t in point.terms])
+        defined = bool(np.isfinite(base).all() and np.isfinite(terms).all())
+        # Where gradients cancel to rounding errors, these are in proportion to the ys.
+        least = float(np.sum(np.abs(terms[np.isfinite(terms)])))
+        sizes = [max(least, float(np.max(np.abs(g[np.isfinite(g)]), initial=0))) for g in np.split(base, splits)]
         worst: dict[tuple[int, str], tuple[int, Verdict]] = {}
         count = self.how.directions or SECOND_ORDER_DIRECTIONS
         moves = [point.moves(x, count, seed=3 + i) for i, x in zip(group, xs, strict=True)]
@@ -230,7 +233,7 @@ def _or_zero(g: Node | None, x: Node) -> Node:
 
 def _dot(g: Array, move: Array) -> float:
     """The slope along a move; entries that do not move count for nothing, NaN included."""
-    return float(np.sum(np.where(move == 0, 0.0, g * move)))
+    return float(np.sum(np.where(move == 0, 0.0, g) * move))
 
 
 def _summed(slopes: Array, errors: Array) -> tuple[float, float]:

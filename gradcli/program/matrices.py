@@ -131,7 +131,7 @@ def _blocks(
     try:
         values = program._evaluate(nodes)
     except GradcliError as error:
-        if error.kind == "LimitError":
+        if error.kind == "LimitError" and not sparsity:
             error.help = (
                 f"multiply with vectors in place of the whole matrix: `{product}` in the program, or `gradcli jvp`"
                 + (f"; {error.help}" if error.help else "")

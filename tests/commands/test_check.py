@@ -5,13 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
+import gradcli as interface
 from gradcli.graph.operation import Elementwise, Linear
 from gradcli.graph.ops import elementwise, reductions, table
+from gradcli.program.check import check as run_check
 from gradcli.program.differences import central, one_sided
 from gradcli.report import checks
 from gradcli.report.tables import Screen
 from gradcli.results import Checked, Comparison, Kink
+from tests.random_programs import programs
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.expr"))
 
@@ -224,6 +228,13 @@ def test_cross_blocks_are_checked(check, monkeypatch):
     reply = check("-e", "variable a = 2.; variable b = 3.; y = hypot(a, b)")
     assert ("b", 2, "differences") in failed(reply)
     assert not {f for f in failed(reply) if f[1] == 1}
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(programs(smooth=False))
+def test_random_programs_pass(text):
+    found = run_check(interface.loads(text))
+    assert found.passed, [c for c in found.comparisons if c.verdict == "FAILED"]
 
 
 def test_nothing_to_check(gradcli):

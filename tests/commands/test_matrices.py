@@ -214,7 +214,7 @@ def test_patterns_on_a_terminal():
         "  .*.",
         "  ..*",
     ]
-    large = lines(np.eye(400, dtype=bool), (400,), (400,), Screen(90), sparsity=True)
+    large = lines(np.eye(400, dtype=bool), (400,), (400,), Screen(100), sparsity=True)
     assert large[1] == "  each mark stands for 10 by 5 entries"
     assert len(large) == 42
 
@@ -222,6 +222,16 @@ def test_patterns_on_a_terminal():
 def test_a_terminal_without_unicode_and_one_with_colour():
     assert "\n".join(lines(np.eye(30), (30,), (30,), Screen(60, unicode=False))).isascii()
     assert "\x1b[1m" in lines(np.eye(2), (2,), (2,), Screen(60, color=True))[0]
+
+
+def test_on_a_terminal(terminal):
+    shown = terminal("hessian", "-e", SCALAR, "--wrt", "x", env={"NO_COLOR": "1"})
+    assert shown.splitlines() == [
+        "d2(y+z)/dx/dx   rows x [2], columns x [2], float64",
+        "       x[0]  x[1]",
+        "x[0] ⎡  6.0   3.0 ⎤",
+        "x[1] ⎣  3.0  12.0 ⎦",
+    ]
 
 
 def test_rich_is_not_needed_in_a_pipe(process):

@@ -489,6 +489,7 @@ def test_gathered_entries_add_up():
     assert program.grad()["x"].tolist() == [1101, 0, 10]
 
 
+@pytest.mark.slow
 def test_a_chain_of_200_000_operations_differentiates():
     program = gradcli.loads("variable x = 0.5; def f(v) = -(v + 1.0); y = iterate(f, x, 100_000)")
     assert program.grad() == {"x": 1}

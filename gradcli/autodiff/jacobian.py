@@ -27,7 +27,7 @@ def jacobian(y: Node, xs: Sequence[Node], stops: Iterable[Node] = ()) -> list[No
         found = sweep.run([(y, [seed], None)], set(xs), set(stops))
         results: list[Node] = []
         for x in xs:
-            own = x.dtype if is_float(x.dtype) else dtype
+            own = x.dtype if is_float(x.dtype) else y.dtype if y.dtype != "bool" else dtype
             shape = (*y.shape, *x.shape)
             got = found.get(x)
             if not got:
@@ -56,9 +56,7 @@ def hessian(y: Node, xs: Sequence[Node], stops: Iterable[Node] = ()) -> list[lis
         for x, g in zip(xs, reverse.gradients([y], xs, None, stops), strict=True):
             if g is None:
                 dtypes = [other.dtype if is_float(other.dtype) else "float64" for other in xs]
-                blocks.append(
-                    [zeros(shape=(*x.shape, *o.shape), dtype=d) for o, d in zip(xs, dtypes, strict=True)]
-                )
+                blocks.append([zeros(shape=(*x.shape, *o.shape), dtype=d) for o, d in zip(xs, dtypes, strict=True)])
             else:
                 blocks.append(jacobian(g, xs, stops))
         return blocks

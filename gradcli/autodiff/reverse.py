@@ -37,6 +37,9 @@ _SAME_PLACE = {"add", "subtract", "neg", "cast", "identity"}
 """Linear operations whose transpose leaves every entry where it is, but for broadcasting."""
 
 
+_RECIPROCAL = {"recip", "recip_no_nan", "divide", "divide_no_nan"}
+
+
 class Cotangent(NamedTuple):
     g: Node
     mask: Node | None
@@ -251,7 +254,11 @@ def _through_partial(node: Node, i: int, rule: Elementwise, c: Cotangent) -> Cot
         return c if p == 1 else Cotangent(c.g * p, c.mask)
     if p.op.name == "recip" and not p.attrs.get("positive") and not (c.mask is not None and p.risky):
         return Cotangent(broadcasted(divide(c.g, p.inputs[0]), node.shape), c.mask)
-    g = broadcasted(c.g * guarded(p, c.mask), node.shape)
+    g = c.g
+    # The factors of 1/x² one by one: their product underflows before the result does.
+    for factor in p.inputs if p.op.name == "multiply" and node.op.name in _RECIPROCAL else (p,):
+        g = g * guarded(factor, c.mask)
+    g = broadcasted(g, node.shape)
     return Cotangent(g, _nowhere(node.shape) if p.op.name == "zero" else c.mask)
 
 

@@ -514,5 +514,3 @@ def _compositions(k: int, varying: Sequence[bool]) -> Iterable[tuple[int, ...]]:
     for j in range(k + 1) if varying[0] else (0,):
         for rest in _compositions(k - j, varying[1:]):
             yield (j, *rest)
-
-

@@ -84,9 +84,7 @@ class Sweep:
         self.derivation.current = outer
         return found
 
-    def _summed(
-        self, received: Sequence[tuple[list[View], Node | None]], node: Node
-    ) -> tuple[list[View], Node | None]:
+    def _summed(self, received: Sequence[tuple[list[View], Node | None]], node: Node) -> tuple[list[View], Node | None]:
         parts = [v for some, _ in received for v in some]
         mask = received[0][1]
         for _, other in received[1:]:
@@ -345,9 +343,7 @@ class Sweep:
                 out.append(next(rest))
         return view._replace(out=tuple(out))
 
-    def _through_solve(
-        self, node: Node, parts: list[View], mask: Node | None
-    ) -> tuple[Node, list[View], Node | None]:
+    def _through_solve(self, node: Node, parts: list[View], mask: Node | None) -> tuple[Node, list[View], Node | None]:
         """To the right-hand side: seed axes become further right-hand sides."""
         a, b = node.inputs
         g = total(parts, (*self.seeds, *node.shape), self.dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gradcli.diagnostics import GradcliError
@@ -22,12 +22,21 @@ class Plan:
 
     ``nodes`` are in order of evaluation, ``inputs[i]`` the positions of step i's inputs, ``frees[i]`` the positions
     whose arrays are not needed after it, ``peak`` the largest number of bytes alive at once (the targets' copies
-    included) and ``largest`` the node with the largest array.
+    included) and ``largest`` the node with the largest array. Where the targets were rewritten, ``original`` maps a
+    new node to the one that it stands for, and ``leaves`` are those that the targets needed before: a value that a
+    program needs stays needed, however it is simplified.
     """
 
-    def __init__(self, targets: Sequence[Node]) -> None:
+    def __init__(
+        self,
+        targets: Sequence[Node],
+        original: Mapping[Node, Node] | None = None,
+        leaves: Sequence[Node] | None = None,
+    ) -> None:
         self.target_nodes = list(targets)
+        self.original = original or {}
         self.nodes = cone(targets)
+        self.leaves = [n for n in self.nodes if n.op.name == "leaf"] if leaves is None else list(leaves)
         position = {node: i for i, node in enumerate(self.nodes)}
         self.targets = [position[node] for node in targets]
         self.inputs = [[position[x] for x in node.inputs] for node in self.nodes]

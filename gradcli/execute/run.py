@@ -34,14 +34,16 @@ def run(plan: Plan, leaves: Mapping[Node, Any], locate: Locate | None = None) ->
                     assert op.kernel is not None
                     values[position] = op.kernel(np, *[values[i] for i in plan.inputs[position]], **node.attrs)
             except GradcliError as error:
-                raise _located(error, node, locate) from None
+                raise _located(error, node, plan, locate) from None
             except MemoryError:
-                raise _located(GradcliError("LimitError", f"no memory for the result of {op.name}"), node, locate) from None
+                raise _located(
+                    GradcliError("LimitError", f"no memory for the result of {op.name}"), node, plan, locate
+                ) from None
             except np.linalg.LinAlgError as problem:
-                raise _located(_linear_algebra_error(op.name, problem), node, locate) from None
+                raise _located(_linear_algebra_error(op.name, problem), node, plan, locate) from None
             except (ValueError, TypeError, IndexError, OverflowError, ArithmeticError) as problem:
                 failure = GradcliError("ValueError", f"{op.name} failed: {problem}")
-                raise _located(failure, node, locate) from problem
+                raise _located(failure, node, plan, locate) from problem
             for dead in plan.frees[position]:
                 values[dead] = None
         given = [v for v in leaves.values() if isinstance(v, np.ndarray)]
@@ -89,8 +91,8 @@ def _linear_algebra_error(name: str, problem: Exception) -> GradcliError:
     return GradcliError("ValueError", f"{name}: {problem}")
 
 
-def _located(error: GradcliError, node: Node, locate: Locate | None) -> GradcliError:
-    label = locate(node) if locate is not None and not error.labels else None
+def _located(error: GradcliError, node: Node, plan: Plan, locate: Locate | None) -> GradcliError:
+    label = locate(plan.original.get(node, node)) if locate is not None and not error.labels else None
     if label is not None:
         error.labels = (label,)
     return error

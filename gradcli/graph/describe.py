@@ -24,7 +24,11 @@ def describe_derivative(op: Operation) -> str:
     """One line: ``d/dx = 1 - y * y`` with y the result, or what kind of rule it is."""
     if op.family == "language":
         again = op.name in ("gradients", "jacobian", "hessian", "jvp", "hvp", "taylor", "iterate")
-        return "an expression like any other, differentiable again" if again else "none: known before anything is evaluated"
+        return (
+            "an expression like any other, differentiable again"
+            if again
+            else "none: known before anything is evaluated"
+        )
     if op.family == "creation":
         return "none" if op.expand is None else "1 for the value"
     if op.family == "shape" and op.expand is not None:

@@ -49,7 +49,9 @@ def enter(e: Elaborator, call: syntax.Call, scope: Scope) -> None:
         else:
             _enter_operation(e, target, bound, call, scope)
     else:
-        e.fail("TypeError", f"`{name.id}` is a value, not a function", name, help="to multiply, write `*` between the two")
+        e.fail(
+            "TypeError", f"`{name.id}` is a value, not a function", name, help="to multiply, write `*` between the two"
+        )
 
 
 def bind(e: Elaborator, op: Operation, call: syntax.Call) -> dict[str, Any]:
@@ -93,7 +95,12 @@ def bind(e: Elaborator, op: Operation, call: syntax.Call) -> dict[str, Any]:
             bound[positional[i].name] = argument.value
     for p in parameters:
         if p.default is None and p.name not in bound:
-            e.fail("TypeError", f"{op.name} needs an argument for `{p.name}`", call, help=f"the signature is `{op.signature}`")
+            e.fail(
+                "TypeError",
+                f"{op.name} needs an argument for `{p.name}`",
+                call,
+                help=f"the signature is `{op.signature}`",
+            )
     return bound
 
 
@@ -103,7 +110,9 @@ def _enter_operation(e: Elaborator, op: Operation, bound: Mapping[str, Any], cal
     for p in op.parameters:
         argument = bound.get(p.name)
         if p.kind == "tensor":
-            tensors.append(argument if argument is not None else syntax.Number(call.start, call.end, int(p.default or 0)))
+            tensors.append(
+                argument if argument is not None else syntax.Number(call.start, call.end, int(p.default or 0))
+            )
         elif p.kind == "operands":
             tensors.extend(argument or [])
         elif p.kind == "tensors":
@@ -191,14 +200,10 @@ def guarded(e: Elaborator, build: Callable[[], Node], at: syntax.Syntax, operand
         raise labelled(e, error, at, operands) from None
 
 
-def labelled(
-    e: Elaborator, error: GradcliError, at: syntax.Syntax, operands: Sequence[syntax.Syntax]
-) -> GradcliError:
+def labelled(e: Elaborator, error: GradcliError, at: syntax.Syntax, operands: Sequence[syntax.Syntax]) -> GradcliError:
     """An error of the graph's layer, with the places of the operands that it numbers."""
     if error.labels:
         return error
     labels = [Label(e.span(operands[i]), text) for i, text in error.operands if i < len(operands)]
     error.labels = tuple(labels) or (Label(e.span(at)),)
     return error
-
-

@@ -277,5 +277,3 @@ def finish(e: Elaborator) -> None:
         )
     if e.last is None and e.program.names:
         e.last = next(reversed(e.program.names))
-
-

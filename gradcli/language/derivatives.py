@@ -63,7 +63,6 @@ def names(e: Elaborator, argument: syntax.Expression, what: str, scope: Scope) -
     return result
 
 
-
 def _direction(e: Elaborator, expression: syntax.Expression, x: Node, name: str, scope: Scope) -> Node:
     value = e.value(expression, scope)
     dtype = x.dtype if is_float(x.dtype) else e.float_dtype

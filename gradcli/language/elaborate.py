@@ -48,7 +48,9 @@ WEAK_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
 class Elaborator:
     """The state of one elaboration: what is bound, and the work and value stacks."""
 
-    def __init__(self, source: Source, overrides: Mapping[str, Any], folder: Path, dtype: str | None, seed: int) -> None:
+    def __init__(
+        self, source: Source, overrides: Mapping[str, Any], folder: Path, dtype: str | None, seed: int
+    ) -> None:
         self.source = source
         self.overrides = overrides
         self.folder = folder
@@ -163,7 +165,9 @@ class Elaborator:
             low, high = INTEGER_RANGE[dtype]
             if not low <= value <= high:
                 shown = value if abs(value) < 10**30 else "this number"
-                self.fail("ValueError", f"{shown} does not fit into {dtype}", at, help=f"write it as a float: `{shown}.0`")
+                self.fail(
+                    "ValueError", f"{shown} does not fit into {dtype}", at, help=f"write it as a float: `{shown}.0`"
+                )
         else:
             try:
                 float(value)

@@ -76,9 +76,7 @@ def _start(
     body(e, definition, scope, operands, call)
 
 
-def body(
-    e: Elaborator, definition: syntax.Function, scope: Scope, values: list[Value], call: syntax.Syntax
-) -> None:
+def body(e: Elaborator, definition: syntax.Function, scope: Scope, values: list[Value], call: syntax.Syntax) -> None:
     """Push the body of a function whose parameters stand for ``values``; its value will be on the value stack."""
     e.calls += 1
     if e.calls > CALL_LIMIT:
@@ -128,7 +126,9 @@ def enter_iterate(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope
     name = bound["f"]
     function = e.resolve(name, scope) if isinstance(name, syntax.Name) else None
     if not isinstance(function, (UserFunction, Operation)):
-        e.fail("TypeError", "iterate needs the name of a function", name, help="`def f(x) = …`, then `iterate(f, x0, n)`")
+        e.fail(
+            "TypeError", "iterate needs the name of a function", name, help="`def f(x) = …`, then `iterate(f, x0, n)`"
+        )
     count = statics.integer(e, bound["n"], scope)
     if count < 0:
         e.fail("ValueError", f"iterate needs a count of 0 or more, not {count}", bound["n"])

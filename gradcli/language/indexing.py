@@ -53,7 +53,9 @@ def indexed(e: Elaborator, x: Node, expression: syntax.Index, scope: Scope) -> N
             at = _entry(e, item, size, axis, scope)
             if isinstance(at, Node):
                 if chosen is not None:
-                    e.fail("TypeError", "an index can hold one array of integers", item, also=[(chosen[2], "the first")])
+                    e.fail(
+                        "TypeError", "an index can hold one array of integers", item, also=[(chosen[2], "the first")]
+                    )
                 chosen = (at, len([i for i in items if not isinstance(i, int)]), item)
                 items.append((0, size, 1))
             else:
@@ -95,7 +97,9 @@ def _entry(e: Elaborator, item: syntax.Expression, size: int, axis: int, scope: 
     else:
         node = e.node(value, item)
         if node.dtype == "bool":
-            e.fail("TypeError", "an index must be an integer, not bool", item, help="select with `where(condition, x, 0)`")
+            e.fail(
+                "TypeError", "an index must be an integer, not bool", item, help="select with `where(condition, x, 0)`"
+            )
         if not is_integer(node.dtype):
             e.fail("TypeError", f"an index must be an integer, not {node.dtype}", item, help="`cast(i, int64)`")
         if node.rank or not _is_constant(node):

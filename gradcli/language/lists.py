@@ -58,7 +58,13 @@ def _numbers(e: Elaborator, expression: syntax.List) -> Node | None:
 
 
 def _ragged(e: Elaborator, row: syntax.Syntax, label: str) -> None:
-    e.fail("ShapeError", "the rows of this array differ in length", row, label=label, help="every row needs as many entries")
+    e.fail(
+        "ShapeError",
+        "the rows of this array differ in length",
+        row,
+        label=label,
+        help="every row needs as many entries",
+    )
 
 
 def _literal(e: Elaborator, flat: list[int | float], shape: tuple[int, ...], at: syntax.Syntax) -> Node:
@@ -100,7 +106,9 @@ def stacked(e: Elaborator, values: list[Value], expression: syntax.List) -> Node
     nodes: list[Node] = []
     for value, item in zip(values, expression.items, strict=True):
         nodes.append(
-            e.mark(e.literal(value, dtype, item), (item.start, item.end)) if isinstance(value, Weak) else e.node(value, item)
+            e.mark(e.literal(value, dtype, item), (item.start, item.end))
+            if isinstance(value, Weak)
+            else e.node(value, item)
         )
     from gradcli.graph.ops.shaping import stack
 

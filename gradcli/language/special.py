@@ -92,7 +92,11 @@ def _gradients(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: S
         e.fail("ValueError", "gradients needs at least one x", bound["xs"])
     heads = _heads(e, bound.get("grad_ys"), bound["ys"], len(ys), scope)
     given = bound.get("stop_gradients")
-    stops = [] if given is None or _is_none(given) else [node for node, _ in derivatives.names(e, given, "stop_gradients", scope)]
+    stops = (
+        []
+        if given is None or _is_none(given)
+        else [node for node, _ in derivatives.names(e, given, "stop_gradients", scope)]
+    )
     policy = "none"
     if (mode := bound.get("unconnected_gradients")) is not None:
         policy = (statics.string(e, mode, scope) or "none").lower()

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from gradcli.language.elaborate import Elaborator
 
 
-def attributes(e: Elaborator, op: Operation, bound: Mapping[str, Any], call: syntax.Syntax, scope: Scope) -> dict[str, Any]:
+def attributes(
+    e: Elaborator, op: Operation, bound: Mapping[str, Any], call: syntax.Syntax, scope: Scope
+) -> dict[str, Any]:
     """The static attributes of a call, defaults filled in."""
     attrs: dict[str, Any] = {}
     for p in op.parameters:
@@ -99,7 +101,9 @@ def _pairs(e: Elaborator, expression: syntax.Expression, scope: Scope) -> tuple[
     value = e.static(e.value(expression, scope), expression)
     if isinstance(value, list) and all(isinstance(p, list) and all(isinstance(v, int) for v in p) for p in value):
         return tuple(tuple(p) for p in value)
-    e.fail("TypeError", "pairs of integers are needed here", expression, help="`[[before, after], …]`, one pair an axis")
+    e.fail(
+        "TypeError", "pairs of integers are needed here", expression, help="`[[before, after], …]`, one pair an axis"
+    )
 
 
 def _number(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | float | None:

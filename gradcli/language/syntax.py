@@ -188,7 +188,14 @@ class Declaration(Statement):
     __slots__ = ("kind", "name", "dtype", "shape", "value")
 
     def __init__(
-        self, start: int, end: int, kind: str, name: Name, dtype: Name | None, shape: list[Expression] | None, value: Expression | None
+        self,
+        start: int,
+        end: int,
+        kind: str,
+        name: Name,
+        dtype: Name | None,
+        shape: list[Expression] | None,
+        value: Expression | None,
     ) -> None:
         self.start = start
         self.end = end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -19,6 +20,7 @@ from gradcli.language.elaborate import Elaborator, elaborate
 from gradcli.language.expression import constant_expression
 from gradcli.language.parser import parse
 from gradcli.language.values import Elaborated, Missing
+from gradcli.rewrite.simplify import Simplified
 
 Array = Any
 
@@ -183,10 +185,15 @@ class Loaded:
         return type(self)(self.source, self.folder, self.dtype, self.random_seed, settings, self.max_memory)
 
     def _plan(self, nodes: Sequence[Node]) -> Plan:
-        plan = Plan(nodes)
+        if "simplify" in os.environ.get("GRADCLI_WITHOUT", ""):
+            plan = Plan(nodes)
+        else:
+            simple = Simplified(nodes)
+            plan = Plan(simple.targets, simple.original, [n for n in cone(nodes) if n.op.name == "leaf"])
         error = plan.check_memory(self.max_memory)
         if error is not None:
-            label = self._locate(plan.largest) if plan.largest is not None else None
+            largest = plan.largest
+            label = self._locate(plan.original.get(largest, largest)) if largest is not None else None
             error.labels = (label,) if label else ()
             raise error
         return plan
@@ -199,8 +206,7 @@ class Loaded:
 
     def _values_of(self, plan: Plan, without: Iterable[Node] = ()) -> dict[Node, Array]:
         skipped = set(without)
-        needed = [node for node in plan.nodes if node.op.name == "leaf" and node not in skipped]
-        return {leaf: self._leaf_value(leaf) for leaf in needed}
+        return {leaf: self._leaf_value(leaf) for leaf in plan.leaves if leaf not in skipped}
 
     def _leaf_value(self, leaf: Node) -> Array:
         """A leaf's initial value, evaluated once, in the declared dtype and shape."""

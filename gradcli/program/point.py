@@ -140,7 +140,7 @@ class Point:
         """The nodes' values as a function of the values of some leaves."""
         program = self.program
         plan = program._plan(nodes)
-        own = [n for n in plan.nodes if n.op.name == "leaf" and n in program._graph.initial]
+        own = [n for n in plan.leaves if n in program._graph.initial]
         fixed = {leaf: program._leaf_value(leaf) for leaf in own}
         return lambda given: run(plan, {**fixed, **given}, program._locate)
 

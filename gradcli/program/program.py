@@ -171,7 +171,7 @@ class Program(Loaded):
             for name, leaf in leaves.items():
                 if name in values:
                     given[leaf] = converted(values.pop(name), leaf)
-                elif leaf in plan.nodes and leaf not in given:
+                elif leaf in plan.leaves and leaf not in given:
                     given[leaf] = self._leaf_value(leaf)
             for name in values:
                 raise GradcliError("NameError", f"`{name}` is not among the inputs {', '.join(leaves) or '(none)'}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import gradcli
 import numpy as np
 import pytest
-from gradcli.autodiff.jacobian import hessian, jacobian
-from gradcli.graph.node import Node, cone
 from hypothesis import given, settings
+
+import gradcli
+from gradcli.autodiff.jacobian import hessian, jacobian
+from gradcli.graph.node import cone
 from tests.random_programs import programs
 
 VARIABLES = (
@@ -48,7 +49,10 @@ def _rows(program: gradcli.Program, name: str, shape: tuple[int, ...], x: str) -
 def test_rows_of_a_jacobian_are_seeded_gradients(expression: str) -> None:
     text = f"{VARIABLES}y = {expression}\ne = sum(sin(y))\n"
     names = ("x", "b", "s", "c", "r")
-    asked = "".join(f"J{n} = jacobian(y, {n})\nH{n} = hessian(e, {n})\ng{n} = gradients(e, {n}, unconnected_gradients=\"zero\")\n" for n in names)
+    asked = "".join(
+        f'J{n} = jacobian(y, {n})\nH{n} = hessian(e, {n})\ng{n} = gradients(e, {n}, unconnected_gradients="zero")\n'
+        for n in names
+    )
     program = gradcli.loads(text + asked)
     values = program.eval()
     shape = values["y"].shape
@@ -107,7 +111,7 @@ def test_derivatives_nest() -> None:
         np.testing.assert_allclose(values["dt"][at], difference("t", "W", at), atol=1e-8)
     for at in np.ndindex(2):
         np.testing.assert_allclose(values["Jx"][(..., *at)], difference("Hx", "x", at), atol=1e-8)
-    gradient = 'gW = gradients(penalty, W)\n'
+    gradient = "gW = gradients(penalty, W)\n"
     program = gradcli.loads(text + gradient)
     for at in np.ndindex(2, 2):
         np.testing.assert_allclose(values["H"][(..., *at)], difference("gW", "W", at), atol=1e-8)
@@ -121,7 +125,11 @@ def _hessian_nodes(text: str, y: str, x: str) -> list[str]:
 
 
 def test_the_hessian_of_a_quadratic_form_is_a_plus_its_transpose() -> None:
-    assert _hessian_nodes("variable x: [9]\nvariable A: [9, 9]\ny = dot(x, A @ x)", "y", "x") == ["leaf", "transpose", "add"]
+    assert _hessian_nodes("variable x: [9]\nvariable A: [9, 9]\ny = dot(x, A @ x)", "y", "x") == [
+        "leaf",
+        "transpose",
+        "add",
+    ]
 
 
 def test_the_hessian_of_a_factorization_keeps_its_delta_to_the_end() -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import gradcli
 import mpmath
 import numpy as np
 import pytest
+from hypothesis import given, settings
+
+import gradcli
 from gradcli.autodiff.degree import last_order
 from gradcli.autodiff.series import nested_gradient, nth_gradient
 from gradcli.graph.node import Node, cone
-from hypothesis import given, settings
 from tests.random_programs import programs
 
 

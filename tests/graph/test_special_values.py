@@ -500,3 +500,10 @@ def test_a_long_iteration_differentiates_twice():
     first, second = program.grad()["x"], program.grad(order=2)["x"]
     assert 0 < first < 1e-3
     assert np.isfinite(second)
+
+
+def test_the_slope_of_a_reciprocal_does_not_underflow_before_the_result_does():
+    program = gradcli.loads("variable x = 400.0\ny = log(exp(x))")
+    assert program.grad(order=2)["x"] == pytest.approx(0.0, abs=1e-9)
+    program = gradcli.loads("variable x = 1e200\ny = 1e300*(1.0/x)")
+    assert program.grad()["x"] == pytest.approx(-1e-100)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import gradcli
 import pytest
+from hypothesis import given, settings
+
+import gradcli
 from gradcli.graph.node import Node, cone
 from gradcli.language.printer import print_program
 from gradcli.language.values import Elaborated
-from hypothesis import given, settings
 from tests.random_programs import programs
 
 TESTS = Path(__file__).parents[1]

@@ -77,9 +77,7 @@ def parse_equation(operands: Sequence[Node], equation: str) -> tuple[list[Node],
     left, arrow, right = text.partition("->")
     terms = left.split(",")
     if len(terms) != len(operands):
-        raise GradcliError(
-            "ShapeError", f'einsum "{equation}" has {len(terms)} terms for {len(operands)} operands'
-        )
+        raise GradcliError("ShapeError", f'einsum "{equation}" has {len(terms)} terms for {len(operands)} operands')
     if not all(c.isalpha() or c == "." for c in left.replace(",", "") + right):
         raise GradcliError("ValueError", f'einsum "{equation}" may hold only letters, `,`, `->` and `...`')
     ranks = [x.rank - len(t.replace("...", "")) for x, t in zip(operands, terms, strict=True)]

@@ -95,9 +95,7 @@ def log_softmax_kernel(xp: Any, x: Array, axis: int) -> Array:
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
 
 
-def cumulative_kernel(
-    xp: Any, x: Array, axis: int, exclusive: bool, reverse: bool, product: bool = False
-) -> Array:
+def cumulative_kernel(xp: Any, x: Array, axis: int, exclusive: bool, reverse: bool, product: bool = False) -> Array:
     if reverse:
         x = xp.flip(x, axis)
     y = (xp.cumprod if product else xp.cumsum)(x, axis=axis, dtype=x.dtype)

@@ -32,7 +32,9 @@ matmul = _algebra(
 
 
 def _contract_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
-    sizes = {k: n for x, labels in zip(inputs, attrs["labels"], strict=True) for k, n in zip(labels, x.shape, strict=True)}
+    sizes = {
+        k: n for x, labels in zip(inputs, attrs["labels"], strict=True) for k, n in zip(labels, x.shape, strict=True)
+    }
     return tuple(sizes[k] for k in attrs["out"]), inputs[0].dtype
 
 

@@ -277,4 +277,3 @@ cumprod = _reduction(
     infer=_along, spec=_CUMULATIVE, rule=SameAs(_product_scan), degree="other", formula="yk = x1 * … * xk",
     example="cumprod([1, 2, 3])",
 )  # fmt: skip
-

@@ -91,9 +91,7 @@ def unbroadcast(g: Node, shape: Shape) -> Node:
     from gradcli.graph.ops.reductions import sum_
 
     extra = len(g.shape) - len(shape)
-    axes = tuple(range(extra)) + tuple(
-        i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1
-    )
+    axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1)
     return reshaped(sum_(g, axis=axes, keepdims=False) if axes else g, shape)
 
 

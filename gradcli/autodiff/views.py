@@ -16,7 +16,8 @@ from gradcli.graph.node import Node
 from gradcli.graph.operation import Linear, literal
 from gradcli.graph.ops.creation import tangent
 from gradcli.graph.ops.linear_algebra import contract
-from gradcli.graph.ops.shaping import broadcasted, collect_delta, expand_delta, reshaped, transpose
+from gradcli.graph.ops.shaping import broadcasted, reshaped, transpose
+from gradcli.graph.ops.slicing import collect_delta, expand_delta
 from gradcli.graph.types import Shape
 
 Classes = tuple[int, ...]

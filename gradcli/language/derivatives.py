@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gradcli.autodiff import jacobian, series
+from gradcli.autodiff import jacobian, orders, series
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
 from gradcli.graph.ops.creation import ones, zeros
 from gradcli.graph.ops.selection import identity
-from gradcli.graph.ops.shaping import stack
+from gradcli.graph.ops.slicing import stack
 from gradcli.graph.types import is_float, show_shape, size_of
 from gradcli.language import calls, statics, syntax
 from gradcli.language.values import Scope, Several, Value, Weak
@@ -39,7 +39,7 @@ def enter(e: Elaborator, name: str, bound: dict[str, Any], call: syntax.Call, sc
                 results = [_taylor(e, y, xs[0], bound["n"], scope)]
             else:
                 v = _direction(e, bound["v"], xs[0], found[0][1].id, scope)
-                results = [series.jvp(y, xs[0], v) if name == "jvp" else _hvp(e, y, xs[0], v, bound["y"])]
+                results = [orders.jvp(y, xs[0], v) if name == "jvp" else _hvp(e, y, xs[0], v, bound["y"])]
     except GradcliError as error:
         raise calls.labelled(e, error, call, [bound["y"]]) from None
     nodes = [own(e, node, place) for node in results]
@@ -86,7 +86,7 @@ def _hvp(e: Elaborator, y: Node, x: Node, v: Node, at: syntax.Syntax) -> Node:
             label=f"shape {show_shape(y.shape)}",
             help="add its entries up: `sum(y)`",
         )
-    return series.hvp(y, x, v)
+    return orders.hvp(y, x, v)
 
 
 def _taylor(e: Elaborator, y: Node, x: Node, expression: syntax.Expression, scope: Scope) -> Node:
@@ -100,5 +100,5 @@ def _taylor(e: Elaborator, y: Node, x: Node, expression: syntax.Expression, scop
     rows: list[Node] = []
     for k in range(n + 1):
         c = along.coefficient(y, k)
-        rows.append(zeros(shape=y.shape, dtype=y.dtype) if c is None else series.scaled(c, k))
+        rows.append(zeros(shape=y.shape, dtype=y.dtype) if c is None else orders.scaled(c, k))
     return stack(*rows, axis=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gradcli.graph.node import Node
-from gradcli.graph.ops.shaping import gather, index
+from gradcli.graph.ops.slicing import gather, index
 from gradcli.graph.types import is_integer, show_shape
 from gradcli.language import calls, syntax
 from gradcli.language.values import Scope, Weak

@@ -110,7 +110,7 @@ def stacked(e: Elaborator, values: list[Value], expression: syntax.List) -> Node
             if isinstance(value, Weak)
             else e.node(value, item)
         )
-    from gradcli.graph.ops.shaping import stack
+    from gradcli.graph.ops.slicing import stack
 
     try:
         return e.mark(stack(*nodes, axis=0), (expression.start, expression.end))

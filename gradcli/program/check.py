@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcli.autodiff import reverse, series
+from gradcli.autodiff import orders, reverse
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
 from gradcli.graph.ops.elementwise import add
@@ -82,7 +82,7 @@ class _Check:
         g = np.asarray(point.base[point.gradients[i]], dtype="float64")
         with point.derivation.active():
             v = point.directions[i]
-            forward = point.function([series.jvp(term, x, v) for term in point.terms])
+            forward = point.function([orders.jvp(term, x, v) for term in point.terms])
         function = point.movable(point.terms, [x])
         at = np.asarray(point.base[x], dtype="float64")
         values = _joined([point.base[t] for t in point.terms])
@@ -162,8 +162,8 @@ class _Check:
         with point.derivation.active():
             slope = reduce(add, [sum_(g * u) for g, u in zip(gs, us, strict=True)])
             passes = [_or_zero(h, x) for h, x in zip(reverse.gradients([slope], xs), xs, strict=True)]
-            forward = [reduce(add, [series.jvp(g, x, u) for x, u in zip(xs, us, strict=True)]) for g in gs]
-            along = reduce(add, [series.jvp(point.total, x, u) for x, u in zip(xs, us, strict=True)])
+            forward = [reduce(add, [orders.jvp(g, x, u) for x, u in zip(xs, us, strict=True)]) for g in gs]
+            along = reduce(add, [orders.jvp(point.total, x, u) for x, u in zip(xs, us, strict=True)])
             rows = [_or_zero(h, x) for h, x in zip(reverse.gradients([along], xs), xs, strict=True)]
         evaluate = point.function([*passes, *forward, *rows])
         moving = point.movable(gs, xs)

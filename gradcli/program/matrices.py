@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-from gradcli.autodiff import jacobian, series
+from gradcli.autodiff import jacobian, orders
 from gradcli.diagnostics import GradcliError, Label
 from gradcli.graph.node import Node
 from gradcli.graph.ops.elementwise import add
@@ -82,7 +82,7 @@ def tangents_of(
         raise GradcliError("ValueError", "there is no tangent", help="give the direction: `--tangent 'x=1'`")
     directions = [(program._target(name), _direction(program, name, value)) for name, value in tangents.items()]
     with program._graph.derivation.active():
-        nodes = [reduce(add, [series.jvp(y, x, v, stops) for x, v in directions]) for y in ys]
+        nodes = [reduce(add, [orders.jvp(y, x, v, stops) for x, v in directions]) for y in ys]
     return [Result(name, value) for name, value in zip(of, program._evaluate(nodes), strict=True)]
 
 

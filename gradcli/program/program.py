@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gradcli.autodiff import degree, reverse
-from gradcli.autodiff.series import nth_gradient
+from gradcli.autodiff.orders import nth_gradient
 from gradcli.data import decode, read_bytes
 from gradcli.diagnostics import GradcliError, Label, Source
 from gradcli.execute.run import run

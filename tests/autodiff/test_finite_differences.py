@@ -9,7 +9,7 @@ from gradcli.autodiff import reverse
 from gradcli.graph.operation import Elementwise, Linear, NoDerivative, Product, SameAs
 from gradcli.graph.ops import table
 from gradcli.graph.ops.selection import stop_gradient, where
-from gradcli.graph.ops.shaping import index
+from gradcli.graph.ops.slicing import index
 from tests.finite_differences import check_gradient
 
 ONE = ("variable x: [3]\ny = tanh(x) * x", {"x": np.array([0.3, -1.1, 0.8])})

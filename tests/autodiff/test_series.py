@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 import gradcli
 from gradcli.autodiff.degree import last_order
-from gradcli.autodiff.series import nested_gradient, nth_gradient
+from gradcli.autodiff.orders import nested_gradient, nth_gradient
 from gradcli.graph.node import Node, cone
 from tests.random_programs import programs
 

@@ -96,8 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             for peer in peers.values():
                 peer.close()
-    threads = "their own number of" if options.threads is None else str(options.threads)
-    print(f"## Benchmarks\n\n{', '.join(_versions(list(peers.values())))}; {threads} threads; float64;")
+    threads = "threads as each library likes" if options.threads is None else f"threads: {options.threads}"
+    print(f"## Benchmarks\n\n{', '.join(_versions(list(peers.values())))}; {threads}; float64;")
     print(f"medians of {options.repeat} rounds in which all take turns.\n\n{render(rows)}")
     print("\n## Targets\n")
     print("\n".join(target.line() for target in targets))

@@ -43,6 +43,10 @@ class PeerError(Exception):
     """A competitor has no answer; the message is the remark in the table."""
 
 
+class TooSlowError(PeerError):
+    """The time limit was exceeded."""
+
+
 class Environment:
     """A virtual environment with what can be installed of the libraries; ``problems`` says what cannot, and why."""
 
@@ -147,7 +151,7 @@ class Peer:
             line = self._lines.get(timeout=limit)
         except Empty:
             self.close()
-            raise PeerError(late) from None
+            raise TooSlowError(late) from None
         if not line:
             self.close()
             raise PeerError("ended without an answer")

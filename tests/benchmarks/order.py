@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import gradcli
-from tests.benchmarks.competitors import Peer, PeerError
+from tests.benchmarks.competitors import Peer, PeerError, TooSlowError
 from tests.benchmarks.table import Row, Target, times
 from tests.benchmarks.timing import Calls, calls, interleaved
 
@@ -187,7 +187,8 @@ def warm(function: Function, n: int, peers: Mapping[str, Peer], rounds: int, slo
             runs[who] = peer.calls()
         except PeerError as problem:
             rows[who] = Row(title, who, remark=str(problem))
-            slow.add(who)
+            if isinstance(problem, TooSlowError):
+                slow.add(who)
     measured = interleaved(runs, rounds)
     gradcli_first, gradcli_again = measured.median("first"), measured.median("gradcli")
     assert gradcli_first is not None

@@ -1,9 +1,9 @@
 """The table of operations: importing this package fills it."""
 
 from gradcli.graph import node
-from gradcli.graph.ops import creation, elementwise, linear_algebra, networks, reductions, selection, shaping
+from gradcli.graph.ops import creation, elementwise, linear_algebra, networks, reductions, selection, shaping, slicing
 
 table = node.TABLE
-families = (elementwise, selection, reductions, linear_algebra, shaping, creation, networks)
+families = (elementwise, selection, reductions, linear_algebra, shaping, slicing, creation, networks)
 
 __all__ = ["families", "table"]

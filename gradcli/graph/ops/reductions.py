@@ -20,7 +20,8 @@ from gradcli.graph.operation import (
 from gradcli.graph.ops.elementwise import multiply, recip_no_nan, square
 from gradcli.graph.ops.kernels import cumulative_kernel, logsumexp_kernel, norm_kernel
 from gradcli.graph.ops.selection import equal, where, zero
-from gradcli.graph.ops.shaping import broadcasted, reshaped, sliced, transpose, unindex
+from gradcli.graph.ops.shaping import broadcasted, reshaped, transpose
+from gradcli.graph.ops.slicing import sliced, unindex
 from gradcli.graph.types import Shape, normalize_axes, normalize_axis, reduce_shape, show_shape, size_of
 
 Inputs = Sequence[Node]

@@ -8,15 +8,12 @@ from typing import Any
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
-from gradcli.graph.operation import Linear, NoDerivative, Operation, SameAs, cast_to, literal, register, unchanged
-from gradcli.graph.ops.selection import where
+from gradcli.graph.operation import Linear, Operation, register, unchanged
 from gradcli.graph.types import (
     Shape,
     broadcast,
-    is_integer,
     normalize_axes,
     normalize_axis,
-    promote,
     reduce_shape,
     show_shape,
     size_of,
@@ -26,13 +23,13 @@ Inputs = Sequence[Node]
 Attrs = dict[str, Any]
 
 
-def _shaping(name: str, spec: str, doc: str, **entry: Any) -> Operation:
+def shaping(name: str, spec: str, doc: str, **entry: Any) -> Operation:
     entry.setdefault("accepts", "any")
     entry.setdefault("degree", "linear")
     return register(Operation(name, spec, doc, family="shape", **entry))
 
 
-def _x(y: Node) -> Node:
+def input_of(y: Node) -> Node:
     return y.inputs[0]
 
 
@@ -60,9 +57,9 @@ def _reshape_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     return tuple(wanted), x.dtype
 
 
-reshape = _shaping(
+reshape = shaping(
     "reshape", "x, shape:shape", "The same entries in another shape; one size may be -1.", infer=_reshape_shape,
-    rule=Linear(lambda i, g, y: reshape(g, shape=_x(y).shape)), kernel=lambda xp, x, shape: xp.reshape(x, shape),
+    rule=Linear(lambda i, g, y: reshape(g, shape=input_of(y).shape)), kernel=lambda xp, x, shape: xp.reshape(x, shape),
     formula="x, rearranged", example="reshape([[1, 2], [3, 4]], [-1])",
 )  # fmt: skip
 
@@ -95,9 +92,9 @@ def unbroadcast(g: Node, shape: Shape) -> Node:
     return reshaped(sum_(g, axis=axes, keepdims=False) if axes else g, shape)
 
 
-broadcast_to = _shaping(
+broadcast_to = shaping(
     "broadcast_to", "x, shape:shape", "Repeated along new axes and axes of size 1.", infer=_broadcast_shape,
-    rule=Linear(lambda i, g, y: unbroadcast(g, _x(y).shape)), kernel=lambda xp, x, shape: xp.broadcast_to(x, shape),
+    rule=Linear(lambda i, g, y: unbroadcast(g, input_of(y).shape)), kernel=lambda xp, x, shape: xp.broadcast_to(x, shape),
     formula="x, repeated", example="broadcast_to([1, 2], [2, 2])",
 )  # fmt: skip
 
@@ -111,7 +108,7 @@ def _expand_dims(x: Node, axis: int) -> Node:
     return reshape(x, shape=(*x.shape[:at], 1, *x.shape[at:]))
 
 
-expand_dims = _shaping(
+expand_dims = shaping(
     "expand_dims", "x, axis:int", "A new axis of size 1.", expand=_expand_dims, formula="x, rearranged",
     example="expand_dims([1, 2], 0)",
 )  # fmt: skip
@@ -129,7 +126,7 @@ def _squeeze(x: Node, axis: int | Sequence[int] | None) -> Node:
     return reshape(x, shape=reduce_shape(x.shape, axes, keepdims=False))
 
 
-squeeze = _shaping(
+squeeze = shaping(
     "squeeze", "x, axis:axes=None", "Axes of size 1 removed.", expand=_squeeze, formula="x, rearranged",
     example="squeeze([[1], [2]])",
 )  # fmt: skip
@@ -140,46 +137,22 @@ def _tile(x: Node, multiples: int | Sequence[int]) -> Node:
     rank = max(x.rank, len(times))
     shape = (1,) * (rank - x.rank) + x.shape
     times = [1] * (rank - len(times)) + times
-    _not_negative("tile", times)
+    not_negative("tile", times)
     paired = reshape(x, shape=tuple(n for size in shape for n in (1, size)))
     wide = broadcasted(paired, tuple(n for m, size in zip(times, shape, strict=True) for n in (m, size)))
     return reshape(wide, shape=tuple(m * size for m, size in zip(times, shape, strict=True)))
 
 
-tile = _shaping(
+tile = shaping(
     "tile", "x, multiples:ints", "Copies side by side, as many along each axis as `multiples` says.", expand=_tile,
     formula="x, repeated", example="tile([1, 2], [2])",
 )  # fmt: skip
 
 
-def _repeat(x: Node, repeats: int | Sequence[int], axis: int | None) -> Node:
-    if axis is None:
-        x, axis = reshape(x, shape=(-1,)), 0
-    at = normalize_axis(axis, x.rank)
-    size = x.shape[at]
-    if not isinstance(repeats, int):
-        times = list(repeats)
-        _not_negative("repeat", times)
-        if len(times) != size:
-            raise GradcliError(
-                "ShapeError", f"repeat needs one count for each of the {size} entries of axis {at}, not {len(times)}"
-            )
-        return gather(x, index_array([i for i, n in enumerate(times) for _ in range(n)]), axis=at)
-    _not_negative("repeat", [repeats])
-    before, after = x.shape[:at], x.shape[at + 1 :]
-    wide = broadcasted(reshape(x, shape=(*before, size, 1, *after)), (*before, size, repeats, *after))
-    return reshape(wide, shape=(*before, size * repeats, *after))
-
-
-def _not_negative(name: str, counts: Sequence[int]) -> None:
+def not_negative(name: str, counts: Sequence[int]) -> None:
     if any(n < 0 for n in counts):
         raise GradcliError("ValueError", f"{name} needs counts of 0 or more, not {list(counts)}")
 
-
-repeat = _shaping(
-    "repeat", "x, repeats:ints, axis:axis=None", "Each entry (or each slice along the axis) several times.",
-    expand=_repeat, formula="x, repeated", example="repeat([1, 2], 2)",
-)  # fmt: skip
 
 # permutations
 
@@ -203,7 +176,7 @@ def _inverse(axes: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(range(len(axes)), key=axes.__getitem__))
 
 
-transpose = _shaping(
+transpose = shaping(
     "transpose", "x, axes:ints=None", "Axes permuted (default: reversed); `x.T` is the same.",
     infer=_transpose_shape, rule=Linear(lambda i, g, y: transpose(g, axes=_inverse(y.attrs["axes"]))),
     kernel=lambda xp, x, axes: xp.transpose(x, axes), formula="x^T", example="transpose([[1, 2], [3, 4]])",
@@ -220,7 +193,7 @@ def _flip_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     return unchanged(inputs, attrs)
 
 
-flip = _shaping(
+flip = shaping(
     "flip", "x, axis:axes=None", "Reversed along the axes (default: all).", aliases=("reverse",), infer=_flip_shape,
     rule=Linear(lambda i, g, y: flip(g, axis=y.attrs["axis"])), kernel=lambda xp, x, axis: xp.flip(x, axis),
     formula="x, rearranged", example="flip([1, 2, 3])",
@@ -234,271 +207,8 @@ def _roll_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     return unchanged(inputs, attrs)
 
 
-roll = _shaping(
+roll = shaping(
     "roll", "x, shift:int, axis:axis=None", "Shifted cyclically along the axis (default: as one long row).",
     infer=_roll_shape, rule=Linear(lambda i, g, y: roll(g, shift=-y.attrs["shift"], axis=y.attrs["axis"])),
     kernel=lambda xp, x, shift, axis: xp.roll(x, shift, axis), formula="x, rearranged", example="roll([1, 2, 3], 1)",
-)  # fmt: skip
-
-# joins
-
-
-def _joined_inputs(nodes: list[Node]) -> list[Node]:
-    dtype = promote([x.dtype for x in nodes])
-    return [cast_to(x, dtype) for x in nodes]
-
-
-def _concat_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
-    first = inputs[0]
-    if not first.rank:
-        raise GradcliError("ShapeError", "concat needs values with at least one axis", help="use `stack` for scalars")
-    axis = attrs["axis"] = normalize_axis(attrs["axis"], first.rank)
-    for i, x in enumerate(inputs):
-        if x.rank != first.rank or any(
-            n != m for k, (n, m) in enumerate(zip(x.shape, first.shape, strict=True)) if k != axis
-        ):
-            raise GradcliError(
-                "ShapeError",
-                f"concat along axis {axis} needs equal sizes on the other axes, "
-                f"not {show_shape(first.shape)} and {show_shape(x.shape)}",
-                operands=[(0, f"shape {show_shape(first.shape)}"), (i, f"shape {show_shape(x.shape)}")],
-            )
-    total = sum(x.shape[axis] for x in inputs)
-    return (*first.shape[:axis], total, *first.shape[axis + 1 :]), first.dtype
-
-
-def _piece(i: int, g: Node, y: Node) -> Node:
-    axis = y.attrs["axis"]
-    start = sum(x.shape[axis] for x in y.inputs[:i])
-    return sliced(g, axis, start, start + y.inputs[i].shape[axis])
-
-
-concat = _shaping(
-    "concat", "values:tensors, axis:int=0", "Joined along an axis that they have.", aliases=("concatenate",),
-    adapt=_joined_inputs, infer=_concat_shape, rule=Linear(_piece),
-    kernel=lambda xp, *xs, axis: xp.concatenate(xs, axis=axis), formula="[a, b, …]", example="concat([[1], [2, 3]])",
-)  # fmt: skip
-
-
-def _stack_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
-    first = inputs[0]
-    for i, x in enumerate(inputs):
-        if x.shape != first.shape:
-            raise GradcliError(
-                "ShapeError",
-                f"a list needs entries of one shape, not {show_shape(first.shape)} and {show_shape(x.shape)}",
-                operands=[(0, f"shape {show_shape(first.shape)}"), (i, f"shape {show_shape(x.shape)}")],
-                help="ragged lists are no arrays; `concat` joins rows of different lengths",
-            )
-    axis = attrs["axis"] = normalize_axis(attrs["axis"], first.rank + 1)
-    return (*first.shape[:axis], len(inputs), *first.shape[axis:]), first.dtype
-
-
-stack = _shaping(
-    "stack", "values:tensors, axis:int=0", "Joined along a new axis.", adapt=_joined_inputs, infer=_stack_shape,
-    rule=Linear(lambda i, g, y: index(g, items=(*(_whole(n) for n in g.shape[: y.attrs["axis"]]), i))),
-    kernel=lambda xp, *xs, axis: xp.stack(xs, axis=axis), formula="[a, b, …]", example="stack([[1, 2], [3, 4]], 1)",
-)  # fmt: skip
-
-# slices: each item is an index, (start, stop, step) as `slice` takes them, or None for a new axis
-
-
-def _whole(size: int) -> tuple[int, int | None, int]:
-    return (0, size, 1)
-
-
-def _slices(items: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(slice(*item) if isinstance(item, tuple) else item for item in items)
-
-
-def _index_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
-    (x,) = inputs
-    shape: list[int] = []
-    axis = 0
-    for item in attrs["items"]:
-        if item is None:
-            shape.append(1)
-            continue
-        if isinstance(item, tuple):
-            shape.append(len(range(*slice(*item).indices(x.shape[axis]))))
-        axis += 1
-    return (*shape, *x.shape[axis:]), x.dtype
-
-
-index = _shaping(
-    "index", "x, items:string", "x[items]: basic indexing.", hidden=True, infer=_index_shape,
-    rule=Linear(lambda i, g, y: unindex(g, items=y.attrs["items"], shape=_x(y).shape)),
-    kernel=lambda xp, x, items: x[_slices(items)] if getattr(x, "shape", ()) else xp.asarray(x)[_slices(items)],
-    formula="x[items]",
-)  # fmt: skip
-
-
-def _unindex_kernel(xp: Any, g: Any, items: Sequence[Any], shape: Shape) -> Any:
-    y = xp.zeros(shape, dtype=g.dtype)
-    y[_slices(items)] = g
-    return y
-
-
-unindex = _shaping(
-    "unindex", "g, items:string, shape:shape", "Zeros of a shape, with g at [items]: the transpose of indexing.",
-    hidden=True, infer=lambda inputs, attrs: (tuple(attrs["shape"]), inputs[0].dtype), kernel=_unindex_kernel,
-    rule=Linear(lambda i, g, y: index(g, items=y.attrs["items"])), formula="x[items] = g",
-)  # fmt: skip
-
-
-def sliced(x: Node, axis: int, start: int, stop: int) -> Node:
-    """x[start:stop] along one axis."""
-    return index(x, items=(*(_whole(n) for n in x.shape[:axis]), (start, stop, 1)))
-
-
-def _pad(x: Node, constant: Node, paddings: Sequence[Sequence[int]]) -> Node:
-    if len(paddings) != x.rank or any(len(p) != 2 or min(p) < 0 for p in paddings):
-        raise GradcliError(
-            "ShapeError",
-            f"pad needs [before, after] for each of the {x.rank} axes, not {[list(p) for p in paddings]}",
-            operands=[(0, f"shape {show_shape(x.shape)}")],
-        )
-    shape = tuple(a + n + b for n, (a, b) in zip(x.shape, paddings, strict=True))
-    items = tuple((a, a + n, 1) for n, (a, _) in zip(x.shape, paddings, strict=True))
-    padded = unindex(x, items=items, shape=shape)
-    if constant.op.name == "literal" and constant.attrs["value"] == 0:
-        return padded
-    inside = unindex(broadcasted(literal(True, "bool"), x.shape), items=items, shape=shape)
-    return where(inside, padded, constant)
-
-
-pad = _shaping(
-    "pad", "x, paddings:pairs, constant_values:tensor=0", "Filled up on both ends of each axis.",
-    expand=lambda x, constant, paddings: _pad(x, constant, paddings), formula="x, with a border",
-    example="pad([1, 2], [[1, 1]])", accepts="same",
-)  # fmt: skip
-
-# deltas: a pattern gives each axis of the large array a class, and axes of one class hold their diagonal
-
-
-def _expand_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
-    (x,) = inputs
-    return tuple(x.shape[c] for c in attrs["pattern"]), x.dtype
-
-
-def _diagonal_view(xp: Any, array: Any, pattern: Sequence[int]) -> Any:
-    """A view of the entries at which all axes of one class agree, one axis a class."""
-    count = max(pattern) + 1
-    sizes, strides = [0] * count, [0] * count
-    for c, n, step in zip(pattern, array.shape, array.strides, strict=True):
-        sizes[c] = n
-        strides[c] += step
-    return xp.lib.stride_tricks.as_strided(array, sizes, strides)
-
-
-def _expand_kernel(xp: Any, x: Any, pattern: Sequence[int]) -> Any:
-    y = xp.zeros(tuple(x.shape[c] for c in pattern), dtype=x.dtype)
-    _diagonal_view(xp, y, pattern)[...] = x
-    return y
-
-
-expand_delta = _shaping(
-    "expand_delta", "x, pattern:ints", "x[c…] where axes of one class agree, else 0.", hidden=True,
-    infer=_expand_shape, kernel=_expand_kernel, formula="delta * x",
-    rule=Linear(lambda i, g, y: collect_delta(g, pattern=y.attrs["pattern"])),
-)  # fmt: skip
-
-
-def _collect_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
-    (x,) = inputs
-    pattern = attrs["pattern"]
-    return tuple(x.shape[pattern.index(c)] for c in range(max(pattern) + 1)), x.dtype
-
-
-collect_delta = _shaping(
-    "collect_delta", "x, pattern:ints", "The entries at which axes of one class agree.", hidden=True,
-    infer=_collect_shape, kernel=lambda xp, x, pattern: _diagonal_view(xp, x, pattern).copy(), formula="diagonal of x",
-    rule=Linear(lambda i, g, y: expand_delta(g, pattern=y.attrs["pattern"])),
-)  # fmt: skip
-
-# indices that are values
-
-
-def index_array(values: Sequence[int]) -> Node:
-    from gradcli.graph.ops.creation import array
-
-    return array(values=tuple(values), shape=(len(values),), dtype="int64")
-
-
-def _gather_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
-    x, indices = inputs
-    if not is_integer(indices.dtype):
-        raise GradcliError(
-            "TypeError", f"indices must be integers, not {indices.dtype}", operands=[(1, f"dtype {indices.dtype}")]
-        )
-    axis = attrs["axis"] = normalize_axis(attrs["axis"], x.rank)
-    return (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]), x.dtype
-
-
-def _checked(xp: Any, indices: Any, size: int) -> Any:
-    bad = (indices < -size) | (indices >= size)
-    if xp.any(bad):
-        value = int(xp.asarray(indices)[xp.asarray(bad)].flat[0])
-        raise GradcliError("ValueError", f"index {value} is out of range for an axis of size {size}")
-    return indices
-
-
-gather = _shaping(
-    "gather", "x, indices, axis:int=0", "The slices at the given indices along an axis; `x[indices]` is the same.",
-    aliases=("take",), infer=_gather_shape, formula="x[indices]", example="gather([10, 20, 30], [2, 0, 0])",
-    kernel=lambda xp, x, i, axis: xp.take(x, _checked(xp, i, x.shape[axis]), axis=axis),
-    rule=Linear(
-        lambda i, g, y: scatter_add(g, y.inputs[1], axis=y.attrs["axis"], size=_x(y).shape[y.attrs["axis"]]), (0,)
-    ),
-)  # fmt: skip
-
-
-def _scatter_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
-    g, indices = inputs
-    axis = attrs["axis"]
-    return (*g.shape[:axis], attrs["size"], *g.shape[axis + indices.rank :]), g.dtype
-
-
-def _scatter_kernel(xp: Any, g: Any, indices: Any, axis: int, size: int) -> Any:
-    count = xp.size(indices)
-    shape = xp.shape(g)
-    flat = xp.reshape(g, (*shape[:axis], count, *shape[axis + xp.ndim(indices) :]))
-    moved = xp.moveaxis(flat, axis, 0)
-    y = xp.zeros((size, *moved.shape[1:]), dtype=g.dtype)
-    xp.add.at(y, xp.reshape(indices, -1), moved)
-    return xp.moveaxis(y, 0, axis)
-
-
-scatter_add = _shaping(
-    "scatter_add", "g, indices, axis:int, size:int", "Zeros, with slices of g added at the indices: gather transposed.",
-    hidden=True, infer=_scatter_shape, kernel=_scatter_kernel, formula="x[indices] += g",
-    rule=Linear(lambda i, g, y: gather(g, y.inputs[1], axis=y.attrs["axis"]), (0,)),
-)  # fmt: skip
-
-
-def _sorted_axis(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
-    attrs["axis"] = normalize_axis(attrs["axis"], inputs[0].rank)
-    return unchanged(inputs, attrs)
-
-
-argsort = _shaping(
-    "argsort", "x, axis:int=-1", "The indices that sort it (stable).", formula="argsort(x)", degree="",
-    infer=lambda inputs, attrs: (_sorted_axis(inputs, attrs)[0], "int64"), rule=NoDerivative(),
-    kernel=lambda xp, x, axis: xp.argsort(x, axis=axis, kind="stable"), domain="all real numbers; no derivative",
-    example="argsort([3, 1, 2])",
-)  # fmt: skip
-take_along = _shaping(
-    "take_along", "x, indices, axis:int", "Entries permuted along an axis, by indices of x's shape.", hidden=True,
-    infer=unchanged, kernel=lambda xp, x, i, axis: xp.take_along_axis(x, i, axis=axis), formula="x, rearranged",
-    rule=Linear(
-        lambda i, g, y: take_along(g, argsort(y.inputs[1], axis=y.attrs["axis"]), axis=y.attrs["axis"]), (0,)
-    ),
-)  # fmt: skip
-sort = _shaping(
-    "sort", "x, axis:int=-1", "Sorted in ascending order.", infer=_sorted_axis,
-    kernel=lambda xp, x, axis: xp.sort(x, axis=axis, kind="stable"), formula="x, rearranged",
-    rule=SameAs(
-        lambda y, x: take_along(x, argsort(x, axis=y.attrs["axis"]), axis=y.attrs["axis"])
-    ),
-    example="sort([3, 1, 2])",
 )  # fmt: skip

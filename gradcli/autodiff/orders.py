@@ -1,0 +1,100 @@
+"""Derivatives of order n, and forward mode: which way to take, and the passes around the series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from gradcli.autodiff import degree, reverse
+from gradcli.autodiff.series import Series
+from gradcli.graph.node import Derivation, Node, current_derivation
+from gradcli.graph.operation import cast_to
+from gradcli.graph.ops.creation import ones
+from gradcli.graph.ops.reductions import sum_
+from gradcli.graph.ops.shaping import broadcasted, reshaped
+from gradcli.graph.types import is_float, size_of
+
+NESTED_UP_TO = 3
+"""Orders that nested reverse passes reach with fewer nodes than the series."""
+
+
+def nth_gradient(
+    ys: Sequence[Node], x: Node, n: int, heads: Sequence[Node | None] | None = None, stops: Iterable[Node] = ()
+) -> Node | None:
+    """The result of n repeated passes from the ys to x, each summing as ``tf.gradients`` does; None as they would be.
+
+    Head gradients belong to the first pass, stops to every pass. The result has x's shape and float dtype.
+    """
+    heads = list(heads) if heads is not None else [None] * len(ys)
+    stops = list(stops)
+    if n > degree.last_order(ys, x, stops, heads):
+        return None
+    derivation = current_derivation() or Derivation()
+    with derivation.active():
+        if n <= NESTED_UP_TO or not is_float(x.dtype):
+            return nested_gradient(ys, x, n, heads, stops)
+        if any(h is not None and x in reverse.dependents([h], x) for h in heads):
+            (first,) = reverse.gradients(ys, [x], heads, stops)
+            assert first is not None
+            ys, heads, n = [first], [None], n - 1
+        series = Series(x, ones(shape=x.shape, dtype=x.dtype), stops)
+        # For an x of one entry the n-th coefficient is the answer; else the last pass is a reverse one.
+        degree_of_series = n if size_of(x.shape) == 1 else n - 1
+        terms = [(series.coefficient(y, degree_of_series), h) for y, h in zip(ys, heads, strict=True)]
+        present = [(c, h) for c, h in terms if c is not None]
+        if not present:
+            return reverse.zero_gradient(x)
+        if degree_of_series == n:
+            return scaled(_in_one(present, x), n)
+        (g,) = reverse.gradients([c for c, _ in present], [x], [h for _, h in present], stops)
+        return reverse.zero_gradient(x) if g is None else scaled(g, n - 1)
+
+
+def _in_one(terms: Sequence[tuple[Node, Node | None]], x: Node) -> Node:
+    """The sum of all entries of some values, weighted by head gradients, in the shape of an x of one entry."""
+    total: Node | None = None
+    for c, head in terms:
+        weighted = c if head is None else c * cast_to(head, c.dtype)
+        entry = weighted if size_of(c.shape) == 1 else sum_(broadcasted(weighted, c.shape), axis=None)
+        total = reshaped(entry, ()) if total is None else total + reshaped(entry, ())
+    assert total is not None
+    return cast_to(reshaped(total, x.shape), x.dtype)
+
+
+def nested_gradient(
+    ys: Sequence[Node], x: Node, n: int, heads: Sequence[Node | None] | None = None, stops: Iterable[Node] = ()
+) -> Node | None:
+    """The same by n reverse passes, each over the graph of the last: the oracle, and the quickest way at low orders."""
+    stops = list(stops)
+    (g,) = reverse.gradients(ys, [x], heads, stops)
+    for _ in range(n - 1):
+        if g is None:
+            return None
+        (g,) = reverse.gradients([g], [x], None, stops)
+    return g
+
+
+def scaled(x: Node, n: int) -> Node:
+    """n! · x, in steps that do not overflow where the result does not."""
+    limit = 10**30 if x.dtype == "float32" else 10**150
+    factor = 1
+    for k in range(2, n + 1):
+        if factor * k > limit:
+            x, factor = x * factor, 1
+        factor *= k
+    return x * factor if factor > 1 else x
+
+
+def jvp(y: Node, x: Node, v: Node, stops: Iterable[Node] = ()) -> Node:
+    """The directional derivative of y along v, a value of x's shape: forward mode. Zeros where y does not use x."""
+    derivation = current_derivation() or Derivation()
+    with derivation.active():
+        c = Series(x, broadcasted(cast_to(v, x.dtype) if is_float(x.dtype) else v, x.shape), stops).coefficient(y, 1)
+        return c if c is not None else reverse.zero_gradient(y)
+
+
+def hvp(y: Node, x: Node, v: Node) -> Node:
+    """The Hessian of a scalar y times v, forward over reverse; v counts as a constant."""
+    derivation = current_derivation() or Derivation()
+    with derivation.active():
+        (g,) = reverse.gradients([y], [x])
+        return reverse.zero_gradient(x) if g is None else jvp(g, x, v)

@@ -25,7 +25,7 @@ from gradcli.language.values import Binding, Elaborated, Missing, Scope, Several
 Place = tuple[int, int]
 
 CONSTANTS = {"pi": math.pi, "e": math.e, "inf": math.inf, "nan": math.nan}
-NODE_LIMIT = 20_000_000
+NODE_LIMIT = 5_000_000
 
 OPERATIONS: dict[str, Operation] = {}
 """Every operation that a program can call, by name and alias."""

@@ -132,6 +132,8 @@ def enter_iterate(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope
     count = statics.integer(e, bound["n"], scope)
     if count < 0:
         e.fail("ValueError", f"iterate needs a count of 0 or more, not {count}", bound["n"])
+    if count > CALL_LIMIT:
+        e.fail("LimitError", f"iterate applies a function at most {CALL_LIMIT} times", bound["n"])
     start = bound["x0"]
 
     def again(left: int, before: Node) -> None:

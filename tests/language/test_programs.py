@@ -472,6 +472,36 @@ def test_an_array_too_large_is_refused_before_anything_is_allocated():
     assert value("y = sum(zeros([100]) + 1)", max_memory=5000) == 100
 
 
+@pytest.mark.parametrize(
+    "expression",
+    ["repeat([1.0, 2.0], [10^9, 1])", "repeat([1.0], 10^15)", "iterate(sin, 1.0, 10^9)", "one_hot([1], 10^13)",
+     "eye(10^8)", "arange(10^15)", "tile([1.0], [10^15])", "diag(ones([10^7]))", "ones([10^7])[:, newaxis] * ones([10^7])"],
+)  # fmt: skip
+def test_a_size_that_no_memory_holds_is_refused_at_once(expression):
+    assert failure(f"y = {expression}").kind == "LimitError"
+
+
+def test_none_for_what_is_needed_is_an_error():
+    assert_error("y = arange(None)", "TypeError", "None", "needs a value for `start`")
+    assert_error("y = expand_dims([1], None)", "TypeError", "None", "needs a value for `axis`")
+    assert value("y = eye(2, None)") == [[1, 0], [0, 1]]
+
+
+def test_operands_have_no_keyword():
+    assert_error('y = einsum("i->", operands=[1])', "TypeError", "operands", "no parameter")
+
+
+def test_one_number_is_a_list_of_one():
+    assert value("y = tile([1, 2], 2)") == [1, 2, 1, 2]
+    assert value("y = transpose([1, 2], 0)") == [1, 2]
+    assert value("y = reshape([[1, 2]], 2)") == [1, 2]
+
+
+def test_the_mean_of_nothing_is_nan_without_a_warning():
+    assert math.isnan(value("y = mean(zeros([0]))"))
+    assert value("y = sum(zeros([0]))") == 0
+
+
 # indices
 
 GRID = np.arange(24.0).reshape(2, 3, 4)

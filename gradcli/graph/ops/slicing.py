@@ -276,6 +276,9 @@ sort = shaping(
 )  # fmt: skip
 
 
+REPEAT_LIMIT = 10_000_000
+
+
 def _repeat(x: Node, repeats: int | Sequence[int], axis: int | None) -> Node:
     if axis is None:
         x, axis = reshape(x, shape=(-1,)), 0
@@ -288,6 +291,8 @@ def _repeat(x: Node, repeats: int | Sequence[int], axis: int | None) -> Node:
             raise GradcliError(
                 "ShapeError", f"repeat needs one count for each of the {size} entries of axis {at}, not {len(times)}"
             )
+        if sum(times) > REPEAT_LIMIT:
+            raise GradcliError("LimitError", f"repeat with a list of counts makes at most {REPEAT_LIMIT} entries")
         return gather(x, index_array([i for i, n in enumerate(times) for _ in range(n)]), axis=at)
     not_negative("repeat", [repeats])
     before, after = x.shape[:at], x.shape[at + 1 :]

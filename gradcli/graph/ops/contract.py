@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from math import prod
 from typing import Any
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
+from gradcli.graph.ops.paths import contraction_path
 from gradcli.graph.types import Shape, broadcast, show_shape
 
 Labels = tuple[int, ...]
@@ -139,7 +139,7 @@ def _term_labels(term: str, rank: int, depth: int) -> list[int]:
 
 
 def einsum_kernel(xp: Any, *arrays: Any, labels: Sequence[Labels], out: Labels, gram: bool = False) -> Any:
-    """The contraction, two operands at a time, the cheapest pair first.
+    """The contraction, two operands at a time, in the cheapest order.
 
     ``gram`` marks Xᵀ diag(s) X with s ≥ 0: one product of X·√s with itself, which BLAS does in half the time.
     """
@@ -147,14 +147,10 @@ def einsum_kernel(xp: Any, *arrays: Any, labels: Sequence[Labels], out: Labels, 
         z = arrays[0] * _aligned(xp, xp.sqrt(arrays[1]), labels[1], labels[0])
         arrays, labels = (z, z), (labels[0], labels[2])
     terms = [(a, list(k)) for a, k in zip(arrays, labels, strict=True)]
-    while len(terms) > 1:
-        if len(terms) == 2:
-            i, j = 0, 1
-        else:
-            i, j = min(
-                ((i, j) for j in range(len(terms)) for i in range(j)),
-                key=lambda pair: _pair_cost(terms, pair[0], pair[1], out),
-            )
+    path: Sequence[tuple[int, int]] = ((0, 1),) if len(terms) == 2 else ()
+    if len(terms) > 2:
+        path = contraction_path(tuple(labels), tuple([a.shape for a in arrays]), tuple(out))
+    for i, j in path:
         rest = [t for n, t in enumerate(terms) if n not in (i, j)]
         needed = set(out).union(*(set(k) for _, k in rest))
         order = out if not rest else None
@@ -169,12 +165,6 @@ def einsum_kernel(xp: Any, *arrays: Any, labels: Sequence[Labels], out: Labels, 
 
 def _sizes(term: tuple[Any, list[int]]) -> dict[int, int]:
     return dict(zip(term[1], term[0].shape, strict=True))
-
-
-def _pair_cost(terms: Sequence[tuple[Any, list[int]]], i: int, j: int, out: Labels) -> tuple[int, int]:
-    sizes = _sizes(terms[i]) | _sizes(terms[j])
-    needed = set(out).union(*(set(t[1]) for n, t in enumerate(terms) if n not in (i, j)))
-    return prod(sizes.values()), prod(n for k, n in sizes.items() if k in needed)
 
 
 def _pair(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import scipy.special
 
 import gradcli
 from gradcli import GradcliError
+from gradcli.graph.ops.kernels import erf_kernel
 
 inf, nan = math.inf, math.nan
 
@@ -507,3 +509,13 @@ def test_the_slope_of_a_reciprocal_does_not_underflow_before_the_result_does():
     assert program.grad(order=2)["x"] == pytest.approx(0.0, abs=1e-9)
     program = gradcli.loads("variable x = 1e200\ny = 1e300*(1.0/x)")
     assert program.grad()["x"] == pytest.approx(-1e-100)
+
+
+def test_erf_without_scipy_is_scipys_to_4_units_in_the_last_place(monkeypatch):
+    x = np.concatenate([np.linspace(-6, 6, 2001), [0.0, -0.0, 1e-300, 30.0, math.inf, -math.inf]])
+    expected = scipy.special.erf(x)
+    monkeypatch.setitem(sys.modules, "scipy.special", None)
+    value = erf_kernel(np, x)
+    assert np.all(np.abs(value - expected) <= 4 * np.spacing(np.abs(expected)))
+    assert np.isnan(erf_kernel(np, np.array([math.nan]))).all()
+    assert erf_kernel(np, np.float32(0.5)).dtype == np.float32

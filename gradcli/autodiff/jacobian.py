@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gradcli.autodiff import reverse, views
+from gradcli.autodiff import degree, reverse, views
 from gradcli.autodiff.sweep import Sweep, total
 from gradcli.diagnostics import GradcliError
-from gradcli.graph.node import Derivation, Node, current_derivation
+from gradcli.graph.node import Derivation, Node, cone, current_derivation
 from gradcli.graph.operation import cast_to
 from gradcli.graph.ops.creation import zeros
+from gradcli.graph.ops.reductions import sum_
+from gradcli.graph.ops.selection import zero
 from gradcli.graph.types import is_float, show_shape, size_of
 
 
@@ -19,6 +21,7 @@ def jacobian(y: Node, xs: Sequence[Node], stops: Iterable[Node] = ()) -> list[No
     Entries are zeros where y does not depend on x, never None. Source: Laue, Mitterreiter, Giesen, *A Simple and
     Efficient Tensor Calculus* (AAAI 2020).
     """
+    stops = list(stops)
     derivation = current_derivation() or Derivation()
     with derivation.active():
         dtype = y.dtype if is_float(y.dtype) else "float64"
@@ -33,7 +36,11 @@ def jacobian(y: Node, xs: Sequence[Node], stops: Iterable[Node] = ()) -> list[No
             if not got:
                 results.append(zeros(shape=shape, dtype=own))
             else:
-                results.append(cast_to(total(got[0], shape, dtype), own))
+                array = cast_to(total(got[0], shape, dtype), own)
+                # Constant but for a connection that was looked through: its own gradient is 0, as that of x^0, not None.
+                if is_float(x.dtype) and degree.last_order([y], x, stops) > 1 and x not in cone([array]):
+                    array = array + sum_(zero(x), axis=None)
+                results.append(array)
         return results
 
 

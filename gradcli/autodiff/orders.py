@@ -37,16 +37,35 @@ def nth_gradient(
             assert first is not None
             ys, heads, n = [first], [None], n - 1
         series = Series(x, ones(shape=x.shape, dtype=x.dtype), stops)
-        # For an x of one entry the n-th coefficient is the answer; else the last pass is a reverse one.
-        degree_of_series = n if size_of(x.shape) == 1 else n - 1
+        # For an x of one entry, or entrywise ys, the n-th coefficient is the answer; else the last pass is a reverse one.
+        one = size_of(x.shape) == 1
+        degree_of_series = n if one or _entrywise(ys, x, stops) else n - 1
         terms = [(series.coefficient(y, degree_of_series), h) for y, h in zip(ys, heads, strict=True)]
         present = [(c, h) for c, h in terms if c is not None]
         if not present:
             return reverse.zero_gradient(x)
         if degree_of_series == n:
-            return scaled(_in_one(present, x), n)
+            return scaled(_in_one(present, x) if one else _weighted(present, x), n)
         (g,) = reverse.gradients([c for c, _ in present], [x], [h for _, h in present], stops)
         return reverse.zero_gradient(x) if g is None else scaled(g, n - 1)
+
+
+def _entrywise(ys: Sequence[Node], x: Node, stops: Sequence[Node]) -> bool:
+    """Whether each entry of the ys depends on the same entry of x only: operations entry by entry, all of x's shape."""
+    reached = reverse.active_nodes(ys, {x}, set(stops) - {x})
+    return all(
+        node is x or node.shape == x.shape and node.op.family in ("elementwise", "selection") for node in reached
+    )
+
+
+def _weighted(terms: Sequence[tuple[Node, Node | None]], x: Node) -> Node:
+    """The sum of some values of x's shape, each times its head gradient."""
+    total: Node | None = None
+    for c, head in terms:
+        weighted = c if head is None else c * cast_to(head, c.dtype)
+        total = weighted if total is None else total + weighted
+    assert total is not None
+    return cast_to(total, x.dtype)
 
 
 def _in_one(terms: Sequence[tuple[Node, Node | None]], x: Node) -> Node:

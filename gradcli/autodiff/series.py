@@ -9,9 +9,9 @@ Derivatives*, chapter 13; powers by Miller's formula.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
-from math import comb
 
-from gradcli.graph.node import Node
+from gradcli.graph.fold import fold
+from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import (
     Contraction,
     Elementwise,
@@ -33,6 +33,7 @@ Request = tuple[Node, int]
 Coefficient = Generator[Request, "Node | None", "Node | None"]
 
 LARGEST_NATURAL_POWER = 64
+MOST_POWERS = 16
 
 
 class Series:
@@ -319,10 +320,12 @@ class Series:
         value = constant_value(exponent)
         if self.depends(exponent):
             return (yield from self._exponential(node, k, base, exponent))
-        if value is not None and value == int(value) and abs(value) <= LARGEST_NATURAL_POWER:
-            key = (node, 0)
-            if key not in self.expressions:
-                self.expressions[key] = _natural_power(base, int(value))
+        key = (node, 0)
+        if key not in self.expressions:
+            natural = _natural_powers(base, exponent)
+            if natural is not None:
+                self.expressions[key] = natural
+        if key in self.expressions:
             return (yield self.expressions[key], k)
         # Miller's formula: k u_0 y_k = Σ_j (p j - k + j) u_j y_{k-j}.
         factors: list[Node] = []
@@ -362,8 +365,6 @@ _MISSING = object()
 
 def _users(root: Node, placeholder: Node, bounds: set[Node]) -> frozenset[Node]:
     """The nodes of an expression, above its bounds, that are computed from the placeholder."""
-    from gradcli.graph.node import cone
-
     moved = {placeholder}
     for node in cone([root], stop=bounds):
         if node not in bounds and any([x in moved for x in node.inputs]):
@@ -384,6 +385,34 @@ def _times(factor: float, x: Node) -> Node:
     return x * factor
 
 
+def _natural_powers(x: Node, exponent: Node) -> Node | None:
+    """x to a literal power, or to an array of a few of them, by multiplication; None where some is no small integer."""
+    if any(node.op.name == "leaf" for node in cone([exponent])):
+        return None
+    value = fold(exponent, lambda leaf: None)
+    powers = sorted(set(_flat(value)))
+    if not powers or len(powers) > MOST_POWERS:
+        return None
+    if not all(abs(p) <= LARGEST_NATURAL_POWER and float(p).is_integer() for p in powers):
+        return None
+    result = _natural_power(x, int(powers[0]))
+    for p in powers[1:]:
+        result = where(equal(exponent, p), _natural_power(x, int(p)), result)
+    return result
+
+
+def _flat(value: object) -> list[float]:
+    """The numbers of a nested list."""
+    todo, numbers = [value], []
+    while todo:
+        item = todo.pop()
+        if isinstance(item, list):
+            todo += item
+        elif isinstance(item, (int, float)):
+            numbers.append(item)
+    return numbers
+
+
 def _natural_power(x: Node, p: int) -> Node:
     """x^p by squaring, so that its series is right where x is 0."""
     result: Node | None = None
@@ -402,8 +431,6 @@ def _natural_power(x: Node, p: int) -> Node:
 def _binomial(exponent: Node, value: float | None, k: int) -> Node | float:
     """The generalized binomial coefficient p over k."""
     if value is not None:
-        if value == int(value) and value >= 0:
-            return float(comb(int(value), k))
         result = 1.0
         for i in range(k):
             result *= (value - i) / (i + 1)

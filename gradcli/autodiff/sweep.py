@@ -176,6 +176,10 @@ class Sweep:
         x = node.inputs[i]
         some: list[View] = []
         for view in parts:
+            if not any([factor.risky for factor, _ in view.factors]):
+                # Finite factors stay apart: a mask of 0 and 1 is one more of them.
+                some.append(views.times(view, cast_to(chosen, self.dtype), node.shape))
+                continue
             value, classes = views.flushed(view, self.dtype)
             bits = views.times(View(1.0, (), view.out), chosen, node.shape)
             if not bits.factors:  # the same branch everywhere

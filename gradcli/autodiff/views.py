@@ -53,9 +53,17 @@ def uniform(x: Node) -> float | None:
             x = x.inputs[0]
         elif name == "neg":
             factor, x = -factor, x.inputs[0]
+        elif name == "add":
+            # A zero that holds a gradient together; jacobian() sees to it that the connection is not lost.
+            a, b = x.inputs
+            if a.op.name not in ("zero", "link"):
+                a, b = b, a
+            if a.op.name not in ("zero", "link"):
+                return None
+            x = b
         elif name == "multiply":
-            a, b = uniform(x.inputs[0]), uniform(x.inputs[1])
-            return None if a is None or b is None else factor * a * b
+            left, right = uniform(x.inputs[0]), uniform(x.inputs[1])
+            return None if left is None or right is None else factor * left * right
         else:
             return None
 

@@ -132,15 +132,22 @@ def derived_float() -> str:
     return derivation.float_dtype if derivation is not None else "float64"
 
 
+def _is_risky(op: Operation, inputs: tuple[Node, ...]) -> bool:
+    singular = op.singular
+    if singular is not False and (singular is True or singular(inputs)):
+        return True
+    return any([x.risky for x in inputs])
+
+
 def make(op: Operation, inputs: tuple[Node, ...], attrs: Attrs, shape: Shape, dtype: str) -> Node:
     """A node of a checked operation: a new one, or while a derivation is active the equal derived one."""
     derivation = _derivation.get()
     if derivation is None or not op.shareable:
-        return Node(op, inputs, attrs, shape, dtype, op.singular or any([x.risky for x in inputs]))
+        return Node(op, inputs, attrs, shape, dtype, _is_risky(op, inputs))
     key = (op, inputs, dtype, shape, *_hashable(attrs)) if attrs else (op, inputs, dtype, shape)
     node = derivation.nodes.get(key)
     if node is None:
-        node = Node(op, inputs, attrs, shape, dtype, op.singular or any([x.risky for x in inputs]))
+        node = Node(op, inputs, attrs, shape, dtype, _is_risky(op, inputs))
         derivation.nodes[key] = node
         if derivation.current is not None:
             derivation.origin[node] = derivation.current

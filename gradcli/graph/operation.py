@@ -145,7 +145,7 @@ class Operation:
     ``accepts`` says what the inputs are brought to before ``infer`` sees them: ``number`` (a common dtype, not bool),
     ``float`` (a common dtype, integers become floats), ``any`` (left alone), ``same`` (a common dtype, bool allowed),
     ``bool``. A composed operation has ``expand`` in place of infer, kernel and rule.
-    ``singular``: the value or a partial may be NaN or infinite at a finite input.
+    ``singular``: the value or a partial may be NaN or infinite at a finite input (for some inputs: a function of them).
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class Operation:
         rule: Rule | None = None,
         expand: Callable[..., Node] | None = None,
         adapt: Callable[[list[Node]], list[Node]] | None = None,
-        singular: bool = False,
+        singular: bool | Callable[[Sequence[Node]], bool] = False,
         shareable: bool = True,
         hidden: bool = False,
         symbol: str | None = None,

@@ -175,7 +175,7 @@ def _declare(e: Elaborator, d: syntax.Declaration) -> None:
         initial = _override(e, d, e.overrides[name])
         own_dtype = _agreed(own_dtype, str(initial.dtype), e.float_dtype)
     if initial is None:
-        leaf = make_leaf(name, d.kind, shape or (), dtype or e.float_dtype, True)
+        leaf = make_leaf(name, d.kind, shape or (), dtype or e.float_dtype, name in e.unsafe)
     else:
         dtype = dtype or own_dtype or str(initial.dtype)
         _convertible(e, str(initial.dtype), dtype, at, d, name if replaced else None)
@@ -189,7 +189,7 @@ def _declare(e: Elaborator, d: syntax.Declaration) -> None:
                 help=f"`--set '{name}=…'` needs {show_shape(shape)}, or a scalar to fill it" if replaced else None,
                 also=[] if replaced or d.shape is None or not d.shape else [(d.name, f"shape {show_shape(shape)}")],
             )
-        leaf = make_leaf(name, d.kind, given if shape is None else shape, dtype, _risky(initial))
+        leaf = make_leaf(name, d.kind, given if shape is None else shape, dtype, name in e.unsafe or _risky(initial))
     e.program.places[leaf] = (d.start, d.end)
     e.bind(d.name, leaf, e.top)
     e.program.leaves[name] = leaf

@@ -7,7 +7,7 @@ and a name is an alias of its node.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -56,6 +56,7 @@ class Elaborator:
         self.folder = folder
         self.forced_dtype = dtype
         self.seed = seed
+        self.unsafe: Collection[str] = ()
         self.draws = 0
         self.calls = 0
         self.program = Elaborated(source, dtype or "float64")
@@ -376,13 +377,16 @@ def elaborate(
     folder: Path | None = None,
     dtype: str | None = None,
     seed: int = 0,
+    unsafe: Collection[str] = (),
 ) -> Elaborated:
     """The graph of a program.
 
     ``overrides`` holds values for variables and constants: an array, or a text in the language. ``folder`` is where
-    ``load`` reads. Raises GradcliError.
+    ``load`` reads. ``unsafe`` names variables and constants that may hold NaN or infinity, whatever their value is now.
+    Raises GradcliError.
     """
     elaborator = Elaborator(source, overrides or {}, folder or Path(), dtype, seed)
+    elaborator.unsafe = unsafe
     try:
         for statement in program.statements:
             declarations.execute(elaborator, statement)

@@ -36,12 +36,14 @@ class Loaded:
         random_seed: int,
         settings: dict[str, str | Array],
         max_memory: int | None,
+        unsafe: Iterable[str] = (),
     ) -> None:
         self.source = source
         self.folder = folder
         self.dtype = dtype
         self.random_seed = random_seed
         self.max_memory = max_memory
+        self._unsafe = frozenset(unsafe)
         self._syntax = parse(source)
         self._settings = {
             name: given if isinstance(given, str) else given_array(given, name) for name, given in settings.items()
@@ -51,7 +53,13 @@ class Loaded:
 
     def _elaborate(self, settings: Mapping[str, Any]) -> Elaborated:
         return elaborate(
-            self._syntax, self.source, overrides=settings, folder=self.folder, dtype=self.dtype, seed=self.random_seed
+            self._syntax,
+            self.source,
+            overrides=settings,
+            folder=self.folder,
+            dtype=self.dtype,
+            seed=self.random_seed,
+            unsafe=self._unsafe,
         )
 
     @property
@@ -184,6 +192,12 @@ class Loaded:
         settings = {**self._settings, **{name: given_array(value, name) for name, value in values.items()}}
         return type(self)(self.source, self.folder, self.dtype, self.random_seed, settings, self.max_memory)
 
+    def _with_unsafe(self, names: Iterable[str]) -> Self:
+        """This program with guards for variables and constants that may hold NaN or infinity."""
+        return type(self)(
+            self.source, self.folder, self.dtype, self.random_seed, self._settings, self.max_memory, names
+        )
+
     def _plan(self, nodes: Sequence[Node]) -> Plan:
         if "simplify" in os.environ.get("GRADCLI_WITHOUT", ""):
             plan = Plan(nodes)
@@ -247,7 +261,7 @@ def given_array(value: Any, name: str) -> Array:
     return array if array.dtype.name in DTYPES and array.dtype.isnative else standard(array, what)
 
 
-def converted(value: Array, leaf: Node) -> Array:
+def converted(value: Array, leaf: Node, copy: bool = True) -> Array:
     """A value in a leaf's dtype and shape; a scalar fills."""
     import numpy as np
 
@@ -264,7 +278,7 @@ def converted(value: Array, leaf: Node) -> Array:
         if array.max() > info.max or array.min() < info.min:
             raise GradcliError("ValueError", f"the value of `{name}` does not fit into {leaf.dtype}")
     with np.errstate(all="ignore"):
-        return np.broadcast_to(array.astype(leaf.dtype), leaf.shape)
+        return np.broadcast_to(array.astype(leaf.dtype, copy=copy), leaf.shape)
 
 
 def array_node(value: Array) -> Node:

@@ -12,11 +12,10 @@ from gradcli.autodiff import degree, reverse
 from gradcli.autodiff.orders import nth_gradient
 from gradcli.data import decode, read_bytes
 from gradcli.diagnostics import GradcliError, Label, Source
-from gradcli.execute.run import run
 from gradcli.graph.node import Node
 from gradcli.graph.types import size_of
 from gradcli.language.reasons import explain
-from gradcli.program.loaded import Loaded, converted, given_array
+from gradcli.program.loaded import Loaded, given_array
 from gradcli.results import Reason, Result
 
 Array = Any
@@ -161,23 +160,9 @@ class Program(Loaded):
         Each input must have the shape and a dtype convertible to that of its declaration; inputs that are left out keep
         the program's own values. Raises :class:`GradcliError`, at once for unknown names.
         """
-        nodes = [self._target(name) for name in of]
-        leaves = {name: self._leaf(name) for name in inputs}
-        plan = self._plan(nodes)
-        fixed = self._values_of(plan, without=set(leaves.values()))
+        from gradcli.program.compiled import Compiled
 
-        def call(**values: Array) -> dict[str, Array]:
-            given = dict(fixed)
-            for name, leaf in leaves.items():
-                if name in values:
-                    given[leaf] = converted(values.pop(name), leaf)
-                elif leaf in plan.leaves and leaf not in given:
-                    given[leaf] = self._leaf_value(leaf)
-            for name in values:
-                raise GradcliError("NameError", f"`{name}` is not among the inputs {', '.join(leaves) or '(none)'}")
-            return dict(zip(of, run(plan, given, self._locate), strict=True))
-
-        return call
+        return Compiled(self, of, inputs)
 
     # what the commands ask
 

@@ -174,3 +174,36 @@ def test_jvp_is_the_jacobian_times_the_direction_and_hvp_the_hessian(text: str) 
             expected = np.tensordot(values[matrix], direction, axes=rank)
             scale = np.abs(expected).max(initial=1.0)
             np.testing.assert_allclose(values[vector], expected, rtol=1e-7, atol=1e-9 * scale)
+
+
+@pytest.mark.parametrize(
+    ("exponent", "expected"),
+    [("arange(6)", [0, 0, 0, 0, 24, 0]), ("[0, 4, 7, 5]", [0, 24, 0, 0]), ("[2.0, 4.0]", [0, 24])],
+)
+def test_arrays_of_natural_exponents_are_exact_at_zero(exponent: str, expected: list[float]) -> None:
+    program = gradcli.loads(f"constant n = {exponent}\nvariable x = zeros([size(n)])\ny = x^{exponent}")
+    np.testing.assert_allclose(program.grad(order=4)["x"], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("exponent", ["inf", "nan", "-inf", "1e300", "-3", "2.5", "65", "1e6"])
+def test_odd_exponents_give_numbers_not_errors(exponent: str) -> None:
+    value = gradcli.loads(f"variable x = [0.0, 1.0, 2.0]\ny = x^({exponent})").grad(order=5)["x"]
+    assert value is not None and value.shape == (3,)
+
+
+def test_the_series_looks_through_entrywise_programs() -> None:
+    """Where y is entrywise in x, the n-th coefficient is the answer, without a reverse pass."""
+    text = "variable x = [0.3, 0.4, -0.2]\ny = tanh(2*x + sin(x*x))"
+    program, y, named = _nodes(text)
+    with program._graph.derivation.active():
+        node = nth_gradient([y], named["x"], 12)
+        assert node is not None
+        size = len(cone([node]))
+    each = [gradcli.loads(text.replace("[0.3, 0.4, -0.2]", v)).grad(order=12)["x"] for v in ("0.3", "0.4", "-0.2")]
+    np.testing.assert_allclose(program.grad(order=12)["x"], each, rtol=1e-12)
+    assert size < 260
+    np.testing.assert_allclose(
+        program.grad(order=12, seeds={"y": np.array([1.0, -2.0, 0.5])})["x"],
+        np.array(each) * [1.0, -2.0, 0.5],
+        rtol=1e-12,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from gradcli.graph.node import Node, Number, cone, derived_float
@@ -107,7 +108,10 @@ def _pow_base(y: Node, a: Node, p: Node) -> Node:
     """p·a^(p−1), exactly 0 for ever once an exponent without variables and constants has reached 0."""
     exponent = constant_value(p)
     if exponent is not None:
-        return zero(a) if exponent == 0 else exponent * power(a, exponent - 1)
+        if exponent == 0:
+            return zero(a)
+        # x^1 has the slope 1, which stays connected as TensorFlow's x^0 does.
+        return zero(a) + 1 if exponent == 1 else exponent * power(a, exponent - 1)
     leaves = [x for x in cone([p]) if x.op.name == "leaf"]
     if not leaves:
         # The exponent that is not selected would be -1, which no integer can have.
@@ -124,9 +128,15 @@ def _pow_exponent(y: Node, a: Node, p: Node) -> Node:
     return y * where(greater(a, 0), log(a), 0.0)
 
 
+def _pow_singular(inputs: Sequence[Node]) -> bool:
+    """A polynomial is finite at finite x."""
+    exponent = constant_value(inputs[1])
+    return exponent is None or not (exponent >= 0 and float(exponent).is_integer())
+
+
 power = _elementwise(
     "pow", "a, b", "Power; 0^0 is 1. An integer to a negative literal power is a float.", _pow_base, _pow_exponent,
-    symbol="^", aliases=("power",), kernel=_plain("power"), singular=True, formula="a ^ b",
+    symbol="^", aliases=("power",), kernel=_plain("power"), singular=_pow_singular, formula="a ^ b",
     domain="a > 0, or an integer b", example="pow(2.0, 3)",
 )  # fmt: skip
 

@@ -1,0 +1,62 @@
+"""Functions of a program's inputs, planned once: what :meth:`Program.compile` returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from gradcli.diagnostics import GradcliError
+from gradcli.execute.run import run
+from gradcli.graph.node import Node, cone
+from gradcli.graph.operation import SameAs, Select
+from gradcli.program.loaded import converted
+
+if TYPE_CHECKING:
+    from gradcli.program.program import Program
+
+Array = Any
+
+
+class Compiled:
+    """A callable with keyword arguments for the inputs; may be called from several threads.
+
+    The graph is made for finite inputs, which need no guards where a ``where`` selects. The first call with a NaN or an
+    infinity in a program that selects makes a second, guarded graph, so that what is not selected contributes nothing.
+    """
+
+    def __init__(self, program: Program, of: Sequence[str], inputs: Sequence[str], guarded: bool = False) -> None:
+        self._program = program
+        self._of = list(of)
+        self._leaves = {name: program._leaf(name) for name in inputs}
+        nodes = [program._target(name) for name in of]
+        self._plan = program._plan(nodes)
+        self._fixed = program._values_of(self._plan, without=set(self._leaves.values()))
+        self._selects = not guarded and any(isinstance(node.op.rule, (Select, SameAs)) for node in cone(nodes))
+        self._guarded: Compiled | None = None
+
+    def __call__(self, **values: Array) -> dict[str, Array]:
+        for name in values:
+            if name not in self._leaves:
+                known = ", ".join(self._leaves) or "(none)"
+                raise GradcliError("NameError", f"`{name}` is not among the inputs {known}")
+        given: dict[Node, Array] = dict(self._fixed)
+        for name, leaf in self._leaves.items():
+            if name in values:
+                given[leaf] = converted(values[name], leaf, copy=False)
+            elif leaf in self._plan.leaves:
+                given[leaf] = self._program._leaf_value(leaf)
+        if self._selects and not all(_finite(given[leaf]) for leaf in self._leaves.values() if leaf in given):
+            return self._with_guards()(**values)
+        return dict(zip(self._of, run(self._plan, given, self._program._locate), strict=True))
+
+    def _with_guards(self) -> Compiled:
+        if self._guarded is None:
+            program = self._program._with_unsafe(self._leaves)
+            self._guarded = Compiled(program, self._of, list(self._leaves), guarded=True)
+        return self._guarded
+
+
+def _finite(value: Array) -> bool:
+    import numpy as np
+
+    return value.dtype.kind != "f" or bool(np.isfinite(value).all())

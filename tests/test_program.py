@@ -91,3 +91,24 @@ def test_an_error_has_its_place():
     error = info.value
     assert (error.kind, error.file, error.line, error.column) == ("NameError", "there", 2, 5)
     assert "x" in (error.help or "")
+
+
+def test_a_compiled_function_guards_against_nan_where_nothing_is_selected():
+    """The graph is made for finite inputs; a NaN in one makes a guarded one, and only then."""
+    text = "variable x: [3]\nconstant m = [1., 0., 1.]\ny = sum(where(m > 0, x*x, 0.0))\ng = gradients(y, x)"
+    run = gradcli.loads(text).compile(["y", "g"], inputs=["x"])
+    np.testing.assert_array_equal(run(x=[1.0, 2.0, 3.0])["g"], [2, 0, 6])
+    for hidden in (np.nan, np.inf, -np.inf):
+        np.testing.assert_array_equal(run(x=[1.0, hidden, 3.0])["g"], [2, 0, 6])
+    assert np.isnan(run(x=[np.nan, 2.0, 3.0])["g"]).tolist() == [True, False, False]
+    np.testing.assert_array_equal(run(x=[1.0, 2.0, 4.0])["g"], [2, 0, 8])
+
+
+def test_a_compiled_function_does_not_change_or_keep_its_inputs():
+    run = gradcli.loads("variable x: [2]\ny = identity(x)").compile(["y"], inputs=["x"])
+    x = np.array([1.0, 2.0])
+    y = run(x=x)["y"]
+    y[0] = 7
+    assert x[0] == 1
+    x[1] = 9
+    assert run(x=x)["y"][1] == 9

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 
-from gradcli.graph.fold import fold
+from gradcli.autodiff.powers import binomial, natural_powers
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import (
     Contraction,
@@ -23,7 +23,7 @@ from gradcli.graph.operation import (
     Tangent,
     Zero,
 )
-from gradcli.graph.ops.creation import ones, tangent, zeros
+from gradcli.graph.ops.creation import tangent, zeros
 from gradcli.graph.ops.elementwise import constant_value, divide, log, multiply, power, products, recip, subtract
 from gradcli.graph.ops.linear_algebra import matmul, solve
 from gradcli.graph.ops.selection import equal, greater, where
@@ -31,9 +31,6 @@ from gradcli.graph.ops.shaping import broadcasted
 
 Request = tuple[Node, int]
 Coefficient = Generator[Request, "Node | None", "Node | None"]
-
-LARGEST_NATURAL_POWER = 64
-MOST_POWERS = 16
 
 
 class Series:
@@ -322,7 +319,7 @@ class Series:
             return (yield from self._exponential(node, k, base, exponent))
         key = (node, 0)
         if key not in self.expressions:
-            natural = _natural_powers(base, exponent)
+            natural = natural_powers(base, exponent)
             if natural is not None:
                 self.expressions[key] = natural
         if key in self.expressions:
@@ -343,7 +340,7 @@ class Series:
         general = divide(_times(1 / k, products(*factors)), u0)
         if u1 is None:
             return general
-        at_zero = _binomial(exponent, value, k) * power(u0, exponent - k) * power(u1, float(k))
+        at_zero = binomial(exponent, value, k) * power(u0, exponent - k) * power(u1, float(k))
         return where(equal(u0, 0), at_zero, general)
 
     def _exponential(self, node: Node, k: int, base: Node, exponent: Node) -> Coefficient:
@@ -383,62 +380,6 @@ def _times(factor: float, x: Node) -> Node:
     if factor == 1:
         return x
     return x * factor
-
-
-def _natural_powers(x: Node, exponent: Node) -> Node | None:
-    """x to a literal power, or to an array of a few of them, by multiplication; None where some is no small integer."""
-    if any(node.op.name == "leaf" for node in cone([exponent])):
-        return None
-    value = fold(exponent, lambda leaf: None)
-    powers = sorted(set(_flat(value)))
-    if not powers or len(powers) > MOST_POWERS:
-        return None
-    if not all(abs(p) <= LARGEST_NATURAL_POWER and float(p).is_integer() for p in powers):
-        return None
-    result = _natural_power(x, int(powers[0]))
-    for p in powers[1:]:
-        result = where(equal(exponent, p), _natural_power(x, int(p)), result)
-    return result
-
-
-def _flat(value: object) -> list[float]:
-    """The numbers of a nested list."""
-    todo, numbers = [value], []
-    while todo:
-        item = todo.pop()
-        if isinstance(item, list):
-            todo += item
-        elif isinstance(item, (int, float)):
-            numbers.append(item)
-    return numbers
-
-
-def _natural_power(x: Node, p: int) -> Node:
-    """x^p by squaring, so that its series is right where x is 0."""
-    result: Node | None = None
-    square, left = x, abs(p)
-    while left:
-        if left & 1:
-            result = square if result is None else multiply(result, square)
-        left >>= 1
-        if left:
-            square = multiply(square, square)
-    if result is None:
-        return ones(shape=x.shape, dtype=x.dtype)
-    return recip(result) if p < 0 else result
-
-
-def _binomial(exponent: Node, value: float | None, k: int) -> Node | float:
-    """The generalized binomial coefficient p over k."""
-    if value is not None:
-        result = 1.0
-        for i in range(k):
-            result *= (value - i) / (i + 1)
-        return result
-    product: Node = exponent * (1 / k)
-    for i in range(1, k):
-        product = product * ((exponent - i) * (1 / i))
-    return product
 
 
 def _compositions(k: int, varying: Sequence[bool]) -> Iterable[tuple[int, ...]]:

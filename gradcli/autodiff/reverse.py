@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from gradcli.diagnostics import GradcliError
-from gradcli.graph.node import Derivation, Node, Number, cone, current_derivation
+from gradcli.graph.node import Derivation, Node, Number, by_serial, cone, current_derivation
 from gradcli.graph.operation import (
     Contraction,
     Elementwise,
@@ -116,7 +116,7 @@ def active_nodes(roots: Iterable[Node], wanted: set[Node], barriers: set[Node]) 
                 seen.add(x)
                 todo.append(x)
     active: set[Node] = set()
-    order = sorted(seen, key=lambda node: node.serial)
+    order = sorted(seen, key=by_serial)
     for node in order:
         if node in wanted or any([x in active for x in through.get(node, ())]):
             active.add(node)

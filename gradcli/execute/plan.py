@@ -14,6 +14,8 @@ VIEWS = {"reshape", "transpose", "broadcast_to", "index", "identity", "stop_grad
 
 
 def bytes_of(node: Node) -> int:
+    if not node.shape:
+        return ITEM_SIZE[node.dtype]
     return size_of(node.shape) * ITEM_SIZE[node.dtype]
 
 
@@ -45,32 +47,35 @@ class Plan:
         for i, inputs in enumerate(self.inputs):
             for x in inputs:
                 last[x] = i
-        kept = set(self.targets)
+        for x in self.targets:
+            last[x] = x
         for x, i in enumerate(last):
-            if x not in kept and i != x:
+            if i != x:
                 self.frees[i].append(x)
-        self.largest = max(self.nodes, key=bytes_of, default=None)
-        self.peak = self._peak()
+        sizes = [bytes_of(node) for node in self.nodes]
+        self.largest = self.nodes[max(range(len(sizes)), key=sizes.__getitem__)] if sizes else None
+        self.peak = self._peak(sizes)
 
-    def _peak(self) -> int:
+    def _peak(self, sizes: list[int]) -> int:
         """Arrays alive at once; a view counts for nothing but keeps what it looks at alive."""
-        base = list(range(len(self.nodes)))
+        base = list(range(len(sizes)))
+        users = [1] * len(sizes)
         for i, node in enumerate(self.nodes):
             if node.op.name in VIEWS:
                 base[i] = base[self.inputs[i][0]]
-        users = [0] * len(self.nodes)
-        for i in range(len(self.nodes)):
-            users[base[i]] += 1
+                users[base[i]] += 1
         peak = alive = 0
-        for i, node in enumerate(self.nodes):
+        for i, frees in enumerate(self.frees):
             if base[i] == i:
-                alive += bytes_of(node)
-                peak = max(peak, alive)
-            for dead in self.frees[i]:
-                users[base[dead]] -= 1
-                if not users[base[dead]]:
-                    alive -= bytes_of(self.nodes[base[dead]])
-        return max(peak, alive + sum(bytes_of(node) for node in self.target_nodes))
+                alive += sizes[i]
+                if alive > peak:
+                    peak = alive
+            for dead in frees:
+                root = base[dead]
+                users[root] -= 1
+                if not users[root]:
+                    alive -= sizes[root]
+        return max(peak, alive + sum([sizes[x] for x in self.targets]))
 
     def check_memory(self, limit: int | None) -> GradcliError | None:
         """The LimitError of a run that would need more than ``limit`` bytes (default: what is free now), if so."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import count
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from gradcli.graph.types import Shape
@@ -181,8 +182,7 @@ def cone(roots: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node]:
             if x not in seen:
                 seen.add(x)
                 todo.append(x)
-    return sorted(seen, key=_serial)
+    return sorted(seen, key=by_serial)
 
 
-def _serial(node: Node) -> int:
-    return node.serial
+by_serial = attrgetter("serial")

@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any, Literal
 
 from gradcli.diagnostics import GradcliError
-from gradcli.graph.node import TABLE, Node, Number, derived_float, make
+from gradcli.graph.node import NO_ATTRS, TABLE, Node, Number, derived_float, make
 from gradcli.graph.types import RANK, Shape, broadcast, is_float, is_integer, promote
 
 Infer = Callable[[Sequence[Node], dict[str, Any]], tuple[Shape, str]]
@@ -190,6 +190,7 @@ class Operation:
         self.formula = formula
         self.domain = domain
         self.example = example
+        self.quick = expand is None and adapt is None and ":" not in spec and infer in (broadcasting, unchanged)
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -246,6 +247,8 @@ class Operation:
 
     def __call__(self, *inputs: Node | Number, **attrs: Any) -> Node:
         """The node of this operation on nodes and numbers (which take the dtype of the nodes); errors are GradcliErrors."""
+        if self.quick and (node := self.quickly(inputs)) is not None:
+            return node
         nodes = as_nodes(inputs)
         if self.defaults:
             attrs = {**self.defaults, **attrs}
@@ -255,6 +258,21 @@ class Operation:
         assert self.infer is not None
         shape, dtype = self.infer(nodes, attrs)
         return make(self, tuple(nodes), attrs, shape, dtype)
+
+    def quickly(self, inputs: tuple[Node | Number, ...]) -> Node | None:
+        """The frequent case: one or two nodes of one float dtype, and of one shape but for scalars."""
+        a, b = inputs[0], inputs[-1]
+        if a.__class__ is not Node or b.__class__ is not Node or len(inputs) > 2:
+            return None
+        dtype, shape = a.dtype, a.shape
+        if b.dtype != dtype or RANK[dtype] < 3:
+            return None
+        other = b.shape
+        if other != shape and other:
+            if shape:
+                return None
+            shape = other
+        return make(self, inputs, NO_ATTRS, shape, dtype)  # type: ignore[arg-type]
 
     def prepare(self, nodes: list[Node], float_dtype: str | None = None) -> list[Node]:
         """The inputs converted to what the operation accepts; TypeError where that is impossible."""

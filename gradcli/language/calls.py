@@ -148,12 +148,31 @@ def _leave_operation(
 
 def apply(e: Elaborator, op: Operation, operands: Sequence[Operand], attrs: dict[str, Any], at: syntax.Syntax) -> Node:
     """The node of an operation on values, literals in the dtype of what they meet."""
+    if op.quick and (node := _quickly(e, op, operands, at)) is not None:
+        return node
     nodes = operand_nodes(e, op, operands)
 
     def build() -> Node:
         return op(*op.prepare(nodes, e.float_dtype), **attrs)
 
     return guarded(e, build, at, [place for _, place in operands])
+
+
+def _quickly(e: Elaborator, op: Operation, operands: Sequence[Operand], at: syntax.Syntax) -> Node | None:
+    """The frequent case: floats of one dtype, and literals beside them."""
+    dtype = next((v.dtype for v, _ in operands if v.__class__ is Node), None)
+    if dtype is None or not is_float(dtype):
+        return None
+    nodes: list[Node] = []
+    for value, place in operands:
+        if value.__class__ is Weak:
+            nodes.append(e.literal(value, dtype, place))
+        elif value.__class__ is Node:
+            nodes.append(value)
+        else:
+            return None
+    node = op.quickly(tuple(nodes))
+    return None if node is None else e.mark(node, (at.start, at.end))
 
 
 def operand_nodes(e: Elaborator, op: Operation, operands: Sequence[Operand]) -> list[Node]:

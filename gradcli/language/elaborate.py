@@ -100,12 +100,13 @@ class Elaborator:
     def mark(self, node: Node, place: Place) -> Node:
         """Remember where a node, and what was made for it, stands in the source."""
         places = self.program.places
-        todo = [node]
-        while todo:
-            made = todo.pop()
-            if made not in places:
+        if node not in places:
+            places[node] = place
+            todo = [x for x in node.inputs if x not in places]
+            while todo:
+                made = todo.pop()
                 places[made] = place
-                todo.extend(made.inputs)
+                todo.extend([x for x in made.inputs if x not in places])
         if len(places) > NODE_LIMIT:
             self.fail("LimitError", f"the program has more than {NODE_LIMIT} operations", place)
         return node

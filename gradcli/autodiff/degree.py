@@ -26,6 +26,8 @@ def last_order(ys: Sequence[Node], x: Node, stops: Iterable[Node] = (), heads: S
 
     ``heads`` are the head gradients of the ys, which may themselves depend on x.
     """
+    if x.dtype == "bool":
+        return 0
     stopped = set(stops)
     roots = [*ys, *(h for h in heads if h is not None)]
     pairs: dict[Node, Pairs] = {}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from gradcli.autodiff import degree, reverse, views
 from gradcli.autodiff.sweep import Sweep, total
 from gradcli.diagnostics import GradcliError
-from gradcli.graph.node import Derivation, Node, cone, current_derivation
+from gradcli.graph.node import Derivation, Node, cone, current_derivation, derived_float
 from gradcli.graph.operation import cast_to
 from gradcli.graph.ops.creation import zeros
 from gradcli.graph.ops.reductions import sum_
@@ -18,19 +18,19 @@ from gradcli.graph.types import is_float, show_shape, size_of
 def jacobian(y: Node, xs: Sequence[Node], stops: Iterable[Node] = ()) -> list[Node]:
     """The derivative of every entry of y with respect to every entry of each x: shape ``y.shape + x.shape``.
 
-    Entries are zeros where y does not depend on x, never None. Source: Laue, Mitterreiter, Giesen, *A Simple and
+    Entries are zeros where y does not depend on x, never None; those of integer programs are floats. Source: Laue, Mitterreiter, Giesen, *A Simple and
     Efficient Tensor Calculus* (AAAI 2020).
     """
     stops = list(stops)
     derivation = current_derivation() or Derivation()
     with derivation.active():
-        dtype = y.dtype if is_float(y.dtype) else "float64"
+        dtype = y.dtype if is_float(y.dtype) else derived_float()
         seed = views.identity_view(y.shape)
         sweep = Sweep(derivation, y.shape, dtype)
-        found = sweep.run([(y, [seed], None)], set(xs), set(stops))
+        found = sweep.run([(y, [seed], None)], {x for x in xs if x.dtype != "bool"}, set(stops))
         results: list[Node] = []
         for x in xs:
-            own = x.dtype if is_float(x.dtype) else y.dtype if y.dtype != "bool" else dtype
+            own = x.dtype if is_float(x.dtype) else dtype
             shape = (*y.shape, *x.shape)
             got = found.get(x)
             if not got:

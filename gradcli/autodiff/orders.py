@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from math import factorial, frexp, ldexp, lgamma, log
 
 from gradcli.autodiff import degree, reverse
 from gradcli.autodiff.series import Series
 from gradcli.graph.node import Derivation, Node, current_derivation
-from gradcli.graph.operation import cast_to
-from gradcli.graph.ops.creation import ones
+from gradcli.graph.operation import cast_to, literal
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.ops.shaping import broadcasted, reshaped
 from gradcli.graph.types import is_float, size_of
@@ -36,18 +37,19 @@ def nth_gradient(
             (first,) = reverse.gradients(ys, [x], heads, stops)
             assert first is not None
             ys, heads, n = [first], [None], n - 1
-        series = Series(x, ones(shape=x.shape, dtype=x.dtype), stops)
         # For an x of one entry, or entrywise ys, the n-th coefficient is the answer; else the last pass is a reverse one.
         one = size_of(x.shape) == 1
         degree_of_series = n if one or _entrywise(ys, x, stops) else n - 1
+        step = step_for(degree_of_series, x.dtype)
+        series = Series(x, along_ones(x, step), stops)
         terms = [(series.coefficient(y, degree_of_series), h) for y, h in zip(ys, heads, strict=True)]
         present = [(c, h) for c, h in terms if c is not None]
         if not present:
             return reverse.zero_gradient(x)
         if degree_of_series == n:
-            return scaled(_in_one(present, x) if one else _weighted(present, x), n)
+            return derivative(_in_one(present, x) if one else _weighted(present, x), n, step)
         (g,) = reverse.gradients([c for c, _ in present], [x], [h for _, h in present], stops)
-        return reverse.zero_gradient(x) if g is None else scaled(g, n - 1)
+        return reverse.zero_gradient(x) if g is None else derivative(g, n - 1, step)
 
 
 def _entrywise(ys: Sequence[Node], x: Node, stops: Sequence[Node]) -> bool:
@@ -92,15 +94,30 @@ def nested_gradient(
     return g
 
 
-def scaled(x: Node, n: int) -> Node:
-    """n! · x, in steps that do not overflow where the result does not."""
-    limit = 10**30 if x.dtype == "float32" else 10**150
-    factor = 1
-    for k in range(2, n + 1):
-        if factor * k > limit:
-            x, factor = x * factor, 1
-        factor *= k
-    return x * factor if factor > 1 else x
+def step_for(n: int, dtype: str) -> float:
+    """The step s of a series of degree n: near (n!)^(1/n), so that the n-th coefficient is about the n-th derivative.
+
+    Without it the coefficients of high order underflow where the derivatives do not. A power of two, which is exact,
+    as long as what is left of n!/s^n fits into the dtype.
+    """
+    if n < 2:
+        return 1.0
+    exponent = lgamma(n + 1) / log(2) / n
+    if n * abs(exponent - round(exponent)) < (20 if dtype == "float32" else 200):
+        return 2.0 ** round(exponent)
+    mantissa, power = frexp(2.0**exponent)
+    return ldexp(round(mantissa * 1024) / 1024, power)
+
+
+def along_ones(x: Node, step: float) -> Node:
+    """The direction of the series that repeated passes take, in steps."""
+    return broadcasted(literal(step, x.dtype), x.shape)
+
+
+def derivative(coefficient: Node, n: int, step: float) -> Node:
+    """The n-th derivative from the n-th coefficient of a series in steps: n!/step^n times it."""
+    factor = Fraction(factorial(n)) / Fraction(step) ** n
+    return coefficient if factor == 1 else coefficient * float(factor)
 
 
 def jvp(y: Node, x: Node, v: Node, stops: Iterable[Node] = ()) -> Node:

@@ -54,7 +54,7 @@ def gradients(
     """The derivative of the sum of ``ys`` with respect to each of ``xs``.
 
     Each result has the shape of its x, and its dtype if that is a float; it is None exactly when no path of
-    differentiable operations leads from x to some y. ``grad_ys`` holds head gradients of the shapes of the ys (a scalar
+    differentiable operations leads from x to some y; so it is for a bool x. ``grad_ys`` holds head gradients of the shapes of the ys (a scalar
     broadcasts, None means ones). A node of ``stops`` passes nothing on to its inputs. Raises GradcliError (ShapeError)
     for a head gradient of another shape. Source: TensorFlow, ``python/ops/gradients_util.py``.
     """
@@ -62,7 +62,7 @@ def gradients(
     with derivation.active():
         heads = grad_ys if grad_ys is not None else [None] * len(ys)
         seeds = [(y, Cotangent(seed(y, head, i), None)) for i, (y, head) in enumerate(zip(ys, heads, strict=True))]
-        found = _sweep(derivation, seeds, set(xs), set(stops))
+        found = _sweep(derivation, seeds, {x for x in xs if x.dtype != "bool"}, set(stops))
         results: list[Node | None] = []
         for x in xs:
             c = found.get(x)

@@ -6,7 +6,7 @@ import click
 
 from gradcli.commands.endings import Command
 from gradcli.commands.inputs import Inputs
-from gradcli.commands.options import output_options, program_options, several_names
+from gradcli.commands.options import output_options, points_options, program_options, several_names
 from gradcli.commands.output import Destination
 
 EPILOG = """\b
@@ -22,6 +22,7 @@ Examples:
 @click.command("eval", cls=Command, epilog=EPILOG)
 @program_options
 @several_names("--of", help="The names to print, in place of the program's outputs. Repeatable.")
+@points_options
 @output_options
 def command(
     file: str | None,
@@ -32,6 +33,8 @@ def command(
     random_seed: int,
     max_memory: int | None,
     of: list[str] | None,
+    points: str | None,
+    skip_bad: bool,
     format: str | None,
     precision: int | None,
     output: str | None,
@@ -41,8 +44,14 @@ def command(
     FILE is a program; - or, in a pipe, nothing stands for standard input. Without an output line every definition is
     printed.
     """
-    destination = Destination.chosen(format, precision, output)
     inputs = Inputs(file, inline, set_, values, dtype, random_seed, max_memory)
+    if points is not None or skip_bad:
+        from gradcli.commands.points import RowStream, items
+
+        rows = RowStream.chosen(points, skip_bad, format, precision, output)
+        rows.deliver(inputs.load(inputs.program_text([points])), lambda varied: items(varied.eval_results(of)))
+        return
+    destination = Destination.chosen(format, precision, output)
     program = inputs.load(inputs.program_text())
     results = program.eval_results(of)
     from gradcli.report.reply import Reply

@@ -8,13 +8,13 @@ import click
 
 from gradcli.commands.endings import Command
 from gradcli.commands.inputs import Inputs, ProgramText, entries_for, read_value_file, value_of
-from gradcli.commands.options import output_options, program_options, settings_option, several_names
+from gradcli.commands.options import output_options, points_options, program_options, settings_option, several_names
 from gradcli.commands.output import Destination
 from gradcli.diagnostics import GradcliError
 
 if TYPE_CHECKING:
     from gradcli.commands.inputs import Value
-    from gradcli.program import Unconnected
+    from gradcli.program import GradReply, Program, Unconnected
 
 EPILOG = """\b
 Examples:
@@ -49,6 +49,7 @@ Examples:
     show_default=True,
     help="What an x that no y depends on gets.",
 )
+@points_options
 @output_options
 def command(
     file: str | None,
@@ -66,6 +67,8 @@ def command(
     seeds: str | None,
     stop: list[str] | None,
     unconnected: Unconnected,
+    points: str | None,
+    skip_bad: bool,
     format: str | None,
     precision: int | None,
     output: str | None,
@@ -75,9 +78,15 @@ def command(
     FILE is a program; - or, in a pipe, nothing stands for standard input. Several ys add up; a non-scalar y is summed.
     The gradient is None where no differentiable path leads from x to any y.
     """
-    destination = Destination.chosen(format, precision, output)
+    many = points is not None or skip_bad
+    if many:
+        from gradcli.commands.points import RowStream, items
+
+        rows = RowStream.chosen(points, skip_bad, format, precision, output)
+    else:
+        destination = Destination.chosen(format, precision, output)
     inputs = Inputs(file, inline, set_, values, dtype, random_seed, max_memory)
-    text = inputs.program_text([seeds])
+    text = inputs.program_text([seeds, points])
     heads: dict[str, Value] = {}
     if seeds is not None:
         heads = _heads(seeds, text, of)
@@ -85,15 +94,29 @@ def command(
     for name, value in seed.items():
         heads[name] = value_of("--seed", name, value)
     program = inputs.load(text)
-    reply = program.grad_results(
-        of,
-        wrt,
-        order,
-        seeds=heads,
-        stop=stop or (),
-        unconnected=unconnected,
-        every_order=every_order,
-    )
+
+    def ask(program: Program) -> GradReply:
+        return program.grad_results(
+            of,
+            wrt,
+            order,
+            seeds=heads,
+            stop=stop or (),
+            unconnected=unconnected,
+            every_order=every_order,
+        )
+
+    if many:
+        rows.deliver(
+            program,
+            lambda varied: [
+                item
+                for n, results in ask(varied).orders
+                for item in items(results, f"order{n}/" if every_order else "")
+            ],
+        )
+        return
+    reply = ask(program)
     from gradcli.report.reply import Reply
 
     destination.deliver(Reply("grad", program.source.name, reply.orders, reply.of, every_order, reply.summed))

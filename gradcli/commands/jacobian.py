@@ -6,7 +6,7 @@ import click
 
 from gradcli.commands.endings import Command
 from gradcli.commands.inputs import Inputs
-from gradcli.commands.options import output_options, program_options, several_names
+from gradcli.commands.options import output_options, points_options, program_options, several_names
 from gradcli.commands.output import Destination
 
 EPILOG = """\b
@@ -38,6 +38,7 @@ Formats:
     is_flag=True,
     help="Show which entries may be non-zero, decided from the graph and the constants, whatever the variables are.",
 )
+@points_options
 @output_options
 def command(
     file: str | None,
@@ -51,6 +52,8 @@ def command(
     wrt: list[str] | None,
     stop: list[str] | None,
     sparsity: bool,
+    points: str | None,
+    skip_bad: bool,
     format: str | None,
     precision: int | None,
     output: str | None,
@@ -60,8 +63,19 @@ def command(
     FILE is a program; - or, in a pipe, nothing stands for standard input. The block of y and x has the shape of y
     followed by that of x. Its entries are zeros where y does not depend on x, never None. Seed lines play no part.
     """
-    destination = Destination.chosen(format, precision, output)
     inputs = Inputs(file, inline, set_, values, dtype, random_seed, max_memory)
+    if points is not None or skip_bad:
+        from gradcli.commands.points import RowStream, blocks
+
+        if sparsity:
+            raise click.UsageError("--sparsity does not depend on values, and goes without --points.")
+        rows = RowStream.chosen(points, skip_bad, format, precision, output)
+        program = inputs.load(inputs.program_text([points]))
+        from gradcli.program.matrices import jacobians
+
+        rows.deliver(program, lambda varied: blocks(jacobians(varied, of, wrt, stop or ()).blocks))
+        return
+    destination = Destination.chosen(format, precision, output)
     program = inputs.load(inputs.program_text())
     from gradcli.program.matrices import jacobians
 

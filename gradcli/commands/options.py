@@ -179,3 +179,25 @@ def output_options(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def points_options(function: F) -> F:
+    """What asks the same question for many rows of values."""
+    for option in reversed(
+        (
+            click.option(
+                "--points",
+                type=click.Path(allow_dash=True),
+                metavar="FILE|-",
+                help="Answer for each row of a CSV file (a header names variables or constants, scalars below) or of"
+                ' NDJSON ({"x": [1, 2]} on each line), one line of csv or json a row, as the rows arrive.',
+            ),
+            click.option(
+                "--skip-bad",
+                is_flag=True,
+                help="Report a row of --points that has no answer, and go on; else the first one is an error.",
+            ),
+        )
+    ):
+        function = option(function)
+    return function

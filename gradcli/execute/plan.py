@@ -86,8 +86,7 @@ class Plan:
         return GradcliError(
             "LimitError",
             f"this needs {show_bytes(self.peak)} of memory at once, {source} {show_bytes(available)}; the largest "
-            f"array, of {self.largest.op.name}, has shape {list(self.largest.shape)} "
-            f"and takes {show_bytes(bytes_of(self.largest))}",
+            f"array has shape {list(self.largest.shape)} and takes {show_bytes(bytes_of(self.largest))}",
             help="use smaller shapes, or `--dtype float32`" + (", or raise --max-memory" if limit is not None else ""),
         )
 
@@ -102,7 +101,26 @@ def show_bytes(count: int) -> str:
 
 
 def free_memory() -> int | None:
-    """Bytes that can be allocated without swapping, where the system tells."""
+    """Bytes that can be allocated without swapping and within the process's own limit, where the system tells."""
+    known = [n for n in (_free_of_system(), _free_of_process()) if n is not None]
+    return min(known, default=None)
+
+
+def _free_of_process() -> int | None:
+    """What is left of the limit on address space (``ulimit -v``)."""
+    try:
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit == resource.RLIM_INFINITY:
+            return None
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        return max(limit - pages * resource.getpagesize(), 0)
+    except (ImportError, OSError, ValueError):
+        return None
+
+
+def _free_of_system() -> int | None:
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):

@@ -20,6 +20,9 @@ Kernel = Callable[..., Any]
 Partial = Callable[..., "Node | Number"]
 
 
+MOST_AXES = 64
+
+
 class Zero:
     """A partial derivative that is identically 0: connected, but the result forgets the incoming gradient."""
 
@@ -257,6 +260,10 @@ class Operation:
             return self.expand(*nodes, **attrs)
         assert self.infer is not None
         shape, dtype = self.infer(nodes, attrs)
+        if len(shape) > MOST_AXES:
+            raise GradcliError(
+                "LimitError", f"the result would have {len(shape)} axes, and NumPy has at most {MOST_AXES}"
+            )
         return make(self, tuple(nodes), attrs, shape, dtype)
 
     def quickly(self, inputs: tuple[Node | Number, ...]) -> Node | None:

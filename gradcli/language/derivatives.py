@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gradcli.autodiff import jacobian, orders, series
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
-from gradcli.graph.ops.creation import ones, zeros
+from gradcli.graph.ops.creation import zeros
 from gradcli.graph.ops.selection import identity
 from gradcli.graph.ops.slicing import stack
 from gradcli.graph.types import is_float, show_shape, size_of
@@ -96,9 +96,10 @@ def _taylor(e: Elaborator, y: Node, x: Node, expression: syntax.Expression, scop
         e.fail("ValueError", f"taylor needs an order of 0 or more, not {n}", expression)
     if not is_float(x.dtype):
         e.fail("TypeError", f"taylor needs a float x, not {x.dtype}", expression, help="declare it with a float value")
-    along = series.Series(x, ones(shape=x.shape, dtype=x.dtype))
+    step = orders.step_for(n, x.dtype)
+    along = series.Series(x, orders.along_ones(x, step))
     rows: list[Node] = []
     for k in range(n + 1):
         c = along.coefficient(y, k)
-        rows.append(zeros(shape=y.shape, dtype=y.dtype) if c is None else orders.scaled(c, k))
+        rows.append(zeros(shape=y.shape, dtype=y.dtype) if c is None else orders.derivative(c, k, step))
     return stack(*rows, axis=0)

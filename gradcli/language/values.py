@@ -97,9 +97,9 @@ class Elaborated:
     def span(self, node: Node) -> Span | None:
         """The source text of a node, or of the node whose derivative it belongs to."""
         place = self.places.get(node)
-        if place is None:
-            origin = self.derivation.origin.get(node)
-            place = self.places.get(origin) if origin is not None else None
+        while place is None and node in self.derivation.origin:
+            node = self.derivation.origin[node]
+            place = self.places.get(node)
         return Span(self.source, *place) if place else None
 
     @property

@@ -222,7 +222,10 @@ class Program(Loaded):
     ) -> list[tuple[int, list[Node | Reason]]]:
         """The results of n repeated passes with the same x, each summing as ``tf.gradients`` does, for each n."""
         first = reverse.gradients(ys, xs, heads, stops) if ys else [None] * len(xs)
-        limits = [degree.last_order(ys, x, stops, heads) for x in xs]
+        if list(orders) == [1]:
+            limits = [0.0 if g is None else 1.0 for g in first]
+        else:
+            limits = [degree.last_order(ys, x, stops, heads) for x in xs]
         rows: list[tuple[int, list[Node | Reason]]] = []
         for n in orders:
             row: list[Node | Reason] = []

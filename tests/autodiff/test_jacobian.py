@@ -164,3 +164,22 @@ def test_a_jacobian_of_what_does_not_depend_on_x_is_zero() -> None:
         found = jacobian(graph.names["y"], [graph.names["x"], graph.names["z"]])
     assert [node.shape for node in found] == [(2, 2), (2, 1)]
     assert all(node.op.name == "zeros" for node in found)
+
+
+def test_integer_programs_have_float_jacobians_never_truncated() -> None:
+    values = gradcli.loads("variable x: int64 = 3\ny = 2^x\nJ = jacobian(y, x)").eval(["J"])
+    assert values["J"] == pytest.approx(8 * np.log(2))
+    values = gradcli.loads("variable x: int64[2] = [2, 2]\ny = max(x)\nJ = jacobian(y, x)").eval(["J"])
+    np.testing.assert_array_equal(values["J"], [0.5, 0.5])
+
+
+def test_a_bool_has_no_gradient() -> None:
+    program = gradcli.loads("variable x: bool = true\ny = x\nz = [x, x]\nJ = jacobian(y, x)")
+    assert program.grad(["y"], ["x"]) == {"x": None} and program.grad(["z"], ["x"], order=2) == {"x": None}
+    assert program.eval(["J"])["J"] == 0
+
+
+def test_an_error_in_a_derivative_names_the_line_of_its_operation() -> None:
+    with pytest.raises(gradcli.GradcliError) as caught:
+        gradcli.loads("variable x = [[1.0, 1.0], [1.0, 1.0]]\ny = det(x)\nH = hessian(y, x)").eval(["H"])
+    assert caught.value.labels and caught.value.labels[0].span.text in ("det(x)", "hessian(y, x)")

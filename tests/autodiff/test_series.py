@@ -207,3 +207,35 @@ def test_the_series_looks_through_entrywise_programs() -> None:
         np.array(each) * [1.0, -2.0, 0.5],
         rtol=1e-12,
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "order", "expected"),
+    [
+        ("variable x = 3.0\ny = exp(x)", 200, np.exp(3.0)),
+        ("variable x = [3.0, 3.0]\ny = exp(x)", 200, np.exp(3.0)),
+        ("variable x = [3.0]\ny = sum(exp(x)*ones([4]))/4", 178, np.exp(3.0)),
+        ("variable x = 100.0\ny = 1/x", 170, float(mpmath.factorial(170) / mpmath.mpf(100) ** 171)),
+        ("dtype float32\nvariable x = 1000.0\ny = 1/x", 13, -float(mpmath.factorial(13) / mpmath.mpf(1000) ** 14)),
+        ("dtype float32\nvariable x = 1.5\ny = exp(x)", 60, np.exp(1.5)),
+        ("variable x = 2.0\ny = sin(x)", 400, np.sin(2.0)),
+    ],
+)
+def test_high_orders_neither_underflow_nor_overflow(text: str, order: int, expected: float) -> None:
+    value = gradcli.loads(text).grad(order=order)["x"]
+    tolerance = 1e-3 if "float32" in text else 1e-9
+    np.testing.assert_allclose(value, np.full(np.shape(value), expected), rtol=tolerance)
+
+
+def test_the_gradient_of_a_high_derivative_is_the_next_one() -> None:
+    program = gradcli.loads("variable x = 2.0\ny = sin(x)\nt = taylor(y, x, 171)\nl = t[-1]\ng = gradients(l, x)")
+    np.testing.assert_allclose(program.eval(["l", "g"])["g"], np.sin(2.0), rtol=1e-9)
+    program = gradcli.loads(
+        "dtype float32\nvariable x = 2.0\ny = sin(x)\nt = taylor(y, x, 60)\nl = t[36]\ng = gradients(l, x)"
+    )
+    np.testing.assert_allclose(program.eval(["g"])["g"], np.cos(2.0), rtol=1e-3)
+
+
+def test_small_orders_of_polynomials_are_exact() -> None:
+    program = gradcli.loads("variable x = 2.0\ny = x^6")
+    assert [float(program.grad(order=n)["x"]) for n in range(4, 9)] == [360 * 4, 720 * 2, 720, 0, 0]  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 from gradcli.diagnostics import GradcliError
@@ -16,7 +17,10 @@ Attrs = dict[str, Any]
 
 
 def _leaf_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
-    return tuple(attrs["shape"]), attrs["dtype"]
+    shape = tuple(attrs["shape"])
+    if any(n < 0 for n in shape):
+        raise GradcliError("ShapeError", f"{list(shape)} is no shape: a size cannot be negative")
+    return shape, attrs["dtype"]
 
 
 leaf = register(Operation(
@@ -150,6 +154,13 @@ ones_like = _alike("ones_like", "Ones of x's shape and dtype; no gradient passes
 def _random_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     if not is_float(attrs["dtype"]):
         raise GradcliError("TypeError", f"random numbers are floats, not {attrs['dtype']}")
+    if not attrs.get("stddev", 0) >= 0:
+        raise GradcliError(
+            "ValueError", f"a standard deviation cannot be {attrs['stddev']}", help="use one of 0 or more"
+        )
+    low, high = attrs.get("minval", 0), attrs.get("maxval", 1)
+    if not (isfinite(low) and isfinite(high) and low <= high):
+        raise GradcliError("ValueError", f"there is no uniform distribution from {low} to {high}")
     return _leaf_shape(inputs, attrs)
 
 

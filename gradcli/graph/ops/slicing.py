@@ -204,6 +204,15 @@ def _gather_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
             "TypeError", f"indices must be integers, not {indices.dtype}", operands=[(1, f"dtype {indices.dtype}")]
         )
     axis = attrs["axis"] = normalize_axis(attrs["axis"], x.rank)
+    size = x.shape[axis]
+    known = indices.attrs["values"] if indices.op.name == "array" else ()
+    for number in known if isinstance(known, tuple) else ():
+        if not -size <= number < size:
+            raise GradcliError(
+                "ShapeError",
+                f"index {number} is out of range for axis {axis}, of size {size}",
+                operands=[(1, f"from {-size} to {size - 1}" if size else "the axis is empty")],
+            )
     return (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]), x.dtype
 
 

@@ -1,0 +1,337 @@
+"""Rows of a CSV or NDJSON stream, a block at a time: columns of numbers, and which rows are no numbers and why."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import IO, TYPE_CHECKING, Any, Literal, Protocol
+
+from gradcli.data.arrays import standard
+from gradcli.data.documents import array_of
+from gradcli.data.files import decode, fail
+from gradcli.diagnostics import GradcliError
+
+if TYPE_CHECKING:
+    import numpy
+
+    Array = numpy.ndarray[Any, Any]
+
+CHUNK = 1 << 18
+"""Bytes that are read at a time; what a slow pipe holds so far is taken as it is."""
+
+EXACT = 2.0**53
+"""Integers from here on are not all floats."""
+
+TRUTH = {"true": True, "false": False, "1": True, "0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What a column holds.
+
+    ``kind``: floats; integers only (``int``); numbers that are integers as long as all of them are (``number``); or
+    ``bool``. ``shape`` is that of a cell, or None where the first row decides.
+    """
+
+    kind: Literal["float", "int", "number", "bool"]
+    shape: tuple[int, ...] | None = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A block of rows with the same columns.
+
+    ``numbers`` [rows] are their 1-based places in the stream, ``columns`` arrays [rows, …] of float64, int64 or bool
+    (a ``number`` column is int64 if all of the block's cells are integers). ``bad`` are rows that could not be read,
+    at most one unless bad rows are passed over. ``read`` counts the bytes of the stream up to here.
+    """
+
+    numbers: Array
+    columns: dict[str, Array]
+    bad: list[tuple[int, GradcliError]] = field(default_factory=list)
+    read: int = 0
+
+
+class _Format(Protocol):
+    def blocks(self, lines: list[bytes], first: int) -> Iterator[Rows]:
+        """The rows in some lines, of which the first is row ``first`` of the stream."""
+
+
+def read_rows(stream: IO[bytes], name: str, field_of: Callable[[str], Field], skip_bad: bool = False) -> Iterator[Rows]:
+    """The rows of a stream in blocks as they arrive.
+
+    A stream whose first character is ``{`` is NDJSON, an object for each row; anything else is CSV with a header, of
+    which an empty block is yielded at once. Blank lines are no rows. A block ends where the stream has nothing more to
+    read at the moment, so a slow producer's rows are not held back. ``field_of`` tells what a column of a name holds,
+    or raises. Without ``skip_bad`` the block of the first bad row is the last one.
+    Raises GradcliError (DataError) for a stream that cannot be read, is empty or has no usable header.
+    """
+    reader: _Format | None = None
+    count = read = 0
+    for data in _complete_lines(stream, name):
+        read += len(data)
+        if reader is None:
+            data = data.removeprefix(b"\xef\xbb\xbf")
+        lines = [line for line in data.splitlines() if line and not line.isspace()]
+        if not lines:
+            continue
+        if reader is None and lines[0].lstrip().startswith(b"{"):
+            reader = _Ndjson(name, field_of, skip_bad)
+        elif reader is None:
+            reader = _Csv(name, field_of, skip_bad, lines.pop(0))
+            yield reader.nothing()
+        for rows in reader.blocks(lines, count + 1) if lines else ():
+            yield Rows(rows.numbers, rows.columns, rows.bad, read)
+            if rows.bad and not skip_bad:
+                return
+        count += len(lines)
+    if reader is None:
+        fail(f"{name} is empty", 'the first line names the columns: `x,y`, or is an object: `{"x": 1}`')
+
+
+def _complete_lines(stream: IO[bytes], name: str) -> Iterator[bytes]:
+    """What has arrived, up to the last end of a line; the rest once it is complete."""
+    read = getattr(stream, "read1", stream.read)
+    pending: list[bytes] = []
+    while True:
+        try:
+            data = read(CHUNK)
+        except OSError as problem:
+            fail(f"cannot read {name}: {problem.strerror or problem}")
+        if not data:
+            break
+        cut = data.rfind(b"\n") + 1
+        if cut:
+            yield b"".join([*pending, data[:cut]])
+            pending = []
+        if cut < len(data):
+            pending.append(data[cut:])
+    if pending:
+        yield b"".join(pending)
+
+
+def _integers(column: Array) -> Array:
+    """The column as int64 if each entry is an integer that a float holds exactly, else as it is."""
+    import numpy as np
+
+    if column.dtype.kind != "f" or not bool(np.all((column == np.trunc(column)) & (np.abs(column) <= EXACT))):
+        return column
+    return column.astype(np.int64)
+
+
+class _Csv:
+    """Lines of numbers separated by commas."""
+
+    def __init__(self, name: str, field_of: Callable[[str], Field], skip_bad: bool, header: bytes) -> None:
+        self.name = name
+        self.skip_bad = skip_bad
+        text = decode(header, name)
+        self.names = [entry.strip() for entry in next(csv.reader([text]))]
+        self._check_header(text)
+        self.fields = [field_of(column) for column in self.names]
+        for column, kind in zip(self.names, self.fields, strict=True):
+            if kind.shape:
+                fail(
+                    f"{name}: `{column}` has shape {list(kind.shape)}, and a column of a CSV file holds scalars",
+                    f'use NDJSON, an object for each row: `{{"{column}": [1, 2]}}`',
+                )
+        self.has_bools = any(f.kind == "bool" for f in self.fields)
+        self.integers = [j for j, f in enumerate(self.fields) if f.kind in ("int", "number")]
+
+    def _check_header(self, text: str) -> None:
+        seen: set[str] = set()
+        for number, column in enumerate(self.names, 1):
+            if not column.isidentifier():
+                if not any(c.isidentifier() for c in self.names):
+                    mark = next((m for m in ";\t" if m in text), None)
+                    fail(
+                        f"the first line of {self.name} must name the columns, and {column[:40]!r} is not a name",
+                        "fields are separated by commas" if mark else "write the names of variables: `x,y`",
+                    )
+                fail(f"{self.name}: column {number} is called {column!r}, which is not a name")
+            if column in seen:
+                fail(f"{self.name} has two columns `{column}`")
+            seen.add(column)
+
+    def nothing(self) -> Rows:
+        """The block without rows."""
+        import numpy as np
+
+        dtypes = {"float": "float64", "int": "int64", "number": "int64", "bool": "bool"}
+        columns = {c: np.empty(0, dtypes[f.kind]) for c, f in zip(self.names, self.fields, strict=True)}
+        return Rows(np.empty(0, np.int64), columns)
+
+    def blocks(self, lines: list[bytes], first: int) -> Iterator[Rows]:
+        import numpy as np
+
+        numbers = np.arange(first, first + len(lines))
+        table = None
+        if not self.has_bools:
+            try:
+                table = np.loadtxt(lines, delimiter=",", ndmin=2, dtype=np.float64, comments=None, quotechar='"')
+            except ValueError:  # some row is bad: which one, and why, is found below
+                pass
+        if table is None or table.shape != (len(lines), len(self.names)) or self._is_inexact(np, table):
+            yield self._one_by_one(np, lines, numbers)
+            return
+        columns = {c: np.ascontiguousarray(table[:, j]) for j, c in enumerate(self.names)}
+        for j in self.integers:
+            column = columns[self.names[j]] = _integers(table[:, j])
+            if self.fields[j].kind == "int" and column.dtype.kind == "f":
+                yield self._one_by_one(np, lines, numbers)
+                return
+        yield Rows(numbers, columns)
+
+    def _is_inexact(self, np: Any, table: Array) -> bool:
+        """Whether an integer is too large to have been read as a float."""
+        return any(bool(np.any(np.abs(table[:, j]) >= EXACT)) for j in self.integers)
+
+    def _one_by_one(self, np: Any, lines: list[bytes], numbers: Array) -> Rows:
+        """Row by row, cell by cell: for bad rows, large integers, and ``true`` and ``false``."""
+        kept: list[int] = []
+        cells: list[list[Any]] = []
+        bad: list[tuple[int, GradcliError]] = []
+        for number, line in zip(numbers.tolist(), lines, strict=True):
+            try:
+                cells.append(self._cells(line, f"{self.name}, row {number}"))
+                kept.append(number)
+            except GradcliError as problem:
+                bad.append((number, problem))
+                if not self.skip_bad:
+                    break
+        columns = {}
+        for column, kind, values in zip(
+            self.names, self.fields, zip(*cells, strict=True) if cells else [], strict=False
+        ):
+            columns[column] = np.array(values, dtype="bool" if kind.kind == "bool" else None)
+            if kind.kind == "float" or not all(type(value) is int for value in values) and kind.kind != "bool":
+                columns[column] = columns[column].astype(np.float64)
+        return Rows(np.array(kept, np.int64), columns or self.nothing().columns, bad)
+
+    def _cells(self, line: bytes, where: str) -> list[float | int | bool]:
+        texts = [entry.strip() for entry in next(csv.reader([line.decode("utf-8", errors="replace")]))]
+        if len(texts) != len(self.names):
+            fail(f"{where}: it has {len(texts)} fields, and the header has {len(self.names)}")
+        return [
+            _cell(text, kind, f"{where}, column {column}")
+            for text, column, kind in zip(texts, self.names, self.fields, strict=True)
+        ]
+
+
+def _cell(text: str, column: Field, where: str) -> float | int | bool:
+    if not text:
+        fail(f"{where}: the field is empty", "leave the column out to keep the program's value")
+    if column.kind == "bool":
+        truth = TRUTH.get(text.lower())
+        if truth is None:
+            fail(f"{where}: {text!r} is neither true nor false")
+        return truth
+    try:
+        if "_" in text or not text.isascii():
+            raise ValueError
+        value: float | int = float(text)
+        if column.kind != "float" and value == value and abs(value) != float("inf"):
+            whole = int(text) if text.lstrip("+-").isdigit() else int(value)
+            if whole == value or text.lstrip("+-").isdigit():
+                value = whole if -(2**63) <= whole < 2**63 else value
+    except ValueError:
+        mark = next((m for m in ";\t" if m in text), None)
+        fail(f"{where}: {text!r} is not a number", "fields are separated by commas" if mark else None)
+    if column.kind == "int" and isinstance(value, float):
+        fail(f"{where}: {text} is no integer of 64 bits")
+    return value
+
+
+class _Ndjson:
+    """A JSON object on each line, whose keys are the columns; rows may differ in their keys."""
+
+    def __init__(self, name: str, field_of: Callable[[str], Field], skip_bad: bool) -> None:
+        self.name = name
+        self.field_of = field_of
+        self.skip_bad = skip_bad
+        self.fields: dict[str, Field] = {}
+
+    def blocks(self, lines: list[bytes], first: int) -> Iterator[Rows]:
+        import numpy as np
+
+        rows: list[tuple[int, dict[str, Any]]] = []
+        bad: list[tuple[int, GradcliError]] = []
+        for number, line in enumerate(lines, first):
+            try:
+                rows.append((number, self._object(line, f"{self.name}, row {number}")))
+            except GradcliError as problem:
+                bad.append((number, problem))
+                if not self.skip_bad:
+                    break
+        for _, group in groupby(rows, key=lambda row: row[1].keys()):
+            block = self._block(np, list(group))
+            yield block
+            if block.bad and not self.skip_bad:
+                return
+        if bad:
+            yield Rows(np.empty(0, np.int64), {}, bad)
+
+    def _object(self, line: bytes, where: str) -> dict[str, Any]:
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            fail(f"{where}: not JSON: {line[:40].decode('utf-8', errors='replace')!r}")
+        if not isinstance(row, dict):
+            fail(f"{where}: it is no object", 'write one for each row: `{"x": 1, "y": 2}`')
+        return row
+
+    def _block(self, np: Any, rows: list[tuple[int, dict[str, Any]]]) -> Rows:
+        names = list(rows[0][1])
+        for name in names:
+            if name not in self.fields:
+                self.fields[name] = self.field_of(name)
+        try:
+            columns = {name: self._column(np, name, [row[name] for _, row in rows], "") for name in names}
+            return Rows(np.array([number for number, _ in rows], np.int64), columns)
+        except GradcliError:
+            return self._one_by_one(np, rows, names)
+
+    def _one_by_one(self, np: Any, rows: list[tuple[int, dict[str, Any]]], names: Sequence[str]) -> Rows:
+        """Row by row, to find out which ones are bad."""
+        kept: list[int] = []
+        cells: dict[str, list[Array]] = {name: [] for name in names}
+        bad: list[tuple[int, GradcliError]] = []
+        for number, row in rows:
+            try:
+                found = [self._column(np, name, [row[name]], f"{self.name}, row {number}: ") for name in names]
+            except GradcliError as problem:
+                bad.append((number, problem))
+                if not self.skip_bad:
+                    break
+                continue
+            kept.append(number)
+            for name, column in zip(names, found, strict=True):
+                cells[name].append(column)
+        columns = {name: np.concatenate(pieces) for name, pieces in cells.items()} if kept else {}
+        return Rows(np.array(kept, np.int64), columns, bad)
+
+    def _column(self, np: Any, name: str, values: list[Any], where: str) -> Array:
+        """The cells of a column as an array [rows, …]; a GradcliError if some are not what it holds."""
+        column = self.fields[name]
+        what = f"{where}{name}"
+        array = array_of(values, what)
+        if column.shape is None:
+            column = self.fields[name] = Field(column.kind, array.shape[1:])
+        if array.shape[1:] != column.shape:
+            fail(f"{what} needs shape {list(column.shape or ())}, not {list(array.shape[1:])}")
+        if column.kind == "bool":
+            if array.size and array.dtype.kind != "b" and not np.isin(array, (0, 1)).all():
+                fail(f"{what} needs true or false")
+            return array.astype(np.bool_)
+        if array.dtype.kind == "b" or bool in set(map(type, values)):
+            fail(f"{what} needs a number, not true or false")
+        array = standard(array, what)
+        if column.kind == "float":
+            return array.astype(np.float64, copy=False)
+        array = _integers(array)
+        if column.kind == "int" and array.size and array.dtype.kind == "f":
+            fail(f"{what} needs integers")
+        return array

@@ -1,0 +1,300 @@
+"""Blocks of rows give what one row after the other gives: every operation, random programs, the samples."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from random_programs import programs
+
+import gradcli
+from gradcli.data.rows import Rows
+from gradcli.graph.node import TABLE, Node
+from gradcli.program import batched
+from gradcli.program.matrices import hessians
+from gradcli.program.points import Batch, Item, Points, Varied
+
+SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.expr"))
+
+
+def values_of(results):
+    return [Item((r.name,), r.name, r.value) for r in results]
+
+
+def evaluation(program):
+    return values_of(program.eval_results())
+
+
+def gradients(program):
+    return values_of(program.grad_results(order=2, every_order=True).orders[-1][1])
+
+
+def first_gradients(program):
+    return values_of(program.grad_results().orders[-1][1])
+
+
+@pytest.fixture
+def no_loops(monkeypatch):
+    """No operation may be called row by row."""
+
+    def fail(call):
+        raise AssertionError(f"{call.node.op.name} has no rule for rows")
+
+    monkeypatch.setattr(batched, "_row_by_row", fail)
+
+
+def columns_for(program, rows, seed=0, names=None):
+    """Random values near the program's own, [rows, *shape]."""
+    random = np.random.RandomState(seed)
+    own = program.eval(names if names is not None else program.variables)
+    return {
+        name: value + 0.1 * random.normal(size=(rows, *value.shape)) for name, value in own.items() if value is not None
+    }
+
+
+def batch_of(program, ask, columns, unsafe=False):
+    dtypes = {name: str(column.dtype) for name, column in columns.items()}
+    return Batch(Varied(program, dtypes, unsafe), ask)
+
+
+def assert_rows_agree(program, ask, columns, rtol=1e-11):
+    """The batch against the program itself with each row's values."""
+    batch = batch_of(program, ask, columns)
+    results = iter(batch(columns))
+    found = [None if item.value is None else next(results) for item in batch.items]
+    for row in range(len(next(iter(columns.values())))):
+        own = ask(program._with({name: column[row] for name, column in columns.items()}))
+        for item, block, single in zip(batch.items, found, own, strict=True):
+            assert item.label == single.label
+            if single.value is None:
+                assert block is None
+                continue
+            assert block.dtype == single.value.dtype
+            scale = float(np.max(np.abs(single.value[np.isfinite(single.value)]), initial=1.0))
+            np.testing.assert_allclose(block[row], single.value, rtol=rtol, atol=rtol * scale, err_msg=item.label)
+
+
+@settings(max_examples=40000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=programs(smooth=False, scalar=True), chosen=st.sampled_from([("v0",), ("v1",), ("v0", "v1")]))
+def test_random_programs(no_loops, text, chosen):
+    program = gradcli.loads(text)
+    columns = columns_for(program, 3, names=list(chosen))
+    assert_rows_agree(program, evaluation, columns)
+    assert_rows_agree(program, first_gradients, columns, rtol=1e-9)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=programs(smooth=True, scalar=True, statements=5))
+def test_random_programs_to_the_second_order(no_loops, text):
+    program = gradcli.loads(text)
+    columns = columns_for(program, 2)
+    assert_rows_agree(program, gradients, columns, rtol=1e-7)
+    assert_rows_agree(
+        program, lambda p: [Item((b.row, b.column), b.name, b.value) for b in hessians(p).blocks], columns, rtol=1e-7
+    )
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=[sample.stem for sample in SAMPLES])
+def test_samples(no_loops, sample):
+    program = gradcli.load(sample, dtype="float64")
+    leaves = [name for name in program.variables if program._graph.initial[program._graph.leaves[name]] is not None]
+    columns = columns_for(program, 3, names=leaves)
+    if not columns:
+        pytest.skip("has no variables with values")
+    assert_rows_agree(program, evaluation, columns)
+    with suppress(gradcli.GradcliError):  # an output that is None has no gradients
+        program.grad_results()
+        assert_rows_agree(program, first_gradients, columns, rtol=1e-9)
+
+
+OPERATIONS = {
+    "index": "a[0, ::-1] + v[newaxis, 1:2]",
+    "unindex": "pad(a, [[1, 0], [0, 2]])",
+    "reshape": "reshape(t, [4, -1]) + reshape(s, [1, 1])",
+    "broadcast_to": "broadcast_to(v, [2, 3]) * broadcast_to(s, [2, 3])",
+    "transpose": "transpose(t, [2, 0, 1])",
+    "flip": "flip(a, 1) + flip(a)",
+    "roll": "roll(a, 1) + roll(a, 2, axis=1)",
+    "concat": "concat([a, ones([1, 3]), 2*a], 0)",
+    "stack": "[v, ones([3]), 2*v]",
+    "sort": "sort(a, axis=0)",
+    "argsort": "argsort(a, axis=1)",
+    "take_along": "gradients(sum(sort(a, axis=0)*m), a)",
+    "gather": "gather(a, [2, 0, 0], axis=1)",
+    "gather_by_rows": "gather(t, argmax(v*a, axis=1), axis=2)",
+    "gather_constant": "gather(w, argsort(v, axis=0), axis=2)",
+    "gather_both": "gather(gather(t, argsort(a, axis=1), axis=2), argmax(v*a, axis=1), axis=3)",
+    "scatter_add": "gradients(sum(square(gather(t, argsort(a, axis=1), axis=2))), t)",
+    "scatter_constant": "gradients(sum(square(gather(a, [2, 0, 0], axis=1))), a)",
+    "scatter_of_constant": "gradients(sum(gather(t, argsort(a, axis=1), axis=2)), t)",
+    "reductions": "sum(a) + mean(a) + prod(a) + max(a) + min(a) + norm(a) + logsumexp(a) + var(a) + std(v)",
+    "axes": "sum(t, [0, 2]) + max(t, axis=1)[0, 0] + mean(t, axis=-1, keepdims=true)[0, :, 0]",
+    "truth": "where(any(a > 0, axis=0) and not all(a > 1), v, 2*v)",
+    "positions": "argmax(a) + argmin(a, axis=1, keepdims=true)",
+    "cumulative": "cumsum(a, 1, exclusive=true) + cumprod(a, 0, reverse=true)",
+    "softmax": "softmax(a, axis=0) + log_softmax(a) + softmax_cross_entropy([0.2, 0.3, 0.5], a)[0]",
+    "one_hot": "one_hot(argmax(a, axis=1), 4)",
+    "matmul_matrices": "(a @ m.T) @ (m @ a.T)",
+    "matmul_vectors": "v @ v + (a @ v)[0] + (v @ m.T)[1] + (m @ v)[0] + ([1.0, 2.0] @ a)[2] + (a @ [1.0, 2.0, 3.0])[1]",
+    "matmul_leading": "t @ a.T + (a @ transpose(w, [0, 2, 1]))[0, 0, 0] + (w @ v)[0, 0]",
+    "einsum": 'einsum("ij,kj,k->i", a, m, u) + einsum("ijk,k->j", t, v) + einsum("ii->i", a @ a.T)',
+    "gram": "hessian(sum(square(m @ v)), v)",
+    "jacobian": "jacobian(v*v[0], v)",
+    "trace": "trace(a @ a.T) + sum(tril(a) - triu(a, 1)) + diag(v)[1, 1] + sum(diag(q))",
+    "inv": "inv(q) + det(q) + logdet(q) + cholesky(q)",
+    "cofactor": "gradients(det(q), q)",
+    "solve": "solve(q, u) + solve(q, m)[0, 0] + solve([[2.0, 1.0], [0.5, 3.0]], u) + solve(q, [1.0, 2.0])",
+    "solve_constant": "solve([[2.0, 1.0], [0.5, 3.0]], m * a) + solve(q, ones([2, 3]))",
+    "alike": "zeros_like(a) + ones_like(a) + zeros([2, 3])",
+    "scalars": "s*v + atan2(s, v) + where(s > 0, v, a) + maximum(s, a) + (2 + s)^v + xlogy(u[0], 2 + s)",
+    "elementwise": "erf(a) + gelu(a) + relu(a) + mod(a, 0.3) + clip(a, -0.5, 0.5) + sign(a) + cast(cast(a, int64), float64)",
+    "powers": "gradients(sum(relu(a)*u[0]^3 + leaky_relu(a)), a)",
+}
+HEAD = """
+variable s = 0.3; variable v = [0.5, -1.2, 0.9]; variable u = [0.7, 1.1]
+variable a = [[0.5, -0.2, 1.5], [1.1, 0.6, -0.7]]; variable t = reshape(linspace(-1, 1, 12)^3 + 0.1, [2, 2, 3])
+constant m = [[1.0, 2.0, 3.0], [0.5, -1.0, 2.0]]; constant w = reshape(linspace(-1, 1, 12), [2, 2, 3])
+constant unused = 1.0
+q = a @ a.T + 2.0*eye(2)
+"""
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operations(no_loops, name):
+    program = gradcli.loads(f"{HEAD}y = {OPERATIONS[name]}\noutput y")
+    columns = columns_for(program, 3)
+    assert_rows_agree(program, evaluation, columns)
+    integers = program._graph.names["y"].dtype == "int64"
+    if not integers:
+        assert_rows_agree(program, first_gradients, columns, rtol=1e-9)
+    # With some of them fixed: operands with and without rows meet.
+    for some in (["a"], ["s", "v"], ["t"], ["u"]):
+        assert_rows_agree(program, evaluation, {key: columns[key] for key in some})
+
+
+def test_every_operation_with_a_kernel_and_inputs_has_a_rule():
+    """A new operation needs a line in RULES, or a reason to be called row by row."""
+    bare = {
+        name for name, op in TABLE.items()
+        if op.kernel is not None and name not in batched.RULES and op.family not in ("elementwise", "selection")
+        and any(p.kind in ("tensor", "tensors", "operands") for p in op.parameters)
+    }  # fmt: skip
+    assert bare == set()
+
+
+def test_an_operation_without_a_rule_is_called_row_by_row():
+    program = gradcli.loads("variable x = [1.0, 2.0]; y = sum(x*x)")
+    x = program._graph.names["x"]
+    rule = batched.RULES.pop("sum")
+    try:
+        (found,) = batch_of(program, evaluation, {"x": np.ones((3, 2))})({"x": np.arange(6.0).reshape(3, 2)})
+    finally:
+        batched.RULES["sum"] = rule
+    assert isinstance(x, Node)
+    assert found.tolist() == [1.0, 13.0, 41.0]
+
+
+def rows(**columns):
+    arrays = {name: np.asarray(column) for name, column in columns.items()}
+    count = len(next(iter(arrays.values())))
+    return Rows(np.arange(1, count + 1), arrays)
+
+
+def answered(text, ask=evaluation, skip_bad=False, **columns):
+    points = Points(gradcli.loads(text), ask, "rows", skip_bad)
+    for name in columns:
+        points.field_of(name)
+    pieces = list(points.answers(rows(**columns)))
+    bad = [(number, problem.kind, problem.message) for piece in pieces for number, problem in piece.bad]
+    labels = [item.label for item in pieces[0].items]
+    values = [
+        None if piece is None else np.concatenate([p.values[i] for p in pieces])
+        for i, piece in enumerate(pieces[0].values)
+    ]
+    return dict(zip(labels, values, strict=True)), bad
+
+
+def test_nan_in_a_column_does_not_reach_what_is_not_selected():
+    text = "variable x = 1.0; variable z = 2.0; y = where(z > 0, sqrt(z), x)"
+    found, _ = answered(text, first_gradients, x=[np.nan, 1.0, np.inf, np.nan], z=[4.0, 1.0, 4.0, -1.0])
+    assert found["x"].tolist() == [0.0, 0.0, 0.0, 1.0]
+    assert found["z"].tolist() == [0.25, 0.5, 0.25, 0.0]
+
+
+def test_integers_stay_integers_up_to_the_first_fraction():
+    found, bad = answered("variable n = 3; y = n*2", n=[1.0, 2.0, 2.5, 4.0])
+    assert found["y"].tolist() == [2.0, 4.0, 5.0, 8.0]
+    assert not bad
+    points = Points(gradcli.loads("variable n = 3; y = n*2"), evaluation, "rows")
+    dtypes = [answers.values[0].dtype for answers in points.answers(rows(n=[1.0, 2.0, 2.5, 4.0]))]
+    assert dtypes == ["int64", "float64"]
+    again = [answers.values[0].dtype for answers in points.answers(rows(n=[1, 2]))]
+    assert again == ["float64"], "what became a float stays one"
+
+
+def test_constants_that_are_computed_from_a_column():
+    text = "constant a = 1.0; constant b = 2*a; variable v: [2] = b; variable k = 3.0; y = sum(v)*k"
+    found, _ = answered(text, a=[1.0, 2.0, 3.0])
+    assert found["y"].tolist() == [12.0, 24.0, 36.0]
+
+
+def test_what_depends_on_no_column_is_evaluated_once(monkeypatch):
+    from gradcli.program import points as module
+
+    seen = []
+    evaluated = module.evaluated
+    monkeypatch.setattr(module, "evaluated", lambda np, node, *rest: seen.append(node) or evaluated(np, node, *rest))
+    found, _ = answered("constant m = ones([50, 50]); variable x = 1.0; y = x*sum(m @ m)", x=[1.0, 2.0])
+    assert found["y"].tolist() == [125000.0, 250000.0]
+    assert [node.op.name for node in seen] == ["multiply"]
+
+
+def test_a_row_that_fails_is_found_and_the_others_are_answered():
+    text = "variable x: [2, 2]; y = inv(x)[0, 0]"
+    matrices = np.array([np.eye(2) * (k + 1) for k in range(20)])
+    matrices[6] = matrices[13] = 1.0
+    found, bad = answered(text, skip_bad=True, x=matrices)
+    assert found["y"].tolist() == pytest.approx([1 / (k + 1) for k in range(20) if k not in (6, 13)])
+    assert [(number, kind) for number, kind, _ in bad] == [(7, "ValueError"), (14, "ValueError")]
+    assert bad[0][2].startswith("rows, row 7: inv: the matrix is singular")
+    found, bad = answered(text, x=matrices)
+    assert len(found["y"]) == 6
+    assert [number for number, _, _ in bad] == [7]
+
+
+def test_an_index_out_of_range_is_found_by_its_row():
+    text = "constant i = [0]; variable w = [1.0, 2.0, 3.0]; y = sum(gather(w, i))"
+    found, bad = answered(text, skip_bad=True, i=[[0], [2], [3], [-1]])
+    assert found["y"].tolist() == [1.0, 3.0, 3.0]
+    assert [(number, "out of range" in message) for number, _, message in bad] == [(3, True)]
+    grads, _ = answered(text, first_gradients, i=[[0], [-1]])
+    assert grads["w"].tolist() == [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+
+
+def test_int32_columns_are_checked():
+    _, bad = answered("variable n: int32 = 3; y = n", skip_bad=True, n=[1, 2**40, 3])
+    assert [(number, "does not fit" in message) for number, _, message in bad] == [(2, True)]
+
+
+def test_none_and_zeros():
+    found, _ = answered("variable x = 1.0; variable k = 2.0; y = floor(x) + k", first_gradients, x=[1.0, 2.0])
+    assert found["x"] is None
+    assert found["k"].tolist() == [1.0, 1.0]
+
+
+def test_large_arrays_go_in_smaller_blocks():
+    program = gradcli.loads("variable x = 1.0; y = sum(exp(x*ones([100, 100])))")
+    batch = batch_of(program, evaluation, {"x": np.zeros(1)})
+    assert 100 < batch.rows_at_once < 2000
+    less = gradcli.loads("variable x = 1.0; y = sum(exp(x*ones([100, 100])))", max_memory=2_000_000)
+    assert batch_of(less, evaluation, {"x": np.zeros(1)}).rows_at_once < 20
+
+
+@pytest.mark.parametrize("text", ["constant n = 2; y = zeros([n])", "constant n = 2; constant k = n; y = eye(3)[k]"])
+def test_static_numbers_cannot_be_columns(text):
+    with pytest.raises(gradcli.GradcliError, match="`n` cannot differ from row to row"):
+        answered(text, n=[1, 2])

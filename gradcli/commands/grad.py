@@ -30,7 +30,7 @@ Examples:
 @program_options
 @several_names("--of", help="The ys, whose gradients add up, in place of the program's outputs. Repeatable.")
 @several_names("--wrt", help="The xs, in place of all variables; * matches variables. Repeatable.")
-@click.option("--order", type=click.IntRange(min=1), default=1, show_default=True, help="Differentiate N times.",
+@click.option("--order", type=click.IntRange(1, 2000), default=1, show_default=True, help="Differentiate N times.",
               metavar="N")  # fmt: skip
 @click.option("--every-order", is_flag=True, help="Show all orders up to --order.")
 @settings_option("--seed", help="Head gradient of a y (grad_ys), in place of ones or its seed line. Repeatable.")

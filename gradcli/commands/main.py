@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -106,6 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status. Never raises: a traceback is a bug, whatever the input."""
+    # What NumPy would say of overflows and divisions is no message of ours; their results are NaN and infinities.
+    warnings.simplefilter("ignore")
     try:
         status = cli.main(args=arguments, prog_name="gradcli", standalone_mode=False)
         if sys.stdout is not None:

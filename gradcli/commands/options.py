@@ -164,7 +164,7 @@ def output_options(function: F) -> F:
             ),
             click.option(
                 "--precision",
-                type=click.IntRange(min=1),
+                type=click.IntRange(1, 100),
                 metavar="N",
                 help="Round to N significant digits; by default numbers read back exactly.",
             ),

@@ -45,7 +45,7 @@ class Destination:
         answer = answer.rounded(self.precision)
         if self.path is None:
             drawn = self.format == "table" and is_terminal(sys.stdout)
-            write(answer.render(self.format, screen() if drawn else None))
+            write(answer.render(self.format, screen(self.precision) if drawn else None))
             return
         from gradcli.data import write_atomically, write_npz
 
@@ -55,12 +55,13 @@ class Destination:
             write_atomically(self.path, answer.render(self.format, None).encode())
 
 
-def screen() -> Screen:
+def screen(precision: int | None = None) -> Screen:
     """What the terminal on standard output can show."""
     from gradcli.report.tables import Screen
 
     encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
-    return Screen(shutil.get_terminal_size().columns, stream_has_color(sys.stdout), encoding.startswith("utf"))
+    columns = shutil.get_terminal_size().columns
+    return Screen(columns, stream_has_color(sys.stdout), encoding.startswith("utf"), precision)
 
 
 def write(text: str) -> None:

@@ -49,6 +49,7 @@ def parse_npy(stream: IO[bytes], size: int, what: str) -> Array:
     """One array in NumPy's own format, of which ``size`` bytes are there."""
     import numpy as np
 
+    damage = "its header is damaged"
     try:
         version = np.lib.format.read_magic(stream)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -62,12 +63,12 @@ def parse_npy(stream: IO[bytes], size: int, what: str) -> Array:
         if needed > size:
             fail(f"{what} is cut short: its header promises {needed} bytes of numbers, the file has {size}")
         stream.seek(0)
+        damage = "its numbers are damaged"
         array = np.lib.format.read_array(stream, allow_pickle=False)
     except (GradcliError, MemoryError):
         raise
-    except Exception as problem:  # noqa: BLE001  NumPy reads a header with Python's tokenizer: anything may come out
-        reason = f": {str(problem).splitlines()[0]}" if str(problem) else ""
-        fail(f"{what} is not a readable .npy array{reason}")
+    except Exception:  # noqa: BLE001  NumPy reads a header with Python's tokenizer: anything may come out
+        fail(f"{what} is not a readable .npy array: {damage}", "save it anew with numpy.save")
     return standard(array, what)
 
 

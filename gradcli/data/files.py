@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -11,9 +12,17 @@ from typing import IO, NoReturn
 from gradcli.diagnostics import GradcliError, did_you_mean
 
 
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """The contents of a file; a file that cannot be read is a DataError that names it."""
+def read_bytes(path: str | os.PathLike[str], *, pipes: bool = True) -> bytes:
+    """The contents of a file; a file that cannot be read is a DataError that names it.
+
+    Devices are refused, for they may never end; ``pipes`` says whether a FIFO, which may never begin, is read.
+    """
     try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+            fail(f"{path} is a device, not a file")
+        if stat.S_ISFIFO(mode) and not pipes:
+            fail(f"{path} is a pipe, not a file", "copy what comes out of it to a file")
         return Path(path).read_bytes()
     except (OSError, ValueError) as problem:
         raise unreadable(path, problem) from None
@@ -51,7 +60,8 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | Callable[[IO
     """Write a file whole or not at all.
 
     ``content`` is the bytes, or is called with a binary file to write to. A temporary file beside the target takes its
-    place at the end; on failure the target is as it was and the temporary file is gone. Raises GradcliError.
+    place at the end; on failure the target is as it was and the temporary file is gone. What exists and is no regular
+    file, such as a device or a pipe, is never replaced. Raises GradcliError.
     """
     import tempfile
 
@@ -60,6 +70,8 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | Callable[[IO
     try:
         if target.is_dir():
             raise IsADirectoryError
+        if target.exists() and not target.is_file():
+            fail(f"cannot write {path}: it is a device or a pipe, not a file", "write to standard output: --format")
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
         with os.fdopen(handle, "wb") as file:
             if callable(content):

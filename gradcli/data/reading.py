@@ -36,12 +36,13 @@ class Values:
     reply: bool = False
 
 
-def read_array(path: str | os.PathLike[str], key: str | None = None) -> Array:
+def read_array(path: str | os.PathLike[str], key: str | None = None, *, pipes: bool = True) -> Array:
     """An array from an ``.npy``, ``.npz``, ``.csv`` or ``.json`` file.
 
     A CSV file gives a float64 array that is always 2-dimensional, rows first, like ``numpy.loadtxt(..., ndmin=2)``; a
     first row that is not numbers is a header. ``key`` names one array of an ``.npz`` file or of a JSON mapping, and may
-    be left out if there is only one. The dtype is one of the five of the language.
+    be left out if there is only one. The dtype is one of the five of the language. Devices are never read, FIFOs only
+    with ``pipes``.
     Raises GradcliError (DataError) that names the file.
     """
     path = Path(path)
@@ -50,7 +51,7 @@ def read_array(path: str | os.PathLike[str], key: str | None = None) -> Array:
         fail(f"cannot tell what sort of file {path} is", f"arrays are read from {_listed(ARRAY_ENDINGS)} files")
     if key is not None and ending in (".npy", ".csv"):
         fail(f"{path} holds one array, so there is no {key!r} in it")
-    data = read_bytes(path)
+    data = read_bytes(path, pipes=pipes)
     name = str(path)
     if not data:
         fail(f"{name} is empty")

@@ -148,6 +148,16 @@ def _dtype(e: Elaborator, statement: syntax.Dtype) -> None:
             statement.name,
             help=f"did you mean `{similar}`?" if similar else None,
         )
+    if e.dtype_line is not None:
+        e.fail(
+            "SyntaxError",
+            "a program has one dtype line",
+            statement,
+            help="leave one of them out",
+            label="and again",
+            also=[(e.dtype_line, "the precision is set here")],
+        )
+    e.dtype_line = statement
     if e.bound or e.program.places or e.program.outputs:
         e.fail("SyntaxError", "the dtype line must come before everything else", statement, help="move it to the top")
     if e.forced_dtype is None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FORMS = {"jacobian", "hessian", "jvp", "hvp", "taylor"}
 
+ORDER_LIMIT = 2000
+
 
 def enter(e: Elaborator, name: str, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> Value:
     """The value of one of the forms; its arguments are evaluated here."""
@@ -94,6 +96,8 @@ def _taylor(e: Elaborator, y: Node, x: Node, expression: syntax.Expression, scop
     n = statics.integer(e, expression, scope)
     if n < 0:
         e.fail("ValueError", f"taylor needs an order of 0 or more, not {n}", expression)
+    if n > ORDER_LIMIT:
+        e.fail("LimitError", f"taylor gives derivatives up to order {ORDER_LIMIT}, not {n}", expression)
     if not is_float(x.dtype):
         e.fail("TypeError", f"taylor needs a float x, not {x.dtype}", expression, help="declare it with a float value")
     step = orders.step_for(n, x.dtype)

@@ -63,6 +63,7 @@ class Elaborator:
         self.program.derivation.float_dtype = self.program.float_dtype
         self.bound: dict[str, Binding] = {}
         self.last: str | None = None
+        self.dtype_line: syntax.Dtype | None = None
         self.work: list[tuple[Callable[[Any, Any], None], Any, Any]] = []
         self.values: list[Value] = []
         self.top = Scope(None, 1 << 60)

@@ -13,7 +13,7 @@ from gradcli.language.values import Scope, UserFunction, Value, Weak
 if TYPE_CHECKING:
     from gradcli.language.elaborate import Elaborator
 
-CALL_LIMIT = 5_000_000
+CALL_LIMIT = 1_000_000
 
 
 def enter(e: Elaborator, function: UserFunction, call: syntax.Call, scope: Scope) -> None:

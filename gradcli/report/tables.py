@@ -28,6 +28,8 @@ class Screen:
     width: int
     color: bool = False
     unicode: bool = True
+    precision: int | None = None
+    """Significant digits that were asked for; without them arrays have 8 decimals."""
 
 
 def render(reply: Reply, screen: Screen) -> str:
@@ -42,7 +44,12 @@ def render(reply: Reply, screen: Screen) -> str:
             name = Text(result.name, style="bold")
             if result.connected:
                 value = result.value
-                table.add_row(name, Text(_value(value, room)), Text(str(list(value.shape))), Text(str(value.dtype)))
+                table.add_row(
+                    name,
+                    Text(_value(value, room, screen.precision)),
+                    Text(str(list(value.shape))),
+                    Text(str(value.dtype)),
+                )
             else:
                 table.add_row(name, _none(result))
         parts.append(_printed(table, screen))
@@ -62,13 +69,15 @@ def _none(result: Result) -> Text:
     return Text.assemble(("None", "yellow italic"), (reason, "dim italic"))
 
 
-def _value(value: np.ndarray[Any, Any], room: int) -> str:
+def _value(value: np.ndarray[Any, Any], room: int, precision: int | None) -> str:
     if value.ndim == 0:
         return tokens(value)[0]
     if value.dtype.kind == "f":
         value = value + value.dtype.type(0)  # -0.0 + 0.0 is 0.0
     words = {"bool": lambda entry: "true" if entry else "false"}
     options: Any = {"separator": ", ", "threshold": LONG, "max_line_width": room, "formatter": words}
+    if precision is not None:  # numbers are rounded already: show all that is left of them
+        options["floatmode"] = "unique"
     return np.array2string(value, **options)
 
 

@@ -519,3 +519,26 @@ def test_erf_without_scipy_is_scipys_to_4_units_in_the_last_place(monkeypatch):
     assert np.all(np.abs(value - expected) <= 4 * np.spacing(np.abs(expected)))
     assert np.isnan(erf_kernel(np, np.array([math.nan]))).all()
     assert erf_kernel(np, np.float32(0.5)).dtype == np.float32
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_a_determinant_has_every_derivative_at_a_singular_matrix(n):
+    """det is a polynomial: its n-th derivative along ones is that of det(A + t·1), and it ends after n."""
+    a = np.outer(np.arange(1.0, n + 1), np.arange(2.0, n + 2))
+    text = f"variable x = {a.tolist()}\ny = det(x)\nH = hessian(y, x)\n"
+    program = gradcli.loads(text)
+    regular = gradcli.loads(text.replace(str(a.tolist()), str((a + 0.5 * np.eye(n)).tolist())))
+    step = 1e-4
+    for at in np.ndindex(n, n):
+        moved = [a.copy(), a.copy()]
+        moved[0][at] += step
+        moved[1][at] -= step
+        high, low = (program.grad(["y"], values={"x": m})["x"] for m in moved)
+        np.testing.assert_allclose(program.eval(["H"])["H"][at], (high - low) / (2 * step), atol=1e-6)
+    assert np.isfinite(program.grad(["y"], order=4)["x"]).all()
+    np.testing.assert_allclose(program.grad(["y"], order=n + 2)["x"], np.zeros((n, n)), atol=1e-9)
+    inverse = np.linalg.inv(a + 0.5 * np.eye(n))
+    expected = np.linalg.det(a + 0.5 * np.eye(n)) * (
+        np.einsum("ji,lk->ijkl", inverse, inverse) - np.einsum("li,jk->ijkl", inverse, inverse)
+    )
+    np.testing.assert_allclose(regular.eval(["H"])["H"], expected, atol=1e-9)

@@ -9,10 +9,11 @@ from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Contraction, Linear, Operation, SameAs, Tangent, register, unchanged
 from gradcli.graph.ops.contract import einsum_kernel, matmul_labels, matmul_shape, parse_equation
+from gradcli.graph.ops.creation import array
 from gradcli.graph.ops.elementwise import multiply
 from gradcli.graph.ops.reductions import sum_
-from gradcli.graph.ops.selection import isnan, where
-from gradcli.graph.ops.shaping import reshape, swap
+from gradcli.graph.ops.selection import isnan, where, zero
+from gradcli.graph.ops.shaping import flip, reshape, roll, swap
 from gradcli.graph.types import Shape, show_shape
 
 Inputs = Sequence[Node]
@@ -222,9 +223,27 @@ def _cofactor_kernel(xp: Any, a: Any, y: Any) -> Any:
     return xp.where(finite, y, a.dtype.type(xp.nan))
 
 
+def _cofactors(_: Node, a: Node, y: Node) -> Node:
+    """The cofactors: y · inv(a)ᵀ, and for matrices of 2 and 3 rows the polynomials, which singular ones have too."""
+    n = a.shape[-1]
+    if n not in (2, 3):
+        return _matrix_slope(y, a)
+    if n == 2:
+        signs = array(values=(1.0, -1.0, -1.0, 1.0), shape=(2, 2), dtype=a.dtype)
+        result = flip(a, axis=(a.rank - 2, a.rank - 1)) * signs
+    else:
+
+        def rolled(rows: int, columns: int) -> Node:
+            return roll(roll(a, shift=-rows, axis=a.rank - 2), shift=-columns, axis=a.rank - 1)
+
+        result = rolled(1, 1) * rolled(2, 2) - rolled(1, 2) * rolled(2, 1)
+    # Connected for ever, with a and with y, as TensorFlow's form is.
+    return result + zero(a) + reshape(zero(y), shape=(*y.shape, 1, 1))
+
+
 cofactor = _algebra(
     "cofactor", "a, y", "The derivative of det: the matrix of cofactors.", hidden=True, accepts="float",
-    infer=unchanged, kernel=_cofactor_kernel, rule=SameAs(lambda _, a, y: _matrix_slope(y, a)), degree="other",
+    infer=unchanged, kernel=_cofactor_kernel, rule=SameAs(_cofactors), degree="other",
     singular=True, formula="y * inv(a)^T",
 )  # fmt: skip
 

@@ -58,8 +58,8 @@ def as_error(problem: Exception) -> GradcliError | None:
             "LimitError", "the program is nested too deeply", help="name parts of it on lines of their own"
         )
     if isinstance(problem, OSError):
-        where = f"{problem.filename}: " if problem.filename else ""
-        return GradcliError("DataError", f"cannot read or write {where}{problem.strerror or problem}")
+        what = f"read or write {problem.filename}" if problem.filename else "write to standard output"
+        return GradcliError("DataError", f"cannot {what}: {problem.strerror or problem}")
     return None
 
 

@@ -102,13 +102,13 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line (``sys.argv`` without arguments) and exit: 0 done, 1 program or data at fault, 2 usage."""
+    # What NumPy says of overflows and divisions is no message for users: they see the NaN and infinities.
+    warnings.simplefilter("ignore")
     sys.exit(run(arguments))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status. Never raises: a traceback is a bug, whatever the input."""
-    # What NumPy would say of overflows and divisions is no message of ours; their results are NaN and infinities.
-    warnings.simplefilter("ignore")
     try:
         status = cli.main(args=arguments, prog_name="gradcli", standalone_mode=False)
         if sys.stdout is not None:
@@ -125,7 +125,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as end:  # click answers a shell's request for completions so, and help into a closed pipe
         silence_if_closed()
         return end.code if isinstance(end.code, int) else 1
-    except Exception as problem:  # noqa: BLE001  the same, for what fails before a command runs
+    except Exception as problem:  # noqa: BLE001  the same, for what fails before a command runs, help included
+        if isinstance(problem, OSError):
+            silence_if_closed()
         return report_failure(problem, as_json=False)
 
 

@@ -15,6 +15,8 @@ FIRST_STEP = 0.1
 MOST_STEPS = 32
 CONFIRM = 64.0
 """How much shorter the step is that confirms a result."""
+SHORT = 2.0**16
+"""How much longer than the shortest the step is that a doubtful result must agree with."""
 
 
 def central(function: Function, target: float, eps: float) -> tuple[Array, Array]:
@@ -64,10 +66,16 @@ def _extrapolated(
                 error = np.where(doubtful, np.inf, error)
             step /= RATIO
             distance /= RATIO
+        else:
+            # Never content: what long steps agreed on must at least be near to what a short one says.
+            (closer, *_), noise = _quotient(pair(step * SHORT), distance * SHORT, eps)
+            doubtful = ~(np.abs(closer - best) <= 1e-2 * np.abs(best) + 100 * (error + noise))
+            error = np.where(doubtful, np.inf, error)
     return best, error
 
 
 def _quotient(values: tuple[Array, Array], distance: float, eps: float) -> tuple[list[Array], Array]:
-    """The difference quotient of two values, and its rounding error."""
+    """The difference quotient of two values, and its rounding error: that of the values and that of the distance."""
     a, b = values
-    return [(a - b) / distance], eps * (np.abs(a) + np.abs(b)) / distance
+    slope = (a - b) / distance
+    return [slope], eps * (np.abs(a) + np.abs(b) + 4 * np.abs(slope)) / distance

@@ -64,7 +64,7 @@ def _matrix(block: Block, screen: Screen) -> str:
     rows = _ends(matrix.shape[0], MOST_ROWS)
     labels = [dots if i is None else entry_name(block.row, block.row_shape, i) for i in rows]
     room = screen.width - max(map(len, labels)) - 5
-    cells, named = _fitting(block, matrix, rows, room, dots)
+    cells, named = _fitting(block, matrix, rows, room, dots, screen.precision or DIGITS)
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     left = max(map(len, labels))
     lines = []
@@ -82,7 +82,7 @@ def _matrix(block: Block, screen: Screen) -> str:
 
 
 def _fitting(
-    block: Block, matrix: Any, rows: Sequence[int | None], room: int, dots: str
+    block: Block, matrix: Any, rows: Sequence[int | None], room: int, dots: str, digits: int
 ) -> tuple[list[list[str]], bool]:
     """The cells of the columns that fit, with the columns' names above where there is room for these too."""
     most = min(matrix.shape[1], MOST_COLUMNS)
@@ -92,7 +92,7 @@ def _fitting(
         kept_rows = [(k, i) for k, i in enumerate(rows) if i is not None]
         kept_columns = [(m, j) for m, j in enumerate(columns) if j is not None]
         picked = matrix[[i for _, i in kept_rows]][:, [j for _, j in kept_columns]]
-        texts = iter(tokens(rounded(picked, DIGITS)))
+        texts = iter(tokens(rounded(picked, digits)))
         for k, _ in kept_rows:
             for m, _ in kept_columns:
                 cells[k][m] = next(texts)

@@ -96,6 +96,11 @@ class GradcliError(Exception):
         return f"{where}{self.kind}: {self.message}{hint}"
 
 
+def counted(count: int, singular: str, plural: str | None = None) -> str:
+    """``1 entry``, ``2 entries``: by default a plural ends with s."""
+    return f"{count} {singular if count == 1 else plural or singular + 's'}"
+
+
 def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate closest to a mistyped word, or None if nothing is close."""
     import difflib

@@ -2,13 +2,15 @@
 
 import json
 import os
+import stat
+import threading
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gradcli.data import read_array, read_values, write_atomically, write_npz
+from gradcli.data import read_array, read_bytes, read_values, write_atomically, write_npz
 from gradcli.diagnostics import GradcliError
 from gradcli.report import as_json, plain
 from gradcli.report.reply import Reply
@@ -124,7 +126,7 @@ def test_csv(tmp_path, text, values):
     ("text", "words"),
     [
         ("1,2\n3,x\n", ["line 2, column 2", "'x' is not a number"]),
-        ("1,2\n\n3\n", ["line 3, column 2", "1 fields", "line 1 has 2"]),
+        ("1,2\n\n3\n", ["line 3, column 2", "1 field,", "line 1 has 2"]),
         ("1,2\n3,4,5\n", ["line 2, column 3"]),
         ("1,\n", ["line 1, column 2", "empty"]),
         ("h\n1;2\n", ["line 2, column 1", "commas"]),
@@ -325,3 +327,52 @@ def test_a_link_keeps_pointing_at_its_file(tmp_path):
     write_atomically(tmp_path / "link", json.dumps(1).encode())
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real").read_text() == "1"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_pipes_are_never_replaced_and_read_only_where_one_may_stand(tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "link.json").symlink_to(tmp_path / "pipe.json")
+    for name in ("pipe.json", "link.json"):
+        fails(lambda name=name: write_atomically(tmp_path / name, b"1"), name, "a device or a pipe")
+        fails(lambda name=name: read_array(tmp_path / name, pipes=False), name, "is a pipe")
+    assert stat.S_ISFIFO(os.stat(tmp_path / "pipe.json").st_mode)
+    writer = threading.Thread(target=lambda: (tmp_path / "pipe.json").write_text("[1, 2]"))
+    writer.start()
+    assert read_array(tmp_path / "pipe.json").tolist() == [1, 2]
+    writer.join()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/null"), reason="needs devices")
+def test_devices_are_not_read():
+    fails(lambda: read_bytes("/dev/null"), "/dev/null is a device")
+    fails(lambda: read_bytes("/dev/zero"), "/dev/zero is a device")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(b"'descr'", b"'dexcr'"), (b"{", b"("), (b"<f8", b"<q9"), (b"(3,)", b"(a,)"), (b"NUMPY", b"MUNPY")]
+)
+def test_a_damaged_header_is_said_to_be_one(tmp_path, old, new):
+    np.save(tmp_path / "a.npy", np.ones(3))
+    (tmp_path / "a.npy").write_bytes((tmp_path / "a.npy").read_bytes().replace(old, new))
+    error = fails(lambda: read_array(tmp_path / "a.npy"), "not a readable .npy array: its header is damaged")
+    assert "ast" not in error.message
+
+
+@pytest.mark.parametrize("text", ["name,index,value\nx,0,1.0\n", "name  shape  dtype  value\nx  []  float64  1.0\n",
+                                  "gradients of y\nname  shape  dtype  value\n", "╭──────╮\n│ name │\n"])  # fmt: skip
+def test_formats_for_people_hold_no_values_by_name(text):
+    fails(lambda: read_values(text.encode(), "v"), "from which values by name are not read", "--format json or plain")
+
+
+def test_a_reply_of_jvp_has_values():
+    reply = as_json.render(Reply("jvp", "f", [(0, [Result("y", np.array([1.0, 2.0]))])], ["x"]))
+    values = read_values(reply.encode(), "v")
+    assert values.reply
+    assert values.entries["y"].tolist() == [1, 2]
+
+
+def test_how_one_of_several_arrays_is_chosen(tmp_path):
+    np.savez(tmp_path / "d.npz", X=np.ones(1), Y=np.ones(1))
+    fails(lambda: read_array(tmp_path / "d.npz"), "d.npz:X")
+    fails(lambda: read_array(tmp_path / "d.npz", choose=lambda key: f'load("d.npz", "{key}")'), 'load("d.npz", "X")')

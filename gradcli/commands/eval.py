@@ -16,6 +16,7 @@ Examples:
   gradcli eval model.expr --set 'x=[1, 2]' --set 'w=@weights.npy'
   gradcli eval -e 'y = sqrt(2) * [1, 2, 3]'
   echo 'y = 1/3' | gradcli eval --precision 3
+  gradcli eval model.expr --points rows.csv > results.csv
 """
 
 

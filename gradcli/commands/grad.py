@@ -23,6 +23,7 @@ Examples:
   gradcli grad model.expr --set 'x=[1, 2]' --seed 'y=[0, 1]' --stop 'h'
   gradcli grad -e 'variable x = 2; y = x^3' --order 3 --every-order
   gradcli grad late.expr --format json | gradcli grad early.expr --seeds -
+  gradcli grad model.expr --points - --format json < rows.ndjson
 """
 
 

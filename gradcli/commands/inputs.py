@@ -72,6 +72,10 @@ class Inputs:
         from gradcli.program import read_source
 
         shown = os.fsencode(self.file).decode("utf-8", errors="replace")
+        if ("=" in shown or len(shown.split()) > 1) and not os.path.exists(self.file):
+            brief = " ".join(shown.split())
+            brief = brief if len(brief) <= 60 else brief[:59] + "…"
+            raise GradcliError("DataError", f"there is no file {brief}", help="-e 'TEXT' gives a program inline")
         return ProgramText(read_source(self.file), shown, Path(self.file).parent)
 
     def load(self, text: ProgramText) -> Program:
@@ -116,15 +120,35 @@ def entries_for(values: Values, known: Callable[[], Iterable[str]], path: str, v
     Of a reply of gradcli these are the ones for names that the program knows, for it answers more than one question; of
     anything else all, so that a misspelt name is found.
     """
-    if not values.reply:
-        return dict(values.entries)
     names = set(known())
+    if not values.reply:
+        unknown = next((name for name in values.entries if names and name not in names), None)
+        if unknown is not None:
+            raise _unknown(unknown, names, path, verb)
+        return dict(values.entries)
     chosen = {name: value for name, value in values.entries.items() if name in names}
     if values.entries and names and not chosen:
         held = ", ".join(list(values.entries)[:5])
         source = "<stdin>" if path == "-" else path
         raise GradcliError("DataError", f"{source} {verb} nothing of this program: it has values for {held}")
     return chosen
+
+
+def _unknown(name: str, names: set[str], path: str, verb: str) -> GradcliError:
+    """What to say of a name in a file that a program does not have."""
+    from gradcli.diagnostics import did_you_mean
+
+    source = "<stdin>" if path == "-" else path
+    close = did_you_mean(name, names)
+    help = f"did you mean `{close}`?"
+    if close is None:
+        listed = ",".join(sorted(names))
+        listed = listed if len(listed) <= 60 else "NAME,..."
+        help = f"it has {listed.replace(',', ', ')}"
+        if verb == "sets":
+            help += f"; `gradcli eval --of '{listed}'` writes only these"
+    what = "variable or constant" if verb == "sets" else "value"
+    return GradcliError("NameError", f"{source} {verb} `{name}`, and the program has no such {what}", help=help)
 
 
 def value_of(option: str, name: str, text: str) -> Value:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from collections.abc import Sequence
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gradcli.commands.endings import Command, is_terminal
 from gradcli.commands.output import screen, write
+
+if TYPE_CHECKING:
+    from gradcli.report.tables import Screen
 
 EPILOG = """\b
 Examples:
@@ -17,7 +22,8 @@ Examples:
   gradcli ops softmax
   gradcli ops 'reduce_sum' --format json
 """
-COLUMNS = ("signature", "formula", "derivative", "domain")
+COLUMNS = {"signature": 30, "formula": 26, "derivative": 34, "domain": 20, "aliases": 14, "doc": 0}
+"""What the list shows in a pipe, and how many columns each takes if that is enough."""
 
 
 @click.command("ops", cls=Command, epilog=EPILOG)
@@ -42,21 +48,13 @@ def command(name: str | None, format: str | None) -> None:
     if format == "json":
         write(_json(operations))
     elif format == "plain" or not terminal:
-        from gradcli.report.columns import aligned
-
-        shown = (*COLUMNS, "doc")
-        write(aligned([shown, *([_cell(o, column) for column in shown] for o in operations)]))
+        write("".join([_line(row) for row in [tuple(COLUMNS), *([_cell(o, c) for c in COLUMNS] for o in operations)]]))
     else:
-        from gradcli.report import tables
-
         families: dict[str, list[Any]] = {}
         for operation in operations:
             families.setdefault(operation.family, []).append(operation)
-        parts = [
-            tables.render_rows(COLUMNS, [[_cell(o, column) for column in COLUMNS] for o in members], screen(), family)
-            for family, members in families.items()
-        ]
-        write("\n".join(parts))
+        shown = screen()
+        write("\n".join([_family(family, members, shown) for family, members in families.items()]))
 
 
 def _find(operations: list[Any], name: str) -> Any:
@@ -70,7 +68,41 @@ def _find(operations: list[Any], name: str) -> Any:
 
 
 def _cell(operation: Any, column: str) -> str:
-    return " ".join(str(getattr(operation, column)).split())
+    value = getattr(operation, column)
+    return ",".join(value) if column == "aliases" else " ".join(str(value).split())
+
+
+def _line(cells: Sequence[str]) -> str:
+    """Cells below each other as far as they fit; a long one moves the rest of its own line only."""
+    text, column = "", 0
+    for cell, width in zip(cells, COLUMNS.values(), strict=True):
+        text = f"{text.ljust(column)}{cell or '-'}  "
+        column += width
+    return text.rstrip() + "\n"
+
+
+def _family(family: str, members: Sequence[Any], screen: Screen) -> str:
+    """A paragraph for each operation, in lines that are broken between words."""
+    bold, plain = ("\x1b[1m", "\x1b[0m") if screen.color else ("", "")
+
+    def wrapped(text: str, indent: str) -> str:
+        width = max(screen.width - 1, 40)
+        return fill(
+            text, width, initial_indent="  ", subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+
+    lines = [f"{bold}{family.upper()}{plain}"]
+    for o in members:
+        names = f"{bold}{o.signature}{plain}"
+        also = f"   also {', '.join(o.aliases)}" if o.aliases else ""
+        lines.append(
+            "\n" + (names + also if len(o.signature) + len(also) < screen.width else f"{names}\n  {also.strip()}")
+        )
+        lines.append(wrapped(_cell(o, "doc"), "  "))
+        lines += [
+            wrapped(f"{c:<11} {_cell(o, c)}", " " * 14) for c in ("formula", "derivative", "domain") if _cell(o, c)
+        ]
+    return "\n".join(lines) + "\n"
 
 
 def _explained(operation: Any) -> str:

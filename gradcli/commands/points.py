@@ -18,7 +18,8 @@ from gradcli.diagnostics import GradcliError
 
 if TYPE_CHECKING:
     from gradcli.program import Program
-    from gradcli.program.points import Answers, Ask, Item
+    from gradcli.program.points import Answers
+    from gradcli.program.varied import Ask, Item
     from gradcli.results import Block, Result
 
 FORMATS = ("csv", "json", "ndjson", "table")
@@ -156,14 +157,14 @@ class RowStream:
 
 def items(results: Sequence[Result], prefix: str = "") -> list[Item]:
     """Named results of a program that answers with nodes; a row has each as a key and as columns."""
-    from gradcli.program.points import Item
+    from gradcli.program.varied import Item
 
     return [Item((prefix + r.name,), prefix + r.name, r.value) for r in results]
 
 
 def blocks(found: Sequence[Block]) -> list[Item]:
     """Matrices: in JSON ``{row: {column: …}}``, in CSV by the name of the block."""
-    from gradcli.program.points import Item
+    from gradcli.program.varied import Item
 
     return [Item((b.row, b.column), b.name, b.value) for b in found]
 

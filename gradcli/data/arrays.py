@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any
 
 from gradcli.data.files import fail
-from gradcli.diagnostics import GradcliError
+from gradcli.diagnostics import GradcliError, counted
 
 if TYPE_CHECKING:
     import numpy
@@ -61,7 +61,7 @@ def parse_npy(stream: IO[bytes], size: int, what: str) -> Array:
         for extent in shape:
             needed *= extent
         if needed > size:
-            fail(f"{what} is cut short: its header promises {needed} bytes of numbers, the file has {size}")
+            fail(f"{what} is cut short: its header promises {counted(needed, 'byte')} of numbers, the file has {size}")
         stream.seek(0)
         damage = "its numbers are damaged"
         array = np.lib.format.read_array(stream, allow_pickle=False)

@@ -6,6 +6,7 @@ import csv
 from typing import TYPE_CHECKING, Any
 
 from gradcli.data.files import fail
+from gradcli.diagnostics import counted
 
 if TYPE_CHECKING:
     import numpy
@@ -60,5 +61,5 @@ def _blame_csv(lines: list[str], filled: list[int], name: str) -> None:
                 help = "fields are separated by commas" if separator else None
                 fail(f"{name}, line {number + 1}, column {column}: {found}", help)
         if len(fields) != width:
-            fail(f"{name}, line {number + 1}, column {min(len(fields), width) + 1}: the row has {len(fields)} fields, "
+            fail(f"{name}, line {number + 1}, column {min(len(fields), width) + 1}: the row has {counted(len(fields), 'field')}, "
                   f"but line {filled[0] + 1} has {width}")  # fmt: skip

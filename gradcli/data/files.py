@@ -71,7 +71,10 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | Callable[[IO
         if target.is_dir():
             raise IsADirectoryError
         if target.exists() and not target.is_file():
-            fail(f"cannot write {path}: it is a device or a pipe, not a file", "write to standard output: --format")
+            fail(
+                f"cannot write {path}: it is a device or a pipe, not a file",
+                "choose another name, or leave --output out",
+            )
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
         with os.fdopen(handle, "wb") as file:
             if callable(content):

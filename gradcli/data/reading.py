@@ -6,7 +6,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,13 +36,19 @@ class Values:
     reply: bool = False
 
 
-def read_array(path: str | os.PathLike[str], key: str | None = None, *, pipes: bool = True) -> Array:
+def read_array(
+    path: str | os.PathLike[str],
+    key: str | None = None,
+    *,
+    pipes: bool = True,
+    choose: Callable[[str], str] | None = None,
+) -> Array:
     """An array from an ``.npy``, ``.npz``, ``.csv`` or ``.json`` file.
 
     A CSV file gives a float64 array that is always 2-dimensional, rows first, like ``numpy.loadtxt(..., ndmin=2)``; a
     first row that is not numbers is a header. ``key`` names one array of an ``.npz`` file or of a JSON mapping, and may
     be left out if there is only one. The dtype is one of the five of the language. Devices are never read, FIFOs only
-    with ``pipes``.
+    with ``pipes``. ``choose`` spells how a key is given, for the message where one is missing (by default FILE:KEY).
     Raises GradcliError (DataError) that names the file.
     """
     path = Path(path)
@@ -58,10 +64,10 @@ def read_array(path: str | os.PathLike[str], key: str | None = None, *, pipes: b
     if ending == ".npy":
         return parse_npy(io.BytesIO(data), len(data), name)
     if ending == ".npz":
-        chosen: Array = _one_of(parse_npz(data, name, key), name, key)
+        chosen: Array = _one_of(parse_npz(data, name, key), name, key, choose)
         return chosen
     text = decode(data, name)
-    return parse_csv(text, name) if ending == ".csv" else _array_of_document(parse_json(text, name), name, key)
+    return parse_csv(text, name) if ending == ".csv" else _array_of_document(parse_json(text, name), name, key, choose)
 
 
 def read_values(data: bytes, name: str) -> Values:
@@ -78,6 +84,7 @@ def read_values(data: bytes, name: str) -> Values:
     if not text.strip():
         fail(f"{name} is empty", "write a line such as 'x = [1, 2]', or a JSON object {\"x\": [1, 2]}")
     if not text.lstrip().startswith(("{", "[")):
+        _refuse_tables(text, name)
         return Values(_lines(text, name))
     records = _json_lines(text)
     if records is not None:
@@ -101,21 +108,35 @@ def _json_lines(text: str) -> list[dict[str, Any]] | None:
 
 
 def _from_document(document: dict[str, Any], name: str) -> Values:
-    """A reply of ``eval`` or ``grad``, or a plain mapping."""
+    """A reply of ``eval``, ``grad`` or ``jvp``, or a plain mapping."""
     command = document.get("command")
     if isinstance(command, str) and "file" in document:
         if "orders" in document:
             fail(f"{name} holds the gradients of several orders", "leave out --every-order")
-        for key in ("values", "gradients"):
+        for key in ("values", "gradients", "tangents"):
             if isinstance(document.get(key), dict):
                 return Values(_records(document[key], name), reply=True)
-        fail(f"{name} is a reply of 'gradcli {command}', which has no values by name", "use a reply of eval or grad")
+        fail(f"{name} is a reply of 'gradcli {command}', which has no values by name", "use one of eval, grad or jvp")
     return Values(_records(document, name))
 
 
 def _records(mapping: Mapping[str, Any], name: str) -> dict[str, Array | str]:
     values = {key: json_value(entry, f"{key} of {name}") for key, entry in mapping.items()}
     return {key: value for key, value in values.items() if value is not None}
+
+
+def _refuse_tables(text: str, name: str) -> None:
+    """Two formats are for spreadsheets and for people: values by name are not read from them."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()][:2]
+    sort = None
+    if re.fullmatch(r"\w+(,\w+)+", lines[0]):
+        sort = "CSV"
+    elif any(
+        line.startswith(("╭", "┌", "+--")) or line.split() == ["name", "shape", "dtype", "value"] for line in lines
+    ):
+        sort = "a table"
+    if sort:
+        fail(f"{name} is {sort}, from which values by name are not read", "write it with --format json or plain")
 
 
 LINE = re.compile(r"\s*([^\W\d]\w*)\s*=(?!=)\s*(.*?)\s*$", re.DOTALL)
@@ -152,10 +173,10 @@ def _lines(text: str, name: str) -> dict[str, Array | str]:
     return values
 
 
-def _array_of_document(document: Any, name: str, key: str | None) -> Array:
+def _array_of_document(document: Any, name: str, key: str | None, choose: Callable[[str], str] | None) -> Array:
     if isinstance(document, dict) and not is_record(document):
         values = _from_document(document, name).entries
-        chosen: Array = _one_of(values, name, key)
+        chosen: Array = _one_of(values, name, key, choose)
         return chosen
     if key is not None:
         fail(f"{name} holds one array, so there is no {key!r} in it")
@@ -165,7 +186,7 @@ def _array_of_document(document: Any, name: str, key: str | None) -> Array:
     return array
 
 
-def _one_of(arrays: Mapping[str, Any], name: str, key: str | None) -> Any:
+def _one_of(arrays: Mapping[str, Any], name: str, key: str | None, choose: Callable[[str], str] | None) -> Any:
     """The entry called ``key``, or the only one."""
     if key is None and len(arrays) == 1:
         return next(iter(arrays.values()))
@@ -173,7 +194,9 @@ def _one_of(arrays: Mapping[str, Any], name: str, key: str | None) -> Any:
         fail(f"{name} holds no arrays")
     names = ", ".join(arrays)
     if key is None:
-        fail(f"{name} holds several arrays ({names}) and none was chosen", f"name one: {name}:{next(iter(arrays))}")
+        first = next(iter(arrays))
+        spelled = choose(first) if choose else f"{name}:{first}"
+        fail(f"{name} holds several arrays ({names}) and none was chosen", f"name one: {spelled}")
     if key not in arrays:
         close = did_you_mean(key, arrays)
         fail(f"{name} holds {names}, but no {key!r}", f"did you mean {close}?" if close else None)

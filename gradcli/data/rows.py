@@ -129,7 +129,7 @@ class _Csv:
         self.name = name
         self.skip_bad = skip_bad
         text = decode(header, name)
-        self.names = [entry.strip() for entry in next(csv.reader([text]))]
+        self.names = [entry.strip() for entry in next(csv.reader([text], skipinitialspace=True))]
         self._check_header(text)
         self.fields = [field_of(column) for column in self.names]
         for column, kind in zip(self.names, self.fields, strict=True):
@@ -212,7 +212,9 @@ class _Csv:
         return Rows(np.array(kept, np.int64), columns or self.nothing().columns, bad)
 
     def _cells(self, line: bytes, where: str) -> list[float | int | bool]:
-        texts = [entry.strip() for entry in next(csv.reader([line.decode("utf-8", errors="replace")]))]
+        texts = [
+            entry.strip() for entry in next(csv.reader([line.decode("utf-8", errors="replace")], skipinitialspace=True))
+        ]
         if len(texts) != len(self.names):
             fail(f"{where}: it has {len(texts)} fields, and the header has {len(self.names)}")
         return [

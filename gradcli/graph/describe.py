@@ -20,8 +20,33 @@ from gradcli.graph.printing import expression
 _MATRICES = {"inv", "det", "logdet", "cholesky", "solve"}
 
 
+IN_WORDS = {
+    "reshape": "linear: the gradient takes the shape of x", "expand_dims": "linear: the gradient takes the shape of x",
+    "squeeze": "linear: the gradient takes the shape of x", "broadcast_to": "linear: the gradient is summed over the copies",
+    "tile": "linear: the gradient is summed over the copies", "repeat": "linear: the gradient is summed over the copies",
+    "transpose": "linear: the gradient, its axes put back", "flip": "linear: the gradient, reversed back",
+    "roll": "linear: the gradient, shifted back", "concat": "linear: each value gets its part of the gradient",
+    "stack": "linear: each value gets its part of the gradient", "pad": "linear: the gradient without the border",
+    "gather": "linear: the gradient is added up at the indices", "sort": "linear: the gradient, put back in the order of x",
+    "sum": "linear: the gradient is spread over the summed entries",
+    "mean": "linear: the gradient over n is spread over the n entries",
+    "cumsum": "linear: the gradient, summed from the other end", "tril": "linear: the gradient, with the same zeros",
+    "triu": "linear: the gradient, with the same zeros", "cast": "d/dx = 1; to an integer or bool None",
+    "identity": "d/dx = 1", "diag": "linear: diag of the gradient", "trace": "linear: the gradient on the diagonal",
+    "matmul": "linear in each operand: g @ b.T for a, a.T @ g for b",
+    "outer": "linear in each operand: g @ b for a, g.T @ a for b",
+    "einsum": "linear in each operand: einsum of the gradient and the others", "full": "the value gets the sum of the gradient",
+    "dot": "linear in each operand: for vectors b * g for a, a * g for b",
+    "prod": "for each entry the product of the others", "cumprod": "for each entry the products of the others",
+    "cholesky": "dy = y @ f(solve(y, solve(y, (da + da.T) / 2).T).T), f: lower triangle, half the diagonal",
+}  # fmt: skip
+"""What a formula would not say better; g is the gradient of the result."""
+
+
 def describe_derivative(op: Operation) -> str:
     """One line: ``d/dx = 1 - y * y`` with y the result, or what kind of rule it is."""
+    if op.name in IN_WORDS:
+        return IN_WORDS[op.name]
     if op.family == "language":
         again = op.name in ("gradients", "jacobian", "hessian", "jvp", "hvp", "taylor", "iterate")
         return (
@@ -30,9 +55,7 @@ def describe_derivative(op: Operation) -> str:
             else "none: known before anything is evaluated"
         )
     if op.family == "creation":
-        return "none" if op.expand is None else "1 for the value"
-    if op.family == "shape" and op.expand is not None:
-        return "linear"
+        return "none"
     if op.expand is not None:
         return f"that of {op.formula}"
     rule = op.rule
@@ -48,17 +71,17 @@ def describe_derivative(op: Operation) -> str:
         case Contraction():
             return "linear in each operand"
         case Linear():
-            return "linear" if op.name not in ("add", "subtract", "neg") else {
+            return {
                 "add": "d/da = 1, d/db = 1", "subtract": "d/da = 1, d/db = -1", "neg": "d/dx = -1",
-            }[op.name]  # fmt: skip
+            }.get(op.name, "linear")  # fmt: skip
         case Elementwise():
             return _partials(op, rule)
         case SameAs():
             if op.name in ("maximum", "minimum"):
                 return f"that of {op.formula}"
             special = {"relu": "that of where(x > 0, x, 0)", "max": "1 for the largest entry, shared by ties",
-                       "min": "1 for the smallest entry, shared by ties", "sort": "linear: x, rearranged"}  # fmt: skip
-            return special.get(op.name, "the product of the other entries")
+                       "min": "1 for the smallest entry, shared by ties"}  # fmt: skip
+            return special.get(op.name, f"that of {op.formula}")
         case Tangent():
             return _tangent(op, rule)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gradcli.diagnostics import GradcliError, Label, did_you_mean
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Operation, cast_to
 from gradcli.graph.ops.creation import SPECIAL
 from gradcli.graph.types import is_float, is_integer, promote
-from gradcli.language import functions, special, statics, syntax
+from gradcli.language import foreign, functions, special, statics, syntax
 from gradcli.language.values import Scope, UserFunction, Value, Weak
 
 if TYPE_CHECKING:
@@ -30,16 +30,11 @@ APART = {"where": (0,), "gather": (1,), "one_hot": (0,)}
 
 def enter(e: Elaborator, call: syntax.Call, scope: Scope) -> None:
     name = call.function
-    if isinstance(name, syntax.Attribute) and name.name.id in e.operations:
-        e.fail(
-            "NameError",
-            f"there is no `{name.name.id}` inside of something else",
-            name,
-            help=f"there are no modules: write `{name.name.id}(…)`",
-        )
+    if isinstance(name, syntax.Attribute):
+        _no_modules_or_methods(e, name, scope)
     if not isinstance(name, syntax.Name):
         e.fail("TypeError", "only names can be called", name, help="to multiply, write `*` between the two")
-    target = e.resolve(name, scope)
+    target = e.resolve(name, scope, called=True)
     if isinstance(target, UserFunction):
         functions.enter(e, target, call, scope)
     elif isinstance(target, Operation):
@@ -54,6 +49,23 @@ def enter(e: Elaborator, call: syntax.Call, scope: Scope) -> None:
         )
 
 
+def _no_modules_or_methods(e: Elaborator, function: syntax.Attribute, scope: Scope) -> NoReturn:
+    """``np.sin(x)``, ``x.sum()``: what to write instead."""
+    root: syntax.Expression = function
+    while isinstance(root, syntax.Attribute):
+        root = root.base
+    module = isinstance(root, syntax.Name) and not e.knows(root, scope)
+    word = function.name.id
+    if word in e.operations:
+        base = e.source.text[function.base.start : function.base.end]
+        hint = f"write `{word}({'…' if module or len(base) > 40 else base})`"
+    else:
+        hint = foreign.FUNCTIONS.get(word, "`gradcli ops` lists the operations")
+    if module:
+        e.fail("NameError", "there are no modules", function, help=hint)
+    e.fail("NameError", f"there are no methods, so no `.{word}(…)`", function, help=hint)
+
+
 def bind(e: Elaborator, op: Operation, call: syntax.Call) -> dict[str, Any]:
     """The argument of each parameter that has one; wrong names and counts are errors."""
     parameters = op.parameters
@@ -66,7 +78,8 @@ def bind(e: Elaborator, op: Operation, call: syntax.Call) -> dict[str, Any]:
             known = {p.name for p in parameters if p.kind != "operands"}
             key = KEYWORDS.get(key, key) if key not in known else key
             if key not in known:
-                similar = did_you_mean(key, known)
+                similar = foreign.PARAMETERS.get(key)
+                similar = similar if similar in known else did_you_mean(key, known)
                 e.fail(
                     "TypeError",
                     f"{op.name} has no parameter `{argument.name.id}`",
@@ -74,7 +87,7 @@ def bind(e: Elaborator, op: Operation, call: syntax.Call) -> dict[str, Any]:
                     help=f"did you mean `{similar}`?" if similar else f"the signature is `{op.signature}`",
                 )
             if key in bound:
-                e.fail("TypeError", f"{op.name} got `{key}` twice", argument)
+                e.fail("TypeError", f"{op.name} got `{key}` twice", argument, help=f"the signature is `{op.signature}`")
             bound[key] = argument.value
         elif rest is not None and i >= positional.index(rest):
             bound.setdefault(rest.name, []).append(argument.value)

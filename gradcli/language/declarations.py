@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gradcli.diagnostics import GradcliError, did_you_mean
+from gradcli.diagnostics import GradcliError, counted, did_you_mean
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import Operation
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.types import DTYPES, Shape, is_float, is_integer, show_shape
-from gradcli.language import statics, syntax
+from gradcli.language import foreign, statics, syntax
 from gradcli.language.values import Missing, Scope, Several, UserFunction, Value, Weak
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def execute(e: Elaborator, statement: syntax.Statement) -> None:
                 "SyntaxError",
                 "an expression on its own has no name to be asked for",
                 statement,
-                help=f"give it one: `name = {_brief(e, statement)}`",
+                help=_printing(e, statement.value) or f"give it one: `name = {_brief(e, statement)}`",
             )
         case _:
             e.fail("SyntaxError", "this statement is not possible here", statement)
@@ -57,6 +57,14 @@ def _define(e: Elaborator, function: syntax.Function) -> None:
     e.bind(function.name, UserFunction(function, len(e.bound)), e.top)
 
 
+def _printing(e: Elaborator, expression: syntax.Expression) -> str | None:
+    """What to write for ``print(y)``."""
+    function = expression.function if isinstance(expression, syntax.Call) else None
+    if isinstance(function, syntax.Name) and function.id in ("print", "println", "disp") and function.id not in e.bound:
+        return foreign.FUNCTIONS[function.id]
+    return None
+
+
 def _brief(e: Elaborator, at: syntax.Syntax) -> str:
     text = e.source.text[at.start : at.end]
     return text if len(text) <= 40 and "\n" not in text else "…"
@@ -68,11 +76,11 @@ def assign(e: Elaborator, statement: syntax.Assignment, value: Value, scope: Sco
         if len(value.items) != len(targets):
             e.fail(
                 "TypeError",
-                f"gradients for a list of {len(value.items)} xs cannot be unpacked into "
-                f"{len(targets)} name{'s' * (len(targets) != 1)}",
+                f"gradients for a list of {counted(len(value.items), 'x')} cannot be unpacked into "
+                f"{counted(len(targets), 'name')}",
                 targets[0] if len(targets) == 1 else (targets[0].start, targets[-1].end),
-                help=f"write {len(value.items)} names, separated by commas",
-                also=[(statement.value, f"{len(value.items)} gradients")],
+                help=f"write {counted(len(value.items), 'name')}, separated by commas",
+                also=[(statement.value, counted(len(value.items), "gradient"))],
             )
         values: list[Value] = list(value.items)
     elif len(targets) > 1:

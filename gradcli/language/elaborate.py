@@ -7,11 +7,11 @@ and a name is an alias of its node.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from gradcli.diagnostics import GradcliError, Kind, Label, Source, Span, did_you_mean
+from gradcli.diagnostics import GradcliError, Kind, Label, Source, Span, counted, did_you_mean
 from gradcli.graph.fold import fold
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Operation, literal
@@ -19,7 +19,7 @@ from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import array
 from gradcli.graph.ops.shaping import transpose
 from gradcli.graph.types import INTEGER_OF, INTEGER_RANGE, is_float, is_integer
-from gradcli.language import calls, declarations, indexing, lists, syntax
+from gradcli.language import calls, declarations, foreign, indexing, lists, syntax
 from gradcli.language.values import Binding, Elaborated, Missing, Scope, Several, UserFunction, Value, Weak
 
 Place = tuple[int, int]
@@ -64,6 +64,8 @@ class Elaborator:
         self.bound: dict[str, Binding] = {}
         self.last: str | None = None
         self.dtype_line: syntax.Dtype | None = None
+        self.statements: Sequence[syntax.Statement] = ()
+        self.outer: Elaborator | None = None  # of a value given beside a program, which knows none of its names
         self.work: list[tuple[Callable[[Any, Any], None], Any, Any]] = []
         self.values: list[Value] = []
         self.top = Scope(None, 1 << 60)
@@ -150,9 +152,11 @@ class Elaborator:
         if isinstance(value, Several):
             self.fail(
                 "TypeError",
-                f"gradients for a list of {len(value.items)} xs must be unpacked into as many names",
+                f"gradients for a list of {counted(len(value.items), 'x')} must be unpacked into as many names",
                 at,
-                help="`g1, g2 = gradients(y, [x1, x2])`",
+                help="`g1, g2 = gradients(y, [x1, x2])`"
+                if len(value.items) != 1
+                else "without brackets it is one value: `gradients(y, x)`",
             )
         name = value.definition.name.id if isinstance(value, UserFunction) else value.name
         self.fail("TypeError", f"`{name}` is a function, not a value", at, help=f"call it: `{name}(…)`")
@@ -168,15 +172,22 @@ class Elaborator:
             low, high = INTEGER_RANGE[dtype]
             if not low <= value <= high:
                 shown = value if abs(value) < 10**30 else "this number"
-                self.fail(
-                    "ValueError", f"{shown} does not fit into {dtype}", at, help=f"write it as a float: `{shown}.0`"
-                )
+                self.fail("ValueError", f"{shown} does not fit into {dtype}", at, help=self._as_float(value, at))
         else:
             try:
                 float(value)
             except OverflowError:
                 self.fail("ValueError", f"this integer does not fit into {dtype}", at)
         return literal(value, dtype)
+
+    def _as_float(self, value: int, at: syntax.Syntax | Place) -> str | None:
+        """How to write an integer that is too large as a float, if it is not too large for that too."""
+        if abs(value) >= 10**308:
+            return "it is too large for a float, too"
+        if isinstance(at, syntax.Binary) and at.operator == "^" and isinstance(at.left, syntax.Number):
+            exponent = self.source.text[at.right.start : at.right.end]
+            return f"write it as a float: `{at.left.value}.0^{exponent}`"
+        return f"write it as a float: `{value}.0`" if abs(value) < 10**30 else "write its numbers as floats, with `.0`"
 
     # expressions
 
@@ -186,7 +197,7 @@ class Elaborator:
     def _name(self, expression: syntax.Name, scope: Scope) -> None:
         self.values.append(self.resolve(expression, scope))
 
-    def resolve(self, name: syntax.Name, scope: Scope) -> Value:
+    def resolve(self, name: syntax.Name, scope: Scope, called: bool = False) -> Value:
         """What a name stands for here; an unknown name is an error with a suggestion."""
         binding = self.find(name.id, scope)
         if binding is not None:
@@ -195,7 +206,11 @@ class Elaborator:
             return Weak(CONSTANTS[name.id])
         if name.id in OPERATIONS:
             return OPERATIONS[name.id]
-        self.unknown(name, scope)
+        self.unknown(name, scope, called)
+
+    def knows(self, name: syntax.Name, scope: Scope) -> bool:
+        """Whether a name stands for anything here."""
+        return self.find(name.id, scope) is not None or name.id in CONSTANTS or name.id in OPERATIONS
 
     def find(self, name: str, scope: Scope) -> Binding | None:
         binding = scope.names.get(name)
@@ -205,7 +220,7 @@ class Elaborator:
                 return None
         return binding
 
-    def unknown(self, name: syntax.Name, scope: Scope) -> NoReturn:
+    def unknown(self, name: syntax.Name, scope: Scope, called: bool = False) -> NoReturn:
         if scope.function is not None and name.id == scope.function.name.id:
             self.fail(
                 "NameError",
@@ -222,14 +237,42 @@ class Elaborator:
                 help="move its definition above the function",
                 also=[(self.bound[name.id].place, "bound here")],
             )
+        below = next((t for t in self.targets() if t.id == name.id and t.start > name.start), None)
+        if below is not None:
+            self.fail(
+                "NameError",
+                f"`{name.id}` is not defined yet",
+                name,
+                help="move its definition above this",
+                label="used here",
+                also=[(below, "bound here")],
+            )
         similar = did_you_mean(name.id, [*scope.names, *self.bound, *CONSTANTS, *OPERATIONS])
-        if similar:
+        if name.id in foreign.VALUES and not called:
+            hint = f"write `{foreign.VALUES[name.id]}`"
+        elif called and name.id in foreign.FUNCTIONS:
+            hint = foreign.FUNCTIONS[name.id]
+        elif self.outer is not None and any(name.id == target.id for target in self.outer.targets()):
+            hint = "a value given beside the program knows what is built in, none of the program's names"
+        elif similar:
             hint = f"did you mean `{similar}`?"
         elif name.id in ("float32", "float64", "int32", "int64", "bool"):
             hint = f"a dtype is not a value; to convert: `cast(x, {name.id})`"
+        elif called:
+            hint = f"`gradcli ops` lists the operations; to define one: `def {name.id}(x) = …`"
+        elif self.outer is not None:
+            hint = "a value given beside the program knows what is built in, and no other names"
         else:
             hint = f"bind it above: `{name.id} = …` or `variable {name.id}`"
         self.fail("NameError", f"`{name.id}` is not defined", name, help=hint, label="not known here")
+
+    def targets(self) -> Iterator[syntax.Name]:
+        """The names that the program's statements bind, in order."""
+        for statement in self.statements:
+            if isinstance(statement, syntax.Assignment):
+                yield from statement.targets
+            elif isinstance(statement, (syntax.Declaration, syntax.Function)):
+                yield statement.name
 
     def _word(self, expression: syntax.Word, scope: Scope) -> None:
         if expression.value not in ("true", "false"):
@@ -287,8 +330,8 @@ class Elaborator:
         if operator != "^":
             return None
         if isinstance(a, int) and isinstance(b, int) and b >= 0:
-            if b * a.bit_length() > 4096:
-                self.fail("ValueError", "this power does not fit into an integer", expression, help=f"write `{a}.0`")
+            if abs(a) > 1 and b * a.bit_length() > 4096:
+                self.fail("ValueError", "this power fits neither into an integer nor into a float", expression)
             power: int = a**b
             return power
         return float(fold(table["pow"](literal(float(a), "float64"), literal(float(b), "float64")), lambda _: None))
@@ -296,7 +339,11 @@ class Elaborator:
     def _attribute(self, expression: syntax.Attribute, scope: Scope) -> None:
         if expression.name.id != "T":
             name = expression.name.id
-            hint = f"call it: `{name}(…)`" if name in OPERATIONS else "the only attribute is `.T`, the transpose"
+            hint = "the only attribute is `.T`, the transpose"
+            if name in OPERATIONS:
+                hint = f"call it: `{name}(…)`"
+            elif name in CONSTANTS or name in foreign.FUNCTIONS:
+                hint = f"write `{name}`" if name in CONSTANTS else foreign.FUNCTIONS[name]
             self.fail("NameError", f"there is no attribute `.{name}`", expression.name, help=hint)
         self.push(self._apply_transpose, expression)
         self.push(self.enter, expression.base, scope)
@@ -353,7 +400,11 @@ class Elaborator:
         return result
 
     def array(self, values: Any, shape: tuple[int, ...], dtype: str, place: Place) -> Node:
-        node = array(values=values, shape=shape, dtype=dtype)
+        try:
+            node = array(values=values, shape=shape, dtype=dtype)
+        except GradcliError as error:
+            error.labels = error.labels or (Label(self.span(place)),)
+            raise
         return self.mark(node, place)
 
 
@@ -389,6 +440,7 @@ def elaborate(
     """
     elaborator = Elaborator(source, overrides or {}, folder or Path(), dtype, seed)
     elaborator.unsafe = unsafe
+    elaborator.statements = program.statements
     try:
         for statement in program.statements:
             declarations.execute(elaborator, statement)

@@ -32,4 +32,5 @@ def constant_expression(text: str, name: str, e: Elaborator) -> Node:
     expression = statements[0].value
     inner = Elaborator(source, {}, e.folder, None, e.seed)
     inner.program.float_dtype = e.float_dtype
+    inner.outer = e
     return inner.node(inner.value(expression, inner.top), expression)

@@ -151,7 +151,11 @@ def wrong_character(source: Source, start: int) -> GradcliError:
         end = start + len(operator)
         return error(source, start, end, f"`{operator}` is not an operator here", FOREIGN[operator])
     if character == "\\":
-        return error(source, start, start + 1, "`\\` means nothing here", LINES)
+        if not text[start + 1 :].partition("\n")[0].strip():
+            return error(source, start, start + 1, "`\\` means nothing here", LINES)
+        left, right = re.search(r"(\w+)\s*$", text[:start]), re.match(r"\s*(\w+)", text[start + 1 :])
+        solution = f"solve({left[1]}, {right[1]})" if left and right else "solve(A, b)"
+        return error(source, start, start + 1, "`\\` is not an operator here", f"write `{solution}`")
     return unknown(source, start)
 
 
@@ -194,7 +198,7 @@ def wrong_number(source: Source, start: int) -> GradcliError:
     match = re.compile(r"(?:[\w.]|[^\x00-\x7f])+").match(text, start)
     assert match is not None
     whole, end = match[0], match.end()
-    number = re.match(r"(?:[0-9]+(?:_[0-9]+)*)?(?:\.[0-9]*(?:_[0-9]+)*)?(?:[eE][+-]?[0-9]+)?", whole)
+    number = re.match(r"(?:[0-9]+(?:_[0-9]+)*)?(?:\.(?:[0-9]+(?:_[0-9]+)*)?)?(?:[eE][+-]?[0-9]+)?", whole)
     assert number is not None
     digits, rest = number[0], whole[number.end() :]
     help: str | None
@@ -215,7 +219,7 @@ def wrong_number(source: Source, start: int) -> GradcliError:
             help = f"write `{int(whole, 0)}`"
         except ValueError:
             pass
-    elif attribute and re.fullmatch(r"[0-9]+(\.[0-9]+)?", attribute[1]):
+    elif attribute and re.fullmatch(r"[0-9]+(\.[0-9]+)?", attribute[1]) and attribute[2].strip("_0123456789"):
         message, help = f"`{attribute[2]}` stands straight after a number", f"write `({attribute[1]}).{attribute[2]}`"
     elif rest.startswith("_") and not rest.strip("_.0123456789"):
         message, help = "`_` in a number must stand between two digits", f"write `{re.sub('_+', '', whole)}`"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gradcli.diagnostics import GradcliError
+from gradcli.diagnostics import GradcliError, counted
 from gradcli.graph.node import Node
 from gradcli.graph.types import INTEGER_RANGE, is_float, promote
 from gradcli.language import calls, syntax
@@ -39,7 +39,11 @@ def _numbers(e: Elaborator, expression: syntax.List) -> Node | None:
             elif sizes[depth] != len(item.items):
                 if sizes[depth] is None:
                     _ragged(e, item, "numbers and lists are mixed")
-                _ragged(e, item, f"this row has {len(item.items)} entries, the first has {sizes[depth]}")
+                _ragged(
+                    e,
+                    item,
+                    f"this row has {counted(len(item.items), 'entry', 'entries')}, the first has {sizes[depth]}",
+                )
             todo.extend([(x, depth + 1) for x in reversed(item.items)])
             continue
         sign = 1
@@ -73,7 +77,8 @@ def _literal(e: Elaborator, flat: list[int | float], shape: tuple[int, ...], at:
         low, high = INTEGER_RANGE[dtype]
         for v in flat:
             if not low <= v <= high:
-                e.fail("ValueError", f"{v} does not fit into {dtype}", at, help="write it as a float: add `.0`")
+                shown = v if abs(v) < 10**30 else "an integer in this array"
+                e.fail("ValueError", f"{shown} does not fit into {dtype}", at, help="write it as a float: add `.0`")
         values: list[int | float] = flat
     else:
         dtype = e.float_dtype

@@ -32,6 +32,9 @@ def explain(
         return Reason(f"cut by {_short(span)}" if span else "cut by stop_gradient", span)
     if node.op.name in COMPARISONS:
         return Reason("passes only through a comparison", span, ", which has no derivative")
+    if node.op.name == "cast" and node.inputs[0].dtype == "bool":
+        start = f"{x_name} is bool" if node.inputs[0] is x else "passes through a conversion from bool"
+        return Reason(start, span, ", which has no derivative")
     if node.op.name == "cast":
         return Reason(f"passes through a conversion to {node.dtype}", span, ", which has no derivative")
     if node.op.name == "where":

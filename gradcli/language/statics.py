@@ -25,6 +25,7 @@ def attributes(
             continue
         argument = bound.get(p.name)
         if argument is not None:
+            _misplaced(e, op, p.kind, argument, bound)
             attrs[p.name] = KINDS[p.kind](e, argument, scope)
         if attrs.get(p.name) is None:
             attrs[p.name] = op.defaults.get(p.name)
@@ -38,6 +39,19 @@ def attributes(
         elif op.name == "arange" and p.kind == "dtype":
             attrs["typed"] = True
     return attrs
+
+
+def _misplaced(e: Elaborator, op: Operation, kind: str, argument: syntax.Expression, bound: Mapping[str, Any]) -> None:
+    """``concat([a], [b])`` and ``ones(2, 3)``: what belongs into one list was given as several arguments."""
+    if kind in ("axis", "int") and isinstance(argument, syntax.List):
+        if any(p.kind == "tensors" for p in op.parameters):
+            help = f"put the values into one list: `{op.name}([a, b], axis)`"
+            e.fail("TypeError", f"{op.name} takes a list of values and an axis", argument, help=help)
+    elif kind in ("dtype", "number", "seed", "tensor") and isinstance(argument, syntax.Number):
+        size = bound.get("shape")
+        if kind == "dtype" and isinstance(size, syntax.Number):
+            help = f"write `{op.name}([{size.value}, {argument.value}])`"
+            e.fail("TypeError", f"{op.name} takes a shape as one list", argument, help=help)
 
 
 def integer(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int:

@@ -291,7 +291,9 @@ def equals_sign(trouble: Trouble) -> Advice | None:
         head = text if len(text) < 60 and "\n" not in text else "f(x) ="
         return Advice("what stands before `=` must be a name", f"to define a function, write `def {head} …`")
     if before[0].text == "[" or before[0].text == "(":
-        return Advice("what stands before `=` must be a name", "unpack into names without brackets: `a, b = …`")
+        inner = [item.text for item in before if item.kind == "NAME"]
+        names = ", ".join(inner) if inner and text[1:-1].count("[") == 0 else "a, b"
+        return Advice("what stands before `=` must be a name", f"unpack into names without brackets: `{names} = …`")
     help = "arrays are never changed; build a new one" if before[-1].text == "]" else "write `==` to compare"
     return Advice("what stands before `=` must be a name", help)
 
@@ -303,6 +305,11 @@ def braces_and_colons(trouble: Trouble) -> Advice | None:
         return Advice(help="write `=` before the body: `def f(x) = …` or `def f(x) = { … }`")
     if found.text == "{":
         return Advice(help="`{ }` is only the body of a function, `def f(x) = { … }`; a list is `[…]`")
+    if found.text == ":" and any(item.text == "=" for item in before) and trouble.wants_operator and not trouble.open:
+        left, right = trouble.previous, trouble.ahead[0] if trouble.ahead else None
+        if left and right and {left.kind, right.kind} <= {"NAME", "NUMBER"}:
+            return Advice(help=f"write `arange({left.text}, {right.text})`, which ends before {right.text}")
+        return Advice(help="write `arange(start, stop)`, which ends before stop")
     if found.text == ":" and len(before) == 1:
         what = before[0].text if before[0].text in ("dtype", "output", "seed") else f"variable {before[0].text}:"
         return Advice(help=f"write `{what} …`")
@@ -322,7 +329,9 @@ def brackets(trouble: Trouble) -> Advice | None:
     if found.text == "," and trouble.wants_operator and "," not in trouble.expected:
         return Advice(help="there are no tuples: write `[a, b]`, or a statement for each")
     if found.text == ";" and trouble.open and trouble.open[-1].text != "{":
-        return Advice(help="rows are lists: `[[1, 2], [3, 4]]`") if trouble.open[-1].text == "[" else None
+        if trouble.open[-1].text != "[":
+            return None
+        return Advice(help=f"rows are lists: `{list_of(trouble) or '[[1, 2], [3, 4]]'}`")
     return None
 
 
@@ -346,10 +355,37 @@ def missing_operator(trouble: Trouble) -> Advice | None:
     left, right = previous.text, found.text + ("…" if found.text in CLOSING else "")
     if previous.kind == "NAME" and found.kind in ("NAME", "NUMBER") and is_operation(left):
         return Advice(help=f"write `{left}({right})`")
+    if found.kind == "NAME" and is_operation(found.text):
+        other = trouble.ahead[0] if trouble.ahead else None
+        if other and {previous.kind, other.kind} <= {"NAME", "NUMBER"}:
+            return Advice(help=f"write `{right}({left}, {other.text})`")
+    written = list_of(trouble)
+    if written:
+        return Advice(help=f"write `{written}`")
     product = f"`{left if left not in (')', ']') else '…' + left} * {right}`"
     if "," in trouble.expected:
         return Advice(help=f"write {product}, or `,` between the two")
     return Advice(help=f"write {product}")
+
+
+def list_of(trouble: Trouble) -> str | None:
+    """``[1 2; 3 4]``, a matrix of other languages, as lists; None for anything but numbers and signs in one bracket."""
+    bracket = trouble.open[-1] if trouble.open else None
+    if bracket is None or bracket.text != "[":
+        return None
+    left = next((item for item in reversed(trouble.before) if item.end <= bracket.start), None)
+    if left and (left.kind == "NAME" or left.text in (")", "]")):  # an index
+        return None
+    match = re.match(r"\[([-+\w. ,;]{1,60})\]", trouble.source.text[bracket.start :])
+    if match is None:
+        return None
+    rows = [re.split(r"[\s,]+", row.strip()) for row in match[1].split(";") if row.strip()]
+    if not all(re.fullmatch(r"-?[\d.]+(e-?\d+)?", entry) for row in rows for entry in row):
+        return None
+    if len({len(row) for row in rows}) != 1:
+        return None
+    lists = [f"[{', '.join(row)}]" for row in rows]
+    return lists[0] if len(lists) == 1 and ";" not in match[1] else f"[{', '.join(lists)}]"
 
 
 def is_operation(name: str) -> bool:

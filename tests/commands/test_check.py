@@ -296,3 +296,8 @@ def test_one_sided_differences():
 
     assert one_sided(of, 1, 1e-10, 1.1e-16)[0][0] == pytest.approx(2, rel=1e-7)
     assert one_sided(of, -1, 1e-10, 1.1e-16)[0][0] == pytest.approx(0, abs=1e-7)
+
+
+def test_overflows_are_no_warnings(check):
+    # Warnings are errors in tests.
+    check("-e", "dtype float32; variable x = -0.0; y = where(x > 0, [0, 3], 1e308)")

@@ -237,3 +237,26 @@ def test_long_arrays_are_summarised_on_a_terminal_only(terminal, gradcli):
     program = ["eval", "-e", "y = arange(1000)"]
     assert "..." in terminal(*program)
     assert gradcli(*program).out.count(",") == 999
+
+
+@pytest.mark.parametrize(
+    ("option", "content", "words"),
+    [
+        ("--values", '{"z": 1}', ["sets `z`", "no such variable or constant", "it has b, x", "eval --of 'b,x'"]),
+        ("--values", "y = 3\n", ["sets `y`", "eval --of 'b,x'"]),
+        ("--seeds", '{"zz": 1}', ["seeds `zz`", "no such value", "it has b, x, y"]),
+        ("--seeds", "name,index,value\ny,,1.0\n", ["CSV", "--format json or plain"]),
+    ],
+)
+def test_files_with_other_names(gradcli, tmp_path, option, content, words):
+    (tmp_path / "v").write_text(content)
+    done = gradcli("grad", "-e", "variable x = 1.0; variable b = 2.0; y = x*b", option, "v")
+    assert (done.status, done.out) == (1, "")
+    for word in words:
+        assert word in done.err
+
+
+def test_tangents_are_seeds(gradcli, tmp_path):
+    program = ["-e", "variable x = 3.0; y = x^2"]
+    (tmp_path / "v.json").write_text(gradcli("jvp", *program, "--tangent", "x=1", "--format", "json").out)
+    assert gradcli("grad", *program, "--seeds", "v.json").out == "x = 36.0\n"

@@ -10,6 +10,10 @@ table = {name: op for name, op in pytest.importorskip("gradcli.graph.ops").table
 def test_the_list_has_every_operation(gradcli):
     lines = gradcli("ops").out.splitlines()
     assert lines[0].split()[:4] == ["signature", "formula", "derivative", "domain"]
+    assert lines[0].split()[4:] == ["aliases", "doc"]
+    assert max(map(len, lines)) < 300
+    assert " " * 60 not in "".join(lines)
+    assert any("sub" in line.split() for line in lines), "aliases"
     assert [line.split("(")[0] for line in lines[1:]] == [
         operation.signature.split("(")[0] for operation in table.values()
     ]
@@ -36,3 +40,17 @@ def test_an_unknown_operation(gradcli):
     done = gradcli("ops", "sofmax")
     assert (done.status, done.out) == (2, "")
     assert "softmax" in done.err
+
+
+def test_on_a_terminal_words_stay_whole(terminal):
+    lines = terminal("ops", env={"NO_COLOR": "1"}).splitlines()
+    assert max(map(len, lines)) <= 110, "only a signature may be longer than the screen"
+    text = " ".join(" ".join(lines).split())
+    for operation in table.values():
+        for part in (operation.signature, operation.doc, operation.derivative):
+            assert " ".join(part.split()) in text
+
+
+def test_what_is_linear_says_how():
+    for name, operation in table.items():
+        assert operation.derivative != "linear", name

@@ -65,6 +65,11 @@ def test_version(gradcli):
         (["eval", "-e", "y = 1", "--of", ","], ["no name"]),
         (["eval", "-e", "y = 1", "--max-memory", "2X"], ["2X"]),
         (["eval", "-e", "y = 1", "--precision", "0"], ["--precision"]),
+        (["eval", "-e", "y = 1", "--precision", "101"], ["--precision", "1<=x<=100"]),
+        (["check", "-e", "y = 1", "--tolerance", "nan"], ["--tolerance", "not a finite number"]),
+        (["check", "-e", "y = 1", "--tolerance", "-1"], ["--tolerance", "x>0"]),
+        (["check", "-e", "y = 1", "--directions", "10001"], ["--directions", "1<=x<=10000"]),
+        (["grad", "-e", "y = 1", "--order", "2001"], ["--order", "1<=x<=2000"]),
         (["eval", "-e", "y = 1", "--dtype", "float16"], ["float16"]),
         (["grad", "-e", "y = 1", "--order", "0"], ["--order"]),
         (["grad", "-e", "y = 1", "--unconnected", "null"], ["none"]),
@@ -76,6 +81,14 @@ def test_usage_errors(gradcli, arguments, words):
     assert done.out == ""
     for word in words:
         assert word in done.err
+
+
+@pytest.mark.parametrize("program", ["y = 1+2", "variable x\ny: x", "y=" + "1+" * 3000 + "1"])
+def test_a_program_in_place_of_a_file(gradcli, program):
+    done = gradcli("eval", program)
+    assert done.status == 1
+    assert "-e 'TEXT' gives a program inline" in done.err
+    assert len(done.err) < 200
 
 
 def test_a_file_in_place_of_a_command(gradcli, tmp_path):

@@ -148,3 +148,13 @@ def test_precision():
     reply = Reply("eval", "f", [(0, [Result("x", np.array([2 / 3, 1e9 / 7])), W2])]).rounded(3)
     assert plain.render(reply) == "x = [0.667, 143000000.0]\nw2 = None\n"
     assert json.loads(as_json.render(reply))["values"]["x"]["value"] == [0.667, 143000000.0]
+
+
+def test_a_terminal_shows_the_precision_that_is_asked_for():
+    value = np.array([1 / 3, 2e-7 / 3])
+    reply = Reply("eval", "f", [(0, [Result("y", value)])]).rounded(12)
+    assert "0.333333333333," in tables.render(reply, Screen(100, precision=12)).replace("e-01,", ",").replace(
+        "3.3", "0.33"
+    )
+    assert "6.66666666667e-08" in tables.render(reply, Screen(100, precision=12))
+    assert "6.66666666667e-08" not in tables.render(reply, Screen(100))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
-from gradcli.diagnostics import GradcliError
+from gradcli.diagnostics import GradcliError, counted
 from gradcli.graph.node import Node
 from gradcli.graph.ops.paths import contraction_path
 from gradcli.graph.types import Shape, broadcast, show_shape
@@ -77,7 +77,10 @@ def parse_equation(operands: Sequence[Node], equation: str) -> tuple[list[Node],
     left, arrow, right = text.partition("->")
     terms = left.split(",")
     if len(terms) != len(operands):
-        raise GradcliError("ShapeError", f'einsum "{equation}" has {len(terms)} terms for {len(operands)} operands')
+        raise GradcliError(
+            "ShapeError",
+            f'einsum "{equation}" has {counted(len(terms), "term")} for {counted(len(operands), "operand")}',
+        )
     if not all(c.isalpha() or c == "." for c in left.replace(",", "") + right):
         raise GradcliError("ValueError", f'einsum "{equation}" may hold only letters, `,`, `->` and `...`')
     ranks = [x.rank - len(t.replace("...", "")) for x, t in zip(operands, terms, strict=True)]

@@ -22,6 +22,7 @@ from gradcli.graph.ops.kernels import (
     erf_kernel,
     integer_safe,
     mod_kernel,
+    power_kernel,
     products_kernel,
     recip_kernel,
     sigmoid_kernel,
@@ -136,7 +137,7 @@ def _pow_singular(inputs: Sequence[Node]) -> bool:
 
 power = _elementwise(
     "pow", "a, b", "Power; 0^0 is 1. An integer to a negative literal power is a float.", _pow_base, _pow_exponent,
-    symbol="^", aliases=("power",), kernel=_plain("power"), singular=_pow_singular, formula="a ^ b",
+    symbol="^", aliases=("power",), kernel=power_kernel, singular=_pow_singular, formula="a ^ b",
     domain="a > 0, or an integer b", example="pow(2.0, 3)",
 )  # fmt: skip
 

@@ -39,6 +39,16 @@ def erf_kernel(xp: Any, x: Array) -> Array:
     return erf(x)
 
 
+def power_kernel(xp: Any, a: Array, b: Array) -> Array:
+    """NumPy's power, which an integer to a negative integer has not."""
+    try:
+        return xp.power(a, b)
+    except ValueError:
+        raise GradcliError(
+            "ValueError", "an integer to a negative power is no integer", help="make it a float: `cast(x, float64)^n`"
+        ) from None
+
+
 def mod_kernel(xp: Any, a: Array, b: Array) -> Array:
     return xp.mod(a, b)
 
@@ -58,7 +68,9 @@ def cast_kernel(xp: Any, x: Array, dtype: str) -> Array:
             raise GradcliError(
                 "ValueError",
                 f"cannot convert {value!r} to {dtype}",
-                help="select the finite entries before the conversion: `where(isfinite(x), x, 0)`",
+                help="keep it in the range of the integers: `clip(x, lo, hi)`"
+                if math.isfinite(value)
+                else "select the finite entries before the conversion: `where(isfinite(x), x, 0)`",
             )
     return x.astype(dtype)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from gradcli.diagnostics import GradcliError
+from gradcli.diagnostics import GradcliError, counted
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Linear, Operation, register, unchanged
 from gradcli.graph.types import (
@@ -48,7 +48,7 @@ def _reshape_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     if prod(wanted) != size_of(x.shape) or -1 in wanted:
         raise GradcliError(
             "ShapeError",
-            f"a value of shape {show_shape(x.shape)} holds {size_of(x.shape)} entries and "
+            f"a value of shape {show_shape(x.shape)} holds {counted(size_of(x.shape), 'entry', 'entries')} and "
             f"cannot become {show_shape(attrs['shape'])}",
             operands=[(0, f"shape {show_shape(x.shape)}")],
             help="a size of -1 is worked out from the others",

@@ -16,7 +16,8 @@ from gradcli.data.rows import Rows
 from gradcli.graph.node import TABLE, Node
 from gradcli.program import batched
 from gradcli.program.matrices import hessians
-from gradcli.program.points import Batch, Item, Points, Varied
+from gradcli.program.points import Points
+from gradcli.program.varied import Batch, Item, Varied
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.expr"))
 
@@ -78,7 +79,7 @@ def assert_rows_agree(program, ask, columns, rtol=1e-11):
             np.testing.assert_allclose(block[row], single.value, rtol=rtol, atol=rtol * scale, err_msg=item.label)
 
 
-@settings(max_examples=40000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=800, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=programs(smooth=False, scalar=True), chosen=st.sampled_from([("v0",), ("v1",), ("v0", "v1")]))
 def test_random_programs(no_loops, text, chosen):
     program = gradcli.loads(text)
@@ -87,7 +88,7 @@ def test_random_programs(no_loops, text, chosen):
     assert_rows_agree(program, first_gradients, columns, rtol=1e-9)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=programs(smooth=True, scalar=True, statements=5))
 def test_random_programs_to_the_second_order(no_loops, text):
     program = gradcli.loads(text)
@@ -98,13 +99,17 @@ def test_random_programs_to_the_second_order(no_loops, text):
     )
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=[sample.stem for sample in SAMPLES])
+def has_columns(sample: Path) -> bool:
+    """Whether a sample has variables with values, which columns can set."""
+    graph = gradcli.load(sample)._graph
+    return any(graph.initial[graph.leaves[name]] is not None for name in graph.variables)
+
+
+@pytest.mark.parametrize("sample", list(filter(has_columns, SAMPLES)), ids=lambda sample: sample.stem)
 def test_samples(no_loops, sample):
     program = gradcli.load(sample, dtype="float64")
     leaves = [name for name in program.variables if program._graph.initial[program._graph.leaves[name]] is not None]
     columns = columns_for(program, 3, names=leaves)
-    if not columns:
-        pytest.skip("has no variables with values")
     assert_rows_agree(program, evaluation, columns)
     with suppress(gradcli.GradcliError):  # an output that is None has no gradients
         program.grad_results()
@@ -243,7 +248,7 @@ def test_constants_that_are_computed_from_a_column():
 
 
 def test_what_depends_on_no_column_is_evaluated_once(monkeypatch):
-    from gradcli.program import points as module
+    from gradcli.program import varied as module
 
     seen = []
     evaluated = module.evaluated

@@ -1,0 +1,79 @@
+"""What ``gradcli jacobian`` and ``gradcli hessian`` have in common: their options, and the way from them to a reply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+import click
+
+from gradcli.commands.inputs import Inputs
+from gradcli.commands.options import output_options, points_options, program_options, several_names
+from gradcli.commands.output import Destination
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def matrix_options(of_help: str) -> Callable[[F], F]:
+    """The options of a command whose answer is blocks of derivatives."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(
+            (
+                program_options,
+                several_names("--of", help=of_help),
+                several_names("--wrt", help="The xs, in place of all variables; * matches variables. Repeatable."),
+                several_names("--stop", help="Nodes that are treated as constants (stop_gradients). Repeatable."),
+                click.option(
+                    "--sparsity",
+                    is_flag=True,
+                    help="Show which entries may be non-zero, decided from the graph and the constants, whatever the"
+                    " variables are.",
+                ),
+                points_options,
+                output_options,
+            )
+        ):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def answer(
+    kind: Literal["jacobian", "hessian"],
+    *,
+    of: list[str] | None,
+    wrt: list[str] | None,
+    stop: list[str] | None,
+    sparsity: bool,
+    points: str | None,
+    skip_bad: bool,
+    format: str | None,
+    precision: int | None,
+    output: str | None,
+    **program_values: Any,
+) -> None:
+    """Compute the blocks and deliver them, once or for each row of points."""
+    inputs = Inputs(**program_values)
+    if points is not None or skip_bad:
+        from gradcli.commands.points import RowStream, blocks
+
+        if sparsity:
+            raise click.UsageError("--sparsity does not depend on values, and goes without --points.")
+        rows = RowStream.chosen(points, skip_bad, format, precision, output)
+        program = inputs.load(inputs.program_text([points]))
+        from gradcli.program import matrices
+
+        ask = matrices.jacobians if kind == "jacobian" else matrices.hessians
+        rows.deliver(program, lambda varied: blocks(ask(varied, of, wrt, stop or ()).blocks))
+        return
+    destination = Destination.chosen(format, precision, output)
+    program = inputs.load(inputs.program_text())
+    from gradcli.program import matrices
+
+    ask = matrices.jacobians if kind == "jacobian" else matrices.hessians
+    found = ask(program, of, wrt, stop or (), sparsity)
+    from gradcli.report.matrices import Matrices
+
+    destination.deliver(Matrices(kind, program.source.name, found.of, found.blocks, sparsity))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import warnings
 from collections.abc import Sequence
@@ -104,6 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line (``sys.argv`` without arguments) and exit: 0 done, 1 program or data at fault, 2 usage."""
     # What NumPy says of overflows and divisions is no message for users: they see the NaN and infinities.
     warnings.simplefilter("ignore")
+    # Graphs are built from many small objects without cycles, among which the collector would search in vain.
+    gc.set_threshold(100_000, 50, 50)
     sys.exit(run(arguments))
 
 

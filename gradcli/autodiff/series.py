@@ -44,6 +44,7 @@ class Series:
         self.partials: dict[tuple[Node, int], Node | float | None] = {}
         self.expressions: dict[tuple[Node, int], Node] = {}
         self.placeholders: dict[Node, Node] = {}
+        self.weighted: dict[Request, Node] = {}
 
     def depends(self, root: Node) -> bool:
         """Whether a node changes with t, through operations that have derivatives."""
@@ -170,10 +171,17 @@ class Series:
                     continue
                 w = yield p, k - j
                 if w is not None:
-                    factors += [_times(j, uj), w]
+                    factors += [self._weighted(u, j, uj), w]
         if factors:
             total = _plus(total, _times(1 / k, products(*factors)))
         return total
+
+    def _weighted(self, u: Node, j: int, uj: Node) -> Node:
+        """j times the j-th coefficient of u, made once for all the sums that it stands in."""
+        known = self.weighted.get((u, j))
+        if known is None:
+            known = self.weighted[u, j] = _times(j, uj)
+        return known
 
     def _partial(self, node: Node, i: int, rule: Elementwise) -> Node | float | None:
         key = (node, i)
@@ -186,13 +194,14 @@ class Series:
     def _product(self, node: Node, k: int) -> Coefficient:
         """Cauchy products; of a square only half of the terms are different."""
         factors: list[Node] = []
+        twice: list[Node] = []
         for i in range(0, len(node.inputs), 2):
             a, b = node.inputs[i : i + 2]
             if a is b:
                 for j in range((k + 1) // 2):
                     u, v = (yield a, j), (yield a, k - j)
                     if u is not None and v is not None:
-                        factors += [_times(2, u), v]
+                        twice += [u, v]
                 if k % 2 == 0:
                     u = yield a, k // 2
                     if u is not None:
@@ -205,7 +214,8 @@ class Series:
                 v = (yield b, k - j) if u is not None else None
                 if u is not None and v is not None:
                     factors += [u, v]
-        return products(*factors) if len(factors) > 2 else (multiply(*factors) if factors else None)
+        doubled = _times(2, _sum_of_products(twice)) if twice else None
+        return _plus(_sum_of_products(factors) if factors else None, doubled)
 
     def _linear(self, node: Node, k: int) -> Coefficient:
         """The operation itself on the k-th coefficients."""
@@ -353,7 +363,7 @@ class Series:
             u = yield self.expressions[key], j
             y = (yield node, k - j) if u is not None else None
             if u is not None and y is not None:
-                factors += [_times(j, u), y]
+                factors += [self._weighted(self.expressions[key], j, u), y]
         return _times(1 / k, products(*factors)) if factors else None
 
 
@@ -367,6 +377,10 @@ def _users(root: Node, placeholder: Node, bounds: set[Node]) -> frozenset[Node]:
         if node not in bounds and any([x in moved for x in node.inputs]):
             moved.add(node)
     return frozenset(moved)
+
+
+def _sum_of_products(factors: Sequence[Node]) -> Node:
+    return products(*factors) if len(factors) > 2 else multiply(*factors)
 
 
 def _plus(a: Node | None, b: Node | None) -> Node | None:

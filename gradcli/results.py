@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gradcli.diagnostics import Span
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """Why a gradient is None.
 
     ``text`` is a phrase without a place (``cut by stop_gradient(a)``), ``tail`` what follows the place;
@@ -31,8 +29,7 @@ class Reason:
         return self.text + self.tail + place
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """A named result.
 
     ``value`` is a NumPy array (0-dimensional for a scalar) whose dtype is one of bool, int32, int64, float32, float64,
@@ -48,8 +45,7 @@ class Result:
         return self.value is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """A matrix of derivatives: of the entries of ``row`` by those of ``column``.
 
     ``value`` has the shape ``row_shape + column_shape``. In a pattern of non-zeros it is bool.
@@ -63,8 +59,7 @@ class Block:
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Kink:
+class Kink(NamedTuple):
     """A place at which the program is not smooth: ``abs at 0``, met by so many entries."""
 
     text: str
@@ -76,11 +71,10 @@ class Kink:
         return self.text + (f", line {self.span.line}" if self.span else "")
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(NamedTuple):
     """The gradient with respect to one variable, by reverse mode and by another method, where they differ most.
 
-    ``entry`` names that place (``W[2, 0]``, ``W along direction 1``), ``index`` is its position, or None in a
+    ``entry`` names that place (``W[2, 0]``, ``W along direction 1``), ``position`` its indices, or None in a
     direction. ``verdict`` is ``ok``; ``kink`` where differences from both sides disagree and reverse mode lies between
     them; ``unclear`` where differences give no number; or ``FAILED``.
     """
@@ -89,7 +83,7 @@ class Comparison:
     order: int
     method: str
     entry: str
-    index: tuple[int, ...] | None
+    position: tuple[int, ...] | None
     reverse: float
     other: float
     absolute: float
@@ -97,8 +91,7 @@ class Comparison:
     verdict: str
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(NamedTuple):
     """What a check found. ``notes`` say what a reader must know to judge it, in sentences."""
 
     of: list[str]

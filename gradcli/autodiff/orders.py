@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from fractions import Fraction
 from math import factorial, frexp, ldexp, lgamma, log
 
 from gradcli.autodiff import degree, reverse
@@ -116,6 +115,10 @@ def along_ones(x: Node, step: float) -> Node:
 
 def derivative(coefficient: Node, n: int, step: float) -> Node:
     """The n-th derivative from the n-th coefficient of a series in steps: n!/step^n times it."""
+    if n < 2 and step == 1:
+        return coefficient
+    from fractions import Fraction  # for high orders only: start-up is dear
+
     factor = Fraction(factorial(n)) / Fraction(step) ** n
     return coefficient if factor == 1 else coefficient * float(factor)
 

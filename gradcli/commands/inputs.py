@@ -6,9 +6,8 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 NO_PROGRAM = "There is no program: give a FILE, -e 'TEXT', or a program on standard input."
 
 
-@dataclass(frozen=True, slots=True)
-class ProgramText:
+class ProgramText(NamedTuple):
     """A program before it is understood: its text, its name in messages, and where its ``load`` looks for files."""
 
     text: str
@@ -36,8 +34,7 @@ class ProgramText:
     folder: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
+class Inputs(NamedTuple):
     """The options of :func:`gradcli.commands.options.program_options` as click hands them over."""
 
     file: str | None

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -20,8 +18,7 @@ if TYPE_CHECKING:
 ENDINGS = (".npz", ".json", ".csv")
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(NamedTuple):
     """The options of :func:`gradcli.commands.options.output_options`, checked before anything is computed."""
 
     format: str
@@ -60,6 +57,8 @@ def screen(precision: int | None = None) -> Screen:
     from gradcli.report.tables import Screen
 
     encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
+    import shutil
+
     columns = shutil.get_terminal_size().columns
     return Screen(columns, stream_has_color(sys.stdout), encoding.startswith("utf"), precision)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from gradcli.autodiff import degree, reverse
 from gradcli.autodiff.orders import nth_gradient
@@ -52,8 +51,7 @@ def loads(
     return Program(Source(name, text), folder or Path(), dtype, random_seed, dict(settings or {}), max_memory)
 
 
-@dataclass(frozen=True, slots=True)
-class GradReply:
+class GradReply(NamedTuple):
     """Gradients by order.
 
     ``of`` names what was differentiated; ``summed`` says that some of it is not a scalar, so that its entries add up.

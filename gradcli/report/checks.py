@@ -43,7 +43,7 @@ def render_json(checked: Checked, file: str) -> str:
             "order": c.order,
             "method": c.method,
             "entry": c.entry,
-            "index": None if c.index is None else list(c.index),
+            "index": None if c.position is None else list(c.position),
             "reverse": _number(c.reverse),
             "other": _number(c.other),
             "absolute": _number(c.absolute),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -25,8 +24,7 @@ AXES = {"jacobian": ("y", "x"), "hessian": ("x1", "x2")}
 MARKS = (".", "*")
 
 
-@dataclass(frozen=True, slots=True)
-class Matrices:
+class Matrices(NamedTuple):
     """The answer of ``jacobian`` or ``hessian``; in a pattern (``sparsity``) the values of the blocks are bool."""
 
     command: Literal["jacobian", "hessian"]
@@ -39,7 +37,7 @@ class Matrices:
         """See :class:`gradcli.report.reply.Answer`."""
         if digits is None:
             return self
-        return replace(self, blocks=[replace(b, value=rounded(b.value, digits)) for b in self.blocks])
+        return self._replace(blocks=[b._replace(value=rounded(b.value, digits)) for b in self.blocks])
 
     def arrays(self) -> dict[str, Any]:
         """See :class:`gradcli.report.reply.Answer`: the keys are ``y/x``."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from gradcli.results import Result
 
@@ -25,8 +24,7 @@ class Answer(Protocol):
         """What an ``.npz`` file holds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """The answer of ``eval``, ``grad`` or ``jvp``.
 
     ``file`` is the name of the source. ``orders`` holds one group of results for each order; ``eval`` and ``jvp`` have
@@ -49,10 +47,10 @@ class Reply:
         from gradcli.report.numbers import rounded
 
         groups = [
-            (order, [replace(r, value=rounded(r.value, digits)) if r.connected else r for r in results])
+            (order, [r._replace(value=rounded(r.value, digits)) if r.connected else r for r in results])
             for order, results in self.orders
         ]
-        return replace(self, orders=groups)
+        return self._replace(orders=groups)
 
     def render(self, format: str, screen: Screen | None) -> str:
         """See :class:`Answer`; a format is imported when it is used."""

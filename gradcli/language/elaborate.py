@@ -18,8 +18,8 @@ from gradcli.graph.operation import Operation, literal
 from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import array
 from gradcli.graph.ops.shaping import transpose
-from gradcli.graph.types import INTEGER_OF, INTEGER_RANGE, is_float, is_integer
-from gradcli.language import calls, declarations, foreign, indexing, lists, syntax
+from gradcli.graph.types import INTEGER_OF
+from gradcli.language import calls, declarations, foreign, indexing, lists, literals, syntax
 from gradcli.language.values import Binding, Elaborated, Missing, Scope, Several, UserFunction, Value, Weak
 
 Place = tuple[int, int]
@@ -38,10 +38,6 @@ BINARY = {
     "+": "add", "-": "subtract", "*": "multiply", "/": "divide", "@": "matmul", "^": "pow", "<": "less",
     "<=": "less_equal", ">": "greater", ">=": "greater_equal", "==": "equal", "!=": "not_equal", "and": "logical_and",
     "or": "logical_or",
-}  # fmt: skip
-
-WEAK_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
-    "+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b,
 }  # fmt: skip
 
 
@@ -163,31 +159,7 @@ class Elaborator:
 
     def literal(self, weak: Weak, dtype: str | None, at: syntax.Syntax | Place) -> Node:
         """A literal in the dtype that it meets (None: its own default)."""
-        value = weak.value
-        if isinstance(value, float):
-            return literal(value, dtype if dtype is not None and is_float(dtype) else self.float_dtype)
-        if dtype is None or dtype == "bool":
-            dtype = self.integer_dtype
-        if is_integer(dtype):
-            low, high = INTEGER_RANGE[dtype]
-            if not low <= value <= high:
-                shown = value if abs(value) < 10**30 else "this number"
-                self.fail("ValueError", f"{shown} does not fit into {dtype}", at, help=self._as_float(value, at))
-        else:
-            try:
-                float(value)
-            except OverflowError:
-                self.fail("ValueError", f"this integer does not fit into {dtype}", at)
-        return literal(value, dtype)
-
-    def _as_float(self, value: int, at: syntax.Syntax | Place) -> str | None:
-        """How to write an integer that is too large as a float, if it is not too large for that too."""
-        if abs(value) >= 10**308:
-            return "it is too large for a float, too"
-        if isinstance(at, syntax.Binary) and at.operator == "^" and isinstance(at.left, syntax.Number):
-            exponent = self.source.text[at.right.start : at.right.end]
-            return f"write it as a float: `{at.left.value}.0^{exponent}`"
-        return f"write it as a float: `{value}.0`" if abs(value) < 10**30 else "write its numbers as floats, with `.0`"
+        return literals.node_of(self, weak, dtype, at)
 
     # expressions
 
@@ -303,38 +275,12 @@ class Elaborator:
         right = self.values.pop()
         left = self.values.pop()
         if isinstance(left, Weak) and isinstance(right, Weak):
-            folded = self._weak(expression, left.value, right.value)
+            folded = literals.arithmetic(self, expression, left.value, right.value)
             if folded is not None:
                 self.values.append(Weak(folded))
                 return
         operands = [(left, expression.left), (right, expression.right)]
         self.values.append(calls.apply(self, table[BINARY[expression.operator]], operands, {}, expression))
-
-    def _weak(self, expression: syntax.Binary, a: int | float, b: int | float) -> int | float | None:
-        """Arithmetic on literal scalars, as the operations themselves would do it on float64 and unlimited integers."""
-        operator = expression.operator
-        if operator in WEAK_ARITHMETIC:
-            try:
-                result: int | float = WEAK_ARITHMETIC[operator](a, b)
-            except OverflowError:
-                self.fail("ValueError", "an integer in this expression does not fit into a float", expression)
-            return result
-        if operator == "/":
-            if b == 0:
-                sign = math.copysign(1.0, a) * math.copysign(1.0, b)
-                return math.nan if a == 0 or a != a else sign * math.inf
-            try:
-                return a / b
-            except OverflowError:
-                self.fail("ValueError", "this quotient does not fit into a float", expression)
-        if operator != "^":
-            return None
-        if isinstance(a, int) and isinstance(b, int) and b >= 0:
-            if abs(a) > 1 and b * a.bit_length() > 4096:
-                self.fail("ValueError", "this power fits neither into an integer nor into a float", expression)
-            power: int = a**b
-            return power
-        return float(fold(table["pow"](literal(float(a), "float64"), literal(float(b), "float64")), lambda _: None))
 
     def _attribute(self, expression: syntax.Attribute, scope: Scope) -> None:
         if expression.name.id != "T":

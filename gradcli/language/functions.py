@@ -8,7 +8,7 @@ from gradcli.diagnostics import did_you_mean
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Operation
 from gradcli.language import calls, syntax
-from gradcli.language.values import Scope, UserFunction, Value, Weak
+from gradcli.language.values import Binding, Scope, UserFunction, Value, Weak
 
 if TYPE_CHECKING:
     from gradcli.language.elaborate import Elaborator
@@ -84,7 +84,7 @@ def body(e: Elaborator, definition: syntax.Function, scope: Scope, values: list[
     for p, value in zip(definition.parameters, values, strict=True):
         if isinstance(value, (UserFunction, Operation)):
             e.node(value, call)
-        e_bind_parameter(scope, p, value, len(e.bound))
+        scope.names[p.name.id] = Binding(value, p.name, len(e.bound))
     if isinstance(definition.body, syntax.Expression):
         e.push(_settle, e, definition.body)
         e.push(e.enter, definition.body, scope)
@@ -112,12 +112,6 @@ def _settle(e: Elaborator, expression: syntax.Expression) -> None:
     """A function whose value is a literal returns a node: literals are weak only where they are written."""
     if isinstance(e.values[-1], Weak):
         e.values[-1] = e.node(e.values[-1], expression)
-
-
-def e_bind_parameter(scope: Scope, parameter: syntax.Parameter, value: Value, order: int) -> None:
-    from gradcli.language.values import Binding
-
-    scope.names[parameter.name.id] = Binding(value, parameter.name, order)
 
 
 def enter_iterate(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> None:

@@ -889,3 +889,15 @@ def test_draws_that_are_wrong(text, kind, span):
 
 def test_one_to_a_large_power_is_one():
     assert value("y = 1^5000 + (-1)^5001") == 0
+
+
+@pytest.mark.parametrize("text", ["(10^400)^0.5", "2^-(10^400)", "10^400*1.0", "10^400*10^400*10^400*10^400"])
+def test_literals_beyond_every_float_are_errors_with_their_place(text):
+    with pytest.raises(gradcli.GradcliError) as caught:
+        gradcli.loads(f"y = {text}")
+    assert caught.value.kind == "ValueError" and caught.value.line == 1
+
+
+def test_a_literal_divided_by_zero_is_infinite():
+    assert value("y = 10^400/0") == math.inf and value("y = -5/0") == -math.inf and value("y = 5/-0.0") == -math.inf
+    assert math.isnan(value("y = 0/0"))

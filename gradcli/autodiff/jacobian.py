@@ -62,7 +62,7 @@ def hessian(y: Node, xs: Sequence[Node], stops: Iterable[Node] = ()) -> list[lis
         blocks: list[list[Node]] = []
         for x, g in zip(xs, reverse.gradients([y], xs, None, stops), strict=True):
             if g is None:
-                dtypes = [other.dtype if is_float(other.dtype) else "float64" for other in xs]
+                dtypes = [other.dtype if is_float(other.dtype) else derived_float() for other in xs]
                 blocks.append([zeros(shape=(*x.shape, *o.shape), dtype=d) for o, d in zip(xs, dtypes, strict=True)])
             else:
                 blocks.append(jacobian(g, xs, stops))

@@ -37,8 +37,7 @@ def nth_gradient(
             assert first is not None
             ys, heads, n = [first], [None], n - 1
         # For an x of one entry, or entrywise ys, the n-th coefficient is the answer; else the last pass is a reverse one.
-        one = size_of(x.shape) == 1
-        degree_of_series = n if one or _entrywise(ys, x, stops) else n - 1
+        degree_of_series = n if size_of(x.shape) == 1 or _entrywise(ys, x, stops) else n - 1
         step = step_for(degree_of_series, x.dtype)
         series = Series(x, along_ones(x, step), stops)
         terms = [(series.coefficient(y, degree_of_series), h) for y, h in zip(ys, heads, strict=True)]
@@ -46,7 +45,7 @@ def nth_gradient(
         if not present:
             return reverse.zero_gradient(x)
         if degree_of_series == n:
-            return derivative(_in_one(present, x) if one else _weighted(present, x), n, step)
+            return derivative(_added_up(present, x), n, step)
         (g,) = reverse.gradients([c for c, _ in present], [x], [h for _, h in present], stops)
         return reverse.zero_gradient(x) if g is None else derivative(g, n - 1, step)
 
@@ -59,25 +58,17 @@ def _entrywise(ys: Sequence[Node], x: Node, stops: Sequence[Node]) -> bool:
     )
 
 
-def _weighted(terms: Sequence[tuple[Node, Node | None]], x: Node) -> Node:
-    """The sum of some values of x's shape, each times its head gradient."""
+def _added_up(terms: Sequence[tuple[Node, Node | None]], x: Node) -> Node:
+    """Some values times their head gradients in x's shape: entry by entry, or all entries into an x of one."""
     total: Node | None = None
     for c, head in terms:
         weighted = c if head is None else c * cast_to(head, c.dtype)
+        if weighted.shape != x.shape:  # then x has one entry
+            whole = broadcasted(weighted, c.shape)
+            weighted = reshaped(whole if size_of(c.shape) == 1 else sum_(whole, axis=None), x.shape)
         total = weighted if total is None else total + weighted
     assert total is not None
     return cast_to(total, x.dtype)
-
-
-def _in_one(terms: Sequence[tuple[Node, Node | None]], x: Node) -> Node:
-    """The sum of all entries of some values, weighted by head gradients, in the shape of an x of one entry."""
-    total: Node | None = None
-    for c, head in terms:
-        weighted = c if head is None else c * cast_to(head, c.dtype)
-        entry = weighted if size_of(c.shape) == 1 else sum_(broadcasted(weighted, c.shape), axis=None)
-        total = reshaped(entry, ()) if total is None else total + reshaped(entry, ())
-    assert total is not None
-    return cast_to(reshaped(total, x.shape), x.dtype)
 
 
 def nested_gradient(

@@ -30,7 +30,7 @@ from gradcli.graph.ops.elementwise import divide
 from gradcli.graph.ops.linear_algebra import contract
 from gradcli.graph.ops.reductions import any_
 from gradcli.graph.ops.selection import isfinite, link, logical_and, logical_not, not_equal, where
-from gradcli.graph.ops.shaping import broadcasted, reshape, reshaped, unbroadcast
+from gradcli.graph.ops.shaping import broadcasted, reshape, reshaped, stretched_axes, unbroadcast
 from gradcli.graph.types import Shape, is_float, show_shape
 
 _SAME_PLACE = {"add", "subtract", "neg", "cast", "identity"}
@@ -195,10 +195,12 @@ def _contributions(
             for x, got in inner.items():
                 yield x, Cotangent(got.g + link(node), got.mask) if rule.link else got
         case Tangent():
-            known = _regular(node, c.mask) if rule.matrix and c.mask is not None else inputs
+            known = regular_inputs(node, rule, c.mask)
             for i in positions:
                 if i in rule.transposes:
-                    yield inputs[i], _through_solution(node.op(*known), i, rule, c, inputs[i])
+                    solution = node.op(*known)
+                    g = rule.transposes[i](i, c.g, solution)
+                    yield inputs[i], Cotangent(g, solution_mask(solution, c.mask, inputs[i]))
                     continue
                 dx = placeholder(derivation, inputs[i])
                 moved: list[Node | None] = [None] * len(inputs)
@@ -234,12 +236,7 @@ def mask_to(mask: Node | None, shape: Shape) -> Node | None:
     """A mask of the input's shape: true where some entry that it was broadcast to is selected."""
     if mask is None or mask.shape == shape:
         return mask
-    extra = max(mask.rank - len(shape), 0)
-    axes = tuple(range(extra)) + tuple(
-        i + extra
-        for i, n in enumerate(shape[len(shape) - (mask.rank - extra) :])
-        if n == 1 and mask.shape[i + extra] != 1
-    )
+    axes = stretched_axes(mask.shape, shape)
     return broadcasted(reshaped(any_(mask, axis=axes, keepdims=False), shape) if axes else mask, shape)
 
 
@@ -285,20 +282,21 @@ def _chosen_matrices(node: Node, mask: Node) -> Node:
     return reshaped(some, (*batch, 1, 1))
 
 
-def _regular(node: Node, mask: Node) -> tuple[Node, ...]:
-    """The inputs of a matrix operation, the identity in place of each matrix of which nothing is selected."""
+def regular_inputs(node: Node, rule: Tangent, mask: Node | None) -> tuple[Node, ...]:
+    """The inputs for a tangent rule: the identity in place of each matrix of which nothing is selected."""
+    if not rule.matrix or mask is None:
+        return node.inputs
     a, *rest = node.inputs
     return where(_chosen_matrices(node, mask), a, eye(n=a.shape[-1], dtype=a.dtype)), *rest
 
 
-def _through_solution(node: Node, i: int, rule: Tangent, c: Cotangent, x: Node) -> Cotangent:
-    g = rule.transposes[i](i, c.g, node)
-    if c.mask is None or not x.risky:
-        return Cotangent(g, None)
-    chosen = _chosen_matrices(node, c.mask)
-    return Cotangent(
-        g, broadcasted(reshaped(chosen, (*x.shape[: chosen.rank - 2], *(1,) * (x.rank - chosen.rank + 2))), x.shape)
-    )
+def solution_mask(node: Node, mask: Node | None, x: Node) -> Node | None:
+    """The mask of a right-hand side: of a solution of which something is selected, all of it is."""
+    if mask is None or not x.risky:
+        return None
+    chosen = _chosen_matrices(node, mask)
+    rest = (1,) * (x.rank - chosen.rank + 2)
+    return broadcasted(reshaped(chosen, (*x.shape[: chosen.rank - 2], *rest)), x.shape)
 
 
 def _selected(node: Node, i: int, c: Cotangent) -> Cotangent:

@@ -45,6 +45,8 @@ class Series:
         self.expressions: dict[tuple[Node, int], Node] = {}
         self.placeholders: dict[Node, Node] = {}
         self.weighted: dict[Request, Node] = {}
+        # Computed from a dx of a tangent rule: the 0-th coefficient of such a node is built anew.
+        self.moved: set[Node] = set()
 
     def depends(self, root: Node) -> bool:
         """Whether a node changes with t, through operations that have derivatives."""
@@ -103,17 +105,11 @@ class Series:
             return _MISSING
         if not self.depends(node):
             return node if k == 0 else None
-        if k == 0 and not self._holds_placeholder(node):
+        if k == 0 and node not in self.moved:
             return node
         if node is self.x:
             return None
         return _MISSING
-
-    def _holds_placeholder(self, node: Node) -> bool:
-        """Whether dx of a tangent rule is among what a node is computed from; its 0-th coefficient is then built anew."""
-        return node in self._moved
-
-    _moved: frozenset[Node] = frozenset()
 
     # rules
 
@@ -277,11 +273,10 @@ class Series:
                 dx = Node(tangent, (), {}, x.shape, x.dtype, x.risky)
                 self.placeholders[dx] = x
                 self.varying[dx] = True
-                before = self._moved
                 moved: list[Node | None] = [None] * len(node.inputs)
                 moved[i] = dx
                 self.expressions[key] = rule.tangent(node, node.inputs, moved)
-                self._moved = before | _users(self.expressions[key], dx, {node, *node.inputs})
+                self.moved |= _users(self.expressions[key], dx, {node, *node.inputs})
             total = _plus(total, (yield self.expressions[key], k - 1))
         return None if total is None else _times(1 / k, total)
 
@@ -370,13 +365,13 @@ class Series:
 _MISSING = object()
 
 
-def _users(root: Node, placeholder: Node, bounds: set[Node]) -> frozenset[Node]:
+def _users(root: Node, placeholder: Node, bounds: set[Node]) -> set[Node]:
     """The nodes of an expression, above its bounds, that are computed from the placeholder."""
     moved = {placeholder}
     for node in cone([root], stop=bounds):
         if node not in bounds and any([x in moved for x in node.inputs]):
             moved.add(node)
-    return frozenset(moved)
+    return moved
 
 
 def _sum_of_products(factors: Sequence[Node]) -> Node:

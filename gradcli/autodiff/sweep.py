@@ -33,18 +33,12 @@ MOST_VIEWS = 6
 """Views that a node may receive before they are added up as a dense array."""
 
 
-def tangent_of(shape: Shape, dtype: str) -> Node:
-    """A placeholder of a shape."""
-    return Node(tangent, (), {}, shape, dtype, False)
-
-
 def total(parts: Sequence[View], shape: Shape, dtype: str) -> Node:
-    total: Node | None = None
-    for view in parts:
-        array = views.dense(view, shape, dtype)
-        total = array if total is None else total + array
-    assert total is not None
-    return total
+    """The array that one or more views add up to."""
+    result = views.dense(parts[0], shape, dtype)
+    for view in parts[1:]:
+        result = result + views.dense(view, shape, dtype)
+    return result
 
 
 Found = dict[Node, tuple[list[View], "Node | None"]]
@@ -128,15 +122,16 @@ class Sweep:
                 for x, (some, own) in inner.items():
                     yield x, some, own
             case Tangent():
+                known = reverse.regular_inputs(node, rule, mask)
                 for i in positions:
                     if i in rule.transposes:
-                        yield self._through_solve(node, parts, mask)
+                        yield self._through_solve(node, known[0], parts, mask)
                         continue
                     dx = reverse.placeholder(self.derivation, inputs[i])
                     moved: list[Node | None] = [None] * len(inputs)
                     moved[i] = dx
-                    expression = rule.tangent(node, inputs, moved)
-                    inner = self.run([(expression, parts, mask)], {dx}, {*inputs, node})
+                    expression = rule.tangent(node, known, moved)
+                    inner = self.run([(expression, parts, mask)], {dx}, {*known, *inputs, node})
                     if dx in inner:
                         yield inputs[i], *inner[dx]
             case NoDerivative():
@@ -235,16 +230,11 @@ class Sweep:
             factors = views.appended(factors, factor)
         target = (*view.out[:front], *(known[k] for k in own))
         held = {c for _, classes in factors for c in classes}
-        gone: set[int] = set()
-        for label, c in known.items():
-            if c in target or c in gone:
-                continue
-            if c in held:
-                gone.add(c)
-            else:
-                scale *= sizes[label]
-                gone.add(c)
-        return View(scale, views.contracted(factors, gone & held), target)
+        gone = {c: sizes[label] for label, c in known.items() if c not in target}
+        for c, size in gone.items():
+            if c not in held:
+                scale *= size
+        return View(scale, views.contracted(factors, held.intersection(gone)), target)
 
     def _guarded_contraction(
         self,
@@ -347,9 +337,11 @@ class Sweep:
                 out.append(next(rest))
         return view._replace(out=tuple(out))
 
-    def _through_solve(self, node: Node, parts: list[View], mask: Node | None) -> tuple[Node, list[View], Node | None]:
-        """To the right-hand side: seed axes become further right-hand sides."""
-        a, b = node.inputs
+    def _through_solve(
+        self, node: Node, a: Node, parts: list[View], mask: Node | None
+    ) -> tuple[Node, list[View], Node | None]:
+        """To the right-hand side, through the matrix a: seed axes become further right-hand sides."""
+        b = node.inputs[1]
         g = total(parts, (*self.seeds, *node.shape), self.dtype)
         front = len(self.seeds)
         if a.rank == 2:
@@ -362,7 +354,7 @@ class Sweep:
         else:
             lead = (*self.seeds, *a.shape[:-2])
             result = solve(broadcasted(swap(a), (*lead, *a.shape[-2:])), g)
-        return b, [views.dense_view(result)], None
+        return b, [views.dense_view(result)], reverse.solution_mask(node, mask, b)
 
 
 def _along(node: Node, own: Sequence[int], joint: Sequence[int]) -> Node:
@@ -375,4 +367,4 @@ def _along(node: Node, own: Sequence[int], joint: Sequence[int]) -> Node:
 
 def _blank(node: Node) -> Node:
     """Any cotangent of a node's shape, where only the mask is of interest."""
-    return tangent_of(node.shape, node.dtype if is_float(node.dtype) else "float64")
+    return Node(tangent, (), {}, node.shape, node.dtype if is_float(node.dtype) else "float64", False)

@@ -203,7 +203,7 @@ class Loaded:
             plan = Plan(nodes)
         else:
             simple = Simplified(nodes)
-            plan = Plan(simple.targets, simple.original, [n for n in cone(nodes) if n.op.name == "leaf"])
+            plan = Plan(simple.targets, simple.original, simple.leaves)
         error = plan.check_memory(self.max_memory)
         if error is not None:
             largest = plan.largest

@@ -88,14 +88,20 @@ def _outermost(node: Node) -> Node | None:
 
 
 class Simplified:
-    """Targets rewritten; ``original`` maps a new node to the one that it stands for, so that errors find their line."""
+    """Targets rewritten.
+
+    ``original`` maps a new node to the one that it stands for, so that errors find their line; ``leaves`` are those that
+    the targets are computed from as they were.
+    """
 
     def __init__(self, targets: Sequence[Node]) -> None:
         self.original: dict[Node, Node] = {}
         self._unique: dict[tuple[Any, ...], Node] = {}
         replaced: dict[Node, Node] = {}
-        for node in cone(targets):
+        nodes = cone(targets)
+        for node in nodes:
             replaced[node] = self._rewritten(node, replaced)
+        self.leaves = [node for node in nodes if node.op.name == "leaf"]
         self.targets = [replaced[node] for node in targets]
 
     def _rewritten(self, node: Node, replaced: dict[Node, Node]) -> Node:

@@ -183,3 +183,19 @@ def test_an_error_in_a_derivative_names_the_line_of_its_operation() -> None:
     with pytest.raises(gradcli.GradcliError) as caught:
         gradcli.loads("variable x = ones([4, 4])\ny = det(x)\nH = hessian(y, x)").eval(["H"])
     assert caught.value.labels and caught.value.labels[0].span.text in ("det(x)", "hessian(y, x)")
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["det(a)", "logdet(a)", "log(det(a))", "trace(inv(safe) @ a)", "sum(solve(safe, a), axis=[1, 2])"],
+)
+def test_matrices_of_which_nothing_is_selected_may_be_singular_in_a_jacobian(expression: str) -> None:
+    """As in a gradient; only where the value of an inverse is needed must the matrix itself be regular."""
+    text = (
+        "variable a = [[[1.0, 2.0], [2.0, 4.0]], [[2.0, 0.5], [0.1, 1.0]]]\nconstant r = [false, true]\n"
+        f"safe = where([[[false]], [[true]]], a, eye(2))\ny = where(r, {expression}, 1.0)\n"
+    )
+    program = gradcli.loads(text + "J = jacobian(y, a)\ns = sum(y)\ng = gradients(s, a)\nH = hessian(s, a)\n")
+    values = program.eval(["J", "g", "H"])
+    np.testing.assert_allclose(values["J"].sum(0), values["g"], atol=1e-12)
+    assert np.isfinite(values["H"]).all() and not values["J"][:, 0].any()

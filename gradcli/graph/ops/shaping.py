@@ -81,14 +81,20 @@ def _broadcast_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     return shape, x.dtype
 
 
+def stretched_axes(large: Shape, shape: Shape) -> tuple[int, ...]:
+    """The axes of a large shape along which a value of the other shape is repeated to fill it."""
+    extra = max(len(large) - len(shape), 0)
+    own = shape[len(shape) - (len(large) - extra) :]
+    return (*range(extra), *(i + extra for i, n in enumerate(own) if n == 1 and large[i + extra] != 1))
+
+
 def unbroadcast(g: Node, shape: Shape) -> Node:
     """The sum of g over the axes along which a value of the given shape was broadcast."""
     if g.shape == shape:
         return g
     from gradcli.graph.ops.reductions import sum_
 
-    extra = len(g.shape) - len(shape)
-    axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1)
+    axes = stretched_axes(g.shape, shape)
     return reshaped(sum_(g, axis=axes, keepdims=False) if axes else g, shape)
 
 

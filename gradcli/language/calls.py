@@ -152,9 +152,7 @@ def _leave_operation(
     call: syntax.Call,
     scope: Scope,
 ) -> None:
-    count = len(tensors)
-    values = e.values[len(e.values) - count :]
-    del e.values[len(e.values) - count :]
+    values = e.take(len(tensors))
     attrs = statics.attributes(e, op, bound, call, scope)
     e.values.append(apply(e, op, list(zip(values, tensors, strict=True)), attrs, call))
 

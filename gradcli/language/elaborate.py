@@ -127,6 +127,13 @@ class Elaborator:
     def push(self, step: Callable[[Any, Any], None], a: Any = None, b: Any = None) -> None:
         self.work.append((step, a, b))
 
+    def take(self, count: int) -> list[Value]:
+        """The last values of the stack, in the order in which they were computed; they leave it."""
+        start = len(self.values) - count
+        taken = self.values[start:]
+        del self.values[start:]
+        return taken
+
     def node(self, value: Value, at: syntax.Syntax | Place) -> Node:
         """A value as a node; what has no value as an array is an error."""
         if isinstance(value, Node):

@@ -65,9 +65,7 @@ def enter(e: Elaborator, function: UserFunction, call: syntax.Call, scope: Scope
 def _start(
     e: Elaborator, definition: syntax.Function, scope: Scope, arguments: list[syntax.Expression], call: syntax.Syntax
 ) -> None:
-    count = len(arguments)
-    values = e.values[len(e.values) - count :]
-    del e.values[len(e.values) - count :]
+    values = e.take(len(arguments))
     operands: list[Value] = [
         # A literal becomes a node where it is written, so that it is marked with its own place.
         e.node(value, place) if isinstance(value, Weak) else value

@@ -93,9 +93,7 @@ def _literal(e: Elaborator, flat: list[int | float], shape: tuple[int, ...], at:
 
 
 def _stack(e: Elaborator, expression: syntax.List) -> None:
-    count = len(expression.items)
-    values: list[Value] = e.values[-count:] if count else []
-    del e.values[len(e.values) - count :]
+    values = e.take(len(expression.items))
     e.values.append(stacked(e, values, expression))
 
 

@@ -94,7 +94,7 @@ def _gradients(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: S
     given = bound.get("stop_gradients")
     stops = (
         []
-        if given is None or _is_none(given)
+        if given is None or statics.is_none(given)
         else [node for node, _ in derivatives.names(e, given, "stop_gradients", scope)]
     )
     policy = "none"
@@ -137,7 +137,7 @@ def _missing(e: Elaborator, y_names: list[str], ys: list[Node], x_name: str, x: 
 def _heads(
     e: Elaborator, given: syntax.Expression | None, ys: syntax.Expression, count: int, scope: Scope
 ) -> list[Node | None] | None:
-    if given is None or _is_none(given):
+    if given is None or statics.is_none(given):
         return None
     if isinstance(ys, syntax.List) != isinstance(given, syntax.List):
         if isinstance(given, syntax.List) and count == 1:
@@ -147,8 +147,4 @@ def _heads(
         return [e.node(e.value(given, scope), given)]
     if not isinstance(ys, syntax.List) or len(given.items) != count:
         e.fail("ValueError", f"grad_ys needs one entry for each of the {count} ys, not {len(given.items)}", given)
-    return [None if _is_none(item) else e.node(e.value(item, scope), item) for item in given.items]
-
-
-def _is_none(expression: syntax.Syntax) -> bool:
-    return isinstance(expression, syntax.Word) and expression.value == "None"
+    return [None if statics.is_none(item) else e.node(e.value(item, scope), item) for item in given.items]

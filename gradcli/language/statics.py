@@ -65,7 +65,7 @@ def integer(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int:
 
 
 def _axis(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | None:
-    return None if _is_none(expression) else integer(e, expression, scope)
+    return None if is_none(expression) else integer(e, expression, scope)
 
 
 def integers(e: Elaborator, expression: syntax.Expression, scope: Scope) -> list[int]:
@@ -88,7 +88,7 @@ def _integer_or_integers(e: Elaborator, expression: syntax.Expression, scope: Sc
 
 
 def _axes(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | list[int] | None:
-    return None if _is_none(expression) else _integer_or_integers(e, expression, scope)
+    return None if is_none(expression) else _integer_or_integers(e, expression, scope)
 
 
 def _ints(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | list[int] | None:
@@ -121,7 +121,7 @@ def _pairs(e: Elaborator, expression: syntax.Expression, scope: Scope) -> tuple[
 
 
 def _number(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | float | None:
-    if _is_none(expression):
+    if is_none(expression):
         return None
     value = e.static(e.value(expression, scope), expression)
     if isinstance(value, (list, bool)):
@@ -134,7 +134,7 @@ def _number(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int |
 
 def _seed(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | tuple[int, ...] | None:
     """One integer, or several (as the printer writes those of unseeded calls)."""
-    if _is_none(expression):
+    if is_none(expression):
         return None
     seeds = _integer_or_integers(e, expression, scope)
     for value in [seeds] if isinstance(seeds, int) else seeds:
@@ -151,7 +151,7 @@ def _flag(e: Elaborator, expression: syntax.Expression, scope: Scope) -> bool:
 
 
 def dtype(e: Elaborator, expression: syntax.Expression, scope: Scope) -> str | None:
-    if _is_none(expression):
+    if is_none(expression):
         return None
     name = expression.id if isinstance(expression, syntax.Name) else None
     if isinstance(expression, syntax.String):
@@ -168,14 +168,14 @@ def dtype(e: Elaborator, expression: syntax.Expression, scope: Scope) -> str | N
 
 
 def string(e: Elaborator, expression: syntax.Expression, scope: Scope) -> str | None:
-    if _is_none(expression):
+    if is_none(expression):
         return None
     if not isinstance(expression, syntax.String):
         e.fail("TypeError", "a string is needed here", expression, help='write it in quotes: `"…"`')
     return expression.value
 
 
-def _is_none(expression: syntax.Syntax) -> bool:
+def is_none(expression: syntax.Syntax) -> bool:
     return isinstance(expression, syntax.Word) and expression.value == "None"
 
 

@@ -26,13 +26,7 @@ Examples:
 @points_options
 @output_options
 def command(
-    file: str | None,
-    inline: tuple[str, ...],
-    set_: dict[str, str],
-    values: str | None,
-    dtype: str | None,
-    random_seed: int,
-    max_memory: int | None,
+    inputs: Inputs,
     of: list[str] | None,
     points: str | None,
     skip_bad: bool,
@@ -45,7 +39,6 @@ def command(
     FILE is a program; - or, in a pipe, nothing stands for standard input. Without an output line every definition is
     printed.
     """
-    inputs = Inputs(file, inline, set_, values, dtype, random_seed, max_memory)
     if points is not None or skip_bad:
         from gradcli.commands.points import RowStream, items
 

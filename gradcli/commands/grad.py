@@ -53,13 +53,7 @@ Examples:
 @points_options
 @output_options
 def command(
-    file: str | None,
-    inline: tuple[str, ...],
-    set_: dict[str, str],
-    values: str | None,
-    dtype: str | None,
-    random_seed: int,
-    max_memory: int | None,
+    inputs: Inputs,
     of: list[str] | None,
     wrt: list[str] | None,
     order: int,
@@ -86,7 +80,6 @@ def command(
         rows = RowStream.chosen(points, skip_bad, format, precision, output)
     else:
         destination = Destination.chosen(format, precision, output)
-    inputs = Inputs(file, inline, set_, values, dtype, random_seed, max_memory)
     text = inputs.program_text([seeds, points])
     heads: dict[str, Value] = {}
     if seeds is not None:

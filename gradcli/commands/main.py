@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -105,6 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line (``sys.argv`` without arguments) and exit: 0 done, 1 program or data at fault, 2 usage."""
     # What NumPy says of overflows and divisions is no message for users: they see the NaN and infinities.
     warnings.simplefilter("ignore")
+    # Threads of NumPy's BLAS are started where a product is worth them (gradcli.execute.blas).
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Graphs are built from many small objects without cycles, among which the collector would search in vain.
     gc.set_threshold(100_000, 50, 50)
     sys.exit(run(arguments))

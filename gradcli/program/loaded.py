@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Self
@@ -11,7 +10,7 @@ from typing import Any, Self
 from gradcli.autodiff import reverse
 from gradcli.data import standard
 from gradcli.diagnostics import GradcliError, Label, Source, Span, did_you_mean
-from gradcli.execute.plan import Plan
+from gradcli.execute.plan import Plan, without
 from gradcli.execute.run import run
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import Data, array
@@ -37,12 +36,14 @@ class Loaded:
         settings: dict[str, str | Array],
         max_memory: int | None,
         unsafe: Iterable[str] = (),
+        threads: int | None = None,
     ) -> None:
         self.source = source
         self.folder = folder
         self.dtype = dtype
         self.random_seed = random_seed
         self.max_memory = max_memory
+        self.threads = threads
         self._unsafe = frozenset(unsafe)
         self._syntax = parse(source)
         self._settings = {
@@ -189,21 +190,26 @@ class Loaded:
         """This program with other values: another one only where shapes, dtypes or NaNs may differ."""
         if not values:
             return self
-        settings = {**self._settings, **{name: given_array(value, name) for name, value in values.items()}}
-        return type(self)(self.source, self.folder, self.dtype, self.random_seed, settings, self.max_memory)
+        return self._again({**self._settings, **{name: given_array(value, name) for name, value in values.items()}})
 
     def _with_unsafe(self, names: Iterable[str]) -> Self:
         """This program with guards for variables and constants that may hold NaN or infinity."""
-        return type(self)(
-            self.source, self.folder, self.dtype, self.random_seed, self._settings, self.max_memory, names
-        )
+        return self._again(self._settings, unsafe=names)
 
-    def _plan(self, nodes: Sequence[Node]) -> Plan:
-        if "simplify" in os.environ.get("GRADCLI_WITHOUT", ""):
-            plan = Plan(nodes)
+    def _again(self, settings: dict[str, Any], dtype: str | None = None, unsafe: Iterable[str] = ()) -> Self:
+        """This program, elaborated anew with other settings or in another precision."""
+        return type(self)(
+            self.source, self.folder, dtype or self.dtype, self.random_seed, settings, self.max_memory, unsafe,
+            self.threads,
+        )  # fmt: skip
+
+    def _plan(self, nodes: Sequence[Node], known: Collection[Node] = ()) -> Plan:
+        """How nodes are evaluated; ``known`` are nodes whose values are at hand. A LimitError if memory does not do."""
+        if "simplify" in without():
+            plan = Plan(nodes, threads=self.threads, known=known)
         else:
-            simple = Simplified(nodes)
-            plan = Plan(simple.targets, simple.original, simple.leaves)
+            simple = Simplified(nodes, "halfangle" not in without(), known)
+            plan = Plan(simple.targets, simple.original, simple.leaves, self.threads, known)
         error = plan.check_memory(self.max_memory)
         if error is not None:
             largest = plan.largest

@@ -11,6 +11,7 @@ from gradcli.graph.operation import Contraction, Linear, Operation, SameAs, Tang
 from gradcli.graph.ops.contract import einsum_kernel, matmul_labels, matmul_shape, parse_equation
 from gradcli.graph.ops.creation import array
 from gradcli.graph.ops.elementwise import multiply
+from gradcli.graph.ops.kernels import Ufunc
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.ops.selection import isnan, where, zero
 from gradcli.graph.ops.shaping import flip, reshape, roll, swap
@@ -27,7 +28,7 @@ def _algebra(name: str, spec: str, doc: str, **entry: Any) -> Operation:
 
 matmul = _algebra(
     "matmul", "a, b", "Matrix product; `a @ b` is the same. Leading axes broadcast.", symbol="@", infer=matmul_shape,
-    kernel=lambda xp, a, b: xp.matmul(a, b), rule=Contraction(matmul_labels), formula="a @ b",
+    kernel=Ufunc("matmul"), rule=Contraction(matmul_labels), formula="a @ b",
     example="matmul([[1, 2], [3, 4]], [5, 6])",
 )  # fmt: skip
 

@@ -19,6 +19,9 @@ from gradcli.graph.operation import Contraction
 TILE = 1 << 18
 """Bytes of the largest array of a tile: with its neighbours it stays in the second-level cache."""
 
+SMALL = 1 << 16
+"""Bytes that a loop must at least read and write."""
+
 ACCUMULATED = {"sum", "mean", "prod", "max", "min", "any", "all"}
 """Reductions whose parts can be combined, beside contractions."""
 
@@ -52,7 +55,15 @@ def groups(nodes: Sequence[Node], known: Collection[Node] = ()) -> list[Group] |
         group.nodes.append(node)
         if piece is not None:
             group.pieces[node] = piece
-    return [found[key] for key in sorted(found)]
+    return [_worthwhile(found[key]) for key in sorted(found)]
+
+
+def _worthwhile(group: Group) -> Group:
+    """A group in which there is little to do, or only matrix products, has each node done whole."""
+    touched = sum([bytes_of(x) for node in group.nodes for x in (node, *node.inputs)])
+    if touched < SMALL or all([isinstance(node.op.rule, Contraction) for node in group.nodes]):
+        return Group(0, group.nodes, {})
+    return group
 
 
 Cuts = dict[Node, tuple[int, int, Piece]]

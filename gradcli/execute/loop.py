@@ -7,7 +7,7 @@ from typing import Any
 
 from gradcli.execute import blas, steps
 from gradcli.execute.cuts import TILE, Group
-from gradcli.execute.plan import bytes_of
+from gradcli.execute.plan import VIEWS, bytes_of, working_space
 from gradcli.execute.steps import FIRST, PARTS, ROWS, Accumulator, Place, Registers, Run
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Contraction
@@ -23,6 +23,10 @@ WORTH_THREADS = 1 << 22
 """Bytes that a loop must compute before starting threads takes less time than they save."""
 
 
+OVERHEAD = 1 << 17
+"""Bytes that a worker's views and NumPy's own buffers take."""
+
+
 class Failure(Exception):  # noqa: N818  it is no error but the wrapping of one
     """A step that failed, and why."""
 
@@ -36,17 +40,18 @@ class Loop:
     """The nodes of a group as steps on tiles.
 
     ``reads`` are the values that come from outside, each with the axis along which it is cut (None: taken whole);
-    ``writes`` the values that are needed outside, with their cut axis (None: accumulated). ``kept`` is the number of
-    bytes of these, ``scratch`` that of everything else while the loop runs on its ``threads``.
+    ``writes`` the values that are kept, with their cut axis (None: accumulated), and ``views`` those that are needed
+    outside and are parts of one of these in another form. ``scratch`` is the number of bytes that the loop takes beside
+    what it writes, while it runs on its ``threads``; with ``keep`` it keeps ``held`` bytes of them for its next run.
     """
 
-    def __init__(self, group: Group, wanted: Iterable[Node], threads: int) -> None:
+    def __init__(self, group: Group, wanted: Iterable[Node], threads: int, keep: bool = False) -> None:
         import numpy as np
 
         self.nodes = group.nodes
         self.size = group.size
-        needed = set(wanted)
         inside = set(group.nodes)
+        needed, self.views = _kept(group, set(wanted))
         slots: dict[tuple[Node, int | None], int] = {}
 
         def slot(node: Node, axis: int | None) -> int:
@@ -69,8 +74,9 @@ class Loop:
         self._rows, self.tiles = self._cut(places)
         self._steps, self._owners = self._linked(np, places)
         self._offsets, self._shapes, self.arena, loose = self._placed(places)
-        self.kept = sum([bytes_of(node) for node, _ in self.writes])
-        self.scratch = self.threads * (self.arena + loose)
+        parts = sum([bytes_of(node) for node, _ in self._accumulators])
+        self.scratch = self.threads * (self.arena + loose + 2 * parts + OVERHEAD)
+        self.held = self.threads * self.arena if keep else 0
         self._idle: list[Worker] = []
 
     def _cut(self, places: Sequence[Place]) -> tuple[int, int]:
@@ -142,7 +148,9 @@ class Loop:
                     offsets[place.out] = top
                     top += width
                 shapes[place.out] = place.node
-            elif step is not None and step.result in ("fresh", "either"):
+            passing = width if step is not None and step.copied else 0
+            loosest = max(loosest, loose + passing + working_space(place.node) // self.size * self._rows)
+            if step is not None and step.result in ("fresh", "either"):
                 loose += width
                 loosest = max(loosest, loose)
                 if step.result == "fresh":
@@ -191,10 +199,15 @@ class Loop:
             for worker in workers[1:]:
                 total = how.combine(total, worker.parts[i])
             results[node] = how.finish(total)
+        for node in self.views:
+            assert node.op.kernel is not None
+            inputs = [results[x] if x in results else values[x] for x in node.inputs]
+            results[node] = node.op.kernel(np, *inputs, **node.attrs)
         self.times = workers[0].times
-        for worker in workers:
-            worker.rest()
-        self._idle += workers
+        if self.held:
+            for worker in workers:
+                worker.rest()
+            self._idle += workers
         return results
 
     def _worker(self, np: Any) -> Worker:
@@ -275,6 +288,17 @@ class Worker:
             self.times[i] += clock() - start
 
 
+def _kept(group: Group, wanted: set[Node]) -> tuple[set[Node], list[Node]]:
+    """Which values are written, and which of the wanted ones are only views of those or of what is read."""
+    inside = set(group.nodes)
+    views: list[Node] = []
+    for node in reversed(group.nodes):
+        if node in wanted and node.op.name in VIEWS:
+            views.append(node)
+            wanted.update([x for x in node.inputs if x in inside])
+    return wanted.difference(views), views[::-1]
+
+
 def _together(jobs: Sequence[Callable[[], None]]) -> list[Failure | None]:
     """Run jobs at once, the first one on this thread; what each raised, in their order."""
     failures: list[Failure | None] = [None] * len(jobs)
@@ -322,7 +346,7 @@ def _copied(np: Any, step: steps.Step, slot: int) -> steps.Step:
         target[...] = r[slot]
         r[slot] = target
 
-    return steps.Step(run, "out")
+    return steps.Step(run, "out", copied=True)
 
 
 def _dropping(slot: int) -> Run:

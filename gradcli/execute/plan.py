@@ -45,9 +45,18 @@ def bytes_of(node: Node) -> int:
     return size_of(node.shape) * ITEM_SIZE[node.dtype]
 
 
-def working_space(node: Node, size: int) -> int:
-    """Bytes that a kernel takes beside its result, of ``size`` bytes."""
-    return 0
+def working_space(node: Node) -> int:
+    """Bytes that a kernel takes beside its result while it runs."""
+    arrays = node.op.workspace
+    if not arrays:
+        return 0
+    if not isinstance(arrays, float):
+        arrays = arrays(node)
+    return int(arrays * max([bytes_of(x) for x in (node, *node.inputs)]))
+
+
+COPIED = {"array", "contraction"}
+"""Operations whose value may be a view of something else, although they are not in ``VIEWS``."""
 
 
 class Plan:
@@ -57,7 +66,8 @@ class Plan:
     arrays are not needed after unit i, ``peak`` the largest number of bytes alive at once (scratch memory and the
     targets' copies included) and ``largest`` the node with the largest array. Where the targets were rewritten,
     ``original`` maps a new node to the one that it stands for, and ``leaves`` are those that the targets needed before: a
-    value that a program needs stays needed, however it is simplified. ``known`` are nodes whose values are given.
+    value that a program needs stays needed, however it is simplified. ``known`` are nodes whose values are given. A plan
+    that is ``repeated`` keeps its scratch memory from one run to the next.
     """
 
     def __init__(
@@ -67,11 +77,13 @@ class Plan:
         leaves: Sequence[Node] | None = None,
         threads: int | None = None,
         known: Iterable[Node] = (),
+        repeated: bool = False,
     ) -> None:
         self.target_nodes = list(targets)
         self.original = original or {}
         self.known = set(known)
         self.threads = threads or processors()
+        self.repeated = repeated
         nodes = cone(targets, self.known)
         self.leaves = [n for n in nodes if n.op.name == "leaf"] if leaves is None else list(leaves)
         self.units: list[int | Loop] = list(range(len(nodes)))
@@ -109,7 +121,7 @@ class Plan:
         for k, group in enumerate(found):
             if group.size:
                 wanted = [node for node in group.nodes if users.get(node, set()) - {k}]
-                self.units.append(Loop(group, wanted, self.threads))
+                self.units.append(Loop(group, wanted, self.threads, self.repeated))
             else:
                 self.units += range(len(ordered), len(ordered) + len(group.nodes))
             ordered += group.nodes
@@ -121,7 +133,9 @@ class Plan:
         return [position[node] for node, _ in unit.reads]
 
     def _makes(self, unit: int | Loop, position: Mapping[Node, int]) -> Iterable[int]:
-        return (unit,) if isinstance(unit, int) else [position[node] for node, _ in unit.writes]
+        if isinstance(unit, int):
+            return (unit,)
+        return [position[node] for node in (*[node for node, _ in unit.writes], *unit.views)]
 
     def _last_uses(self, position: Mapping[Node, int]) -> list[list[int]]:
         last: dict[int, int] = {}
@@ -139,21 +153,29 @@ class Plan:
         """Bytes alive at once; a view counts for nothing but keeps what it looks at alive."""
         base = list(range(len(sizes)))
         users = [1] * len(sizes)
-        for i, node in enumerate(self.nodes):
+        for i in sorted([i for unit in self.units for i in self._makes(unit, position)]):
+            node = self.nodes[i]
             if node.op.name in VIEWS and node not in self.known:
                 base[i] = base[self.inputs[i][0]]
                 users[base[i]] += 1
-        peak = alive = 0
+        given = {i for i, node in enumerate(self.nodes) if node.op.name == "leaf" or node in self.known}
+        held = sum([unit.held for unit in self.units if not isinstance(unit, int)])
+        peak = alive = sum([sizes[i] for i in given]) + held
         for unit, frees in zip(self.units, self.frees, strict=True):
-            alive += sum([sizes[i] for i in self._makes(unit, position) if base[i] == i])
-            more = unit.scratch if not isinstance(unit, int) else working_space(self.nodes[unit], sizes[unit])
+            alive += sum([sizes[i] for i in self._makes(unit, position) if base[i] == i and i not in given])
+            more = unit.scratch - unit.held if not isinstance(unit, int) else working_space(self.nodes[unit])
             peak = max(peak, alive + more)
             for dead in frees:
                 root = base[dead]
                 users[root] -= 1
-                if not users[root]:
+                if not users[root] and root not in given:
                     alive -= sizes[root]
-        return max(peak, alive + sum([sizes[x] for x in self.targets]))
+        seen: set[int] = set()
+        for i in self.targets:  # what is no array of its own is copied at the end
+            if base[i] != i or i in given or i in seen or self.nodes[i].op.name in COPIED:
+                alive += sizes[i]
+            seen.add(i)
+        return max(peak, alive)
 
     def blas(self) -> AbstractContextManager[None]:
         """Threads for the matrix products that are done whole, if some is worth it."""

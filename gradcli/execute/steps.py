@@ -26,12 +26,13 @@ class Step(NamedTuple):
 
     ``result`` says where its value is: in the array that the register held before (``out``), in a part of its first
     input (``view``), in an array of its own (``fresh``), or in one of the last two (``either``). With ``in_place`` the
-    register may hold the array of an input.
+    register may hold the array of an input; ``copied`` says that the value is made elsewhere first.
     """
 
     run: Run
     result: Literal["out", "view", "fresh", "either"]
     in_place: bool = False
+    copied: bool = False
 
 
 class Accumulator(NamedTuple):

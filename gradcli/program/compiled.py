@@ -30,7 +30,7 @@ class Compiled:
         self._leaves = {name: program._leaf(name) for name in inputs}
         nodes = [program._target(name) for name in of]
         constant = _constant_parts(nodes, set(self._leaves.values()))
-        self._plan = program._plan(nodes, constant)
+        self._plan = program._plan(nodes, constant, repeated=True)
         # What no input changes is evaluated once.
         self._fixed = dict(zip(constant, program._evaluate(constant), strict=True))
         self._fixed |= program._values_of(self._plan, without={*self._leaves.values(), *constant})

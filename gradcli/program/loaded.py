@@ -203,13 +203,16 @@ class Loaded:
             self.threads,
         )  # fmt: skip
 
-    def _plan(self, nodes: Sequence[Node], known: Collection[Node] = ()) -> Plan:
-        """How nodes are evaluated; ``known`` are nodes whose values are at hand. A LimitError if memory does not do."""
+    def _plan(self, nodes: Sequence[Node], known: Collection[Node] = (), repeated: bool = False) -> Plan:
+        """How nodes are evaluated, once or ``repeated``; ``known`` are nodes whose values are at hand.
+
+        Raises GradcliError (LimitError) where memory does not do.
+        """
         if "simplify" in without():
-            plan = Plan(nodes, threads=self.threads, known=known)
+            plan = Plan(nodes, threads=self.threads, known=known, repeated=repeated)
         else:
             simple = Simplified(nodes, "halfangle" not in without(), known)
-            plan = Plan(simple.targets, simple.original, simple.leaves, self.threads, known)
+            plan = Plan(simple.targets, simple.original, simple.leaves, self.threads, known, repeated)
         error = plan.check_memory(self.max_memory)
         if error is not None:
             largest = plan.largest

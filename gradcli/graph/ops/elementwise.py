@@ -21,6 +21,7 @@ from gradcli.graph.operation import (
 from gradcli.graph.ops.kernels import (
     Ufunc,
     erf_kernel,
+    has_scipy,
     integer_safe,
     mod_kernel,
     power_kernel,
@@ -64,7 +65,7 @@ multiply = _elementwise(
 
 products = _elementwise(
     "products", "*factors:operands", "a1*b1 + a2*b2 + …, in one operation.", kernel=products_kernel, rule=Product(),
-    hidden=True, formula="a1*b1 + a2*b2 + …",
+    hidden=True, workspace=1.0, formula="a1*b1 + a2*b2 + …",
 )  # fmt: skip
 
 
@@ -75,7 +76,7 @@ def _over(a: Node, b: Node) -> Node:
 recip = _elementwise(
     "recip", "x, positive:flag=false", "1/x; with `positive`, NaN for x < 0 (the slope of a logarithm).",
     lambda y, x: -y * y, accepts="float", kernel=recip_kernel, singular=True, hidden=True, infer=unchanged,
-    formula="1 / x", domain="x != 0",
+    workspace=1.3, formula="1 / x", domain="x != 0",
 )  # fmt: skip
 divide = _elementwise(
     "divide", "a, b", "True division; integers become floats.",
@@ -86,14 +87,14 @@ divide = _elementwise(
 recip_no_nan = _elementwise(
     "recip_no_nan", "x", "1/x, and 0 at x = 0.", lambda y, x: -y * y, accepts="float", hidden=True, infer=unchanged,
     kernel=lambda xp, x: xp.where(x == 0, xp.zeros_like(x), 1 / xp.where(x == 0, xp.ones_like(x), x)),
-    formula="where(x == 0, 0, 1 / x)", singular=True,
+    workspace=2.3, formula="where(x == 0, 0, 1 / x)", singular=True,
 )  # fmt: skip
 divide_no_nan = _elementwise(
     "divide_no_nan", "a, b", "Division that gives 0 where b is 0.",
     lambda y, a, b: recip_no_nan(b), lambda y, a, b: -a * recip_no_nan(b) * recip_no_nan(b),
     aliases=("div_no_nan",), accepts="float", degree="quotient", singular=True,
     kernel=lambda xp, a, b: xp.where(b == 0, xp.zeros_like(b), a / xp.where(b == 0, xp.ones_like(b), b)),
-    formula="where(b == 0, 0, a / b)", example="divide_no_nan(1.0, 0.0)",
+    workspace=2.3, formula="where(b == 0, 0, a / b)", example="divide_no_nan(1.0, 0.0)",
 )  # fmt: skip
 
 
@@ -152,7 +153,7 @@ sqrt = _function(
 )  # fmt: skip
 rsqrt = _function(
     "rsqrt", "1 / sqrt(x).", lambda y, x: -0.5 * y * y * y, kernel=lambda xp, x: 1 / xp.sqrt(x), singular=True,
-    domain="x > 0", formula="1 / sqrt(x)", example="rsqrt(4.0)",
+    domain="x > 0", workspace=1.0, formula="1 / sqrt(x)", example="rsqrt(4.0)",
 )  # fmt: skip
 cbrt = _function(
     "cbrt", "Cube root, of negative numbers too.", lambda y, x: recip(3 * y * y), singular=True,
@@ -232,16 +233,16 @@ hypot = _elementwise(
 )  # fmt: skip
 erf = _function(
     "erf", "The error function.", lambda y, x: 2 / math.sqrt(math.pi) * exp(-x * x), kernel=erf_kernel,
-    formula="2/sqrt(pi) * integral of exp(-t^2) for t from 0 to x", example="erf(0.5)",
+    workspace=lambda node: 0.0 if has_scipy() else 10.0, formula="2/sqrt(pi) * integral of exp(-t^2) for t from 0 to x", example="erf(0.5)",
 )  # fmt: skip
 
 sigmoid = _function(
     "sigmoid", "The logistic function, stable for large |x|.", lambda y, x: y * (1 - y), kernel=sigmoid_kernel,
-    formula="1 / (1 + exp(-x))", example="sigmoid(-1000.0)",
+    workspace=2.2, formula="1 / (1 + exp(-x))", example="sigmoid(-1000.0)",
 )  # fmt: skip
 softplus = _function(
     "softplus", "A smooth relu, stable for large |x|.", lambda y, x: sigmoid(x), kernel=softplus_kernel,
-    formula="log(1 + exp(x))", example="softplus(1000.0)",
+    workspace=2.0, formula="log(1 + exp(x))", example="softplus(1000.0)",
 )  # fmt: skip
 relu = _elementwise(
     "relu", "x", "x where it is positive, else 0; slope 0 at 0.", infer=unchanged,
@@ -252,13 +253,13 @@ leaky_relu = _elementwise(
     "leaky_relu", "x, alpha:number=0.2", "x where it is positive, else alpha*x.", infer=unchanged, accepts="float",
     rule=Elementwise((lambda y, x: where(greater(x, 0), 1.0, float(y.attrs["alpha"])) + link(x),)),
     kernel=lambda xp, x, alpha: xp.where(x > 0, x, x.dtype.type(alpha) * x), degree="abs",
-    formula="where(x > 0, x, alpha*x)", example="leaky_relu([-1.0, 2.0])",
+    workspace=1.3, formula="where(x > 0, x, alpha*x)", example="leaky_relu([-1.0, 2.0])",
 )  # fmt: skip
 elu = _function(
     "elu", "x where it is positive, else exp(x) - 1; slope 1 at 0.",
     lambda y, x: where(less(y, 0), y + 1, 1.0),
     kernel=lambda xp, x: xp.where(x > 0, x, xp.expm1(xp.minimum(x, x.dtype.type(0)))),
-    formula="where(x > 0, x, exp(x) - 1)", example="elu([-1.0, 2.0])",
+    workspace=1.3, formula="where(x > 0, x, exp(x) - 1)", example="elu([-1.0, 2.0])",
 )  # fmt: skip
 
 
@@ -288,7 +289,7 @@ xlogy = _elementwise(
     lambda _, a, b: where(not_equal(a, 0), a * recip(b, positive=True), 0.0),
     accepts="float", singular=True,
     kernel=lambda xp, a, b: xp.where(a == 0, xp.zeros_like(b), a * xp.log(xp.where(a == 0, xp.ones_like(b), b))),
-    degree="xlogy", domain="y > 0", formula="where(x == 0, 0, x * log(y))", example="xlogy(0.0, 0.0)",
+    degree="xlogy", domain="y > 0", workspace=2.3, formula="where(x == 0, 0, x * log(y))", example="xlogy(0.0, 0.0)",
 )  # fmt: skip
 
 

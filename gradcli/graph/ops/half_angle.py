@@ -53,11 +53,11 @@ half_tangent = _plan_only(
 )  # fmt: skip
 sine = _plan_only(
     "sine", "t", "sin(x) from tan(x/2).", infer=unchanged, kernel=lambda xp, t: sine_into(xp, t, xp.empty_like(t)),
-    formula="2*t / (1 + t^2)",
+    workspace=1.0, formula="2*t / (1 + t^2)",
 )  # fmt: skip
 cosine = _plan_only(
     "cosine", "t, x", "cos(x) from tan(x/2).", infer=broadcasting,
-    kernel=lambda xp, t, x: cosine_into(xp, t, x, xp.empty(x.shape, x.dtype)), formula="(1 - t^2) / (1 + t^2)",
+    kernel=lambda xp, t, x: cosine_into(xp, t, x, xp.empty(x.shape, x.dtype)), workspace=2.3, formula="(1 - t^2) / (1 + t^2)",
 )  # fmt: skip
 
 

@@ -39,6 +39,12 @@ def softplus_kernel(xp: Any, x: Array) -> Array:
     return xp.maximum(x, x.dtype.type(0)) + xp.log1p(xp.exp(-xp.abs(x)))
 
 
+def has_scipy() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("scipy") is not None
+
+
 def erf_kernel(xp: Any, x: Array) -> Array:
     """SciPy's where it is installed, else the standard library's, entry by entry."""
     try:

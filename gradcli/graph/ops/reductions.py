@@ -174,7 +174,7 @@ def _norm_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 norm = _reduction(
     "norm", "Euclidean (Frobenius) norm without overflow; slope 0 at 0.",
     lambda xp, x, axis, keepdims: norm_kernel(xp, x, axis, keepdims), accepts="float", rule=Tangent(_norm_tangent),
-    degree="other", singular=True, formula="sqrt(x1^2 + x2^2 + …)",
+    degree="other", singular=True, workspace=2.1, formula="sqrt(x1^2 + x2^2 + …)",
 )  # fmt: skip
 
 
@@ -193,7 +193,7 @@ logsumexp = _reduction(
     "logsumexp", "log(sum(exp(x))), stable.",
     lambda xp, x, axis, keepdims: logsumexp_kernel(xp, x, axis, keepdims),
     aliases=("reduce_logsumexp",), accepts="float", rule=Tangent(_logsumexp_tangent), degree="other", singular=True,
-    formula="log(exp(x1) + exp(x2) + …)",
+    workspace=2.1, formula="log(exp(x1) + exp(x2) + …)",
 )  # fmt: skip
 
 
@@ -220,7 +220,7 @@ def _position(name: str, doc: str) -> Operation:
     return _reduction(
         name, doc, lambda xp, x, axis, keepdims: getattr(xp, name)(x, axis=axis, keepdims=keepdims),
         infer=infer, spec="x, axis:int=0, keepdims:flag=false", domain="all real numbers; no derivative",
-        formula=f"{name}(x)", example=f"{name}([1.0, 3.0, 2.0])",
+        workspace=1.0, formula=f"{name}(x)", example=f"{name}([1.0, 3.0, 2.0])",
     )  # fmt: skip
 
 

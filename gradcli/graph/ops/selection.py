@@ -132,7 +132,7 @@ def _uncast(i: int, g: Node, y: Node) -> Node:
 cast = register(Operation(
     "cast", "x, dtype:dtype", "Converted to another dtype; to an integer or bool no gradient passes.",
     family="selection", accepts="any", infer=_cast_shape, rule=Linear(_uncast), kernel=cast_kernel, singular=False,
-    formula="x", example="cast(2.7, int64)",
+    workspace=0.4, formula="x", example="cast(2.7, int64)",
 ))  # fmt: skip
 identity = register(Operation(
     "identity", "x", "x, as another node.", family="selection", accepts="any", infer=unchanged,

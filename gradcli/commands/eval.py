@@ -6,7 +6,7 @@ import click
 
 from gradcli.commands.endings import Command
 from gradcli.commands.inputs import Inputs
-from gradcli.commands.options import output_options, points_options, program_options, several_names
+from gradcli.commands.options import output_options, points_options, profile_option, program_options, several_names
 from gradcli.commands.output import Destination
 
 EPILOG = """\b
@@ -17,6 +17,7 @@ Examples:
   gradcli eval -e 'y = sqrt(2) * [1, 2, 3]'
   echo 'y = 1/3' | gradcli eval --precision 3
   gradcli eval model.expr --points rows.csv > results.csv
+  gradcli eval model.expr --profile
 """
 
 
@@ -24,12 +25,14 @@ Examples:
 @program_options
 @several_names("--of", help="The names to print, in place of the program's outputs. Repeatable.")
 @points_options
+@profile_option
 @output_options
 def command(
     inputs: Inputs,
     of: list[str] | None,
     points: str | None,
     skip_bad: bool,
+    profile: bool,
     format: str | None,
     precision: int | None,
     output: str | None,
@@ -39,6 +42,13 @@ def command(
     FILE is a program; - or, in a pipe, nothing stands for standard input. Without an output line every definition is
     printed.
     """
+    if profile:
+        from gradcli.commands import profiling
+
+        profiling.check(format, output, points)
+        program = inputs.load(inputs.program_text())
+        profiling.deliver(program, lambda: program.eval_results(of), "eval", format)
+        return
     if points is not None or skip_bad:
         from gradcli.commands.points import RowStream, items
 

@@ -8,7 +8,14 @@ import click
 
 from gradcli.commands.endings import Command
 from gradcli.commands.inputs import Inputs, ProgramText, entries_for, read_value_file, value_of
-from gradcli.commands.options import output_options, points_options, program_options, settings_option, several_names
+from gradcli.commands.options import (
+    output_options,
+    points_options,
+    profile_option,
+    program_options,
+    settings_option,
+    several_names,
+)
 from gradcli.commands.output import Destination
 from gradcli.diagnostics import GradcliError
 
@@ -51,6 +58,7 @@ Examples:
     help="What an x that no y depends on gets.",
 )
 @points_options
+@profile_option
 @output_options
 def command(
     inputs: Inputs,
@@ -64,6 +72,7 @@ def command(
     unconnected: Unconnected,
     points: str | None,
     skip_bad: bool,
+    profile: bool,
     format: str | None,
     precision: int | None,
     output: str | None,
@@ -74,7 +83,11 @@ def command(
     The gradient is None where no differentiable path leads from x to any y.
     """
     many = points is not None or skip_bad
-    if many:
+    if profile:
+        from gradcli.commands import profiling
+
+        profiling.check(format, output, points)
+    elif many:
         from gradcli.commands.points import RowStream, items
 
         rows = RowStream.chosen(points, skip_bad, format, precision, output)
@@ -100,6 +113,9 @@ def command(
             every_order=every_order,
         )
 
+    if profile:
+        profiling.deliver(program, lambda: ask(program), "grad", format)
+        return
     if many:
         rows.deliver(
             program,

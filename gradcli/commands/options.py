@@ -197,6 +197,16 @@ def output_options(function: F) -> F:
     return function
 
 
+def profile_option(function: F) -> F:
+    """What asks for the cost of a run in place of its results."""
+    return click.option(
+        "--profile",
+        is_flag=True,
+        help="Print time, calls and memory by line of the program, forward and backward, in place of the results:"
+        " a table on a terminal, JSON in a pipe. Steps are timed one after the other, on one thread.",
+    )(function)
+
+
 def points_options(function: F) -> F:
     """What asks the same question for many rows of values."""
     for option in reversed(

@@ -8,12 +8,12 @@ run on several threads. ``GRADCLI_WITHOUT=tiles`` runs every operation on whole 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from gradcli.execute.axes import Axes
-from gradcli.execute.plan import LARGE, bytes_of
-from gradcli.graph.node import Node
+from gradcli.execute.plan import LARGE, VIEWS, bytes_of
+from gradcli.graph.node import Node, by_serial
 from gradcli.graph.operation import Contraction
 
 TILE = 1 << 18
@@ -43,25 +43,34 @@ class Group(NamedTuple):
 
 def groups(nodes: Sequence[Node], known: Collection[Node] = ()) -> list[Group] | None:
     """All nodes in groups that can run one after the other; None where no loop pays. ``known`` ones are not computed."""
-    pieces = _cuts(nodes, known)
-    if not pieces:
+    cuts = _cuts(nodes, known)
+    if not cuts:
         return None
-    stages = _stages(nodes, pieces, known)
-    found: dict[tuple[int, int], Group] = {}
-    for node in nodes:
-        region, size, piece = pieces.get(node, (0, 0, None))
-        key = (stages[node], region)
-        group = found.setdefault(key, Group(size, [], {}))
-        group.nodes.append(node)
-        if piece is not None:
-            group.pieces[node] = piece
-    return [_worthwhile(found[key]) for key in sorted(found)]
+    found: list[Group] = []
+    ready = {x for x in nodes if not x.inputs or x in known}
+    early = sorted(ready, key=by_serial)
+    for region, members in _in_turn([x for x in nodes if x not in ready], cuts, ready):
+        # What needs no other value is made just before it is used for the first time.
+        first = {x for node in members for x in node.inputs if x in ready}
+        ready -= first
+        before = sorted(first, key=by_serial)
+        members.sort(key=by_serial)
+        if not region:
+            found.append(Group(0, [*before, *members], {}))
+            continue
+        if before:
+            found.append(Group(0, before, {}))
+        found.append(_worthwhile(Group(cuts[members[0]][1], members, {node: cuts[node][2] for node in members})))
+    if ready:  # targets that nothing is computed from
+        found.append(Group(0, [x for x in early if x in ready], {}))
+    return found
 
 
 def _worthwhile(group: Group) -> Group:
-    """A group in which there is little to do, or only matrix products, has each node done whole."""
+    """A group in which there is little to do, or only views and matrix products, has each node done whole."""
     touched = sum([bytes_of(x) for node in group.nodes for x in (node, *node.inputs)])
-    if touched < SMALL or all([isinstance(node.op.rule, Contraction) for node in group.nodes]):
+    others = [n for n in group.nodes if n.op.name not in VIEWS and not isinstance(n.op.rule, Contraction)]
+    if touched < SMALL or not others:
         return Group(0, group.nodes, {})
     return group
 
@@ -129,30 +138,47 @@ def _piece(node: Node, c: int, axes: Axes) -> Piece | None:
     return Piece(axis, cut) if any([k is not None for k in cut]) else None
 
 
-def _stages(nodes: Sequence[Node], cuts: Cuts, known: Collection[Node]) -> dict[Node, int]:
-    """A number for each node so that whatever a group needs of another one has a smaller number."""
-    stages: dict[Node, int] = {}
-    users: dict[Node, list[Node]] = {}
+def _in_turn(nodes: Sequence[Node], cuts: Cuts, given: Collection[Node]) -> Iterator[tuple[int, list[Node]]]:
+    """Regions in the order in which they run, with all of their nodes that can: 0 for nodes that are done whole.
+
+    Those come first whenever there are some, so that a loop need not wait for them; a region takes part again only where
+    some of its nodes wait for the end of an earlier loop.
+    """
+    users: dict[Node, list[tuple[Node, int]]] = {}
+    waiting: dict[Node, int] = {}
+    queues: dict[int, list[Node]] = {0: []}
     for node in nodes:
-        stage = 0
-        for k, x in enumerate(node.inputs if node not in known else ()):
-            users.setdefault(x, []).append(node)
-            if x.inputs and x not in known:  # all others are there before the first loop
-                stage = max(stage, stages[x] + _gap(x, node, k, cuts))
-        stages[node] = stage
-    # As late as their users allow: then fewer loops do all, and values need not be kept from one to the next.
-    end = max(stages.values())
-    for node in reversed(nodes):
-        if node.inputs and node not in known:
-            stages[node] = min(_latest(node, users.get(node, ()), stages, cuts), default=end)
-    return stages
+        waiting[node] = 0
+        for k, x in enumerate(node.inputs):
+            if x not in given:
+                users.setdefault(x, []).append((node, k))
+                waiting[node] += 1
+        if not waiting[node]:
+            queues.setdefault(_region(node, cuts), []).append(node)
+    while any(queues.values()):
+        region = 0 if queues[0] else max(queues, key=lambda r: len(queues[r]))
+        members: list[Node] = []
+        later: list[Node] = []
+        queue = queues[region]
+        while queue:
+            node = queue.pop()
+            members.append(node)
+            for user, k in users.get(node, ()):
+                if _gap(node, user, k, cuts):
+                    later.append(user)
+                    continue
+                waiting[user] -= 1
+                if not waiting[user]:
+                    queue.append(user)
+        for user in later:
+            waiting[user] -= 1
+            if not waiting[user]:
+                queues.setdefault(_region(user, cuts), []).append(user)
+        yield region, members
 
 
-def _latest(node: Node, users: Iterable[Node], stages: dict[Node, int], cuts: Cuts) -> list[int]:
-    return [
-        stages[user] - _gap(node, user, k, cuts)
-        for user in users for k, x in enumerate(user.inputs) if x is node
-    ]  # fmt: skip
+def _region(node: Node, cuts: Cuts) -> int:
+    return cuts[node][0] if node in cuts else 0
 
 
 def _gap(x: Node, user: Node, k: int, cuts: Cuts) -> int:

@@ -23,7 +23,7 @@ WORTH_THREADS = 1 << 22
 """Bytes that a loop must compute before starting threads takes less time than they save."""
 
 
-OVERHEAD = 1 << 17
+OVERHEAD = 1 << 18
 """Bytes that a worker's views and NumPy's own buffers take."""
 
 
@@ -78,6 +78,7 @@ class Loop:
         self.scratch = self.threads * (self.arena + loose + 2 * parts + OVERHEAD)
         self.held = self.threads * self.arena if keep else 0
         self._idle: list[Worker] = []
+        self._times: list[float] = []
 
     def _cut(self, places: Sequence[Place]) -> tuple[int, int]:
         """The rows of a tile, and the number of tiles: a multiple of the threads."""
@@ -174,7 +175,7 @@ class Loop:
         """The values that are needed outside.
 
         ``values`` holds the value of each node in ``reads``. Raises Failure. With a ``clock`` (for profiles) steps are
-        timed, on one thread; see :attr:`times`.
+        timed, on one thread; see :meth:`times`.
         """
         import numpy as np
 
@@ -203,12 +204,16 @@ class Loop:
             assert node.op.kernel is not None
             inputs = [results[x] if x in results else values[x] for x in node.inputs]
             results[node] = node.op.kernel(np, *inputs, **node.attrs)
-        self.times = workers[0].times
+        self._times = workers[0].times
         if self.held:
             for worker in workers:
                 worker.rest()
             self._idle += workers
         return results
+
+    def times(self) -> list[tuple[Node, float]]:
+        """The nodes of the steps and the seconds that they took in the last run with a clock."""
+        return list(zip(self._owners, self._times, strict=True))
 
     def _worker(self, np: Any) -> Worker:
         try:

@@ -11,22 +11,28 @@ from gradcli.graph.node import Node
 
 if TYPE_CHECKING:
     from gradcli.execute.loop import Loop
+    from gradcli.execute.profile import Record
 
 Locate = Callable[[Node], "Label | None"]
 
 
-def run(plan: Plan, leaves: Mapping[Node, Any], locate: Locate | None = None) -> list[Any]:
+def run(
+    plan: Plan, leaves: Mapping[Node, Any], locate: Locate | None = None, record: Record | None = None
+) -> list[Any]:
     """The values of the plan's targets as NumPy arrays that share no memory with the inputs.
 
     ``leaves`` holds the value of every leaf that the plan needs. Raises GradcliError where an operation fails on its
-    values (a singular matrix, a conversion of NaN to an integer), with the label that ``locate`` gives its node.
+    values (a singular matrix, a conversion of NaN to an integer), with the label that ``locate`` gives its node. With a
+    ``record`` each step is timed.
     """
     import numpy as np
 
     values: list[Any] = [None] * len(plan.nodes)
     with np.errstate(all="ignore"), plan.blas():
         for unit, frees in zip(plan.units, plan.frees, strict=True):
-            if isinstance(unit, int):
+            if record is not None:
+                _timed(np, plan, unit, values, leaves, locate, record)
+            elif isinstance(unit, int):
                 _operation(np, plan, unit, values, leaves, locate)
             else:
                 _loop(np, plan, unit, values, locate)
@@ -57,15 +63,37 @@ def _operation(
         raise _located(_explained(np, op.name, problem), node, plan, locate) from problem
 
 
-def _loop(np: Any, plan: Plan, loop: Loop, values: list[Any], locate: Locate | None) -> None:
+def _timed(
+    np: Any, plan: Plan, unit: int | Loop, values: list[Any], leaves: Mapping[Node, Any], locate: Locate | None,
+    record: Record,
+) -> None:  # fmt: skip
+    """The same, timed."""
+    if not isinstance(unit, int):
+        _loop(np, plan, unit, values, locate, record)
+        return
+    start = record.clock()
+    _operation(np, plan, unit, values, leaves, locate)
+    node = plan.nodes[unit]
+    if node.op.name not in ("leaf", "literal"):
+        record.add(plan, node, record.clock() - start)
+
+
+def _loop(
+    np: Any, plan: Plan, loop: Loop, values: list[Any], locate: Locate | None, record: Record | None = None
+) -> None:
+    """A loop over tiles."""
     from gradcli.execute.loop import Failure
 
     position = plan.position
     try:
-        results = loop.run({node: values[position[node]] for node, _ in loop.reads})
+        clock = record.clock if record is not None else None
+        results = loop.run({node: values[position[node]] for node, _ in loop.reads}, clock)
     except Failure as failure:
         problem = _explained(np, failure.node.op.name, failure.reason)
         raise _located(problem, failure.node, plan, locate) from failure.reason
+    if record is not None:
+        for node, seconds in loop.times():
+            record.add(plan, node, seconds, loop.tiles)
     for node, value in results.items():
         values[position[node]] = value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from gradcli.autodiff import reverse
 from gradcli.data import standard
@@ -20,6 +20,9 @@ from gradcli.language.expression import constant_expression
 from gradcli.language.parser import parse
 from gradcli.language.values import Elaborated, Missing
 from gradcli.rewrite.simplify import Simplified
+
+if TYPE_CHECKING:
+    from gradcli.execute.profile import Record
 
 Array = Any
 
@@ -44,6 +47,7 @@ class Loaded:
         self.random_seed = random_seed
         self.max_memory = max_memory
         self.threads = threads
+        self.record: Record | None = None  # of a run that is to be profiled
         self._unsafe = frozenset(unsafe)
         self._syntax = parse(source)
         self._settings = {
@@ -225,7 +229,9 @@ class Loaded:
         if not nodes:
             return []
         plan = self._plan(nodes)
-        return run(plan, self._values_of(plan), self._locate)
+        if self.record is not None:
+            self.record.plans.append(plan)
+        return run(plan, self._values_of(plan), self._locate, self.record)
 
     def _values_of(self, plan: Plan, without: Iterable[Node] = ()) -> dict[Node, Array]:
         skipped = set(without)
@@ -247,7 +253,7 @@ class Loaded:
             )
         if isinstance(initial, Node):
             inner = {x: self._leaf_value(x) for x in cone([initial]) if x.op.name == "leaf"}
-            (value,) = run(self._plan([initial]), inner, self._locate)
+            (value,) = run(self._plan([initial]), inner, self._locate, self.record)
         else:
             value = initial
         self._leaf_values[leaf] = converted(value, leaf)

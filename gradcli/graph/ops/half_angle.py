@@ -2,7 +2,7 @@
 
 Why: NumPy's sine and cosine of float64 are scalar code (8 to 18 ns an entry), its tangent is vectorised with AVX-512
 (1 ns), and t = tan(x/2) gives both: sin x = 2t/(1 + t²), cos x = (1 - t²)/(1 + t²). Near the zeros of the cosine its
-relative error grows, so that entries below 1/4 are computed the usual way; then both are within 3 units in the last
+relative error grows, so that entries below 1/4 are computed the usual way; then both are within 4 units in the last
 place for all x. ``GRADCLI_WITHOUT=halfangle`` leaves sines and cosines as they are.
 """
 

@@ -233,12 +233,18 @@ def _along(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     return inputs[0].shape, inputs[0].dtype
 
 
+
+def _turned(node: Node) -> float:
+    """The kernel turns its input or moves its result."""
+    return 1.0 if node.attrs["reverse"] or node.attrs["exclusive"] else 0.0
+
+
 _CUMULATIVE = "x, axis:int=0, exclusive:flag=false, reverse:flag=false"
 
 cumsum = _reduction(
     "cumsum", "Running sum along an axis.", cumulative_kernel, infer=_along, spec=_CUMULATIVE,
     rule=Linear(lambda i, g, y: cumsum(g, **{**y.attrs, "reverse": not y.attrs["reverse"]})),
-    formula="yk = x1 + … + xk", example="cumsum([1, 2, 3])",
+    workspace=_turned, formula="yk = x1 + … + xk", example="cumsum([1, 2, 3])",
 )  # fmt: skip
 
 
@@ -275,6 +281,6 @@ def _product_scan(y: Node, x: Node) -> Node:
 cumprod = _reduction(
     "cumprod", "Running product along an axis; its derivatives are right where entries are 0.",
     lambda xp, x, axis, exclusive, reverse: cumulative_kernel(xp, x, axis, exclusive, reverse, product=True),
-    infer=_along, spec=_CUMULATIVE, rule=SameAs(_product_scan), degree="other", formula="yk = x1 * … * xk",
+    infer=_along, spec=_CUMULATIVE, rule=SameAs(_product_scan), degree="other", workspace=_turned, formula="yk = x1 * … * xk",
     example="cumprod([1, 2, 3])",
 )  # fmt: skip

@@ -13,6 +13,7 @@ from gradcli.diagnostics import counted
 from gradcli.graph.node import Node, by_serial, cone
 from gradcli.graph.printing import Text, apply, number
 from gradcli.graph.types import Shape
+from gradcli.language import syntax
 from gradcli.language.frames import Frame
 from gradcli.language.reasons import explain
 from gradcli.language.values import Elaborated, Missing
@@ -100,6 +101,12 @@ class _Drawing:
     ) -> None:
         self.graph: Elaborated = program._graph
         self.frames = frames
+        self.written = {
+            target.id: (statement.value.start, statement.value.end)
+            for statement in program._syntax.statements
+            if isinstance(statement, syntax.Assignment)
+            for target in statement.targets
+        }
         self.stops = {program._target(name) for name in stop}
         self.names: dict[Node, list[str]] = {}
         self.nones: dict[str, tuple[str, int | None]] = {}
@@ -257,8 +264,12 @@ class _Drawing:
         if group.origin is not None:
             names = [name for node in group.origin.members for name in self.names.get(node, ())]
             return _short(f"derivatives of {', '.join(names)}") if names else _census(group.members)
-        span = self.graph.span(value) if value is not None else None
-        return _short(span.text) if span is not None else _census(group.members)
+        place = (
+            next((self.written[name] for name in self.names.get(value, ()) if name in self.written), None)
+            if value
+            else None
+        )
+        return _short(self.graph.source.text[slice(*place)]) if place else _census(group.members)
 
     def _cluster(
         self, path: Iterable[Frame], known: dict[Frame, int], clusters: list[Cluster], outer: int | None

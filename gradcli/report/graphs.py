@@ -139,8 +139,8 @@ def _nested(
     inner: dict[int | None, list[int]] = {}
     for number, box in enumerate(picture.boxes):
         boxes.setdefault(box.cluster, []).append(number)
-    for number, cluster in enumerate(picture.clusters):
-        inner.setdefault(cluster.parent, []).append(number)
+    for number, frame in enumerate(picture.clusters):
+        inner.setdefault(frame.parent, []).append(number)
     lines: list[str] = []
     todo: list[tuple[int | None, int, bool]] = [(None, 0, False)]
     while todo:
@@ -152,7 +152,7 @@ def _nested(
         if cluster is not None:
             lines += [indent + line for line in opened(cluster)]
             todo.append((cluster, level, True))
-        lines += [f"{indent}  {shown(number, picture.boxes[number])}" for number in boxes.get(cluster, ())]
+        lines += [f"{indent}  {shown(number, picture.boxes[number])}" for number in boxes.get(cluster, [])]
         todo += [(number, level + 1, False) for number in reversed(inner.get(cluster, []))]
     return lines
 
@@ -205,9 +205,7 @@ class _Line:
 
 def render_tree(picture: Picture, color: bool = False, unicode: bool = True) -> str:
     """Results with what they are computed from below them; what is used again is drawn once, then named."""
-    lines: list[_Line] = []
-    for line in _tree(picture, unicode):
-        lines.append(line)
+    lines = list(_tree(picture))
     widths = [_width(line.left) for line in lines if line.right]
     column = max([w for w in widths if w <= WIDEST], default=0)
     text = "".join(
@@ -220,7 +218,7 @@ def render_tree(picture: Picture, color: bool = False, unicode: bool = True) -> 
     return text if unicode else _ascii(text)
 
 
-def _tree(picture: Picture, unicode: bool) -> Iterator[_Line]:
+def _tree(picture: Picture) -> Iterator[_Line]:
     inputs: dict[int, list[tuple[int, str]]] = {}
     used: dict[int, int] = {}
     for arrow in picture.arrows:

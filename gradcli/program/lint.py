@@ -15,6 +15,11 @@ from gradcli.language.reasons import explain
 from gradcli.language.spellings import Found, Search, expressions, rewritten
 from gradcli.language.walking import names
 from gradcli.program.program import Program
+from gradcli.results import Reason
+
+
+EXPLAINED = 30
+"""How many variables without influence are told why; each costs a walk through the graph."""
 
 
 class Edit(NamedTuple):
@@ -136,6 +141,7 @@ class _Checks:
         if not ys:
             return
         reached = _connected(ys)
+        explained = 0
         declared = {s.name.id: s for s in self.statements if isinstance(s, syntax.Declaration)}
         for name in self.graph.variables:
             leaf = self.graph.leaves[name]
@@ -149,7 +155,11 @@ class _Checks:
                     " what is no variable is a `constant`",
                 )
             elif leaf not in reached and not self._is_unused(at):
-                reason = explain(self.graph, self.outputs, ys, name, leaf, [])
+                explained += 1
+                if explained > EXPLAINED:
+                    reason = Reason("every way is cut")
+                else:
+                    reason = explain(self.graph, self.outputs, ys, name, leaf, [])
                 cut = (Label(reason.span, "here"),) if reason.span is not None else ()
                 listed = " or ".join(f"`{output}`" for output in self.outputs[:3])
                 yield Finding(

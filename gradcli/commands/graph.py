@@ -77,4 +77,6 @@ def command(
     else:
         terminal = is_terminal(sys.stdout)
         encoding = (sys.stdout.encoding or "ascii").lower() if terminal else "utf-8"
-        write(graphs.render_tree(drawn, stream_has_color(sys.stdout), encoding.startswith("utf")))
+        from gradcli.report import trees
+
+        write(trees.render_tree(drawn, stream_has_color(sys.stdout), encoding.startswith("utf")))

@@ -17,7 +17,6 @@ from gradcli.language.walking import names
 from gradcli.program.program import Program
 from gradcli.results import Reason
 
-
 EXPLAINED = 30
 """How many variables without influence are told why; each costs a walk through the graph."""
 

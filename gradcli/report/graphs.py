@@ -1,20 +1,14 @@
-"""A picture of a program as text: a tree, a DOT or Mermaid graph, or JSON."""
+"""A picture of a program as text that other programs read: DOT, Mermaid, JSON."""
 
 from __future__ import annotations
 
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from gradcli.diagnostics import counted
 from gradcli.program.pictured import Box, Picture
-
-DEEPEST = 12
-"""How far a tree is indented; what lies deeper goes on below, at the margin."""
-
-WIDEST = 64
-"""The column up to which shapes are moved to stand below each other."""
 
 
 def heading(box: Box) -> str:
@@ -50,7 +44,7 @@ def render_dot(picture: Picture, title: str) -> str:
     """The picture in the language of Graphviz."""
     lines = [f"digraph {_dot(title)} {{"]
     if picture.note:
-        lines.append(f"  // {_tame(picture.note)}")
+        lines.append(f"  // {tame(picture.note)}")
     lines += [
         "  rankdir=TB",
         '  node [fontname="Helvetica", fontsize=11, style=filled, height=0.3, margin="0.12,0.06"]',
@@ -78,7 +72,7 @@ def render_dot(picture: Picture, title: str) -> str:
 
 def _dot(text: str) -> str:
     """A quoted string; line ends are the only escapes that Graphviz is to see."""
-    quoted = _tame(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    quoted = tame(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{quoted}"'
 
 
@@ -103,9 +97,9 @@ CLASSES = """\
 
 def render_mermaid(picture: Picture, title: str) -> str:
     """The picture as a flowchart for Mermaid, which Markdown viewers draw."""
-    lines = ["flowchart TD", f"  %% {_tame(title)}"]
+    lines = ["flowchart TD", f"  %% {tame(title)}"]
     if picture.note:
-        lines.append(f"  %% {_tame(picture.note)}")
+        lines.append(f"  %% {tame(picture.note)}")
 
     def opened(cluster: int) -> list[str]:
         return [f"subgraph c{cluster}[{_mermaid(picture.clusters[cluster].title)}]"]
@@ -127,7 +121,7 @@ def render_mermaid(picture: Picture, title: str) -> str:
 
 def _mermaid(text: str) -> str:
     """A quoted text in which every character that Mermaid or HTML could read as their own is an entity."""
-    safe = re.sub(r"[^\w\s.,:()\[\]=+/@^·…-]", lambda match: f"#{ord(match[0])};", _tame(text))
+    safe = re.sub(r"[^\w\s.,:()\[\]=+/@^·…-]", lambda match: f"#{ord(match[0])};", tame(text))
     return '"' + safe.replace("\n", "<br/>") + '"'
 
 
@@ -192,116 +186,6 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-# ---- a tree
-
-
-class _Line:
-    __slots__ = ("left", "right")
-
-    def __init__(self, left: str, right: str) -> None:
-        self.left = left
-        self.right = right
-
-
-def render_tree(picture: Picture, color: bool = False, unicode: bool = True) -> str:
-    """Results with what they are computed from below them; what is used again is drawn once, then named."""
-    lines = list(_tree(picture))
-    widths = [_width(line.left) for line in lines if line.right]
-    column = max([w for w in widths if w <= WIDEST], default=0)
-    text = "".join(
-        f"{line.left}{' ' * max(column - _width(line.left), 0)}  {_dim(line.right, color)}\n"
-        if line.right
-        else f"{line.left}\n"
-        for line in lines
-    )
-    text += _dim(picture.note, color) + "\n" if picture.note else ""
-    return text if unicode else _ascii(text)
-
-
-def _tree(picture: Picture) -> Iterator[_Line]:
-    inputs: dict[int, list[tuple[int, str]]] = {}
-    used: dict[int, int] = {}
-    for arrow in picture.arrows:
-        inputs.setdefault(arrow.target, []).append((arrow.source, arrow.cut))
-        used[arrow.source] = used.get(arrow.source, 0) + 1
-    labels = {
-        number: f"#{number}" for number, box in enumerate(picture.boxes) if used.get(number, 0) > 1 and not box.names
-    }
-    drawn: set[int] = set()
-    split = picture.backward if picture.backward is not None else len(picture.boxes)
-    for title, first, last in (("forward", 0, split), ("backward", split, len(picture.boxes))):
-        if picture.backward is not None:
-            yield _Line(title, "")
-        roots = _roots(picture, used, first, last)
-        while roots:
-            root = roots.pop(0)
-            if root in drawn:
-                continue
-            yield from _branch(picture, root, inputs, labels, drawn, roots, first)
-
-
-def _roots(picture: Picture, used: dict[int, int], first: int, last: int) -> list[int]:
-    """Where trees begin: what nothing else in its part uses, unused leaves and None at the end."""
-    inside = {a.source for a in picture.arrows if first <= a.target < last}
-    ends = [n for n in range(first, last) if n not in inside]
-    return sorted(ends, key=lambda n: picture.boxes[n].kind in ("variable", "constant", "none"))
-
-
-def _branch(
-    picture: Picture,
-    root: int,
-    inputs: dict[int, list[tuple[int, str]]],
-    labels: dict[int, str],
-    drawn: set[int],
-    roots: list[int],
-    first: int,
-) -> Iterator[_Line]:
-    """The tree below one box. What is drawn already, stands in another part or lies too deep is named only."""
-    todo: list[tuple[int, str, str, str]] = [(root, "", "", "")]
-    while todo:
-        number, before, below, cut = todo.pop()
-        box = picture.boxes[number]
-        name = ", ".join(box.names) or labels.get(number, "")
-        note = f"no gradient passes {cut}" if cut else ""
-        deep = len(below) > 3 * DEEPEST and bool(inputs.get(number))
-        if number in drawn or number < first or deep:
-            if deep and number not in drawn and number >= first:
-                labels.setdefault(number, f"#{number}")
-                name = name or labels[number]
-                roots.insert(0, number)
-            yield _Line(
-                f"{before}{name or heading(box)} ↑" if not deep or number in drawn else f"{before}{name} ↓", note
-            )
-            continue
-        drawn.add(number)
-        if number == root and box.kind in ("variable", "constant") and not box.result:
-            note = "not used"
-        shown = heading(box) if box.names or number not in labels else f"{labels[number]} = {box.text}"
-        yield _Line(before + shown, ", ".join(filter(None, [details(box), note])))
-        below_inputs = inputs.get(number, [])
-        for place in range(len(below_inputs) - 1, -1, -1):
-            source, why = below_inputs[place]
-            last = place == len(below_inputs) - 1
-            stroke = "╌╌" if why else "─ "
-            corner = ("└" if last else "├") + (stroke[0] if why else "─") + " "
-            todo.append((source, below + corner, below + ("   " if last else "│  "), why))
-
-
-def _width(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else not unicodedata.combining(c) for c in text)
-
-
-def _dim(text: str, color: bool) -> str:
-    return f"\x1b[2m{text}\x1b[0m" if color and text else text
-
-
-ASCII = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-", "╌": ".", "↑": "^", "↓": "v", "·": "_", "…": "~"})
-
-
-def _ascii(text: str) -> str:
-    return text.translate(ASCII)
-
-
-def _tame(text: str) -> str:
+def tame(text: str) -> str:
     """Without characters that a terminal or another program would obey, line ends excepted."""
     return "".join("\ufffd" if c != "\n" and unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in text)

@@ -11,7 +11,7 @@ from lark.exceptions import UnexpectedInput
 
 import gradcli
 from gradcli.program.pictured import Arrow, Box, Cluster, Picture, picture
-from gradcli.report import graphs
+from gradcli.report import graphs, trees
 from tests.random_programs import programs
 from tests.report.flowcharts import Drawing, read_dot, read_mermaid
 
@@ -25,7 +25,7 @@ def drawn(text, **options):
 
 
 def tree(text, **options):
-    return graphs.render_tree(drawn(text, **options))
+    return trees.render_tree(drawn(text, **options))
 
 
 def expected(shown: Picture) -> Drawing:
@@ -52,14 +52,14 @@ def assert_formats_agree(shown: Picture) -> None:
 def assert_sound(shown: Picture) -> None:
     """Arrows lead down, and the tree names every box."""
     assert all(arrow.source < arrow.target for arrow in shown.arrows)
-    text = graphs.render_tree(shown)
+    text = trees.render_tree(shown)
     for box in shown.boxes:
         assert (box.names[0] if box.names else box.text) in text
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=[sample.stem for sample in SAMPLES])
 def test_trees_of_the_samples(sample, request):
-    actual = graphs.render_tree(picture(gradcli.load(sample)))
+    actual = trees.render_tree(picture(gradcli.load(sample)))
     golden = TREES / f"{sample.stem}.txt"
     if request.config.getoption("--refresh-golden"):
         golden.write_text(actual, encoding="utf-8")
@@ -224,7 +224,7 @@ def test_none_is_drawn_with_its_reason():
     ]
     assert any("dy/dw" in box.names and box.result for box in shown.boxes)
     shown = drawn("variable x = 1.0; g = gradients(floor(x), x)")
-    assert "g = None: passes through floor on line 1, which has no derivative" in graphs.render_tree(shown)
+    assert "g = None: passes through floor on line 1, which has no derivative" in trees.render_tree(shown)
 
 
 def test_values_of_the_forward_pass_lead_into_the_backward_pass():
@@ -268,6 +268,6 @@ def test_a_statement_is_summarised_by_its_text():
 
 
 def test_without_unicode():
-    text = graphs.render_tree(drawn("variable x = 2.0; h = floor(x); y = h + sin(h*x)"), unicode=False)
+    text = trees.render_tree(drawn("variable x = 2.0; h = floor(x); y = h + sin(h*x)"), unicode=False)
     assert text.isascii()
     assert "`. " in text or "|. " in text

@@ -63,6 +63,8 @@ def command(files: tuple[str, ...], inline: tuple[str, ...], fix: bool, format: 
             # The other files are checked all the same.
             report_failure(problem, as_json=format == "json")
             failed = True
+    if not checked:
+        return 1
     # Where the program is what standard output holds, all else goes to standard error.
     piped = [c.mended for c in checked if c.mended is not None]
     for text in piped:

@@ -153,7 +153,7 @@ class _Checks:
                     f"give its value a decimal point, or declare `variable {name}: {self.graph.float_dtype}`;"
                     " what is no variable is a `constant`",
                 )
-            elif leaf not in reached and not self._is_unused(at):
+            elif leaf not in reached and (name in self.used or name in self.graph.outputs):
                 explained += 1
                 if explained > EXPLAINED:
                     reason = Reason("every way is cut")

@@ -139,7 +139,7 @@ class _Checks:
         ys = [y for name in self.outputs if isinstance(y := self.graph.names[name], Node)]
         if not ys:
             return
-        reached = _connected(ys)
+        reached = connected(ys)
         explained = 0
         declared = {s.name.id: s for s in self.statements if isinstance(s, syntax.Declaration)}
         for name in self.graph.variables:
@@ -277,7 +277,7 @@ def _is_root(node: Node) -> bool:
     return node.op.name == "sqrt"
 
 
-def _connected(ys: Sequence[Node]) -> set[Node]:
+def connected(ys: Sequence[Node]) -> set[Node]:
     """The nodes from which a gradient leads to one of the ys."""
     reached = set(ys)
     todo = list(reached)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from gradcli.autodiff import degree
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
-from gradcli.program.lint import Edit, Finding, lint
+from gradcli.program.lint import Edit, Finding, connected, lint
 from gradcli.program.program import Program, loads
 
 ROUNDS = 20
@@ -18,8 +18,8 @@ ROUNDS = 20
 TOLERANCE = {"float64": (1e-6, 1e-14), "float32": (1e-3, 1e-6)}
 """The relative and the absolute difference up to which values are equal, by the narrowest dtype of a program."""
 
-ORDERS_ASKED = 500
-"""How many pairs of a definition and a leaf are compared in where derivatives end; beyond, the sum of the outputs is."""
+WORK = 2_000_000
+"""Definitions times leaves times nodes, up to which the last orders of derivatives are compared; beyond, the first are."""
 
 
 class Mended(NamedTuple):
@@ -33,8 +33,8 @@ class Mended(NamedTuple):
 def mend(text: str, name: str, folder: Path | None = None) -> Mended:
     """Apply the edits of all findings that leave the program as it is. Raises GradcliError where it does not load.
 
-    After an edit the program still loads; its names have the same shapes and dtypes and are None where they were; the
-    gradients of its outputs end at the same order; and values and gradients are equal at the program's own values, or
+    After an edit the program still loads; its names have the same shapes and dtypes and are None where they were; their
+    derivatives end at the same orders (in a large program the outputs' first ones are compared); and values and gradients are equal at the program's own values, or
     at others, for a formula may be wrong where its better spelling is right.
     """
     done: list[Finding] = []
@@ -97,7 +97,7 @@ class _Answers:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.outputs = [n for n in program._differentiated() if isinstance(program._graph.names[n], Node)]
+        self.outputs = {n: y for n in program._differentiated() if isinstance(y := program._graph.names[n], Node)}
         self.signature = self._signature()
         self._known: dict[bool, list[Any]] = {}
 
@@ -108,13 +108,13 @@ class _Answers:
             (name, (value.shape, value.dtype) if isinstance(value, Node) else None)
             for name, value in graph.names.items()
         ]
-        groups = [[name] for name in graph.definitions if isinstance(graph.names[name], Node)]
-        if len(groups) * len(graph.leaves) > ORDERS_ASKED:
-            groups = [self.outputs]
-        for group in groups:
-            ys = [y for name in group if isinstance(y := graph.names[name], Node)]
-            heads = self.program._heads(group, ys, {})
-            shown += [(group, name, degree.last_order(ys, x, [], heads)) for name, x in graph.leaves.items()]
+        defined = {name: y for name in graph.definitions if isinstance(y := graph.names[name], Node)}
+        if len(defined) * len(graph.leaves) * len(graph.places) > WORK:
+            reached = connected(list(self.outputs.values()))
+            return [*shown, *(name for name, x in graph.leaves.items() if x in reached)]
+        for y_name, y in defined.items():
+            heads = self.program._heads([y_name], [y], {})
+            shown += [(y_name, name, degree.last_order([y], x, [], heads)) for name, x in graph.leaves.items()]
         return shown
 
     def values(self, moved: bool) -> list[Any]:
@@ -124,7 +124,7 @@ class _Answers:
             given = self._given(moved)
             found = list(self.program.eval(names, given).values())
             if self.program.variables and self.outputs:
-                gradients = self.program.grad(self.outputs, values=given)
+                gradients = self.program.grad(list(self.outputs), values=given)
                 found += [g for g in gradients.values() if g is not None]
             self._known[moved] = found
         return self._known[moved]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from gradcli.autodiff import reverse
-from gradcli.diagnostics import counted
+from gradcli.diagnostics import GradcliError, counted
 from gradcli.graph.node import Node, by_serial, cone
 from gradcli.graph.printing import Text, apply, number
 from gradcli.graph.types import Shape
@@ -120,6 +120,8 @@ class _Drawing:
                     reason = value.reason()
                     self.nones[name] = reason.with_line(), reason.span.line if reason.span else None
             roots = [value for value in values if isinstance(value, Node)]
+            if not values:
+                raise GradcliError("ValueError", "there is nothing to draw: the program names no value")
             wanted = list(of) if of is not None else self.graph.outputs
         else:
             wanted = list(dict.fromkeys(of)) if of is not None else program._differentiated()

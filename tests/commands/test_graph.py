@@ -56,6 +56,7 @@ def test_a_large_program_is_summarised(gradcli):
     ("arguments", "words"),
     [
         (["missing.expr"], ["error[DataError]", "there is no file missing.expr"]),
+        (["-e", "def f(x) = x"], ["error[ValueError]", "there is nothing to draw"]),
         (["-e", "y = 2 +"], ["error[SyntaxError]", "<-e>:1:", "^"]),
         (["-e", "variable x = 1; y = sinh(z)"], ["error[NameError]", "`z` is not defined", "^"]),
         (["-e", PROGRAM, "--gradient", "ww"], ["error[NameError]", "no value `ww`", "did you mean `w`?"]),

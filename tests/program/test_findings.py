@@ -291,6 +291,8 @@ def test_a_fix_that_would_change_the_program_is_refused(monkeypatch):
         assert [f.code for f in mended.done] == ["right"]
         only = "variable x = 0.5; y = square(x)\n"
         assert mend(only, "a.expr").text == only  # x*x is None at order 3, a power is not
+        monkeypatch.setattr("gradcli.program.mended.WORK", 0)
+        assert [f.code for f in mend(text, "a.expr").done] == ["orders", "right"]
     finally:
         monkeypatch.undo()
         spellings._patterns.cache_clear()

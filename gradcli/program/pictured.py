@@ -19,6 +19,7 @@ from gradcli.language.reasons import explain
 from gradcli.language.values import Elaborated, Missing
 from gradcli.program.folding import Group, by_calls, by_origins, by_statements, by_stretches
 from gradcli.program.program import Program
+from gradcli.results import Reason
 
 Kind = Literal["variable", "constant", "operation", "call", "summary", "none"]
 Part = Literal["forward", "backward"]
@@ -99,6 +100,7 @@ class _Drawing:
         gradient: Sequence[str] | None,
         stop: Sequence[str],
     ) -> None:
+        self.program = program
         self.graph: Elaborated = program._graph
         self.frames = frames
         self.written = {
@@ -108,51 +110,46 @@ class _Drawing:
             for target in statement.targets
         }
         self.stops = {program._target(name) for name in stop}
-        self.names: dict[Node, list[str]] = {}
-        self.nones: dict[str, tuple[str, int | None]] = {}
+        self.nones: dict[str, Reason] = {}
         self.gradients: list[Node] = []
-        self.beside = gradient is not None
-        if gradient is None:
-            shown = list(dict.fromkeys(of)) if of is not None else program.names
-            values = [self.graph.names[program._known(name)] for name in shown]
-            for name, value in zip(shown, values, strict=True):
-                if isinstance(value, Missing):
-                    reason = value.reason()
-                    self.nones[name] = reason.with_line(), reason.span.line if reason.span else None
-            roots = [value for value in values if isinstance(value, Node)]
-            if not values:
-                raise GradcliError("ValueError", "there is nothing to draw: the program names no value")
-            wanted = list(of) if of is not None else self.graph.outputs
-        else:
-            wanted = list(dict.fromkeys(of)) if of is not None else program._differentiated()
-            roots = [program._target(name) for name in wanted]
-        self.results = {self.graph.names[name] for name in wanted}
+        self.results: set[Node | Missing] = set()
+        self.names: dict[Node, list[str]] = {}
         for name, value in self.graph.names.items():
             if isinstance(value, Node):
                 self.names.setdefault(value, []).append(name)
-        if gradient is not None:
-            roots += self._differentiate(program, wanted, roots, gradient)
-        self.forward = cone(roots)
+        self.beside = gradient is not None
+        self.forward = cone(self._named(of) if gradient is None else self._differentiated(of, gradient))
         known = set(self.forward)
         self.backward = [node for node in cone(self.gradients, known) if node not in known]
 
-    def _differentiate(self, program: Program, of: list[str], ys: list[Node], gradient: Sequence[str]) -> list[Node]:
-        """The gradients, under names of their own; returns the xs."""
-        wrt = program._wanted(gradient)
-        xs = [program._target(name) for name in wrt]
-        heads = program._heads(of, ys, {})
+    def _named(self, of: Sequence[str] | None) -> list[Node]:
+        """The values asked for, or all; the outputs are results."""
+        shown = list(of) if of is not None else self.program.names
+        if not shown:
+            raise GradcliError("ValueError", "there is nothing to draw: the program names no value")
+        values = {name: self.graph.names[self.program._known(name)] for name in shown}
+        self.nones = {name: value.reason() for name, value in values.items() if isinstance(value, Missing)}
+        self.results = {self.graph.names[name] for name in (of if of is not None else self.graph.outputs)}
+        return [value for value in values.values() if isinstance(value, Node)]
+
+    def _differentiated(self, of: Sequence[str] | None, gradient: Sequence[str]) -> list[Node]:
+        """The ys and xs; the gradients get names of their own, and are results as the ys are."""
+        of = list(dict.fromkeys(of)) if of is not None else self.program._differentiated()
+        ys = [self.program._target(name) for name in of]
+        wrt = self.program._wanted(gradient)
+        xs = [self.program._target(name) for name in wrt]
+        heads = self.program._heads(of, ys, {})
         with self.graph.derivation.active():
             found = reverse.gradients(ys, xs, heads, self.stops)
         y = of[0] if len(of) == 1 else f"({' + '.join(of)})"
         for name, x, g in zip(wrt, xs, found, strict=True):
             if g is None:
-                reason = explain(self.graph, of, ys, name, x, list(self.stops))
-                self.nones[f"d{y}/d{name}"] = reason.with_line(), reason.span.line if reason.span else None
+                self.nones[f"d{y}/d{name}"] = explain(self.graph, of, ys, name, x, list(self.stops))
             else:
                 self.gradients.append(g)
                 self.names.setdefault(g, []).append(f"d{y}/d{name}")
-                self.results.add(g)
-        return xs
+        self.results = {*ys, *self.gradients}
+        return [*ys, *xs]
 
     # boxes
 
@@ -161,38 +158,58 @@ class _Drawing:
         derived = [node for node in self.backward if not self._is_inlined(node)]
         forward = by_calls(shown, self.frames, depth)
         backward = by_calls(derived, [], 0)
-        note = ""
-        if len(forward) + len(backward) > most:
-            by_name = by_statements(shown, self.names)
-            members = {node: group for group in by_name for node in group.members}
-            by_origin = by_origins(derived, self.graph.derivation.origin, members)
-            how = "by statement"
-            if len(by_name) + len(by_origin) > most:
-                room = max(1, most * len(by_name) // (len(by_name) + len(by_origin)))
-                by_name, by_origin = by_stretches(by_name, room), by_stretches(by_origin, max(1, most - room))
-                how = "by stretches of the program"
-            boxes = len(forward) + len(backward)
-            forward, backward = by_name, by_origin
-            note = f"{boxes} boxes, summarised {how}: --most {boxes} shows them"
-        picture = Picture(note=note)
+        picture = Picture()
+        boxes = len(forward) + len(backward)
+        if boxes > most:
+            forward, backward, how = self._summarised(shown, derived, most)
+            picture.note = f"{boxes} boxes, summarised {how}: --most {boxes} shows them"
         if self.beside:
             picture.clusters += [Cluster("forward", None), Cluster("backward", None)]
         inside: dict[Node, int] = {}
-        clusters: dict[Frame, int] = {}
-        for part, groups in (("forward", forward), ("backward", backward)):
-            if part == "backward" and self.beside:
-                picture.backward = len(picture.boxes)
-            outer = (0 if part == "forward" else 1) if self.beside else None
-            for group in sorted(groups, key=lambda group: group.members[-1].serial):
-                inside.update(dict.fromkeys(group.members, len(picture.boxes)))
-                box = self._box(group)
-                box.cluster = self._cluster(group.path, clusters, picture.clusters, outer)
-                picture.boxes.append(box)
-        outer = 1 if self.beside else None
-        for name, (reason, line) in self.nones.items():
-            picture.boxes.append(Box("none", [name], f"None: {reason}", line=line, operations=0, cluster=outer))
+        self._place(picture, forward, inside, 0)
+        if self.beside:
+            picture.backward = len(picture.boxes)
+        self._place(picture, backward, inside, 1)
+        for name, reason in self.nones.items():
+            line = reason.span.line if reason.span is not None else None
+            cluster = 1 if self.beside else None
+            picture.boxes.append(
+                Box("none", [name], f"None: {reason.with_line()}", None, None, line, 0, False, cluster)
+            )
         self._connect(picture, inside)
         return picture
+
+    def _summarised(
+        self, shown: Sequence[Node], derived: Sequence[Node], most: int
+    ) -> tuple[list[Group], list[Group], str]:
+        """A box for each statement, and for its derivatives; if these are too many, for stretches of the program."""
+        forward = by_statements(shown, self.names)
+        statements = {node: group for group in forward for node in group.members}
+        backward = by_origins(derived, self.graph.derivation.origin, statements)
+        boxes = len(forward) + len(backward)
+        if boxes <= most:
+            return forward, backward, "by statement"
+        room = max(1, most * len(forward) // boxes)
+        return (
+            by_stretches(forward, room),
+            by_stretches(backward, max(1, most - room)),
+            "by stretches of the program",
+        )
+
+    def _place(self, picture: Picture, groups: Iterable[Group], inside: dict[Node, int], part: int) -> None:
+        """Add the boxes of a part, and the clusters of the calls that are open."""
+        clusters: dict[Frame, int] = {}
+        for group in sorted(groups, key=lambda group: group.members[-1].serial):
+            inside.update(dict.fromkeys(group.members, len(picture.boxes)))
+            cluster = part if self.beside else None
+            for frame in group.path:
+                if frame not in clusters:
+                    clusters[frame] = len(picture.clusters)
+                    picture.clusters.append(Cluster(self._call(frame), cluster))
+                cluster = clusters[frame]
+            box = self._box(group)
+            box.cluster = cluster
+            picture.boxes.append(box)
 
     def _is_inlined(self, node: Node) -> bool:
         """Numbers and short arrays are written where they are used."""
@@ -213,35 +230,26 @@ class _Drawing:
     def _box(self, group: Group) -> Box:
         members = group.members
         named = [node for node in members if node in self.names]
-        names = [name for node in named for name in self.names[node]]
-        result = any([node in self.results for node in members])
-        if group.stretch or len(members) > 1 and group.frame is None and group.origin is None and len(named) != 1:
-            kind: Kind = members[0].attrs["kind"] if group.is_leaf else "summary"
-            names = names if len(names) <= 3 else [names[0], "…", names[-1]]
-            what = f"{len(members)} {kind}s" if group.is_leaf else _census(members)
-            return Box(kind, names, what, operations=len(members), result=result)
-        last = members[-1]
+        value: Node | None = named[0] if len(named) == 1 else None
+        kind: Kind
         if group.frame is not None:
-            value = group.frame.result if group.frame.result in members else (named[0] if len(named) == 1 else None)
+            value = group.frame.result if group.frame.result in members else value
             kind, text = "call", self._call(group.frame)
+        elif group.stretch:
+            kind, text = members[0].attrs["kind"] if group.is_leaf else "summary", _census(members)
         elif len(members) > 1:
-            value = named[-1] if len(named) == 1 else None
             kind, text = "summary", self._summary(group, value)
-        elif last.op.name == "leaf":
-            value, kind, text = last, last.attrs["kind"], last.attrs["kind"]
         else:
-            value, kind, text = last, "operation", self._operation(last)
-        span = self.graph.span(value or last)
-        return Box(
-            kind,
-            names,
-            text,
-            value.shape if value is not None else None,
-            value.dtype if value is not None else None,
-            span.line if span is not None else None,
-            len(members),
-            result,
-        )
+            value = members[0]
+            kind = value.attrs["kind"] if group.is_leaf else "operation"
+            text = kind if group.is_leaf else self._operation(value)
+        names = [name for node in named for name in self.names[node]]
+        if len(names) > 3 and value is None:
+            names = [names[0], "…", names[-1]]
+        span = self.graph.span(value or members[-1]) if not group.stretch else None
+        result = any([node in self.results for node in members])
+        shape, dtype = (value.shape, value.dtype) if value is not None else (None, None)
+        return Box(kind, names, text, shape, dtype, span.line if span is not None else None, len(members), result)
 
     def _operation(self, node: Node) -> str:
         """The operation with its operands by name, or a dot that the arrows explain: ``tanh(·)``, ``2 * W``."""
@@ -266,22 +274,9 @@ class _Drawing:
         if group.origin is not None:
             names = [name for node in group.origin.members for name in self.names.get(node, ())]
             return _short(f"derivatives of {', '.join(names)}") if names else _census(group.members)
-        place = (
-            next((self.written[name] for name in self.names.get(value, ()) if name in self.written), None)
-            if value
-            else None
-        )
+        names = self.names[value] if value is not None else []
+        place = next((self.written[name] for name in names if name in self.written), None)
         return _short(self.graph.source.text[slice(*place)]) if place else _census(group.members)
-
-    def _cluster(
-        self, path: Iterable[Frame], known: dict[Frame, int], clusters: list[Cluster], outer: int | None
-    ) -> int | None:
-        for frame in path:
-            if frame not in known:
-                known[frame] = len(clusters)
-                clusters.append(Cluster(self._call(frame), outer))
-            outer = known[frame]
-        return outer
 
     # arrows
 
@@ -299,7 +294,10 @@ class _Drawing:
 
 
 def _census(nodes: Sequence[Node]) -> str:
-    """``12 operations: 5 multiply, 4 add, …``."""
+    """``12 operations: 5 multiply, 4 add, …``, or ``3 variables, 1 constant``."""
+    leaves = Counter(str(node.attrs["kind"]) for node in nodes if node.op.name == "leaf")
+    if leaves:
+        return ", ".join(counted(count, kind) for kind, count in leaves.most_common())
     counts = Counter(node.op.name for node in nodes).most_common()
     shown = ", ".join(f"{count} {name}" for name, count in counts[:3])
     return f"{counted(len(nodes), 'operation')}: {shown}" + (", …" if len(counts) > 3 else "")

@@ -126,7 +126,8 @@ class _Trees:
 
     def _name(self, number: int) -> str:
         box: Box = self.boxes[number]
-        return ", ".join(box.names) or self.labels.get(number) or heading(box)
+        names = "".join(box.names) if "…" in box.names else ", ".join(box.names)
+        return names or self.labels.get(number) or heading(box)
 
 
 def _corner(branch: _Branch) -> str:

@@ -97,7 +97,7 @@ CLASSES = """\
 
 def render_mermaid(picture: Picture, title: str) -> str:
     """The picture as a flowchart for Mermaid, which Markdown viewers draw."""
-    lines = ["flowchart TD", f"  %% {tame(title)}"]
+    lines = ["flowchart TD", f"  %% {' '.join(tame(title).split())}"]
     if picture.note:
         lines.append(f"  %% {tame(picture.note)}")
 

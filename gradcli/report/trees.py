@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from gradcli.program.pictured import Box, Picture
-from gradcli.report.graphs import details, heading
+from gradcli.report.graphs import details, heading, tame
 
 DEEPEST = 12
 """How far a tree is indented; what lies deeper goes on below, at the margin."""
@@ -20,7 +20,7 @@ ASCII = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-", "╌": ".
 
 def render_tree(picture: Picture, color: bool = False, unicode: bool = True) -> str:
     """What is used again is drawn once and then named, with ``↑``; without ``unicode`` in ASCII where that will do."""
-    lines = list(_Trees(picture).lines())
+    lines = [_Line(tame(line.left), line.right) for line in _Trees(picture).lines()]
     widths = [_width(line.left) for line in lines if line.right]
     column = max([width for width in widths if width <= WIDEST], default=0)
     text = ""

@@ -99,7 +99,7 @@ def test_random_programs(text):
 @pytest.mark.parametrize(
     "text",
     ['"quoted"', "back\\slash \\n \\N", "<b>html</b> &amp; & #35; #quot;", "é 中 ∑ 🙂", "a|b{c}[d](e)", "`code` **bold**",
-     "end", "--> %% ::: ;", "\x1b[31m\x00", "x\u202ey"],
+     "end", "--> %% ::: ;", "\x1b[31m\x00", "x\u202ey", "%%{init}%% \n %%"],
 )  # fmt: skip
 def test_any_text_may_stand_in_a_box(text):
     shown = Picture(
@@ -112,6 +112,7 @@ def test_any_text_may_stand_in_a_box(text):
     for found in (read_dot(graphs.render_dot(shown, text)), read_mermaid(graphs.render_mermaid(shown, text))):
         assert found.nodes == {"n0": f"{safe}\n[2] float64", "n1": f"y = {safe}"}
         assert found.clusters == [safe]
+    assert safe in trees.render_tree(shown)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,8 @@ COMMANDS = {
     "hessian": ("gradcli.commands.hessian", "Print all second derivatives of a scalar output."),
     "jvp": ("gradcli.commands.jvp", "Print derivatives along a direction."),
     "check": ("gradcli.commands.check", "Compare gradients with differences and other methods."),
+    "lint": ("gradcli.commands.lint", "Find likely mistakes and unstable formulas, and mend them."),
+    "graph": ("gradcli.commands.graph", "Draw a program, and its gradient, as a graph."),
     "ops": ("gradcli.commands.ops", "List the operations, or explain one."),
 }
 

@@ -17,6 +17,7 @@ from gradcli.graph.ops.creation import Data, array
 from gradcli.graph.types import DTYPES
 from gradcli.language.elaborate import Elaborator, elaborate
 from gradcli.language.expression import constant_expression
+from gradcli.language.frames import Frames
 from gradcli.language.parser import parse
 from gradcli.language.values import Elaborated, Missing
 from gradcli.rewrite.simplify import Simplified
@@ -56,7 +57,7 @@ class Loaded:
         self._graph = self._elaborate(self._settings)
         self._leaf_values: dict[Node, Array] = {}
 
-    def _elaborate(self, settings: Mapping[str, Any]) -> Elaborated:
+    def _elaborate(self, settings: Mapping[str, Any], frames: Frames | None = None) -> Elaborated:
         return elaborate(
             self._syntax,
             self.source,
@@ -65,7 +66,15 @@ class Loaded:
             dtype=self.dtype,
             seed=self.random_seed,
             unsafe=self._unsafe,
+            frames=frames,
         )
+
+    def framed(self) -> Frames:
+        """The calls of the program: its graph is made anew, and from now on that is its graph."""
+        frames = Frames()
+        self._graph = self._elaborate(self._settings, frames)
+        self._leaf_values = {}
+        return frames
 
     @property
     def variables(self) -> list[str]:

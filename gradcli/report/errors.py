@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from gradcli.diagnostics import GradcliError, Label, Source
 
@@ -17,6 +18,7 @@ ELISION = "..."
 
 ANSI = {
     "error": "\x1b[1;31m",
+    "warning": "\x1b[1;33m",
     "message": "\x1b[1m",
     "frame": "\x1b[34m",
     "first": "\x1b[1;31m",
@@ -31,21 +33,33 @@ def render(error: GradcliError, color: bool = False) -> str:
     The first label is underlined with ``^``, the others with ``-``. Labels of another source than the first one's
     (the text of a ``--set``) follow under their own heading.
     """
+    return render_labelled("error", error.kind, error.message, error.labels, error.help, color)
+
+
+def render_labelled(
+    level: Literal["error", "warning"],
+    kind: str,
+    message: str,
+    labels: Sequence[Label],
+    help: str | None,
+    color: bool = False,
+) -> str:
+    """The same for anything that is said of places in a source."""
     pen = Pen(color)
-    rows = [pen("error", f"error[{error.kind}]") + pen("message", f": {_tame(error.message)}")]
-    marks = [mark for number, label in enumerate(error.labels) for mark in _marks(label, first=number == 0)]
+    rows = [pen(level, f"{level}[{kind}]") + pen("message", f": {_tame(message)}")]
+    marks = [mark for number, label in enumerate(labels) for mark in _marks(label, first=number == 0)]
     gutter = max((len(str(mark.line)) for mark in marks), default=1)
     arrow = "-->"
-    for source in dict.fromkeys(label.span.source for label in error.labels):
-        here = next(label.span for label in error.labels if label.span.source == source)
+    for source in dict.fromkeys(label.span.source for label in labels):
+        here = next(label.span for label in labels if label.span.source == source)
         place = f"{_tame(source.name)}:{here.line}:{here.column}"
         rows.append(" " * gutter + pen("frame", arrow) + f" {place}")
         rows += _excerpt(source, [mark for mark in marks if mark.source == source], gutter, pen)
         arrow = ":::"
-    if error.help:
-        if error.labels:
+    if help:
+        if labels:
             rows.append(pen("frame", " " * gutter + " |"))
-        first, *rest = error.help.split("\n")
+        first, *rest = help.split("\n")
         rows.append(pen("frame", " " * gutter + " = ") + pen("help", "help:") + f" {_tame(first)}")
         rows += [" " * (gutter + len(" = help: ")) + _tame(line) for line in rest]
     return "".join(row.rstrip() + "\n" for row in rows)

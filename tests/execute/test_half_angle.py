@@ -17,7 +17,9 @@ def units(found, x, function):
     with mpmath.workprec(1200):
         true = [function(mpmath.mpf(v)) for v in x]
         near = np.array([float(v) for v in true])
-        return max(float(abs(mpmath.mpf(f) - t)) / np.spacing(abs(n)) for f, t, n in zip(found, true, near, strict=True))
+        return max(
+            float(abs(mpmath.mpf(f) - t)) / np.spacing(abs(n)) for f, t, n in zip(found, true, near, strict=True)
+        )
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e-8, 1.0, 30.0, 1e6, 1e15, 1e300])

@@ -73,7 +73,7 @@ def test_each_operation(expression, monkeypatch):
     names = ["a", "b", "c"]
     graph = gradcli.loads(text)
     if any(g is not None for g in graph.grad(["c"]).values()):
-        text += "gx, gz = gradients(c, [x, z], unconnected_gradients=\"zero\")\n"
+        text += 'gx, gz = gradients(c, [x, z], unconnected_gradients="zero")\n'
         names += ["gx", "gz"]
     want = whole(monkeypatch, text, names)
     for threads in (1, 3):

@@ -233,7 +233,6 @@ def _along(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     return inputs[0].shape, inputs[0].dtype
 
 
-
 def _turned(node: Node) -> float:
     """The kernel turns its input or moves its result."""
     return 1.0 if node.attrs["reverse"] or node.attrs["exclusive"] else 0.0

@@ -21,19 +21,32 @@ REQUIREMENTS = {
     "TensorFlow": ["tensorflow-cpu"],
     "PyTorch": ["torch==2.13.0"],
     "SymPy": ["sympy"],
+    "casadi": ["casadi"],
+    "autograd": ["autograd"],
+    "symengine": ["symengine"],
+    "numexpr": ["numexpr"],
 }
 """What pip is asked for; the newest PyTorch brings gigabytes of CUDA, so one release is named."""
 
 SCRIPTS = {
     "JAX": "with_jax.py",
     "JAX jet": "with_jax.py",
+    "JAX forward": "with_jax.py",
     "TensorFlow": "with_tensorflow.py",
+    "TensorFlow XLA": "with_tensorflow.py",
     "PyTorch": "with_torch.py",
+    "PyTorch compiled": "with_torch.py",
     "SymPy": "with_sympy.py",
+    "casadi": "with_casadi.py",
+    "autograd": "with_autograd.py",
+    "numexpr": "with_numexpr.py",
 }
-"""The program of each competitor; the first word of its name is the library's."""
+"""The program of each competitor in a running process; the first word of its name is the library's."""
 
-IMPORTS = {"JAX": "jax", "TensorFlow": "tensorflow", "PyTorch": "torch", "SymPy": "sympy"}
+IMPORTS = {
+    **{name: name.lower() for name in REQUIREMENTS},
+    "PyTorch": "torch",
+}
 
 START_LIMIT = 180.0
 """Seconds that a library may take to be imported and warmed up."""
@@ -99,8 +112,10 @@ class Peer:
         self._process: subprocess.Popen[str] | None = None
         self._lines: Queue[str] = Queue()
 
-    def prepare(self, task: str, case: str, data: dict[str, Any], order: int = 1) -> tuple[float, Any]:
-        """Seconds to the first answer, and the answer. Raises PeerError."""
+    def prepare(
+        self, task: str, case: str, data: dict[str, Any], order: int = 1, limit: float | None = None
+    ) -> tuple[float, Any]:
+        """Seconds to the first answer, and the answer. Raises PeerError; ``limit`` is for who deserves more patience."""
         library = self.name.split()[0]
         if library in self.environment.problems:
             raise PeerError(self.environment.problems[library])
@@ -109,7 +124,7 @@ class Peer:
         inputs, answer = self.folder / "inputs.npz", self.folder / "answer.npy"
         np.savez(inputs, **data)
         request = {"do": "prepare", "task": task, "case": case, "order": order}
-        reply = self._ask({**request, "data": str(inputs), "answer": str(answer)}, self.limit)
+        reply = self._ask({**request, "data": str(inputs), "answer": str(answer)}, limit or self.limit)
         if "problem" in reply:
             raise PeerError(reply["problem"])
         return reply["first"], np.load(answer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import gradcli
 from tests.benchmarks.competitors import Peer, PeerError
 from tests.benchmarks.order import difference
+from tests.benchmarks.setting import Setting
 from tests.benchmarks.table import Row, Target, times
 from tests.benchmarks.timing import Calls, calls, interleaved
 
@@ -197,12 +198,12 @@ def measure(problem: Problem, jax: Peer | None, rounds: int) -> tuple[list[Row],
     return rows, targets
 
 
-def section(peers: Mapping[str, Peer], rounds: int) -> tuple[list[Row], list[Target]]:
+def section(setting: Setting) -> tuple[list[Row], list[Target]]:
     """All rows of this section."""
     rows: list[Row] = []
     targets: list[Target] = []
     for problem in (quadratic(), logistic(), factorisation(), relu()):
-        more, limits = measure(problem, peers.get("JAX"), rounds)
+        more, limits = measure(problem, setting.peers.get("JAX"), setting.rounds)
         rows += more
         targets += limits
     return rows, targets

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import factorial
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 
 import gradcli
 from tests.benchmarks.competitors import Peer, PeerError, TooSlowError
+from tests.benchmarks.setting import Setting
 from tests.benchmarks.table import Row, Target, times
 from tests.benchmarks.timing import Calls, calls, interleaved
 
@@ -204,11 +205,11 @@ def warm(function: Function, n: int, peers: Mapping[str, Peer], rounds: int, slo
     return [Row(title, "gradcli", gradcli_first, gradcli_again, "", apart, remark), *(rows[who] for who in peers)]
 
 
-def section(peers: Mapping[str, Peer], rounds: int, orders: Sequence[int] = ORDERS) -> tuple[list[Row], list[Target]]:
+def section(setting: Setting) -> tuple[list[Row], list[Target]]:
     """All rows of this section. A competitor that exceeded the limit is not asked for higher orders."""
-    rows, targets = cold(COLD_ROUNDS * rounds)
+    rows, targets = cold(COLD_ROUNDS * setting.rounds)
     for function in FUNCTIONS:
         slow: set[str] = set()
-        for n in orders:
-            rows += warm(function, n, peers, rounds, slow)
+        for n in ORDERS:
+            rows += warm(function, n, setting.among(TASKS), setting.rounds, slow)
     return rows, targets

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 import gradcli
-from tests.benchmarks.order import difference
-from tests.benchmarks.running import Comparison, Own, fastest
+from tests.benchmarks.running import Comparison, Own, difference, fastest
 from tests.benchmarks.setting import Setting
 from tests.benchmarks.table import Row, Target
 

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 import gradcli
-from tests.benchmarks.order import difference
-from tests.benchmarks.running import Comparison, Own, fastest
+from tests.benchmarks.running import Comparison, Own, difference, fastest
 from tests.benchmarks.setting import Setting
 from tests.benchmarks.table import Row, Target
 
@@ -92,7 +91,8 @@ def apart(arrays: Arrays) -> Callable[[Array, Array], float]:
     def largest(found: Array, reference: Array) -> float:
         if found.shape != reference.shape:
             return float("nan")
-        return max(difference(a, b) for a, b in zip(np.split(found, ends), np.split(reference, ends), strict=True))
+        parts = zip(np.split(found, ends), np.split(reference, ends), strict=True)
+        return float(np.max([difference(a, b) for a, b in parts]))
 
     return largest
 

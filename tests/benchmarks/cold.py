@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -81,13 +82,18 @@ def scripts(setting: Setting) -> tuple[dict[str, list[str | Path]], list[Row]]:
 
 
 def remarks(setting: Setting, programs: Mapping[str, list[str | Path]]) -> dict[str, str]:
-    """Whether each library prints what gradcli prints."""
+    """What is to be said of each library that fails, or prints something else than gradcli."""
     own = numbers(process(programs["gradcli, scalar gradient"], setting.folder)())
     found: dict[str, str] = {}
     for name in programs.keys() & SCRIPTS.keys():
-        printed = numbers(process(programs[name], setting.folder)())
+        try:
+            printed = numbers(process(programs[name], setting.folder)())
+        except subprocess.CalledProcessError as failure:
+            found[name] = f"ends with status {failure.returncode}"
+            continue
         same = len(printed) == len(own) and all(abs(a - b) <= AGREEMENT for a, b in zip(printed, own, strict=True))
-        found[name] = "" if same else "values differ"
+        if not same:
+            found[name] = "values differ"
     return found
 
 
@@ -97,6 +103,8 @@ def section(setting: Setting) -> tuple[list[Row], list[Target]]:
     peers, missing = scripts(setting)
     programs.update(peers)
     remark = remarks(setting, programs)
+    missing += [Row(TITLE, name, remark=text) for name, text in remark.items()]
+    programs = {name: command for name, command in programs.items() if name not in remark}
     runs = {name: calls(process(command, setting.folder)) for name, command in programs.items()}
     slow = {name: run for name, run in runs.items() if name in SLOW}
     quick = {name: run for name, run in runs.items() if name not in SLOW}
@@ -109,9 +117,7 @@ def section(setting: Setting) -> tuple[list[Row], list[Target]]:
         which = late if name in slow else measured
         ratio = which.ratio(name, "import numpy")
         assert ratio is not None
-        rows.append(
-            Row(TITLE, name, which.median(name), ratio=f"{times(ratio)} x import numpy", remark=remark.get(name, ""))
-        )
+        rows.append(Row(TITLE, name, which.median(name), ratio=f"{times(ratio)} x import numpy"))
     scalar = "gradcli, scalar gradient"
     return [*rows, *missing], [
         Target("cold matrix gradient to import numpy", 1.6, measured.ratio("gradcli, matrix gradient", "import numpy")),

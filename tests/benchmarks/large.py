@@ -12,7 +12,7 @@ import numpy as np
 import gradcli
 from tests.benchmarks.cold import numbers
 from tests.benchmarks.competitors import Peer, PeerError, TooSlowError
-from tests.benchmarks.order import difference
+from tests.benchmarks.running import difference
 from tests.benchmarks.setting import Setting, peak_memory, process
 from tests.benchmarks.table import Row, Target, times
 from tests.benchmarks.timing import Calls, Measured, calls, interleaved
@@ -93,7 +93,7 @@ def measure(setting: Setting, n: int, slow: set[str]) -> Size:
     peers = setting.among(TASKS)
     for who, peer in peers.items():
         if who in slow:
-            problems[who] = "gave up at a smaller size"
+            problems[who] = "gave up before"
             continue
         limit = setting.limit * PATIENCE.get(who, 1)
         try:

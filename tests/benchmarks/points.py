@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.benchmarks.order import difference
+from tests.benchmarks.running import difference
 from tests.benchmarks.setting import Setting, process
 from tests.benchmarks.table import Row, Target, times
 from tests.benchmarks.timing import calls, interleaved

@@ -52,7 +52,7 @@ def install(folder: Path) -> Installed:
     """gradcli's wheel in a new environment that sees the packages of this one; bytecode is compiled by pip."""
     dist, place = folder / "dist", folder / "environment"
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(dist)]
-    subprocess.run(build, check=True, cwd=ROOT, env=clean(), stdout=subprocess.DEVNULL)
+    subprocess.run(build, check=True, cwd=ROOT, env=clean(), capture_output=True)
     (wheel,) = dist.iterdir()
     venv.create(place, symlinks=os.name != "nt")
     paths = sysconfig.get_paths(vars={"base": str(place), "platbase": str(place)})

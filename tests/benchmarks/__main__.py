@@ -121,12 +121,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 more, limits = _section(section).section(setting)
                 rows += more
                 targets += limits
-        finally:
+        finally:  # what was measured is printed, whatever ends the run
             for peer in peers.values():
                 peer.close()
-    print(f"## Benchmarks\n\n{_conditions(options, list(peers.values()))}\n\n{render(rows)}")
-    print("\n## Targets\n")
-    print("\n".join(target.line() for target in targets), flush=True)
+            print(f"## Benchmarks\n\n{_conditions(options, list(peers.values()))}\n\n{render(rows)}\n\n## Targets\n")
+            print("\n".join(target.line() for target in targets), flush=True)
     return _again_without_avx512(options) if options.without_avx512 else 0
 
 

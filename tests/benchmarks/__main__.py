@@ -1,4 +1,8 @@
-"""``python -m tests.benchmarks``: one table of medians and ratios, all of one run."""
+"""``python -m tests.benchmarks``: one table of medians and ratios, all of one run.
+
+Ratios need a machine that does nothing else: libraries whose threads wait for each other by spinning (PyTorch) suffer most
+from what else runs, by factors of ten.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +53,7 @@ THREADS = (
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line: ``only`` is a list of sections, ``environment`` a folder."""
-    parser = argparse.ArgumentParser("python -m tests.benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser("python -m tests.benchmarks", description=__doc__.partition("\n")[0])
     add = parser.add_argument
     add("--only", type=_sections, default=list(SECTIONS), metavar=",".join(SECTIONS), help="sections to run")
     add("--peers", action="store_true", help=f"also {', '.join(REQUIREMENTS)}, installed aside")
@@ -114,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         environment = Environment(options.environment) if options.peers else None
         if environment is not None:
             peers = {name: Peer(name, environment, options.limit, folder) for name in SCRIPTS}
-        setting = Setting(folder, options.repeat, peers, environment, options.limit, options.scale)
+        setting = Setting(folder, options.repeat, peers, environment, options.scale)
         try:
             for section in options.only:
                 print(f"measuring {section}", file=sys.stderr, flush=True)

@@ -24,8 +24,6 @@ MEMORY = 1.5
 """Gigabytes that the command may use for the largest program."""
 
 TASKS = dict.fromkeys(("casadi", "autograd", "PyTorch", "JAX", "SymPy"), "large")
-PATIENCE = {"casadi": 6.0}
-"""How many times the limit is waited for whom targets compare with."""
 
 LONG, FEW = 10_000, 3
 """From how many statements on there are few rounds, for answers take seconds."""
@@ -60,11 +58,11 @@ def in_process(text: str) -> Array:
     return np.array([found[f"x{k}"] for k in range(VARIABLES)])
 
 
-def from_text(peer: Peer, who: str, request: tuple[str, dict[str, Array]], limit: float) -> Calls:
+def from_text(peer: Peer, who: str, request: tuple[str, dict[str, Array]]) -> Calls:
     """Each call parses, differentiates and evaluates anew."""
 
     def run(n: int) -> list[float]:
-        return [peer.prepare(TASKS[who], *request, limit=limit)[0] for _ in range(n)]
+        return [peer.prepare(TASKS[who], *request)[0] for _ in range(n)]
 
     return run
 
@@ -95,11 +93,10 @@ def measure(setting: Setting, n: int, slow: set[str]) -> Size:
         if who in slow:
             problems[who] = "gave up before"
             continue
-        limit = setting.limit * PATIENCE.get(who, 1)
         try:
-            _, answer = peer.prepare(TASKS[who], *request, limit=limit)
+            _, answer = peer.prepare(TASKS[who], *request)
             apart[who] = difference(answer, reference)
-            runs[who] = from_text(peer, who, request, limit)
+            runs[who] = from_text(peer, who, request)
         except PeerError as problem:
             problems[who] = str(problem)
             if isinstance(problem, TooSlowError):

@@ -33,7 +33,6 @@ class Setting:
     rounds: int
     peers: Mapping[str, Peer] = field(default_factory=dict)
     environment: Environment | None = None
-    limit: float = 20.0
     scale: float = 1.0
 
     @cached_property

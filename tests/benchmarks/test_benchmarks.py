@@ -15,7 +15,9 @@ import pytest
 
 from tests.benchmarks import arrays, burgers, cold, hessians, large, order, points
 from tests.benchmarks.__main__ import SECTIONS, main, parse
+from tests.benchmarks.competitors import TooSlowError
 from tests.benchmarks.processor import without_avx512
+from tests.benchmarks.running import Comparison, Own, difference, fastest
 from tests.benchmarks.setting import ROOT, Installed, Setting, install, peak_memory, process
 from tests.benchmarks.table import COLUMNS, Row, Target, render
 from tests.benchmarks.timing import interleaved
@@ -243,6 +245,44 @@ def test_a_run_prints_its_table_and_targets(capsys, monkeypatch, setting):
     assert "values differ" not in out
     assert "sizes times 0.1" in out
     assert "- factorisation, to the closed form <= 3: " in out
+
+
+class AnswersWith:
+    """A peer that gives one answer, or does not finish."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.asked = 0
+
+    def prepare(self, task, request, data, order):
+        self.asked += 1
+        if self.answer is None:
+            raise TooSlowError("> 1 s")
+        return 0.5, self.answer
+
+    def calls(self):
+        return lambda n: [0.5] * n
+
+
+def test_a_comparison_says_who_differs_and_who_gave_up():
+    one = np.ones(3)
+    peers = {"right": AnswersWith(one), "wrong": AnswersWith(one + 1e-3), "nan": AnswersWith(one * np.nan)}
+    peers["slow"] = AnswersWith(None)
+    own = {"gradcli": Own(lambda: one, lambda: one)}
+    comparison = Comparison("case", own, dict.fromkeys(peers, "values"), "", {}, one, difference, 1e-6)
+    slow: set[str] = set()
+    for remark in ("> 1 s", "gave up before"):
+        rows, measured = comparison.run(peers, 1, slow)
+        assert [(row.who, row.remark) for row in rows] == [
+            ("gradcli", ""),
+            ("right", ""),
+            ("wrong", "values differ"),
+            ("nan", "values differ"),
+            ("slow", remark),
+        ]
+        assert measured.median("right") == 0.5
+        assert fastest(measured, peers) == measured.ratio("right", "gradcli")
+    assert (slow, peers["slow"].asked, peers["right"].asked) == ({"slow"}, 1, 2)
 
 
 def test_competitors_take_turns_and_ratios_compare_neighbours():

@@ -93,9 +93,9 @@ def prepare(request: dict[str, Any], data: Data) -> Job:
     if task == "large":
         return large(case, data)
     if task.startswith("burgers"):
-        from burgers_jax import job_of
+        import burgers_jax
 
-        return job_of(task, data)
+        return burgers_jax.job_of(task, data)
     arrays = {name: jax.device_put(value) for name, value in data.items()}
     if task == "hessian":
         name, f = SCALARS[case]

@@ -48,9 +48,9 @@ def prepare(request: dict[str, Any], data: Data) -> Job:
     if task in ("values", "gradient"):
         return chain(request["case"], task == "gradient", xla == "xla", data)
     if task == "burgers":
-        from burgers_tensorflow import job_of
+        import burgers_tensorflow
 
-        return job_of(request["task"], data)
+        return burgers_tensorflow.job_of(request["task"], data)
     if task != "nested":
         raise NotPossibleError(f"no {task}")
     return job_of(request["case"], request["order"], data)

@@ -55,9 +55,9 @@ def prepare(request: dict[str, Any], data: Data) -> Job:
     if task == "large":
         return large(request["case"], data)
     if task == "burgers":
-        from burgers_torch import job_of
+        import burgers_torch
 
-        return job_of(request["task"], data)
+        return burgers_torch.job_of(request["task"], data)
     if task != "nested":
         raise NotPossibleError(f"no {task}")
     return job_of(request["case"], request["order"], data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import sympy
@@ -22,6 +23,7 @@ def job_of(case: str, n: int, data: Data) -> Job:
 
 
 def large(text: str, data: Data) -> Job:
+    sys.setrecursionlimit(100_000)
     x = sympy.symbols(f"x:{len(data['x'])}")
     y = function_of(text, [str(name) for name in x], "y", {"sin": sympy.sin})(*x)
     function = sympy.lambdify(x, [sympy.diff(y, name) for name in x], "math", cse=True)

@@ -47,6 +47,13 @@ def _control() -> _Control | None:
     return None
 
 
+def become_single_threaded() -> None:
+    """BLAS on one thread from now on, in a process that has just been forked."""
+    control = _control()
+    if control is not None:
+        control.set(1)
+
+
 @contextmanager
 def threads(count: int | None) -> Iterator[None]:
     """BLAS on so many threads meanwhile, if it can be told so; None leaves it as it is."""

@@ -1,190 +1,139 @@
-"""A loop over tiles: its registers and scratch memory, and its run on several threads."""
+"""A loop over tiles: what it reads and writes, how it is cut, and its run by several workers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from gradcli.execute import blas, cost, steps
+from gradcli.execute import blas, cost, processes, steps
 from gradcli.execute.cuts import TILE, Group
-from gradcli.execute.plan import VIEWS, bytes_of, working_space
-from gradcli.execute.steps import FIRST, PARTS, ROWS, Accumulator, Place, Registers, Run
+from gradcli.execute.layout import laid_out
+from gradcli.execute.plan import VIEWS, bytes_of
+from gradcli.execute.processes import Team
+from gradcli.execute.steps import FIRST, PARTS, Accumulator, Place, Registers, Run
+from gradcli.execute.worker import Clock, Key, Worker, together
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Contraction
 
 Array = Any
-Clock = Callable[[], float]
 
-ALIGNMENT = 64
 FEWEST_ROWS = 128
 """Rows of a tile with matrix products, which would be slow on fewer."""
 
 WORTH_THREADS = 1_000_000
 """Nanoseconds that a loop must take before starting threads costs less than they save."""
 
-LONG_STEP = 8_000
+WORTH_PROCESSES = 3_000_000
+"""The same for processes that wait for it, including the copies to and from them."""
+
+LONG_STEP = 10_000
 """Nanoseconds of a step from which threads gain: for shorter ones they wait for the interpreter's lock most of the time."""
 
 FEW_STEPS = 16
 """Steps of which larger tiles still fit into the cache."""
 
-
 OVERHEAD = 1 << 18
 """Bytes that a worker's views and NumPy's own buffers take."""
 
 
-class Failure(Exception):  # noqa: N818  it is no error but the wrapping of one
-    """A step that failed, and why."""
+class Means:
+    """What a loop may use: so many threads, or processes where those gain more; ``keep`` says that it runs again."""
 
-    def __init__(self, node: Node, reason: Exception) -> None:
-        super().__init__(str(reason))
-        self.node = node
-        self.reason = reason
+    __slots__ = ("keep", "processes", "threads")
+
+    def __init__(self, threads: int, keep: bool = False, processes: bool = False) -> None:
+        self.threads = threads
+        self.keep = keep
+        self.processes = processes
 
 
 class Loop:
-    """The nodes of a group as steps on tiles.
+    """The nodes of a group as steps on tiles of ``rows`` entries of the axis that is cut.
 
-    ``reads`` are the values that come from outside, each with the axis along which it is cut (None: taken whole);
-    ``writes`` the values that are kept, with their cut axis (None: accumulated), and ``views`` those that are needed
-    outside and are parts of one of these in another form. ``scratch`` is the number of bytes that the loop takes beside
-    what it writes, while it runs on its ``threads``; with ``keep`` it keeps ``held`` bytes of them for its next run.
+    ``reads`` are the values that come from outside, each with its cut axis (None: taken whole); ``writes`` those that
+    are kept (None: accumulated), and ``views`` those that are needed outside and are parts of one of these in another
+    form. ``scratch`` is the number of bytes that the loop takes beside what it writes, of which it keeps ``held`` for
+    its next run.
     """
 
-    def __init__(self, group: Group, wanted: Iterable[Node], threads: int, keep: bool = False) -> None:
+    def __init__(self, group: Group, wanted: Iterable[Node], means: Means) -> None:
         import numpy as np
 
         self.nodes = group.nodes
         self.size = group.size
-        inside = set(group.nodes)
         needed, self.views = _kept(group, set(wanted))
-        slots: dict[tuple[Node, int | None], int] = {}
-
-        def slot(node: Node, axis: int | None) -> int:
-            return slots.setdefault((node, axis), FIRST + len(slots))
-
-        self._accumulators: list[tuple[Node, Accumulator]] = []
-        self.writes: list[tuple[Node, int | None]] = []
+        self.slots: dict[Key, int] = {}
         places: list[Place] = []
         for node in group.nodes:
             piece = group.pieces[node]
-            inputs = [slot(x, k) for x, k in zip(node.inputs, piece.inputs, strict=True)]
-            places.append(Place(node, inputs, slot(node, piece.axis), piece))
-            if node in needed:
-                self.writes.append((node, piece.axis))
-        self.reads = [(node, axis) for node, axis in slots if node not in inside]
-        self._slots = slots
-        self._products = any([isinstance(p.node.op.rule, Contraction) for p in places])
-        self._rows = self._tile(places)
-        self.threads = self._share(places, threads)
-        # As many tiles for each thread as for the others.
-        tiles = min(-(-self.size // (self._rows * self.threads)) * self.threads, self.size)
-        self._rows = -(-self.size // tiles)
-        self.tiles = -(-self.size // self._rows)
-        self._steps, self._owners = self._linked(np, places)
-        self._offsets, self._shapes, self.arena, loose = self._placed(places)
-        parts = sum([bytes_of(node) for node, _ in self._accumulators])
-        self.scratch = self.threads * (self.arena + loose + 2 * parts + OVERHEAD)
-        self.held = self.threads * self.arena if keep else 0
+            inputs = [self._slot(x, axis) for x, axis in zip(node.inputs, piece.inputs, strict=True)]
+            places.append(Place(node, inputs, self._slot(node, piece.axis), piece))
+        inside = set(group.nodes)
+        self.reads = [key for key in self.slots if key[0] not in inside]
+        self.writes = [key for key in self.slots if key[0] in needed]
+        self._products = any([isinstance(node.op.rule, Contraction) for node in group.nodes])
+        self.rows = self._tile()
+        self.threads, self._forks = self._share(means)
+        # As many tiles for each worker as for the others.
+        tiles = min(-(-self.size // (self.rows * self.threads)) * self.threads, self.size)
+        self.rows = -(-self.size // tiles)
+        self.tiles = -(-self.size // self.rows)
+        self.accumulated: list[Node] = []
+        self._how: list[Accumulator] = []
+        given = {self.slots[key] for key in self.writes if key[1] is not None}
+        self.layout = laid_out(places, [self._work(np, place, given) for place in places], given, self._in_tile)
+        parts = sum([bytes_of(node) for node in self.accumulated])
+        shared = processes.shared_bytes(self) if self._forks else 0
+        self.scratch = self.threads * (self.layout.memory + self.layout.others + 2 * parts + OVERHEAD) + shared
+        self.held = self.threads * self.layout.memory + shared if means.keep else 0
         self._idle: list[Worker] = []
+        self._team: Team | None = None
         self._times: list[float] = []
 
-    def _tile(self, places: Sequence[Place]) -> int:
-        """The rows of a tile."""
-        cut = [p.node for p in places if p.piece.axis is not None] + [x for x, axis in self.reads if axis is not None]
-        widest = max([bytes_of(x) // self.size for x in cut], default=1)
+    def _slot(self, node: Node, axis: int | None) -> int:
+        return self.slots.setdefault((node, axis), FIRST + len(self.slots))
+
+    def _tile(self) -> int:
+        """Rows of which the widest array is as large as a tile may be."""
+        widest = max([bytes_of(node) // self.size for node, axis in self.slots if axis is not None], default=1)
         return min(max(TILE // max(widest, 1), FEWEST_ROWS if self._products else 1), self.size)
 
-    def _share(self, places: Sequence[Place], threads: int) -> int:
-        """How many threads to use: all where steps are long enough that a thread need not wait for the others'."""
-        total = sum([cost.nanoseconds(p.node) for p in places])
-        while True:
-            step = total * self._rows / self.size / max(len(places), 1)
-            if step >= LONG_STEP:
-                return threads if total >= WORTH_THREADS else 1
-            if len(places) > FEW_STEPS or self._rows * 2 * threads > self.size:
-                return 1
-            self._rows *= 2  # a short chain takes larger tiles, which leave the second-level cache, not the third
+    def _in_tile(self, whole: int) -> int:
+        return whole // self.size * self.rows
 
-    def _linked(self, np: Any, places: Sequence[Place]) -> tuple[list[Run], list[Node]]:
-        """The steps in order, and the node of each."""
-        self._kinds: list[steps.Step | None] = []
-        runs: list[Run] = []
-        for place in places:
-            if place.piece.axis is None:
-                found = steps.accumulator(np, place)
-                runs.append(_adding(len(self._accumulators), found))
-                self._accumulators.append((place.node, found))
-                self._kinds.append(None)
-                continue
-            step = steps.step(np, place)
-            if (place.node, place.piece.axis) in self.writes and step.result != "out":
-                step = _copied(np, step, place.out)
-            self._kinds.append(step)
-            runs.append(step.run)
-        return runs, [place.node for place in places]
+    def _share(self, means: Means) -> tuple[int, bool]:
+        """How many workers to use, and whether they are processes.
 
-    def _placed(self, places: Sequence[Place]) -> tuple[dict[int, int], dict[int, Node], int, int]:
-        """Where in a worker's memory each register has its array, the bytes of that memory, and of all other arrays.
-
-        An array is given back after its last use, and its memory taken for the next one of the same width.
+        Threads gain where steps are long enough that one need not wait for the others'; a short chain of steps takes
+        larger tiles for it, which leave the second-level cache but not the third.
         """
-        last: dict[int, int] = {}
-        base: dict[int, int] = {}
-        for j, (place, step) in enumerate(zip(places, self._kinds, strict=True)):
-            base[place.out] = place.out
-            if step is not None and step.result in ("view", "either"):
-                base[place.out] = base.get(place.inputs[0], place.inputs[0])
-            for i in (*place.inputs, place.out):
-                last[base.get(i, i)] = j
-        own = {self._slots[node, axis] for node, axis in self.writes if axis is not None}
-        offsets: dict[int, int] = {}
-        shapes: dict[int, Node] = {}
-        free: dict[int, list[int]] = {}
-        top = loose = loosest = 0
-        fresh: dict[int, int] = {}
-        runs: list[Run] = []
-        owners: list[Node] = []
-        for j, (place, step) in enumerate(zip(places, self._kinds, strict=True)):
-            runs.append(self._steps[j])
-            owners.append(place.node)
-            width = self._bytes(place.node)
-            dying = {b for i in place.inputs if last[b := base.get(i, i)] == j}
-            if step is not None and step.result == "out" and place.out not in own:
-                reused = next(
-                    (i for i in place.inputs if step.in_place and i in dying and i in offsets and _alike(shapes[i], place.node)),
-                    None,
-                )  # fmt: skip
-                if reused is not None:
-                    offsets[place.out] = offsets[reused]
-                    dying.discard(reused)
-                elif free.get(width):
-                    offsets[place.out] = free[width].pop()
-                else:
-                    offsets[place.out] = top
-                    top += width
-                shapes[place.out] = place.node
-            passing = width if step is not None and step.copied else 0
-            loosest = max(loosest, loose + passing + working_space(place.node) // self.size * self._rows)
-            if step is not None and step.result in ("fresh", "either"):
-                loose += width
-                loosest = max(loosest, loose)
-                if step.result == "fresh":
-                    fresh[place.out] = width
-            for b in dying | ({place.out} if last[base[place.out]] == j and base[place.out] == place.out else set()):
-                if b in offsets:
-                    free.setdefault(self._bytes(shapes[b]), []).append(offsets[b])
-                elif b in fresh:
-                    loose -= fresh[b]
-                    runs.append(_dropping(b))
-                    owners.append(place.node)
-        self._steps, self._owners = runs, owners
-        return offsets, shapes, top, loosest
+        total = sum([cost.nanoseconds(node) for node in self.nodes])
+        shared = sum([bytes_of(node) for node, _ in [*self.reads, *self.writes]])
+        possible = means.processes and means.threads > 1 and processes.are_possible()
+        if possible and total >= WORTH_PROCESSES and shared <= processes.MOST_SHARED:
+            return means.threads, True
+        while total * self.rows / self.size / len(self.nodes) < LONG_STEP:
+            if len(self.nodes) > FEW_STEPS or self.rows * 2 * means.threads > self.size:
+                return 1, False
+            self.rows *= 2
+        return (means.threads if total >= WORTH_THREADS else 1), False
 
-    def _bytes(self, node: Node) -> int:
-        """The bytes of a node's tile, aligned."""
-        exact = bytes_of(node) // self.size * self._rows
-        return -(-exact // ALIGNMENT) * ALIGNMENT
+    def _work(self, np: Any, place: Place, given: set[int]) -> tuple[Run, steps.Step | None]:
+        """What is run for a node, and its step if it is not accumulated."""
+        if place.piece.axis is None:
+            how = steps.accumulator(np, place)
+            run = _adding(len(self.accumulated), how)
+            self.accumulated.append(place.node)
+            self._how.append(how)
+            return run, None
+        step = steps.step(np, place)
+        if place.out in given and step.result != "out":
+            step = _copied(step, place.out)
+        return step.run, step
+
+    def tiles_of(self, k: int, count: int) -> range:
+        """The tiles of worker k of a number of them."""
+        return range(self.tiles * k // count, self.tiles * (k + 1) // count)
 
     def run(self, values: Mapping[Node, Array], clock: Clock | None = None) -> dict[Node, Array]:
         """The values that are needed outside.
@@ -197,115 +146,63 @@ class Loop:
         results: dict[Node, Array] = {
             node: np.empty(node.shape, node.dtype) for node, axis in self.writes if axis is not None
         }
-        count = 1 if clock is not None else min(self.threads, self.tiles)
-        workers = [self._worker(np) for _ in range(count)]
-        bounds = [self.tiles * k // count for k in range(count + 1)]
-        given = {(node, axis): np.asarray(values[node]) for node, axis in self.reads}
+        given = {key: np.asarray(values[key[0]]) for key in self.reads}
         given |= {(node, axis): results[node] for node, axis in self.writes if axis is not None}
-        jobs = [
-            (lambda w=w, k=k: w.run(given, range(bounds[k], bounds[k + 1]), clock)) for k, w in enumerate(workers)
-        ]  # fmt: skip
         with blas.threads(1 if self._products else None):
-            failures = _together(jobs)
-        for failure in failures:
-            if failure is not None:
-                raise failure
-        for i, (node, how) in enumerate(self._accumulators):
-            total = workers[0].parts[i]
-            for worker in workers[1:]:
-                total = how.combine(total, worker.parts[i])
+            parts = self._by_processes(given) if self._forks and clock is None else None
+            if parts is None:
+                parts = self._by_threads(given, clock)
+        for i, (node, how) in enumerate(zip(self.accumulated, self._how, strict=True)):
+            total = parts[0][i]
+            for others in parts[1:]:
+                total = how.combine(total, others[i])
             results[node] = how.finish(total)
         for node in self.views:
             assert node.op.kernel is not None
             inputs = [results[x] if x in results else values[x] for x in node.inputs]
             results[node] = node.op.kernel(np, *inputs, **node.attrs)
-        self._times = workers[0].times
-        if self.held:
-            for worker in workers:
-                worker.rest()
-            self._idle += workers
         return results
 
-    def times(self) -> list[tuple[Node, float]]:
-        """The nodes of the steps and the seconds that they took in the last run with a clock."""
-        return list(zip(self._owners, self._times, strict=True))
+    def _by_threads(self, given: Mapping[Key, Array], clock: Clock | None) -> list[Sequence[Array]]:
+        """What each worker has added up."""
+        count = 1 if clock is not None else min(self.threads, self.tiles)
+        workers = [self.new_worker() for _ in range(count)]
 
-    def _worker(self, np: Any) -> Worker:
+        def job(k: int) -> Callable[[], None]:
+            return lambda: workers[k].run(given, self.tiles_of(k, count), clock)
+
+        together([job(k) for k in range(count)])
+        self._times = workers[0].times
+        return [self._released(worker) for worker in workers]
+
+    def _by_processes(self, given: Mapping[Key, Array]) -> list[Sequence[Array]] | None:
+        """The same by processes that wait for it; None where they cannot."""
+        if self._team is None:
+            self._team = Team(self)
+        own = self.new_worker()
+        parts = self._team.run(self, own, given)
+        return None if parts is None else [self._released(own), *parts[1:]]
+
+    def new_worker(self) -> Worker:
+        """One that has rested, or a new one."""
         try:
             return self._idle.pop()
         except IndexError:
+            import numpy as np
+
             return Worker(np, self)
 
+    def _released(self, worker: Worker) -> Sequence[Array]:
+        """What a worker has added up; it is kept for the next run if there is one."""
+        parts = worker.parts
+        if self.held:
+            worker.rest()
+            self._idle.append(worker)
+        return parts
 
-class Worker:
-    """One thread's share of a loop: its scratch memory, registers for whole and for last tiles, and accumulators."""
-
-    def __init__(self, np: Any, loop: Loop) -> None:
-        self.np = np
-        self.loop = loop
-        self.memory = np.empty(loop.arena, np.uint8)
-        self.parts: list[Array] = []
-        self.times: list[float] = []
-        self._registers: dict[int, Registers] = {}
-        self.rest()
-
-    def rest(self) -> None:
-        """Forget what the last run held."""
-        self.parts = [None] * len(self.loop._accumulators)
-        for registers in self._registers.values():
-            registers[PARTS] = self.parts
-            for key in (*self.loop.reads, *self.loop.writes):
-                registers[self.loop._slots[key]] = None
-
-    def _for_rows(self, rows: int) -> Registers:
-        if rows not in self._registers:
-            loop = self.loop
-            registers: Registers = [None] * (FIRST + len(loop._slots))
-            registers[PARTS], registers[ROWS] = self.parts, rows
-            for (node, axis), slot in loop._slots.items():
-                if slot in loop._offsets:
-                    assert axis is not None
-                    shape = (*node.shape[:axis], rows, *node.shape[axis + 1 :])
-                    size = bytes_of(node) // loop.size * rows
-                    start = loop._offsets[slot]
-                    registers[slot] = self.memory[start : start + size].view(node.dtype).reshape(shape)
-            self._registers[rows] = registers
-        return self._registers[rows]
-
-    def run(self, given: Mapping[tuple[Node, int | None], Array], tiles: Iterable[int], clock: Clock | None) -> None:
-        """Compute some tiles. Raises Failure."""
-        loop = self.loop
-        whole = [(loop._slots[key], array) for key, array in given.items() if key[1] is None]
-        cut = [
-            (loop._slots[node, axis], array, (slice(None),) * axis)
-            for (node, axis), array in given.items() if axis is not None
-        ]  # fmt: skip
-        work = loop._steps
-        self.times = [0.0] * len(work)
-        with self.np.errstate(all="ignore"):
-            for tile in tiles:
-                start = tile * loop._rows
-                stop = min(start + loop._rows, loop.size)
-                r = self._for_rows(stop - start)
-                for slot, array in whole:
-                    r[slot] = array
-                for slot, array, before in cut:
-                    r[slot] = array[(*before, slice(start, stop))]
-                position = 0
-                try:
-                    if clock is not None:
-                        self._timed(r, clock)
-                        continue
-                    for position, step in enumerate(work):  # noqa: B007
-                        step(r)
-                except Exception as reason:
-                    raise Failure(loop._owners[position], reason) from reason
-
-    def _timed(self, r: Registers, clock: Clock) -> None:
-        for i, step in enumerate(self.loop._steps):
-            start = clock()
-            step(r)
-            self.times[i] += clock() - start
+    def times(self) -> list[tuple[Node, float]]:
+        """The nodes of the steps and the seconds that they took in the last run with a clock."""
+        return list(zip(self.layout.owners, self._times, strict=True))
 
 
 def _kept(group: Group, wanted: set[Node]) -> tuple[set[Node], list[Node]]:
@@ -319,33 +216,6 @@ def _kept(group: Group, wanted: set[Node]) -> tuple[set[Node], list[Node]]:
     return wanted.difference(views), views[::-1]
 
 
-def _together(jobs: Sequence[Callable[[], None]]) -> list[Failure | None]:
-    """Run jobs at once, the first one on this thread; what each raised, in their order."""
-    failures: list[Failure | None] = [None] * len(jobs)
-
-    def attempt(k: int) -> None:
-        try:
-            jobs[k]()
-        except Failure as failure:
-            failures[k] = failure
-
-    threads = []
-    if len(jobs) > 1:
-        from threading import Thread
-
-        threads = [Thread(target=attempt, args=(k,), daemon=True) for k in range(1, len(jobs))]
-    for thread in threads:
-        thread.start()
-    attempt(0)
-    for thread in threads:
-        thread.join()
-    return failures
-
-
-def _alike(a: Node, b: Node) -> bool:
-    return a.shape == b.shape and a.dtype == b.dtype
-
-
 def _adding(index: int, how: Accumulator) -> Run:
     part, combine = how.part, how.combine
 
@@ -357,7 +227,7 @@ def _adding(index: int, how: Accumulator) -> Run:
     return run
 
 
-def _copied(np: Any, step: steps.Step, slot: int) -> steps.Step:
+def _copied(step: steps.Step, slot: int) -> steps.Step:
     """A step whose value goes into the array that the register held."""
 
     def run(r: Registers) -> None:
@@ -367,10 +237,3 @@ def _copied(np: Any, step: steps.Step, slot: int) -> steps.Step:
         r[slot] = target
 
     return steps.Step(run, "out", copied=True)
-
-
-def _dropping(slot: int) -> Run:
-    def run(r: Registers) -> None:
-        r[slot] = None
-
-    return run

@@ -67,7 +67,7 @@ class Plan:
     targets' copies included) and ``largest`` the node with the largest array. Where the targets were rewritten,
     ``original`` maps a new node to the one that it stands for, and ``leaves`` are those that the targets needed before: a
     value that a program needs stays needed, however it is simplified. ``known`` are nodes whose values are given. A plan
-    that is ``repeated`` keeps its scratch memory from one run to the next.
+    that is ``repeated`` keeps its scratch memory from one run to the next, and may use ``processes``.
     """
 
     def __init__(
@@ -78,12 +78,14 @@ class Plan:
         threads: int | None = None,
         known: Iterable[Node] = (),
         repeated: bool = False,
+        processes: bool = False,
     ) -> None:
         self.target_nodes = list(targets)
         self.original = original or {}
         self.known = set(known)
         self.threads = threads or processors()
         self.repeated = repeated
+        self.processes = repeated and processes
         nodes = cone(targets, self.known)
         self.leaves = [n for n in nodes if n.op.name == "leaf"] if leaves is None else list(leaves)
         self.units: list[int | Loop] = list(range(len(nodes)))
@@ -109,8 +111,9 @@ class Plan:
         found = groups(nodes, self.known)
         if found is None:
             return nodes
-        from gradcli.execute.loop import Loop
+        from gradcli.execute.loop import Loop, Means
 
+        means = Means(self.threads, self.repeated, self.processes)
         users: dict[Node, set[int]] = {node: {-1} for node in self.target_nodes}
         for k, group in enumerate(found):
             for node in group.nodes:
@@ -121,7 +124,7 @@ class Plan:
         for k, group in enumerate(found):
             if group.size:
                 wanted = [node for node in group.nodes if users.get(node, set()) - {k}]
-                self.units.append(Loop(group, wanted, self.threads, self.repeated))
+                self.units.append(Loop(group, wanted, means))
             else:
                 self.units += range(len(ordered), len(ordered) + len(group.nodes))
             ordered += group.nodes

@@ -82,7 +82,7 @@ def _loop(
     np: Any, plan: Plan, loop: Loop, values: list[Any], locate: Locate | None, record: Record | None = None
 ) -> None:
     """A loop over tiles."""
-    from gradcli.execute.loop import Failure
+    from gradcli.execute.worker import Failure
 
     position = plan.position
     try:

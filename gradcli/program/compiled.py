@@ -24,13 +24,21 @@ class Compiled:
     infinity in a program that selects makes a second, guarded graph, so that what is not selected contributes nothing.
     """
 
-    def __init__(self, program: Program, of: Sequence[str], inputs: Sequence[str], guarded: bool = False) -> None:
+    def __init__(
+        self,
+        program: Program,
+        of: Sequence[str],
+        inputs: Sequence[str],
+        processes: bool = False,
+        guarded: bool = False,
+    ) -> None:
         self._program = program
         self._of = list(of)
+        self._processes = processes
         self._leaves = {name: program._leaf(name) for name in inputs}
         nodes = [program._target(name) for name in of]
         constant = _constant_parts(nodes, set(self._leaves.values()))
-        self._plan = program._plan(nodes, constant, repeated=True)
+        self._plan = program._plan(nodes, constant, repeated=True, processes=processes)
         # What no input changes is evaluated once.
         self._fixed = dict(zip(constant, program._evaluate(constant), strict=True))
         self._fixed |= program._values_of(self._plan, without={*self._leaves.values(), *constant})
@@ -55,7 +63,7 @@ class Compiled:
     def _with_guards(self) -> Compiled:
         if self._guarded is None:
             program = self._program._with_unsafe(self._leaves)
-            self._guarded = Compiled(program, self._of, list(self._leaves), guarded=True)
+            self._guarded = Compiled(program, self._of, list(self._leaves), self._processes, guarded=True)
         return self._guarded
 
 

@@ -216,16 +216,18 @@ class Loaded:
             self.threads,
         )  # fmt: skip
 
-    def _plan(self, nodes: Sequence[Node], known: Collection[Node] = (), repeated: bool = False) -> Plan:
+    def _plan(
+        self, nodes: Sequence[Node], known: Collection[Node] = (), repeated: bool = False, processes: bool = False
+    ) -> Plan:
         """How nodes are evaluated, once or ``repeated``; ``known`` are nodes whose values are at hand.
 
         Raises GradcliError (LimitError) where memory does not do.
         """
         if "simplify" in without():
-            plan = Plan(nodes, threads=self.threads, known=known, repeated=repeated)
+            plan = Plan(nodes, threads=self.threads, known=known, repeated=repeated, processes=processes)
         else:
             simple = Simplified(nodes, "halfangle" not in without(), known)
-            plan = Plan(simple.targets, simple.original, simple.leaves, self.threads, known, repeated)
+            plan = Plan(simple.targets, simple.original, simple.leaves, self.threads, known, repeated, processes)
         error = plan.check_memory(self.max_memory)
         if error is not None:
             largest = plan.largest

@@ -156,15 +156,19 @@ class Program(Loaded):
         given = {name: given_array(value, name) for name, value in tangents.items()}
         return {r.name: r.value for r in tangents_of(self._with(values), given, of, stop)}
 
-    def compile(self, of: Sequence[str], inputs: Sequence[str] = ()) -> Callable[..., dict[str, Array]]:
+    def compile(
+        self, of: Sequence[str], inputs: Sequence[str] = (), processes: bool = False
+    ) -> Callable[..., dict[str, Array]]:
         """A function of keyword arguments ``inputs`` that gives the values of ``of``: planned once, safe in threads.
 
         Each input must have the shape and a dtype convertible to that of its declaration; inputs that are left out keep
-        the program's own values. Raises :class:`GradcliError`, at once for unknown names.
+        the program's own values. ``processes`` allows it, on Linux, to fork as many worker processes as it may use
+        threads, which end with it: a loss of a network on a batch and its gradient gain from them, results are the same.
+        Raises :class:`GradcliError`, at once for unknown names.
         """
         from gradcli.program.compiled import Compiled
 
-        return Compiled(self, of, inputs)
+        return Compiled(self, of, inputs, processes)
 
     # what the commands ask
 

@@ -7,16 +7,25 @@ from typing import Literal, NamedTuple
 
 from gradcli.graph.node import Node, cone
 
+Kind = Literal["unused", "stopped", "operation"]
+
+MANY = 10**15
+"""Ways are counted up to this number: there may be exponentially many."""
+
 
 class Cut(NamedTuple):
-    """An edge through which no gradient passes.
+    """An edge through which no gradient passes, the first one on some ways from y down to x.
 
     ``kind`` is ``unused`` (y does not depend on x at all; ``node`` is None), ``stopped`` (``node`` is one of the stops)
-    or ``operation`` (``node``'s operation has no derivative for that input).
+    or ``operation`` (``node``'s operation has no derivative for its input ``below``). ``ways`` counts the ways on
+    which it is the first cut; ``last`` says that some of them are open below it, so that removing it connects x.
     """
 
-    kind: Literal["unused", "stopped", "operation"]
+    kind: Kind
     node: Node | None
+    below: Node | None = None
+    ways: int = 0
+    last: bool = False
 
 
 def find_cut(ys: Sequence[Node], x: Node, stops: Iterable[Node] = ()) -> Cut | None:
@@ -24,31 +33,52 @@ def find_cut(ys: Sequence[Node], x: Node, stops: Iterable[Node] = ()) -> Cut | N
 
     A cut below which the rest of the way to x is open is preferred: removing it connects x.
     """
+    cuts = find_cuts(ys, x, stops)
+    if cuts is None:
+        return None
+    return max(cuts, key=_preference, default=Cut("unused", None))
+
+
+def _preference(cut: Cut) -> tuple[bool, int]:
+    return cut.last, -cut.node.serial if cut.node is not None else 0
+
+
+def find_cuts(ys: Sequence[Node], x: Node, stops: Iterable[Node] = ()) -> list[Cut] | None:
+    """Where the ways from x to the ys are cut, those nearest to y first; None if some way is open.
+
+    Each way belongs to the cut that is met first on it, coming from y. The list is empty if there is no way at all.
+    """
     stopped = set(stops)
     nodes = cone(ys)
-    depends = {x}
+    ways = {x: 1}
     opens = {x}
     for node in nodes:
         if node is x:
             continue
-        if any([i in depends for i in node.inputs]):
-            depends.add(node)
+        count = sum([ways[i] for i in dict.fromkeys(node.inputs) if i in ways])
+        if count:
+            ways[node] = min(count, MANY)
         if node not in stopped and any([node.inputs[i] in opens for i in node.op.differentiable_inputs(node)]):
             opens.add(node)
-    if not any(y in depends for y in ys):
-        return Cut("unused", None)
     if any(y in opens for y in ys):
         return None
-    reached = set(ys)
-    cuts: list[tuple[bool, int, Cut]] = []
+    reached: dict[Node, int] = {}
+    for y in ys:
+        reached[y] = reached.get(y, 0) + 1
+    cuts: list[Cut] = []
     for node in reversed(nodes):
         if node not in reached or node is x:
             continue
-        passing = () if node in stopped else node.op.differentiable_inputs(node)
-        for i, below in enumerate(node.inputs):
-            if i in passing:
-                reached.add(below)
-            elif below in depends:
-                kind: Literal["stopped", "operation"] = "stopped" if node in stopped else "operation"
-                cuts.append((below in opens, -node.serial, Cut(kind, node)))
-    return max(cuts, key=lambda c: c[:2])[2] if cuts else Cut("unused", None)
+        passing = _passing(node, stopped)
+        for below in dict.fromkeys(node.inputs):
+            if below in passing:
+                reached[below] = min(reached.get(below, 0) + reached[node], MANY)
+            elif below in ways:
+                kind: Kind = "stopped" if node in stopped else "operation"
+                cuts.append(Cut(kind, node, below, min(reached[node] * ways[below], MANY), below in opens))
+    return sorted(cuts, key=_preference, reverse=True)
+
+
+def _passing(node: Node, stopped: set[Node]) -> set[Node]:
+    """The inputs to which a node passes a gradient on."""
+    return set() if node in stopped else {node.inputs[i] for i in node.op.differentiable_inputs(node)}

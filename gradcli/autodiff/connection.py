@@ -28,25 +28,28 @@ class Cut(NamedTuple):
     last: bool = False
 
 
+class Ways(NamedTuple):
+    """The ways from x to some ys: whether a gradient passes on some, and where the others are cut."""
+
+    open: bool
+    cuts: list[Cut]
+
+
 def find_cut(ys: Sequence[Node], x: Node, stops: Iterable[Node] = ()) -> Cut | None:
     """The cut that is nearest to y on the ways from x to the ys, or None if some way is open.
 
     A cut below which the rest of the way to x is open is preferred: removing it connects x.
     """
-    cuts = find_cuts(ys, x, stops)
-    if cuts is None:
+    found = find_ways(ys, x, stops)
+    if found.open:
         return None
-    return max(cuts, key=_preference, default=Cut("unused", None))
+    return found.cuts[0] if found.cuts else Cut("unused", None)
 
 
-def _preference(cut: Cut) -> tuple[bool, int]:
-    return cut.last, -cut.node.serial if cut.node is not None else 0
+def find_ways(ys: Sequence[Node], x: Node, stops: Iterable[Node] = ()) -> Ways:
+    """All ways from x to the ys. Each that is cut belongs to the cut that is met first on it, coming from y.
 
-
-def find_cuts(ys: Sequence[Node], x: Node, stops: Iterable[Node] = ()) -> list[Cut] | None:
-    """Where the ways from x to the ys are cut, those nearest to y first; None if some way is open.
-
-    Each way belongs to the cut that is met first on it, coming from y. The list is empty if there is no way at all.
+    Cuts below which some way is open come first, then in the order of the program. There are none where no way exists.
     """
     stopped = set(stops)
     nodes = cone(ys)
@@ -60,8 +63,6 @@ def find_cuts(ys: Sequence[Node], x: Node, stops: Iterable[Node] = ()) -> list[C
             ways[node] = min(count, MANY)
         if node not in stopped and any([node.inputs[i] in opens for i in node.op.differentiable_inputs(node)]):
             opens.add(node)
-    if any(y in opens for y in ys):
-        return None
     reached: dict[Node, int] = {}
     for y in ys:
         reached[y] = reached.get(y, 0) + 1
@@ -69,16 +70,12 @@ def find_cuts(ys: Sequence[Node], x: Node, stops: Iterable[Node] = ()) -> list[C
     for node in reversed(nodes):
         if node not in reached or node is x:
             continue
-        passing = _passing(node, stopped)
+        passing = set() if node in stopped else {node.inputs[i] for i in node.op.differentiable_inputs(node)}
         for below in dict.fromkeys(node.inputs):
             if below in passing:
                 reached[below] = min(reached.get(below, 0) + reached[node], MANY)
             elif below in ways:
                 kind: Kind = "stopped" if node in stopped else "operation"
                 cuts.append(Cut(kind, node, below, min(reached[node] * ways[below], MANY), below in opens))
-    return sorted(cuts, key=_preference, reverse=True)
-
-
-def _passing(node: Node, stopped: set[Node]) -> set[Node]:
-    """The inputs to which a node passes a gradient on."""
-    return set() if node in stopped else {node.inputs[i] for i in node.op.differentiable_inputs(node)}
+    cuts.sort(key=lambda cut: (not cut.last, cut.node.serial if cut.node else 0))
+    return Ways(any([y in opens for y in ys]), cuts)

@@ -96,10 +96,14 @@ class Routes:
             return stack(*sizes, axis=0) if sizes else None
 
     def _gain(self, node: Node, i: Node) -> Node:
-        c = self._along(node, i, Cotangent(reverse.seed(node, None), None))
-        if c is None or not size_of(c.g.shape):
-            return literal(0.0, "float64")
-        return cast_to(max_(absolute(c.g), axis=None), "float64")
+        g = self.local(node, i)
+        return cast_to(max_(absolute(g), axis=None), "float64") if size_of(g.shape) else literal(0.0, "float64")
+
+    def local(self, node: Node, i: Node) -> Node:
+        """What becomes of ones along an edge: entry by entry the local derivative of an elementwise operation."""
+        with self.derivation.active():
+            c = self._along(node, i, Cotangent(reverse.seed(node, None), None))
+            return reverse.zero_gradient(i) if c is None else c.g
 
     # routes
 
@@ -140,9 +144,10 @@ class Routes:
 
     def contribution(self, c: Cotangent | None) -> Node:
         """A cotangent of x as a gradient: of x's float dtype, and zeros where nothing arrives."""
-        if c is None:
-            return reverse.zero_gradient(self.x)
-        return cast_to(c.g, self.x.dtype) if is_float(self.x.dtype) else c.g
+        with self.derivation.active():
+            if c is None:
+                return reverse.zero_gradient(self.x)
+            return cast_to(c.g, self.x.dtype) if is_float(self.x.dtype) else c.g
 
     def cotangent(self, prefix: Prefix) -> Cotangent | None:
         """What arrives at the end of a beginning of a route; None if nothing does."""
@@ -164,15 +169,16 @@ class Routes:
         received = [got for _, got in reverse.passed_on(self.derivation, node, c, {i})]
         return reverse.summed(received) if received else None
 
-    def rest(self, start: int, shown: Iterable[Prefix]) -> Cotangent | None:
-        """What all routes of one y but those shown contribute; None if that is nothing."""
-        ends = [end for end in shown if end.start == start]
+    def rest(self, starts: Sequence[int], shown: Iterable[Prefix]) -> Cotangent | None:
+        """What all routes of some ys, by number, but those shown contribute; None if that is nothing."""
+        ends = [end for end in shown if end.start in starts]
         taken: dict[Prefix, set[Node]] = {}
         for end in ends:
             for before, after in end.steps():
                 taken.setdefault(before, set()).add(after.node)
         with self.derivation.active():
-            seeds = [] if ends else [(self.ys[start], self.seeds[start])]
+            begun = {end.start for end in ends}
+            seeds = [(self.ys[k], self.seeds[k]) for k in starts if k not in begun]
             for before, nodes in taken.items():
                 c = self.cotangent(before)
                 others = {i for i in self.below[before.node] if i not in nodes}

@@ -134,10 +134,12 @@ def sweep(
         if y in active:
             pending.setdefault(y, []).append(c)
     found: dict[Node, Cotangent] = {}
+    outer = derivation.current
     for node in order:
         received = pending.pop(node, None)
         if received is None:
             continue
+        derivation.current = outer or node
         total = summed(received)
         if node in wanted:
             found[node] = total
@@ -145,6 +147,7 @@ def sweep(
             continue
         for x, c in passed_on(derivation, node, total, active):
             pending.setdefault(x, []).append(c)
+    derivation.current = outer
     return found
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Elementwise, Linear, Product, Zero
-from gradcli.graph.printing import MINUS, PRODUCT, Text, apply, expression
+from gradcli.graph.printing import MINUS, POSTFIX, PRODUCT, Text, apply, expression
+from gradcli.graph.types import is_float
 from gradcli.language.values import Elaborated
 
 DEPTH = 4
@@ -38,17 +39,25 @@ class Naming:
         name = self.names.get(node)
         if name is not None and not whole:
             return Text(name)
-        if node.op.name == "leaf":
+        op = node.op.name
+        if op == "cast" and is_float(node.dtype) and node.inputs[0].dtype != "bool":
+            return self._text(node.inputs[0], depth)  # most often one that nobody wrote
+        if op == "leaf":
             return Text(str(node.attrs["name"]))
-        if node.op.name == "literal":
+        if op == "literal":
             return expression(node, {})
-        if not depth or node.op.name == "array":
-            return Text("[…]" if node.op.name == "array" else "…")
-        if node.op.name == "recip" and node.attrs.get("positive"):
-            return Text(f"1 / {self._text(node.inputs[0], depth - 1).at_least(MINUS)}", PRODUCT)
+        if op in ("array", "ones", "zeros"):
+            return Text({"array": "[…]", "ones": "1", "zeros": "0"}[op])
+        if not depth:
+            return Text("…")
         if len(node.inputs) > MOST_INPUTS:
-            return Text(f"{node.op.name}(…)")
-        return apply(node, [self._text(x, depth - 1) for x in node.inputs])
+            return Text(f"{op}(…)")
+        inputs = [self._text(x, depth - 1) for x in node.inputs]
+        if op == "recip":
+            return Text(f"1 / {inputs[0].at_least(MINUS)}", PRODUCT)
+        if op == "pow" and inputs[1].text in ("1", "1.0"):
+            return inputs[0]
+        return apply(node, inputs)
 
     def factor(self, node: Node, x: Node) -> str | None:
         """The partial derivative of a node by one of its inputs as a formula; None where it is a linear map."""
@@ -56,15 +65,31 @@ class Naming:
         positions = [i for i in node.op.differentiable_inputs(node) if node.inputs[i] is x]
         match rule:
             case Product():
-                return " + ".join([self.name(node.inputs[i ^ 1]) for i in positions])
+                partners = [self._text(node.inputs[i ^ 1], DEPTH - 1) for i in positions]
+                twice = len(positions) == 2 and partners[0] == partners[1]
+                return f"2 * {partners[0].at_least(MINUS)}" if twice else " + ".join([t.text for t in partners])
             case Elementwise():
                 with self.program.derivation.active():
                     return " + ".join([self._partial(node, i, rule) for i in positions])
             case Linear() if node.op.name in ("add", "subtract", "neg", "identity", "cast"):
                 negative = [node.op.name == "neg" or (node.op.name == "subtract" and i == 1) for i in positions]
-                total = sum([-1 if minus else 1 for minus in negative])
-                return str(total)
+                return str(sum([-1 if minus else 1 for minus in negative]))
         return None
+
+    def linear_map(self, node: Node, x: Node) -> str:
+        """What a node does to its gradient g on the way to one of its inputs, where that is no factor."""
+        if (
+            node.op.name == "matmul"
+            and all([i.rank == 2 for i in node.inputs])
+            and node.inputs[0] is not node.inputs[1]
+        ):
+            a, b = node.inputs
+            return (
+                f"g @ {self._text(b, 2).at_least(POSTFIX)}.T"
+                if x is a
+                else f"{self._text(a, 2).at_least(POSTFIX)}.T @ g"
+            )
+        return node.op.derivative.removeprefix("linear: ").replace("that of", "slope of")
 
     def _partial(self, node: Node, i: int, rule: Elementwise) -> str:
         partial = rule.partials[i]

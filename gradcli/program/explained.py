@@ -28,32 +28,38 @@ from gradcli.results import Reason
 
 Array = Any
 
-STEPS = 40
+STEPS = 20
 """Steps of a route that are shown: of a longer one the first and the last."""
 
 SMALL = 100
 """Entries up to which the values on the way are given."""
+
+EFFORT = 400_000
+"""Steps of routes that are tried, if there are more routes than are shown."""
 
 OUTPUTS = 50
 """Outputs whose contributions are told apart."""
 
 CUTS_IN_A_ROW = 5
 
+_ENTRYWISE = {"elementwise", "selection"}
 _KINKED = {"abs", "relu", "leaky_relu", "where", "maximum", "minimum", "max", "min", "sort", "mod"}
 
 
 class Step(NamedTuple):
     """One factor of a route, from a node to one of its inputs.
 
-    ``text`` is the node (``tanh(a)``), ``to`` the input (``a``), ``span`` the node's place. ``formula`` and ``factor``
-    are the local derivative (None where it is a linear map, or large), ``gradient`` what has arrived at the input.
+    ``text`` is the node (``tanh(a)``), ``to`` the input (``a``), ``span`` the node's place. ``formula`` is the local
+    derivative and ``factor`` its value; of a ``linear`` map it is what happens to the gradient g. ``gradient`` is what
+    has arrived at the input. Large arrays are None.
     """
 
     operation: str
     text: str
     to: str
     span: Span | None
-    formula: str | None
+    formula: str
+    linear: bool
     factor: Array | None
     gradient: Array | None
 
@@ -167,7 +173,8 @@ class _Part:
         if order > self.last:
             return
         if order > 1:
-            before = nth_gradient(ys, x, order - 1, heads, asked.stops)
+            with self.graph.derivation.active():
+                before = nth_gradient(ys, x, order - 1, heads, asked.stops)
             ys, heads = [before] if before is not None else [], [None] if before is not None else []
             self.labels = [f"the derivative of order {order - 1}"]
         with self.graph.derivation.active():
@@ -216,7 +223,9 @@ class _Part:
 
     @property
     def _candidates(self) -> int:
-        return 2 * self.most + 40
+        """How many routes are tried, of which the largest are shown: fewer where routes are long."""
+        length = len(self.routes.order) if self.routes is not None else 1
+        return max(self.most, min(2 * self.most + 40, EFFORT // max(length, 1)))
 
     def _size(self, end: Prefix) -> Node:
         assert self.routes is not None
@@ -245,11 +254,18 @@ class _Part:
     def _factor(self, before: Prefix, after: Prefix) -> Node | None:
         """The local derivative, entry by entry, where it is one."""
         node, x = before.node, after.node
-        formula = self.naming.factor(node, x)
-        if formula is None or node.shape != x.shape or size_of(x.shape) > SMALL:
+        if node.op.family not in _ENTRYWISE or node.shape != x.shape or size_of(x.shape) > SMALL:
             return None
         assert self.routes is not None
         return self.routes.local(node, x)
+
+    def _formula(self, node: Node, x: Node) -> tuple[str, bool]:
+        factor = self.naming.factor(node, x)
+        return (
+            (factor, False)
+            if factor is not None
+            else (self.naming.linear_map(node, x), node.op.family not in _ENTRYWISE)
+        )
 
     def _arrived(self, prefix: Prefix) -> Node | None:
         assert self.routes is not None
@@ -333,7 +349,7 @@ class _Part:
                 self.naming.formula(before.node),
                 self.naming.name(after.node),
                 self.graph.span(before.node),
-                self.naming.factor(before.node, after.node),
+                *self._formula(before.node, after.node),
                 _at(values, self._factor(before, after)),
                 _at(values, self._arrived(after)),
             )
@@ -343,7 +359,8 @@ class _Part:
 
 
 def _shown(end: Prefix) -> tuple[list[tuple[Prefix, Prefix]], int]:
-    steps = end.steps()
+    """The steps of a route that are shown, without conversions, and how many are left out."""
+    steps = [(before, after) for before, after in end.steps() if before.node.op.name != "cast"]
     if len(steps) <= STEPS:
         return steps, 0
     return [*steps[: STEPS // 2], *steps[-STEPS // 2 :]], len(steps) - STEPS

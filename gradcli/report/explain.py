@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from gradcli.program.near import Near
     from gradcli.report.tables import Screen
 
-HEADERS = ("name", "gradient", "routes", "None since", "0 since")
+HEADERS = ("name", "routes", "None since", "0 since", "gradient")
+
+SHORT = 6
+"""Steps of a route up to which its first line names them all."""
 
 LONG = 60
-"""Characters of a value from which on only its shape is shown in the tree on a terminal."""
+"""Characters of a value from which on only its shape is shown: on a terminal, and along a route."""
 
 
 def render(explained: Explained, screen: Screen | None) -> str:
@@ -48,7 +51,7 @@ def _title(explained: Explained) -> str:
 def _overview(e: Explanation, screen: Screen | None) -> list[str]:
     value = "None" if e.value is None else _Pen(screen).number(e.value)
     routes = sum([c.routes for c in e.contributions])
-    return [e.name, value, _count(routes), _or_dash(e.none_since), _or_dash(e.zero_since)]
+    return [e.name, _count(routes), _or_dash(e.none_since), _or_dash(e.zero_since), value]
 
 
 def _or_dash(order: int | None) -> str:
@@ -73,10 +76,7 @@ class _Pen:
         self.branch, self.last, self.bar = ("├─ ", "└─ ", "│  ") if drawn else ("|- ", "`- ", "|  ")
 
     def number(self, value: Any) -> str:
-        text = literal(value)
-        if self.terminal and len(text) > LONG:
-            return f"an array of shape {list(value.shape)}"
-        return text
+        return brief(value) if self.terminal else literal(value)
 
     def tree(self, items: Sequence[Sequence[str]]) -> list[str]:
         """Each item's first line with a branch before it, its other lines below."""
@@ -86,6 +86,12 @@ class _Pen:
             lines.append((self.last if end else self.branch) + first)
             lines += [(("   " if end else self.bar) + line).rstrip() for line in rest]
         return lines
+
+
+def brief(value: Any) -> str:
+    """A value, or the shape of a long one."""
+    text = literal(value)
+    return text if len(text) <= LONG else f"an array {list(value.shape)}"
 
 
 def _lines(e: Explanation, pen: _Pen) -> list[str]:
@@ -122,22 +128,21 @@ def _contribution(c: Contribution, pen: _Pen) -> list[list[str]]:
 def _route(route: Route, c: Contribution, pen: _Pen) -> list[str]:
     if not route.steps:
         return [f"{pen.number(route.value)} from {_names(c.of)}, which is this node: its head gradient"]
-    through = " <- ".join([step.to for step in route.steps]) if len(route.steps) <= 6 else f"{len(route.steps)} steps"
-    lines = [f"{pen.number(route.value)} from {_names(c.of)} <- {through}"]
-    rows = [_step(step, pen) for step in route.steps]
+    path = dict.fromkeys([step.to for step in route.steps])
+    through = " <- ".join(path) if len(path) <= SHORT else f"… <- {route.steps[-1].to}"
+    rows = [_step(step) for step in route.steps]
     if route.omitted:
-        middle = len(rows) // 2
-        rows.insert(middle, [f"… {_counted(route.omitted + len(route.steps) - len(rows), 'more step')} …", "", "", ""])
-    return lines + [line.rstrip() for line in aligned(rows).splitlines()]
+        rows.insert(len(rows) // 2, ["", f"… {_counted(route.omitted, 'more step')} …", "", ""])
+    first = f"{pen.number(route.value)} from {_names(c.of)} <- {through}"
+    return [first, *[f"  {line}".rstrip() for line in aligned(rows).splitlines()]]
 
 
-def _step(step: Step, pen: _Pen) -> list[str]:
+def _step(step: Step) -> list[str]:
     place = f"line {step.span.line}" if step.span else ""
-    factor = f"d/d({step.to}) = {step.formula}" if step.formula is not None else f"d/d({step.to}): linear map"
-    if step.factor is not None and step.formula != (number := pen.number(step.factor)):
+    factor = f"{'map' if step.linear else 'factor'} {step.formula}"
+    if step.factor is not None and step.formula != (number := brief(step.factor)):
         factor += f" = {number}"
-    arrived = f"gradient {pen.number(step.gradient)}" if step.gradient is not None else ""
-    return [step.text, place, factor, arrived]
+    return [place, step.text, factor, f"gives {brief(step.gradient)}" if step.gradient is not None else ""]
 
 
 def _ways(ways: Sequence[Way], pen: _Pen) -> list[list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +102,9 @@ def _lines(e: Explanation, pen: _Pen) -> list[str]:
     sums = " + ".join([f"{pen.number(c.value)} from {_names(c.of)}" for c in e.contributions])
     whole = pen.number(e.value)
     first = f"{e.name} = {whole}" + (f" = {sums}" if len(e.contributions) > 1 else "")
-    lines = [first, *pen.tree([item for c in e.contributions for item in _contribution(c, pen)])]
+    routes = sorted([(c, r) for c in e.contributions for r in c.shown], key=lambda pair: -_size(pair[1].value))
+    items = [_route(route, c, pen) for c, route in routes]
+    lines = [first, *pen.tree([*items, *[[_rest(c, pen)] for c in e.contributions if c.rest is not None]])]
     for way in e.ways:
         if way.cuts:
             lines.append(f"{_counted(way.ways, 'other way')} carr{'ies' if way.ways == 1 else 'y'} no gradient: ")
@@ -115,14 +118,16 @@ def _names(of: Sequence[str]) -> str:
     return of[0] if len(of) == 1 else f"{len(of)} others"
 
 
-def _contribution(c: Contribution, pen: _Pen) -> list[list[str]]:
-    items = [_route(route, c, pen) for route in c.shown]
-    hidden = c.routes - len(c.shown)
-    if c.rest is not None:
-        more = "more " if c.shown else ""
-        count = f"{hidden} {more}route{'s' if hidden > 1 else ''}" if c.routes < MANY else f"over 10^15 {more}routes"
-        items.append([f"{pen.number(c.rest)} from {_names(c.of)} by {count}" + ("" if c.shown else " together")])
-    return items
+def _size(value: Any) -> float:
+    """The largest entry, NaN before all."""
+    size = abs(value).max(initial=0)
+    return float(size) if size == size else math.inf
+
+
+def _rest(c: Contribution, pen: _Pen) -> str:
+    more = "more " if c.shown else ""
+    hidden = _counted(c.routes - len(c.shown) if c.routes < MANY else MANY, f"{more}route")
+    return f"{pen.number(c.rest)} from {_names(c.of)} by {hidden}"
 
 
 def _route(route: Route, c: Contribution, pen: _Pen) -> list[str]:

@@ -60,11 +60,16 @@ class Block(NamedTuple):
 
 
 class Kink(NamedTuple):
-    """A place at which the program is not smooth: ``abs at 0``, met by so many entries."""
+    """A place at which the program is not smooth: ``abs at 0``, met by so many entries of ``size``.
+
+    ``slope`` says what the derivative is taken as, and what it is on both sides.
+    """
 
     text: str
     span: Span | None
     entries: int
+    size: int = 1
+    slope: str = ""
 
     def with_line(self) -> str:
         """``abs at 0, line 4``."""

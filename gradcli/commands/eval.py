@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from gradcli.commands.endings import Command
 from gradcli.commands.inputs import Inputs
 from gradcli.commands.options import output_options, points_options, program_options, several_names
 from gradcli.commands.output import Destination
+from gradcli.commands.watching import Watch, watching_options
+
+if TYPE_CHECKING:
+    from gradcli.program import Program
+    from gradcli.program.traced import Traced
+    from gradcli.results import Kink
 
 EPILOG = """\b
 Examples:
@@ -17,12 +25,14 @@ Examples:
   gradcli eval -e 'y = sqrt(2) * [1, 2, 3]'
   echo 'y = 1/3' | gradcli eval --precision 3
   gradcli eval model.expr --points rows.csv > results.csv
+  gradcli eval model.expr --trace
 """
 
 
 @click.command("eval", cls=Command, epilog=EPILOG)
 @program_options
 @several_names("--of", help="The names to print, in place of the program's outputs. Repeatable.")
+@watching_options
 @points_options
 @output_options
 def command(
@@ -34,27 +44,47 @@ def command(
     random_seed: int,
     max_memory: int | None,
     of: list[str] | None,
+    trace: bool,
+    kinks: bool,
     points: str | None,
     skip_bad: bool,
     format: str | None,
     precision: int | None,
     output: str | None,
-) -> None:
+) -> int:
     """Print the values of the outputs of a program.
 
     FILE is a program; - or, in a pipe, nothing stands for standard input. Without an output line every definition is
     printed.
     """
     inputs = Inputs(file, inline, set_, values, dtype, random_seed, max_memory)
+    watch = Watch(trace, kinks, format in ("json", "ndjson"))
     if points is not None or skip_bad:
+        watch.refuse_points()
         from gradcli.commands.points import RowStream, items
 
         rows = RowStream.chosen(points, skip_bad, format, precision, output)
         rows.deliver(inputs.load(inputs.program_text([points])), lambda varied: items(varied.eval_results(of)))
-        return
+        return 0
     destination = Destination.chosen(format, precision, output)
     program = inputs.load(inputs.program_text())
+    if watch.found(lambda: _traced(program, of)):
+        return 1
     results = program.eval_results(of)
     from gradcli.report.reply import Reply
 
     destination.deliver(Reply("eval", program.source.name, [(0, results)]))
+    watch.finish(results, lambda: _kinks(program, of))
+    return 0
+
+
+def _traced(program: Program, of: list[str] | None) -> Traced:
+    from gradcli.program.traced import trace_values
+
+    return trace_values(program, of)
+
+
+def _kinks(program: Program, of: list[str] | None) -> list[Kink]:
+    from gradcli.program.kinks import at_the_point
+
+    return at_the_point(program, program.value_nodes(of), None)

@@ -89,6 +89,8 @@ class Naming:
                 if x is a
                 else f"{self._text(a, 2).at_least(POSTFIX)}.T @ g"
             )
+        if node.op.name == "index":
+            return "the gradient in its place, 0 elsewhere"
         return node.op.derivative.removeprefix("linear: ").replace("that of", "slope of")
 
     def _partial(self, node: Node, i: int, rule: Elementwise) -> str:

@@ -139,7 +139,7 @@ def explain(
 
     Raises :class:`GradcliError` as ``grad`` does, for a variable without a value only where a gradient needs it.
     """
-    asked = program._question(of, wrt, seeds, stop)
+    asked = program.question(of, wrt, seeds, stop)
     parts = [_Part(program, asked, name, x, order, most) for name, x in zip(asked.wrt, asked.xs, strict=True)]
     for phase in (_Part.gains, _Part.sizes, _Part.values):
         wanted = [phase(part) for part in parts]

@@ -186,6 +186,12 @@ class Program(Loaded):
             for name, value in found.items()
         ]
 
+    def value_nodes(self, of: Sequence[str] | None = None) -> list[Node]:
+        """The nodes whose values :meth:`eval_results` gives."""
+        names = list(of) if of is not None else self._printed()
+        found = [self._graph.names[self._known(name)] for name in names]
+        return [value for value in found if isinstance(value, Node)]
+
     def grad_results(
         self,
         of: Sequence[str] | None = None,
@@ -198,7 +204,7 @@ class Program(Loaded):
         every_order: bool = False,
     ) -> GradReply:
         """The results that ``gradcli grad`` prints: all orders up to ``order``, or that one only."""
-        asked = self._question(of, wrt, seeds, stop)
+        asked = self.question(of, wrt, seeds, stop)
         chosen = self._passes(asked, range(1, order + 1) if every_order else (order,), unconnected)
         nodes = [g for _, row in chosen for g in row if isinstance(g, Node)]
         values = iter(self._evaluate(nodes))
@@ -211,7 +217,7 @@ class Program(Loaded):
         ]  # fmt: skip
         return GradReply(asked.of, rows, any(size_of(y.shape) != 1 for y in asked.ys))
 
-    def _question(
+    def question(
         self,
         of: Sequence[str] | None,
         wrt: Sequence[str] | None,

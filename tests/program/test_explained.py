@@ -143,7 +143,7 @@ def passing(node: Node, below: Node) -> Node:
 def test_each_none_of_the_cases_has_a_reason_that_names_the_right_line(text, lists, missing, order):
     program = gradcli.loads(text)
     of, stop = lists.get("of"), lists.get("stop", [])
-    asked = program._question(of, lists.get("wrt"), {}, stop)
+    asked = program.question(of, lists.get("wrt"), {}, stop)
     explained = explain(program, of, lists.get("wrt"), order, stop=stop)
     for e in explained.explanations:
         assert (e.value is None) == (e.name in missing)
@@ -309,7 +309,7 @@ def test_the_order_from_which_it_is_none_or_0(expression, none_since, zero_since
 @given(text=programs(smooth=False, statements=4))
 def test_beyond_the_degree_everything_is_0(text):
     program = gradcli.loads(text)
-    asked = program._question(None, ["v0"], {}, [])
+    asked = program.question(None, ["v0"], {}, [])
     power = degree_in(asked.ys, asked.xs[0])
     if power <= 3:
         g = program.grad(wrt=["v0"], order=int(power) + 1)["v0"]

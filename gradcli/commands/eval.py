@@ -78,7 +78,7 @@ def command(
     return 0
 
 
-def _traced(program: Program, of: list[str] | None) -> Traced:
+def _traced(program: Program, of: list[str] | None) -> Traced | None:
     from gradcli.program.traced import trace_values
 
     return trace_values(program, of)

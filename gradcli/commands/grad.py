@@ -145,7 +145,7 @@ def _traced(
     orders: Iterable[int],
     heads: dict[str, Value],
     stop: list[str] | None,
-) -> Traced:
+) -> Traced | None:
     from gradcli.program.traced import trace_gradients
 
     return trace_gradients(program, of, wrt, orders, seeds=heads, stop=stop or ())

@@ -51,13 +51,15 @@ class Watch(NamedTuple):
         if self.trace or self.kinks:
             raise click.UsageError("--trace and --kinks look at one point, and not at the rows of --points.")
 
-    def found(self, ask: Callable[[], Traced]) -> bool:
+    def found(self, ask: Callable[[], Traced | None]) -> bool:
         """Trace, if that is wanted, and say what is found; whether there is anything."""
         if not self.trace:
             return False
         from gradcli.report import traced as report
 
         traced = ask()
+        if traced is None:  # the run itself will say why
+            return False
         color = stream_has_color(sys.stderr)
         self._say(report.render_json(traced) if self.json else report.render(traced, color))
         return traced.finding is not None
@@ -71,7 +73,7 @@ class Watch(NamedTuple):
             self._say(report.render_kinks_json(kinks) if self.json else report.render_kinks(kinks))
         text = None if self.trace else report.suggestion(results)
         if text is not None:
-            self._say(text)
+            self._say(report.render_note_json(text) if self.json else report.render_note(text))
 
     def _say(self, text: str) -> None:
         click.echo(text, err=True, nl=False, color=stream_has_color(sys.stderr))

@@ -65,7 +65,7 @@ def evaluate(targets: Sequence[Node], leaf_value: Callable[[Node], Any]) -> Eval
         for node in nodes:
             given = [values[x] for x in node.inputs]
             try:
-                value = values[node] = _value(node, given, leaf_value)
+                value = values[node] = np.asarray(leaf_value(node)) if node.op.name == "leaf" else _value(node, given)
             except (GradcliError, ArithmeticError, IndexError, TypeError, ValueError, np.linalg.LinAlgError) as problem:
                 failed = node, problem
                 causes[node] = [x for x in node.inputs if x in causes]
@@ -85,14 +85,13 @@ def evaluate(targets: Sequence[Node], leaf_value: Callable[[Node], Any]) -> Eval
             if x not in reached:
                 reached.add(x)
                 todo.append(x)
-    guilty = [found for node, found in made.items() if node in reached]
+    # An operation before a number that the program holds: `0 * inf` is to blame for its NaN, and not `inf`.
+    guilty = sorted([made[n] for n in made if n in reached], key=lambda m: (m.node.op.name in _SOURCES, m.node.serial))
     harmless = [found for node, found in made.items() if node not in reached and node.op.name not in _SOURCES]
     return Evaluation(guilty[0] if guilty else None, harmless, len(nodes), failed)
 
 
-def _value(node: Node, given: Sequence[Array], leaf_value: Callable[[Node], Any]) -> Array:
-    if node.op.name == "leaf":
-        return np.asarray(leaf_value(node))
+def _value(node: Node, given: Sequence[Array]) -> Array:
     if node.op.name == "literal":
         return np.asarray(node.attrs["value"], dtype=node.dtype)
     assert node.op.kernel is not None

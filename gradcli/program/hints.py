@@ -96,6 +96,9 @@ def _stable(naming: Naming, node: Node, users: Mapping[Node, Sequence[Node]]) ->
             others = users.get(user, ())
             if user.op.name == "sum" and any(u.op.name in _LOGARITHMS for u in others):
                 return f"write `logsumexp({x})` for `log(sum(exp({x})))`"
+            quotients = [*others, user]
+            if any(u.op.name in _LOGARITHMS for q in quotients if q.op.name == "divide" for u in users.get(q, ())):
+                return f"write `log_softmax({x})` for `log(exp({x}) / sum(exp({x})))`"
             if user.op.name == "sum" or (user.op.name == "divide" and _sums(user.inputs[1], node)):
                 return f"write `softmax({x})` for `exp({x}) / sum(exp({x}))`"
             if user.op.name == "add" and any(u.op.name in _LOGARITHMS for u in others):

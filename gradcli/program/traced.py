@@ -52,8 +52,8 @@ class Traced(NamedTuple):
     operations: int
 
 
-def trace_values(program: Program, of: Sequence[str] | None) -> Traced:
-    """Trace what ``eval`` evaluates."""
+def trace_values(program: Program, of: Sequence[str] | None) -> Traced | None:
+    """Trace what ``eval`` evaluates; None where an operation fails, but not because of NaN or infinity."""
     return _trace(program, program.value_nodes(of))
 
 
@@ -65,8 +65,8 @@ def trace_gradients(
     *,
     seeds: Mapping[str, Any] | None = None,
     stop: Sequence[str] = (),
-) -> Traced:
-    """Trace the ys, then their derivatives of some orders."""
+) -> Traced | None:
+    """Trace the ys, then their derivatives of some orders; None as for :func:`trace_values`."""
     asked = program.question(of, wrt, seeds, stop)
     wanted = list(orders)
 
@@ -83,8 +83,11 @@ def trace_gradients(
 
 def _trace(
     program: Program, targets: Sequence[Node], order_of: Callable[[Node], int | None] = lambda node: None
-) -> Traced:
+) -> Traced | None:
+    program._plan(targets)  # refuses what does not fit into memory
     evaluation = evaluate(targets, program._leaf_value)
+    if evaluation.failed is not None and evaluation.first is None:
+        return None
     naming = Naming(program._graph)
     harmless = [_summary(program, naming, made) for made in evaluation.harmless]
     if evaluation.first is None:
@@ -124,7 +127,8 @@ def _finding(
         if order is not None and order > 1:
             where = f"at order {order}, {where}"
         message = f"{where} makes {what}{entries}"
-    operands = [Operand(naming.name(x), found) for x, found in zip(node.inputs, made.inputs, strict=True)]
+    given = zip(node.inputs, made.inputs, strict=True)
+    operands = [Operand(naming.name(x), found) for x, found in given if x.op.name != "literal"]
     operands.append(Operand(formula, list(zip(made.indices, made.values, strict=True))))
     distinct = list({operand.name: operand for operand in operands}.values())
     return Finding(

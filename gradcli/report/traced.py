@@ -99,7 +99,7 @@ def render_kinks_json(kinks: Sequence[Kink]) -> str:
 
 
 def suggestion(results: Iterable[Result]) -> str | None:
-    """One line where a result is NaN or infinite."""
+    """What to say where a result is NaN or infinite."""
     import numpy as np
 
     bad = [r for r in results if r.connected and r.value.dtype.kind == "f" and not np.isfinite(r.value).all()]
@@ -108,4 +108,14 @@ def suggestion(results: Iterable[Result]) -> str | None:
     names = list(dict.fromkeys([r.name for r in bad]))
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     verb = "is" if len(names) == 1 else "are"
-    return f"note: {shown} {verb} NaN or infinite; --trace shows the operation where that begins\n"
+    return f"{shown} {verb} NaN or infinite; --trace shows the operation where that begins"
+
+
+def render_note(text: str) -> str:
+    """A line of its own."""
+    return f"note: {text}\n"
+
+
+def render_note_json(text: str) -> str:
+    """One object with ``note``."""
+    return json.dumps({"note": text}, ensure_ascii=False) + "\n"

@@ -12,6 +12,13 @@ DEPTH = 4
 LONGEST = 60
 MOST_INPUTS = 8
 
+_PRODUCTS = {  # what a product of values of these ranks does to its gradient g, for the first operand and the second
+    (2, 2): ("g @ {tight}.T", "{tight}.T @ g"),
+    (2, 1): ("outer(g, {other})", "{tight}.T @ g"),
+    (1, 2): ("{tight} @ g", "outer({other}, g)"),
+    (1, 1): ("g * {tight}", "g * {tight}"),
+}
+
 
 class Naming:
     """The names of a program's nodes, and formulas of the others."""
@@ -42,6 +49,8 @@ class Naming:
         op = node.op.name
         if op == "cast" and is_float(node.dtype) and node.inputs[0].dtype != "bool":
             return self._text(node.inputs[0], depth)  # most often one that nobody wrote
+        if op == "identity" and node.inputs[0] in self.program.derivation.origin:
+            return self._text(node.inputs[0], depth)  # a gradient in the program
         if op == "leaf":
             return Text(str(node.attrs["name"]))
         if op == "literal":
@@ -55,8 +64,10 @@ class Naming:
         inputs = [self._text(x, depth - 1) for x in node.inputs]
         if op == "recip":
             return Text(f"1 / {inputs[0].at_least(MINUS)}", PRODUCT)
-        if op == "pow" and inputs[1].text in ("1", "1.0"):
+        if op in ("pow", "multiply") and inputs[1].text == "1":
             return inputs[0]
+        if op == "multiply" and inputs[0].text == "1":
+            return inputs[1]
         return apply(node, inputs)
 
     def factor(self, node: Node, x: Node) -> str | None:
@@ -78,17 +89,12 @@ class Naming:
 
     def linear_map(self, node: Node, x: Node) -> str:
         """What a node does to its gradient g on the way to one of its inputs, where that is no factor."""
-        if (
-            node.op.name == "matmul"
-            and all([i.rank == 2 for i in node.inputs])
-            and node.inputs[0] is not node.inputs[1]
-        ):
+        if node.op.name in ("matmul", "dot") and node.inputs[0] is not node.inputs[1]:
             a, b = node.inputs
-            return (
-                f"g @ {self._text(b, 2).at_least(POSTFIX)}.T"
-                if x is a
-                else f"{self._text(a, 2).at_least(POSTFIX)}.T @ g"
-            )
+            form = _PRODUCTS.get((a.rank, b.rank), ("", ""))[0 if x is a else 1]
+            other = self._text(b if x is a else a, 2)
+            if form:
+                return form.format(other=other.text, tight=other.at_least(POSTFIX))
         if node.op.name == "index":
             return "the gradient in its place, 0 elsewhere"
         return node.op.derivative.removeprefix("linear: ").replace("that of", "slope of")

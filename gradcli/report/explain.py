@@ -24,8 +24,8 @@ HEADERS = ("name", "routes", "None since", "0 since", "gradient")
 SHORT = 6
 """Steps of a route up to which its first line names them all."""
 
-LONG = 60
-"""Characters of a value from which on only its shape is shown: on a terminal, and along a route."""
+LONG = 6
+"""Entries of a value above which only its shape is shown: on a terminal, and along a route."""
 
 
 def render(explained: Explained, screen: Screen | None) -> str:
@@ -91,8 +91,7 @@ class _Pen:
 
 def brief(value: Any) -> str:
     """A value, or the shape of a long one."""
-    text = literal(value)
-    return text if len(text) <= LONG else f"an array {list(value.shape)}"
+    return literal(value) if value.size <= LONG else f"an array {list(value.shape)}"
 
 
 def _lines(e: Explanation, pen: _Pen) -> list[str]:

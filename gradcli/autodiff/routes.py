@@ -89,21 +89,10 @@ class Routes:
             if node.op.name not in _UNIT and (node.op.name not in _UNIT_IN_PLACE or node.shape != i.shape)
         ]  # fmt: skip
 
-    def gains(self, edges: Sequence[Edge]) -> Node | None:
-        """How much larger a cotangent can become along each edge, as a vector: what becomes of ones; None if empty."""
-        with self.derivation.active():
-            sizes = [self._gain(node, i) for node, i in edges]
-            return stack(*sizes, axis=0) if sizes else None
-
-    def _gain(self, node: Node, i: Node) -> Node:
-        g = self.local(node, i)
-        return cast_to(max_(absolute(g), axis=None), "float64") if size_of(g.shape) else literal(0.0, "float64")
-
     def local(self, node: Node, i: Node) -> Node:
         """What becomes of ones along an edge: entry by entry the local derivative of an elementwise operation."""
         with self.derivation.active():
-            c = self._along(node, i, Cotangent(reverse.seed(node, None), None))
-            return reverse.zero_gradient(i) if c is None else c.g
+            return local(self.derivation, node, i)
 
     # routes
 
@@ -162,12 +151,10 @@ class Routes:
                     self._found[here] = self.seeds[here.start]
                     continue
                 before = self._found[here.parent]
-                self._found[here] = self._along(here.parent.node, here.node, before) if before is not None else None
+                self._found[here] = (
+                    along(self.derivation, here.parent.node, here.node, before) if before is not None else None
+                )
         return self._found[prefix]
-
-    def _along(self, node: Node, i: Node, c: Cotangent) -> Cotangent | None:
-        received = [got for _, got in reverse.passed_on(self.derivation, node, c, {i})]
-        return reverse.summed(received) if received else None
 
     def rest(self, starts: Sequence[int], shown: Iterable[Prefix]) -> Cotangent | None:
         """What all routes of some ys, by number, but those shown contribute; None if that is nothing."""
@@ -185,6 +172,29 @@ class Routes:
                 if c is not None and others:
                     seeds += reverse.passed_on(self.derivation, before.node, c, others)
             return reverse.sweep(self.derivation, seeds, {self.x}, self.stops).get(self.x)
+
+
+def along(derivation: Derivation, node: Node, i: Node, c: Cotangent) -> Cotangent | None:
+    """What a node passes on to one of its inputs; None if that is nothing."""
+    received = [got for _, got in reverse.passed_on(derivation, node, c, {i})]
+    return reverse.summed(received) if received else None
+
+
+def local(derivation: Derivation, node: Node, i: Node) -> Node:
+    """What becomes of ones along an edge; to be called while the derivation is active."""
+    c = along(derivation, node, i, Cotangent(reverse.seed(node, None), None))
+    return reverse.zero_gradient(i) if c is None else c.g
+
+
+def gains(derivation: Derivation, edges: Sequence[Edge]) -> Node:
+    """How much larger a cotangent can become along each edge, as a vector: the largest of what becomes of ones."""
+    with derivation.active():
+        factors = [local(derivation, node, i) for node, i in edges]
+        sizes = [
+            cast_to(max_(absolute(g), axis=None), "float64") if size_of(g.shape) else literal(0.0, "float64")
+            for g in factors
+        ]
+        return stack(*sizes, axis=0)
 
 
 def _logarithm(gain: float) -> float:

@@ -43,6 +43,12 @@ What is shown:
     type=click.Choice(["table", "plain", "json"]),
     help="Form of the results; by default a table and a tree on a terminal and json in a pipe.",
 )
+@click.option(
+    "--precision",
+    type=click.IntRange(1, 100),
+    metavar="N",
+    help="Round to N significant digits; by default numbers read back exactly.",
+)
 def command(
     file: str | None,
     inline: tuple[str, ...],
@@ -58,6 +64,7 @@ def command(
     stop: list[str] | None,
     most: int,
     format: str | None,
+    precision: int | None,
 ) -> None:
     """Say how the outputs of a program depend on its variables, and why a gradient is None.
 
@@ -74,6 +81,7 @@ def command(
     explained = explain(program, of, wrt, order, seeds=heads, stop=stop or (), most=most)
     from gradcli.report import explain as report
 
+    explained = report.rounded_to(explained, precision)
     terminal = is_terminal(sys.stdout)
     if format == "json" or (format is None and not terminal):
         write(report.render_json(explained))

@@ -32,6 +32,7 @@ Examples:
   gradcli grad model.expr --wrt 'w,b'
   gradcli grad -e 'variable x = 3; y = x^2 + sin(x)' --order 2
   gradcli hessian model.expr --of 'loss' --wrt 'w,b'
+  gradcli explain model.expr --wrt 'w'
   gradcli check model.expr
   gradcli ops softmax
 

@@ -22,6 +22,8 @@ def explain(
         return why(program, cut, x_name, x)
     if not y_names:
         return Reason("there is no y to differentiate")
+    if x.dtype == "bool" and x in ys:
+        return Reason(f"{x_name} is bool", program.span(x), ", which has no derivative")
     several = len(y_names) > 1
     return Reason(f"{' and '.join(y_names)} {'do' if several else 'does'} not use {x_name}")
 

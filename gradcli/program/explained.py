@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from gradcli.autodiff import degree, reverse
-from gradcli.autodiff.connection import Cut, find_cut, find_ways
+from gradcli.autodiff import reverse
 from gradcli.autodiff.orders import nth_gradient
-from gradcli.autodiff.polynomial import degree_in
-from gradcli.autodiff.routes import Edge, Prefix, Routes
-from gradcli.diagnostics import Span
+from gradcli.autodiff.routes import Edge, Prefix, Routes, gains
 from gradcli.graph.node import Node
 from gradcli.graph.operation import cast_to, literal
 from gradcli.graph.ops.elementwise import absolute
@@ -20,13 +17,15 @@ from gradcli.graph.ops.slicing import stack
 from gradcli.graph.types import size_of
 from gradcli.language.naming import Naming
 from gradcli.language.reasons import explain as reason_for
-from gradcli.language.reasons import why
-from gradcli.language.remedies import remedy
-from gradcli.program.near import Near, near
+from gradcli.program.cuts import orders_of, ways_of
+from gradcli.program.explanation import Contribution, Explained, Explanation, Route, Step, Way
+from gradcli.program.near import near
 from gradcli.program.program import Program, Question
 from gradcli.results import Reason
 
 Array = Any
+Group = tuple[int, ...]
+"""Some of the ys, by number."""
 
 STEPS = 20
 """Steps of a route that are shown: of a longer one the first and the last."""
@@ -40,89 +39,7 @@ EFFORT = 400_000
 OUTPUTS = 50
 """Outputs whose contributions are told apart."""
 
-CUTS_IN_A_ROW = 5
-
 _ENTRYWISE = {"elementwise", "selection"}
-_KINKED = {"abs", "relu", "leaky_relu", "where", "maximum", "minimum", "max", "min", "sort", "mod"}
-
-
-class Step(NamedTuple):
-    """One factor of a route, from a node to one of its inputs.
-
-    ``text`` is the node (``tanh(a)``), ``to`` the input (``a``), ``span`` the node's place. ``formula`` is the local
-    derivative and ``factor`` its value; of a ``linear`` map it is what happens to the gradient g. ``gradient`` is what
-    has arrived at the input. Large arrays are None.
-    """
-
-    operation: str
-    text: str
-    to: str
-    span: Span | None
-    formula: str
-    linear: bool
-    factor: Array | None
-    gradient: Array | None
-
-
-class Route(NamedTuple):
-    """A path from y down to x, what it contributes, and its steps; ``omitted`` are left out in the middle."""
-
-    value: Array
-    steps: list[Step]
-    omitted: int
-
-
-class Contribution(NamedTuple):
-    """What some of the ys contribute: ``routes`` of them all, the largest ``shown``, and what the others add up to."""
-
-    of: list[str]
-    value: Array
-    routes: int
-    shown: list[Route]
-    rest: Array | None
-
-
-class CutPlace(NamedTuple):
-    """A cut: what it is and where, and the edit that lets a gradient pass."""
-
-    reason: Reason
-    help: str
-
-
-class Way(NamedTuple):
-    """Ways from x to y that are first cut at one place, then at further ones below it if there are several."""
-
-    ways: int
-    cuts: list[CutPlace]
-    more: bool
-
-
-class Explanation(NamedTuple):
-    """How the ys depend on one x at one order.
-
-    ``value`` is the gradient, or None for ``reason``. ``none_since`` and ``zero_since`` are the orders from which it is
-    None, and 0 whatever the values are; ``note`` says why.
-    """
-
-    name: str
-    value: Array | None
-    reason: Reason | None
-    contributions: list[Contribution]
-    ways: list[Way]
-    near: list[Near]
-    none_since: int | None
-    zero_since: int | None
-    note: str | None
-
-
-class Explained(NamedTuple):
-    """The answer of ``gradcli explain``."""
-
-    file: str
-    of: list[str]
-    summed: bool
-    order: int
-    explanations: list[Explanation]
 
 
 def explain(
@@ -139,209 +56,180 @@ def explain(
 
     Raises :class:`GradcliError` as ``grad`` does, for a variable without a value only where a gradient needs it.
     """
-    asked = program.question(of, wrt, seeds, stop)
-    parts = [_Part(program, asked, name, x, order, most) for name, x in zip(asked.wrt, asked.xs, strict=True)]
-    for phase in (_Part.gains, _Part.sizes, _Part.values):
+    question = _Whole(program, program.question(of, wrt, seeds, stop), order, most)
+    parts = [_Part(question, k) for k in range(len(question.asked.xs))]
+    question.measure([edge for part in parts for edge in part.edges()])
+    for phase in (_Part.sizes, _Part.values):
         wanted = [phase(part) for part in parts]
         found = iter(program._evaluate([node for nodes in wanted for node in nodes]))
         for part, nodes in zip(parts, wanted, strict=True):
-            part.got([next(found) for _ in nodes])
+            part.found = [next(found) for _ in nodes]
+    asked = question.asked
     summed = any([size_of(y.shape) != 1 for y in asked.ys])
     return Explained(program.source.name, asked.of, summed, order, [part.explanation() for part in parts])
 
 
-class _Part:
-    """The explanation for one x, in the making: each phase asks for the values of nodes and gets them."""
+class _Whole:
+    """What the explanations for all xs share: the question, names, gradients, and the sizes of factors."""
 
-    def __init__(self, program: Program, asked: Question, name: str, x: Node, order: int, most: int) -> None:
+    def __init__(self, program: Program, asked: Question, order: int, most: int) -> None:
         self.program = program
         self.graph = program._graph
-        self.naming = Naming(self.graph)
         self.asked = asked
-        self.name = name
-        self.x = x
         self.order = order
         self.most = most
-        self.last = degree.last_order(asked.ys, x, asked.stops, asked.heads)
-        self.routes: Routes | None = None
-        self.found: list[Array] = []
-        self.edges: list[Edge] = []
-        self.ends: list[Prefix] = []
-        self.sums: list[tuple[list[int], Node, Node]] = []
-        self.labels = asked.of
-        ys, heads = asked.ys, asked.heads
-        if order > self.last:
-            return
-        if order > 1:
+        self.naming = Naming(self.graph)
+        self.gains: dict[Edge, float] = {}
+        self._gradients: dict[Group, list[Node | None]] = {}
+
+    def measure(self, edges: Sequence[Edge]) -> None:
+        """Evaluate the sizes of factors, by which routes are chosen where there are too many to try all."""
+        distinct = list(dict.fromkeys(edges))
+        if distinct:
+            (found,) = self.program._evaluate([gains(self.graph.derivation, distinct)])
+            self.gains = dict(zip(distinct, found.tolist(), strict=True))
+
+    def gradient(self, group: Group, k: int) -> Node | None:
+        """The gradient of some of the ys by the k-th x; one pass serves all xs."""
+        if group not in self._gradients:
+            asked = self.asked
+            ys, heads = [asked.ys[i] for i in group], [asked.heads[i] for i in group]
             with self.graph.derivation.active():
-                before = nth_gradient(ys, x, order - 1, heads, asked.stops)
+                self._gradients[group] = reverse.gradients(ys, asked.xs, heads, asked.stops)
+        return self._gradients[group][k]
+
+
+class _Part:
+    """The explanation for one x, in the making: each phase asks for the values of nodes, and finds them in ``found``."""
+
+    def __init__(self, whole: _Whole, k: int) -> None:
+        self.whole = whole
+        self.graph = whole.graph
+        self.naming = whole.naming
+        self.k = k
+        self.name = whole.asked.wrt[k]
+        self.x = whole.asked.xs[k]
+        self.orders = orders_of(whole.asked, self.name, self.x)
+        since = self.orders.none_since
+        self.routes = self._routes() if since is None or whole.order < since else None
+        self.found: list[Array] = []
+        self.ends: list[Prefix] = []
+        self.sums: list[tuple[Group, Node, Node]] = []
+
+    def _routes(self) -> Routes:
+        asked, n = self.whole.asked, self.whole.order
+        ys, heads = asked.ys, asked.heads
+        self.labels = asked.of
+        if n > 1:
+            with self.graph.derivation.active():
+                before = nth_gradient(ys, self.x, n - 1, heads, asked.stops)
             ys, heads = [before] if before is not None else [], [None] if before is not None else []
-            self.labels = [f"the derivative of order {order - 1}"]
-        with self.graph.derivation.active():
-            (g,) = reverse.gradients(ys, [x], heads, asked.stops)
-            self.total = reverse.zero_gradient(x) if g is None else g
-        self.routes = Routes(self.graph.derivation, ys, x, heads, asked.stops)
+            self.labels = [f"the derivative of order {n - 1}"]
+        return Routes(self.graph.derivation, ys, self.x, heads, asked.stops)
 
     # phases
 
-    def got(self, values: list[Array]) -> None:
-        self.found = values
-
-    def gains(self) -> list[Node]:
-        """The sizes of the factors, by which routes are chosen where there are too many to try all."""
-        if self.routes is None or sum(self.routes.counts) <= self._candidates:
-            return []
-        self.edges = self.routes.edges()
-        sizes = self.routes.gains(self.edges)
-        return [] if sizes is None else [sizes]
+    def edges(self) -> list[Edge]:
+        """The factors whose sizes decide which routes are tried; none if all are."""
+        routes = self.routes
+        return [] if routes is None or sum(routes.counts) <= self._candidates(routes) else routes.edges()
 
     def sizes(self) -> list[Node]:
         """The sizes of the contributions of all candidates."""
         if self.routes is None:
             return []
-        gains = dict(zip(self.edges, self.found[0].tolist(), strict=True)) if self.found else {}
-        self.ends = self.routes.largest(self._candidates, gains)
+        self.ends = self.routes.largest(self._candidates(self.routes), self.whole.gains)
         if len(self.ends) < 2:
             return []
         with self.graph.derivation.active():
-            return [stack(*[self._size(end) for end in self.ends], axis=0)]
+            return [stack(*[self._size(self.routes, end) for end in self.ends], axis=0)]
 
     def values(self) -> list[Node]:
         """The gradient, the contributions and the values along the routes that are shown."""
-        if self.routes is None:
+        routes = self.routes
+        if routes is None:
             return []
         if self.found:
             sizes = [math.inf if math.isnan(size) else size for size in self.found[0].tolist()]
             ranked = sorted(range(len(sizes)), key=lambda k: -sizes[k])
             self.ends = [self.ends[k] for k in ranked]
-        self.ends = self.ends[: self.most]
-        contribution, rest = self.routes.contribution, self.routes.rest
-        self.sums = [
-            (group, contribution(rest(group, ())), contribution(rest(group, self.ends))) for group in self._groups()
-        ]
-        return list(self._collected())
+        self.ends = self.ends[: self.whole.most]
+        self.total = self._sum(routes, tuple(range(len(routes.ys))))
+        groups = self._groups(routes)
+        for group in groups:
+            whole = self.total if len(groups) == 1 else self._sum(routes, group)
+            self.sums.append((group, whole, routes.contribution(routes.rest(group, self.ends))))
+        return list(self._collected(routes))
 
-    @property
-    def _candidates(self) -> int:
+    def _candidates(self, routes: Routes) -> int:
         """How many routes are tried, of which the largest are shown: fewer where routes are long."""
-        length = len(self.routes.order) if self.routes is not None else 1
-        return max(self.most, min(2 * self.most + 40, EFFORT // max(length, 1)))
+        most = self.whole.most
+        effort = EFFORT // max(len(routes.order) * len(self.whole.asked.xs), 1)
+        return max(most, min(2 * most + 40, effort))
 
-    def _size(self, end: Prefix) -> Node:
-        assert self.routes is not None
-        g = self.routes.contribution(self.routes.cotangent(end))
+    def _size(self, routes: Routes, end: Prefix) -> Node:
+        g = routes.contribution(routes.cotangent(end))
         return cast_to(max_(absolute(g), axis=None), "float64") if size_of(g.shape) else literal(0.0, "float64")
 
-    def _groups(self) -> list[list[int]]:
-        """The numbers of the ys that contribute, those told apart each in a group of its own."""
-        assert self.routes is not None
-        some = [k for k, count in enumerate(self.routes.counts) if count]
-        if len(some) <= OUTPUTS:
-            return [[k] for k in some]
-        shown = list(dict.fromkeys([end.start for end in self.ends]))[:OUTPUTS]
-        return [*([k] for k in shown), [k for k in some if k not in shown]]
+    def _sum(self, routes: Routes, group: Group) -> Node:
+        """What all routes of some ys contribute, in one pass."""
+        if self.whole.order > 1:
+            return routes.contribution(routes.rest(group, ()))
+        g = self.whole.gradient(group, self.k)
+        return g if g is not None else routes.contribution(None)
 
-    def _collected(self) -> dict[Node, None]:
-        routes = self.routes
-        assert routes is not None
+    def _groups(self, routes: Routes) -> list[Group]:
+        """The ys that contribute, those told apart each in a group of its own."""
+        some = [k for k, count in enumerate(routes.counts) if count]
+        if len(some) <= OUTPUTS:
+            return [(k,) for k in some]
+        shown = list(dict.fromkeys([end.start for end in self.ends]))[:OUTPUTS]
+        return [*((k,) for k in shown), tuple([k for k in some if k not in shown])]
+
+    def _collected(self, routes: Routes) -> dict[Node, None]:
         nodes = [self.total, *[node for _, whole, rest in self.sums for node in (whole, rest)]]
         for end in self.ends:
             nodes.append(routes.contribution(routes.cotangent(end)))
             for before, after in _shown(end)[0]:
-                nodes += [n for n in (self._factor(before, after), self._arrived(after)) if n is not None]
+                values = _factor(routes, before, after), _arrived(routes, after)
+                nodes += [node for node in values if node is not None]
         return dict.fromkeys(nodes)
-
-    def _factor(self, before: Prefix, after: Prefix) -> Node | None:
-        """The local derivative, entry by entry, where it is one."""
-        node, x = before.node, after.node
-        if node.op.family not in _ENTRYWISE or node.shape != x.shape or size_of(x.shape) > SMALL:
-            return None
-        assert self.routes is not None
-        return self.routes.local(node, x)
-
-    def _formula(self, node: Node, x: Node) -> tuple[str, bool]:
-        factor = self.naming.factor(node, x)
-        return (
-            (factor, False)
-            if factor is not None
-            else (self.naming.linear_map(node, x), node.op.family not in _ENTRYWISE)
-        )
-
-    def _arrived(self, prefix: Prefix) -> Node | None:
-        assert self.routes is not None
-        c = self.routes.cotangent(prefix)
-        return c.g if c is not None and size_of(c.g.shape) <= SMALL else None
 
     # the explanation
 
     def explanation(self) -> Explanation:
-        none_since = int(self.last) + 1 if math.isfinite(self.last) else None
-        asked = self.asked
-        power = degree_in(asked.ys, self.x, asked.stops, asked.heads)
-        zero_since = int(power) + 1 if math.isfinite(power) else None
-        if zero_since is not None and none_since is not None and zero_since >= none_since:
-            zero_since = None
-        note = self._note(none_since, zero_since, power)
+        """The answer, once the values of the last phase are there."""
         if self.routes is None:
-            return self._none(none_since, zero_since, note)
-        values = dict(zip(self._collected(), self.found, strict=True))
-        return Explanation(
-            self.name, values[self.total], None, [self._contribution(*sums, values) for sums in self.sums],
-            self._ways() if self.order == 1 else [], [], none_since, zero_since, note,
-        )  # fmt: skip
+            return self._none()
+        routes = self.routes
+        values = dict(zip(self._collected(routes), self.found, strict=True))
+        contributions = [self._contribution(routes, *sums, values) for sums in self.sums]
+        ways = self._ways() if self.whole.order == 1 else []
+        return Explanation(self.name, values[self.total], None, contributions, ways, [], *self.orders)
 
-    def _note(self, none_since: int | None, zero_since: int | None, power: float) -> str | None:
-        y = " + ".join(self.asked.of)
-        nodes = reverse.dependents(self.asked.ys, self.x)
-        piecewise = "piecewise " if any([n.op.name in _KINKED for n in nodes]) else ""
-        shape = f"{y} is {piecewise}of degree {power:.0f} in {self.name}"
-        notes: list[str] = []
-        if zero_since is not None:
-            notes.append(f"0 since order {zero_since}: {shape}")
-        if none_since is not None and none_since > 1:
-            why = shape if power + 1 == none_since else f"the derivative before it does not use {self.name}"
-            notes.append(f"None since order {none_since}" + ("" if notes else f": {why}"))
-        return ", ".join(notes) or None
-
-    def _none(self, none_since: int | None, zero_since: int | None, note: str | None) -> Explanation:
-        asked = self.asked
-        if none_since != 1 and note is not None:
-            return Explanation(self.name, None, Reason(note), [], [], [], none_since, zero_since, note)
+    def _none(self) -> Explanation:
+        asked = self.whole.asked
+        if self.orders.none_since != 1 and self.orders.note is not None:
+            return Explanation(self.name, None, Reason(self.orders.note), [], [], [], *self.orders)
         reason = reason_for(self.graph, asked.of, asked.ys, self.name, self.x, asked.stops)
         ways = self._ways()
-        close = [] if ways or self.x in asked.ys else near(
-            self.graph, self.naming, asked.of, asked.ys, self.name, self.x
-        )  # fmt: skip
-        return Explanation(self.name, None, reason, [], ways, close, none_since, zero_since, note)
+        close = []
+        if not ways and self.x not in asked.ys:
+            close = near(self.graph, self.naming, asked.of, asked.ys, self.name, self.x)
+        return Explanation(self.name, None, reason, [], ways, close, *self.orders)
 
     def _ways(self) -> list[Way]:
-        found = find_ways(self.asked.ys, self.x, self.asked.stops).cuts
-        ways = [self._way(cut) for cut in found[: self.most]]
-        rest = sum([cut.ways for cut in found[self.most :]])
-        return [*ways, Way(rest, [], True)] if rest else ways
+        return ways_of(self.graph, self.whole.asked, self.name, self.x, self.whole.most)
 
-    def _way(self, cut: Cut) -> Way:
-        cuts = [cut]
-        while not cuts[-1].last and len(cuts) < CUTS_IN_A_ROW:
-            below = cuts[-1].below
-            following = find_cut([below], self.x, self.asked.stops) if below is not None else None
-            if following is None or following.node is None:
-                break
-            cuts.append(following)
-        places = [CutPlace(why(self.graph, c, self.name, self.x), remedy(self.graph, c)) for c in cuts]
-        return Way(cut.ways, places, not cuts[-1].last)
-
-    def _contribution(self, group: list[int], whole: Node, rest: Node, values: Mapping[Node, Array]) -> Contribution:
-        routes = self.routes
-        assert routes is not None
-        ends = [end for end in self.ends if end.start in group]
+    def _contribution(
+        self, routes: Routes, group: Group, whole: Node, rest: Node, values: Mapping[Node, Array]
+    ) -> Contribution:
+        shown = [self._route(routes, end, values) for end in self.ends if end.start in group]
         count = sum([routes.counts[k] for k in group])
-        shown = [self._route(end, values) for end in ends]
         others = values[rest] if count > len(shown) else None
         return Contribution([self.labels[k] for k in group], values[whole], count, shown, others)
 
-    def _route(self, end: Prefix, values: Mapping[Node, Array]) -> Route:
-        assert self.routes is not None
+    def _route(self, routes: Routes, end: Prefix, values: Mapping[Node, Array]) -> Route:
         pairs, omitted = _shown(end)
         steps = [
             Step(
@@ -350,12 +238,19 @@ class _Part:
                 self.naming.name(after.node),
                 self.graph.span(before.node),
                 *self._formula(before.node, after.node),
-                _at(values, self._factor(before, after)),
-                _at(values, self._arrived(after)),
+                _at(values, _factor(routes, before, after)),
+                _at(values, _arrived(routes, after)),
             )
             for before, after in pairs
         ]
-        return Route(values[self.routes.contribution(self.routes.cotangent(end))], steps, omitted)
+        return Route(values[routes.contribution(routes.cotangent(end))], steps, omitted)
+
+    def _formula(self, node: Node, x: Node) -> tuple[str, bool]:
+        """The local derivative, or what a linear map does, and whether it is one."""
+        factor = self.naming.factor(node, x)
+        if factor is not None:
+            return factor, False
+        return self.naming.linear_map(node, x), node.op.family not in _ENTRYWISE
 
 
 def _shown(end: Prefix) -> tuple[list[tuple[Prefix, Prefix]], int]:
@@ -364,6 +259,19 @@ def _shown(end: Prefix) -> tuple[list[tuple[Prefix, Prefix]], int]:
     if len(steps) <= STEPS:
         return steps, 0
     return [*steps[: STEPS // 2], *steps[-STEPS // 2 :]], len(steps) - STEPS
+
+
+def _factor(routes: Routes, before: Prefix, after: Prefix) -> Node | None:
+    """The local derivative, entry by entry, where it is one."""
+    node, x = before.node, after.node
+    if node.op.family not in _ENTRYWISE or node.shape != x.shape or size_of(x.shape) > SMALL:
+        return None
+    return routes.local(node, x)
+
+
+def _arrived(routes: Routes, prefix: Prefix) -> Node | None:
+    c = routes.cotangent(prefix)
+    return c.g if c is not None and size_of(c.g.shape) <= SMALL else None
 
 
 def _at(values: Mapping[Node, Array], node: Node | None) -> Array | None:

@@ -12,10 +12,10 @@ from gradcli.diagnostics import Label, Span, counted
 from gradcli.report.as_json import leaf
 from gradcli.report.columns import aligned
 from gradcli.report.errors import underlined
-from gradcli.report.numbers import json_value, literal
+from gradcli.report.numbers import json_value, literal, rounded
 
 if TYPE_CHECKING:
-    from gradcli.program.explained import Contribution, Explained, Explanation, Route, Step, Way
+    from gradcli.program.explanation import Contribution, Explained, Explanation, Route, Step, Way
     from gradcli.program.near import Near
     from gradcli.report.tables import Screen
 
@@ -26,6 +26,28 @@ SHORT = 6
 
 LONG = 6
 """Entries of a value above which only its shape is shown: on a terminal, and along a route."""
+
+
+def rounded_to(explained: Explained, digits: int | None) -> Explained:
+    """The same with every number rounded to that many significant digits; None leaves it as it is."""
+    if digits is None:
+        return explained
+
+    def number(value: Any) -> Any:
+        return None if value is None else rounded(value, digits)
+
+    def route(r: Route) -> Route:
+        steps = [s._replace(factor=number(s.factor), gradient=number(s.gradient)) for s in r.steps]
+        return r._replace(value=number(r.value), steps=steps)
+
+    def contribution(c: Contribution) -> Contribution:
+        return c._replace(value=number(c.value), shown=list(map(route, c.shown)), rest=number(c.rest))
+
+    explanations = [
+        e._replace(value=number(e.value), contributions=list(map(contribution, e.contributions)))
+        for e in explained.explanations
+    ]
+    return explained._replace(explanations=explanations)
 
 
 def render(explained: Explained, screen: Screen | None) -> str:
@@ -39,7 +61,8 @@ def render(explained: Explained, screen: Screen | None) -> str:
 
         head = tables.render_rows(HEADERS, rows, screen, title)
     pen = _Pen(screen)
-    return head + "".join(["\n" + "".join([line + "\n" for line in _lines(e, pen)]) for e in explained.explanations])
+    blocks = ["\n" + "".join([pen.cropped(line) + "\n" for line in _lines(e, pen)]) for e in explained.explanations]
+    return head + "".join(blocks)
 
 
 def _title(explained: Explained) -> str:
@@ -72,12 +95,19 @@ class _Pen:
 
     def __init__(self, screen: Screen | None) -> None:
         drawn = screen is not None and screen.unicode
+        self.ellipsis = "…" if drawn else "..."
         self.color = screen is not None and screen.color
-        self.terminal = screen is not None
+        self.width = screen.width if screen is not None else None
         self.branch, self.last, self.bar = ("├─ ", "└─ ", "│  ") if drawn else ("|- ", "`- ", "|  ")
 
     def number(self, value: Any) -> str:
-        return brief(value) if self.terminal else literal(value)
+        return literal(value) if self.width is None else brief(value)
+
+    def cropped(self, line: str) -> str:
+        """A line that fits on the terminal; one with colours is a source line, which is cropped already."""
+        if self.width is None or len(line) <= self.width or "\x1b" in line:
+            return line
+        return line[: self.width - len(self.ellipsis)] + self.ellipsis
 
     def tree(self, items: Sequence[Sequence[str]]) -> list[str]:
         """Each item's first line with a branch before it, its other lines below."""
@@ -192,7 +222,7 @@ def _explanation(e: Explanation) -> str:
     since = {"none_since": e.none_since, "zero_since": e.zero_since, "note": e.note}
     ways = [
         {
-            "ways": way.ways,
+            "ways": way.ways if way.ways < MANY else None,
             "cuts": [
                 {"reason": c.reason.text + c.reason.tail, **_place(c.reason.span), "help": c.help} for c in way.cuts
             ],

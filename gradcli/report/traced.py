@@ -7,9 +7,6 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gradcli.diagnostics import Label
-from gradcli.report.errors import diagnostic
-
 if TYPE_CHECKING:
     from gradcli.program.traced import Finding, Operand, Traced
     from gradcli.results import Kink, Result
@@ -22,6 +19,9 @@ def render(traced: Traced, color: bool) -> str:
         lines = [f"trace: {text}" for text in traced.harmless]
         lines.append(f"trace: nothing: {traced.operations} operations, and no NaN or infinity reaches a result")
         return "".join([line + "\n" for line in lines])
+    from gradcli.diagnostics import Label
+    from gradcli.report.errors import diagnostic
+
     notes = [f"the guilty factor is {f.formula}"] if f.backward else []
     notes += [_operand(operand) for operand in f.operands]
     return diagnostic("trace", f.message, [Label(f.span)] if f.span is not None else [], f.help, color, notes)

@@ -144,5 +144,13 @@ def test_seeds_weigh_outputs(gradcli):
     assert "w3 = [13.0, 6.0] = [10.0, 2.0] from y1 + [3.0, 4.0] from y2\n" in out
 
 
+def test_precision(gradcli):
+    arguments = ("explain", "-e", "variable x = 2.; y = sin(x)/3", "--precision", "3")
+    out = gradcli(*arguments, "--format", "plain").out
+    assert "x = -0.139\n" in out and "factor cos(x) = -0.416" in out
+    (route,) = json.loads(gradcli(*arguments).out)["explanations"]["x"]["contributions"][0]["routes"]
+    assert [step["gradient"] for step in route["steps"]] == [0.333, -0.139]
+
+
 def test_it_is_listed():
     assert "explain" in COMMANDS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -20,6 +21,8 @@ from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import Linear
 from gradcli.graph.ops import table
 from gradcli.program.explained import explain
+from gradcli.report import explain as report
+from gradcli.report.tables import Screen
 from tests.conformance.test_conformance import LISTS, cases
 from tests.random_programs import programs
 
@@ -331,3 +334,32 @@ def test_an_unknown_name_is_an_error_and_a_missing_value_too():
     # Where nothing is evaluated no value is needed.
     (e,) = explain(gradcli.loads("variable x; y = stop_gradient(x)")).explanations
     assert e.value is None
+
+
+# what is printed
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    text=programs(smooth=False),
+    order=st.integers(1, 3),
+    drawn=st.sampled_from([Screen(60, unicode=False), Screen(100, color=True), None]),
+)
+def test_whatever_is_explained_can_be_printed(text, order, drawn):
+    program = gradcli.loads(text)
+    names = [n for n in program.names if n.startswith("n")]
+    explained = explain(program, of=names[-1:], wrt=["v0", "v1", names[0]], order=order, most=2)
+    reply = json.loads(report.render_json(explained), parse_constant=pytest.fail)
+    assert list(reply["explanations"]) == ["v0", "v1", names[0]]
+    for e in reply["explanations"].values():
+        for contribution in e.get("contributions", []):
+            for route in contribution["routes"]:
+                for step in route["steps"]:
+                    assert step["place"]["line"] <= len(text.splitlines())
+                    assert step["formula"]
+    shown = report.render(explained, drawn)
+    if drawn is not None and not drawn.color:
+        tree = [line for line in shown.splitlines() if line.startswith(("|- ", "|  ", "`- "))]
+        assert all(len(line) <= drawn.width for line in tree)
+    for name in ("v0", "v1", names[0]):
+        assert f"{name} = " in shown

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from golden import difference
 
-from gradcli.commands.main import COMMANDS
 from tests.test_samples import FLOAT32_TOLERANCE, SAMPLES, command
 
 ROOT = Path(__file__).parents[2]
@@ -150,7 +149,3 @@ def test_precision(gradcli):
     assert "x = -0.139\n" in out and "factor cos(x) = -0.416" in out
     (route,) = json.loads(gradcli(*arguments).out)["explanations"]["x"]["contributions"][0]["routes"]
     assert [step["gradient"] for step in route["steps"]] == [0.333, -0.139]
-
-
-def test_it_is_listed():
-    assert "explain" in COMMANDS

@@ -43,7 +43,7 @@ def assert_adds_up(program, **question):
         assert (e.value is None) == (g is None)
         if g is None:
             continue
-        np.testing.assert_array_equal(e.value, g)
+        np.testing.assert_allclose(e.value, g, rtol=1e-11, atol=1e-13)  # what is planned together may be fused
         shown, size = total(e)
         # What cancels leaves rounding errors in proportion to the parts.
         np.testing.assert_allclose(shown, g, rtol=1e-9, atol=1e-11 * (1 + size))
@@ -67,6 +67,16 @@ def test_contributions_add_up_to_the_gradient(text, most):
 @given(text=programs(smooth=True, statements=4, scalar=True))
 def test_contributions_add_up_at_order_2(text):
     assert_adds_up(gradcli.loads(text), order=2, most=3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(text=programs(smooth=False), order=st.integers(1, 3), data=st.data())
+def test_contributions_add_up_with_seeds_and_stops(text, order, data):
+    program = gradcli.loads(text)
+    names = [n for n in program.names if n.startswith("n")]
+    seeds = {names[-1]: np.full(program.eval(names[-1:])[names[-1]].shape, 1.5)}
+    stop = [data.draw(st.sampled_from(names))]
+    assert_adds_up(program, of=names[-2:], wrt=["v0", "v1", names[0]], most=2, seeds=seeds, stop=stop, order=order)
 
 
 def test_as_many_routes_as_paths():

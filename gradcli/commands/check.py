@@ -66,13 +66,7 @@ class Tolerance(click.FloatRange):
     help="Form of the results; by default a table on a terminal and plain in a pipe.",
 )
 def command(
-    file: str | None,
-    inline: tuple[str, ...],
-    set_: dict[str, str],
-    values: str | None,
-    dtype: str | None,
-    random_seed: int,
-    max_memory: int | None,
+    inputs: Inputs,
     of: list[str] | None,
     wrt: list[str] | None,
     tolerance: float | None,
@@ -89,7 +83,6 @@ def command(
     """
     if every_entry and directions is not None:
         raise click.UsageError("--every-entry and --directions exclude each other.")
-    inputs = Inputs(file, inline, set_, values, dtype, random_seed, max_memory)
     program = inputs.load(inputs.program_text())
     from gradcli.program.check import Settings, check
 

@@ -8,7 +8,7 @@ import click
 
 from gradcli.commands.endings import Command
 from gradcli.commands.inputs import Inputs
-from gradcli.commands.options import output_options, points_options, program_options, several_names
+from gradcli.commands.options import output_options, points_options, profile_option, program_options, several_names
 from gradcli.commands.output import Destination
 from gradcli.commands.watching import Watch, watching_options
 
@@ -25,6 +25,7 @@ Examples:
   gradcli eval -e 'y = sqrt(2) * [1, 2, 3]'
   echo 'y = 1/3' | gradcli eval --precision 3
   gradcli eval model.expr --points rows.csv > results.csv
+  gradcli eval model.expr --profile
   gradcli eval model.expr --trace
 """
 
@@ -34,20 +35,16 @@ Examples:
 @several_names("--of", help="The names to print, in place of the program's outputs. Repeatable.")
 @watching_options
 @points_options
+@profile_option
 @output_options
 def command(
-    file: str | None,
-    inline: tuple[str, ...],
-    set_: dict[str, str],
-    values: str | None,
-    dtype: str | None,
-    random_seed: int,
-    max_memory: int | None,
+    inputs: Inputs,
     of: list[str] | None,
     trace: bool,
     kinks: bool,
     points: str | None,
     skip_bad: bool,
+    profile: bool,
     format: str | None,
     precision: int | None,
     output: str | None,
@@ -57,10 +54,17 @@ def command(
     FILE is a program; - or, in a pipe, nothing stands for standard input. Without an output line every definition is
     printed.
     """
-    inputs = Inputs(file, inline, set_, values, dtype, random_seed, max_memory)
     watch = Watch(trace, kinks, format in ("json", "ndjson"))
+    if profile:
+        from gradcli.commands import profiling
+
+        watch.refuse_beside("--profile")
+        profiling.check(format, output, points)
+        program = inputs.load(inputs.program_text())
+        profiling.deliver(program, lambda: program.eval_results(of), "eval", format)
+        return 0
     if points is not None or skip_bad:
-        watch.refuse_points()
+        watch.refuse_beside("--points")
         from gradcli.commands.points import RowStream, items
 
         rows = RowStream.chosen(points, skip_bad, format, precision, output)

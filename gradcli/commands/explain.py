@@ -7,7 +7,7 @@ import sys
 import click
 
 from gradcli.commands.endings import Command, is_terminal
-from gradcli.commands.inputs import Inputs
+from gradcli.commands.inputs import Inputs, value_of
 from gradcli.commands.options import program_options, settings_option, several_names
 from gradcli.commands.output import screen, write
 
@@ -50,13 +50,7 @@ What is shown:
     help="Round to N significant digits; by default numbers read back exactly.",
 )
 def command(
-    file: str | None,
-    inline: tuple[str, ...],
-    set_: dict[str, str],
-    values: str | None,
-    dtype: str | None,
-    random_seed: int,
-    max_memory: int | None,
+    inputs: Inputs,
     of: list[str] | None,
     wrt: list[str] | None,
     order: int,
@@ -70,9 +64,6 @@ def command(
 
     FILE is a program; - or, in a pipe, nothing stands for standard input.
     """
-    from gradcli.commands.inputs import value_of
-
-    inputs = Inputs(file, inline, set_, values, dtype, random_seed, max_memory)
     text = inputs.program_text()
     heads = {name: value_of("--seed", name, value) for name, value in seed.items()}
     program = inputs.load(text)

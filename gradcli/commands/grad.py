@@ -8,7 +8,14 @@ import click
 
 from gradcli.commands.endings import Command
 from gradcli.commands.inputs import Inputs, ProgramText, entries_for, read_value_file, value_of
-from gradcli.commands.options import output_options, points_options, program_options, settings_option, several_names
+from gradcli.commands.options import (
+    output_options,
+    points_options,
+    profile_option,
+    program_options,
+    settings_option,
+    several_names,
+)
 from gradcli.commands.output import Destination
 from gradcli.commands.watching import Watch, watching_options
 from gradcli.diagnostics import GradcliError
@@ -58,15 +65,10 @@ Examples:
 )
 @watching_options
 @points_options
+@profile_option
 @output_options
 def command(
-    file: str | None,
-    inline: tuple[str, ...],
-    set_: dict[str, str],
-    values: str | None,
-    dtype: str | None,
-    random_seed: int,
-    max_memory: int | None,
+    inputs: Inputs,
     of: list[str] | None,
     wrt: list[str] | None,
     order: int,
@@ -79,6 +81,7 @@ def command(
     kinks: bool,
     points: str | None,
     skip_bad: bool,
+    profile: bool,
     format: str | None,
     precision: int | None,
     output: str | None,
@@ -90,14 +93,18 @@ def command(
     """
     many = points is not None or skip_bad
     watch = Watch(trace, kinks, format in ("json", "ndjson"))
-    if many:
-        watch.refuse_points()
+    if profile:
+        from gradcli.commands import profiling
+
+        watch.refuse_beside("--profile")
+        profiling.check(format, output, points)
+    elif many:
+        watch.refuse_beside("--points")
         from gradcli.commands.points import RowStream, items
 
         rows = RowStream.chosen(points, skip_bad, format, precision, output)
     else:
         destination = Destination.chosen(format, precision, output)
-    inputs = Inputs(file, inline, set_, values, dtype, random_seed, max_memory)
     text = inputs.program_text([seeds, points])
     heads: dict[str, Value] = {}
     if seeds is not None:
@@ -118,6 +125,9 @@ def command(
             every_order=every_order,
         )
 
+    if profile:
+        profiling.deliver(program, lambda: ask(program), "grad", format)
+        return 0
     if many:
         rows.deliver(
             program,

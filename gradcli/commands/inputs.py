@@ -44,6 +44,7 @@ class Inputs(NamedTuple):
     dtype: str | None
     random_seed: int
     max_memory: int | None
+    threads: int | None
 
     def program_text(self, other_files: Iterable[str | None] = ()) -> ProgramText:
         """Read the program. ``other_files`` are the further options that may name standard input (``-``).
@@ -94,6 +95,7 @@ class Inputs(NamedTuple):
             random_seed=self.random_seed,
             settings=settings,
             max_memory=self.max_memory,
+            threads=self.threads,
         )
 
 

@@ -30,13 +30,7 @@ Formats are those of eval, with the tangent of y in place of the value of y.
 @several_names("--stop", help="Nodes that are treated as constants (stop_gradients). Repeatable.")
 @output_options
 def command(
-    file: str | None,
-    inline: tuple[str, ...],
-    set_: dict[str, str],
-    values: str | None,
-    dtype: str | None,
-    random_seed: int,
-    max_memory: int | None,
+    inputs: Inputs,
     tangent: dict[str, str],
     of: list[str] | None,
     stop: list[str] | None,
@@ -52,7 +46,6 @@ def command(
     destination = Destination.chosen(format, precision, output)
     if not tangent:
         raise click.UsageError("There is no direction: give --tangent 'x=1'.")
-    inputs = Inputs(file, inline, set_, values, dtype, random_seed, max_memory)
     text = inputs.program_text()
     directions = {name: value_of("--tangent", name, value) for name, value in tangent.items()}
     program = inputs.load(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ COMMANDS = {
     "jvp": ("gradcli.commands.jvp", "Print derivatives along a direction."),
     "explain": ("gradcli.commands.explain", "Say how outputs depend on variables, and why a gradient is None."),
     "check": ("gradcli.commands.check", "Compare gradients with differences and other methods."),
+    "lint": ("gradcli.commands.lint", "Find likely mistakes and unstable formulas, and mend them."),
+    "graph": ("gradcli.commands.graph", "Draw a program, and its gradient, as a graph."),
     "ops": ("gradcli.commands.ops", "List the operations, or explain one."),
 }
 
@@ -107,6 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line (``sys.argv`` without arguments) and exit: 0 done, 1 program or data at fault, 2 usage."""
     # What NumPy says of overflows and divisions is no message for users: they see the NaN and infinities.
     warnings.simplefilter("ignore")
+    # Threads of NumPy's BLAS are started where a product is worth them (gradcli.execute.blas).
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Graphs are built from many small objects without cycles, among which the collector would search in vain.
     gc.set_threshold(100_000, 50, 50)
     sys.exit(run(arguments))

@@ -43,6 +43,7 @@ def matrix_options(of_help: str) -> Callable[[F], F]:
 def answer(
     kind: Literal["jacobian", "hessian"],
     *,
+    inputs: Inputs,
     of: list[str] | None,
     wrt: list[str] | None,
     stop: list[str] | None,
@@ -52,10 +53,8 @@ def answer(
     format: str | None,
     precision: int | None,
     output: str | None,
-    **program_values: Any,
 ) -> None:
     """Compute the blocks and deliver them, once or for each row of points."""
-    inputs = Inputs(**program_values)
     if points is not None or skip_bad:
         from gradcli.commands.points import RowStream, blocks
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, TypeVar
 
 import click
@@ -107,8 +108,16 @@ def settings_option(*declarations: str, help: str) -> Callable[[F], F]:
     )
 
 
-def program_options(function: F) -> F:
-    """What says which program is run, and with which values."""
+def program_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What says which program is run, and with which values and means: the argument ``inputs`` of the function."""
+
+    @wraps(function)
+    def decorated(**values: Any) -> Any:
+        from gradcli.commands.inputs import Inputs
+
+        own = {name: values.pop(name) for name in Inputs._fields}
+        return function(inputs=Inputs(**own), **values)
+
     for option in reversed(
         (
             click.argument("file", required=False, type=click.Path(allow_dash=True)),
@@ -145,10 +154,17 @@ def program_options(function: F) -> F:
                 metavar="SIZE",
                 help="Refuse, before it starts, a run that needs more memory than this: 500M, 2G (powers of 1024).",
             ),
+            click.option(
+                "--threads",
+                type=click.IntRange(1, 1024),
+                metavar="N",
+                help="Threads for large arrays, by default one for each processor. Results differ by rounding only, and are"
+                " the same at each run with the same N.",
+            ),
         )
     ):
-        function = option(function)
-    return function
+        decorated = option(decorated)
+    return decorated
 
 
 def output_options(function: F) -> F:
@@ -179,6 +195,16 @@ def output_options(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def profile_option(function: F) -> F:
+    """What asks for the cost of a run in place of its results."""
+    return click.option(
+        "--profile",
+        is_flag=True,
+        help="Print time, calls and memory by line of the program, forward and backward, in place of the results:"
+        " a table on a terminal, JSON in a pipe. Steps are timed one after the other, on one thread.",
+    )(function)
 
 
 def points_options(function: F) -> F:

@@ -46,10 +46,10 @@ class Watch(NamedTuple):
     kinks: bool
     json: bool = False
 
-    def refuse_points(self) -> None:
-        """Raises click.UsageError where one of the options is given."""
+    def refuse_beside(self, option: str) -> None:
+        """Raises click.UsageError where one of the options is given beside another that it does not go with."""
         if self.trace or self.kinks:
-            raise click.UsageError("--trace and --kinks look at one point, and not at the rows of --points.")
+            raise click.UsageError(f"--trace and --kinks look at one evaluation, and go without {option}.")
 
     def found(self, ask: Callable[[], Traced | None]) -> bool:
         """Trace, if that is wanted, and say what is found; whether there is anything."""

@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node, cone
 from gradcli.graph.types import ITEM_SIZE, size_of
 
+if TYPE_CHECKING:
+    from gradcli.execute.loop import Loop
+
 VIEWS = {"reshape", "transpose", "broadcast_to", "index", "identity", "stop_gradient", "diagonal", "flip"}
 """Operations whose NumPy kernel returns a view: they take no memory and keep their input alive."""
+
+
+HEAVY = 1 << 16
+"""Bytes of an array from which products of matrices are worth more than one thread."""
+
+LARGE = 1 << 18
+"""Bytes that some array must have before it is asked whether loops over tiles pay."""
+
+
+def without() -> frozenset[str]:
+    """The optimisations that the environment turns off, for comparisons: ``GRADCLI_WITHOUT=simplify,tiles,…``."""
+    return frozenset(os.environ.get("GRADCLI_WITHOUT", "").split(","))
+
+
+def processors() -> int:
+    """The processors that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
 
 
 def bytes_of(node: Node) -> int:
@@ -19,14 +45,29 @@ def bytes_of(node: Node) -> int:
     return size_of(node.shape) * ITEM_SIZE[node.dtype]
 
 
-class Plan:
-    """The steps of one evaluation.
+def working_space(node: Node) -> int:
+    """Bytes that a kernel takes beside its result while it runs."""
+    arrays = node.op.workspace
+    if not arrays:
+        return 0
+    if not isinstance(arrays, float):
+        arrays = arrays(node)
+    return int(arrays * max([bytes_of(x) for x in (node, *node.inputs)]))
 
-    ``nodes`` are in order of evaluation, ``inputs[i]`` the positions of step i's inputs, ``frees[i]`` the positions
-    whose arrays are not needed after it, ``peak`` the largest number of bytes alive at once (the targets' copies
-    included) and ``largest`` the node with the largest array. Where the targets were rewritten, ``original`` maps a
-    new node to the one that it stands for, and ``leaves`` are those that the targets needed before: a value that a
-    program needs stays needed, however it is simplified.
+
+COPIED = {"array", "contraction"}
+"""Operations whose value may be a view of something else, although they are not in ``VIEWS``."""
+
+
+class Plan:
+    """The units of one evaluation: operations on whole arrays, and loops over tiles.
+
+    ``nodes`` are in order of evaluation; a unit is a position among them or a loop. ``frees[i]`` are the positions whose
+    arrays are not needed after unit i, ``peak`` the largest number of bytes alive at once (scratch memory and the
+    targets' copies included) and ``largest`` the node with the largest array. Where the targets were rewritten,
+    ``original`` maps a new node to the one that it stands for, and ``leaves`` are those that the targets needed before: a
+    value that a program needs stays needed, however it is simplified. ``known`` are nodes whose values are given. A plan
+    that is ``repeated`` keeps its scratch memory from one run to the next.
     """
 
     def __init__(
@@ -34,48 +75,115 @@ class Plan:
         targets: Sequence[Node],
         original: Mapping[Node, Node] | None = None,
         leaves: Sequence[Node] | None = None,
+        threads: int | None = None,
+        known: Iterable[Node] = (),
+        repeated: bool = False,
     ) -> None:
         self.target_nodes = list(targets)
         self.original = original or {}
-        self.nodes = cone(targets)
-        self.leaves = [n for n in self.nodes if n.op.name == "leaf"] if leaves is None else list(leaves)
-        position = {node: i for i, node in enumerate(self.nodes)}
+        self.known = set(known)
+        self.threads = threads or processors()
+        self.repeated = repeated
+        nodes = cone(targets, self.known)
+        self.leaves = [n for n in nodes if n.op.name == "leaf"] if leaves is None else list(leaves)
+        self.units: list[int | Loop] = list(range(len(nodes)))
+        sizes = [bytes_of(node) for node in nodes]
+        self.largest = nodes[max(range(len(sizes)), key=sizes.__getitem__)] if sizes else None
+        if self.largest is not None and bytes_of(self.largest) >= LARGE and "tiles" not in without():
+            nodes = self._grouped(nodes)
+            sizes = [bytes_of(node) for node in nodes]
+        self.nodes = nodes
+        self.position = position = {node: i for i, node in enumerate(nodes)}
         self.targets = [position[node] for node in targets]
-        self.inputs = [[position[x] for x in node.inputs] for node in self.nodes]
-        self.frees: list[list[int]] = [[] for _ in self.nodes]
-        last = list(range(len(self.nodes)))
-        for i, inputs in enumerate(self.inputs):
-            for x in inputs:
+        self.inputs = [[position[x] for x in node.inputs] if node not in self.known else [] for node in nodes]
+        self.frees = self._last_uses(position)
+        self.peak = self._peak(sizes, position)
+        self._heavy = max(sizes, default=0) >= HEAVY and any(
+            [isinstance(unit, int) and nodes[unit].op.family == "linear algebra" for unit in self.units]
+        )
+
+    def _grouped(self, nodes: list[Node]) -> list[Node]:
+        """The nodes in the order of units, some of which are loops now."""
+        from gradcli.execute.cuts import groups
+
+        found = groups(nodes, self.known)
+        if found is None:
+            return nodes
+        from gradcli.execute.loop import Loop
+
+        users: dict[Node, set[int]] = {node: {-1} for node in self.target_nodes}
+        for k, group in enumerate(found):
+            for node in group.nodes:
+                for x in node.inputs:
+                    users.setdefault(x, set()).add(k)
+        ordered: list[Node] = []
+        self.units = []
+        for k, group in enumerate(found):
+            if group.size:
+                wanted = [node for node in group.nodes if users.get(node, set()) - {k}]
+                self.units.append(Loop(group, wanted, self.threads, self.repeated))
+            else:
+                self.units += range(len(ordered), len(ordered) + len(group.nodes))
+            ordered += group.nodes
+        return ordered
+
+    def _uses(self, unit: int | Loop, position: Mapping[Node, int]) -> Iterable[int]:
+        if isinstance(unit, int):
+            return self.inputs[unit]
+        return [position[node] for node, _ in unit.reads]
+
+    def _makes(self, unit: int | Loop, position: Mapping[Node, int]) -> Iterable[int]:
+        if isinstance(unit, int):
+            return (unit,)
+        return [position[node] for node in (*[node for node, _ in unit.writes], *unit.views)]
+
+    def _last_uses(self, position: Mapping[Node, int]) -> list[list[int]]:
+        last: dict[int, int] = {}
+        for i, unit in enumerate(self.units):
+            for x in (*self._makes(unit, position), *self._uses(unit, position)):
                 last[x] = i
         for x in self.targets:
-            last[x] = x
-        for x, i in enumerate(last):
-            if i != x:
-                self.frees[i].append(x)
-        sizes = [bytes_of(node) for node in self.nodes]
-        self.largest = self.nodes[max(range(len(sizes)), key=sizes.__getitem__)] if sizes else None
-        self.peak = self._peak(sizes)
+            last.pop(x, None)
+        frees: list[list[int]] = [[] for _ in self.units]
+        for x, i in last.items():
+            frees[i].append(x)
+        return frees
 
-    def _peak(self, sizes: list[int]) -> int:
-        """Arrays alive at once; a view counts for nothing but keeps what it looks at alive."""
+    def _peak(self, sizes: list[int], position: Mapping[Node, int]) -> int:
+        """Bytes alive at once; a view counts for nothing but keeps what it looks at alive."""
         base = list(range(len(sizes)))
         users = [1] * len(sizes)
-        for i, node in enumerate(self.nodes):
-            if node.op.name in VIEWS:
+        for i in sorted([i for unit in self.units for i in self._makes(unit, position)]):
+            node = self.nodes[i]
+            if node.op.name in VIEWS and node not in self.known:
                 base[i] = base[self.inputs[i][0]]
                 users[base[i]] += 1
-        peak = alive = 0
-        for i, frees in enumerate(self.frees):
-            if base[i] == i:
-                alive += sizes[i]
-                if alive > peak:
-                    peak = alive
+        given = {i for i, node in enumerate(self.nodes) if node.op.name == "leaf" or node in self.known}
+        held = sum([unit.held for unit in self.units if not isinstance(unit, int)])
+        peak = alive = sum([sizes[i] for i in given]) + held
+        for unit, frees in zip(self.units, self.frees, strict=True):
+            alive += sum([sizes[i] for i in self._makes(unit, position) if base[i] == i and i not in given])
+            more = unit.scratch - unit.held if not isinstance(unit, int) else working_space(self.nodes[unit])
+            peak = max(peak, alive + more)
             for dead in frees:
                 root = base[dead]
                 users[root] -= 1
-                if not users[root]:
+                if not users[root] and root not in given:
                     alive -= sizes[root]
-        return max(peak, alive + sum([sizes[x] for x in self.targets]))
+        seen: set[int] = set()
+        for i in self.targets:  # what is no array of its own is copied at the end
+            if base[i] != i or i in given or i in seen or self.nodes[i].op.name in COPIED:
+                alive += sizes[i]
+            seen.add(i)
+        return max(peak, alive)
+
+    def blas(self) -> AbstractContextManager[None]:
+        """Threads for the matrix products that are done whole, if some is worth it."""
+        if not self._heavy:
+            return nullcontext()
+        from gradcli.execute import blas
+
+        return blas.threads(self.threads)
 
     def check_memory(self, limit: int | None) -> GradcliError | None:
         """The LimitError of a run that would need more than ``limit`` bytes (default: what is free now), if so."""

@@ -24,6 +24,11 @@ NO_ATTRS: Attrs = {}
 _next_serial = count().__next__
 
 
+def now() -> int:
+    """A serial number above those of all nodes made so far and below those to come."""
+    return _next_serial()
+
+
 class Node:
     """One operation applied to inputs; compared and hashed by identity.
 

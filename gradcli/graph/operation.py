@@ -148,6 +148,7 @@ class Operation:
     ``accepts`` says what the inputs are brought to before ``infer`` sees them: ``number`` (a common dtype, not bool),
     ``float`` (a common dtype, integers become floats), ``any`` (left alone), ``same`` (a common dtype, bool allowed),
     ``bool``. A composed operation has ``expand`` in place of infer, kernel and rule.
+    ``workspace``: how many arrays of the size of its largest operand the kernel takes beside its result.
     ``singular``: the value or a partial may be NaN or infinite at a finite input (for some inputs: a function of them).
     """
 
@@ -170,6 +171,7 @@ class Operation:
         hidden: bool = False,
         symbol: str | None = None,
         degree: str = "",
+        workspace: float | Callable[[Node], float] = 0.0,
         formula: str = "",
         domain: str = "all real numbers",
         example: str = "",
@@ -190,6 +192,7 @@ class Operation:
         self.hidden = hidden
         self.symbol = symbol
         self.degree = degree
+        self.workspace = workspace
         self.formula = formula
         self.domain = domain
         self.example = example

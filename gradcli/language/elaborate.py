@@ -20,6 +20,7 @@ from gradcli.graph.ops.creation import array
 from gradcli.graph.ops.shaping import transpose
 from gradcli.graph.types import INTEGER_OF
 from gradcli.language import calls, declarations, foreign, indexing, lists, literals, syntax
+from gradcli.language.frames import Frames
 from gradcli.language.values import Binding, Elaborated, Missing, Scope, Several, UserFunction, Value, Weak
 
 Place = tuple[int, int]
@@ -55,6 +56,7 @@ class Elaborator:
         self.unsafe: Collection[str] = ()
         self.draws = 0
         self.calls = 0
+        self.frames: Frames | None = None
         self.program = Elaborated(source, dtype or "float64")
         self.program.derivation.float_dtype = self.program.float_dtype
         self.bound: dict[str, Binding] = {}
@@ -384,15 +386,17 @@ def elaborate(
     dtype: str | None = None,
     seed: int = 0,
     unsafe: Collection[str] = (),
+    frames: Frames | None = None,
 ) -> Elaborated:
     """The graph of a program.
 
     ``overrides`` holds values for variables and constants: an array, or a text in the language. ``folder`` is where
     ``load`` reads. ``unsafe`` names variables and constants that may hold NaN or infinity, whatever their value is now.
-    Raises GradcliError.
+    ``frames`` takes a record of the calls. Raises GradcliError.
     """
     elaborator = Elaborator(source, overrides or {}, folder or Path(), dtype, seed)
     elaborator.unsafe = unsafe
+    elaborator.frames = frames
     elaborator.statements = program.statements
     try:
         for statement in program.statements:

@@ -79,6 +79,8 @@ def body(e: Elaborator, definition: syntax.Function, scope: Scope, values: list[
     e.calls += 1
     if e.calls > CALL_LIMIT:
         e.fail("LimitError", f"more than {CALL_LIMIT} calls of functions", call)
+    if e.frames is not None:
+        e.frames.enter(definition.name.id, (call.start, call.end))
     for p, value in zip(definition.parameters, values, strict=True):
         if isinstance(value, (UserFunction, Operation)):
             e.node(value, call)
@@ -110,6 +112,8 @@ def _settle(e: Elaborator, expression: syntax.Expression) -> None:
     """A function whose value is a literal returns a node: literals are weak only where they are written."""
     if isinstance(e.values[-1], Weak):
         e.values[-1] = e.node(e.values[-1], expression)
+    if e.frames is not None:
+        e.frames.leave(e.values[-1])
 
 
 def enter_iterate(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> None:
@@ -130,7 +134,11 @@ def enter_iterate(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope
 
     def again(left: int, before: Node) -> None:
         value = e.node(e.values.pop(), call)
+        if left == count and e.frames is not None:
+            e.frames.enter("iterate", (call.start, call.end))
         if left == 0 or value is before:
+            if e.frames is not None:
+                e.frames.leave(value)
             e.values.append(value)
             return
         e.push(again, left - 1, value)

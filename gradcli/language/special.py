@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
 
 def enter(e: Elaborator, op: Operation, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> None:
-    if op.name == "gradients":
-        e.values.append(_gradients(e, bound, call, scope))
-    elif op.name in derivatives.FORMS:
-        e.values.append(derivatives.enter(e, op.name, bound, call, scope))
+    if op.name == "gradients" or op.name in derivatives.FORMS:
+        if e.frames is not None:
+            e.frames.enter(op.name, (call.start, call.end))
+        made = _gradients if op.name == "gradients" else derivatives.enter
+        e.values.append(made(e, op.name, bound, call, scope))
+        if e.frames is not None:
+            e.frames.leave(e.values[-1])
     elif op.name == "iterate":
         functions.enter_iterate(e, bound, call, scope)
     elif op.name == "load":
@@ -79,7 +82,9 @@ def _load(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope)
 # gradients(ys, xs, grad_ys, stop_gradients, unconnected_gradients)
 
 
-def _gradients(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> Node | Missing | Several:
+def _gradients(
+    e: Elaborator, _: str, bound: dict[str, Any], call: syntax.Call, scope: Scope
+) -> Node | Missing | Several:
     place = (call.start, call.end)
     listed = isinstance(bound["ys"], syntax.List)
     y_places = bound["ys"].items if listed else [bound["ys"]]

@@ -50,9 +50,7 @@ def check(
     """Check the gradients of the sum of ``of`` with respect to ``wrt``; a float32 program is checked in float64."""
     notes: list[str] = []
     if program._graph.float_dtype == "float32" or program.dtype == "float32":
-        program = type(program)(
-            program.source, program.folder, "float64", program.random_seed, program._settings, program.max_memory
-        )
+        program = program._again(program._settings, "float64")
         notes.append("the program is float32, and was checked in float64")
     with np.errstate(all="ignore"):  # differences of overflowing values are NaN or infinite, and are judged as such
         return _Check(Point(program, of, wrt, notes), how or Settings()).run()

@@ -29,8 +29,11 @@ class Compiled:
         self._of = list(of)
         self._leaves = {name: program._leaf(name) for name in inputs}
         nodes = [program._target(name) for name in of]
-        self._plan = program._plan(nodes)
-        self._fixed = program._values_of(self._plan, without=set(self._leaves.values()))
+        constant = _constant_parts(nodes, set(self._leaves.values()))
+        self._plan = program._plan(nodes, constant, repeated=True)
+        # What no input changes is evaluated once.
+        self._fixed = dict(zip(constant, program._evaluate(constant), strict=True))
+        self._fixed |= program._values_of(self._plan, without={*self._leaves.values(), *constant})
         self._selects = not guarded and any(isinstance(node.op.rule, (Select, SameAs)) for node in cone(nodes))
         self._guarded: Compiled | None = None
 
@@ -54,6 +57,17 @@ class Compiled:
             program = self._program._with_unsafe(self._leaves)
             self._guarded = Compiled(program, self._of, list(self._leaves), guarded=True)
         return self._guarded
+
+
+def _constant_parts(nodes: Sequence[Node], inputs: set[Node]) -> list[Node]:
+    """The computed nodes that depend on no input and are needed by one that does, or are results."""
+    moving = set(inputs)
+    needed = dict.fromkeys(nodes)
+    for node in cone(nodes):
+        if any([x in moving for x in node.inputs]):
+            moving.add(node)
+            needed |= dict.fromkeys(node.inputs)
+    return [x for x in needed if x not in moving and x.op.name not in ("leaf", "literal")]
 
 
 def _finite(value: Array) -> bool:

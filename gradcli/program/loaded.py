@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from gradcli.autodiff import reverse
 from gradcli.data import standard
 from gradcli.diagnostics import GradcliError, Label, Source, Span, did_you_mean
-from gradcli.execute.plan import Plan
+from gradcli.execute.plan import Plan, without
 from gradcli.execute.run import run
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import Data, array
 from gradcli.graph.types import DTYPES
 from gradcli.language.elaborate import Elaborator, elaborate
 from gradcli.language.expression import constant_expression
+from gradcli.language.frames import Frames
 from gradcli.language.parser import parse
 from gradcli.language.values import Elaborated, Missing
 from gradcli.rewrite.simplify import Simplified
+
+if TYPE_CHECKING:
+    from gradcli.execute.profile import Record
 
 Array = Any
 
@@ -37,12 +40,15 @@ class Loaded:
         settings: dict[str, str | Array],
         max_memory: int | None,
         unsafe: Iterable[str] = (),
+        threads: int | None = None,
     ) -> None:
         self.source = source
         self.folder = folder
         self.dtype = dtype
         self.random_seed = random_seed
         self.max_memory = max_memory
+        self.threads = threads
+        self.record: Record | None = None  # of a run that is to be profiled
         self._unsafe = frozenset(unsafe)
         self._syntax = parse(source)
         self._settings = {
@@ -51,7 +57,7 @@ class Loaded:
         self._graph = self._elaborate(self._settings)
         self._leaf_values: dict[Node, Array] = {}
 
-    def _elaborate(self, settings: Mapping[str, Any]) -> Elaborated:
+    def _elaborate(self, settings: Mapping[str, Any], frames: Frames | None = None) -> Elaborated:
         return elaborate(
             self._syntax,
             self.source,
@@ -60,7 +66,15 @@ class Loaded:
             dtype=self.dtype,
             seed=self.random_seed,
             unsafe=self._unsafe,
+            frames=frames,
         )
+
+    def framed(self) -> Frames:
+        """The calls of the program: its graph is made anew, and from now on that is its graph."""
+        frames = Frames()
+        self._graph = self._elaborate(self._settings, frames)
+        self._leaf_values = {}
+        return frames
 
     @property
     def variables(self) -> list[str]:
@@ -189,21 +203,29 @@ class Loaded:
         """This program with other values: another one only where shapes, dtypes or NaNs may differ."""
         if not values:
             return self
-        settings = {**self._settings, **{name: given_array(value, name) for name, value in values.items()}}
-        return type(self)(self.source, self.folder, self.dtype, self.random_seed, settings, self.max_memory)
+        return self._again({**self._settings, **{name: given_array(value, name) for name, value in values.items()}})
 
     def _with_unsafe(self, names: Iterable[str]) -> Self:
         """This program with guards for variables and constants that may hold NaN or infinity."""
-        return type(self)(
-            self.source, self.folder, self.dtype, self.random_seed, self._settings, self.max_memory, names
-        )
+        return self._again(self._settings, unsafe=names)
 
-    def _plan(self, nodes: Sequence[Node]) -> Plan:
-        if "simplify" in os.environ.get("GRADCLI_WITHOUT", ""):
-            plan = Plan(nodes)
+    def _again(self, settings: dict[str, Any], dtype: str | None = None, unsafe: Iterable[str] = ()) -> Self:
+        """This program, elaborated anew with other settings or in another precision."""
+        return type(self)(
+            self.source, self.folder, dtype or self.dtype, self.random_seed, settings, self.max_memory, unsafe,
+            self.threads,
+        )  # fmt: skip
+
+    def _plan(self, nodes: Sequence[Node], known: Collection[Node] = (), repeated: bool = False) -> Plan:
+        """How nodes are evaluated, once or ``repeated``; ``known`` are nodes whose values are at hand.
+
+        Raises GradcliError (LimitError) where memory does not do.
+        """
+        if "simplify" in without():
+            plan = Plan(nodes, threads=self.threads, known=known, repeated=repeated)
         else:
-            simple = Simplified(nodes)
-            plan = Plan(simple.targets, simple.original, simple.leaves)
+            simple = Simplified(nodes, "halfangle" not in without(), known)
+            plan = Plan(simple.targets, simple.original, simple.leaves, self.threads, known, repeated)
         error = plan.check_memory(self.max_memory)
         if error is not None:
             largest = plan.largest
@@ -216,7 +238,9 @@ class Loaded:
         if not nodes:
             return []
         plan = self._plan(nodes)
-        return run(plan, self._values_of(plan), self._locate)
+        if self.record is not None:
+            self.record.plans.append(plan)
+        return run(plan, self._values_of(plan), self._locate, self.record)
 
     def _values_of(self, plan: Plan, without: Iterable[Node] = ()) -> dict[Node, Array]:
         skipped = set(without)
@@ -238,7 +262,7 @@ class Loaded:
             )
         if isinstance(initial, Node):
             inner = {x: self._leaf_value(x) for x in cone([initial]) if x.op.name == "leaf"}
-            (value,) = run(self._plan([initial]), inner, self._locate)
+            (value,) = run(self._plan([initial]), inner, self._locate, self.record)
         else:
             value = initial
         self._leaf_values[leaf] = converted(value, leaf)

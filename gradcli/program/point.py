@@ -139,7 +139,7 @@ class Point:
     def function(self, nodes: Sequence[Node]) -> Callable[[Mapping[Node, Array]], list[Array]]:
         """The nodes' values as a function of the values of some leaves."""
         program = self.program
-        plan = program._plan(nodes)
+        plan = program._plan(nodes, repeated=True)
         own = [n for n in plan.leaves if n in program._graph.initial]
         fixed = {leaf: program._leaf_value(leaf) for leaf in own}
         return lambda given: run(plan, {**fixed, **given}, program._locate)

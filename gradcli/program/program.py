@@ -41,14 +41,18 @@ def loads(
     random_seed: int = 0,
     settings: Mapping[str, str | Array] | None = None,
     max_memory: int | None = None,
+    threads: int | None = None,
 ) -> Program:
     """The program of a text.
 
     ``settings`` replaces values of variables and constants, by arrays or by expressions in the language; ``dtype``
     (float32 or float64) overrides the program's dtype line; ``max_memory`` is a limit in bytes on the arrays of a run
-    (default: what is free). Raises :class:`GradcliError`.
+    (default: what is free), ``threads`` how many may work on large arrays (default: one for each processor). Raises
+    :class:`GradcliError`.
     """
-    return Program(Source(name, text), folder or Path(), dtype, random_seed, dict(settings or {}), max_memory)
+    return Program(
+        Source(name, text), folder or Path(), dtype, random_seed, dict(settings or {}), max_memory, threads=threads
+    )
 
 
 class GradReply(NamedTuple):

@@ -6,6 +6,7 @@ import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from gradcli.diagnostics import GradcliError, Label, Source
 
@@ -17,6 +18,7 @@ ELISION = "..."
 
 ANSI = {
     "error": "\x1b[1;31m",
+    "warning": "\x1b[1;33m",
     "message": "\x1b[1m",
     "frame": "\x1b[34m",
     "first": "\x1b[1;31m",
@@ -41,10 +43,11 @@ def diagnostic(
     help: str | None = None,
     color: bool = False,
     notes: Sequence[str] = (),
+    style: Literal["error", "warning"] = "error",
 ) -> str:
     """A message of any kind in the form of an error; ``notes`` stand between the source and the help."""
     pen = Pen(color)
-    rows = [pen("error", word) + pen("message", f": {_tame(message)}"), *_places(labels, pen)]
+    rows = [pen(style, word) + pen("message", f": {_tame(message)}"), *_places(labels, pen)]
     gutter = _gutter(labels)
     if (help or notes) and labels:
         rows.append(pen("frame", " " * gutter + " |"))

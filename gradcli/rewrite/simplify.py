@@ -6,11 +6,11 @@ gradient is None has been decided by then; no rule turns a NaN or an infinity in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from gradcli.graph.node import Node, cone
-from gradcli.graph.ops import table
+from gradcli.graph.ops import half_angle, table
 
 Rule = Callable[[Node], "Node | None"]
 
@@ -58,7 +58,9 @@ def _power(node: Node) -> Node | None:
         return None
     if exponent.attrs["value"] == 1:
         return base
-    return table["square"](base) if exponent.attrs["value"] == 2 else None
+    if exponent.attrs["value"] == 2:
+        return table["square"](base)
+    return base * table["square"](base) if exponent.attrs["value"] == 3 else None
 
 
 RULES: dict[str, list[tuple[str, Rule]]] = {
@@ -68,7 +70,7 @@ RULES: dict[str, list[tuple[str, Rule]]] = {
     "multiply": [("x * 1 -> x", _times_one)],
     "products": [("x * 1 -> x", _times_one)],
     "divide": [("x / 1 -> x", lambda node: _like(node, node.inputs[0]) if _is_constant(node.inputs[1], 1) else None)],
-    "pow": [("x^1 -> x, x^2 -> square(x)", _power)],
+    "pow": [("x^1 -> x, x^2 -> square(x), x^3 -> x*square(x)", _power)],
     "where": [("where(c, x, x) -> x", lambda n: _like(n, n.inputs[1]) if n.inputs[1] is n.inputs[2] else None)],
     "cast": [("cast(x, its own dtype) -> x", lambda node: _like(node, node.inputs[0]))],
     "reshape": [("reshape(reshape(x)) -> reshape(x)", lambda node: _outermost(node))],
@@ -91,16 +93,18 @@ class Simplified:
     """Targets rewritten.
 
     ``original`` maps a new node to the one that it stands for, so that errors find their line; ``leaves`` are those that
-    the targets are computed from as they were.
+    the targets are computed from as they were. With ``half_angles`` sines and cosines of large arrays are computed from
+    one tangent. ``known`` nodes have values already, and stay as they are.
     """
 
-    def __init__(self, targets: Sequence[Node]) -> None:
+    def __init__(self, targets: Sequence[Node], half_angles: bool = False, known: Collection[Node] = ()) -> None:
+        self._half_angles = half_angles
         self.original: dict[Node, Node] = {}
         self._unique: dict[tuple[Any, ...], Node] = {}
         replaced: dict[Node, Node] = {}
-        nodes = cone(targets)
+        nodes = cone(targets, known)
         for node in nodes:
-            replaced[node] = self._rewritten(node, replaced)
+            replaced[node] = node if node in known else self._rewritten(node, replaced)
         self.leaves = [node for node in nodes if node.op.name == "leaf"]
         self.targets = [replaced[node] for node in targets]
 
@@ -118,8 +122,22 @@ class Simplified:
                 if better not in self.original and better not in replaced:
                     self.original[better] = node
                 return better
-        key = (new.op, inputs, new.dtype, new.shape, *_frozen(new))
-        return self._unique.setdefault(key, new)
+        if self._half_angles and new.op.name in ("sin", "cos") and half_angle.pays(new):
+            new = self._by_half_angle(new, node)
+        return self._shared(new)
+
+    def _shared(self, node: Node) -> Node:
+        """The first node that is equal to this one."""
+        return self._unique.setdefault((node.op, node.inputs, node.dtype, node.shape, *_frozen(node)), node)
+
+    def _by_half_angle(self, node: Node, original: Node) -> Node:
+        """sin(x) -> 2*t/(1 + t^2), cos(x) -> (1 - t^2)/(1 + t^2), with t = tan(x/2)."""
+        (x,) = node.inputs
+        t = self._shared(half_angle.half_tangent(x))
+        new = half_angle.sine(t) if node.op.name == "sin" else half_angle.cosine(t, x)
+        for made in (t, new):
+            self.original.setdefault(made, original)
+        return new
 
 
 def _frozen(node: Node) -> tuple[Any, ...]:

@@ -130,7 +130,7 @@ def complete(process, words, tmp_path):
 
 def test_completion(process, tmp_path):
     (tmp_path / "f.expr").write_text("variable w1 = 1 # variable w3\nvariable w2: [2]; h, k = w1 * 2\ny == 1\n")
-    assert complete(process, "gr", tmp_path) == ["grad"]
+    assert complete(process, "gr", tmp_path) == ["grad", "graph"]
     assert "--every-order" in complete(process, "grad --ev", tmp_path)
     assert complete(process, "grad f.expr --wrt w", tmp_path) == ["w1", "w2"]
     assert complete(process, "grad f.expr --stop w1,k", tmp_path) == ["w1,k"]

@@ -122,7 +122,7 @@ arange = _creation(
     "arange", "start:number, stop:number=None, step:number=1, dtype:dtype=None",
     "Numbers from start (default 0) up to but without stop.",
     lambda xp, start, stop, step, dtype: xp.arange(start, stop, step).astype(dtype), infer=_arange_shape,
-    aliases=("range",), formula="start, start + step, …", example="arange(4)",
+    aliases=("range",), workspace=1.0, formula="start, start + step, …", example="arange(4)",
 )  # fmt: skip
 
 
@@ -135,7 +135,7 @@ def _linspace_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 linspace = _creation(
     "linspace", "start:number, stop:number, num:int, dtype:dtype=None", "Evenly spaced numbers, both ends included.",
     lambda xp, start, stop, num, dtype: xp.linspace(start, stop, num).astype(dtype), infer=_linspace_shape,
-    formula="start, …, stop", example="linspace(0, 1, 5)",
+    workspace=1.0, formula="start, …, stop", example="linspace(0, 1, 5)",
 )  # fmt: skip
 
 
@@ -198,7 +198,7 @@ def _one_hot_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 one_hot = _creation(
     "one_hot", "indices, depth:int, dtype:dtype=None", "1 at the index, 0 elsewhere; rows of zeros out of range.",
     lambda xp, i, depth, dtype: (xp.expand_dims(i, -1) == xp.arange(depth)).astype(dtype), accepts="any",
-    infer=_one_hot_shape, formula="y[i, k] = (x[i] == k)", example="one_hot([0, 2], 3)",
+    infer=_one_hot_shape, workspace=0.2, formula="y[i, k] = (x[i] == k)", example="one_hot([0, 2], 3)",
 )  # fmt: skip
 
 # Words of the language that the table documents and the language layer carries out, before anything is evaluated.

@@ -19,7 +19,9 @@ from gradcli.graph.operation import (
     unchanged,
 )
 from gradcli.graph.ops.kernels import (
+    Ufunc,
     erf_kernel,
+    has_scipy,
     integer_safe,
     mod_kernel,
     power_kernel,
@@ -40,34 +42,30 @@ def _elementwise(name: str, spec: str, doc: str, *partials: Any, **entry: Any) -
 
 def _function(name: str, doc: str, partial: Any, **entry: Any) -> Operation:
     """A smooth function of one real variable: integers become floats."""
-    entry.setdefault("kernel", _plain(name))
+    entry.setdefault("kernel", Ufunc(name))
     return _elementwise(name, "x", doc, partial, accepts="float", infer=unchanged, **entry)
 
 
-def _plain(name: str) -> Any:
-    return lambda xp, *inputs: getattr(xp, name)(*inputs)
-
-
 add = _elementwise(
-    "add", "a, b", "Sum.", symbol="+", kernel=_plain("add"), rule=Linear(lambda i, g, y: g),
+    "add", "a, b", "Sum.", symbol="+", kernel=Ufunc("add"), rule=Linear(lambda i, g, y: g),
     formula="a + b", example="add(1.0, [2.0, 3.0])",
 )  # fmt: skip
 subtract = _elementwise(
-    "subtract", "a, b", "Difference.", symbol="-", aliases=("sub",), kernel=_plain("subtract"),
+    "subtract", "a, b", "Difference.", symbol="-", aliases=("sub",), kernel=Ufunc("subtract"),
     rule=Linear(lambda i, g, y: -g if i else g), formula="a - b", example="subtract(5.0, 3.0)",
 )  # fmt: skip
 neg = _elementwise(
-    "neg", "x", "Negative.", symbol="-", aliases=("negative",), kernel=_plain("negative"),
+    "neg", "x", "Negative.", symbol="-", aliases=("negative",), kernel=Ufunc("negative"),
     rule=Linear(lambda i, g, y: -g), formula="-x", example="neg(2.0)",
 )  # fmt: skip
 multiply = _elementwise(
-    "multiply", "a, b", "Product, entry by entry.", symbol="*", aliases=("mul",), kernel=_plain("multiply"),
+    "multiply", "a, b", "Product, entry by entry.", symbol="*", aliases=("mul",), kernel=Ufunc("multiply"),
     rule=Product(), formula="a * b", example="multiply(2.0, [1.0, 3.0])",
 )  # fmt: skip
 
 products = _elementwise(
     "products", "*factors:operands", "a1*b1 + a2*b2 + …, in one operation.", kernel=products_kernel, rule=Product(),
-    hidden=True, formula="a1*b1 + a2*b2 + …",
+    hidden=True, workspace=1.0, formula="a1*b1 + a2*b2 + …",
 )  # fmt: skip
 
 
@@ -78,25 +76,25 @@ def _over(a: Node, b: Node) -> Node:
 recip = _elementwise(
     "recip", "x, positive:flag=false", "1/x; with `positive`, NaN for x < 0 (the slope of a logarithm).",
     lambda y, x: -y * y, accepts="float", kernel=recip_kernel, singular=True, hidden=True, infer=unchanged,
-    formula="1 / x", domain="x != 0",
+    workspace=1.3, formula="1 / x", domain="x != 0",
 )  # fmt: skip
 divide = _elementwise(
     "divide", "a, b", "True division; integers become floats.",
     lambda y, a, b: recip(b), lambda y, a, b: _over(a, b),
-    symbol="/", aliases=("div", "truediv"), accepts="float", kernel=_plain("true_divide"), singular=True,
+    symbol="/", aliases=("div", "truediv"), accepts="float", kernel=Ufunc("true_divide"), singular=True,
     degree="quotient", formula="a / b", domain="b != 0", example="divide(1.0, 4.0)",
 )  # fmt: skip
 recip_no_nan = _elementwise(
     "recip_no_nan", "x", "1/x, and 0 at x = 0.", lambda y, x: -y * y, accepts="float", hidden=True, infer=unchanged,
     kernel=lambda xp, x: xp.where(x == 0, xp.zeros_like(x), 1 / xp.where(x == 0, xp.ones_like(x), x)),
-    formula="where(x == 0, 0, 1 / x)", singular=True,
+    workspace=2.3, formula="where(x == 0, 0, 1 / x)", singular=True,
 )  # fmt: skip
 divide_no_nan = _elementwise(
     "divide_no_nan", "a, b", "Division that gives 0 where b is 0.",
     lambda y, a, b: recip_no_nan(b), lambda y, a, b: -a * recip_no_nan(b) * recip_no_nan(b),
     aliases=("div_no_nan",), accepts="float", degree="quotient", singular=True,
     kernel=lambda xp, a, b: xp.where(b == 0, xp.zeros_like(b), a / xp.where(b == 0, xp.ones_like(b), b)),
-    formula="where(b == 0, 0, a / b)", example="divide_no_nan(1.0, 0.0)",
+    workspace=2.3, formula="where(b == 0, 0, a / b)", example="divide_no_nan(1.0, 0.0)",
 )  # fmt: skip
 
 
@@ -142,11 +140,11 @@ power = _elementwise(
 )  # fmt: skip
 
 square = _elementwise(
-    "square", "x", "x times x.", lambda y, x: 2 * x, kernel=_plain("square"), degree="square",
+    "square", "x", "x times x.", lambda y, x: 2 * x, kernel=Ufunc("square"), degree="square",
     formula="x^2", example="square(3.0)",
 )  # fmt: skip
 absolute = _elementwise(
-    "abs", "x", "Absolute value; slope 0 at 0.", lambda y, x: sign(x), aliases=("absolute",), kernel=_plain("abs"),
+    "abs", "x", "Absolute value; slope 0 at 0.", lambda y, x: sign(x), aliases=("absolute",), kernel=Ufunc("abs"),
     degree="abs", formula="|x|", example="abs(-2.0)",
 )  # fmt: skip
 sqrt = _function(
@@ -155,7 +153,7 @@ sqrt = _function(
 )  # fmt: skip
 rsqrt = _function(
     "rsqrt", "1 / sqrt(x).", lambda y, x: -0.5 * y * y * y, kernel=lambda xp, x: 1 / xp.sqrt(x), singular=True,
-    domain="x > 0", formula="1 / sqrt(x)", example="rsqrt(4.0)",
+    domain="x > 0", workspace=1.0, formula="1 / sqrt(x)", example="rsqrt(4.0)",
 )  # fmt: skip
 cbrt = _function(
     "cbrt", "Cube root, of negative numbers too.", lambda y, x: recip(3 * y * y), singular=True,
@@ -193,20 +191,20 @@ tan = _function(
 )  # fmt: skip
 asin = _function(
     "asin", "Inverse sine.", lambda y, x: recip(sqrt((1 - x) * (1 + x))), aliases=("arcsin",), singular=True,
-    kernel=_plain("arcsin"), domain="-1 <= x <= 1", formula="asin(x)", example="asin(0.5)",
+    kernel=Ufunc("arcsin"), domain="-1 <= x <= 1", formula="asin(x)", example="asin(0.5)",
 )  # fmt: skip
 acos = _function(
     "acos", "Inverse cosine.", lambda y, x: -recip(sqrt((1 - x) * (1 + x))), aliases=("arccos",), singular=True,
-    kernel=_plain("arccos"), domain="-1 <= x <= 1", formula="acos(x)", example="acos(0.5)",
+    kernel=Ufunc("arccos"), domain="-1 <= x <= 1", formula="acos(x)", example="acos(0.5)",
 )  # fmt: skip
 atan = _function(
-    "atan", "Inverse tangent.", lambda y, x: recip(1 + x * x), aliases=("arctan",), kernel=_plain("arctan"),
+    "atan", "Inverse tangent.", lambda y, x: recip(1 + x * x), aliases=("arctan",), kernel=Ufunc("arctan"),
     formula="atan(x)", example="atan(1.0)",
 )  # fmt: skip
 atan2 = _elementwise(
     "atan2", "y, x", "The angle of the point (x, y), from -pi to pi.",
     lambda _, a, b: b * recip(a * a + b * b), lambda _, a, b: -a * recip(a * a + b * b),
-    aliases=("arctan2",), accepts="float", kernel=_plain("arctan2"), singular=True, domain="(x, y) != (0, 0)",
+    aliases=("arctan2",), accepts="float", kernel=Ufunc("arctan2"), singular=True, domain="(x, y) != (0, 0)",
     formula="atan2(y, x)", example="atan2(1.0, -1.0)",
 )  # fmt: skip
 sinh = _function(
@@ -217,34 +215,34 @@ cosh = _function(
 )
 tanh = _function("tanh", "Hyperbolic tangent.", lambda y, x: 1 - y * y, formula="tanh(x)", example="tanh(0.5)")
 asinh = _function(
-    "asinh", "Inverse hyperbolic sine.", lambda y, x: recip(cosh(y)), aliases=("arcsinh",), kernel=_plain("arcsinh"),
+    "asinh", "Inverse hyperbolic sine.", lambda y, x: recip(cosh(y)), aliases=("arcsinh",), kernel=Ufunc("arcsinh"),
     formula="asinh(x)", example="asinh(1.0)",
 )  # fmt: skip
 acosh = _function(
     "acosh", "Inverse hyperbolic cosine.", lambda y, x: recip(sinh(y)), aliases=("arccosh",), singular=True,
-    kernel=_plain("arccosh"), domain="x >= 1", formula="acosh(x)", example="acosh(2.0)",
+    kernel=Ufunc("arccosh"), domain="x >= 1", formula="acosh(x)", example="acosh(2.0)",
 )  # fmt: skip
 atanh = _function(
     "atanh", "Inverse hyperbolic tangent.", lambda y, x: recip((1 - x) * (1 + x), positive=True), singular=True,
-    aliases=("arctanh",), kernel=_plain("arctanh"), domain="-1 < x < 1", formula="atanh(x)", example="atanh(0.5)",
+    aliases=("arctanh",), kernel=Ufunc("arctanh"), domain="-1 < x < 1", formula="atanh(x)", example="atanh(0.5)",
 )  # fmt: skip
 hypot = _elementwise(
     "hypot", "a, b", "sqrt(a^2 + b^2) without overflow; slope 0 at the origin.",
     lambda y, a, b: a * recip_no_nan(y), lambda y, a, b: b * recip_no_nan(y),
-    accepts="float", kernel=_plain("hypot"), singular=True, formula="sqrt(a^2 + b^2)", example="hypot(3.0, 4.0)",
+    accepts="float", kernel=Ufunc("hypot"), singular=True, formula="sqrt(a^2 + b^2)", example="hypot(3.0, 4.0)",
 )  # fmt: skip
 erf = _function(
     "erf", "The error function.", lambda y, x: 2 / math.sqrt(math.pi) * exp(-x * x), kernel=erf_kernel,
-    formula="2/sqrt(pi) * integral of exp(-t^2) for t from 0 to x", example="erf(0.5)",
+    workspace=lambda node: 0.0 if has_scipy() else 10.0, formula="2/sqrt(pi) * integral of exp(-t^2) for t from 0 to x", example="erf(0.5)",
 )  # fmt: skip
 
 sigmoid = _function(
     "sigmoid", "The logistic function, stable for large |x|.", lambda y, x: y * (1 - y), kernel=sigmoid_kernel,
-    formula="1 / (1 + exp(-x))", example="sigmoid(-1000.0)",
+    workspace=2.2, formula="1 / (1 + exp(-x))", example="sigmoid(-1000.0)",
 )  # fmt: skip
 softplus = _function(
     "softplus", "A smooth relu, stable for large |x|.", lambda y, x: sigmoid(x), kernel=softplus_kernel,
-    formula="log(1 + exp(x))", example="softplus(1000.0)",
+    workspace=2.0, formula="log(1 + exp(x))", example="softplus(1000.0)",
 )  # fmt: skip
 relu = _elementwise(
     "relu", "x", "x where it is positive, else 0; slope 0 at 0.", infer=unchanged,
@@ -255,13 +253,13 @@ leaky_relu = _elementwise(
     "leaky_relu", "x, alpha:number=0.2", "x where it is positive, else alpha*x.", infer=unchanged, accepts="float",
     rule=Elementwise((lambda y, x: where(greater(x, 0), 1.0, float(y.attrs["alpha"])) + link(x),)),
     kernel=lambda xp, x, alpha: xp.where(x > 0, x, x.dtype.type(alpha) * x), degree="abs",
-    formula="where(x > 0, x, alpha*x)", example="leaky_relu([-1.0, 2.0])",
+    workspace=1.3, formula="where(x > 0, x, alpha*x)", example="leaky_relu([-1.0, 2.0])",
 )  # fmt: skip
 elu = _function(
     "elu", "x where it is positive, else exp(x) - 1; slope 1 at 0.",
     lambda y, x: where(less(y, 0), y + 1, 1.0),
     kernel=lambda xp, x: xp.where(x > 0, x, xp.expm1(xp.minimum(x, x.dtype.type(0)))),
-    formula="where(x > 0, x, exp(x) - 1)", example="elu([-1.0, 2.0])",
+    workspace=1.3, formula="where(x > 0, x, exp(x) - 1)", example="elu([-1.0, 2.0])",
 )  # fmt: skip
 
 
@@ -276,7 +274,7 @@ silu = register(Operation(
 ))  # fmt: skip
 
 floor_divide = _elementwise(
-    "floor_divide", "a, b", "The floor of a / b, without a derivative.", None, None, kernel=_plain("floor_divide"),
+    "floor_divide", "a, b", "The floor of a / b, without a derivative.", None, None, kernel=Ufunc("floor_divide"),
     hidden=True, formula="floor(a / b)",
 )  # fmt: skip
 mod = _elementwise(
@@ -291,7 +289,7 @@ xlogy = _elementwise(
     lambda _, a, b: where(not_equal(a, 0), a * recip(b, positive=True), 0.0),
     accepts="float", singular=True,
     kernel=lambda xp, a, b: xp.where(a == 0, xp.zeros_like(b), a * xp.log(xp.where(a == 0, xp.ones_like(b), b))),
-    degree="xlogy", domain="y > 0", formula="where(x == 0, 0, x * log(y))", example="xlogy(0.0, 0.0)",
+    degree="xlogy", domain="y > 0", workspace=2.3, formula="where(x == 0, 0, x * log(y))", example="xlogy(0.0, 0.0)",
 )  # fmt: skip
 
 

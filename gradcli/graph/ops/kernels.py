@@ -11,6 +11,18 @@ from gradcli.diagnostics import GradcliError
 Array = Any
 
 
+class Ufunc:
+    """A kernel that is one of NumPy's universal functions, by name: a plan may have it write into a given array."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, xp: Any, *inputs: Array) -> Array:
+        return getattr(xp, self.name)(*inputs)
+
+
 def recip_kernel(xp: Any, x: Array, positive: bool = False) -> Array:
     if not positive:
         return xp.true_divide(x.dtype.type(1), x)
@@ -25,6 +37,12 @@ def sigmoid_kernel(xp: Any, x: Array) -> Array:
 
 def softplus_kernel(xp: Any, x: Array) -> Array:
     return xp.maximum(x, x.dtype.type(0)) + xp.log1p(xp.exp(-xp.abs(x)))
+
+
+def has_scipy() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("scipy") is not None
 
 
 def erf_kernel(xp: Any, x: Array) -> Array:

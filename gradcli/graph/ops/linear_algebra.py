@@ -11,6 +11,7 @@ from gradcli.graph.operation import Contraction, Linear, Operation, SameAs, Tang
 from gradcli.graph.ops.contract import einsum_kernel, matmul_labels, matmul_shape, parse_equation
 from gradcli.graph.ops.creation import array
 from gradcli.graph.ops.elementwise import multiply
+from gradcli.graph.ops.kernels import Ufunc
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.ops.selection import isnan, where, zero
 from gradcli.graph.ops.shaping import flip, reshape, roll, swap
@@ -27,7 +28,7 @@ def _algebra(name: str, spec: str, doc: str, **entry: Any) -> Operation:
 
 matmul = _algebra(
     "matmul", "a, b", "Matrix product; `a @ b` is the same. Leading axes broadcast.", symbol="@", infer=matmul_shape,
-    kernel=lambda xp, a, b: xp.matmul(a, b), rule=Contraction(matmul_labels), formula="a @ b",
+    kernel=Ufunc("matmul"), rule=Contraction(matmul_labels), formula="a @ b",
     example="matmul([[1, 2], [3, 4]], [5, 6])",
 )  # fmt: skip
 
@@ -39,10 +40,15 @@ def _contract_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     return tuple(sizes[k] for k in attrs["out"]), inputs[0].dtype
 
 
+def _copies(node: Node) -> float:
+    """Two matrices are multiplied as they lie; more axes and operands are brought together first."""
+    return 0.0 if len(node.inputs) < 3 and all([x.rank <= 2 for x in node.inputs]) else 2.0
+
+
 contraction = _algebra(
     "contraction", "operands:operands, labels:string, out:string, gram:flag=false",
     "A sum of products over index labels; ``gram`` says that it is Xᵀ diag(s) X with s of no negative entry.",
-    hidden=True, infer=_contract_shape, kernel=einsum_kernel, formula="einsum(…)",
+    hidden=True, infer=_contract_shape, kernel=einsum_kernel, workspace=_copies, formula="einsum(…)",
     rule=Contraction(lambda inputs, attrs: (attrs["labels"], attrs["out"])),
 )  # fmt: skip
 
@@ -170,7 +176,7 @@ def _triangle(name: str, doc: str) -> Operation:
 
     return _algebra(
         name, "x, k:int=0", doc, infer=infer, accepts="any", kernel=lambda xp, x, k: getattr(xp, name)(x, k),
-        rule=Linear(lambda i, g, y: y.op(g, k=y.attrs["k"])), formula="x, with zeros", example=f"{name}([[1, 2], [3, 4]])",
+        rule=Linear(lambda i, g, y: y.op(g, k=y.attrs["k"])), workspace=0.2, formula="x, with zeros", example=f"{name}([[1, 2], [3, 4]])",
     )  # fmt: skip
 
 
@@ -202,7 +208,7 @@ def _inv_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 inv = _algebra(
     "inv", "a", "Inverse of a square matrix; singular is an error.", aliases=("inverse", "matrix_inverse"),
     accepts="float", infer=_square("inv"), kernel=lambda xp, a: xp.linalg.inv(a), rule=Tangent(_inv_tangent, matrix=True),
-    degree="other", singular=True, formula="a^-1", domain="invertible matrices", example="inv([[2.0, 0.0], [0.0, 4.0]])",
+    degree="other", singular=True, workspace=0.4, formula="a^-1", domain="invertible matrices", example="inv([[2.0, 0.0], [0.0, 4.0]])",
 )  # fmt: skip
 
 
@@ -244,7 +250,7 @@ def _cofactors(_: Node, a: Node, y: Node) -> Node:
 cofactor = _algebra(
     "cofactor", "a, y", "The derivative of det: the matrix of cofactors.", hidden=True, accepts="float",
     infer=unchanged, kernel=_cofactor_kernel, rule=SameAs(_cofactors), degree="other",
-    singular=True, formula="y * inv(a)^T",
+    singular=True, workspace=5.0, formula="y * inv(a)^T",
 )  # fmt: skip
 
 
@@ -254,7 +260,7 @@ def _det_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 
 det = _algebra(
     "det", "a", "Determinant.", accepts="float", infer=_square("det", drop=2), rule=Tangent(_det_tangent, matrix=True),
-    kernel=lambda xp, a: xp.linalg.det(a), degree="other", singular=True, formula="det(a)",
+    kernel=lambda xp, a: xp.linalg.det(a), degree="other", singular=True, workspace=0.4, formula="det(a)",
     domain="square matrices", example="det([[1.0, 2.0], [3.0, 4.0]])",
 )  # fmt: skip
 
@@ -272,7 +278,7 @@ def _logdet_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 logdet = _algebra(
     "logdet", "a", "Logarithm of the determinant, NaN where that is negative.", accepts="float",
     infer=_square("logdet", drop=2), rule=Tangent(_logdet_tangent, matrix=True), kernel=_logdet_kernel, degree="other",
-    singular=True, formula="log(det(a))", domain="matrices with a positive determinant",
+    singular=True, workspace=0.4, formula="log(det(a))", domain="matrices with a positive determinant",
     example="logdet([[2.0, 0.0], [0.0, 3.0]])",
 )  # fmt: skip
 
@@ -308,7 +314,7 @@ def _solve_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 solve = _algebra(
     "solve", "a, b", "The x with a @ x = b; a singular matrix is an error.", aliases=("matrix_solve",), accepts="float",
     infer=_solve_shape, kernel=lambda xp, a, b: xp.linalg.solve(a, b), degree="solve", singular=True,
-    rule=Tangent(_solve_tangent, {1: lambda i, g, y: solve(swap(y.inputs[0]), g)}, matrix=True), formula="inv(a) @ b",
+    rule=Tangent(_solve_tangent, {1: lambda i, g, y: solve(swap(y.inputs[0]), g)}, matrix=True), workspace=0.4, formula="inv(a) @ b",
     domain="invertible matrices", example="solve([[2.0, 0.0], [0.0, 4.0]], [1.0, 1.0])",
 )  # fmt: skip
 
@@ -333,6 +339,6 @@ def _cholesky_kernel(xp: Any, a: Any) -> Any:
 cholesky = _algebra(
     "cholesky", "a", "The lower L with L @ L.T = (a + a.T)/2; not positive definite is an error.", accepts="float",
     infer=_square("cholesky"), kernel=_cholesky_kernel, rule=Tangent(_cholesky_tangent, matrix=True), degree="other", singular=True,
-    formula="L with L @ L.T = a", domain="symmetric positive definite matrices",
+    workspace=1.1, formula="L with L @ L.T = a", domain="symmetric positive definite matrices",
     example="cholesky([[4.0, 2.0], [2.0, 5.0]])",
 )  # fmt: skip

@@ -33,12 +33,12 @@ def _log_softmax_tangent(y: Node, xs: Sequence[Node], dxs: Sequence[Node | None]
 softmax = register(Operation(
     "softmax", "x, axis:int=-1", "Positive numbers that add up to 1 along an axis.", family="networks",
     accepts="float", infer=_along, kernel=softmax_kernel, rule=Tangent(_softmax_tangent), degree="other",
-    formula="exp(x) / sum(exp(x))", example="softmax([1.0, 2.0])",
+    workspace=1.1, formula="exp(x) / sum(exp(x))", example="softmax([1.0, 2.0])",
 ))  # fmt: skip
 log_softmax = register(Operation(
     "log_softmax", "x, axis:int=-1", "log(softmax(x)), finite for large differences.", family="networks",
     accepts="float", infer=_along, kernel=log_softmax_kernel, rule=Tangent(_log_softmax_tangent), degree="other",
-    formula="x - logsumexp(x)", example="log_softmax([0.0, 1000.0])",
+    workspace=1.1, formula="x - logsumexp(x)", example="log_softmax([0.0, 1000.0])",
 ))  # fmt: skip
 softmax_cross_entropy = register(Operation(
     "softmax_cross_entropy", "labels, logits", "Cross entropy of one-hot or soft labels: one loss per row.",

@@ -174,7 +174,7 @@ def _norm_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 norm = _reduction(
     "norm", "Euclidean (Frobenius) norm without overflow; slope 0 at 0.",
     lambda xp, x, axis, keepdims: norm_kernel(xp, x, axis, keepdims), accepts="float", rule=Tangent(_norm_tangent),
-    degree="other", singular=True, formula="sqrt(x1^2 + x2^2 + …)",
+    degree="other", singular=True, workspace=2.1, formula="sqrt(x1^2 + x2^2 + …)",
 )  # fmt: skip
 
 
@@ -193,7 +193,7 @@ logsumexp = _reduction(
     "logsumexp", "log(sum(exp(x))), stable.",
     lambda xp, x, axis, keepdims: logsumexp_kernel(xp, x, axis, keepdims),
     aliases=("reduce_logsumexp",), accepts="float", rule=Tangent(_logsumexp_tangent), degree="other", singular=True,
-    formula="log(exp(x1) + exp(x2) + …)",
+    workspace=2.1, formula="log(exp(x1) + exp(x2) + …)",
 )  # fmt: skip
 
 
@@ -220,7 +220,7 @@ def _position(name: str, doc: str) -> Operation:
     return _reduction(
         name, doc, lambda xp, x, axis, keepdims: getattr(xp, name)(x, axis=axis, keepdims=keepdims),
         infer=infer, spec="x, axis:int=0, keepdims:flag=false", domain="all real numbers; no derivative",
-        formula=f"{name}(x)", example=f"{name}([1.0, 3.0, 2.0])",
+        workspace=1.0, formula=f"{name}(x)", example=f"{name}([1.0, 3.0, 2.0])",
     )  # fmt: skip
 
 
@@ -233,12 +233,17 @@ def _along(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     return inputs[0].shape, inputs[0].dtype
 
 
+def _turned(node: Node) -> float:
+    """The kernel turns its input or moves its result."""
+    return 1.0 if node.attrs["reverse"] or node.attrs["exclusive"] else 0.0
+
+
 _CUMULATIVE = "x, axis:int=0, exclusive:flag=false, reverse:flag=false"
 
 cumsum = _reduction(
     "cumsum", "Running sum along an axis.", cumulative_kernel, infer=_along, spec=_CUMULATIVE,
     rule=Linear(lambda i, g, y: cumsum(g, **{**y.attrs, "reverse": not y.attrs["reverse"]})),
-    formula="yk = x1 + … + xk", example="cumsum([1, 2, 3])",
+    workspace=_turned, formula="yk = x1 + … + xk", example="cumsum([1, 2, 3])",
 )  # fmt: skip
 
 
@@ -275,6 +280,6 @@ def _product_scan(y: Node, x: Node) -> Node:
 cumprod = _reduction(
     "cumprod", "Running product along an axis; its derivatives are right where entries are 0.",
     lambda xp, x, axis, exclusive, reverse: cumulative_kernel(xp, x, axis, exclusive, reverse, product=True),
-    infer=_along, spec=_CUMULATIVE, rule=SameAs(_product_scan), degree="other", formula="yk = x1 * … * xk",
+    infer=_along, spec=_CUMULATIVE, rule=SameAs(_product_scan), degree="other", workspace=_turned, formula="yk = x1 * … * xk",
     example="cumprod([1, 2, 3])",
 )  # fmt: skip

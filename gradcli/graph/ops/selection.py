@@ -21,7 +21,7 @@ from gradcli.graph.operation import (
     register,
     unchanged,
 )
-from gradcli.graph.ops.kernels import cast_kernel
+from gradcli.graph.ops.kernels import Ufunc, cast_kernel
 from gradcli.graph.types import RANK, Shape, broadcast, is_float, promote
 
 
@@ -53,7 +53,7 @@ where = register(Operation(
 def _comparison(name: str, symbol: str, kernel: str, doc: str, *aliases: str) -> Operation:
     return register(Operation(
         name, "a, b", doc, family="selection", accepts="same", infer=boolean, symbol=symbol, aliases=aliases,
-        kernel=lambda xp, a, b: getattr(xp, kernel)(a, b), formula=f"a {symbol} b", example=f"{name}(1.0, 2.0)",
+        kernel=Ufunc(kernel), formula=f"a {symbol} b", example=f"{name}(1.0, 2.0)",
         domain="all real numbers; no derivative",
     ))  # fmt: skip
 
@@ -69,7 +69,7 @@ not_equal = _comparison("not_equal", "!=", "not_equal", "Whether a differs from 
 def _logic(name: str, spec: str, symbol: str, doc: str, example: str) -> Operation:
     return register(Operation(
         name, spec, doc, family="selection", accepts="bool", infer=boolean, symbol=symbol,
-        kernel=lambda xp, *inputs: getattr(xp, name)(*inputs), formula=f"a {symbol} b" if "b" in spec else f"{symbol} a",
+        kernel=Ufunc(name), formula=f"a {symbol} b" if "b" in spec else f"{symbol} a",
         domain="true and false; no derivative", example=example,
     ))  # fmt: skip
 
@@ -81,7 +81,7 @@ logical_not = _logic("logical_not", "a", "not", "Whether it does not hold.", "lo
 
 def _predicate(name: str, doc: str, example: str) -> Operation:
     return register(Operation(
-        name, "x", doc, family="selection", infer=boolean, kernel=lambda xp, x: getattr(xp, name)(x),
+        name, "x", doc, family="selection", infer=boolean, kernel=Ufunc(name),
         formula=f"{name}(x)", domain="all real numbers; no derivative", example=example,
     ))  # fmt: skip
 
@@ -91,17 +91,17 @@ isfinite = _predicate("isfinite", "Whether it is neither NaN nor infinite.", "is
 
 sign = register(Operation(
     "sign", "x", "-1, 0 or 1; connected, with gradient 0.", family="selection", infer=unchanged, degree="sign",
-    rule=Elementwise((ZERO,)), kernel=lambda xp, x: xp.sign(x), formula="sign(x)", example="sign(-2.5)",
+    rule=Elementwise((ZERO,)), kernel=Ufunc("sign"), formula="sign(x)", example="sign(-2.5)",
 ))  # fmt: skip
 maximum = register(Operation(
     "maximum", "a, b", "The larger of two; a tie goes to the first.", family="selection", infer=broadcasting,
     rule=SameAs(lambda y, a, b: where(greater_equal(a, b), a, b)), degree="linear",
-    kernel=lambda xp, a, b: xp.maximum(a, b), formula="where(a >= b, a, b)", example="maximum(1.0, 2.0)",
+    kernel=Ufunc("maximum"), formula="where(a >= b, a, b)", example="maximum(1.0, 2.0)",
 ))  # fmt: skip
 minimum = register(Operation(
     "minimum", "a, b", "The smaller of two; a tie goes to the first.", family="selection", infer=broadcasting,
     rule=SameAs(lambda y, a, b: where(less_equal(a, b), a, b)), degree="linear",
-    kernel=lambda xp, a, b: xp.minimum(a, b), formula="where(a <= b, a, b)", example="minimum(1.0, 2.0)",
+    kernel=Ufunc("minimum"), formula="where(a <= b, a, b)", example="minimum(1.0, 2.0)",
 ))  # fmt: skip
 
 # Two functions that are 0 everywhere and exist for the None rule only: they keep a gradient connected, as
@@ -132,7 +132,7 @@ def _uncast(i: int, g: Node, y: Node) -> Node:
 cast = register(Operation(
     "cast", "x, dtype:dtype", "Converted to another dtype; to an integer or bool no gradient passes.",
     family="selection", accepts="any", infer=_cast_shape, rule=Linear(_uncast), kernel=cast_kernel, singular=False,
-    formula="x", example="cast(2.7, int64)",
+    workspace=0.4, formula="x", example="cast(2.7, int64)",
 ))  # fmt: skip
 identity = register(Operation(
     "identity", "x", "x, as another node.", family="selection", accepts="any", infer=unchanged,

@@ -216,5 +216,5 @@ def _roll_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 roll = shaping(
     "roll", "x, shift:int, axis:axis=None", "Shifted cyclically along the axis (default: as one long row).",
     infer=_roll_shape, rule=Linear(lambda i, g, y: roll(g, shift=-y.attrs["shift"], axis=y.attrs["axis"])),
-    kernel=lambda xp, x, shift, axis: xp.roll(x, shift, axis), formula="x, rearranged", example="roll([1, 2, 3], 1)",
+    kernel=lambda xp, x, shift, axis: xp.roll(x, shift, axis), workspace=0.1, formula="x, rearranged", example="roll([1, 2, 3], 1)",
 )  # fmt: skip

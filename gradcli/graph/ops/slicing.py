@@ -252,7 +252,7 @@ def _scatter_kernel(xp: Any, g: Any, indices: Any, axis: int, size: int) -> Any:
 
 scatter_add = shaping(
     "scatter_add", "g, indices, axis:int, size:int", "Zeros, with slices of g added at the indices: gather transposed.",
-    hidden=True, infer=_scatter_shape, kernel=_scatter_kernel, formula="x[indices] += g",
+    hidden=True, infer=_scatter_shape, kernel=_scatter_kernel, workspace=1.0, formula="x[indices] += g",
     rule=Linear(lambda i, g, y: gather(g, y.inputs[1], axis=y.attrs["axis"]), (0,)),
 )  # fmt: skip
 
@@ -263,21 +263,21 @@ def _sorted_axis(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 
 
 argsort = shaping(
-    "argsort", "x, axis:int=-1", "The indices that sort it (stable).", formula="argsort(x)", degree="",
+    "argsort", "x, axis:int=-1", "The indices that sort it (stable).", workspace=1.0, formula="argsort(x)", degree="",
     infer=lambda inputs, attrs: (_sorted_axis(inputs, attrs)[0], "int64"), rule=NoDerivative(),
     kernel=lambda xp, x, axis: xp.argsort(x, axis=axis, kind="stable"), domain="all real numbers; no derivative",
     example="argsort([3, 1, 2])",
 )  # fmt: skip
 take_along = shaping(
     "take_along", "x, indices, axis:int", "Entries permuted along an axis, by indices of x's shape.", hidden=True,
-    infer=unchanged, kernel=lambda xp, x, i, axis: xp.take_along_axis(x, i, axis=axis), formula="x, rearranged",
+    infer=unchanged, kernel=lambda xp, x, i, axis: xp.take_along_axis(x, i, axis=axis), workspace=1.0, formula="x, rearranged",
     rule=Linear(
         lambda i, g, y: take_along(g, argsort(y.inputs[1], axis=y.attrs["axis"]), axis=y.attrs["axis"]), (0,)
     ),
 )  # fmt: skip
 sort = shaping(
     "sort", "x, axis:int=-1", "Sorted in ascending order.", infer=_sorted_axis,
-    kernel=lambda xp, x, axis: xp.sort(x, axis=axis, kind="stable"), formula="x, rearranged",
+    kernel=lambda xp, x, axis: xp.sort(x, axis=axis, kind="stable"), workspace=1.0, formula="x, rearranged",
     rule=SameAs(
         lambda y, x: take_along(x, argsort(x, axis=y.attrs["axis"]), axis=y.attrs["axis"])
     ),

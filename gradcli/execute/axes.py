@@ -1,0 +1,191 @@
+"""Which axes of the nodes of a graph go along with each other, so that all of them can be cut at the same places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import count
+
+from gradcli.graph.node import Node
+from gradcli.graph.operation import Contraction
+
+Label = int | None
+Labels = tuple[Label, ...]
+
+
+def flow(node: Node) -> tuple[list[Labels], Labels]:
+    """A label for each axis of the inputs and of the result.
+
+    A piece of the result along a label needs only that piece of the axes of the inputs with the same label; an axis of
+    an input whose label is None is needed whole. A label of inputs that the result has not is summed over.
+    """
+    rule = node.op.rule
+    if isinstance(rule, Contraction):
+        labels, out = rule.labels(node.inputs, dict(node.attrs))
+        return [tuple(own) for own in labels], tuple(out)
+    name = node.op.name
+    if name in RULES:
+        return RULES[name](node)
+    if node.op.family in ("elementwise", "selection"):
+        return _entrywise(node)
+    return [(None,) * x.rank for x in node.inputs], (None,) * node.rank
+
+
+def _entrywise(node: Node) -> tuple[list[Labels], Labels]:
+    """Axes counted from the last one; one that is repeated to fill the result is needed whole."""
+    shape = node.shape
+    own: list[Labels] = []
+    for x in node.inputs:
+        before = len(shape) - len(x.shape)
+        own.append(tuple([k + before if n == shape[k + before] else None for k, n in enumerate(x.shape)]))
+    return own, tuple(range(len(shape)))
+
+
+def _but(axes: Sequence[int], rank: int) -> Labels:
+    """Labels for all axes but some."""
+    return tuple([None if k in axes else k for k in range(rank)])
+
+
+def _axes(node: Node) -> Sequence[int]:
+    axis = node.attrs["axis"]
+    return (axis,) if isinstance(axis, int) else axis or ()
+
+
+def _along_others(node: Node) -> tuple[list[Labels], Labels]:
+    """Operations that mix entries along some axes of inputs and results of one rank."""
+    labels = _but(_axes(node), node.rank)
+    return [labels for _ in node.inputs], labels
+
+
+def _accumulated(node: Node) -> tuple[list[Labels], Labels]:
+    """Reductions of which parts can be combined: the axes that go have labels."""
+    whole = tuple(range(node.inputs[0].rank))
+    return [whole], _reduced(node, whole)
+
+
+def _reduced_whole(node: Node) -> tuple[list[Labels], Labels]:
+    labels = _but(_axes(node), node.inputs[0].rank)
+    return [labels], _reduced(node, labels)
+
+
+def _reduced(node: Node, labels: Labels) -> Labels:
+    gone = _axes(node)
+    if node.attrs["keepdims"]:
+        return tuple([None if k in gone else label for k, label in enumerate(labels)])
+    return tuple([label for k, label in enumerate(labels) if k not in gone])
+
+
+def _stacked(node: Node) -> tuple[list[Labels], Labels]:
+    axis = node.attrs["axis"]
+    own = tuple(range(node.rank - 1))
+    return [own for _ in node.inputs], (*own[:axis], None, *own[axis:])
+
+
+def _transposed(node: Node) -> tuple[list[Labels], Labels]:
+    return [tuple(range(node.rank))], tuple(node.attrs["axes"])
+
+
+def _reshaped(node: Node) -> tuple[list[Labels], Labels]:
+    """Axes with the same size and the same number of entries before them stay as they are."""
+    (x,) = node.inputs
+    ends: dict[tuple[int, int], int] = {}
+    entries = 1
+    for k, n in enumerate(x.shape):
+        if n != 1:
+            ends[entries, n] = k
+        entries *= n
+    own: list[Label] = [None] * x.rank
+    out: list[Label] = []
+    entries = 1
+    for n in node.shape:
+        kept = ends.get((entries, n)) if n != 1 else None
+        out.append(kept)
+        if kept is not None:
+            own[kept] = kept
+        entries *= n
+    return [tuple(own)], tuple(out)
+
+
+def _indexed(node: Node) -> tuple[list[Labels], Labels]:
+    (x,) = node.inputs
+    own, out = _through_items(node.attrs["items"], x.shape)
+    return [own], out
+
+
+def _unindexed(node: Node) -> tuple[list[Labels], Labels]:
+    out, own = _through_items(node.attrs["items"], node.shape)
+    return [own], out
+
+
+def _through_items(items: Sequence[object], shape: Sequence[int]) -> tuple[Labels, Labels]:
+    """Labels of an array and of its part: axes that are taken whole stay."""
+    own: list[Label] = []
+    out: list[Label] = []
+    for item in items:
+        if item is None:
+            out.append(None)
+            continue
+        k = len(own)
+        whole = isinstance(item, tuple) and slice(*item).indices(shape[k]) == (0, shape[k], 1)
+        own.append(k if whole else None)
+        if isinstance(item, tuple):
+            out.append(k if whole else None)
+    rest = range(len(own), len(shape))
+    return (*own, *rest), (*out, *rest)
+
+
+def _gathered(node: Node) -> tuple[list[Labels], Labels]:
+    x, indices = node.inputs
+    axis = node.attrs["axis"]
+    own = _but((axis,), x.rank)
+    picked = tuple(range(x.rank, x.rank + indices.rank))
+    return [own, picked], (*own[:axis], *picked, *own[axis + 1 :])
+
+
+def _matrices(node: Node) -> tuple[list[Labels], Labels]:
+    """Operations on the last two axes: the axes before them stay."""
+    batch = tuple(range(node.inputs[0].rank - 2))
+    own = [(*batch, *[None] * (x.rank - len(batch))) for x in node.inputs]
+    return own, (*batch, *[None] * (node.rank - len(batch)))
+
+
+RULES: dict[str, Callable[[Node], tuple[list[Labels], Labels]]] = {
+    **dict.fromkeys(("link", "zero", "zeros_like", "ones_like", "broadcast_to"), _entrywise),
+    **dict.fromkeys(("sum", "mean", "prod", "max", "min", "any", "all"), _accumulated),
+    **dict.fromkeys(("norm", "logsumexp", "argmax", "argmin"), _reduced_whole),
+    **dict.fromkeys(("softmax", "log_softmax", "cumsum", "cumprod", "sort", "argsort", "take_along"), _along_others),
+    **dict.fromkeys(("flip", "concat"), _along_others),
+    **dict.fromkeys(("diagonal", "embed_diagonal", "tril", "triu", "inv", "det", "logdet", "cholesky"), _matrices),
+    "stack": _stacked, "transpose": _transposed, "reshape": _reshaped, "index": _indexed, "unindex": _unindexed,
+    "gather": _gathered,
+}  # fmt: skip
+"""By name; contractions and entrywise operations follow from their rule and family, all others need all of everything."""
+
+
+class Axes:
+    """The classes of axes that go along with each other, as one number for each axis of each node."""
+
+    def __init__(self, nodes: Sequence[Node], known: Collection[Node] = ()) -> None:
+        self.flows = {node: flow(node) for node in nodes}
+        number = count().__next__
+        first = {node: [number() for _ in node.shape] for node in nodes}
+        parent = list(range(number()))
+
+        def root(i: int) -> int:
+            while parent[i] != i:
+                parent[i] = i = parent[parent[i]]
+            return i
+
+        for node in nodes:
+            if node in known:
+                continue
+            inputs, out = self.flows[node]
+            seen = {label: i for label, i in zip(out, first[node], strict=True) if label is not None}
+            for x, labels in zip(node.inputs, inputs, strict=True):
+                for label, i in zip(labels, first[x], strict=True):
+                    if label is None:
+                        continue
+                    if label in seen:
+                        parent[root(i)] = root(seen[label])
+                    else:
+                        seen[label] = i
+        self.of: Mapping[Node, tuple[int, ...]] = {node: tuple([root(i) for i in own]) for node, own in first.items()}

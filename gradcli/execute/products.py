@@ -1,0 +1,57 @@
+"""Contractions that are one matrix product, prepared once: their own kernel works out what to do at every call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gradcli.graph.node import Node
+from gradcli.graph.operation import Contraction
+
+Product = Callable[[Any, Any, Any], Any]
+"""Of two arrays and the array for the result, or None for a new one."""
+
+
+def matrix_product(np: Any, node: Node) -> Product | None:
+    """The product of two vectors or matrices, transposed as need be; None for a contraction of another sort."""
+    rule = node.op.rule
+    if not isinstance(rule, Contraction) or len(node.inputs) != 2 or node.attrs.get("gram"):
+        return None
+    labels, out = rule.labels(node.inputs, dict(node.attrs))
+    x, y = (list(own) for own in labels)
+    summed = [k for k in x if k in y]
+    if len(x) > 2 or len(y) > 2 or len(summed) != 1 or summed[0] in out:
+        return None
+    left, right = [k for k in x if k not in summed], [k for k in y if k not in summed]
+    matmul = np.matmul
+    turn_x, turn_y = x != [*left, *summed], y != [*summed, *right]
+    if list(out) == [*left, *right]:
+        return _product(matmul, turn_x, turn_y)
+    if list(out) == [*right, *left]:  # (X Y)ᵀ = Yᵀ Xᵀ
+        product = _product(matmul, not turn_y and len(y) > 1, not turn_x and len(x) > 1)
+        return lambda a, b, result: product(b, a, result)
+    return None
+
+
+def _product(matmul: Any, turn_x: bool, turn_y: bool) -> Product:
+    if turn_x and turn_y:
+        return lambda a, b, result: matmul(a.T, b.T, out=result)
+    if turn_x:
+        return lambda a, b, result: matmul(a.T, b, out=result)
+    if turn_y:
+        return lambda a, b, result: matmul(a, b.T, out=result)
+    return lambda a, b, result: matmul(a, b, out=result)
+
+
+def flops(node: Node) -> int:
+    """Multiplications of a contraction."""
+    sizes: dict[int, int] = {}
+    rule = node.op.rule
+    assert isinstance(rule, Contraction)
+    labels: Sequence[tuple[int, ...]] = rule.labels(node.inputs, dict(node.attrs))[0]
+    for own, x in zip(labels, node.inputs, strict=True):
+        sizes.update(zip(own, x.shape, strict=True))
+    count = 1
+    for n in sizes.values():
+        count *= n
+    return count

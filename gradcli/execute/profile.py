@@ -1,0 +1,33 @@
+"""What a run spends on each node: seconds and calls, measured step by step on one thread."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import NamedTuple
+
+from gradcli.execute.plan import VIEWS, Plan, bytes_of
+from gradcli.graph.node import Node
+
+
+class Spent(NamedTuple):
+    """What one node took: seconds, and calls of its kernel (one for each tile)."""
+
+    seconds: float
+    calls: int
+
+
+class Record:
+    """Collects what runs spend. ``nodes`` are those of the program, not the ones that a plan puts in their place."""
+
+    def __init__(self) -> None:
+        self.clock = perf_counter
+        self.nodes: dict[Node, Spent] = {}
+        self.bytes: dict[Node, int] = {}
+        self.plans: list[Plan] = []
+
+    def add(self, plan: Plan, node: Node, seconds: float, calls: int = 1) -> None:
+        shown = plan.original.get(node, node)
+        before = self.nodes.get(shown, Spent(0.0, 0))
+        self.nodes[shown] = Spent(before.seconds + seconds, before.calls + calls)
+        if node.op.name not in VIEWS and node.inputs:
+            self.bytes[shown] = bytes_of(node)

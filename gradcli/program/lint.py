@@ -1,0 +1,303 @@
+"""What is likely a mistake in a program that works: names without a use, variables without influence, unstable formulas."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from gradcli.diagnostics import Label, Span
+from gradcli.graph.node import Node, cone
+from gradcli.graph.ops.elementwise import constant_value
+from gradcli.graph.types import is_integer
+from gradcli.language import syntax
+from gradcli.language.reasons import explain
+from gradcli.language.spellings import Found, Search, expressions, rewritten
+from gradcli.language.walking import names
+from gradcli.program.program import Program
+from gradcli.results import Reason
+
+EXPLAINED = 30
+"""How many variables without influence are told why; each costs a walk through the graph."""
+
+
+class Edit(NamedTuple):
+    """Characters of the source, and what is to stand in their place."""
+
+    start: int
+    end: int
+    text: str
+
+
+class Finding(NamedTuple):
+    """One thing that lint found: a word for its sort, a sentence, the places, and what to write instead.
+
+    ``edit`` writes that, where it cannot change shapes, dtypes or None.
+    """
+
+    code: str
+    message: str
+    labels: tuple[Label, ...]
+    help: str | None = None
+    edit: Edit | None = None
+
+    @property
+    def span(self) -> Span:
+        return self.labels[0].span
+
+
+def lint(program: Program) -> list[Finding]:
+    """What is found in a program, in the order of its lines.
+
+    A comment ``# lint: ignore CODE, …`` behind a statement, or on a line of its own for all of them, leaves out the
+    findings with these codes; without codes, all.
+    """
+    checks = _Checks(program)
+    found = [*checks.unused(), *checks.without_influence(), *checks.spelled(), *checks.roots()]
+    ignored = _ignored(program.source.text)
+    kept = [f for f in found if not any(_covers(ignored.get(line), f.code) for line in (0, f.span.line))]
+    return sorted(kept, key=lambda finding: (finding.span.start, finding.code))
+
+
+class _Checks:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.graph = program._graph
+        self.source = program.source
+        self.statements = program._syntax.statements
+        self.used = _used(program._syntax)
+        self.outputs = self._outputs()
+        self.respelled: list[Span] = []
+
+    def label(self, at: syntax.Syntax, text: str = "") -> Label:
+        return Label(Span(self.source, at.start, at.end), text)
+
+    def _outputs(self) -> list[str]:
+        """What the program is for: its outputs, else the definitions that no other one uses."""
+        if self.graph.outputs:
+            return list(dict.fromkeys(self.graph.outputs))
+        ends = [name for name in self.graph.definitions if name not in self.used]
+        return ends or self.graph.definitions[-1:]
+
+    # names
+
+    def unused(self) -> Iterator[Finding]:
+        for statement in self.statements:
+            match statement:
+                case syntax.Declaration() if self._is_unused(statement.name):
+                    yield Finding(
+                        f"unused-{statement.kind}",
+                        f"nothing uses the {statement.kind} `{statement.name.id}`",
+                        (self.label(statement.name),),
+                        "remove its line, or use it",
+                    )
+                case syntax.Function():
+                    yield from self._unused_in(statement)
+                case syntax.Assignment() if self.graph.outputs and all(map(self._is_unused, statement.targets)):
+                    listed = ", ".join(f"`{target.id}`" for target in statement.targets)
+                    yield Finding(
+                        "unused-definition",
+                        f"no output needs {listed}",
+                        (self.label(statement.targets[0]),),
+                        f"remove its line, or add it to the outputs: `output {statement.targets[0].id}`",
+                    )
+
+    def _is_unused(self, name: syntax.Name) -> bool:
+        return name.id not in self.used and name.id not in self.graph.outputs and not name.id.startswith("_")
+
+    def _unused_in(self, function: syntax.Function) -> Iterator[Finding]:
+        if self._is_unused(function.name):
+            yield Finding(
+                "unused-function", f"nothing calls the function `{function.name.id}`", (self.label(function.name),),
+                "remove it, or call it",
+            )  # fmt: skip
+        block = isinstance(function.body, syntax.Block)
+        body = function.body.statements if isinstance(function.body, syntax.Block) else []
+        inner = [s.value for s in body if isinstance(s, (syntax.Assignment, syntax.Bare))]
+        used = {name.id for name in names(inner if block else [function.body])}
+        for parameter in function.parameters:
+            if parameter.name.id not in used and not parameter.name.id.startswith("_"):
+                yield Finding(
+                    "unused-parameter",
+                    f"`{function.name.id}` does not use its parameter `{parameter.name.id}`",
+                    (self.label(parameter.name),),
+                    "remove it, or begin its name with an underscore",
+                )
+        for statement in body:
+            if isinstance(statement, syntax.Assignment):
+                targets = statement.targets
+                if not any(target.id in used or target.id.startswith("_") for target in targets):
+                    yield Finding(
+                        "unused-local", f"`{function.name.id}` does not use `{targets[0].id}`",
+                        (self.label(targets[0]),), "remove its line",
+                    )  # fmt: skip
+
+    # derivatives
+
+    def without_influence(self) -> Iterator[Finding]:
+        """Variables from which no gradient leads to an output, and integers that one does lead to."""
+        ys = [y for name in self.outputs if isinstance(y := self.graph.names[name], Node)]
+        if not ys:
+            return
+        reached = connected(ys)
+        explained = 0
+        declared = {s.name.id: s for s in self.statements if isinstance(s, syntax.Declaration)}
+        for name in self.graph.variables:
+            leaf = self.graph.leaves[name]
+            at = declared[name].name
+            if leaf in reached and is_integer(leaf.dtype):
+                yield Finding(
+                    "integer-variable",
+                    f"the variable `{name}` is {leaf.dtype}, so its gradient is that of integer arithmetic",
+                    (self.label(at, f"dtype {leaf.dtype}"),),
+                    f"give its value a decimal point, or declare `variable {name}: {self.graph.float_dtype}`;"
+                    " what is no variable is a `constant`",
+                )
+            elif leaf not in reached and (name in self.used or name in self.graph.outputs):
+                explained += 1
+                if explained > EXPLAINED:
+                    reason = Reason("every way is cut")
+                else:
+                    reason = explain(self.graph, self.outputs, ys, name, leaf, [])
+                cut = (Label(reason.span, "here"),) if reason.span is not None else ()
+                listed = " or ".join(f"`{output}`" for output in self.outputs[:3])
+                yield Finding(
+                    "no-influence",
+                    f"no gradient leads from `{name}` to {listed}{' or …' * (len(self.outputs) > 3)}: {reason.with_line()}",
+                    (self.label(at), *cut),
+                    f"if that is meant, declare it `constant {name}`",
+                )
+
+    # formulas
+
+    def spelled(self) -> Iterator[Finding]:
+        found = list(Search(self.program._syntax).found())
+        if not found:
+            return
+        spans = {(f.at.start, f.at.end) for f in found}
+        made: dict[tuple[int, int], list[Node]] = {}
+        for node, place in self.graph.places.items():
+            if place in spans:
+                made.setdefault(place, []).append(node)
+        for f in found:
+            nodes = made.get((f.at.start, f.at.end), [])
+            # Of arrays with more axes, the formula is a softmax over all entries, which has no name.
+            if f.rule.whole and not f.captured.get("axis") and any(node.rank != 1 for node in nodes):
+                continue
+            if f.rule.code in ("norm", "hypot"):
+                self.respelled.append(Span(self.source, f.at.start, f.at.end))
+            yield self._respelled(f, bool(nodes))
+
+    def _respelled(self, f: Found, called: bool) -> Finding:
+        text = self.source.text
+        better = rewritten(f, text)
+        written = " ".join(text[f.at.start : f.at.end].split())
+        axis = f.captured.get("axis")
+        sure = called and not f.through and "#" not in text[f.at.start : f.at.end]
+        if f.rule.code == "softmax" and axis is not None:
+            sure = sure and not isinstance(axis, (syntax.List, syntax.Word))
+        labels = (self.label(f.at), *(self.label(definition, "with this") for definition in f.through))
+        return Finding(
+            f.rule.code,
+            f"`{_brief(written)}` has a better spelling: {f.rule.why}",
+            labels,
+            f"write `{better}`",
+            Edit(f.at.start, f.at.end, better) if sure else None,
+        )
+
+    def roots(self) -> Iterator[Finding]:
+        """Square roots, and other powers below 1, of what reaches 0: their slope there is infinite."""
+        everything = cone([value for value in self.graph.names.values() if isinstance(value, Node)])
+        varies = set()
+        selected: set[Node] = set()
+        for node in everything:
+            if node.op.name == "leaf" and node.attrs["kind"] == "variable" or any([x in varies for x in node.inputs]):
+                varies.add(node)
+            if node.op.name == "where":
+                selected.update(node.inputs[1:])
+        seen: set[tuple[int, int]] = set()
+        for node in everything:
+            place = self.graph.places.get(node)
+            if place is None or place in seen or node not in varies or node in selected or not _is_root(node):
+                continue
+            if self._reaches_zero(node.inputs[0]) and not any(
+                s.start <= place[0] and place[1] <= s.end for s in self.respelled
+            ):
+                seen.add(place)
+                yield Finding(
+                    "root-of-zero",
+                    f"what is under `{_brief(' '.join(self.source.text[slice(*place)].split()))}` can be 0, where the slope"
+                    " is infinite: the gradient there is inf or NaN",
+                    (Label(Span(self.source, *place)),),
+                    "keep it away from 0, `sqrt(x + 1e-12)`, or select: `where(x > 0, sqrt(x), 0)`",
+                )
+
+    def _reaches_zero(self, x: Node) -> bool:
+        """Whether a value that is never negative can be 0, as far as its operations show; a leaf, by its own value."""
+        while x.op.name in ("sum", "mean", "max", "min", "reshape", "broadcast_to", "identity", "index", "transpose"):
+            x = x.inputs[0]
+        if x.op.name == "leaf":
+            initial = self.graph.initial.get(x)
+            return initial is not None and not self.program._leaf_value(x).all()
+        if x.op.name == "multiply":
+            return x.inputs[0] is x.inputs[1]
+        if x.op.name == "pow":
+            exponent = constant_value(x.inputs[1])
+            return exponent is not None and exponent > 0 and exponent % 2 == 0
+        if x.op.name == "maximum":
+            return any(constant_value(side) == 0 for side in x.inputs)
+        return x.op.name in ("square", "abs", "relu")
+
+
+IGNORE = re.compile(r"#\s*lint:\s*ignore\b[ \t]*((?:[a-z][a-z0-9-]*(?:[ \t]*,[ \t]*)?)*)")
+
+
+def _ignored(text: str) -> dict[int, set[str]]:
+    """The codes that comments name, by line; those of line 0 are for the whole program. No code is every code."""
+    result: dict[int, set[str]] = {}
+    if "lint:" not in text:
+        return result
+    for number, line in enumerate(text.split("\n"), 1):
+        match = IGNORE.search(line)
+        if match is not None:
+            alone = not line[: match.start()].strip()
+            codes = {code.strip() for code in match[1].split(",")}
+            result.setdefault(0 if alone else number, set()).update(codes)
+    return result
+
+
+def _covers(codes: set[str] | None, code: str) -> bool:
+    return codes is not None and (code in codes or "" in codes)
+
+
+def _is_root(node: Node) -> bool:
+    if node.op.name == "pow":
+        exponent = constant_value(node.inputs[1])
+        return exponent is not None and 0 < exponent < 1
+    return node.op.name == "sqrt"
+
+
+def connected(ys: Sequence[Node]) -> set[Node]:
+    """The nodes from which a gradient leads to one of the ys."""
+    reached = set(ys)
+    todo = list(reached)
+    while todo:
+        node = todo.pop()
+        for i in node.op.differentiable_inputs(node):
+            x = node.inputs[i]
+            if x not in reached:
+                reached.add(x)
+                todo.append(x)
+    return reached
+
+
+def _used(program: syntax.Program) -> set[str]:
+    """The names of the top level that something uses; outputs are no use."""
+    used = {statement.name.id for statement in program.statements if isinstance(statement, syntax.Seed)}
+    for expression, local in expressions(program):
+        used.update(name.id for name in names([expression]) if name.id not in local)
+    return used
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= 60 else text[:59] + "…"

@@ -1,0 +1,83 @@
+"""What a run spends, by lines of the program: ``gradcli eval --profile`` and ``grad --profile``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gradcli.execute.profile import Record
+from gradcli.graph.node import Node
+from gradcli.program.loaded import Loaded
+
+
+class Part(NamedTuple):
+    """Seconds, calls of kernels, bytes of the arrays made: of a line, forward or backward."""
+
+    seconds: float = 0.0
+    calls: int = 0
+    bytes: int = 0
+
+    def plus(self, other: Part) -> Part:
+        return Part(self.seconds + other.seconds, self.calls + other.calls, self.bytes + other.bytes)
+
+
+class Line(NamedTuple):
+    """A line of the program (0: none), its text, and what its operations and their derivatives took."""
+
+    number: int
+    text: str
+    forward: Part
+    backward: Part
+
+    @property
+    def seconds(self) -> float:
+        return self.forward.seconds + self.backward.seconds
+
+
+class Profile(NamedTuple):
+    """Lines, the costliest first; the largest number of bytes alive at once as planned; loops over tiles, and threads."""
+
+    lines: list[Line]
+    peak: int
+    loops: list[tuple[int, int, int]]
+    threads: int
+
+    @property
+    def seconds(self) -> float:
+        return sum([line.seconds for line in self.lines])
+
+
+def profiled(program: Loaded, ask: Callable[[], object]) -> Profile:
+    """Answer a question with every step timed, on one thread, and forget the answer.
+
+    ``loops`` holds for each loop the entries of its axis, its tiles, and the operations in it; ``threads`` is the number
+    that an ordinary run may use.
+    """
+    record = program.record = Record()
+    try:
+        ask()
+    finally:
+        program.record = None
+    graph = program._graph
+    derived = graph.derivation.origin
+    found: dict[int, tuple[Part, Part]] = {}
+    for node, spent in record.nodes.items():
+        line = _line(program, node)
+        forward, backward = found.get(line, (Part(), Part()))
+        part = Part(spent.seconds, spent.calls, record.bytes.get(node, 0))
+        found[line] = (forward, backward.plus(part)) if node in derived else (forward.plus(part), backward)
+    texts = program.source.text.split("\n")
+    lines = [Line(n, texts[n - 1].strip() if n else "", *parts) for n, parts in found.items()]
+    lines.sort(key=lambda line: -line.seconds)
+    units = [unit for plan in record.plans for unit in plan.units if not isinstance(unit, int)]
+    return Profile(
+        lines,
+        max([plan.peak for plan in record.plans], default=0),
+        [(unit.size, unit.tiles, len(unit.nodes)) for unit in units],
+        max([plan.threads for plan in record.plans], default=1),
+    )
+
+
+def _line(program: Loaded, node: Node) -> int:
+    span = program._graph.span(node)
+    return span.line if span is not None else 0

@@ -1,0 +1,63 @@
+"""What lint found, for people and for editors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from gradcli.diagnostics import counted
+from gradcli.program.lint import Finding
+from gradcli.report.errors import diagnostic
+
+
+def render(findings: Sequence[Finding], color: bool = False) -> str:
+    """Each finding as an error is shown, below the one before."""
+    return "\n".join(
+        [diagnostic(f"warning[{f.code}]", f.message, f.labels, f.help, color, style="warning") for f in findings]
+    )
+
+
+def render_changes(done: Sequence[Finding]) -> str:
+    """A line for each edit: ``f.expr:3:5: log(1 + exp(x)) -> softplus(x)  [softplus]``."""
+    return "".join([f"{_place(f)}: {_changed(f)}  [{f.code}]\n" for f in done])
+
+
+def render_summary(findings: Sequence[Finding], done: Sequence[Finding]) -> str:
+    """One line in the end; what ``--fix`` could do is said where it has not been asked for."""
+    fixable = sum(f.edit is not None for f in findings)
+    text = counted(len(findings), "finding")
+    if done:
+        return f"{counted(len(done), 'change')}, {text} left\n"
+    return f"{text}, of which --fix can mend {fixable}\n" if fixable else f"{text}\n"
+
+
+def render_json(findings: Sequence[Finding], done: Sequence[Finding]) -> str:
+    """One object with a line for each finding, the mended ones apart; lines and columns are counted from 1."""
+    rows = {"findings": [_record(f) for f in findings], "fixed": [_record(f) for f in done]}
+    parts = [f'"{name}": [{",".join(chr(10) + " " + row for row in given)}]' for name, given in rows.items()]
+    return '{"command": "lint", ' + ", ".join(parts) + "}\n"
+
+
+def _record(f: Finding) -> str:
+    end_line, end_column = f.span.source.line_and_column(f.span.end)
+    fields = {
+        "file": f.span.source.name,
+        "line": f.span.line,
+        "column": f.span.column,
+        "end_line": end_line,
+        "end_column": end_column,
+        "code": f.code,
+        "message": f.message,
+        "help": f.help,
+        "replacement": f.edit.text if f.edit is not None else None,
+    }
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def _place(f: Finding) -> str:
+    return f"{f.span.source.name}:{f.span.line}:{f.span.column}"
+
+
+def _changed(f: Finding) -> str:
+    assert f.edit is not None
+    return f"{' '.join(f.span.text.split())} -> {' '.join(f.edit.text.split())}"

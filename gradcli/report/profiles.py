@@ -1,0 +1,74 @@
+"""What ``--profile`` prints: a row for each line of the program, forward and backward."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from gradcli.execute.plan import show_bytes
+from gradcli.report.columns import aligned
+
+if TYPE_CHECKING:
+    from gradcli.program.profiled import Part, Profile
+    from gradcli.report.tables import Screen
+
+HEADERS = ("line", "time", "share", "forward", "backward", "calls", "memory", "text")
+
+
+def render_table(profile: Profile, screen: Screen | None) -> str:
+    """A table for a terminal, or aligned columns."""
+    total = profile.seconds or 1.0
+    rows = [
+        (
+            str(line.number or ""),
+            _duration(line.seconds),
+            f"{line.seconds / total:.0%}",
+            _duration(line.forward.seconds),
+            _duration(line.backward.seconds),
+            str(line.forward.calls + line.backward.calls),
+            show_bytes(line.forward.bytes + line.backward.bytes),
+            line.text,
+        )
+        for line in profile.lines
+    ]
+    last = "".join([text + "\n" for text in _notes(profile)])
+    if screen is None:
+        return aligned([HEADERS, *rows]) + last
+    from gradcli.report import tables
+
+    return tables.render_rows(HEADERS, rows, screen) + last
+
+
+def _notes(profile: Profile) -> list[str]:
+    notes = [
+        f"{_duration(profile.seconds)} on one thread, {show_bytes(profile.peak)} at once;"
+        f" an ordinary run may use {profile.threads} thread{'s' * (profile.threads != 1)}"
+    ]
+    for size, tiles, operations in profile.loops:
+        notes.append(f"{operations} operations run together along an axis of {size}, in {tiles} tiles")
+    return notes
+
+
+def _duration(seconds: float) -> str:
+    if seconds >= 1:
+        return f"{seconds:.3g} s"
+    return f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.3g} us"
+
+
+def render_json(profile: Profile, command: str, file: str) -> str:
+    """One object with ``lines``, ``loops``, ``seconds``, ``peak_bytes`` and ``threads``."""
+    head = {
+        "command": command, "file": file, "seconds": profile.seconds, "peak_bytes": profile.peak,
+        "threads": profile.threads,
+        "loops": [{"size": s, "tiles": t, "operations": n} for s, t, n in profile.loops],
+    }  # fmt: skip
+    lines = [
+        {"line": p.number or None, "text": p.text, "forward": _record(p.forward), "backward": _record(p.backward)}
+        for p in profile.lines
+    ]
+    body = ",\n".join([" " + json.dumps(line, ensure_ascii=False) for line in lines])
+    return json.dumps(head, ensure_ascii=False)[:-1] + f', "lines": [\n{body}]}}\n'
+
+
+def _record(part: Part) -> dict[str, float]:
+    return {"seconds": part.seconds, "calls": part.calls, "bytes": part.bytes}

@@ -1,0 +1,92 @@
+"""The memory that a plan announces: never less than what its arrays take, and at most half more."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import pytest
+
+import gradcli
+from gradcli.execute.run import run
+
+NUMPY_BUFFERS = 1 << 18
+"""Bytes that NumPy takes for itself in some operations, whatever the size of the arrays."""
+
+PREAMBLE = """
+variable x = random_uniform([1000, 1000], minval=0.1, maxval=0.9, seed=1)
+variable z = random_uniform([1000, 1000], minval=0.1, maxval=0.9, seed=2)
+constant rows = cast(floor(random_uniform([1000], maxval=999.0, seed=3)), int64)
+"""
+
+EXPRESSIONS = [
+    "x + z*x - x/z", "sin(x)", "cos(x)", "exp(x)", "x^1.5", "rsqrt(x)", "where(x > z, x, z)", "maximum(x, z)", "relu(x)",
+    "sigmoid(x)", "softplus(x)", "leaky_relu(x)", "elu(x)", "gelu(x)", "silu(x)", "erf(x)", "hypot(x, z)", "xlogy(x, z)",
+    "divide_no_nan(x, z)", "mod(x, z)", "clip(x, 0.2, 0.5)", "cast(x, float32)", "cast(x, int64)", "isnan(x)",
+    "logical_and(x > 0.5, z > 0.5)", "sum(x)", "sum(x, axis=0)", "mean(x, axis=1)", "max(x, axis=0)", "norm(x)",
+    "norm(x, axis=0)", "std(x)", "var(x, axis=0)", "logsumexp(x)", "logsumexp(x, axis=1)", "softmax(x)", "log_softmax(x)",
+    "softmax(x, axis=0)", "argmax(x, axis=0)", "cumsum(x, axis=0)", "cumsum(x, axis=1, reverse=true)", "sort(x)",
+    "argsort(x)", "x @ z", "x.T @ z", "x @ z.T", "sum(x @ z)", "einsum(\"ij,jk,kl->il\", x, z, x)", "trace(x @ z)",
+    "diag(x)", "tril(x)", "inv(x)", "solve(x, z)", "det(x)", "cholesky(x @ x.T + 1000.0*eye(1000))", "x.T", "x.T + z",
+    "reshape(x, [-1])", "x[::2, 1:]", "concat([x, z])", "stack([x, z], axis=2)", "pad(x, [[1, 1], [2, 2]])",
+    "gather(x, rows)", "tile(x, [2, 1])", "repeat(x, 2)", "roll(x, 1)", "roll(x, 5, axis=0)", "flip(x)",
+    "broadcast_to(x, [3, 1000, 1000])", "one_hot(rows, 1000)", "outer(x[0], z[0])", "mse(x, z)",
+    "softmax_cross_entropy(x, z)", "random_normal([1000, 1000])", "zeros([1000, 1000])", "eye(1000)",
+    "linspace(0, 1, 1_000_000)", "arange(1_000_000)",
+]  # fmt: skip
+
+PROGRAMS = {
+    "chain": "y = sum(sin(tanh(sin(x)*z + x)*x)*tanh(z*x))\ng, h = gradients(y, [x, z])",
+    "layer": "y = sum(softmax(relu(x @ z))^2)\ng, h = gradients(y, [x, z])",
+    "transposed": "s = softmax(x.T)\ny = sum(logsumexp(s, axis=0)*norm(x, axis=1))\ng = gradients(y, x)\nh = x.T*2.0",
+    "waiting": "y = sum(cumsum(sin(x))*x) / sum(z)\ng, h = gradients(y, [x, z])",
+    "network": """
+w = random_normal([1000, 20], stddev=0.03, seed=7); v = random_normal([20, 20], seed=8)
+u = tanh(tanh(x @ w) @ v) @ v
+y = mean(square(u)); g = gradients(y, w); h = gradients(y, v)""",
+}
+
+
+def measured(text: str, names: list[str]) -> tuple[int, int]:
+    """What the plan announces, and the most that the arrays of its run took."""
+    program = gradcli.loads(text)
+    plan = program._plan([program._target(name) for name in names])
+    leaves = program._values_of(plan)
+    run(plan, leaves)  # modules that a kernel imports are no arrays
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        kept = run(plan, leaves)
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    assert len(kept) == len(names)
+    return plan.peak, peak + sum(value.nbytes for value in leaves.values())
+
+
+def check(announced: int, taken: int) -> None:
+    assert taken <= announced + NUMPY_BUFFERS
+    assert announced <= 1.5 * taken + NUMPY_BUFFERS
+
+
+@pytest.mark.parametrize("without", ["", "tiles,halfangle"])
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_each_operation(expression, without, monkeypatch):
+    monkeypatch.setenv("GRADCLI_WITHOUT", without)
+    check(*measured(f"{PREAMBLE}y = {expression}\n", ["y"]))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_programs(name, threads, monkeypatch):
+    monkeypatch.setattr("gradcli.execute.plan.processors", lambda: threads)
+    check(*measured(PREAMBLE + PROGRAMS[name], ["y", "g", "h"]))
+
+
+def test_what_needs_more_than_allowed_is_refused_before_it_starts():
+    text = PREAMBLE + PROGRAMS["chain"]
+    announced, _ = measured(text, ["g", "h"])
+    assert gradcli.loads(text, max_memory=announced).eval(["g", "h"])["g"].shape == (1000, 1000)
+    with pytest.raises(gradcli.GradcliError, match="this needs .* of memory at once") as caught:
+        gradcli.loads(text, max_memory=announced - 1).eval(["g", "h"])
+    assert caught.value.kind == "LimitError"

@@ -1,0 +1,352 @@
+"""What lint finds and what it leaves alone; and that a fix keeps a program as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gradcli
+from gradcli.diagnostics import Source
+from gradcli.language.parser import parse
+from gradcli.language.spellings import SPELLINGS, Search, rewritten
+from gradcli.program.lint import lint
+from gradcli.program.mended import mend
+from tests.random_programs import programs
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = sorted((ROOT / "samples").glob("*.expr"))
+
+
+def found(text):
+    """The codes of the findings, each with what it underlines."""
+    return [(finding.code, finding.span.text) for finding in lint(gradcli.loads(text))]
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=[sample.stem for sample in SAMPLES])
+def test_the_samples_are_clean(sample):
+    assert lint(gradcli.load(sample)) == []
+
+
+def test_what_the_samples_leave_out_would_be_found():
+    text = {name: (ROOT / "samples" / f"{name}.expr").read_text() for name in ("stopped_node", "unrelated_variable")}
+    assert found(text["stopped_node"].replace("lint:", "")) == [("no-influence", "w1")]
+    assert found(text["unrelated_variable"].replace("lint:", "")) == [
+        ("integer-variable", "w1"), ("unused-variable", "w2"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("variable x = 1.0; variable w = 2.0; y = x", [("unused-variable", "w")]),
+        ("variable x = 1.0; constant k = 2.0; y = x", [("unused-constant", "k")]),
+        ("variable x = 1.0; variable _w = 2.0; y = x", []),
+        ("variable x = 1.0; variable w = 2.0; y = x; output y, w", []),
+        ("variable x = 1.0; a = 2*x; y = x; output y", [("unused-definition", "a")]),
+        ("variable x = 1.0; a = 2*x; y = x", []),  # eval prints both
+        ("variable x = [1.0]; variable w = 1.0; y = sum(x)*w; p, q = gradients(y, [x, w]); output y, p", []),
+        ("variable x = [1.0]; variable w = 1.0; y = sum(x)*w; p, q = gradients(y, [x, w]); output y",
+         [("unused-definition", "p")]),
+        ("def f(u) = u\nvariable x = 1.0; y = x", [("unused-function", "f")]),
+        ("def f(u) = u*w\nvariable x = 1.0; y = x".replace("def", "variable w = 2.0\ndef"),
+         [("no-influence", "w"), ("unused-function", "f")]),
+        ("def f(u, v) = u\nvariable x = 1.0; y = f(x, x)", [("unused-parameter", "v")]),
+        ("def f(u, _v) = u\nvariable x = 1.0; y = f(x, x)", []),
+        ("def f(u) = { t = 2*u; u*u }\nvariable x = 1.0; y = f(x)", [("unused-local", "t")]),
+        ("variable x = 1.0; variable u = 2.0\ndef f(u) = u*x\ny = f(x)", [("unused-variable", "u")]),
+        ("constant n = 3; variable w: [n] = 1.0; y = sum(w)", []),
+        ("constant k = 3.0; variable x = [k]; y = sum(x)", []),
+        ("variable x = 1.0; y = 2*x; seed y = 3.0; output y", []),
+    ],
+)  # fmt: skip
+def test_unused_names(text, expected):
+    assert found(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("variable x = 1.0; variable w = 2.0; y = stop_gradient(x)*w", [("no-influence", "x")]),
+        ("variable x = 1.0; y = floor(x)", [("no-influence", "x")]),
+        ("variable x = [1.0]; variable w = 2.0; y = w*cast(argmax(x), float64)", [("no-influence", "x")]),
+        ("variable x = 1.0; y = 0*x", []),
+        ("variable x = 1.0; y = stop_gradient(x) + x", []),
+        ("variable x = 1.0; variable w = 2.0; a = 2*w; y = x; output y",
+         [("no-influence", "w"), ("unused-definition", "a")]),
+        ("variable x = 1.0; a = stop_gradient(x); y = a; z = x*a", []),
+        ("variable n = 2; y = 1.5*n", [("integer-variable", "n")]),
+        ("constant n = 2; variable x = 1.0; y = n*x", []),
+        ("variable n = [1, 0]; variable x = [1.0, 2.0]; y = where(n > 0, x, 2*x)", [("no-influence", "n")]),
+    ],
+)  # fmt: skip
+def test_variables_without_influence_and_integers(text, expected):
+    assert found(text) == expected
+
+
+def test_many_variables_without_influence():
+    text = "".join(f"variable x{i} = 1.0\n" for i in range(60)) + f"y = floor({' + '.join(f'x{i}' for i in range(60))})"
+    findings = lint(gradcli.loads(text))
+    assert [finding.code for finding in findings] == ["no-influence"] * 60
+    assert "floor" in findings[0].message
+    assert "every way is cut" in findings[-1].message
+
+
+V = "variable x = [0.3, 1.2, -0.4]\nvariable m = [[0.3, 1.2, -0.4], [1.0, 2.0, 0.5]]\nvariable s = 0.25\n"
+
+
+@pytest.mark.parametrize(
+    ("formula", "better"),
+    [
+        ("log(softmax(x))", "log_softmax(x)"),
+        ("log(softmax(m, axis=0))", "log_softmax(m, axis=0)"),
+        ("log(softmax(m, 0))", "log_softmax(m, axis=0)"),
+        ("log(sigmoid(x))", "-softplus(-x)"),
+        ("log(sigmoid(x + s))*2", "(-softplus(-(x + s)))*2"),
+        ("log(1 - sigmoid(2*x))", "-softplus(2*x)"),
+        ("log(1 + exp(x))", "softplus(x)"),
+        ("log(exp(-x) + 1.0)", "softplus(-x)"),
+        ("log1p(exp(x))", "softplus(x)"),
+        ("log(1 + exp(\n  2*x\n))", "softplus(2*x)"),
+        ("ln(add(1, exp(x)))", "softplus(x)"),
+        ("log(sum(exp(x)))", "logsumexp(x)"),
+        ("log(reduce_sum(exp(m), 1, true))", "logsumexp(m, axis=1, keepdims=true)"),
+        ("log(sum(exp(m), axis=[0, 1]))", "logsumexp(m, axis=[0, 1])"),
+        ("sqrt(sum(x^2))", "norm(x)"),
+        ("sqrt(sum(square(m), axis=1, keepdims=true))", "norm(m, axis=1, keepdims=true)"),
+        ("sqrt(sum((x - s)*(x - s)))", "norm(x - s)"),
+        ("sum(m^2, axis=0)^0.5", "norm(m, axis=0)"),
+        ("sqrt(s^2 + x*x)", None),
+        ("sqrt(s^2 + x^2)", "hypot(s, x)"),
+        ("exp(x)/sum(exp(x))", "softmax(x)"),
+        ("exp(m)/sum(exp(m), axis=1, keepdims=true)", "softmax(m, axis=1)"),
+        ("exp(m)/sum(exp(m))", None),
+        ("1/(1 + exp(-x))", "sigmoid(x)"),
+        ("1/(1 + exp(x))", "sigmoid(-x)"),
+        ("exp(x)/(1 + exp(x))", "sigmoid(x)"),
+        ("divide(1, exp(neg(x)) + 1)", "sigmoid(x)"),
+        ("log(1 + x)", "log1p(x)"),
+        ("log(1 - s*x)", "log1p(-(s*x))"),
+        ("log((1 + (x*s)))", "log1p(x*s)"),
+        ("exp(x) - 1", "expm1(x)"),
+        ("1 - exp(x)", "-expm1(x)"),
+        ("(1 - exp(x))^2", "(-expm1(x))^2"),
+        ("2 - (1 - exp(x))", "2 - (-expm1(x))"),
+        ("s^0.5", "sqrt(s)"),
+        ("(s + x^2)^0.5", "sqrt(s + x^2)"),
+        ("log(2 + exp(x))", None),
+        ("log(1 + exp(x) + s)", None),
+        ("exp(x) - 2", None),
+        ("exp(x)/sum(exp(2*x))", None),
+        ("sqrt(sum(x^3))", None),
+        ("sqrt(mean(x^2))", None),
+        ("log(sum(exp(x) + 1))", None),
+    ],
+)
+def test_formulas(formula, better):
+    text = f"{V}y = {formula}  # of x\noutput y, x, m, s\n"
+    mended = mend(text, "a.expr")
+    assert mended.text == (text if better is None else text.replace(formula, better))
+    assert len(mended.done) == (better is not None)
+    assert_same_program(text, mended.text)
+
+
+def assert_same_program(before, after):
+    a, b = gradcli.loads(before), gradcli.loads(after)
+    for order in (1, 2, 3):
+        ours, theirs = a.grad(order=order), b.grad(order=order)
+        assert ours.keys() == theirs.keys()
+        for name in ours:
+            assert (ours[name] is None) == (theirs[name] is None)
+            if ours[name] is not None:
+                assert ours[name].dtype == theirs[name].dtype
+                np.testing.assert_allclose(theirs[name], ours[name], rtol=1e-6, atol=1e-8)
+    values, others = a.eval(), b.eval()
+    for name, value in values.items():
+        assert (value.shape, value.dtype) == (others[name].shape, others[name].dtype)
+        np.testing.assert_allclose(others[name], value, rtol=1e-9, atol=1e-12)
+
+
+def test_every_rule_is_tried():
+    tried = {f.code for text in (formula for formula, _ in formulas()) for f in lint(gradcli.loads(f"{V}y = {text}"))}
+    assert {rule.code for rule in SPELLINGS} <= tried
+
+
+def formulas():
+    (mark,) = [m for m in test_formulas.pytestmark if m.name == "parametrize"]
+    return mark.args[1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def softplus(a) = a\ny = log(1 + exp(x))*softplus(1.0)",  # the better name is taken
+        "def exp(a) = 2*a\ny = log(2 + exp(x))",  # this exp is another
+        "y = sqrt(sum(random_normal([2])*random_normal([2])))*s",  # two draws
+        "def f(s) = log(x)\nz = f(2.0)",
+    ],
+)
+def test_names_may_mean_other_things(text):
+    codes = {f.code for f in lint(gradcli.loads(V + text))}
+    assert not codes & {"softplus", "expm1", "norm", "hypot", "logsumexp"}
+
+
+def test_formulas_are_seen_through_names_but_not_changed():
+    text = (
+        V + "e = exp(x); t = sum(e); y = log(t)\ndef f(u) = { d = u^2; sqrt(sum(d)) }\nz = f(x)\noutput y, z, m, s, x\n"
+    )
+    findings = lint(gradcli.loads(text))
+    assert [(f.code, f.span.text, [label.span.text for label in f.labels[1:]]) for f in findings] == [
+        ("logsumexp", "log(t)", ["sum(e)", "exp(x)"]),
+        ("norm", "sqrt(sum(d))", ["u^2"]),
+    ]
+    assert [f.help for f in findings] == ["write `logsumexp(x)`", "write `norm(u)`"]
+    assert mend(text, "a.expr").text == text
+
+
+def test_a_parameter_is_not_the_name_outside():
+    text = V + "e = exp(x)\ndef f(x) = e/sum(exp(x))\ny = f(2*s*[1.0])"
+    assert "softmax" not in [code for code, _ in found(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("y = sqrt(relu(x))", True),
+        ("y = sqrt(abs(x))", True),
+        ("y = (x^2)^0.25", True),
+        ("y = sqrt(mean(square(x)))", True),
+        ("y = sqrt(maximum(x, 0))", True),
+        ("y = sqrt(sum(x*x) + 1e-12)", False),
+        ("y = where(x > 0, sqrt(relu(x)), 0)", False),
+        ("y = sqrt(s)", False),
+        ("y = sqrt(sum(x^3))", False),
+        ("y = sqrt(abs([1.0, 0.0]))*x[0]", False),
+        ("variable z = [1.0, 0.0]; y = sum(sqrt(z))", True),
+        ("variable z = [1.0, 0.0]; y = sum(z^0.5)", True),
+        ("variable z: [2]; y = sum(sqrt(z))", False),
+    ],
+)
+def test_roots_of_what_reaches_zero(text, expected):
+    assert ("root-of-zero" in [code for code, _ in found(V + text)]) is expected
+
+
+def test_inner_formulas_are_mended_too():
+    text = "variable x = 0.4; y = log(1 + exp(log(1 + x)))*log(1 + exp(x))\n"
+    mended = mend(text, "a.expr")
+    assert mended.text == "variable x = 0.4; y = softplus(log1p(x))*softplus(x)\n"
+    assert [f.code for f in mended.done] == ["softplus", "softplus", "log1p"]
+    assert mended.left == []
+
+
+def test_layout_and_comments_stay():
+    text = "# head\r\n\r\nvariable   x = [0.4]   # x\r\ny=log( 1+exp( x ) )  ;  z = x  # end\r\n"
+    assert mend(text, "a.expr").text == text.replace("log( 1+exp( x ) )", "softplus(x)")
+    text = "variable x = 0.4\ny = log(1 + exp(  # why\n  x))\n"
+    mended = mend(text, "a.expr")
+    assert mended.text == text
+    assert [f.code for f in mended.left] == ["softplus"]
+
+
+def test_a_wrong_value_is_no_hindrance():
+    text = "variable x = [1000.0, -1000.0]; y = sum(log(1 + exp(x))); z = log(softmax(x)); w = exp(x*1e-18) - 1\n"
+    assert [f.code for f in mend(text, "a.expr").done] == ["softplus", "log-softmax", "expm1"]
+
+
+def test_without_values_and_without_calls():
+    text = "variable x: [3]; y = log(1 + exp(x))\n"
+    assert mend(text, "a.expr").text == "variable x: [3]; y = softplus(x)\n"
+    text = "variable x = 1.0; y = x\ndef f(u) = log(1 + exp(u))\n"
+    assert mend(text, "a.expr").text == text
+
+
+def test_a_function_of_several_shapes_is_one_text():
+    text = "def f(u) = exp(u)/sum(exp(u))\nvariable x = [1.0, 2.0]; y = f(x); z = f([x, x])\n"
+    assert mend(text, "a.expr").text == text
+    assert "softmax" not in [code for code, _ in found(text)]
+    text = text.replace("z = f([x, x])", "z = f(2*x)")
+    assert mend(text, "a.expr").text == text.replace("exp(u)/sum(exp(u))", "softmax(u)")
+
+
+def test_a_fix_that_would_change_the_program_is_refused(monkeypatch):
+    from gradcli.language import spellings
+
+    wrong = [
+        spellings.Spelling("values", ("cos(x)",), "sin(x)", "wrong"),
+        spellings.Spelling("shape", ("tan(x)",), "sum(x)", "wrong"),
+        spellings.Spelling("none", ("atan(x)",), "stop_gradient(x)", "wrong"),
+        spellings.Spelling("orders", ("square(x)",), "x^2", "wrong"),
+        spellings.Spelling("name", ("sinh(x)",), "nothing(x)", "wrong"),
+        spellings.Spelling("right", ("tanh(x)",), "2*sigmoid(2*x) - 1", "right"),
+    ]
+    monkeypatch.setattr(spellings, "SPELLINGS", wrong)
+    spellings._patterns.cache_clear()
+    try:
+        text = "variable x = [0.3, 0.7]; y = cos(x); z = tan(x); v = atan(x); u = square(x); t = sinh(x); w = tanh(x)\n"
+        text += "output y, z, v, w, t\noutput u\n"
+        mended = mend(text, "a.expr")
+        assert [f.code for f in mended.done] == ["right"]
+        only = "variable x = 0.5; y = square(x)\n"
+        assert mend(only, "a.expr").text == only  # x*x is None at order 3, a power is not
+        monkeypatch.setattr("gradcli.program.mended.WORK", 0)
+        assert [f.code for f in mend(text, "a.expr").done] == ["orders", "right"]
+    finally:
+        monkeypatch.undo()
+        spellings._patterns.cache_clear()
+
+
+def test_comments_leave_findings_out():
+    text = "variable x = 1.0\nvariable w = 2.0{}\nvariable v = 2.0\ny = x\n"
+    both = [("unused-variable", "w"), ("unused-variable", "v")]
+    assert found(text.format("")) == both
+    assert found(text.format("  # lint: ignore")) == both[1:]
+    assert found(text.format("  # lint: ignore unused-variable, norm")) == both[1:]
+    assert found(text.format("  # lint: ignore norm")) == both
+    assert found("# lint: ignore unused-variable\n" + text.format("")) == []
+    assert found("# lint: ignore norm\n" + text.format("")) == both
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    programs(smooth=False),
+    st.sampled_from(["log(1 + exp({a}))", "1/(1 + exp(-{a}))", "exp({a}) - 1", "hypot({a}, 1.0)"]),
+)
+def test_random_programs_are_mended_and_stay_the_same(text, formula):
+    last = text.strip().splitlines()[-1].partition("=")[0].strip()
+    text = f"{text}\nlast = sum({formula.format(a=last)})\n"
+    mended = mend(text, "a.expr")
+    before, after = gradcli.loads(text), gradcli.loads(mended.text)
+    assert not any(f.edit for f in lint(after))
+    for name, value in before.grad().items():
+        other = after.grad()[name]
+        assert (value is None) == (other is None)
+        if value is not None:
+            np.testing.assert_allclose(other, value, rtol=1e-6, atol=1e-6 * np.abs(value).max(initial=1e-9))
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            ["log", "(", ")", "1", "+", "exp", "x", "-", "/", "sum", "^", "0.5", "sqrt", "*", ",", "axis=0"]
+        )
+    )
+)
+def test_any_expression_that_parses_can_be_searched(tokens):
+    text = "y = " + "".join(tokens)
+    try:
+        tree = parse(Source("a", text))
+    except gradcli.GradcliError:
+        return
+    for match in Search(tree).found():
+        parse(Source("a", f"y = {rewritten(match, text)}"))
+
+
+def test_long_expressions():
+    deep = "(" * 400 + "x" + " + 1)" * 400
+    assert found(f"variable x = 1.0; y = log(1 + exp({deep}))")[0][0] == "softplus"
+    wide = " + ".join(["log(1 + exp(x))"] * 3000)
+    assert len(found(f"variable x = 1.0; y = {wide}")) == 3000

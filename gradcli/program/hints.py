@@ -176,7 +176,8 @@ def _sums(naming: Naming, total: Node, part: Node) -> bool:
         total = total.inputs[0]
     if total.op.name != "sum" or total.inputs[0].op.name != "exp":
         return False
-    return naming.name(total.inputs[0]) == naming.name(part)
+    name = naming.name(part)
+    return total.inputs[0] is part or ("…" not in name and naming.name(total.inputs[0]) == name)
 
 
 def _sum_of_squares(x: Node) -> Node | None:

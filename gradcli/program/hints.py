@@ -27,6 +27,8 @@ _SLOPES = {
     "pow": "the slope of a power below 1 at 0 is infinite: `where(x > 0, x^p, 0)`, or `(x + 1e-12)^p`",
 }
 _LOGARITHMS = {"log", "log2", "log10"}
+_LIMITS = {"exp": (88, 709), "expm1": (88, 709), "sinh": (88, 709), "cosh": (88, 709), "exp2": (127, 1023)}
+"""Arguments up to which the result is finite in float32 and in float64."""
 
 
 def hint(naming: Naming, found: Made, users: Mapping[Node, Sequence[Node]], origin: Node | None) -> str | None:
@@ -42,8 +44,9 @@ def _all(
 ) -> Iterator[str | None]:
     node = found.node
     name = node.op.name
+    zero = any([value == 0 for entries in found.inputs for _, value in entries])
     if origin is not None:
-        yield _slope(naming, origin)
+        yield _slope(naming, origin) if zero else None
         yield _stable(naming, origin, users)
     yield _stable(naming, node, users)
     if name in _LOGARITHMS or name == "recip" and node.attrs.get("positive"):
@@ -56,8 +59,8 @@ def _all(
         yield _power(found)
     if name in _DOMAINS:
         yield f"{name} needs {_DOMAINS[name]}"
-    if name in ("exp", "expm1", "exp2", "sinh", "cosh"):
-        limit = 88 if node.dtype == "float32" else 709
+    if name in _LIMITS:
+        limit = _LIMITS[name][node.dtype == "float64"]
         yield f"{name} overflows where its argument is above about {limit}: bound it, `{name}(minimum(x, {limit}))`"
     if name == "multiply" and any(math.isnan(v) for v in found.values):
         yield "0 times infinity: leave such entries out, `where(a != 0, a*b, 0)`; for a*log(b) write `xlogy(a, b)`"
@@ -99,7 +102,8 @@ def _stable(naming: Naming, node: Node, users: Mapping[Node, Sequence[Node]]) ->
             quotients = [*others, user]
             if any(u.op.name in _LOGARITHMS for q in quotients if q.op.name == "divide" for u in users.get(q, ())):
                 return f"write `log_softmax({x})` for `log(exp({x}) / sum(exp({x})))`"
-            if user.op.name == "sum" or (user.op.name == "divide" and _sums(user.inputs[1], node)):
+            divided = user.op.name == "sum" and any(u.op.name == "divide" for u in others)
+            if divided or (user.op.name == "divide" and _sums(naming, user.inputs[1], node)):
                 return f"write `softmax({x})` for `exp({x}) / sum(exp({x}))`"
             if user.op.name == "add" and any(u.op.name in _LOGARITHMS for u in others):
                 return f"write `softplus({x})` for `log(1 + exp({x}))`"
@@ -107,7 +111,7 @@ def _stable(naming: Naming, node: Node, users: Mapping[Node, Sequence[Node]]) ->
                 return f"write `sigmoid({_negated(x)})` for `1 / (1 + exp({x}))`"
     if name == "divide":
         a, b = node.inputs
-        if a.op.name == "exp" and _sums(b, a):
+        if a.op.name == "exp" and _sums(naming, b, a):
             x = naming.name(a.inputs[0])
             return f"write `softmax({x})` for `exp({x}) / sum(exp({x}))`"
     return None
@@ -125,7 +129,11 @@ def _stable_logarithm(naming: Naming, node: Node, users: Mapping[Node, Sequence[
         return f"write `logsumexp({x})` for `log(sum(exp({x})))`"
     if inside.op.name == "exp":
         return f"write `{x}` for `log(exp({x}))`"
-    if inside.op.name == "divide" and inside.inputs[0].op.name == "exp" and _sums(inside.inputs[1], inside.inputs[0]):
+    if (
+        inside.op.name == "divide"
+        and inside.inputs[0].op.name == "exp"
+        and _sums(naming, inside.inputs[1], inside.inputs[0])
+    ):
         x = naming.name(inside.inputs[0].inputs[0])
         return f"write `log_softmax({x})` for the logarithm of a softmax"
     for user in users.get(node, ()):
@@ -136,20 +144,20 @@ def _stable_logarithm(naming: Naming, node: Node, users: Mapping[Node, Sequence[
 
 
 def _logarithm(naming: Naming, found: Made, node: Node) -> str:
+    log = node.op.name if node.op.name in _LOGARITHMS else "log"
     x = naming.name(node.inputs[0]) if node.inputs else "x"
     if any([value < 0 for entries in found.inputs for _, value in entries]):
-        return f"a logarithm needs x > 0: leave the others out, `where({x} > 0, log({x}), 0)`"
-    return f"keep the argument above 0, `log({x} + 1e-12)`, or leave 0 out: `where({x} > 0, log({x}), 0)`"
+        return f"a logarithm needs x > 0: leave the others out, `where({x} > 0, {log}({x}), 0)`"
+    return f"keep the argument above 0, `{log}({x} + 1e-12)`, or leave 0 out: `where({x} > 0, {log}({x}), 0)`"
 
 
 def _quotient(naming: Naming, found: Made, node: Node) -> str | None:
-    if node.op.name not in ("divide", "recip", "recip_no_nan"):
+    if not any([value == 0 for _, value in found.inputs[-1]]):
         return None
-    a, b = (naming.name(x) for x in (node.inputs if len(node.inputs) == 2 else (node.inputs[0], node.inputs[0])))
+    if node.op.name not in ("divide", "recip"):
+        return f"{naming.formula(node)} has no finite derivative there: leave such entries out by `where`"
+    a, b = naming.name(node.inputs[0]), naming.name(node.inputs[-1])
     a = "1" if len(node.inputs) == 1 else a
-    zero = any([value == 0 for _, value in found.inputs[-1]])
-    if not zero:
-        return None
     return f"leave 0 out: `divide_no_nan({a}, {b})` gives 0 there, or `where({b} != 0, {a} / {b}, 0)`"
 
 
@@ -162,13 +170,14 @@ def _power(found: Made) -> str | None:
     return None
 
 
-def _sums(total: Node, part: Node) -> bool:
+def _sums(naming: Naming, total: Node, part: Node) -> bool:
     """Whether ``total`` is the sum of the exponentials of what ``part`` is the exponential of."""
     while total.op.name in ("reshape", "expand_dims", "broadcast_to", "identity"):
         total = total.inputs[0]
     if total.op.name != "sum" or total.inputs[0].op.name != "exp":
         return False
-    return total.inputs[0] is part or total.inputs[0].inputs[0] is part.inputs[0]
+    name = naming.name(part)
+    return total.inputs[0] is part or ("…" not in name and naming.name(total.inputs[0]) == name)
 
 
 def _sum_of_squares(x: Node) -> Node | None:

@@ -52,7 +52,7 @@ def rounded_to(explained: Explained, digits: int | None) -> Explained:
 
 def render(explained: Explained, screen: Screen | None) -> str:
     """An overview, then for each x what adds up or what is cut; without a screen nothing is drawn or elided."""
-    rows = [_overview(e, screen) for e in explained.explanations]
+    rows = [_overview(e) for e in explained.explanations]
     title = _title(explained)
     if screen is None:
         head = f"{title}\n" + aligned([HEADERS, *rows])
@@ -72,8 +72,8 @@ def _title(explained: Explained) -> str:
     return f"gradients of order {explained.order} of {whole}" if explained.order > 1 else f"gradients of {whole}"
 
 
-def _overview(e: Explanation, screen: Screen | None) -> list[str]:
-    value = "None" if e.value is None else _Pen(screen).number(e.value)
+def _overview(e: Explanation) -> list[str]:
+    value = "None" if e.value is None else brief(e.value)
     routes = sum([c.routes for c in e.contributions])
     return [e.name, _count(routes), _or_dash(e.none_since), _or_dash(e.zero_since), value]
 

@@ -64,6 +64,7 @@ TABLE = [  # program, order, line, operation, message, help
     ("y = x/x", 1, "x / x", "NaN", "divide_no_nan(x, x)"),
     ("y = 1/x", 1, "1 / x", "infinity", "divide_no_nan(1, x)"),
     ("y = exp(x + 1000)", 1, "exp(x + 1000)", "infinity", "above about 709"),
+    ("y = sum(exp(x + 1000))", 1, "exp(x + 1000)", "infinity", "above about 709"),
     ("y = log(sum(exp([x + 1000, x])))", 1, "exp", "infinity", "logsumexp"),
     ("y = log(softmax([x + 1000, x]))", 1, "log", "-infinity in 1 of 2 entries", "log_softmax"),
     ("y = log(1 + exp(x + 1000))", 1, "exp(x + 1000)", "infinity", "softplus(x + 1000)"),
@@ -79,6 +80,7 @@ TABLE = [  # program, order, line, operation, message, help
     ("y = acos(x + 2)", 1, "acos(x + 2)", "NaN", "clip(x, -1, 1)"),
     ("y = asin(x + 1)", 1, "1 / sqrt", "derivative of asin", "slope of asin"),
     ("y = cbrt(x)", 1, "1 / (3 * y * y)", "derivative of cbrt", "slope of cbrt"),
+    ("y = atan2(x, x)", 1, "1 / (x * x + x * x)", "derivative of atan2", "no finite derivative there"),
     ("y = (x + 1e200)^2", 1, "(x + 1e+200)^2", "infinity", "too large for float64: scale"),
     ("y = mean(zeros([0])*x)", 1, "mean", "NaN", "no entries"),
 ]
@@ -93,6 +95,41 @@ def test_the_operation_the_guilty_factor_and_the_stable_form(line, order, operat
     assert help in finding.help
     assert finding.span.line == 2
     assert finding.backward == ("derivative of" in message)
+
+
+MENDED = [  # program, what the help says, the program with that
+    ("y = log(x)", "`log(x + 1e-12)`", "y = log(x + 1e-12)"),
+    ("y = log(x)", "`where(x > 0, log(x), 0)`", "y = where(x > 0, log(x), 0)"),
+    ("y = log2(x - 1)", "`where(x - 1 > 0, log2(x - 1), 0)`", "y = where(x - 1 > 0, log2(x - 1), 0)"),
+    ("y = sqrt(x)", "`where(x > 0, sqrt(x), 0)`", "y = where(x > 0, sqrt(x), 0)"),
+    ("y = sqrt(x)", "`sqrt(x + 1e-12)`", "y = sqrt(x + 1e-12)"),
+    ("y = sqrt(sum(x*x))", "`norm(x)`", "y = norm(x)"),
+    ("y = cbrt(x)", "`where(x != 0, cbrt(x), 0)`", "y = where(x != 0, cbrt(x), 0)"),
+    ("y = x^0.5", "`where(x > 0, x^p, 0)`", "y = where(x > 0, x^0.5, 0)"),
+    ("y = x^-1", "`where(x != 0, x^p, 0)`", "y = where(x != 0, x^-1, 0)"),
+    ("y = x/x", "`divide_no_nan(x, x)`", "y = divide_no_nan(x, x)"),
+    ("y = x/x", "`where(x != 0, x / x, 0)`", "y = where(x != 0, x / x, 0)"),
+    ("y = x*log(x)", "`xlogy(x, x)`", "y = sum(xlogy(x, 1 + x))"),
+    ("y = acos(x + 2)", "`acos(clip(x, -1, 1))`", "y = acos(clip(x + 2, -0.999999, 0.999999))"),
+    ("y = exp(x + 1000)", "`exp(minimum(x, 709))`", "y = exp(minimum(x + 1000, 709))"),
+    ("y = exp2(x + 2000)", "`exp2(minimum(x, 1023))`", "y = exp2(minimum(x + 2000, 1023))"),
+    ("y = log(sum(exp(x + 1000)))", "`logsumexp(x + 1000)`", "y = logsumexp(x + 1000)"),
+    ("y = log(1 + exp(x + 1000))", "`softplus(x + 1000)`", "y = softplus(x + 1000)"),
+    ("y = 1/(1 + exp(1000 - x))", "`sigmoid(-(1000 - x))`", "y = sigmoid(-(1000 - x))"),
+    ("y = log(sigmoid(x - 1000))", "`-softplus(-(x - 1000))`", "y = -softplus(-(x - 1000))"),
+    ("y = exp(x + 1000)/sum(exp(x + 1000))", "`softmax(x + 1000)`", "y = softmax(x + 1000)"),
+    ("y = log(exp(x + 1000)/sum(exp(x + 1000)))", "`log_softmax(x + 1000)`", "y = log_softmax(x + 1000)"),
+    ("p = softmax(x*1e4 + [0, 1e4])\ny = log(p)", "`log_softmax(", "y = log_softmax(x*1e4 + [0, 1e4])"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "words", "mended"), MENDED, ids=[f"{row[0]}: {row[1]}" for row in MENDED])
+def test_the_form_that_is_named_is_finite(line, words, mended):
+    head = "variable x = [0., 0.]\n"
+    assert words in trace_gradients(gradcli.loads(head + line), None, None, [1]).finding.help
+    program = gradcli.loads(head + mended)
+    assert trace_gradients(program, None, None, [1]).finding is None
+    assert finite([*program.eval().values(), *program.grad().values()])
 
 
 def test_entries_of_inputs_are_named():

@@ -13,7 +13,9 @@ from gradcli.commands.main import run as run_command
 
 def pytest_addoption(parser):
     parser.addoption(
-        "--refresh-golden", action="store_true", help="write the expected output of the samples anew: samples/*.out"
+        "--refresh-golden",
+        action="store_true",
+        help="write what is expected anew: samples/*.out, tests/commands/imports",
     )
 
 

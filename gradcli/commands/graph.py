@@ -42,13 +42,7 @@ In a tree, ↑ marks what is drawn above, and ↓ what goes on below.
     help="Form of the drawing.",
 )  # fmt: skip
 def command(
-    file: str | None,
-    inline: tuple[str, ...],
-    set_: dict[str, str],
-    values: str | None,
-    dtype: str | None,
-    random_seed: int,
-    max_memory: int | None,
+    inputs: Inputs,
     of: list[str] | None,
     gradient: list[str] | None,
     stop: list[str] | None,
@@ -61,7 +55,6 @@ def command(
     FILE is a program; - or, in a pipe, nothing stands for standard input. Each box is an operation with its shape and
     dtype; the call of a function is one box. With --gradient the operations of the backward pass stand beside it.
     """
-    inputs = Inputs(file, inline, set_, values, dtype, random_seed, max_memory)
     program = inputs.load(inputs.program_text())
     from gradcli.program.pictured import picture
     from gradcli.report import graphs

@@ -39,12 +39,12 @@ class Inputs(NamedTuple):
 
     file: str | None
     inline: tuple[str, ...]
-    set_: Mapping[str, str]
-    values: str | None
-    dtype: str | None
-    random_seed: int
-    max_memory: int | None
-    threads: int | None
+    set_: Mapping[str, str] = {}
+    values: str | None = None
+    dtype: str | None = None
+    random_seed: int = 0
+    max_memory: int | None = None
+    threads: int | None = None
 
     def program_text(self, other_files: Iterable[str | None] = ()) -> ProgramText:
         """Read the program. ``other_files`` are the further options that may name standard input (``-``).

@@ -58,7 +58,7 @@ def command(files: tuple[str, ...], inline: tuple[str, ...], fix: bool, format: 
     failed = False
     for file in files or (None,):
         try:
-            checked.append(_check(Inputs(file, inline, {}, None, None, 0, None), fix))
+            checked.append(_check(Inputs(file, inline), fix))
         except GradcliError as problem:
             # The other files are checked all the same.
             report_failure(problem, as_json=format == "json")

@@ -1,10 +1,15 @@
-"""``python -m tests.benchmarks``: one table of medians and ratios, all of one run."""
+"""``python -m tests.benchmarks``: one table of medians and ratios, all of one run.
+
+Ratios need a machine that does nothing else: libraries whose threads wait for each other by spinning (PyTorch) suffer most
+from what else runs, by factors of ten.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -12,14 +17,27 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks.competitors import SCRIPTS, Environment, Peer, default_folder
+from tests.benchmarks.competitors import REQUIREMENTS, SCRIPTS, Environment, Peer, default_folder
+from tests.benchmarks.processor import FEATURES, without_avx512
+from tests.benchmarks.setting import ROOT, Setting
 from tests.benchmarks.table import Row, Target, render
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-SECTIONS = {"order": "order", "hessian": "hessians"}
+SECTIONS = {
+    "cold": "cold",
+    "large": "large",
+    "arrays": "arrays",
+    "burgers": "burgers",
+    "points": "points",
+    "order": "order",
+    "hessian": "hessians",
+}
 """The sections' names, and the modules that measure them."""
+
+OF_ARRAYS = ("arrays", "burgers")
+"""Those that run once more without AVX-512."""
 
 THREADS = (
     "OPENBLAS_NUM_THREADS",
@@ -35,10 +53,10 @@ THREADS = (
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line: ``only`` is a list of sections, ``environment`` a folder."""
-    parser = argparse.ArgumentParser("python -m tests.benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser("python -m tests.benchmarks", description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    add("--only", type=_sections, default=list(SECTIONS), metavar="order,hessian", help="sections to run")
-    add("--peers", action="store_true", help="also JAX, TensorFlow, PyTorch and SymPy, installed aside")
+    add("--only", type=_sections, default=list(SECTIONS), metavar=",".join(SECTIONS), help="sections to run")
+    add("--peers", action="store_true", help=f"also {', '.join(REQUIREMENTS)}, installed aside")
     add("--repeat", type=_positive, default=7, metavar="N", help="rounds (default: 7)")
     add(
         "--threads",
@@ -54,6 +72,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="where the peers' environment is or will be (default: below the folder for temporary files)",
     )
     add("--limit", type=float, default=20.0, metavar="SECONDS", help="for a peer's first answer (default: 20)")
+    add("--scale", type=_share, default=1.0, metavar="F", help="multiplies the sizes of programs, arrays and files")
+    add("--without-avx512", action="store_true", help=f"then {' and '.join(OF_ARRAYS)} again with AVX-512 off")
     return parser.parse_args(arguments)
 
 
@@ -71,6 +91,16 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 up to 1")
+    return value
+
+
 def _section(name: str) -> ModuleType:
     """A section's module, imported once the threads are set: it imports NumPy."""
     return import_module(f"tests.benchmarks.{SECTIONS[name]}")
@@ -83,25 +113,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows: list[Row] = []
     targets: list[Target] = []
     peers: dict[str, Peer] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        if options.peers:
-            environment = Environment(options.environment)
-            peers = {name: Peer(name, environment, options.limit, Path(folder)) for name in SCRIPTS}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        environment = Environment(options.environment) if options.peers else None
+        if environment is not None:
+            peers = {name: Peer(name, environment, options.limit, folder) for name in SCRIPTS}
+        setting = Setting(folder, options.repeat, peers, environment, options.scale)
         try:
-            for name in options.only:
-                print(f"measuring {name}", file=sys.stderr, flush=True)
-                more, limits = _section(name).section(peers, options.repeat)
+            for section in options.only:
+                print(f"measuring {section}", file=sys.stderr, flush=True)
+                more, limits = _section(section).section(setting)
                 rows += more
                 targets += limits
-        finally:
+        finally:  # what was measured is printed, whatever ends the run
             for peer in peers.values():
                 peer.close()
+            print(f"## Benchmarks\n\n{_conditions(options, list(peers.values()))}\n\n{render(rows)}\n\n## Targets\n")
+            print("\n".join(target.line() for target in targets), flush=True)
+    return _again_without_avx512(options) if options.without_avx512 else 0
+
+
+def _again_without_avx512(options: argparse.Namespace) -> int:
+    """The array sections in a process whose libraries are told before they start."""
+    variables = without_avx512()
+    sections = [name for name in options.only if name in OF_ARRAYS]
+    if not variables or not sections:
+        print("\nnothing to run without AVX-512", flush=True)
+        return 0
+    command = [sys.executable, "-m", "tests.benchmarks", "--only", ",".join(sections)]
+    for name in ("repeat", "threads", "environment", "limit", "scale"):
+        if getattr(options, name) is not None:
+            command += [f"--{name}", str(getattr(options, name))]
+    command += ["--peers"] if options.peers else []
+    print(flush=True)
+    return subprocess.run(command, check=False, cwd=ROOT, env={**os.environ, **variables}).returncode
+
+
+def _conditions(options: argparse.Namespace, peers: Sequence[Peer]) -> str:
+    """Versions, and what else a reader has to know about the run."""
     threads = "threads as each library likes" if options.threads is None else f"threads: {options.threads}"
-    print(f"## Benchmarks\n\n{', '.join(_versions(list(peers.values())))}; {threads}; float64;")
-    print(f"medians of {options.repeat} rounds in which all take turns.\n\n{render(rows)}")
-    print("\n## Targets\n")
-    print("\n".join(target.line() for target in targets))
-    return 0
+    size = "" if options.scale == 1 else f" sizes times {options.scale:g};"
+    features = f" without {os.environ[FEATURES]};" if FEATURES in os.environ else ""
+    return (
+        f"{', '.join(_versions(peers))}; {threads};{size}{features} float64 unless a case says otherwise;\n"
+        f"medians of {options.repeat} rounds in which all take turns."
+    )
 
 
 def _versions(peers: Sequence[Peer]) -> list[str]:

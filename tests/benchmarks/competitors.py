@@ -21,19 +21,35 @@ REQUIREMENTS = {
     "TensorFlow": ["tensorflow-cpu"],
     "PyTorch": ["torch==2.13.0"],
     "SymPy": ["sympy"],
+    "casadi": ["casadi"],
+    "autograd": ["autograd"],
+    "symengine": ["symengine"],
+    "numexpr": ["numexpr"],
 }
 """What pip is asked for; the newest PyTorch brings gigabytes of CUDA, so one release is named."""
 
 SCRIPTS = {
     "JAX": "with_jax.py",
     "JAX jet": "with_jax.py",
+    "JAX forward": "with_jax.py",
     "TensorFlow": "with_tensorflow.py",
+    "TensorFlow XLA": "with_tensorflow.py",
     "PyTorch": "with_torch.py",
+    "PyTorch compiled": "with_torch.py",
     "SymPy": "with_sympy.py",
+    "casadi": "with_casadi.py",
+    "autograd": "with_autograd.py",
+    "numexpr": "with_numexpr.py",
 }
-"""The program of each competitor; the first word of its name is the library's."""
+"""The program of each competitor in a running process; the first word of its name is the library's."""
 
-IMPORTS = {"JAX": "jax", "TensorFlow": "tensorflow", "PyTorch": "torch", "SymPy": "sympy"}
+IMPORTS = {
+    **{name: name.lower() for name in REQUIREMENTS},
+    "PyTorch": "torch",
+}
+
+PATIENCE = {"casadi": 6.0, "PyTorch compiled": 4.0}
+"""How many times the limit is waited for whom targets compare with, or who runs another compiler."""
 
 START_LIMIT = 180.0
 """Seconds that a library may take to be imported and warmed up."""
@@ -93,7 +109,7 @@ class Peer:
     def __init__(self, name: str, environment: Environment, limit: float, folder: Path) -> None:
         self.name = name
         self.environment = environment
-        self.limit = limit
+        self.limit = limit * PATIENCE.get(name, 1)
         self.folder = folder
         self.version = ""
         self._process: subprocess.Popen[str] | None = None
@@ -134,6 +150,8 @@ class Peer:
 
     def _start(self) -> None:
         script = PEERS / SCRIPTS[self.name]
+        # What PyTorch compiled in another run may be for another processor.
+        env = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(self.folder / "inductor")}
         with (self.folder / f"{self.name}.log").open("w") as log:
             self._process = subprocess.Popen(
                 [str(self.environment.python), str(script)],
@@ -141,6 +159,7 @@ class Peer:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
+                env=env,
             )
         self._lines = Queue()
         threading.Thread(target=_read, args=(self._process, self._lines), daemon=True).start()

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 import gradcli
-from tests.benchmarks.competitors import Peer, PeerError
-from tests.benchmarks.order import difference
-from tests.benchmarks.table import Row, Target, times
-from tests.benchmarks.timing import Calls, calls, interleaved
+from tests.benchmarks.running import Comparison, Own, difference
+from tests.benchmarks.setting import Setting
+from tests.benchmarks.table import Row, Target
 
 AGREEMENT = 1e-8
+TASKS = {"JAX": "hessian"}
+CLOSED_FORM = "closed form (NumPy)"
 
 Array = Any
 Arrays = dict[str, Array]
@@ -146,63 +147,40 @@ def relu(layers: int = 10, width: int = 30, batch: int = 50) -> Problem:
     )
 
 
-def measure(problem: Problem, jax: Peer | None, rounds: int) -> tuple[list[Row], list[Target]]:
+def measure(problem: Problem, setting: Setting) -> tuple[list[Row], list[Target]]:
     """One problem: gradcli, the closed form and JAX in turn."""
     data = problem.data
     compiled = problem.compiled()
-    reference = problem.closed_form(**data)
-    runs: dict[str, Calls] = {
-        "gradcli": calls(lambda: compiled(**data)),
-        "closed form": calls(lambda: problem.closed_form(**data)),
-        "first": calls(lambda: problem.compiled()(**data)),
-    }
-    found = compiled(**data)["H"]
-    jax_row: Row | None = None
-    first = apart = 0.0
-    if jax is not None:
-        try:
-            first, answer = jax.prepare("hessian", problem.case, data)
-            apart = difference(answer, reference)
-            runs["JAX"] = jax.calls()
-        except PeerError as reason:
-            jax_row = Row(problem.title, "JAX", remark=str(reason))
-    measured = interleaved(runs, rounds)
-    to_closed, of_jax = measured.ratio("gradcli", "closed form"), measured.ratio("JAX", "gradcli")
-    assert to_closed is not None
-    own = difference(found, reference)
-    rows = [
-        Row(
-            problem.title,
-            "gradcli",
-            measured.median("first"),
-            measured.median("gradcli"),
-            f"{times(to_closed)} x closed form",
-            own,
-            "" if own <= AGREEMENT else "values differ",
-        ),
-        Row(problem.title, "closed form (NumPy)", again=measured.median("closed form")),
-    ]
-    if jax_row is not None:
-        rows.append(jax_row)
-    elif of_jax is not None:
-        remark = "first: compiling included" if apart <= AGREEMENT else "values differ"
-        rows.append(
-            Row(problem.title, "JAX", first, measured.median("JAX"), f"{times(of_jax)} x gradcli", apart, remark)
-        )
+    comparison = Comparison(
+        problem.title,
+        {
+            "gradcli": Own(lambda: compiled(**data)["H"], lambda: problem.compiled()(**data)["H"]),
+            CLOSED_FORM: Own(lambda: problem.closed_form(**data)),
+        },
+        TASKS,
+        problem.case,
+        data,
+        problem.closed_form(**data),
+        difference,
+        AGREEMENT,
+    )
+    rows, measured = comparison.run(setting.among(TASKS), setting.rounds)
     targets: list[Target] = []
     if problem.slower is not None:
+        to_closed = measured.ratio("gradcli", CLOSED_FORM)
         targets.append(Target(f"{problem.case}, to the closed form", problem.slower, to_closed))
-    if problem.faster is not None and jax is not None:
+    if problem.faster is not None:
+        of_jax = measured.ratio("JAX", "gradcli")
         targets.append(Target(f"{problem.case}, JAX to gradcli", problem.faster, of_jax, at_least=True))
     return rows, targets
 
 
-def section(peers: Mapping[str, Peer], rounds: int) -> tuple[list[Row], list[Target]]:
+def section(setting: Setting) -> tuple[list[Row], list[Target]]:
     """All rows of this section."""
     rows: list[Row] = []
     targets: list[Target] = []
     for problem in (quadratic(), logistic(), factorisation(), relu()):
-        more, limits = measure(problem, peers.get("JAX"), rounds)
+        more, limits = measure(problem, setting)
         rows += more
         targets += limits
     return rows, targets

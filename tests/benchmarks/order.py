@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import factorial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import gradcli
-from tests.benchmarks.competitors import Peer, PeerError, TooSlowError
+from tests.benchmarks.competitors import Peer
+from tests.benchmarks.running import Comparison, Own, difference
+from tests.benchmarks.setting import Setting, process
 from tests.benchmarks.table import Row, Target, times
-from tests.benchmarks.timing import Calls, calls, interleaved
+from tests.benchmarks.timing import calls, interleaved
 
 Array = Any
 
-ROOT = Path(__file__).parents[2]
 ORDERS = (1, 5, 10, 20)
 COLD_LIMIT = 1.25
 AGREEMENT = 1e-7
@@ -126,89 +122,50 @@ SIX_OPERATIONS = Function(
 )
 
 
-def difference(found: Array, reference: Array) -> float:
-    """The largest difference in parts of the reference's largest entry."""
-    if found.shape != reference.shape:
-        return float("nan")
-    return float(np.max(np.abs(found - reference)) / np.max(np.abs(reference)))
-
-
-def cold_command(path: Path, n: int) -> Callable[[], object]:
-    """``gradcli grad FILE --order n`` as a new process."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "gradcli", "grad", str(path), "--order", str(n)]
-    return lambda: subprocess.run(command, check=True, env=env, cwd=path.parent, stdout=subprocess.PIPE)
-
-
-def cold(rounds: int) -> tuple[list[Row], list[Target]]:
-    """The whole command at each order, all orders of a function in turn."""
+def cold(setting: Setting) -> tuple[list[Row], list[Target]]:
+    """The whole command at each order as a new process, all orders of a function in turn."""
     rows: list[Row] = []
     targets: list[Target] = []
-    with tempfile.TemporaryDirectory() as folder:
-        for function, orders in [*((f, ORDERS) for f in FUNCTIONS), (SIX_OPERATIONS, (1, 20, 60))]:
-            path = Path(folder) / f"{function.case}.expr"
-            path.write_text(function.text, encoding="utf-8")
-            runs = {str(n): calls(cold_command(path, n)) for n in orders}
-            measured = interleaved(runs, rounds, single=True)
-            title = f"{function.title}: command"
-            for n in orders:
-                ratio = measured.ratio(str(n), "1")
-                assert ratio is not None
-                text = "" if n == 1 else f"{times(ratio)} x order 1"
-                rows.append(Row(title, f"gradcli, order {n}", first=measured.median(str(n)), ratio=text))
-                if n in (20, 60):
-                    targets.append(Target(f"cold command, {function.case}, order {n} to order 1", COLD_LIMIT, ratio))
+    for function, orders in [*((f, ORDERS) for f in FUNCTIONS), (SIX_OPERATIONS, (1, 20, 60))]:
+        path = setting.folder / f"{function.case}.expr"
+        path.write_text(function.text, encoding="utf-8")
+        command = [*setting.installed.gradcli, "grad", path, "--order"]
+        runs = {str(n): calls(process([*command, str(n)], setting.folder)) for n in orders}
+        measured = interleaved(runs, COLD_ROUNDS * setting.rounds, single=True)
+        title = f"{function.title}: command"
+        for n in orders:
+            ratio = measured.ratio(str(n), "1")
+            assert ratio is not None
+            text = "" if n == 1 else f"{times(ratio)} x order 1"
+            rows.append(Row(title, f"gradcli, order {n}", first=measured.median(str(n)), ratio=text))
+            if n in (20, 60):
+                targets.append(Target(f"cold command, {function.case}, order {n} to order 1", COLD_LIMIT, ratio))
     return rows, targets
 
 
 def warm(function: Function, n: int, peers: Mapping[str, Peer], rounds: int, slow: set[str]) -> list[Row]:
-    """One function at one order in running processes: gradcli and all who have not given up, in turn.
-
-    Who gives up here is added to ``slow``, and who is in it already is not asked.
-    """
+    """One function at one order in running processes; the reference is Cauchy's integral."""
     compiled = function.compiled(n)
     data = function.data()
-    x = data["x"]
-    runs: dict[str, Calls] = {
-        "first": calls(lambda: function.gradient(n)),
-        "gradcli": calls(lambda: compiled(x=x)),
-    }
-    own = function.gradient(n)
-    title = f"{function.title}: order {n}"
-    first: dict[str, float] = {}
-    answers: dict[str, Array] = {}
-    rows: dict[str, Row] = {}
-    for who, peer in peers.items():
-        if who in slow:
-            rows[who] = Row(title, who, remark="gave up at a lower order")
-            continue
-        try:
-            first[who], answers[who] = peer.prepare(TASKS[who], function.case, data, n)
-            runs[who] = peer.calls()
-        except PeerError as problem:
-            rows[who] = Row(title, who, remark=str(problem))
-            if isinstance(problem, TooSlowError):
-                slow.add(who)
-    measured = interleaved(runs, rounds)
-    gradcli_first, gradcli_again = measured.median("first"), measured.median("gradcli")
-    assert gradcli_first is not None
-    for who in first:
-        again = measured.ratio(who, "gradcli")
-        assert again is not None
-        ratio = f"first {times(first[who] / gradcli_first)}, again {times(again)} x gradcli"
-        apart = difference(answers[who], own)
-        remark = "" if apart <= AGREEMENT else "values differ"
-        rows[who] = Row(title, who, first[who], measured.median(who), ratio, apart, remark)
-    apart = difference(function.same_form(own), function.reference(n))
-    remark = "difference: from Cauchy's integral"
-    return [Row(title, "gradcli", gradcli_first, gradcli_again, "", apart, remark), *(rows[who] for who in peers)]
+    comparison = Comparison(
+        f"{function.title}: order {n}",
+        {"gradcli": Own(lambda: compiled(x=data["x"])["g"], lambda: function.gradient(n))},
+        TASKS,
+        function.case,
+        data,
+        function.reference(n),
+        lambda found, reference: difference(function.same_form(found), reference),
+        AGREEMENT,
+        n,
+    )
+    return comparison.run(peers, rounds, slow)[0]
 
 
-def section(peers: Mapping[str, Peer], rounds: int, orders: Sequence[int] = ORDERS) -> tuple[list[Row], list[Target]]:
+def section(setting: Setting) -> tuple[list[Row], list[Target]]:
     """All rows of this section. A competitor that exceeded the limit is not asked for higher orders."""
-    rows, targets = cold(COLD_ROUNDS * rounds)
+    rows, targets = cold(setting)
     for function in FUNCTIONS:
         slow: set[str] = set()
-        for n in orders:
-            rows += warm(function, n, peers, rounds, slow)
+        for n in ORDERS:
+            rows += warm(function, n, setting.among(TASKS), setting.rounds, slow)
     return rows, targets

@@ -51,13 +51,14 @@ class Measured:
         return median([a / b for a, b in zip(self.turns[who], self.turns[other], strict=True)])
 
 
-def interleaved(competitors: Mapping[str, Calls], rounds: int, single: bool = False) -> Measured:
+def interleaved(competitors: Mapping[str, Calls], rounds: int, single: bool = False, warm_up: bool = True) -> Measured:
     """Every competitor in each round, in turn, in the opposite order every other round.
 
-    The first call of each is not counted, and tells how many calls make a turn; ``single`` makes it one.
+    The first call of each is not counted, and tells how many calls make a turn; ``single`` makes it one. Answers that
+    take seconds need no such call.
     """
-    counts: dict[str, int] = {}
-    for who, run in competitors.items():
+    counts = dict.fromkeys(competitors, 1)
+    for who, run in competitors.items() if warm_up else ():
         (took,) = run(1)
         counts[who] = 1 if single else max(1, min(MOST_CALLS, int(ROUND / max(took, 1e-9))))
     turns: dict[str, list[float]] = {who: [] for who in competitors}

@@ -87,6 +87,6 @@ def test_what_needs_more_than_allowed_is_refused_before_it_starts():
     text = PREAMBLE + PROGRAMS["chain"]
     announced, _ = measured(text, ["g", "h"])
     assert gradcli.loads(text, max_memory=announced).eval(["g", "h"])["g"].shape == (1000, 1000)
-    with pytest.raises(gradcli.GradcliError, match="this needs .* of memory at once") as caught:
+    with pytest.raises(gradcli.GradcliError, match="memory at once") as caught:
         gradcli.loads(text, max_memory=announced - 1).eval(["g", "h"])
     assert caught.value.kind == "LimitError"

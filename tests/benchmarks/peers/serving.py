@@ -25,6 +25,11 @@ class NotPossibleError(Exception):
     """This library cannot do what is asked; the message says why."""
 
 
+def flat(results: list[Any]) -> np.ndarray:
+    """The entries of several results, one after the other."""
+    return np.concatenate([np.ravel(np.asarray(result)) for result in results])
+
+
 def serve(version: str, prepare: Prepare, warm_up: Callable[[], object]) -> None:
     """Answers requests until the input ends. What libraries print goes to standard error."""
     replies = os.fdopen(os.dup(1), "w")
@@ -62,5 +67,5 @@ def serve(version: str, prepare: Prepare, warm_up: Callable[[], object]) -> None
             reply(problem=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:80])
             continue
         first = perf_counter() - start
-        np.save(request["answer"], np.asarray(result))
+        np.save(request["answer"], flat(result) if isinstance(result, list) else np.asarray(result))
         reply(first=first)

@@ -1,4 +1,7 @@
-"""JAX: nested grad and jet for high orders, jax.jit(jax.hessian(f)) for Hessians; in float64, everything compiled."""
+"""JAX: nested grad and jet for high orders, jax.jit(jax.hessian(f)) for Hessians, programs from text; in float64, compiled.
+
+Large programs alone are not compiled, which would take minutes for a thousand statements.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from serving import Data, Job, NotPossibleError, serve
+from text import function_of
 
 jax.config.update("jax_enable_x64", True)
 
@@ -68,8 +72,30 @@ def by_jet(case: str, n: int) -> Any:
     return jax.grad(along)
 
 
+def chain(text: str, gradient: bool, data: Data) -> Job:
+    f = function_of(text, ["x"], "y", {"sin": jnp.sin, "tanh": jnp.tanh})
+    compiled = jax.jit(jax.grad(lambda x: jnp.sum(f(x))) if gradient else f)
+    x = jax.device_put(data["x"])
+    return lambda: compiled(x).block_until_ready()
+
+
+def large(text: str, data: Data) -> Job:
+    names = [f"x{k}" for k in range(len(data["x"]))]
+    f = function_of(text, names, "y", {"sin": jnp.sin})
+    gradient = jax.grad(lambda x: f(*x))
+    return lambda: np.array(gradient([float(value) for value in data["x"]]))
+
+
 def prepare(request: dict[str, Any], data: Data) -> Job:
     case, task = request["case"], request["task"]
+    if task in ("values", "gradient"):
+        return chain(case, task == "gradient", data)
+    if task == "large":
+        return large(case, data)
+    if task.startswith("burgers"):
+        import burgers_jax
+
+        return burgers_jax.job_of(task, data)
     arrays = {name: jax.device_put(value) for name, value in data.items()}
     if task == "hessian":
         name, f = SCALARS[case]

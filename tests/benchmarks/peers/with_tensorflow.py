@@ -1,4 +1,4 @@
-"""TensorFlow: nested tf.gradients in a graph, run in a session."""
+"""TensorFlow: nested tf.gradients in a graph, run in a session; array programs as a tf.function, with XLA or without."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
 from serving import Data, Job, NotPossibleError, serve
+from text import function_of
 
 tf1 = tf.compat.v1
 
@@ -31,9 +32,27 @@ def job_of(case: str, n: int, data: Data) -> Job:
     return lambda: session.run(g, {x: data["x"]})
 
 
+def chain(text: str, gradient: bool, xla: bool, data: Data) -> Job:
+    f = function_of(text, ["x"], "y", {"sin": tf.sin, "tanh": tf.tanh})
+    x = tf.constant(data["x"])
+
+    @tf.function(jit_compile=xla)
+    def run(x: Any) -> Any:
+        return tf.gradients(f(x), x)[0] if gradient else f(x)
+
+    return lambda: run(x)  # it waits; numpy() would copy
+
+
 def prepare(request: dict[str, Any], data: Data) -> Job:
-    if request["task"] != "nested":
-        raise NotPossibleError(f"no {request['task']}")
+    task, _, xla = request["task"].partition(" ")
+    if task in ("values", "gradient"):
+        return chain(request["case"], task == "gradient", xla == "xla", data)
+    if task == "burgers":
+        import burgers_tensorflow
+
+        return burgers_tensorflow.job_of(request["task"], data)
+    if task != "nested":
+        raise NotPossibleError(f"no {task}")
     return job_of(request["case"], request["order"], data)
 
 

@@ -1,4 +1,4 @@
-"""PyTorch: nested torch.autograd.grad, which records and differentiates anew for every answer."""
+"""PyTorch: nested torch.autograd.grad, which records and differentiates anew for every answer, or torch.compile."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from serving import Data, Job, NotPossibleError, serve
+from text import function_of
 
 FUNCTIONS = {
     "tanh": lambda x, d: torch.tanh(2 * x + torch.sin(x * x)),
@@ -27,9 +28,38 @@ def job_of(case: str, n: int, data: Data) -> Job:
     return job
 
 
+def chain(text: str, gradient: bool, compiled: bool, data: Data) -> Job:
+    f = function_of(text, ["x"], "y", {"sin": torch.sin, "tanh": torch.tanh})
+    f = torch.compile(f) if compiled else f
+    x = torch.tensor(data["x"], requires_grad=gradient)
+    if not gradient:
+        return lambda: f(x).numpy()
+    return lambda: torch.autograd.grad(f(x).sum(), x)[0].numpy()
+
+
+def large(text: str, data: Data) -> Job:
+    names = [f"x{k}" for k in range(len(data["x"]))]
+    f = function_of(text, names, "y", {"sin": torch.sin})
+
+    def job() -> Any:
+        x = [torch.tensor(value, requires_grad=True) for value in data["x"]]
+        return [g.numpy() for g in torch.autograd.grad(f(*x), x, materialize_grads=True)]
+
+    return job
+
+
 def prepare(request: dict[str, Any], data: Data) -> Job:
-    if request["task"] != "nested":
-        raise NotPossibleError(f"no {request['task']}")
+    task, _, how = request["task"].partition(" ")
+    if task in ("values", "gradient"):
+        return chain(request["case"], task == "gradient", how == "compiled", data)
+    if task == "large":
+        return large(request["case"], data)
+    if task == "burgers":
+        import burgers_torch
+
+        return burgers_torch.job_of(request["task"], data)
+    if task != "nested":
+        raise NotPossibleError(f"no {task}")
     return job_of(request["case"], request["order"], data)
 
 

@@ -44,6 +44,15 @@ class Result(NamedTuple):
     def connected(self) -> bool:
         return self.value is not None
 
+    @property
+    def finite(self) -> bool:
+        """Whether no entry is NaN or infinite; None counts as finite."""
+        if self.value is None or self.value.dtype.kind != "f":
+            return True
+        import numpy as np
+
+        return bool(np.isfinite(self.value).all())
+
 
 class Block(NamedTuple):
     """A matrix of derivatives: of the entries of ``row`` by those of ``column``.

@@ -66,13 +66,16 @@ class Watch(NamedTuple):
 
     def finish(self, results: Iterable[Result], ask: Callable[[], list[Kink]]) -> None:
         """Say on which kinks the results sit, if that is wanted, and that a trace helps where one is not finite."""
-        from gradcli.report import traced as report
-
         if self.kinks:
+            from gradcli.report import traced as report
+
             kinks = ask()
             self._say(report.render_kinks_json(kinks) if self.json else report.render_kinks(kinks))
-        text = None if self.trace else report.suggestion(results)
-        if text is not None:
+        names = [] if self.trace else list(dict.fromkeys([r.name for r in results if not r.finite]))
+        if names:
+            from gradcli.report import traced as report
+
+            text = report.suggestion(names)
             self._say(report.render_note_json(text) if self.json else report.render_note(text))
 
     def _say(self, text: str) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradcli.program.traced import Finding, Operand, Traced
-    from gradcli.results import Kink, Result
+    from gradcli.results import Kink
 
 
 def render(traced: Traced, color: bool) -> str:
@@ -98,14 +98,8 @@ def render_kinks_json(kinks: Sequence[Kink]) -> str:
     return json.dumps({"kinks": records}, ensure_ascii=False) + "\n"
 
 
-def suggestion(results: Iterable[Result]) -> str | None:
-    """What to say where a result is NaN or infinite."""
-    import numpy as np
-
-    bad = [r for r in results if r.connected and r.value.dtype.kind == "f" and not np.isfinite(r.value).all()]
-    if not bad:
-        return None
-    names = list(dict.fromkeys([r.name for r in bad]))
+def suggestion(names: Sequence[str]) -> str:
+    """What to say where the results of these names are NaN or infinite."""
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     verb = "is" if len(names) == 1 else "are"
     return f"{shown} {verb} NaN or infinite; --trace shows the operation where that begins"

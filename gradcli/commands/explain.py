@@ -11,6 +11,9 @@ from gradcli.commands.inputs import Inputs, value_of
 from gradcli.commands.options import program_options, settings_option, several_names
 from gradcli.commands.output import screen, write
 
+DIGITS = 6
+"""Significant digits on a terminal, where a step is one line."""
+
 EPILOG = """\b
 Examples:
   gradcli explain model.expr
@@ -47,7 +50,7 @@ What is shown:
     "--precision",
     type=click.IntRange(1, 100),
     metavar="N",
-    help="Round to N significant digits; by default numbers read back exactly.",
+    help=f"Round to N significant digits; by default {DIGITS} on a terminal, and else numbers read back exactly.",
 )
 def command(
     inputs: Inputs,
@@ -72,9 +75,9 @@ def command(
     explained = explain(program, of, wrt, order, seeds=heads, stop=stop or (), most=most)
     from gradcli.report import explain as report
 
-    explained = report.rounded_to(explained, precision)
-    terminal = is_terminal(sys.stdout)
-    if format == "json" or (format is None and not terminal):
+    drawn = is_terminal(sys.stdout) and format in (None, "table")
+    explained = report.rounded_to(explained, precision or (DIGITS if drawn else None))
+    if format in (None, "json") and not drawn:
         write(report.render_json(explained))
     else:
-        write(report.render(explained, screen() if terminal and format != "plain" else None))
+        write(report.render(explained, screen() if drawn else None))

@@ -96,8 +96,9 @@ class Naming:
             if form:
                 return form.format(other=other.text, tight=other.at_least(POSTFIX))
         if node.op.name == "index":
-            return "the gradient in its place, 0 elsewhere"
-        return node.op.derivative.removeprefix("linear: ").replace("that of", "slope of")
+            return "g in its place, 0 elsewhere"
+        words = node.op.derivative.removeprefix("linear: ").replace("that of", "slope of")
+        return words.replace("the gradient", "g")
 
     def _partial(self, node: Node, i: int, rule: Elementwise) -> str:
         partial = rule.partials[i]

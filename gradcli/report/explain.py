@@ -24,6 +24,9 @@ HEADERS = ("name", "routes", "None since", "0 since", "gradient")
 SHORT = 6
 """Steps of a route up to which its first line names them all."""
 
+BESIDE = 20
+"""Columns of a step on a terminal besides its texts: the branch, the line number, and what is between them."""
+
 LONG = 6
 """Entries of a value above which only its shape is shown: on a terminal, and along a route."""
 
@@ -105,9 +108,18 @@ class _Pen:
 
     def cropped(self, line: str) -> str:
         """A line that fits on the terminal; one with colours is a source line, which is cropped already."""
-        if self.width is None or len(line) <= self.width or "\x1b" in line:
-            return line
-        return line[: self.width - len(self.ellipsis)] + self.ellipsis
+        return line if self.width is None or "\x1b" in line else self._cut(line, self.width)
+
+    def fitted(self, step: list[str]) -> list[str]:
+        """The cells of a step, of which on a terminal none hides another."""
+        if self.width is None:
+            return step
+        room = max(self.width - BESIDE, 3 * 10)
+        place, *cells = step
+        return [place, *[self._cut(cell, room * share // 10) for cell, share in zip(cells, (4, 3, 3), strict=True)]]
+
+    def _cut(self, text: str, width: int) -> str:
+        return text if len(text) <= width else text[: width - len(self.ellipsis)] + self.ellipsis
 
     def tree(self, items: Sequence[Sequence[str]]) -> list[str]:
         """Each item's first line with a branch before it, its other lines below."""
@@ -164,7 +176,7 @@ def _route(route: Route, c: Contribution, pen: _Pen) -> list[str]:
         return [f"{pen.number(route.value)} from {_names(c.of)}, which is this node: its head gradient"]
     path = dict.fromkeys([step.to for step in route.steps])
     through = " <- ".join(path) if len(path) <= SHORT else f"… <- {route.steps[-1].to}"
-    rows = [_step(step) for step in route.steps]
+    rows = [pen.fitted(_step(step)) for step in route.steps]
     if route.omitted:
         rows.insert(len(rows) // 2, ["", f"… {_counted(route.omitted, 'more step')} …", "", ""])
     first = f"{pen.number(route.value)} from {_names(c.of)} <- {through}"

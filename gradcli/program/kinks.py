@@ -144,8 +144,12 @@ def met(nodes: Sequence[Node], values: Mapping[Node, Array], place: Callable[[No
 
 
 def at_the_point(program: Loaded, roots: Sequence[Node], xs: Sequence[Node] | None) -> list[Kink]:
-    """The kinks on which the evaluation of the roots sits exactly, those of the program's own operations."""
+    """The kinks on which the evaluation of the roots sits exactly, those of the program's own operations.
+
+    What depends on a variable without a value, which a gradient may not need, is left out.
+    """
     graph = program._graph
-    own = [node for node in suspects(roots, xs) if node not in graph.derivation.origin]
+    unknown = program._without_value(roots)
+    own = [n for n in suspects(roots, xs) if n not in graph.derivation.origin and n not in unknown]
     nodes = needed(own)
     return met(own, dict(zip(nodes, program._evaluate(nodes), strict=True)), graph.span)

@@ -78,7 +78,9 @@ def trace_gradients(
         lower = range(1, min(max(wanted), HIGHEST) + 1)
         return next((n for n in lower if node in set(cone(derivatives([n])))), None)
 
-    return _trace(program, [*asked.ys, *derivatives(wanted)], order_of)
+    # A gradient may need less than its y.
+    unknown = program._without_value(asked.ys)
+    return _trace(program, [*[y for y in asked.ys if y not in unknown], *derivatives(wanted)], order_of)
 
 
 def _trace(

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+
+from tests.commands.test_explain import question
+from tests.test_samples import SAMPLES
+
+ROOT = Path(__file__).parents[2]
 
 SQRT = "variable x = [1., 0., 4.]\ns = sqrt(x)\ny = sum(s*2)"
 
@@ -125,3 +131,15 @@ def test_other_errors_stay_what_they_are(gradcli):
 def test_an_output_file_is_not_written_where_something_is_found(gradcli, tmp_path):
     assert gradcli("eval", "-e", "y = log(0.)", "--trace", "--output", "y.json").status == 1
     assert not (tmp_path / "y.json").exists()
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=[s.stem for s in SAMPLES])
+def test_nothing_is_found_in_the_samples_and_the_results_stay(command_line, monkeypatch, sample):
+    monkeypatch.chdir(ROOT)
+    plain = command_line("grad", *question(sample))
+    watched = command_line("grad", *question(sample), "--trace", "--kinks")
+    assert (watched.status, watched.out) == (0, plain.out)
+    traced, *kinks = watched.err.splitlines()
+    assert traced.startswith("trace: nothing: ")
+    assert kinks
+    assert all([line == "kinks: none" or line.startswith("kink: ") for line in kinks])

@@ -197,3 +197,9 @@ def test_a_long_chain():
     )
     assert traced.finding is None
     assert traced.operations > 10_000
+
+
+def test_a_y_without_a_value_is_not_needed():
+    program = gradcli.loads("variable x = 0.\nvariable z\ny = x + z + sqrt(x)\nu = z + 3*x")
+    assert trace_gradients(program, ["u"], ["x"], [1]).finding is None
+    assert trace_gradients(program, ["y"], ["x"], [1]).finding.formula == "1 / sqrt(x)"

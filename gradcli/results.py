@@ -44,6 +44,15 @@ class Result(NamedTuple):
     def connected(self) -> bool:
         return self.value is not None
 
+    @property
+    def finite(self) -> bool:
+        """Whether no entry is NaN or infinite; None counts as finite."""
+        if self.value is None or self.value.dtype.kind != "f":
+            return True
+        import numpy as np
+
+        return bool(np.isfinite(self.value).all())
+
 
 class Block(NamedTuple):
     """A matrix of derivatives: of the entries of ``row`` by those of ``column``.
@@ -60,11 +69,16 @@ class Block(NamedTuple):
 
 
 class Kink(NamedTuple):
-    """A place at which the program is not smooth: ``abs at 0``, met by so many entries."""
+    """A place at which the program is not smooth: ``abs at 0``, met by so many entries of ``size``.
+
+    ``slope`` says what the derivative is taken as, and what it is on both sides.
+    """
 
     text: str
     span: Span | None
     entries: int
+    size: int = 1
+    slope: str = ""
 
     def with_line(self) -> str:
         """``abs at 0, line 4``."""

@@ -7,16 +7,32 @@ from typing import Literal, NamedTuple
 
 from gradcli.graph.node import Node, cone
 
+Kind = Literal["unused", "stopped", "operation"]
+
+MANY = 10**15
+"""Ways are counted up to this number: there may be exponentially many."""
+
 
 class Cut(NamedTuple):
-    """An edge through which no gradient passes.
+    """An edge through which no gradient passes, the first one on some ways from y down to x.
 
     ``kind`` is ``unused`` (y does not depend on x at all; ``node`` is None), ``stopped`` (``node`` is one of the stops)
-    or ``operation`` (``node``'s operation has no derivative for that input).
+    or ``operation`` (``node``'s operation has no derivative for its input ``below``). ``ways`` counts the ways on
+    which it is the first cut; ``last`` says that some of them are open below it, so that removing it connects x.
     """
 
-    kind: Literal["unused", "stopped", "operation"]
+    kind: Kind
     node: Node | None
+    below: Node | None = None
+    ways: int = 0
+    last: bool = False
+
+
+class Ways(NamedTuple):
+    """The ways from x to some ys: whether a gradient passes on some, and where the others are cut."""
+
+    open: bool
+    cuts: list[Cut]
 
 
 def find_cut(ys: Sequence[Node], x: Node, stops: Iterable[Node] = ()) -> Cut | None:
@@ -24,31 +40,42 @@ def find_cut(ys: Sequence[Node], x: Node, stops: Iterable[Node] = ()) -> Cut | N
 
     A cut below which the rest of the way to x is open is preferred: removing it connects x.
     """
+    found = find_ways(ys, x, stops)
+    if found.open:
+        return None
+    return found.cuts[0] if found.cuts else Cut("unused", None)
+
+
+def find_ways(ys: Sequence[Node], x: Node, stops: Iterable[Node] = ()) -> Ways:
+    """All ways from x to the ys. Each that is cut belongs to the cut that is met first on it, coming from y.
+
+    Cuts below which some way is open come first, then in the order of the program. There are none where no way exists.
+    """
     stopped = set(stops)
     nodes = cone(ys)
-    depends = {x}
+    ways = {x: 1}
     opens = {x}
     for node in nodes:
         if node is x:
             continue
-        if any([i in depends for i in node.inputs]):
-            depends.add(node)
+        count = sum([ways[i] for i in dict.fromkeys(node.inputs) if i in ways])
+        if count:
+            ways[node] = min(count, MANY)
         if node not in stopped and any([node.inputs[i] in opens for i in node.op.differentiable_inputs(node)]):
             opens.add(node)
-    if not any(y in depends for y in ys):
-        return Cut("unused", None)
-    if any(y in opens for y in ys):
-        return None
-    reached = set(ys)
-    cuts: list[tuple[bool, int, Cut]] = []
+    reached: dict[Node, int] = {}
+    for y in ys:
+        reached[y] = reached.get(y, 0) + 1
+    cuts: list[Cut] = []
     for node in reversed(nodes):
         if node not in reached or node is x:
             continue
-        passing = () if node in stopped else node.op.differentiable_inputs(node)
-        for i, below in enumerate(node.inputs):
-            if i in passing:
-                reached.add(below)
-            elif below in depends:
-                kind: Literal["stopped", "operation"] = "stopped" if node in stopped else "operation"
-                cuts.append((below in opens, -node.serial, Cut(kind, node)))
-    return max(cuts, key=lambda c: c[:2])[2] if cuts else Cut("unused", None)
+        passing = set() if node in stopped else {node.inputs[i] for i in node.op.differentiable_inputs(node)}
+        for below in dict.fromkeys(node.inputs):
+            if below in passing:
+                reached[below] = min(reached.get(below, 0) + reached[node], MANY)
+            elif below in ways:
+                kind: Kind = "stopped" if node in stopped else "operation"
+                cuts.append(Cut(kind, node, below, min(reached[node] * ways[below], MANY), below in opens))
+    cuts.sort(key=lambda cut: (not cut.last, cut.node.serial if cut.node else 0))
+    return Ways(any([y in opens for y in ys]), cuts)

@@ -62,7 +62,7 @@ def gradients(
     with derivation.active():
         heads = grad_ys if grad_ys is not None else [None] * len(ys)
         seeds = [(y, Cotangent(seed(y, head, i), None)) for i, (y, head) in enumerate(zip(ys, heads, strict=True))]
-        found = _sweep(derivation, seeds, {x for x in xs if x.dtype != "bool"}, set(stops))
+        found = sweep(derivation, seeds, {x for x in xs if x.dtype != "bool"}, set(stops))
         results: list[Node | None] = []
         for x in xs:
             c = found.get(x)
@@ -123,7 +123,7 @@ def active_nodes(roots: Iterable[Node], wanted: set[Node], barriers: set[Node]) 
     return [node for node in reversed(order) if node in active]
 
 
-def _sweep(
+def sweep(
     derivation: Derivation, seeds: Sequence[tuple[Node, Cotangent]], wanted: set[Node], barriers: set[Node]
 ) -> dict[Node, Cotangent]:
     """Cotangents of the wanted nodes. A barrier receives a cotangent but passes nothing on."""
@@ -139,19 +139,29 @@ def _sweep(
         received = pending.pop(node, None)
         if received is None:
             continue
-        total = _summed(received)
+        derivation.current = outer or node
+        total = summed(received)
         if node in wanted:
             found[node] = total
         if node in barriers:
             continue
-        derivation.current = outer or node
-        for x, c in _contributions(derivation, node, total, active):
-            pending.setdefault(x, []).append(c if x.risky or c.mask is None else Cotangent(c.g, None))
+        for x, c in passed_on(derivation, node, total, active):
+            pending.setdefault(x, []).append(c)
     derivation.current = outer
     return found
 
 
-def _summed(received: list[Cotangent]) -> Cotangent:
+def passed_on(derivation: Derivation, node: Node, c: Cotangent, to: set[Node]) -> list[tuple[Node, Cotangent]]:
+    """What a node passes on to some of its inputs, which may be named more than once; it is the origin of what is made."""
+    outer = derivation.current
+    derivation.current = outer or node
+    received = list(contributions(derivation, node, c, to))
+    derivation.current = outer
+    return [(x, c if x.risky or c.mask is None else Cotangent(c.g, None)) for x, c in received]
+
+
+def summed(received: Sequence[Cotangent]) -> Cotangent:
+    """The sum of what a node received."""
     g, mask = received[0]
     for c in received[1:]:
         g = g + c.g
@@ -164,7 +174,7 @@ def either(a: Node, b: Node) -> Node:
     return logical_not(logical_and(logical_not(a), logical_not(b)))
 
 
-def _contributions(
+def contributions(
     derivation: Derivation, node: Node, c: Cotangent, active: set[Node]
 ) -> Iterator[tuple[Node, Cotangent]]:
     """What a node passes on to each of its active inputs."""
@@ -191,7 +201,7 @@ def _contributions(
         case SameAs():
             expression = rule.expression(node, *inputs)
             bounds = {*inputs, node}
-            inner = _sweep(derivation, [(expression, c)], {inputs[i] for i in positions}, bounds)
+            inner = sweep(derivation, [(expression, c)], {inputs[i] for i in positions}, bounds)
             for x, got in inner.items():
                 yield x, Cotangent(got.g + link(node), got.mask) if rule.link else got
         case Tangent():
@@ -206,7 +216,7 @@ def _contributions(
                 moved: list[Node | None] = [None] * len(inputs)
                 moved[i] = dx
                 expression = rule.tangent(node, known, moved)
-                inner = _sweep(derivation, [(expression, c)], {dx}, {*known, *inputs, node})
+                inner = sweep(derivation, [(expression, c)], {dx}, {*known, *inputs, node})
                 if dx in inner:
                     yield inputs[i], inner[dx]
         case NoDerivative():

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Sequence
 
 from gradcli.autodiff.powers import binomial, natural_powers
-from gradcli.graph.node import Node, cone
+from gradcli.graph.node import Derivation, Node, cone, current_derivation
 from gradcli.graph.operation import (
     Contraction,
     Elementwise,
@@ -78,8 +78,11 @@ class Series:
         stack: list[tuple[Request, Coefficient]] = [((node, k), self._rule(node, k))]
         answer: Node | None = None
         started = False
+        derivation = current_derivation() or Derivation()
+        outer = derivation.current
         while stack:
             request, generator = stack[-1]
+            derivation.current = outer or request[0]  # the origin of what is made for this coefficient
             try:
                 wanted = generator.send(answer) if started else next(generator)
             except StopIteration as stop:
@@ -95,6 +98,7 @@ class Series:
             else:
                 answer = ready  # type: ignore[assignment]
                 started = True
+        derivation.current = outer
         return answer
 
     def _ready(self, request: Request) -> object:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from gradcli.commands.endings import Command
 from gradcli.commands.inputs import Inputs
 from gradcli.commands.options import output_options, points_options, profile_option, program_options, several_names
 from gradcli.commands.output import Destination
+from gradcli.commands.watching import Watch, watching_options
+
+if TYPE_CHECKING:
+    from gradcli.program import Program
+    from gradcli.program.traced import Traced
+    from gradcli.results import Kink
 
 EPILOG = """\b
 Examples:
@@ -18,46 +26,69 @@ Examples:
   echo 'y = 1/3' | gradcli eval --precision 3
   gradcli eval model.expr --points rows.csv > results.csv
   gradcli eval model.expr --profile
+  gradcli eval model.expr --trace
 """
 
 
 @click.command("eval", cls=Command, epilog=EPILOG)
 @program_options
 @several_names("--of", help="The names to print, in place of the program's outputs. Repeatable.")
+@watching_options
 @points_options
 @profile_option
 @output_options
 def command(
     inputs: Inputs,
     of: list[str] | None,
+    trace: bool,
+    kinks: bool,
     points: str | None,
     skip_bad: bool,
     profile: bool,
     format: str | None,
     precision: int | None,
     output: str | None,
-) -> None:
+) -> int:
     """Print the values of the outputs of a program.
 
     FILE is a program; - or, in a pipe, nothing stands for standard input. Without an output line every definition is
     printed.
     """
+    watch = Watch(trace, kinks, format in ("json", "ndjson"))
     if profile:
         from gradcli.commands import profiling
 
+        watch.refuse_beside("--profile")
         profiling.check(format, output, points)
         program = inputs.load(inputs.program_text())
         profiling.deliver(program, lambda: program.eval_results(of), "eval", format)
-        return
+        return 0
     if points is not None or skip_bad:
+        watch.refuse_beside("--points")
         from gradcli.commands.points import RowStream, items
 
         rows = RowStream.chosen(points, skip_bad, format, precision, output)
         rows.deliver(inputs.load(inputs.program_text([points])), lambda varied: items(varied.eval_results(of)))
-        return
+        return 0
     destination = Destination.chosen(format, precision, output)
     program = inputs.load(inputs.program_text())
+    if watch.found(lambda: _traced(program, of)):
+        return 1
     results = program.eval_results(of)
     from gradcli.report.reply import Reply
 
     destination.deliver(Reply("eval", program.source.name, [(0, results)]))
+    watch.finish(results, lambda: _kinks(program, of))
+    return 0
+
+
+def _traced(program: Program, of: list[str] | None) -> Traced | None:
+    from gradcli.program.traced import trace_values
+
+    return trace_values(program, of)
+
+
+def _kinks(program: Program, of: list[str] | None) -> list[Kink]:
+    from gradcli.program.kinks import at_the_point
+
+    return at_the_point(program, program.value_nodes(of), None)

@@ -17,11 +17,16 @@ from gradcli.commands.options import (
     several_names,
 )
 from gradcli.commands.output import Destination
+from gradcli.commands.watching import Watch, watching_options
 from gradcli.diagnostics import GradcliError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gradcli.commands.inputs import Value
     from gradcli.program import GradReply, Program, Unconnected
+    from gradcli.program.traced import Traced
+    from gradcli.results import Kink
 
 EPILOG = """\b
 Examples:
@@ -31,6 +36,7 @@ Examples:
   gradcli grad -e 'variable x = 2; y = x^3' --order 3 --every-order
   gradcli grad late.expr --format json | gradcli grad early.expr --seeds -
   gradcli grad model.expr --points - --format json < rows.ndjson
+  gradcli grad model.expr --order 2 --trace --kinks
 """
 
 
@@ -57,6 +63,7 @@ Examples:
     show_default=True,
     help="What an x that no y depends on gets.",
 )
+@watching_options
 @points_options
 @profile_option
 @output_options
@@ -70,24 +77,29 @@ def command(
     seeds: str | None,
     stop: list[str] | None,
     unconnected: Unconnected,
+    trace: bool,
+    kinks: bool,
     points: str | None,
     skip_bad: bool,
     profile: bool,
     format: str | None,
     precision: int | None,
     output: str | None,
-) -> None:
+) -> int:
     """Print the gradients of the outputs of a program with respect to its variables.
 
     FILE is a program; - or, in a pipe, nothing stands for standard input. Several ys add up; a non-scalar y is summed.
     The gradient is None where no differentiable path leads from x to any y.
     """
     many = points is not None or skip_bad
+    watch = Watch(trace, kinks, format in ("json", "ndjson"))
     if profile:
         from gradcli.commands import profiling
 
+        watch.refuse_beside("--profile")
         profiling.check(format, output, points)
     elif many:
+        watch.refuse_beside("--points")
         from gradcli.commands.points import RowStream, items
 
         rows = RowStream.chosen(points, skip_bad, format, precision, output)
@@ -115,7 +127,7 @@ def command(
 
     if profile:
         profiling.deliver(program, lambda: ask(program), "grad", format)
-        return
+        return 0
     if many:
         rows.deliver(
             program,
@@ -125,11 +137,35 @@ def command(
                 for item in items(results, f"order{n}/" if every_order else "")
             ],
         )
-        return
+        return 0
+    if watch.found(lambda: _traced(program, of, wrt, range(1, order + 1) if every_order else (order,), heads, stop)):
+        return 1
     reply = ask(program)
     from gradcli.report.reply import Reply
 
     destination.deliver(Reply("grad", program.source.name, reply.orders, reply.of, every_order, reply.summed))
+    watch.finish([r for _, results in reply.orders for r in results], lambda: _kinks(program, of, wrt, stop))
+    return 0
+
+
+def _traced(
+    program: Program,
+    of: list[str] | None,
+    wrt: list[str] | None,
+    orders: Iterable[int],
+    heads: dict[str, Value],
+    stop: list[str] | None,
+) -> Traced | None:
+    from gradcli.program.traced import trace_gradients
+
+    return trace_gradients(program, of, wrt, orders, seeds=heads, stop=stop or ())
+
+
+def _kinks(program: Program, of: list[str] | None, wrt: list[str] | None, stop: list[str] | None) -> list[Kink]:
+    from gradcli.program.kinks import at_the_point
+
+    asked = program.question(of, wrt, {}, stop or ())
+    return at_the_point(program, asked.ys, asked.xs)
 
 
 def _heads(path: str, text: ProgramText, of: list[str] | None) -> dict[str, Value]:

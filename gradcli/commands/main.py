@@ -22,6 +22,7 @@ COMMANDS = {
     "jacobian": ("gradcli.commands.jacobian", "Print all derivatives of the entries of outputs."),
     "hessian": ("gradcli.commands.hessian", "Print all second derivatives of a scalar output."),
     "jvp": ("gradcli.commands.jvp", "Print derivatives along a direction."),
+    "explain": ("gradcli.commands.explain", "Say how outputs depend on variables, and why a gradient is None."),
     "check": ("gradcli.commands.check", "Compare gradients with differences and other methods."),
     "lint": ("gradcli.commands.lint", "Find likely mistakes and unstable formulas, and mend them."),
     "graph": ("gradcli.commands.graph", "Draw a program, and its gradient, as a graph."),
@@ -34,6 +35,7 @@ Examples:
   gradcli grad model.expr --wrt 'w,b'
   gradcli grad -e 'variable x = 3; y = x^2 + sin(x)' --order 2
   gradcli hessian model.expr --of 'loss' --wrt 'w,b'
+  gradcli explain model.expr --wrt 'w'
   gradcli check model.expr
   gradcli ops softmax
 

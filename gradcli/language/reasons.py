@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gradcli.autodiff.connection import find_cut
+from gradcli.autodiff.connection import Cut, find_cut
 from gradcli.diagnostics import Span
 from gradcli.graph.node import Node
 from gradcli.language.values import Elaborated
@@ -18,12 +18,20 @@ def explain(
 ) -> Reason:
     """The reason why the gradient of the ys with respect to x is None."""
     cut = find_cut(ys, x, stops)
-    if cut is None or cut.node is None:
-        if not y_names:
-            return Reason("there is no y to differentiate")
-        several = len(y_names) > 1
-        return Reason(f"{' and '.join(y_names)} {'do' if several else 'does'} not use {x_name}")
+    if cut is not None and cut.node is not None:
+        return why(program, cut, x_name, x)
+    if not y_names:
+        return Reason("there is no y to differentiate")
+    if x.dtype == "bool" and x in ys:
+        return Reason(f"{x_name} is bool", program.span(x), ", which has no derivative")
+    several = len(y_names) > 1
+    return Reason(f"{' and '.join(y_names)} {'do' if several else 'does'} not use {x_name}")
+
+
+def why(program: Elaborated, cut: Cut, x_name: str, x: Node) -> Reason:
+    """What a cut at a node is."""
     node = cut.node
+    assert node is not None
     span = program.span(node)
     if cut.kind == "stopped":
         name = next((name for name, value in program.names.items() if value is node), None)

@@ -270,6 +270,15 @@ class Loaded:
         self._leaf_values[leaf] = converted(value, leaf)
         return self._leaf_values[leaf]
 
+    def _without_value(self, roots: Sequence[Node]) -> set[Node]:
+        """The nodes below the roots that depend on a leaf without a value."""
+        found: set[Node] = set()
+        for node in cone(roots):
+            unset = node in self._graph.initial and self._graph.initial[node] is None and node not in self._leaf_values
+            if unset or any([x in found for x in node.inputs]):
+                found.add(node)
+        return found
+
     def _locate(self, node: Node) -> Label | None:
         span: Span | None = self._graph.span(node)
         return Label(span) if span is not None else None

@@ -66,6 +66,17 @@ class GradReply(NamedTuple):
     summed: bool
 
 
+class Question(NamedTuple):
+    """What is differentiated: the ys by name and as nodes, likewise the xs, the head gradients and the stops."""
+
+    of: list[str]
+    ys: list[Node]
+    wrt: list[str]
+    xs: list[Node]
+    heads: list[Node | None]
+    stops: list[Node]
+
+
 class Program(Loaded):
     """An expression program, parsed and turned into a graph. Made by :func:`load` and :func:`loads`."""
 
@@ -183,6 +194,12 @@ class Program(Loaded):
             for name, value in found.items()
         ]
 
+    def value_nodes(self, of: Sequence[str] | None = None) -> list[Node]:
+        """The nodes whose values :meth:`eval_results` gives."""
+        names = list(of) if of is not None else self._printed()
+        found = [self._graph.names[self._known(name)] for name in names]
+        return [value for value in found if isinstance(value, Node)]
+
     def grad_results(
         self,
         of: Sequence[str] | None = None,
@@ -195,38 +212,45 @@ class Program(Loaded):
         every_order: bool = False,
     ) -> GradReply:
         """The results that ``gradcli grad`` prints: all orders up to ``order``, or that one only."""
-        of = list(dict.fromkeys(of)) if of is not None else self._differentiated()
-        ys = [self._target(name) for name in of]
-        wrt = self._wanted(wrt)
-        xs = [self._target(name) for name in wrt]
-        stops = [self._target(name) for name in stop]
-        heads = self._heads(of, ys, seeds or {})
-        with self._graph.derivation.active():
-            orders = range(1, order + 1) if every_order else (order,)
-            chosen = self._passes(of, ys, wrt, xs, heads, stops, orders, unconnected)
+        asked = self.question(of, wrt, seeds, stop)
+        chosen = self._passes(asked, range(1, order + 1) if every_order else (order,), unconnected)
         nodes = [g for _, row in chosen for g in row if isinstance(g, Node)]
         values = iter(self._evaluate(nodes))
         rows = [
             (n, [
                 Result(name, next(values)) if isinstance(g, Node) else Result(name, None, g)
-                for name, g in zip(wrt, row, strict=True)
+                for name, g in zip(asked.wrt, row, strict=True)
             ])
             for n, row in chosen
         ]  # fmt: skip
-        return GradReply(of, rows, any(size_of(y.shape) != 1 for y in ys))
+        return GradReply(asked.of, rows, any(size_of(y.shape) != 1 for y in asked.ys))
+
+    def question(
+        self,
+        of: Sequence[str] | None,
+        wrt: Sequence[str] | None,
+        seeds: Mapping[str, str | Array] | None,
+        stop: Sequence[str],
+    ) -> Question:
+        """What is to be differentiated, by which xs, as nodes."""
+        of = list(dict.fromkeys(of)) if of is not None else self._differentiated()
+        ys = [self._target(name) for name in of]
+        wrt = self._wanted(wrt)
+        xs = [self._target(name) for name in wrt]
+        stops = [self._target(name) for name in stop]
+        return Question(of, ys, wrt, xs, self._heads(of, ys, seeds or {}), stops)
 
     def _passes(
-        self,
-        of: list[str],
-        ys: list[Node],
-        wrt: list[str],
-        xs: list[Node],
-        heads: list[Node | None],
-        stops: list[Node],
-        orders: Iterable[int],
-        unconnected: Unconnected,
+        self, asked: Question, orders: Iterable[int], unconnected: Unconnected = "none"
     ) -> list[tuple[int, list[Node | Reason]]]:
         """The results of n repeated passes with the same x, each summing as ``tf.gradients`` does, for each n."""
+        with self._graph.derivation.active():
+            return self._each_pass(asked, orders, unconnected)
+
+    def _each_pass(
+        self, asked: Question, orders: Iterable[int], unconnected: Unconnected
+    ) -> list[tuple[int, list[Node | Reason]]]:
+        of, ys, wrt, xs, heads, stops = asked
         first = reverse.gradients(ys, xs, heads, stops) if ys else [None] * len(xs)
         if list(orders) == [1]:
             limits = [0.0 if g is None else 1.0 for g in first]

@@ -33,22 +33,46 @@ def render(error: GradcliError, color: bool = False) -> str:
     The first label is underlined with ``^``, the others with ``-``. Labels of another source than the first one's
     (the text of a ``--set``) follow under their own heading.
     """
-    return render_labelled("error", error.kind, error.message, error.labels, error.help, color)
+    return diagnostic(f"error[{error.kind}]", error.message, error.labels, error.help, color)
 
 
-def render_labelled(
-    level: Literal["error", "warning"],
-    kind: str,
+def diagnostic(
+    word: str,
     message: str,
     labels: Sequence[Label],
-    help: str | None,
+    help: str | None = None,
     color: bool = False,
+    notes: Sequence[str] = (),
+    style: Literal["error", "warning"] = "error",
 ) -> str:
-    """The same for anything that is said of places in a source."""
+    """A message of any kind in the form of an error; ``notes`` stand between the source and the help."""
     pen = Pen(color)
-    rows = [pen(level, f"{level}[{kind}]") + pen("message", f": {_tame(message)}")]
+    rows = [pen(style, word) + pen("message", f": {_tame(message)}"), *_places(labels, pen)]
+    gutter = _gutter(labels)
+    if (help or notes) and labels:
+        rows.append(pen("frame", " " * gutter + " |"))
+    said = [("note", note) for note in notes] + ([("help", help)] if help else [])
+    for kind, text in said:
+        first, *rest = text.split("\n")
+        rows.append(pen("frame", " " * gutter + " = ") + pen("help", f"{kind}:") + f" {_tame(first)}")
+        rows += [" " * (gutter + len(f" = {kind}: ")) + _tame(line) for line in rest]
+    return "".join(row.rstrip() + "\n" for row in rows)
+
+
+def underlined(labels: Sequence[Label], color: bool = False) -> list[str]:
+    """The places of labels as lines: file, line and column, then the source with the spans underlined."""
+    return [row.rstrip() for row in _places(labels, Pen(color))]
+
+
+def _gutter(labels: Sequence[Label]) -> int:
+    """The width of the line numbers."""
+    return max((len(str(mark.line)) for label in labels for mark in _marks(label, first=False)), default=1)
+
+
+def _places(labels: Sequence[Label], pen: Pen) -> list[str]:
     marks = [mark for number, label in enumerate(labels) for mark in _marks(label, first=number == 0)]
-    gutter = max((len(str(mark.line)) for mark in marks), default=1)
+    gutter = _gutter(labels)
+    rows: list[str] = []
     arrow = "-->"
     for source in dict.fromkeys(label.span.source for label in labels):
         here = next(label.span for label in labels if label.span.source == source)
@@ -56,13 +80,7 @@ def render_labelled(
         rows.append(" " * gutter + pen("frame", arrow) + f" {place}")
         rows += _excerpt(source, [mark for mark in marks if mark.source == source], gutter, pen)
         arrow = ":::"
-    if help:
-        if labels:
-            rows.append(pen("frame", " " * gutter + " |"))
-        first, *rest = help.split("\n")
-        rows.append(pen("frame", " " * gutter + " = ") + pen("help", "help:") + f" {_tame(first)}")
-        rows += [" " * (gutter + len(" = help: ")) + _tame(line) for line in rest]
-    return "".join(row.rstrip() + "\n" for row in rows)
+    return rows
 
 
 def render_json(error: GradcliError) -> str:

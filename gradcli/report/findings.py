@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 from gradcli.diagnostics import counted
 from gradcli.program.lint import Finding
-from gradcli.report.errors import render_labelled
+from gradcli.report.errors import diagnostic
 
 
 def render(findings: Sequence[Finding], color: bool = False) -> str:
     """Each finding as an error is shown, below the one before."""
-    return "\n".join([render_labelled("warning", f.code, f.message, f.labels, f.help, color) for f in findings])
+    return "\n".join(
+        [diagnostic(f"warning[{f.code}]", f.message, f.labels, f.help, color, style="warning") for f in findings]
+    )
 
 
 def render_changes(done: Sequence[Finding]) -> str:

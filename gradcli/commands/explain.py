@@ -1,0 +1,83 @@
+"""``gradcli explain``: how a program's outputs depend on its variables, and why a gradient is None."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from gradcli.commands.endings import Command, is_terminal
+from gradcli.commands.inputs import Inputs, value_of
+from gradcli.commands.options import program_options, settings_option, several_names
+from gradcli.commands.output import screen, write
+
+DIGITS = 6
+"""Significant digits on a terminal, where a step is one line."""
+
+EPILOG = """\b
+Examples:
+  gradcli explain model.expr
+  gradcli explain model.expr --of 'loss' --wrt 'W*,b' --most 3
+  gradcli explain model.expr --stop 'h' --format plain
+  gradcli explain -e 'variable x = 2; y = x*x + sin(x)' --order 2 --format plain
+
+\b
+What is shown:
+  A gradient is the sum over the routes from y down to x of the head gradient times the factors
+  on the route; the largest are shown, then what all others add up to. A gradient that is None
+  has ways that are cut: each is shown where it is cut first, coming from y, with an edit that
+  lets a gradient pass. Where y does not use x at all, what comes close is shown.
+"""
+
+
+@click.command("explain", cls=Command, epilog=EPILOG)
+@program_options
+@several_names("--of", help="The ys, whose gradients add up, in place of the program's outputs. Repeatable.")
+@several_names("--wrt", help="The xs, in place of all variables; * matches variables. Repeatable.")
+@click.option("--order", type=click.IntRange(1, 2000), default=1, show_default=True, help="Explain the N-th derivative.",
+              metavar="N")  # fmt: skip
+@settings_option("--seed", help="Head gradient of a y (grad_ys), in place of ones or its seed line. Repeatable.")
+@several_names("--stop", help="Nodes that are treated as constants (stop_gradients). Repeatable.")
+@click.option("--most", type=click.IntRange(1, 1000), default=10, show_default=True, metavar="N",
+              help="Show so many routes for each x, the largest first, and so many cuts.")  # fmt: skip
+@click.option(
+    "--format",
+    "format",
+    type=click.Choice(["table", "plain", "json"]),
+    help="Form of the results; by default a table and a tree on a terminal and json in a pipe.",
+)
+@click.option(
+    "--precision",
+    type=click.IntRange(1, 100),
+    metavar="N",
+    help=f"Round to N significant digits; by default {DIGITS} on a terminal, and else numbers read back exactly.",
+)
+def command(
+    inputs: Inputs,
+    of: list[str] | None,
+    wrt: list[str] | None,
+    order: int,
+    seed: dict[str, str],
+    stop: list[str] | None,
+    most: int,
+    format: str | None,
+    precision: int | None,
+) -> None:
+    """Say how the outputs of a program depend on its variables, and why a gradient is None.
+
+    FILE is a program; - or, in a pipe, nothing stands for standard input.
+    """
+    text = inputs.program_text()
+    heads = {name: value_of("--seed", name, value) for name, value in seed.items()}
+    program = inputs.load(text)
+    from gradcli.program.explained import explain
+
+    explained = explain(program, of, wrt, order, seeds=heads, stop=stop or (), most=most)
+    from gradcli.report import explain as report
+
+    drawn = is_terminal(sys.stdout) and format in (None, "table")
+    explained = report.rounded_to(explained, precision or (DIGITS if drawn else None))
+    if format in (None, "json") and not drawn:
+        write(report.render_json(explained))
+    else:
+        write(report.render(explained, screen() if drawn else None))

@@ -1,0 +1,156 @@
+"""Evaluates a graph node by node and tells which operations made NaN or infinity from finite numbers.
+
+A NaN that is not selected, or of which a slice takes nothing, reaches no result and is harmless; so the ways of what is
+not finite are kept and followed back from the results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gradcli.diagnostics import GradcliError
+from gradcli.graph.node import Node, cone
+
+Array = np.ndarray[Any, Any]
+
+SHOWN = 5
+"""Entries whose indices and values are kept."""
+
+_SOURCES = {"leaf", "literal", "array", "random_normal", "random_uniform"}
+_ENTRYWISE = {"elementwise", "selection"}
+
+Index = tuple[int, ...]
+
+
+class Made(NamedTuple):
+    """What an operation made: the first of its ``bad`` entries of ``size``, and the inputs there.
+
+    ``values`` are the bad entries. ``inputs`` has for each input the entries that the bad ones were computed from, by
+    index; of operations that are not entry by entry the first entries that are not finite, else the first of all.
+    """
+
+    node: Node
+    bad: int
+    size: int
+    indices: list[Index]
+    values: list[float]
+    inputs: list[list[tuple[Index, float]]]
+
+
+class Evaluation(NamedTuple):
+    """The first operation whose NaN or infinity reaches a result, and those of which none does.
+
+    ``failed`` is the node whose kernel refused what it was given, with the error.
+    """
+
+    first: Made | None
+    harmless: list[Made]
+    operations: int
+    failed: tuple[Node, Exception] | None
+
+
+def evaluate(targets: Sequence[Node], leaf_value: Callable[[Node], Any]) -> Evaluation:
+    """Evaluate the targets, each array freed after its last use."""
+    nodes = cone(targets)
+    last = {x: node for node in nodes for x in node.inputs}
+    wanted = set(targets)
+    values: dict[Node, Array] = {}
+    causes: dict[Node, list[Node]] = {}
+    made: dict[Node, Made] = {}
+    failed: tuple[Node, Exception] | None = None
+    with np.errstate(all="ignore"):
+        for node in nodes:
+            given = [values[x] for x in node.inputs]
+            try:
+                value = values[node] = np.asarray(leaf_value(node)) if node.op.name == "leaf" else _value(node, given)
+            except (GradcliError, ArithmeticError, IndexError, TypeError, ValueError, np.linalg.LinAlgError) as problem:
+                failed = node, problem
+                causes[node] = [x for x in node.inputs if x in causes]
+                break
+            if value.dtype.kind == "f" and not np.isfinite(value).all():
+                causes[node] = _causes(node, given, causes)
+                found = _made(node, given, value)
+                if found is not None:
+                    made[node] = found
+            for x in dict.fromkeys(node.inputs):
+                if last[x] is node and x not in wanted:
+                    del values[x]
+    reached = {failed[0]} if failed else {target for target in targets if target in causes}
+    todo = list(reached)
+    while todo:
+        for x in causes[todo.pop()]:
+            if x not in reached:
+                reached.add(x)
+                todo.append(x)
+    # An operation before a number that the program holds: `0 * inf` is to blame for its NaN, and not `inf`.
+    guilty = sorted([made[n] for n in made if n in reached], key=lambda m: (m.node.op.name in _SOURCES, m.node.serial))
+    harmless = [found for node, found in made.items() if node not in reached and node.op.name not in _SOURCES]
+    return Evaluation(guilty[0] if guilty else None, harmless, len(nodes), failed)
+
+
+def _value(node: Node, given: Sequence[Array]) -> Array:
+    if node.op.name == "literal":
+        return np.asarray(node.attrs["value"], dtype=node.dtype)
+    assert node.op.kernel is not None
+    return np.asarray(node.op.kernel(np, *[x[()] for x in given], **node.attrs))
+
+
+def _causes(node: Node, given: Sequence[Array], causes: dict[Node, list[Node]]) -> list[Node]:
+    """The inputs that are not finite, and of ``where`` those of which such an entry is taken."""
+    bad = [x for x in dict.fromkeys(node.inputs) if x in causes]
+    if node.op.name != "where":
+        return bad
+    condition = given[0]
+    taken = [np.any(condition & ~np.isfinite(given[1])), np.any(~condition & ~np.isfinite(given[2]))]
+    return [x for x in bad if any([took and node.inputs[i + 1] is x for i, took in enumerate(taken)])]
+
+
+def _made(node: Node, given: Sequence[Array], value: Array) -> Made | None:
+    """What is not finite in a value although it is in the inputs, or NaN although no input is."""
+    if node.op.name == "where":
+        return None
+    bad = ~np.isfinite(value)
+    entrywise = node.op.family in _ENTRYWISE
+    floats = [x for x in given if x.dtype.kind == "f"]
+    if entrywise:
+        infected, nan = np.zeros_like(bad), np.zeros_like(bad)
+        for x in floats:
+            infected = infected | ~np.isfinite(x)
+            nan = nan | np.isnan(x)
+        made = (bad & ~infected) | (np.isnan(value) & ~nan)
+    else:
+        infected = np.asarray(any([not np.isfinite(x).all() for x in floats]))
+        nan = np.asarray(any([np.isnan(x).any() for x in floats]))
+        made = (bad & ~infected) | (np.isnan(value) & ~nan)
+    count = int(np.count_nonzero(made))
+    if not count:
+        return None
+    indices = _first(made)
+    inputs = [_entries(x, value.shape, indices) if entrywise else _notable(x) for x in given]
+    return Made(node, count, value.size, indices, [float(value[i]) for i in indices], inputs)
+
+
+def _first(mask: Array) -> list[Index]:
+    """The first places that are true."""
+    flat = np.flatnonzero(mask)[:SHOWN]
+    return [tuple(int(k) for k in np.unravel_index(i, mask.shape)) if mask.shape else () for i in flat]
+
+
+def _entries(x: Array, shape: Index, indices: Sequence[Index]) -> list[tuple[Index, float]]:
+    """The entries of an input that were broadcast to some places of the result, each once."""
+    found: dict[Index, float] = {}
+    for index in indices:
+        own = index[len(shape) - x.ndim :]
+        own = tuple(k if n != 1 else 0 for k, n in zip(own, x.shape, strict=True))
+        found[own] = float(x[own])
+    return list(found.items())
+
+
+def _notable(x: Array) -> list[tuple[Index, float]]:
+    bad = ~np.isfinite(x) if x.dtype.kind == "f" else np.zeros(x.shape, dtype=bool)
+    if not bad.any():
+        bad = np.abs(x) == np.max(np.abs(x)) if x.size > SHOWN and x.dtype.kind != "b" else np.ones(x.shape, dtype=bool)
+    return [(index, float(x[index])) for index in _first(bad)]

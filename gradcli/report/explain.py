@@ -1,0 +1,283 @@
+"""What ``gradcli explain`` found: a table and a tree of contributions and cuts, or JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from gradcli.autodiff.connection import MANY
+from gradcli.diagnostics import Label, Span, counted
+from gradcli.report.as_json import leaf
+from gradcli.report.columns import aligned
+from gradcli.report.errors import underlined
+from gradcli.report.numbers import json_value, literal, rounded
+
+if TYPE_CHECKING:
+    from gradcli.program.explanation import Contribution, Explained, Explanation, Route, Step, Way
+    from gradcli.program.near import Near
+    from gradcli.report.tables import Screen
+
+HEADERS = ("name", "routes", "None since", "0 since", "gradient")
+
+SHORT = 6
+"""Steps of a route up to which its first line names them all."""
+
+BESIDE = 20
+"""Columns of a step on a terminal besides its texts: the branch, the line number, and what is between them."""
+
+LONG = 6
+"""Entries of a value above which only its shape is shown: on a terminal, and along a route."""
+
+
+def rounded_to(explained: Explained, digits: int | None) -> Explained:
+    """The same with every number rounded to that many significant digits; None leaves it as it is."""
+    if digits is None:
+        return explained
+
+    def number(value: Any) -> Any:
+        return None if value is None else rounded(value, digits)
+
+    def route(r: Route) -> Route:
+        steps = [s._replace(factor=number(s.factor), gradient=number(s.gradient)) for s in r.steps]
+        return r._replace(value=number(r.value), steps=steps)
+
+    def contribution(c: Contribution) -> Contribution:
+        return c._replace(value=number(c.value), shown=list(map(route, c.shown)), rest=number(c.rest))
+
+    explanations = [
+        e._replace(value=number(e.value), contributions=list(map(contribution, e.contributions)))
+        for e in explained.explanations
+    ]
+    return explained._replace(explanations=explanations)
+
+
+def render(explained: Explained, screen: Screen | None) -> str:
+    """An overview, then for each x what adds up or what is cut; without a screen nothing is drawn or elided."""
+    rows = [_overview(e) for e in explained.explanations]
+    title = _title(explained)
+    if screen is None:
+        head = f"{title}\n" + aligned([HEADERS, *rows])
+    else:
+        from gradcli.report import tables
+
+        head = tables.render_rows(HEADERS, rows, screen, title)
+    pen = _Pen(screen)
+    blocks = ["\n" + "".join([pen.cropped(line) + "\n" for line in _lines(e, pen)]) for e in explained.explanations]
+    return head + "".join(blocks)
+
+
+def _title(explained: Explained) -> str:
+    whole = " + ".join(explained.of)
+    if explained.summed:
+        whole = f"Σ{whole}" if len(explained.of) == 1 else f"Σ({whole})"
+    return f"gradients of order {explained.order} of {whole}" if explained.order > 1 else f"gradients of {whole}"
+
+
+def _overview(e: Explanation) -> list[str]:
+    value = "None" if e.value is None else brief(e.value)
+    routes = sum([c.routes for c in e.contributions])
+    return [e.name, _count(routes), _or_dash(e.none_since), _or_dash(e.zero_since), value]
+
+
+def _or_dash(order: int | None) -> str:
+    return "-" if order is None else str(order)
+
+
+def _count(number: int) -> str:
+    return str(number) if number < MANY else "over 10^15"
+
+
+def _counted(number: int, word: str) -> str:
+    return counted(number, word) if number < MANY else f"over 10^15 {word}s"
+
+
+class _Pen:
+    """How lines are drawn: with the characters and the colour of a terminal, or plainly."""
+
+    def __init__(self, screen: Screen | None) -> None:
+        drawn = screen is not None and screen.unicode
+        self.ellipsis = "…" if drawn else "..."
+        self.color = screen is not None and screen.color
+        self.width = screen.width if screen is not None else None
+        self.branch, self.last, self.bar = ("├─ ", "└─ ", "│  ") if drawn else ("|- ", "`- ", "|  ")
+
+    def number(self, value: Any) -> str:
+        return literal(value) if self.width is None else brief(value)
+
+    def cropped(self, line: str) -> str:
+        """A line that fits on the terminal; one with colours is a source line, which is cropped already."""
+        return line if self.width is None or "\x1b" in line else self._cut(line, self.width)
+
+    def fitted(self, step: list[str]) -> list[str]:
+        """The cells of a step, of which on a terminal none hides another."""
+        if self.width is None:
+            return step
+        room = max(self.width - BESIDE, 3 * 10)
+        place, *cells = step
+        return [place, *[self._cut(cell, room * share // 10) for cell, share in zip(cells, (4, 3, 3), strict=True)]]
+
+    def _cut(self, text: str, width: int) -> str:
+        return text if len(text) <= width else text[: width - len(self.ellipsis)] + self.ellipsis
+
+    def tree(self, items: Sequence[Sequence[str]]) -> list[str]:
+        """Each item's first line with a branch before it, its other lines below."""
+        lines: list[str] = []
+        for k, (first, *rest) in enumerate(items):
+            end = k + 1 == len(items)
+            lines.append((self.last if end else self.branch) + first)
+            lines += [(("   " if end else self.bar) + line).rstrip() for line in rest]
+        return lines
+
+
+def brief(value: Any) -> str:
+    """A value, or the shape of a long one."""
+    return literal(value) if value.size <= LONG else f"an array {list(value.shape)}"
+
+
+def _lines(e: Explanation, pen: _Pen) -> list[str]:
+    if e.value is None:
+        reason = f": {e.reason.with_line()}" if e.reason else ""
+        return [f"{e.name} = None{reason}", *pen.tree([*_ways(e.ways, pen), *_near(e.near, pen)])]
+    sums = " + ".join([f"{pen.number(c.value)} from {_names(c.of)}" for c in e.contributions])
+    whole = pen.number(e.value)
+    first = f"{e.name} = {whole}" + (f" = {sums}" if len(e.contributions) > 1 else "")
+    routes = sorted([(c, r) for c in e.contributions for r in c.shown], key=lambda pair: -_size(pair[1].value))
+    items = [_route(route, c, pen) for c, route in routes]
+    lines = [first, *pen.tree([*items, *[[_rest(c, pen)] for c in e.contributions if c.rest is not None]])]
+    for way in e.ways:
+        if way.cuts:
+            lines.append(f"{_counted(way.ways, 'other way')} carr{'ies' if way.ways == 1 else 'y'} no gradient: ")
+            lines[-1] += way.cuts[0].reason.with_line()
+        else:
+            lines.append(f"{_counted(way.ways, 'other way')} more carry no gradient")
+    return [*lines, e.note] if e.note else lines
+
+
+def _names(of: Sequence[str]) -> str:
+    return of[0] if len(of) == 1 else f"{len(of)} others"
+
+
+def _size(value: Any) -> float:
+    """The largest entry, NaN before all."""
+    size = abs(value).max(initial=0)
+    return float(size) if size == size else math.inf
+
+
+def _rest(c: Contribution, pen: _Pen) -> str:
+    more = "more " if c.shown else ""
+    hidden = _counted(c.routes - len(c.shown) if c.routes < MANY else MANY, f"{more}route")
+    return f"{pen.number(c.rest)} from {_names(c.of)} by {hidden}"
+
+
+def _route(route: Route, c: Contribution, pen: _Pen) -> list[str]:
+    if not route.steps:
+        return [f"{pen.number(route.value)} from {_names(c.of)}, which is this node: its head gradient"]
+    path = dict.fromkeys([step.to for step in route.steps])
+    through = " <- ".join(path) if len(path) <= SHORT else f"… <- {route.steps[-1].to}"
+    rows = [pen.fitted(_step(step)) for step in route.steps]
+    if route.omitted:
+        rows.insert(len(rows) // 2, ["", f"… {_counted(route.omitted, 'more step')} …", "", ""])
+    first = f"{pen.number(route.value)} from {_names(c.of)} <- {through}"
+    return [first, *[f"  {line}".rstrip() for line in aligned(rows).splitlines()]]
+
+
+def _step(step: Step) -> list[str]:
+    place = f"line {step.span.line}" if step.span else ""
+    factor = f"{'map' if step.linear else 'factor'} {step.formula}"
+    if step.factor is not None and step.formula != (number := brief(step.factor)):
+        factor += f" = {number}"
+    return [place, step.text, factor, f"gives {brief(step.gradient)}" if step.gradient is not None else ""]
+
+
+def _ways(ways: Sequence[Way], pen: _Pen) -> list[list[str]]:
+    items: list[list[str]] = []
+    for way in ways:
+        if not way.cuts:
+            items.append([f"{_counted(way.ways, 'more way')}"])
+            continue
+        lines: list[str] = []
+        for k, cut in enumerate(way.cuts):
+            start = f"{_counted(way.ways, 'way')}: " if k == 0 else "and below that: "
+            lines.append(start + cut.reason.with_line())
+            if cut.reason.span is not None:
+                lines += underlined([Label(cut.reason.span)], pen.color)
+            lines.append(f"help: {cut.help}")
+        if way.more:
+            lines.append("and there are further cuts below that")
+        items.append(lines)
+    return items
+
+
+def _near(near: Sequence[Near], pen: _Pen) -> list[list[str]]:
+    return [
+        [n.text, *(underlined([Label(n.span)], pen.color) if n.span is not None else []), f"help: {n.help}"]
+        for n in near
+    ]
+
+
+def render_json(explained: Explained) -> str:
+    """One object, with one line for each x; places have ``file``, ``line``, ``column`` and what stands there."""
+    head = {"command": "explain", "file": explained.file, "of": explained.of, "order": explained.order}
+    entries = [f" {_text(e.name)}: {_explanation(e)}" for e in explained.explanations]
+    body = "{\n" + ",\n".join(entries) + "}" if entries else "{}"
+    return f'{json.dumps(head, ensure_ascii=False)[:-1]}, "explanations": {body}}}\n'
+
+
+def _explanation(e: Explanation) -> str:
+    if e.value is None:
+        fields = f'"connected": false, "value": null, "reason": {_text(e.reason.with_place() if e.reason else None)}'
+    else:
+        fields = f'"connected": true, {leaf(e.value)}'
+        fields += f', "contributions": [{", ".join(map(_contribution_json, e.contributions))}]'
+    since = {"none_since": e.none_since, "zero_since": e.zero_since, "note": e.note}
+    ways = [
+        {
+            "ways": way.ways if way.ways < MANY else None,
+            "cuts": [
+                {"reason": c.reason.text + c.reason.tail, **_place(c.reason.span), "help": c.help} for c in way.cuts
+            ],
+            "more": way.more,
+        }
+        for way in e.ways
+    ]
+    near = [{"text": n.text, **_place(n.span), "help": n.help} for n in e.near]
+    rest = json.dumps({**since, "cut": ways, "near": near}, ensure_ascii=False)
+    return f"{{{fields}, {rest[1:]}"
+
+
+def _contribution_json(c: Contribution) -> str:
+    routes = ", ".join([_route_json(route) for route in c.shown])
+    rest = f"{{{leaf(c.rest)}}}" if c.rest is not None else "null"
+    of = json.dumps(c.of, ensure_ascii=False)
+    count = c.routes if c.routes < MANY else "null"
+    return f'{{"of": {of}, {leaf(c.value)}, "count": {count}, "routes": [{routes}], "rest": {rest}}}'
+
+
+def _route_json(route: Route) -> str:
+    steps = ", ".join(map(_step_json, route.steps))
+    return f'{{{leaf(route.value)}, "steps": [{steps}], "omitted": {route.omitted}}}'
+
+
+def _step_json(step: Step) -> str:
+    fields = {
+        "operation": step.operation,
+        "text": step.text,
+        "to": step.to,
+        **_place(step.span),
+        "formula": step.formula,
+    }
+    factor = json_value(step.factor) if step.factor is not None else "null"
+    gradient = json_value(step.gradient) if step.gradient is not None else "null"
+    return f'{json.dumps(fields, ensure_ascii=False)[:-1]}, "factor": {factor}, "gradient": {gradient}}}'
+
+
+def _place(span: Span | None) -> dict[str, Any]:
+    if span is None:
+        return {"place": None}
+    return {"place": {"file": span.source.name, "line": span.line, "column": span.column, "source": span.text}}
+
+
+def _text(value: str | None) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,151 @@
+"""``gradcli explain``: what it prints for the samples, as text and as JSON, and how it answers mistakes."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from golden import difference
+
+from tests.test_samples import FLOAT32_TOLERANCE, SAMPLES, command
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = Path(__file__).parent / "explained"
+IGNORED = {"--every-order": 1, "--format": 2, "--seeds": 2, "--values": 2}
+QUESTIONS = {  # of the samples that are not run by `grad`
+    "black_scholes": "--of call",
+    "products": "--of g1_t --wrt X",
+    "repeated_passes_in_the_language": "--of gg1 --wrt x",
+    "straight_through": "--of estimated,through_rounding",
+    "whole_and_parts": "--of first --wrt X",
+}
+
+
+def question(sample: Path) -> list[str]:
+    """What a sample's own command asks, asked of ``explain``."""
+    for part in command(sample).split(" | "):
+        words = shlex.split(part)
+        if words[1] == "grad" and words[2].endswith(f"/{sample.name}"):
+            rest = words[3:]
+            for option, width in IGNORED.items():
+                while option in rest:
+                    del rest[rest.index(option) : rest.index(option) + width]
+            return [words[2], *rest]
+    return [f"samples/{sample.name}", *shlex.split(QUESTIONS[sample.stem])]
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=[s.stem for s in SAMPLES])
+def test_every_sample_is_explained(command_line, monkeypatch, request, sample):
+    monkeypatch.chdir(ROOT)
+    asked = question(sample)
+    done = command_line("explain", *asked, "--format", "plain", "--most", "2")
+    assert (done.status, done.err) == (0, "")
+    golden = GOLDEN / f"{sample.stem}.txt"
+    if request.config.getoption("--refresh-golden"):
+        golden.write_text(done.out, encoding="utf-8")
+    tolerance = FLOAT32_TOLERANCE if "\ndtype float32\n" in sample.read_text(encoding="utf-8") else 1e-11
+    assert difference(done.out, golden.read_text(encoding="utf-8"), tolerance) is None
+
+    reply = json.loads(command_line("explain", *asked, "--format", "json").out, parse_constant=pytest.fail)
+    gradients = json.loads(command_line("grad", *asked, "--format", "json").out)["gradients"]
+    assert list(reply["explanations"]) == list(gradients)
+    for name, e in reply["explanations"].items():
+        assert e["connected"] == gradients[name]["connected"]
+        if e["connected"]:
+            # At a high order the way is another one.
+            np.testing.assert_allclose(e["value"], gradients[name]["value"], rtol=max(tolerance, 1e-11))
+            parts = [r["value"] for c in e["contributions"] for r in c["routes"]]
+            parts += [c["rest"]["value"] for c in e["contributions"] if c["rest"]]
+            np.testing.assert_allclose(sum(map(np.asarray, parts)), e["value"], rtol=1e-4, atol=1e-6)
+        else:
+            assert e["reason"]
+            assert e["cut"] or e["near"] or e["none_since"] > 1
+
+
+def test_no_golden_file_without_its_sample():
+    assert {path.stem for path in GOLDEN.glob("*")} == {sample.stem for sample in SAMPLES}
+
+
+PROGRAM = "variable w3 = [3., 4.]\ny1 = [1., 2.]*w3\ny2 = [3., 4.]*w3\noutput y1, y2\n"
+
+
+def test_the_sum_over_outputs(gradcli):
+    out = gradcli("explain", "-", "--format", "plain", stdin=PROGRAM).out
+    assert out == (
+        "gradients of Σ(y1 + y2)\n"
+        "name  routes  None since  0 since  gradient\n"
+        "w3    2       2           -        [4.0, 6.0]\n"
+        "\n"
+        "w3 = [4.0, 6.0] = [1.0, 2.0] from y1 + [3.0, 4.0] from y2\n"
+        "|- [3.0, 4.0] from y2 <- w3\n"
+        "|    line 3  […] * w3  factor […] = [3.0, 4.0]  gives [3.0, 4.0]\n"
+        "`- [1.0, 2.0] from y1 <- w3\n"
+        "     line 2  […] * w3  factor […] = [1.0, 2.0]  gives [1.0, 2.0]\n"
+        "None since order 2: y1 + y2 is of degree 1 in w3\n"
+    )
+
+
+def test_the_rest_is_one_line(gradcli):
+    program = "variable x = 1.; y = x + 2*x + 3*x + 4*x"
+    out = gradcli("explain", "-e", program, "--most", "1", "--format", "plain").out
+    assert "`- 6.0 from y by 3 more routes\n" in out
+    assert out.count("from y") == 2
+
+
+def test_json_in_a_pipe_has_places(gradcli):
+    reply = json.loads(gradcli("explain", "-e", "variable x = 2.; y = sin(x)").out)
+    (route,) = reply["explanations"]["x"]["contributions"][0]["routes"]
+    (step,) = route["steps"]
+    assert step["place"] == {"file": "<-e>", "line": 1, "column": 22, "source": "sin(x)"}
+    assert step["formula"] == "cos(x)"
+    assert step["factor"] == step["gradient"] == route["value"] == pytest.approx(np.cos(2.0))
+
+
+def test_json_of_a_cut(gradcli):
+    reply = json.loads(gradcli("explain", "-e", "variable x = 2.\ny = floor(x)", "--format", "json").out)
+    e = reply["explanations"]["x"]
+    assert e["reason"] == "passes through floor, which has no derivative, <-e>:2:5"
+    (way,) = e["cut"]
+    assert way["ways"] == 1
+    assert way["cuts"][0]["place"] == {"file": "<-e>", "line": 2, "column": 5, "source": "floor(x)"}
+
+
+def test_a_tree_and_a_table_on_a_terminal(terminal, tmp_path):
+    (tmp_path / "f.expr").write_text(PROGRAM + "variable u = 1.\n")
+    seen = terminal("explain", "f.expr", env={"NO_COLOR": "1"})
+    assert "╭" in seen and "├─ [3.0, 4.0] from y2 <- w3" in seen and "└─ [1.0, 2.0] from y1 <- w3" in seen
+    assert "nothing in the program uses u" in seen and "^" in seen
+    assert "\x1b[" in terminal("explain", "f.expr", "--wrt", "u", env={"TERM": "xterm"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["-e", "variable x = 1.; y = x", "--wrt", "z"], 1, "the program has no value `z`"),
+        (["-e", "variable x; y = x*x"], 1, "has no value"),
+        (["-e", "variable x = 1.; y = x", "--most", "0"], 2, "--most"),
+        (["-e", "variable x = 1.; y = x", "--order", "0"], 2, "--order"),
+        (["-e", "variable x = 1.; y = x", "--seed", "x=2"], 1, "has a seed but is not among"),
+        (["-e", "variable x = floor(; y = x"], 1, "SyntaxError"),
+    ],
+)
+def test_mistakes(gradcli, arguments, status, words):
+    done = gradcli("explain", *arguments, "--format", "plain")
+    assert (done.status, done.out) == (status, "")
+    assert words in done.err
+
+
+def test_seeds_weigh_outputs(gradcli):
+    out = gradcli("explain", "-", "--seed", "y1=[10, 1]", "--format", "plain", stdin=PROGRAM).out
+    assert "w3 = [13.0, 6.0] = [10.0, 2.0] from y1 + [3.0, 4.0] from y2\n" in out
+
+
+def test_precision(gradcli):
+    arguments = ("explain", "-e", "variable x = 2.; y = sin(x)/3", "--precision", "3")
+    out = gradcli(*arguments, "--format", "plain").out
+    assert "x = -0.139\n" in out and "factor cos(x) = -0.416" in out
+    (route,) = json.loads(gradcli(*arguments).out)["explanations"]["x"]["contributions"][0]["routes"]
+    assert [step["gradient"] for step in route["steps"]] == [0.333, -0.139]

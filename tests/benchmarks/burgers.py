@@ -72,10 +72,10 @@ def program(dtype: str, arrays: Arrays) -> str:
     )
 
 
-def compiled(dtype: str, arrays: Arrays) -> Callable[..., Arrays]:
+def compiled(dtype: str, arrays: Arrays, processes: bool = True) -> Callable[..., Arrays]:
     weights = [name for name in arrays if name[0] in "Wb"]
     results = ["loss", *(f"g_{name}" for name in weights)]
-    return gradcli.loads(program(dtype, arrays)).compile(results, inputs=list(arrays))
+    return gradcli.loads(program(dtype, arrays)).compile(results, inputs=list(arrays), processes=processes)
 
 
 def flat(results: Arrays) -> Array:
@@ -102,10 +102,13 @@ def measure(dtype: str, setting: Setting) -> tuple[list[Row], list[Target]]:
     points, measured_points = setting.size(COLLOCATION), setting.size(MEASURED)
     arrays = data(dtype, points, measured_points)
     wide = {name: value.astype("float64") for name, value in arrays.items()}
-    step = compiled(dtype, arrays)
+    step, alone = compiled(dtype, arrays), compiled(dtype, arrays, processes=False)
     comparison = Comparison(
         f"Burgers step, {points:,} points, {dtype}",
-        {"gradcli": Own(lambda: flat(step(**arrays)), lambda: flat(compiled(dtype, arrays)(**arrays)))},
+        {
+            "gradcli": Own(lambda: flat(step(**arrays)), lambda: flat(compiled(dtype, arrays)(**arrays))),
+            "gradcli, one process": Own(lambda: flat(alone(**arrays))),
+        },
         TASKS,
         "",
         arrays,

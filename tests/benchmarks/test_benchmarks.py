@@ -197,7 +197,7 @@ def test_the_burgers_loss_is_that_of_difference_quotients_and_its_gradient_its_s
 
 def test_burgers(setting):
     rows, targets = burgers.section(setting)
-    assert [row.who for row in rows] == ["gradcli", "gradcli"]
+    assert [row.who for row in rows] == ["gradcli", "gradcli, one process"] * 2
     assert values_are_the_same(rows)
     assert [target.measured for target in targets] == [None, None]
 

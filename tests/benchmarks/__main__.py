@@ -33,6 +33,7 @@ SECTIONS = {
     "points": "points",
     "order": "order",
     "hessian": "hessians",
+    "optimisations": "optimisations",
 }
 """The sections' names, and the modules that measure them."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.benchmarks import arrays, burgers, cold, hessians, large, order, points
+from tests.benchmarks import arrays, burgers, cold, hessians, large, optimisations, order, points
 from tests.benchmarks.__main__ import SECTIONS, main, parse
 from tests.benchmarks.competitors import TooSlowError
 from tests.benchmarks.processor import without_avx512
@@ -193,6 +193,12 @@ def test_the_burgers_loss_is_that_of_difference_quotients_and_its_gradient_its_s
         direction = random.normal(size=p[name].shape)
         moved = [loss(**{name: p[name] + step * direction}) for step in (1e-4, -1e-4)]
         assert np.sum(found[f"g_{name}"] * direction) == pytest.approx((moved[0] - moved[1]) / 2e-4, rel=1e-4, abs=1e-6)
+
+
+def test_optimisations_change_no_value(setting):
+    rows, _ = optimisations.section(setting)
+    assert len(rows) == 2 * len(optimisations.CASES)
+    assert values_are_the_same(rows)
 
 
 def test_burgers(setting):

@@ -1,0 +1,96 @@
+"""Each optimisation on and off, on a program that it was made for: the whole way from text to answer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import gradcli
+from tests.benchmarks import arrays, burgers, large
+from tests.benchmarks.running import difference
+from tests.benchmarks.setting import Setting
+from tests.benchmarks.table import Row, Target, times
+from tests.benchmarks.timing import calls, interleaved
+
+Array = Any
+Answer = Callable[[], Array]
+
+AGREEMENT = 1e-9
+
+
+@dataclass(frozen=True)
+class Case:
+    """An optimisation as ``GRADCLI_WITHOUT`` names it, what it is tried on, and the answer for a setting."""
+
+    name: str
+    title: str
+    answer: Callable[[Setting], Answer]
+
+
+def gradients(text: str) -> Array:
+    found = gradcli.loads(text).grad(unconnected="zero")
+    return np.concatenate([np.ravel(value) for value in found.values() if value is not None])
+
+
+def chain(setting: Setting) -> Answer:
+    declared = f"variable x = linspace(-2, 2, {setting.size(arrays.ELEMENTS)})\n"
+    return lambda: gradients(f"{declared}{arrays.FUNCTIONS}\nz = sum(y)\n")
+
+
+def network(setting: Setting) -> Answer:
+    found = burgers.data("float64", setting.size(burgers.COLLOCATION), setting.size(burgers.MEASURED))
+    text = burgers.program("float64", found)
+    names = ["loss", *(f"g_{name}" for name in burgers.names())]
+    return lambda: burgers.flat(gradcli.loads(text).eval(names, values=found))
+
+
+def statements(setting: Setting) -> Answer:
+    text = large.program(setting.size(10_000))
+    return lambda: gradients(text)
+
+
+CASES = (
+    Case("tiles", "gradient of a chain", chain),
+    Case("tiles", "network's step", network),
+    Case("halfangle", "gradient of a chain", chain),
+    Case("simplify", "network's step", network),
+    Case("sweep", "10,000 statements", statements),
+    Case("repeated", "10,000 statements", statements),
+)
+
+
+def without(name: str, answer: Answer) -> Answer:
+    """The answer with an optimisation turned off."""
+
+    def found() -> Array:
+        before = os.environ.get("GRADCLI_WITHOUT")
+        os.environ["GRADCLI_WITHOUT"] = name
+        try:
+            return answer()
+        finally:
+            os.environ.pop("GRADCLI_WITHOUT")
+            if before is not None:
+                os.environ["GRADCLI_WITHOUT"] = before
+
+    return found
+
+
+def section(setting: Setting) -> tuple[list[Row], list[Target]]:
+    """A row with and a row without each optimisation; there are no targets."""
+    rows: list[Row] = []
+    for case in CASES:
+        on = case.answer(setting)
+        off = without(case.name, on)
+        apart = difference(off(), on())
+        measured = interleaved({"with": calls(on), "without": calls(off)}, setting.rounds)
+        ratio = measured.ratio("without", "with")
+        assert ratio is not None
+        title = f"{case.name}: {case.title}"
+        remark = "" if apart <= AGREEMENT else "values differ"
+        rows.append(Row(title, "gradcli", first=measured.median("with")))
+        rows.append(Row(title, "without it", measured.median("without"), None, f"{times(ratio)} x", apart, remark))
+    return rows, []

@@ -145,7 +145,7 @@ def _sweep(
         if node in barriers:
             continue
         derivation.current = outer or node
-        for x, c in _contributions(derivation, node, total, active):
+        for x, c in contributions(derivation, node, total, active):
             pending.setdefault(x, []).append(c if x.risky or c.mask is None else Cotangent(c.g, None))
     derivation.current = outer
     return found
@@ -164,7 +164,7 @@ def either(a: Node, b: Node) -> Node:
     return logical_not(logical_and(logical_not(a), logical_not(b)))
 
 
-def _contributions(
+def contributions(
     derivation: Derivation, node: Node, c: Cotangent, active: set[Node]
 ) -> Iterator[tuple[Node, Cotangent]]:
     """What a node passes on to each of its active inputs."""

@@ -103,5 +103,10 @@ class Elaborated:
         return Span(self.source, *place) if place else None
 
     @property
+    def size(self) -> int:
+        """How many nodes the program's text made."""
+        return len(self.places)
+
+    @property
     def variables(self) -> list[str]:
         return [name for name, leaf in self.leaves.items() if leaf.attrs["kind"] == "variable"]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Self
 
 from gradcli.autodiff import reverse
@@ -23,6 +24,9 @@ from gradcli.language.values import Elaborated, Missing
 from gradcli.rewrite.simplify import Simplified
 
 Array = Any
+
+LARGE = 2000
+"""Operations of a program from which on the sweeps pay for their import and for tracing derivatives."""
 
 
 class Loaded:
@@ -215,8 +219,29 @@ class Loaded:
     def _evaluate(self, nodes: Sequence[Node]) -> list[Array]:
         if not nodes:
             return []
+        swept = self._sweeps()
+        values: list[Array] | None = swept.values(self, nodes) if swept is not None else None
+        if values is not None:
+            return values
         plan = self._plan(nodes)
         return run(plan, self._values_of(plan), self._locate)
+
+    def _sweeps(self) -> ModuleType | None:
+        """The sweeps over scalar programs, where the program is large enough for them and they are wanted."""
+        if self._graph.size < LARGE or "sweep" in os.environ.get("GRADCLI_WITHOUT", ""):
+            return None
+        from gradcli.program import swept
+
+        return swept
+
+    @property
+    def float_dtype(self) -> str:
+        """The program's precision."""
+        return self._graph.float_dtype
+
+    def lacks_value(self, leaf: Node) -> bool:
+        """Whether a variable or constant has no value."""
+        return self._graph.initial.get(leaf) is None
 
     def _values_of(self, plan: Plan, without: Iterable[Node] = ()) -> dict[Node, Array]:
         skipped = set(without)

@@ -14,7 +14,7 @@ from gradcli.diagnostics import GradcliError, Label, Source
 from gradcli.graph.node import Node
 from gradcli.graph.types import size_of
 from gradcli.language.reasons import explain
-from gradcli.program.loaded import Loaded, given_array
+from gradcli.program.loaded import Loaded, array_node, given_array
 from gradcli.results import Reason, Result
 
 Array = Any
@@ -219,7 +219,7 @@ class Program(Loaded):
         unconnected: Unconnected,
     ) -> list[tuple[int, list[Node | Reason]]]:
         """The results of n repeated passes with the same x, each summing as ``tf.gradients`` does, for each n."""
-        first = reverse.gradients(ys, xs, heads, stops) if ys else [None] * len(xs)
+        first = self._first_pass(ys, xs, heads, stops, list(orders) == [1])
         if list(orders) == [1]:
             limits = [0.0 if g is None else 1.0 for g in first]
         else:
@@ -242,6 +242,18 @@ class Program(Loaded):
                 row.append(reason)
             rows.append((n, row))
         return rows
+
+    def _first_pass(
+        self, ys: list[Node], xs: list[Node], heads: list[Node | None], stops: list[Node], only: bool
+    ) -> list[Node | None]:
+        """The gradients of order 1: as graph, or at once as numbers where no other order is asked of a large program."""
+        if not ys:
+            return [None] * len(xs)
+        swept = self._sweeps() if only else None
+        found = swept.gradients(self, ys, xs, heads, stops) if swept is not None else None
+        if found is not None:
+            return [None if g is None else array_node(g) for g in found]
+        return reverse.gradients(ys, xs, heads, stops)
 
     def _unconnected(self, name: str, order: int, reason: Reason) -> None:
         why = reason.with_line()

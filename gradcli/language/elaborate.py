@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gradcli.diagnostics import GradcliError, Kind, Label, Source, Span, counted, did_you_mean
 from gradcli.graph.fold import fold
@@ -21,6 +21,9 @@ from gradcli.graph.ops.shaping import transpose
 from gradcli.graph.types import INTEGER_OF
 from gradcli.language import calls, declarations, foreign, indexing, lists, literals, syntax
 from gradcli.language.values import Binding, Elaborated, Missing, Scope, Several, UserFunction, Value, Weak
+
+if TYPE_CHECKING:
+    from gradcli.language.repeated import Scalars
 
 Place = tuple[int, int]
 
@@ -59,6 +62,7 @@ class Elaborator:
         self.program.derivation.float_dtype = self.program.float_dtype
         self.bound: dict[str, Binding] = {}
         self.last: str | None = None
+        self.scalars: Scalars | None = None
         self.dtype_line: syntax.Dtype | None = None
         self.statements: Sequence[syntax.Statement] = ()
         self.outer: Elaborator | None = None  # of a value given beside a program, which knows none of its names
@@ -98,15 +102,17 @@ class Elaborator:
 
     def mark(self, node: Node, place: Place) -> Node:
         """Remember where a node, and what was made for it, stands in the source."""
-        places = self.program.places
-        if node not in places:
+        program = self.program
+        places, before = program.places, program.last_of_lines
+        if node not in places and node.serial > before:
             places[node] = place
             todo = [x for x in node.inputs if x not in places]
             while todo:
                 made = todo.pop()
-                places[made] = place
-                todo.extend([x for x in made.inputs if x not in places])
-        if len(places) > NODE_LIMIT:
+                if made.serial > before:
+                    places[made] = place
+                    todo.extend([x for x in made.inputs if x not in places])
+        if program.size > NODE_LIMIT:
             self.fail("LimitError", f"the program has more than {NODE_LIMIT} operations", place)
         return node
 
@@ -396,7 +402,8 @@ def elaborate(
     elaborator.statements = program.statements
     try:
         for statement in program.statements:
-            declarations.execute(elaborator, statement)
+            if not statement.quickly(elaborator):
+                declarations.execute(elaborator, statement)
         declarations.finish(elaborator)
     except RecursionError:
         raise GradcliError("LimitError", "calls of gradients or sizes are nested too deeply in one another") from None

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gradcli.autodiff import reverse
-from gradcli.execute.scalars import Function, Number, function_of, to_number
+from gradcli.execute.scalars import Function, Number, function_of, passing_of, to_number
 from gradcli.graph.node import Derivation, Node, cone
 from gradcli.graph.operation import (
     Elementwise,
@@ -45,45 +45,40 @@ class UnsuitableError(Exception):
 
 
 class Share:
-    """What the sweeps do at the nodes of one operation: its value, and what it passes on.
+    """What the sweeps do at the nodes of one operation: ``value`` of the inputs' values, and what is passed on.
 
-    ``differentiable`` has a bit for each input that a gradient can pass to. ``passed[code]`` is for the inputs whose
-    bits are set in ``code``: a function of (g, y, *inputs) and the positions of the inputs that it gives something to.
+    ``steps[code]`` passes a cotangent on to the inputs whose bits are set in ``code``, as far as it can pass.
     """
 
-    __slots__ = ("differentiable", "passed", "sample", "value")
+    __slots__ = ("sample", "steps", "value")
 
     def __init__(self, node: Node) -> None:
         if not _is_suitable(node.op):
             raise UnsuitableError
-        literal_exponent = node.op.name == "pow" and node.inputs[1].op.name == "literal"
+        literal_exponent = node.op is POWER and node.inputs[1].op.name == "literal"
         inputs = [
             x if i and literal_exponent else make_leaf("x", "variable", (), x.dtype, True)
             for i, x in enumerate(node.inputs)
         ]
         self.sample = Node(node.op, tuple(inputs), node.attrs, (), node.dtype, True)
-        self.differentiable = sum([1 << i for i in node.op.differentiable_inputs(self.sample)])
-        self.value = BUILT_IN.get(node.op.name) or function_of(inputs, Simplified([self.sample]).targets)
-        self.passed: dict[int, tuple[Function, tuple[int, ...]]] = {}
+        self.value = BUILT_IN.get(node.op.name) or function_of(inputs, Simplified([self.sample]).targets[0])
+        self.steps: dict[int, Function | None] = {}
 
-    def passing(self, code: int) -> tuple[Function, tuple[int, ...]]:
-        """What passes to the inputs of ``code``, traced at the first request."""
-        if code not in self.passed:
-            self.passed[code] = self._traced(code)
-        return self.passed[code]
-
-    def _traced(self, code: int) -> tuple[Function, tuple[int, ...]]:
+    def step(self, code: int) -> Function | None:
+        """The step for a code, from the derivative of the table's entry, traced by the reverse mode itself."""
         y = self.sample
         g = make_leaf("g", "variable", (), y.dtype, True)
-        active = {x for i, x in enumerate(y.inputs) if code >> i & 1}
+        active = {y.inputs[i] for i in y.op.differentiable_inputs(y) if code >> i & 1}
         derivation = Derivation(y.dtype)
         with derivation.active():
             given = dict(reverse.contributions(derivation, y, reverse.Cotangent(g, None), active))
-            targets = [*[c.g for c in given.values()], *[c.mask for c in given.values() if c.mask is not None]]
-            simple = iter(Simplified(targets).targets)
-        gs = [next(simple) for _ in given]
-        masks = [None if c.mask is None else next(simple) for c in given.values()]
-        return function_of([g, y, *y.inputs], gs, masks), tuple([y.inputs.index(x) for x in given])
+            targets = [x for c in given.values() for x in c if x is not None]
+            simple = dict(zip(targets, Simplified(targets).targets, strict=True))
+        passed = {
+            y.inputs.index(x): (simple[c.g], None if c.mask is None else simple[c.mask]) for x, c in given.items()
+        }
+        self.steps[code] = step = passing_of(y, g, passed) if passed else None
+        return step
 
 
 def _is_suitable(op: Operation) -> bool:
@@ -108,7 +103,8 @@ class Sweep:
         if program.max_memory is not None and 16 * len(self.nodes) > program.max_memory:
             raise UnsuitableError  # the plan says it
         self.values: dict[Node, Number] = {}
-        self.tape: list[tuple[Node, Function, tuple[Node, ...]]] = []
+        self.tape: list[Node] = []
+        self.steps: list[Function] = []
         self._shares: dict[Any, Share] = {}
         with np.errstate(all="ignore"):
             self._up(set(xs), set(barriers))
@@ -129,18 +125,21 @@ class Sweep:
             elif len(inputs) == 1:
                 (a,) = inputs
                 values[node] = share.value(values[a])
-                code = a in active
+                code = int(a in active)
             else:
                 values[node] = share.value(*[values[x] for x in inputs])
                 code = sum([1 << i for i, x in enumerate(inputs) if x in active])
-            code &= share.differentiable
             if not code or node in barriers:
+                continue
+            steps = share.steps
+            step = steps[code] if code in steps else share.step(code)
+            if step is None:
                 continue
             if node.op is POWER and code == 1 and not _is_known_exponent(inputs[1], xs, active):
                 raise UnsuitableError
             active.add(node)
-            function, positions = share.passed.get(code) or share.passing(code)
-            tape.append((node, function, tuple([inputs[i] for i in positions])))
+            tape.append(node)
+            self.steps.append(step)
 
     def _share(self, node: Node) -> Share:
         """The share of a node's operation, which may depend on its attributes or on a literal exponent."""
@@ -174,23 +173,9 @@ class Sweep:
         for y, g in seeds:
             found[y] = found[y] + g if y in found else g
         with np.errstate(all="ignore"):
-            for node, function, targets in reversed(self.tape):
-                if node not in found:
-                    continue
-                g = found[node]
-                if g is None:
-                    for x in targets:
-                        found.setdefault(x)
-                    continue
-                passed = function(g, values[node], *[values[x] for x in node.inputs])
-                if len(targets) == 1:
-                    passed = (passed,)
-                for x, c in zip(targets, passed, strict=True):
-                    old = found.get(x)
-                    if old is None:
-                        found[x] = c
-                    elif c is not None:
-                        found[x] = old + c
+            for node, step in zip(reversed(self.tape), reversed(self.steps), strict=True):
+                if node in found:
+                    step(node, found[node], values, found)
         return found
 
 

@@ -109,10 +109,13 @@ def make_lexer(tables: Tables) -> Tokens:
                         yield kind, start, end
                         if lines is not None and (line := lines.at(end)) is not None:
                             while line is not None:
-                                yield "assignment", line, line.end
-                                place = line.end + 1
-                                yield kind, line.end, place
-                                line = lines.at(place)
+                                place = line.end
+                                yield "assignment", line, place
+                                line = None
+                                if text.startswith("\n", place):
+                                    place += 1
+                                    yield kind, place - 1, place
+                                    line = lines.at(place)
                             break
                 elif kind == "LBRACE":
                     open_brackets.append(inside)

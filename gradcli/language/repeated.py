@@ -130,6 +130,9 @@ class Lines:
         if not 0 < end - start < LONGEST_LINE or self._patience < 0:
             return None
         line = self._text[start:end]
+        if "#" in line:
+            line = line.partition("#")[0].rstrip(" \t")
+            end = start + len(line)
         parts = self._split(line)
         words = parts[1::2]
         key = (*parts[::2], *[word < ":" for word in words])  # numbers are less, names are not

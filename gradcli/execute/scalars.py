@@ -24,6 +24,8 @@ INLINE = {
 }  # fmt: skip
 """Operations as Python expressions that give what their kernels give; where Python would fail, the kernel is asked."""
 
+TYPES = {"bool": "bool_", "float32": "float32", "float64": "float64"}
+
 
 def to_number(value: Any, dtype: str) -> Number:
     """A scalar as these functions hold it: float64 as Python's float, float32 as NumPy's, bool as Python's."""
@@ -40,7 +42,8 @@ class Code:
     def __init__(self, results: Sequence[Node], known: dict[Node, str]) -> None:
         import numpy as np
 
-        self.scope: dict[str, Any] = {"np": np, "to_number": to_number, "float64": np.float64, "float32": np.float32}
+        self.scope: dict[str, Any] = {"np": np, "to_number": to_number}
+        self.scope |= {name: getattr(np, name) for name in TYPES.values()}
         self.names = dict(known)
         self.used: set[str] = set()
         self.lines: list[str] = []
@@ -61,9 +64,7 @@ class Code:
             return
         self.scope[kernel], self.scope[attrs] = node.op.kernel, node.attrs
         # A kernel may look at the dtype of what it gets, which Python's floats do not have.
-        typed = [
-            f"float64({name})" if x.dtype == "float64" else name for x, name in zip(node.inputs, given, strict=True)
-        ]
+        typed = [f"{TYPES[x.dtype]}({name})" for x, name in zip(node.inputs, given, strict=True)]
         call = f"{kernel}(np, {', '.join(typed)}, **{attrs})"
         call = f"float({call})" if node.dtype == "float64" else f"to_number({call}, {node.dtype!r})"
         plain = INLINE.get(node.op.name, "{kernel}") if not any(node.attrs.values()) else "{kernel}"

@@ -63,6 +63,7 @@ class Elaborator:
         self.bound: dict[str, Binding] = {}
         self.last: str | None = None
         self.scalars: Scalars | None = None
+        self.mixed_lists: dict[int, syntax.List] = {}  # by identity: known to hold more than numbers
         self.dtype_line: syntax.Dtype | None = None
         self.statements: Sequence[syntax.Statement] = ()
         self.outer: Elaborator | None = None  # of a value given beside a program, which knows none of its names

@@ -7,6 +7,7 @@ and a name is an alias of its node.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -23,12 +24,14 @@ from gradcli.language import calls, declarations, foreign, indexing, lists, lite
 from gradcli.language.values import Binding, Elaborated, Missing, Scope, Several, UserFunction, Value, Weak
 
 if TYPE_CHECKING:
-    from gradcli.language.repeated import Scalars
+    from gradcli.language.scalars import Scalars
 
 Place = tuple[int, int]
 
 CONSTANTS = {"pi": math.pi, "e": math.e, "inf": math.inf, "nan": math.nan}
 NODE_LIMIT = 5_000_000
+LONG = 50_000
+"""Characters of a text from which on its expressions are looked at for scalars first."""
 
 OPERATIONS: dict[str, Operation] = {}
 """Every operation that a program can call, by name and alias."""
@@ -63,6 +66,7 @@ class Elaborator:
         self.bound: dict[str, Binding] = {}
         self.last: str | None = None
         self.scalars: Scalars | None = None
+        self.quick_value: Callable[[Elaborator, syntax.Expression], Node | None] = lambda e, expression: None
         self.mixed_lists: dict[int, syntax.List] = {}  # by identity: known to hold more than numbers
         self.dtype_line: syntax.Dtype | None = None
         self.statements: Sequence[syntax.Statement] = ()
@@ -401,6 +405,10 @@ def elaborate(
     elaborator = Elaborator(source, overrides or {}, folder or Path(), dtype, seed)
     elaborator.unsafe = unsafe
     elaborator.statements = program.statements
+    if len(source.text) > LONG and "scalars" not in os.environ.get("GRADCLI_WITHOUT", ""):
+        from gradcli.language.scalars import value_of
+
+        elaborator.quick_value = value_of
     try:
         for statement in program.statements:
             if not statement.quickly(elaborator):

@@ -11,17 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import Source
 from gradcli.graph.node import NO_ATTRS, Node
-from gradcli.graph.operation import Operation, literal
-from gradcli.graph.ops import table
-from gradcli.graph.ops.creation import SPECIAL
 from gradcli.language import syntax
-from gradcli.language.elaborate import BINARY, OPERATIONS
-from gradcli.language.lexer import number_of
+from gradcli.language.scalars import Scalars, UnsuitableError, operands_of, operation_of
 from gradcli.language.tables import Tables
 from gradcli.language.values import Binding
 
@@ -87,7 +82,7 @@ class Repeated(syntax.Assignment):
             e.scalars = Scalars(e)
         try:
             node = build(e.scalars, self.words)
-        except KeyError:
+        except UnsuitableError:
             return False
         e.bound[name] = Binding(node, self.targets[0], len(e.bound))
         e.scalars[name] = program.names[name] = node
@@ -175,47 +170,7 @@ def parts_of(expression: syntax.Expression) -> Iterator[syntax.Expression]:
             todo += [(operand, False) for operand in reversed(inner)]
 
 
-def operands_of(x: syntax.Expression) -> list[syntax.Expression]:
-    if isinstance(x, syntax.Binary):
-        return [x.left, x.right]
-    if isinstance(x, syntax.Unary):
-        return [x.operand]
-    if isinstance(x, syntax.Call) and isinstance(x.function, syntax.Name):
-        return [argument.value for argument in x.arguments if argument.name is None]
-    return []
-
-
 # ---- from lines to nodes
-
-
-class Scalars(dict[str, Node]):
-    """Names of scalars of the program's precision, numbers of its text, and numbers after a minus sign, as nodes."""
-
-    def __init__(self, e: Elaborator) -> None:
-        self._bound = e.bound
-        self._dtype = e.float_dtype
-
-    def __missing__(self, word: str) -> Node:
-        """Raises KeyError for what is something else."""
-        if word < ":":
-            node = self._number(word)
-        else:
-            value = self._bound[word].value
-            if not isinstance(value, Node) or value.shape or value.dtype != self._dtype:
-                raise KeyError(word)
-            node = value
-        self[word] = node
-        return node
-
-    def _number(self, word: str) -> Node:
-        try:
-            value = number_of(word.removeprefix("-"))
-            number = float(-value if word[0] == "-" else value)
-        except (ValueError, OverflowError):
-            raise KeyError(word) from None
-        if not isfinite(number):
-            raise KeyError(word)
-        return literal(number, self._dtype)
 
 
 Build = Callable[[Scalars, list[str]], Node]
@@ -241,8 +196,11 @@ def compiled(value: syntax.Expression, dtype: str) -> Build | None:
                 return None  # two signs before a number
             stack.append(f"'-' + {inputs[0]}")
             continue
-        op = operation_of(x)
-        if op is None or all(numbers):
+        try:
+            op = operation_of(x)
+        except UnsuitableError:
+            return None
+        if all(numbers):
             return None
         k = len(lines)
         given = [f"scalars[{text}]" if number else text for text, number in zip(inputs, numbers, strict=True)]
@@ -262,19 +220,3 @@ def compiled(value: syntax.Expression, dtype: str) -> Build | None:
     exec("\n    ".join(["def build(scalars, words):", *lines, f"return {result}"]), scope)
     build: Build = scope["build"]
     return build
-
-
-def operation_of(x: syntax.Expression) -> Operation | None:
-    """The operation of an expression whose operands are scalars of one float dtype, if it gives another one."""
-    op: Operation | None = None
-    if isinstance(x, syntax.Binary):
-        op = table[BINARY[x.operator]]
-    elif isinstance(x, syntax.Unary) and x.operator == "-":
-        op = table["neg"]
-    elif isinstance(x, syntax.Call) and isinstance(x.function, syntax.Name):
-        op = OPERATIONS.get(x.function.id)
-        if op is not None and not (len(operands_of(x)) == len(x.arguments) == len(op.parameters)):
-            return None
-    if op is None or not op.quick or op.name in SPECIAL or len(operands_of(x)) > 2:
-        return None
-    return op

@@ -1,4 +1,4 @@
-"""Lines of a known shape mean what they mean when each is parsed: nodes, places and errors."""
+"""The quick ways of long texts, lines of known shapes and expressions of scalars, change no node, place or error."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 import gradcli
 from gradcli.diagnostics import Source
 from gradcli.graph.node import Node, cone
-from gradcli.language import parser, repeated, syntax
+from gradcli.language import elaborate, parser, repeated, syntax
 from tests.random_programs import scalar_programs
 
 
 def loaded(text: str, monkeypatch: pytest.MonkeyPatch, known: bool, **options: Any) -> Any:
     """What a text means: its nodes with their places, or its error."""
     monkeypatch.setattr(parser, "LONG", 0 if known else 1 << 60)
+    monkeypatch.setattr(elaborate, "LONG", 0 if known else 1 << 60)
     try:
         graph = gradcli.loads(text, **options)._graph
     except gradcli.GradcliError as error:
@@ -53,7 +54,8 @@ BODIES = [
     "maximum({a}, {b})", "leaky_relu({a})", "log({a}) # a remark", "relu( {a} )", "atan2({a}, x={b})", "{a} {b}",
     "hypot({a} , {b})", "[{a}, {b}]", "sin({a}, {b})", "sinn({a})", "{a}.T", "{a}*true", "{a} @ {b}", "sin(sin({a}))",
     "exp2({a}) + log2({b})", "{a} + {c}e3", "{a} + 1_0.5", "{a} * 1e999", "{a} - - {c}", "({a})", "{a}+{b} ; u{i} = x",
-    "gradients({a}, x)", "not {a}", "expm1({c})", "-(-{c}*{a})", "{a}**2", "2^{a}", "{a}^{c}", "clip({a}, 0.1, {c})",
+    "gradients({a}, x)", "not {a}", "expm1({c})", "-(-{c}*{a})", "{c}*2*{a}", "-0.0*{a}", "pi*2/{c}*{a}", "{a}/0", "inf - {a}", "nan*{a} + -inf", "{c}^{c}*{a}", "sin({c})",
+    "{a}**2", "2^{a}", "{a}^{c}", "clip({a}, 0.1, {c})",
 ]  # fmt: skip
 NAMES = ["x", "z", "v0", "v1", "v2", "w", "n", "f", "and", "true", "unknown", "pi", "é", "sin"]
 
@@ -79,6 +81,15 @@ def similar_lines(draw: st.DrawFn) -> str:
 @given(similar_lines(), st.sampled_from([None, "float32"]))
 def test_lines_in_other_words(text: str, dtype: str | None) -> None:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADCLI_WITHOUT", "scalars")
+        assert_same(text, patch, dtype=dtype)
+
+
+@settings(max_examples=600, deadline=None, derandomize=True)
+@given(similar_lines(), st.sampled_from([None, "float32"]))
+def test_expressions_of_scalars(text: str, dtype: str | None) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADCLI_WITHOUT", "repeated")
         assert_same(text, patch, dtype=dtype)
 
 

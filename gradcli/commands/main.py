@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # What NumPy says of overflows and divisions is no message for users: they see the NaN and infinities.
     warnings.simplefilter("ignore")
     # Graphs are built from many small objects without cycles, among which the collector would search in vain.
-    gc.set_threshold(100_000, 50, 50)
+    gc.set_threshold(2_000_000, 50, 50)
     sys.exit(run(arguments))
 
 

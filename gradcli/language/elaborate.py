@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from gradcli.diagnostics import GradcliError, Kind, Label, Source, Span, counted, did_you_mean
 from gradcli.graph.fold import fold
-from gradcli.graph.node import Node
+from gradcli.graph.node import Node, uncollected
 from gradcli.graph.operation import Operation, literal
 from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import array
@@ -410,9 +410,10 @@ def elaborate(
 
         elaborator.quick_value = value_of
     try:
-        for statement in program.statements:
-            if not statement.quickly(elaborator):
-                declarations.execute(elaborator, statement)
+        with uncollected():
+            for statement in program.statements:
+                if not statement.quickly(elaborator):
+                    declarations.execute(elaborator, statement)
         declarations.finish(elaborator)
     except RecursionError:
         raise GradcliError("LimitError", "calls of gradients or sizes are nested too deeply in one another") from None

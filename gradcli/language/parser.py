@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from gradcli.diagnostics import GradcliError, Source
+from gradcli.graph.node import uncollected
 from gradcli.language import syntax, tables
 from gradcli.language.lexer import Token, Tokens, make_lexer
 
@@ -29,14 +29,8 @@ def parse(source: Source) -> syntax.Program:
     """The syntax tree of a program. Raises GradcliError of kind SyntaxError."""
     tokens, first = _machine()
     lines = _lines(source) if len(source.text) > LONG else None
-    # A tree has no cycles; looking for them again and again would take a third of the time.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
+    with uncollected():
         program = run(first, tokens(source, lines))
-    finally:
-        if collecting:
-            gc.enable()
     if program is None:
         from gradcli.language.syntax_errors import explain
 

@@ -27,7 +27,10 @@ SIGNS = {sign: table[name] for sign, name in BINARY.items() if table[name].quick
 CALLED = {
     name: op
     for name, op in OPERATIONS.items()
-    if op.quick and op.name not in SPECIAL and len(op.parameters) <= 2 and all(p.kind == "tensor" for p in op.parameters)
+    if op.quick
+    and op.name not in SPECIAL
+    and len(op.parameters) <= 2
+    and all(p.kind == "tensor" for p in op.parameters)
 }
 
 
@@ -77,7 +80,7 @@ def operation_of(x: syntax.Expression) -> Operation:
     """The operation of an expression on scalars of one float dtype that gives another. Raises UnsuitableError."""
     op: Operation | None = None
     if x.__class__ is syntax.Binary:
-        op = SIGNS.get(x.operator)  # type: ignore[attr-defined]
+        op = SIGNS.get(x.operator)
     elif isinstance(x, syntax.Unary) and x.operator == "-":
         op = table["neg"]
     elif isinstance(x, syntax.Call) and isinstance(x.function, syntax.Name):
@@ -172,7 +175,7 @@ def _value(
     (result,) = values
     if result.__class__ is not Node:
         raise UnsuitableError
-    return result  # type: ignore[no-any-return]
+    return result
 
 
 def _folded(e: Elaborator, x: syntax.Expression, a: Number, b: Number) -> Number:

@@ -16,7 +16,7 @@ from typing import Any
 
 from gradcli.autodiff import reverse
 from gradcli.execute.scalars import Function, Number, function_of, passing_of, to_number
-from gradcli.graph.node import Derivation, Node, cone
+from gradcli.graph.node import Derivation, Node, cone, uncollected
 from gradcli.graph.operation import (
     Elementwise,
     Linear,
@@ -106,11 +106,11 @@ class Sweep:
         self.tape: list[Node] = []
         self.steps: list[Function] = []
         self._shares: dict[Any, Share] = {}
-        with np.errstate(all="ignore"):
+        with uncollected(), np.errstate(all="ignore"):
             self._up(set(xs), set(barriers))
 
     def _up(self, active: set[Node], barriers: set[Node]) -> None:
-        values, shares, tape = self.values, self._shares, self.tape
+        values, shares, tape, steps = self.values, self._shares, self.tape, self.steps
         xs = frozenset(active)
         for node in self.nodes:
             inputs = node.inputs
@@ -125,34 +125,41 @@ class Sweep:
             elif len(inputs) == 1:
                 (a,) = inputs
                 values[node] = share.value(values[a])
-                code = int(a in active)
+                code = a in active
             else:
                 values[node] = share.value(*[values[x] for x in inputs])
                 code = sum([1 << i for i, x in enumerate(inputs) if x in active])
             if not code or node in barriers:
                 continue
-            steps = share.steps
-            step = steps[code] if code in steps else share.step(code)
+            try:
+                step = share.steps[code]
+            except KeyError:
+                step = share.step(code)
             if step is None:
                 continue
             if node.op is POWER and code == 1 and not _is_known_exponent(inputs[1], xs, active):
                 raise UnsuitableError
             active.add(node)
             tape.append(node)
-            self.steps.append(step)
+            steps.append(step)
 
     def _share(self, node: Node) -> Share:
         """The share of a node's operation, which may depend on its attributes or on a literal exponent."""
-        op, attrs = node.op, node.attrs
+        op, attrs, shares = node.op, node.attrs, self._shares
+        key: Any = op
         if op is POWER and node.inputs[1].op.name == "literal":
-            key: Any = (op, repr(node.inputs[1].attrs["value"]))
+            exponent = node.inputs[1]
+            if exponent in shares:
+                return shares[exponent]
+            key = (op, repr(exponent.attrs["value"]))
+            shares[exponent] = share = shares.get(key) or Share(node)
         elif op is POWER or ":" in op.spec:
             key = (op, *[(name, repr(value)) for name, value in attrs.items()])
+            share = shares.get(key) or Share(node)
         else:
-            key = op
-        if key not in self._shares:
-            self._shares[key] = Share(node)
-        return self._shares[key]
+            share = Share(node)
+        shares[key] = share
+        return share
 
     def _start(self, node: Node) -> Number:
         """The number of a leaf or literal."""
@@ -172,7 +179,7 @@ class Sweep:
         found: dict[Node, Number | None] = {}
         for y, g in seeds:
             found[y] = found[y] + g if y in found else g
-        with np.errstate(all="ignore"):
+        with uncollected(), np.errstate(all="ignore"):
             for node, step in zip(reversed(self.tape), reversed(self.steps), strict=True):
                 if node in found:
                     step(node, found[node], values, found)
@@ -211,7 +218,7 @@ def gradients(
     try:
         sweep = Sweep(program, ys, [x for x in xs if x.dtype != "bool"], stops)
         seeds = program._evaluate([reverse.seed(y, head, i) for i, (y, head) in enumerate(zip(ys, heads, strict=True))])
-        found = sweep.down([(y, to_number(seed, y.dtype)) for y, seed in zip(ys, seeds)])
+        found = sweep.down([(y, to_number(seed, y.dtype)) for y, seed in zip(ys, seeds, strict=True)])
     except UnsuitableError:
         return None
     return [np.array(found[x] or 0.0, dtype=x.dtype) if x in found else None for x in xs]

@@ -89,3 +89,29 @@ def programs(draw: st.DrawFn, *, smooth: bool = True, statements: int = 7, scala
     if scalar:
         lines.append(f"y = sum({list(known)[-1]})")
     return "\n".join(lines) + "\n"
+
+
+ROUGH = [
+    "log({a})", "sqrt({a})", "1.0/{a}", "{a}^0.5", "{a}^-1", "exp(40.0*{a})", "acos({a})", "{a}*1e200", "rsqrt({a})",
+    "{a}^1", "{a}^2", "{a} - {a}", "log1p({a})", "tan({a})", "atanh({a})", "xlogy({a}, {a})", "square(square({a}))",
+    "where({a} > 0.0, log({a}), {a})", "where({a} < 0.0, sqrt({a}), square({a}))", "maximum({a}, 0.0)", "relu(log({a}))",
+    "where(isfinite(1.0/{a}), 1.0/{a}, 0.0)", "where({a} == 0.0 or {a} > 1.0, {a}, 1.0/{a})", "minimum(1.0/{a}, 5.0)",
+    "clip({a}, 0.0, 1.0)", "round({a}) + {a}", "mod({a}, 0.7)", "divide_no_nan({a}, {a} - 1.0)", "2.0^{a}",
+]  # fmt: skip
+ROUGH_PAIRS = ["{a} / {b}", "{a}^{b}", "where({a} > {b}, {a}/{b}, log({b}))", "atan2({a}, {b})", "hypot({a}, {b})"]
+
+
+@st.composite
+def scalar_programs(draw: st.DrawFn, *, statements: int = 12) -> str:
+    """A program of scalars with variables v0, v1, v2 and definitions n0, n1, …; values may be 0, NaN or infinite."""
+    lines = [f"variable v{i} = {draw(st.sampled_from(['0.0', '-1.0', '0.75', '1.0', '2.25']))}" for i in range(3)]
+    names = ["v0", "v1", "v2"]
+    for i in range(draw(st.integers(3, statements))):
+        if draw(st.booleans()):
+            text = draw(st.sampled_from(SMOOTH + KINKED + ROUGH)).format(a=draw(st.sampled_from(names)))
+        else:
+            a, b = draw(st.sampled_from(names)), draw(st.sampled_from(names))
+            text = draw(st.sampled_from(PAIRS + ROUGH_PAIRS)).format(a=a, b=b)
+        lines.append(f"n{i} = {text}")
+        names += [f"n{i}", f"n{i}"]
+    return "\n".join(lines) + "\n"

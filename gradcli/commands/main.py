@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # Threads of NumPy's BLAS are started where a product is worth them (gradcli.execute.blas).
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Graphs are built from many small objects without cycles, among which the collector would search in vain.
-    gc.set_threshold(100_000, 50, 50)
+    gc.set_threshold(2_000_000, 50, 50)
     sys.exit(run(arguments))
 
 

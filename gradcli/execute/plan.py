@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node, cone
+from gradcli.graph.switches import without
 from gradcli.graph.types import ITEM_SIZE, size_of
 
 if TYPE_CHECKING:
@@ -24,11 +25,6 @@ HEAVY = 1 << 16
 
 LARGE = 1 << 18
 """Bytes that some array must have before it is asked whether loops over tiles pay."""
-
-
-def without() -> frozenset[str]:
-    """The optimisations that the environment turns off, for comparisons: ``GRADCLI_WITHOUT=simplify,tiles,…``."""
-    return frozenset(os.environ.get("GRADCLI_WITHOUT", "").split(","))
 
 
 def processors() -> int:
@@ -91,7 +87,7 @@ class Plan:
         self.units: list[int | Loop] = list(range(len(nodes)))
         sizes = [bytes_of(node) for node in nodes]
         self.largest = nodes[max(range(len(sizes)), key=sizes.__getitem__)] if sizes else None
-        if self.largest is not None and bytes_of(self.largest) >= LARGE and "tiles" not in without():
+        if self.largest is not None and bytes_of(self.largest) >= LARGE and not without("tiles"):
             nodes = self._grouped(nodes)
             sizes = [bytes_of(node) for node in nodes]
         self.nodes = nodes

@@ -5,6 +5,7 @@ A node's serial number is larger than those of its inputs, so sorting by serial 
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -169,6 +170,21 @@ def _hashable(attrs: Attrs) -> Iterator[Any]:
             yield type(value), value
         else:
             yield tuple(value) if isinstance(value, list) else value
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """For the making of trees and graphs: many small objects without cycles, among which the collector finds nothing.
+
+    Left on, it looks through all of them again and again, which takes most of the time.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def cone(roots: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node]:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def execute(e: Elaborator, statement: syntax.Statement) -> None:
     match statement:
         case syntax.Assignment():
-            assign(e, statement, e.value(statement.value, e.top), e.top)
+            expression = statement.value
+            assign(e, statement, e.quick_value(e, expression) or e.value(expression, e.top), e.top)
         case syntax.Declaration():
             _declare(e, statement)
         case syntax.Function():

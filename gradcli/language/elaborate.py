@@ -9,24 +9,30 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gradcli.diagnostics import GradcliError, Kind, Label, Source, Span, counted, did_you_mean
 from gradcli.graph.fold import fold
-from gradcli.graph.node import Node
+from gradcli.graph.node import Node, uncollected
 from gradcli.graph.operation import Operation, literal
 from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import array
 from gradcli.graph.ops.shaping import transpose
+from gradcli.graph.switches import without
 from gradcli.graph.types import INTEGER_OF
 from gradcli.language import calls, declarations, foreign, indexing, lists, literals, syntax
 from gradcli.language.frames import Frames
 from gradcli.language.values import Binding, Elaborated, Missing, Scope, Several, UserFunction, Value, Weak
 
+if TYPE_CHECKING:
+    from gradcli.language.scalars import Scalars
+
 Place = tuple[int, int]
 
 CONSTANTS = {"pi": math.pi, "e": math.e, "inf": math.inf, "nan": math.nan}
 NODE_LIMIT = 5_000_000
+LONG = 50_000
+"""Characters of a text from which on its expressions are looked at for scalars first."""
 
 OPERATIONS: dict[str, Operation] = {}
 """Every operation that a program can call, by name and alias."""
@@ -61,6 +67,9 @@ class Elaborator:
         self.program.derivation.float_dtype = self.program.float_dtype
         self.bound: dict[str, Binding] = {}
         self.last: str | None = None
+        self.scalars: Scalars | None = None
+        self.quick_value: Callable[[Elaborator, syntax.Expression], Node | None] = lambda e, expression: None
+        self.mixed_lists: dict[int, syntax.List] = {}  # by identity: known to hold more than numbers
         self.dtype_line: syntax.Dtype | None = None
         self.statements: Sequence[syntax.Statement] = ()
         self.outer: Elaborator | None = None  # of a value given beside a program, which knows none of its names
@@ -100,15 +109,17 @@ class Elaborator:
 
     def mark(self, node: Node, place: Place) -> Node:
         """Remember where a node, and what was made for it, stands in the source."""
-        places = self.program.places
-        if node not in places:
+        program = self.program
+        places, before = program.places, program.last_of_lines
+        if node not in places and node.serial > before:
             places[node] = place
             todo = [x for x in node.inputs if x not in places]
             while todo:
                 made = todo.pop()
-                places[made] = place
-                todo.extend([x for x in made.inputs if x not in places])
-        if len(places) > NODE_LIMIT:
+                if made.serial > before:
+                    places[made] = place
+                    todo.extend([x for x in made.inputs if x not in places])
+        if program.size > NODE_LIMIT:
             self.fail("LimitError", f"the program has more than {NODE_LIMIT} operations", place)
         return node
 
@@ -398,9 +409,15 @@ def elaborate(
     elaborator.unsafe = unsafe
     elaborator.frames = frames
     elaborator.statements = program.statements
+    if len(source.text) > LONG and not without("scalars"):
+        from gradcli.language.scalars import value_of
+
+        elaborator.quick_value = value_of
     try:
-        for statement in program.statements:
-            declarations.execute(elaborator, statement)
+        with uncollected():
+            for statement in program.statements:
+                if not statement.quickly(elaborator):
+                    declarations.execute(elaborator, statement)
         declarations.finish(elaborator)
     except RecursionError:
         raise GradcliError("LimitError", "calls of gradients or sizes are nested too deeply in one another") from None

@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError, Label, Source, Span
 from gradcli.language.syntax import Name, Number, String
 from gradcli.language.tables import END_OF_TEXT, Tables
 
+if TYPE_CHECKING:
+    from gradcli.language.repeated import Lines
+
 # Kind, value, end. The value is a finished Name, Number or String, or the place where any other token starts.
 Token = tuple[str, Any, int]
-Tokens = Callable[[Source], Iterator[Token]]
+Tokens = Callable[..., Iterator[Token]]
+"""A lexer: a function of a source and, if it is not to be read as a whole or token by token, of what says so."""
 
 ESCAPES = {"n": "\n", "t": "\t"}
 BYTE_ORDER_MARK = "\ufeff"
@@ -65,59 +69,78 @@ def make_lexer(tables: Tables) -> Tokens:
     alternatives = "|".join(f"(?:{regex})(?P<{name}>)" for name, regex in tables["terminals"])
     pattern = re.compile(rf"(?:{ignored})*()(?:{alternatives}|\Z(?P<END>)|[\s\S](?P<WRONG>))")
 
-    def tokens(source: Source) -> Iterator[Token]:
+    def tokens(source: Source, lines: Lines | None = None, start: int = 0, stop: int | None = None) -> Iterator[Token]:
+        """The tokens of a text from ``start`` to ``stop``, in which some ``lines`` may stand for their tokens."""
         text = source.text
+        stop = len(text) if stop is None else stop
         spelled: dict[str, str | None] = dict.fromkeys(keywords)  # names seen so far; None for what needs a closer look
         inside = False  # ( ) or [ ] are the innermost brackets
         open_brackets: list[bool] = []
-        for match in pattern.finditer(text, text.startswith(BYTE_ORDER_MARK)):
-            kind = match.lastgroup
-            assert kind is not None
-            start, end = match.start(1), match.end()
-            if kind == "NAME":
-                word = text[start:end]
-                name = spelled.get(word)
-                if name is None:
-                    name = spell_name(word)
+        place = start or int(text.startswith(BYTE_ORDER_MARK))
+        while place >= 0:
+            at, place = place, -1
+            for match in pattern.finditer(text, at, stop):
+                kind = match.lastgroup
+                assert kind is not None
+                start, end = match.start(1), match.end()
+                if kind == "NAME":
+                    word = text[start:end]
+                    name = spelled.get(word)
                     if name is None:
-                        raise wrong_character(source, start)
-                    if name in keywords:
-                        yield keywords[name], start, end
-                        continue
-                    spelled[word] = name
-                yield kind, Name(start, end, name), end
-            elif kind == "NUMBER":
-                yield kind, Number(start, end, _number(source, start, end)), end
-            elif kind == "LPAR" or kind == "LSQB":
-                open_brackets.append(inside)
-                inside = True
-                yield kind, start, end
-            elif kind == "RPAR" or kind == "RSQB" or kind == "RBRACE":
-                inside = bool(open_brackets) and open_brackets.pop()
-                yield kind, start, end
-            elif kind == "_END":
-                if not inside or text[start] == ";":
+                        name = spell_name(word)
+                        if name is None:
+                            raise wrong_character(source, start)
+                        if name in keywords:
+                            yield keywords[name], start, end
+                            continue
+                        spelled[word] = name
+                    yield kind, Name(start, end, name), end
+                elif kind == "NUMBER":
+                    yield kind, Number(start, end, _number(source, start, end)), end
+                elif kind == "LPAR" or kind == "LSQB":
+                    open_brackets.append(inside)
+                    inside = True
                     yield kind, start, end
-            elif kind == "LBRACE":
-                open_brackets.append(inside)
-                inside = False
-                yield kind, start, end
-            elif kind == "STRING":
-                yield kind, String(start, end, _string(text[start + 1 : end - 1])), end
-            elif kind == "END":
-                yield END_OF_TEXT, start, end
-            elif kind == "WRONG":
-                raise wrong_character(source, start)
-            else:
-                yield kind, start, end
+                elif kind == "RPAR" or kind == "RSQB" or kind == "RBRACE":
+                    inside = bool(open_brackets) and open_brackets.pop()
+                    yield kind, start, end
+                elif kind == "_END":
+                    if not inside or text[start] == ";":
+                        yield kind, start, end
+                        if lines is not None and (line := lines.at(end)) is not None:
+                            while line is not None:
+                                place = line.end
+                                yield "assignment", line, place
+                                line = None
+                                if text.startswith("\n", place):
+                                    place += 1
+                                    yield kind, place - 1, place
+                                    line = lines.at(place)
+                            break
+                elif kind == "LBRACE":
+                    open_brackets.append(inside)
+                    inside = False
+                    yield kind, start, end
+                elif kind == "STRING":
+                    yield kind, String(start, end, _string(text[start + 1 : end - 1])), end
+                elif kind == "END":
+                    yield END_OF_TEXT, start, end
+                elif kind == "WRONG":
+                    raise wrong_character(source, start)
+                else:
+                    yield kind, start, end
 
     return tokens
 
 
+def number_of(text: str) -> int | float:
+    """The value of a number's text; ValueError for more digits than Python converts."""
+    return int(text) if text.isdigit() or text.replace("_", "").isdigit() else float(text)
+
+
 def _number(source: Source, start: int, end: int) -> int | float:
-    text = source.text[start:end]
     try:
-        return int(text) if text.isdigit() or text.replace("_", "").isdigit() else float(text)
+        return number_of(source.text[start:end])
     except ValueError:  # Python converts no more than 4300 digits
         raise wrong_character(source, start) from None
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def enter(e: Elaborator, expression: syntax.List, scope: Scope) -> None:
-    numbers = _numbers(e, expression)
+    numbers = _numbers(e, expression) if id(expression) not in e.mixed_lists else None
     if numbers is not None:
         e.values.append(numbers)
         return
@@ -28,6 +28,7 @@ def _numbers(e: Elaborator, expression: syntax.List) -> Node | None:
     """A literal of plain numbers as one array; None if it holds anything else."""
     flat: list[int | float] = []
     sizes: list[int | None] = []
+    around: list[syntax.List] = []  # the lists that the item is in
     todo: list[tuple[syntax.Expression, int]] = [(expression, 0)]
     while todo:
         item, depth = todo.pop()
@@ -45,12 +46,15 @@ def _numbers(e: Elaborator, expression: syntax.List) -> Node | None:
                     f"this row has {counted(len(item.items), 'entry', 'entries')}, the first has {sizes[depth]}",
                 )
             todo.extend([(x, depth + 1) for x in reversed(item.items)])
+            around[depth:] = [item]
             continue
         sign = 1
         if kind is syntax.Unary and item.operator == "-":  # type: ignore[attr-defined]
             sign, item = -1, item.operand  # type: ignore[attr-defined]
             kind = type(item)
         if kind is not syntax.Number:
+            # Looked for again in each of them, it would take quadratic time.
+            e.mixed_lists.update([(id(x), x) for x in around[1:depth]])
             return None
         if depth == len(sizes):
             sizes.append(None)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from gradcli.diagnostics import Source
+from gradcli.diagnostics import GradcliError, Source
+from gradcli.graph.node import uncollected
+from gradcli.graph.switches import without
 from gradcli.language import syntax, tables
 from gradcli.language.lexer import Token, Tokens, make_lexer
+
+if TYPE_CHECKING:
+    from gradcli.language.repeated import Lines
 
 # From the values of a rule's symbols and the end of its last one to the rule's own value.
 Build = Callable[[list[Any], int], Any]
@@ -17,18 +21,16 @@ Build = Callable[[list[Any], int], Any]
 Reduction = tuple[int, str, Build]
 State = dict[str, Any]
 
+LONG = 50_000
+"""Characters of a text from which on its lines are compared."""
+
 
 def parse(source: Source) -> syntax.Program:
     """The syntax tree of a program. Raises GradcliError of kind SyntaxError."""
     tokens, first = _machine()
-    # A tree has no cycles; looking for them again and again would take a third of the time.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        program = run(first, tokens(source))
-    finally:
-        if collecting:
-            gc.enable()
+    lines = _lines(source) if len(source.text) > LONG else None
+    with uncollected():
+        program = run(first, tokens(source, lines))
     if program is None:
         from gradcli.language.syntax_errors import explain
 
@@ -82,6 +84,25 @@ def link(data: tables.Tables, build: Callable[[tables.Rule, Mapping[str, str]], 
 def _machine() -> tuple[Tokens, State]:
     data = tables.load()
     return make_lexer(data), link(data, builder)
+
+
+def _lines(source: Source) -> Lines | None:
+    """What knows the shapes of the lines of a long text."""
+    if without("repeated"):
+        return None
+    from gradcli.language.repeated import Lines
+
+    tokens, first = _machine()
+
+    def assignment(start: int, end: int) -> syntax.Assignment | None:
+        try:
+            program = run(first, tokens(source, None, start, end))
+        except GradcliError:
+            return None
+        found = program.statements if program is not None else []
+        return found[0] if len(found) == 1 and isinstance(found[0], syntax.Assignment) else None
+
+    return Lines(source, tables.load(), assignment)
 
 
 def start_of(value: Any) -> int:

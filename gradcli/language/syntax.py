@@ -6,6 +6,8 @@ written out, because generating them as dataclasses would take a sixth of the ti
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class Syntax:
     """Anything with a place in the source; two of a class are equal when all their fields are."""
@@ -32,6 +34,10 @@ class Expression(Syntax):
 
 class Statement(Syntax):
     __slots__ = ()
+
+    def quickly(self, elaborator: Any) -> bool:
+        """Carry it out, if it knows a way of its own (:mod:`gradcli.language.repeated`); whether that was done."""
+        return False
 
 
 class Number(Expression):

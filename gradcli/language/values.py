@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import Source, Span
 from gradcli.graph.node import Derivation, Node
 from gradcli.graph.operation import Operation
 from gradcli.language import syntax
 from gradcli.results import Reason
+
+if TYPE_CHECKING:
+    from gradcli.language.repeated import Repeated
 
 
 class Weak:
@@ -93,14 +97,35 @@ class Elaborated:
         self.seeds: dict[str, Node] = {}
         self.places: dict[Node, tuple[int, int]] = {}
         self.derivation = Derivation()
+        # Lines that need no tree make nodes whose places are found when somebody asks.
+        self.lines: list[Repeated] = []
+        self.line_nodes = 0
+        self.last_of_lines = -1
 
     def span(self, node: Node) -> Span | None:
         """The source text of a node, or of the node whose derivative it belongs to."""
-        place = self.places.get(node)
+        place = self._place(node)
         while place is None and node in self.derivation.origin:
             node = self.derivation.origin[node]
-            place = self.places.get(node)
+            place = self._place(node)
         return Span(self.source, *place) if place else None
+
+    def _place(self, node: Node) -> tuple[int, int] | None:
+        if node in self.places or node.serial > self.last_of_lines:
+            return self.places.get(node)
+        # The nodes of a line are numbered on from those of the line before.
+        i = bisect_left(self.lines, node.serial, key=lambda line: self._value(line).serial)
+        return self.lines[i].place(self._value(self.lines[i]), node)
+
+    def _value(self, line: Repeated) -> Node:
+        value = self.names[line.words[0]]
+        assert isinstance(value, Node)
+        return value
+
+    @property
+    def size(self) -> int:
+        """How many nodes the program's text made."""
+        return len(self.places) + self.line_nodes
 
     @property
     def variables(self) -> list[str]:

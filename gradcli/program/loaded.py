@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
 from gradcli.autodiff import reverse
 from gradcli.data import standard
 from gradcli.diagnostics import GradcliError, Label, Source, Span, did_you_mean
-from gradcli.execute.plan import Plan, without
+from gradcli.execute.plan import Plan
 from gradcli.execute.run import run
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import Data, array
+from gradcli.graph.switches import without
 from gradcli.graph.types import DTYPES
 from gradcli.language.elaborate import Elaborator, elaborate
 from gradcli.language.expression import constant_expression
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from gradcli.execute.profile import Record
 
 Array = Any
+
+LARGE = 2000
+"""Operations of a program from which on the sweeps pay for their import and for tracing derivatives."""
 
 
 class Loaded:
@@ -223,10 +228,10 @@ class Loaded:
 
         Raises GradcliError (LimitError) where memory does not do.
         """
-        if "simplify" in without():
+        if without("simplify"):
             plan = Plan(nodes, threads=self.threads, known=known, repeated=repeated, processes=processes)
         else:
-            simple = Simplified(nodes, "halfangle" not in without(), known)
+            simple = Simplified(nodes, not without("halfangle"), known)
             plan = Plan(simple.targets, simple.original, simple.leaves, self.threads, known, repeated, processes)
         error = plan.check_memory(self.max_memory)
         if error is not None:
@@ -239,10 +244,31 @@ class Loaded:
     def _evaluate(self, nodes: Sequence[Node]) -> list[Array]:
         if not nodes:
             return []
+        swept = self._sweeps()
+        values: list[Array] | None = swept.values(self, nodes) if swept is not None else None
+        if values is not None:
+            return values
         plan = self._plan(nodes)
         if self.record is not None:
             self.record.plans.append(plan)
         return run(plan, self._values_of(plan), self._locate, self.record)
+
+    def _sweeps(self) -> ModuleType | None:
+        """The sweeps over scalar programs, where the program is large enough for them and they are wanted."""
+        if self._graph.size < LARGE or self.record is not None or without("sweep"):
+            return None
+        from gradcli.program import swept
+
+        return swept
+
+    @property
+    def float_dtype(self) -> str:
+        """The program's precision."""
+        return self._graph.float_dtype
+
+    def lacks_value(self, leaf: Node) -> bool:
+        """Whether a variable or constant has no value."""
+        return self._graph.initial.get(leaf) is None
 
     def _values_of(self, plan: Plan, without: Iterable[Node] = ()) -> dict[Node, Array]:
         skipped = set(without)

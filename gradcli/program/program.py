@@ -14,7 +14,7 @@ from gradcli.diagnostics import GradcliError, Label, Source
 from gradcli.graph.node import Node
 from gradcli.graph.types import size_of
 from gradcli.language.reasons import explain
-from gradcli.program.loaded import Loaded, given_array
+from gradcli.program.loaded import Loaded, array_node, given_array
 from gradcli.results import Reason, Result
 
 Array = Any
@@ -213,7 +213,7 @@ class Program(Loaded):
     ) -> GradReply:
         """The results that ``gradcli grad`` prints: all orders up to ``order``, or that one only."""
         asked = self.question(of, wrt, seeds, stop)
-        chosen = self._passes(asked, range(1, order + 1) if every_order else (order,), unconnected)
+        chosen = self._passes(asked, range(1, order + 1) if every_order else (order,), unconnected, numbers=True)
         nodes = [g for _, row in chosen for g in row if isinstance(g, Node)]
         values = iter(self._evaluate(nodes))
         rows = [
@@ -241,17 +241,20 @@ class Program(Loaded):
         return Question(of, ys, wrt, xs, self._heads(of, ys, seeds or {}), stops)
 
     def _passes(
-        self, asked: Question, orders: Iterable[int], unconnected: Unconnected = "none"
+        self, asked: Question, orders: Iterable[int], unconnected: Unconnected = "none", numbers: bool = False
     ) -> list[tuple[int, list[Node | Reason]]]:
-        """The results of n repeated passes with the same x, each summing as ``tf.gradients`` does, for each n."""
+        """The results of n repeated passes with the same x, each summing as ``tf.gradients`` does, for each n.
+
+        With ``numbers`` they may be values at once, without the graph that they are computed by.
+        """
         with self._graph.derivation.active():
-            return self._each_pass(asked, orders, unconnected)
+            return self._each_pass(asked, orders, unconnected, numbers)
 
     def _each_pass(
-        self, asked: Question, orders: Iterable[int], unconnected: Unconnected
+        self, asked: Question, orders: Iterable[int], unconnected: Unconnected, numbers: bool
     ) -> list[tuple[int, list[Node | Reason]]]:
         of, ys, wrt, xs, heads, stops = asked
-        first = reverse.gradients(ys, xs, heads, stops) if ys else [None] * len(xs)
+        first = self._first_pass(ys, xs, heads, stops, numbers and list(orders) == [1])
         if list(orders) == [1]:
             limits = [0.0 if g is None else 1.0 for g in first]
         else:
@@ -274,6 +277,18 @@ class Program(Loaded):
                 row.append(reason)
             rows.append((n, row))
         return rows
+
+    def _first_pass(
+        self, ys: list[Node], xs: list[Node], heads: list[Node | None], stops: list[Node], numbers: bool
+    ) -> list[Node | None]:
+        """The gradients of order 1: as graph or, where only ``numbers`` of a large program are wanted, as those."""
+        if not ys:
+            return [None] * len(xs)
+        swept = self._sweeps() if numbers else None
+        found = swept.gradients(self, ys, xs, heads, stops) if swept is not None else None
+        if found is not None:
+            return [None if g is None else array_node(g) for g in found]
+        return reverse.gradients(ys, xs, heads, stops)
 
     def _unconnected(self, name: str, order: int, reason: Reason) -> None:
         why = reason.with_line()

@@ -54,6 +54,9 @@ class Varied(Program):
     def _evaluate(self, nodes: Sequence[Node]) -> list[Any]:
         return list(nodes)
 
+    def _sweeps(self) -> None:
+        return None
+
 
 class Batch:
     """A question to one varied program, planned: called with a block of columns it gives the results."""

@@ -88,7 +88,7 @@ def test_each_operation(expression, monkeypatch):
 @given(programs(smooth=False, statements=9, scalar=True))
 def test_random_programs_with_all_optimisations_and_with_none(text):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADCLI_WITHOUT", "simplify,tiles,halfangle,sweep,repeated")
+        patch.setenv("GRADCLI_WITHOUT", "simplify,tiles,halfangle,sweep,repeated,scalars")
         plain = gradcli.loads(text)
         values, gradients, seconds = plain.eval(), plain.grad(), plain.grad(order=2)
     program = gradcli.loads(text)

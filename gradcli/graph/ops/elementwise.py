@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from gradcli.graph.node import Node, Number, cone, derived_float
+from gradcli.graph.node import Node, Number, derived_float
 from gradcli.graph.operation import (
     Elementwise,
     Linear,
@@ -111,16 +111,29 @@ def _pow_base(y: Node, a: Node, p: Node) -> Node:
             return zero(a)
         # x^1 has the slope 1, which stays connected as TensorFlow's x^0 does.
         return zero(a) + 1 if exponent == 1 else exponent * power(a, exponent - 1)
-    leaves = [x for x in cone([p]) if x.op.name == "leaf"]
-    if not leaves:
+    if next(_leaves(p), None) is None:
         # The exponent that is not selected would be -1, which no integer can have.
         lower = p - 1 if is_float(a.dtype) else maximum(p - 1, 0)
         return where(not_equal(p, 0), p * power(a, lower), zero(a))
     if is_float(a.dtype):
         return p * power(a, p - 1)
-    if any([x.attrs["kind"] == "variable" for x in leaves]):
+    if any(x.attrs["kind"] == "variable" for x in _leaves(p)):
         return p * power(cast_to(a, derived_float()), p - 1)
     return p * power(a, maximum(p - 1, 0))
+
+
+def _leaves(p: Node) -> Iterator[Node]:
+    """The variables and constants below a node, as they are found: the first is near even in a tower of powers."""
+    seen = {p}
+    todo = [p]
+    while todo:
+        node = todo.pop()
+        if node.op.name == "leaf":
+            yield node
+        for x in reversed(node.inputs):
+            if x not in seen:
+                seen.add(x)
+                todo.append(x)
 
 
 def _pow_exponent(y: Node, a: Node, p: Node) -> Node:

@@ -1,0 +1,16 @@
+"""The optimisations that can be turned off, to compare answers and times with and without them.
+
+``GRADCLI_WITHOUT`` lists names: ``simplify`` (rewrite/simplify.py), ``tiles`` (execute/cuts.py), ``halfangle``
+(graph/ops/half_angle.py), ``sweep`` (program/swept.py), ``repeated`` (language/repeated.py), ``scalars``
+(language/scalars.py). Each module says why it is there; ``python -m tests.benchmarks --only optimisations`` prints what
+each gains.
+"""
+
+from __future__ import annotations
+
+import os
+
+
+def without(name: str) -> bool:
+    """Whether an optimisation is turned off."""
+    return name in os.environ.get("GRADCLI_WITHOUT", "").split(",")

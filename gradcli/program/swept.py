@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gradcli.autodiff import reverse
+from gradcli.diagnostics import GradcliError
 from gradcli.execute.scalars import Function, Number, function_of, passing_of, to_number
 from gradcli.graph.node import Derivation, Node, cone, uncollected
 from gradcli.graph.operation import (
@@ -42,6 +43,10 @@ RULES = (Elementwise, Linear, Product, Select, SameAs, NoDerivative)
 
 class UnsuitableError(Exception):
     """This graph is not one for sweeps."""
+
+
+FAILURES = (UnsuitableError, GradcliError, ArithmeticError, ValueError)
+"""What fails here may not be needed for a gradient; if it is, the ordinary way says so."""
 
 
 class Share:
@@ -202,7 +207,7 @@ def values(program: Loaded, nodes: Sequence[Node]) -> list[Any] | None:
 
     try:
         found = Sweep(program, nodes).values
-    except UnsuitableError:
+    except FAILURES:
         return None
     return [np.array(found[node], dtype=node.dtype) for node in nodes]
 
@@ -219,6 +224,6 @@ def gradients(
         sweep = Sweep(program, ys, [x for x in xs if x.dtype != "bool"], stops)
         seeds = program._evaluate([reverse.seed(y, head, i) for i, (y, head) in enumerate(zip(ys, heads, strict=True))])
         found = sweep.down([(y, to_number(seed, y.dtype)) for y, seed in zip(ys, seeds, strict=True)])
-    except UnsuitableError:
+    except FAILURES:
         return None
     return [np.array(found[x] or 0.0, dtype=x.dtype) if x in found else None for x in xs]

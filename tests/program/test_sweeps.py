@@ -115,6 +115,7 @@ def test_samples(path: Path) -> None:
         "variable x = 2\nvariable z = 1.0\ny = x*z",  # integers
         "variable x = 2.0\ny = cast(cast(x, float32), float64)*x",
         "variable x = 2.0\nvariable w\ny = x + w",  # w is not needed for the gradient
+        "variable x = 2.0\nvariable w = cast(cast(nan, int64), float64)\ny = x + w",  # nor is this one
         "variable x = 2.0\ny = sum(x)*x",
         "variable x = 2.0\ny = x*random_normal([])",
         "variable x = 2.0\ny = x^identity(0)",  # a power without a derivative for its exponent

@@ -36,6 +36,8 @@ def _folded(node: Node) -> Node | None:
             result = a - b
         case "multiply":
             result = a * b
+        case "divide" if b != 0:
+            result = a / b
         case "neg" if a != 0:
             result = -a
         case _:
@@ -139,6 +141,17 @@ def _without_nothing(node: Node) -> Node | None:
         if is_nothing(x):
             return broadcasted(other, node.shape)
     return None
+
+
+def _collected_earlier(node: Node) -> Node | None:
+    """A term that goes with the first of the two before it."""
+    before, z = node.inputs
+    if before.op.name not in ("add", "subtract"):
+        return None
+    x, y = before.inputs
+    total = add(x, z)
+    together = _collected(total) if total.shape == node.shape else None
+    return None if together is None else before.op(together, y)
 
 
 def _minus_zero(node: Node) -> Node | None:
@@ -271,7 +284,7 @@ def _reshape(node: Node) -> Node | None:
         return reshaped(x.inputs[0], node.shape)
     if x.op.name == "broadcast_to" and size_of(x.inputs[0].shape) == 1:
         return broadcasted(reshaped(x.inputs[0], ()), node.shape)
-    return None
+    return broadcasted(x, node.shape) if number_of(x) is not None else None
 
 
 def _broadcast(node: Node) -> Node | None:
@@ -342,7 +355,7 @@ def _mask(node: Node) -> Node | None:
 RULES: dict[str, list[tuple[str, Rule]]] = {
     "add": [
         ("2 + 3 -> 5", _folded), ("x + link(y) -> x", _without_nothing), ("2 * x + 3 * x -> 5 * x", _collected),
-        ("x + -y -> x - y", _sum_with_negative),
+        ("x + -y -> x - y", _sum_with_negative), ("2 * x - y + 3 * x -> 5 * x - y", _collected_earlier),
     ],
     "subtract": [
         ("2 - 3 -> -1", _folded), ("x - 0 -> x", _minus_zero), ("x - -y -> x + y", _difference_of_negative),
@@ -353,7 +366,7 @@ RULES: dict[str, list[tuple[str, Rule]]] = {
         ("2 * (x / y) -> 2 * x / y, x * (1 / y) -> x / y", _into_quotient),
         ("where(c, x, 0) * where(c, y, 0) -> where(c, x * y, 0)", _selected_products),
     ],
-    "divide": [("x / 1 -> x, 4 * x / 2 -> 2 * x, -x / y -> -(x / y)", _quotient)],
+    "divide": [("1 / 2 -> 0.5", _folded), ("x / 1 -> x, 4 * x / 2 -> 2 * x, -x / y -> -(x / y)", _quotient)],
     "recip": [("recip(x) -> 1 / x", _recip)],
     "recip_no_nan": [("recip_no_nan(x) -> divide_no_nan(1, x)", lambda node: TABLE["divide_no_nan"](1, node.inputs[0]))],
     "products": [("products(a, b, c, d) -> a * b + c * d", _products)],

@@ -8,7 +8,7 @@ from typing import Any
 from gradcli.graph.node import Node, Number, cone
 from gradcli.graph.operation import literal
 from gradcli.graph.ops.creation import ones, zeros
-from gradcli.graph.ops.elementwise import multiply, neg, power
+from gradcli.graph.ops.elementwise import add, multiply, neg, power
 from gradcli.graph.ops.linear_algebra import diagonal, embed_diagonal, matmul
 from gradcli.graph.ops.shaping import broadcasted, flip, reshape
 from gradcli.graph.ops.slicing import expand_delta, index, unindex
@@ -33,6 +33,11 @@ def _number_inside(node: Node) -> Node | None:
         left, right = b.inputs
         return matmul(multiply(a, left), right)
     return None
+
+
+def _transpose_last(node: Node) -> Node | None:
+    a, b = node.inputs
+    return add(b, a) if a.op.name == "transpose" and a.inputs[0] is b else None
 
 
 # words that only derivatives use, in words that all programs may use
@@ -66,6 +71,25 @@ def _placed(node: Node) -> Node | None:
         x = _spaced(x, axis, r.step if len(r) > 1 else 1)
     placed = tuple((r.start if len(r) else 0, (r.start if len(r) else 0) + n, 1) for r, n in zip(ranges, x.shape, strict=True))
     return unindex(x, items=placed, shape=shape)
+
+
+def _everywhere(node: Node) -> Node | None:
+    """What fills the whole."""
+    (x,) = node.inputs
+    items = _per_axis(node.attrs["items"], x.rank)
+    whole = node.shape == x.shape and all([_is_whole(item, n) for item, n in zip(items, x.shape, strict=False)])
+    return x if whole and None not in node.attrs["items"] else None
+
+
+def _is_whole(item: Any, size: int) -> bool:
+    return isinstance(item, tuple) and item[2] > 0 and _range(item, size) == range(size)
+
+
+def _reshape(node: Node) -> Node | None:
+    (x,) = node.inputs
+    if x.shape == node.shape:
+        return x
+    return reshape(x.inputs[0], shape=node.shape) if x.op.name == "reshape" else None
 
 
 def _per_axis(items: Sequence[Any], rank: int) -> list[Any]:
@@ -111,17 +135,22 @@ def _delta(node: Node) -> Node | None:
     return diagonal(x, k=0) if node.op.name == "collect_delta" else embed_diagonal(x, k=0, rows=n, columns=n)
 
 
+FIRST: dict[str, list[tuple[str, Rule]]] = {"multiply": [("2 * (a @ b) -> 2 * a @ b", _number_inside)]}
+"""What a formula gets before its factors are put in order."""
+
 FORMS: dict[str, list[tuple[str, Rule]]] = {
+    "add": [("a.T + a -> a + a.T", _transpose_last)],
     "neg": [("-(x * y) -> -x * y", _sign_inside)],
-    "multiply": [("2 * (a @ b) -> 2 * a @ b", _number_inside)],
     "broadcast_to": [("broadcast_to(1, [n]) -> ones([n])", _filled)],
     "link": [("link(x) -> 0", _nothing)],
     "zero": [("zero(x) -> 0", _nothing)],
-    "unindex": [("x placed with gaps -> reshape, pad, flip", _placed)],
+    "index": [("x[:] -> x", _everywhere)],
+    "reshape": [("reshape(reshape(x)) -> reshape(x)", _reshape)],
+    "unindex": [("pad(x, [[0, 0]]) -> x", _everywhere), ("x placed with gaps -> reshape, pad, flip", _placed)],
     "embed_diagonal": [("a diagonal of a rectangle -> pad(diag(x))", _diagonal_matrix)],
     "expand_delta": [("delta * x -> diag(x)", _delta)],
     "collect_delta": [("diagonal of x -> diag(x)", _delta)],
-}  # fmt: skip
+}
 """What a formula gets just before it is printed, with its algebra."""
 
 

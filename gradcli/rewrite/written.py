@@ -9,7 +9,7 @@ from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.ops.selection import stop_gradient
 from gradcli.rewrite import algebra, contractions
 from gradcli.rewrite.engine import Engine
-from gradcli.rewrite.forms import FORMS, ordered, remade
+from gradcli.rewrite.forms import FIRST, FORMS, ordered, remade
 
 
 class Written:
@@ -41,7 +41,7 @@ class Written:
         for node in nodes:
             engine.exposed = node in exposed
             result = engine.settled(node, new)
-            if node in named and node.inputs:
+            if node in named and node.op.name != "leaf":
                 if node in stopped:
                     result = stop_gradient(result)
                 stand_in = make_leaf("", "named", node.shape, node.dtype, node.risky)
@@ -66,6 +66,8 @@ class Written:
             roots = [self._definitions[x] for x in found]
         needed.sort(key=lambda x: self._stand_ins[x].serial)
         roots = [*[self._definitions[x] for x in needed], *targets]
+        first = Engine(FIRST, derivation=self._derivation)
+        roots = [first.settled(root) for root in roots]
         with self._derivation.active():
             in_order = ordered(roots, self._engine.polynomial)
         forms = Engine(FORMS, derivation=self._derivation)

@@ -21,6 +21,7 @@ COMMANDS = {
     "jacobian": ("gradcli.commands.jacobian", "Print all derivatives of the entries of outputs."),
     "hessian": ("gradcli.commands.hessian", "Print all second derivatives of a scalar output."),
     "jvp": ("gradcli.commands.jvp", "Print derivatives along a direction."),
+    "derive": ("gradcli.commands.derive", "Print derivatives as formulas: a program, LaTeX or Python."),
     "check": ("gradcli.commands.check", "Compare gradients with differences and other methods."),
     "ops": ("gradcli.commands.ops", "List the operations, or explain one."),
 }

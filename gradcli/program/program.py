@@ -62,6 +62,17 @@ class GradReply(NamedTuple):
     summed: bool
 
 
+class Question(NamedTuple):
+    """What is differentiated with respect to what: names and their nodes, head gradients and stops."""
+
+    of: list[str]
+    ys: list[Node]
+    wrt: list[str]
+    xs: list[Node]
+    heads: list[Node | None]
+    stops: list[Node]
+
+
 class Program(Loaded):
     """An expression program, parsed and turned into a graph. Made by :func:`load` and :func:`loads`."""
 
@@ -187,15 +198,11 @@ class Program(Loaded):
         every_order: bool = False,
     ) -> GradReply:
         """The results that ``gradcli grad`` prints: all orders up to ``order``, or that one only."""
-        of = list(dict.fromkeys(of)) if of is not None else self._differentiated()
-        ys = [self._target(name) for name in of]
-        wrt = self._wanted(wrt)
-        xs = [self._target(name) for name in wrt]
-        stops = [self._target(name) for name in stop]
-        heads = self._heads(of, ys, seeds or {})
+        asked = self.question(of, wrt, seeds, stop)
+        of, wrt, ys = asked.of, asked.wrt, asked.ys
         with self._graph.derivation.active():
             orders = range(1, order + 1) if every_order else (order,)
-            chosen = self._passes(of, ys, wrt, xs, heads, stops, orders, unconnected)
+            chosen = self._passes(of, ys, wrt, asked.xs, asked.heads, asked.stops, orders, unconnected)
         nodes = [g for _, row in chosen for g in row if isinstance(g, Node)]
         values = iter(self._evaluate(nodes))
         rows = [
@@ -206,6 +213,29 @@ class Program(Loaded):
             for n, row in chosen
         ]  # fmt: skip
         return GradReply(of, rows, any(size_of(y.shape) != 1 for y in ys))
+
+    def question(
+        self,
+        of: Sequence[str] | None,
+        wrt: Sequence[str] | None,
+        seeds: Mapping[str, str | Array] | None,
+        stop: Sequence[str],
+    ) -> Question:
+        """What the names stand for; those that are left out are the program's own choice."""
+        of = list(dict.fromkeys(of)) if of is not None else self._differentiated()
+        ys = [self._target(name) for name in of]
+        wrt = self._wanted(wrt)
+        xs = [self._target(name) for name in wrt]
+        stops = [self._target(name) for name in stop]
+        return Question(of, ys, wrt, xs, self._heads(of, ys, seeds or {}), stops)
+
+    def gradient_nodes(self, asked: Question, order: int) -> list[Node | Reason]:
+        """The derivatives of one order as nodes, each None as the reason for it."""
+        with self._graph.derivation.active():
+            ((_, row),) = self._passes(
+                asked.of, asked.ys, asked.wrt, asked.xs, asked.heads, asked.stops, (order,), "none"
+            )
+        return row
 
     def _passes(
         self,

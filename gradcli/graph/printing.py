@@ -113,6 +113,8 @@ def _arguments(node: Node, inputs: Sequence[Text], float_dtype: str) -> list[str
                 continue
             if p.kind == "dtype" and value == float_dtype and p.default is not None and name != "arange":
                 continue
+            if p.kind == "axes" and value is not None and len(value) == 1:
+                value = value[0]
             text = attribute(value)
             shown.append(text if p.default is None else f"{p.name}={text}")
     return shown

@@ -151,6 +151,10 @@ ARITHMETIC = {"add", "subtract", "multiply", "divide", "pow"}
 WORD = re.compile(r"(\w+)\(")
 
 
+WIDEST = 100
+"""Characters up to which the rows of a matrix stand on one line."""
+
+
 def _brief(literal: Node) -> Text | None:
     """2 for 2.0 and 1/3 for 0.3333333333333333, beside something that makes them floats."""
     value = literal.attrs["value"]
@@ -179,4 +183,7 @@ def _numbers(values: Any, dtype: str) -> str:
         return f"zeros([{', '.join(map(str, values.shape))}], dtype={dtype})"
     if values.ndim == 0:
         return number(values.item(), dtype).text
-    return "[" + ", ".join(_numbers(row, dtype) for row in values) + "]"
+    rows = [_numbers(row, dtype) for row in values]
+    # Inside brackets a new line is a space.
+    between = ",\n    " if values.ndim > 1 and sum(map(len, rows)) > WIDEST else ", "
+    return "[" + between.join(rows) + "]"

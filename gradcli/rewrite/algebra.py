@@ -42,7 +42,7 @@ def _folded(node: Node) -> Node | None:
             result = -a
         case _:
             return None
-    return literal(result, node.dtype) if usable(result, node.dtype) else None
+    return literal(result, node.dtype) if result == 0 or usable(result, node.dtype) else None
 
 
 def _cast_number(node: Node) -> Node | None:
@@ -76,7 +76,7 @@ def _coefficients(node: Node) -> Node | None:
     else:
         x = multiply(x, y)
     product = c * d
-    return scaled(product, x) if usable(product, node.dtype) else None
+    return scaled(product, x) if product == 0 or usable(product, node.dtype) else None
 
 
 def _into_quotient(node: Node) -> Node | None:
@@ -108,8 +108,12 @@ def _where_like(node: Node, c: Node, a: Node, b: Node) -> Node:
 
 
 def _collected(node: Node) -> Node | None:
-    (c, x), (d, y) = split(node.inputs[0]), split(node.inputs[1])
-    if x is y and c * d > 0 and usable(c + d, node.dtype) and x.shape == node.shape:
+    return _collected_pair(*node.inputs, node)
+
+
+def _collected_pair(a: Node, b: Node, like: Node) -> Node | None:
+    (c, x), (d, y) = split(a), split(b)
+    if x is y and c * d > 0 and usable(c + d, like.dtype) and x.shape == like.shape and number_of(x) is None:
         return scaled(c + d, x)
     return None
 
@@ -135,6 +139,11 @@ def _negative(node: Node) -> Node | None:
     return scaled(-c, x) if c != 1 and usable(-c, node.dtype) else None
 
 
+def _zero_times(node: Node) -> Node | None:
+    c, x = split(node.inputs[0]) if node.op.name == "neg" else split(node)
+    return scaled(abs(c), x) if c == 0 and (node.op.name == "neg" or str(c) == "-0.0") else None
+
+
 def _without_nothing(node: Node) -> Node | None:
     a, b = node.inputs
     for x, other in ((b, a), (a, b)):
@@ -144,14 +153,16 @@ def _without_nothing(node: Node) -> Node | None:
 
 
 def _collected_earlier(node: Node) -> Node | None:
-    """A term that goes with the first of the two before it."""
+    """A term that goes with one of the two before it."""
     before, z = node.inputs
     if before.op.name not in ("add", "subtract"):
         return None
     x, y = before.inputs
-    total = add(x, z)
-    together = _collected(total) if total.shape == node.shape else None
-    return None if together is None else before.op(together, y)
+    if node.op is before.op and (together := _collected_pair(y, z, node)) is not None:
+        return node.op(x, together)
+    if node.op is add and (together := _collected_pair(x, z, node)) is not None:
+        return before.op(together, y)
+    return None
 
 
 def _minus_zero(node: Node) -> Node | None:
@@ -284,7 +295,7 @@ def _reshape(node: Node) -> Node | None:
         return reshaped(x.inputs[0], node.shape)
     if x.op.name == "broadcast_to" and size_of(x.inputs[0].shape) == 1:
         return broadcasted(reshaped(x.inputs[0], ()), node.shape)
-    return broadcasted(x, node.shape) if number_of(x) is not None else None
+    return broadcasted(x, node.shape) if not x.shape else None
 
 
 def _broadcast(node: Node) -> Node | None:
@@ -319,6 +330,9 @@ def _transpose(node: Node) -> Node | None:
 
 def _where(node: Node) -> Node | None:
     c, a, b = node.inputs
+    constant = c.inputs[0] if c.op.name == "broadcast_to" else c
+    if constant.op.name == "literal":
+        return broadcasted(a if constant.attrs["value"] else b, node.shape)
     if a is b:
         return broadcasted(a, node.shape)
     if c.op.name == "logical_not":
@@ -359,6 +373,7 @@ RULES: dict[str, list[tuple[str, Rule]]] = {
     ],
     "subtract": [
         ("2 - 3 -> -1", _folded), ("x - 0 -> x", _minus_zero), ("x - -y -> x + y", _difference_of_negative),
+        ("x - y - 2 * y -> x - 3 * y", _collected_earlier),
     ],
     "neg": [("-(2) -> -2", _folded), ("-(2 * x) -> -2 * x, -(-x) -> x", _negative)],
     "multiply": [
@@ -390,8 +405,8 @@ RULES: dict[str, list[tuple[str, Rule]]] = {
     "logical_not": [("not not x -> x, not (not x and not y) -> x or y", _not)],
     "logical_and": [("x and x -> x", _and)],
     "not_equal": [("cast(x, float64) != 0 -> x", _mask)],
-    "zeros": [("zeros([n]) -> broadcast_to(0, [n])", lambda node: filled(0, node) if node.dtype != "bool" else None)],
-    "ones": [("ones([n]) -> broadcast_to(1, [n])", lambda node: filled(1, node) if node.dtype != "bool" else None)],
+    "zeros": [("zeros([n]) -> broadcast_to(0, [n])", lambda node: filled(False if node.dtype == "bool" else 0, node))],
+    "ones": [("ones([n]) -> broadcast_to(1, [n])", lambda node: filled(True if node.dtype == "bool" else 1, node))],
 }  # fmt: skip
 """For each operation the rules that may replace it, with their algebra."""
 
@@ -400,6 +415,8 @@ CAREFUL: dict[str, list[tuple[str, Rule]]] = {
         ("x + 0 -> x", _plus_zero),
         ("where(c, x, 0) + where(c, 0, y) -> where(c, x, y)", _selected_sums),
     ],
+    "neg": [("-(0 * x) -> 0 * x", _zero_times)],
+    "multiply": [("-0 * x -> 0 * x", _zero_times)],
 }  # fmt: skip
 """Rules that may exchange 0 and -0."""
 

@@ -9,7 +9,7 @@ from gradcli.graph.ops.elementwise import multiply
 from gradcli.graph.ops.linear_algebra import contract, matmul
 from gradcli.graph.ops.paths import contraction_path
 from gradcli.graph.ops.reductions import sum_
-from gradcli.graph.ops.shaping import reshaped, stretched_axes, transpose
+from gradcli.graph.ops.shaping import broadcasted, reshaped, stretched_axes, transpose
 from gradcli.graph.types import size_of
 from gradcli.rewrite.engine import Rule
 from gradcli.rewrite.terms import filling, scaled, split, usable
@@ -47,17 +47,19 @@ def _transposed(node: Node) -> Node | None:
 
 
 def _without_ones(node: Node) -> Node | None:
-    """An operand filled with one number counts where its labels stand in others, or are summed."""
+    """An operand filled with one number only repeats what the others give, or counts what is summed."""
     operands, out = _operands(node)
     for i, (x, own) in enumerate(operands):
         value = filling(x)
         others = {k for j, (_, labels) in enumerate(operands) if j != i for k in labels}
-        if value is None or not x.shape or len(operands) < 2 or any([k in out and k not in others for k in own]):
+        if value is None or not x.shape or len(operands) < 2:
             continue
-        sizes = [n for k, n in zip(own, x.shape, strict=True) if k not in others]
+        sizes = [n for k, n in zip(own, x.shape, strict=True) if k not in others and k not in out]
         c = value * size_of(tuple(sizes))
         if usable(c, node.dtype):
-            return scaled(c, _again(operands[:i] + operands[i + 1 :], out))
+            kept = tuple(k for k in out if k in others)
+            rest = scaled(c, _again(operands[:i] + operands[i + 1 :], kept))
+            return broadcasted(_aligned(rest, kept, out), node.shape)
     return None
 
 

@@ -24,7 +24,8 @@ def _sign_inside(node: Node) -> Node | None:
     if x.op.name in ("multiply", "divide", "matmul"):
         a, b = x.inputs
         return x.op(neg(a), b)
-    return None
+    value = number_of(x)
+    return literal(-value, x.dtype) if value is not None else None
 
 
 def _number_inside(node: Node) -> Node | None:
@@ -59,7 +60,8 @@ def _placed(node: Node) -> Node | None:
     (x,) = node.inputs
     items, shape = node.attrs["items"], node.attrs["shape"]
     if all([isinstance(item, tuple) and item[2] == 1 and item[1] is not None for item in items]):
-        return None
+        complete = (*items, *((0, n, 1) for n in shape[len(items) :]))
+        return None if complete == tuple(items) else unindex(x, items=complete, shape=shape)
     ranges = [_range(item, n) for item, n in zip(_per_axis(items, len(shape)), shape, strict=True)]
     # Axes that an index has dropped come back, axes that newaxis has made go.
     x = reshape(x, shape=tuple(len(r) for r in ranges))

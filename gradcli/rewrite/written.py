@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from gradcli.graph.node import Derivation, Node, cone
+from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.ops.selection import stop_gradient
 from gradcli.rewrite import algebra, contractions
@@ -78,12 +79,17 @@ class Written:
                 if node not in made:
                     made[node] = remade(node, made)
             if stand_in is not None:
-                node = made[root]
-                if stand_in is not root and (not node.inputs or node in self.names.values()):
-                    # Two names for one formula, or a name for a leaf: nodes of their own all the same.
-                    node = Node(node.op, node.inputs, node.attrs, node.shape, node.dtype, node.risky)
-                made[stand_in] = self.names[self._stand_ins[stand_in]] = node
+                made[stand_in] = self.names[self._stand_ins[stand_in]] = self._own(root, made[root])
         return [made[root] for root in formed[len(needed) :]]
+
+
+    def _own(self, root: Node, node: Node) -> Node:
+        """A node that no other name has, also where two names have one formula, or a name only stands for another."""
+        if root.op.name == "leaf":
+            return Node(table["identity"], (node,), {}, node.shape, node.dtype, node.risky)
+        if not node.inputs or node in self.names.values():
+            return Node(node.op, node.inputs, node.attrs, node.shape, node.dtype, node.risky)
+        return node
 
 
 def _exposed(nodes: Sequence[Node]) -> set[Node]:

@@ -41,7 +41,7 @@ def program_lines(
     """
     names: dict[Node, str] = {}
     for name, node in named.items():
-        names.setdefault(node, name)
+        names.setdefault(node, node.attrs["name"] if node.op.name == "leaf" else name)
     taken = {*taken, *named}
     style = Program(float_dtype, taken, short)
     values = [v for v in initial.values() if isinstance(v, Node)]

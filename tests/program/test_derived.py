@@ -94,3 +94,22 @@ def test_random_programs(text: str) -> None:
     program = gradcli.loads(text)
     for order in (1, 2):
         compare(program, order)
+
+
+def compare_again(program: gradcli.Program, **asked: Any) -> None:
+    """The printed formula of each gradient differentiated once more is the gradient of order 2, None included."""
+    found = derive(program, **asked)
+    text = formulas.render(found)
+    expected = program.grad(order=2, **asked)
+    for g in found.gradients:
+        if g.node is None:
+            assert expected[g.x] is None
+            continue
+        (second,) = gradcli.loads(text).grad(of=[g.name], wrt=[g.x]).values()
+        assert_equal(second, expected[g.x], f"again {g.name} of\n{text}")
+
+
+@settings(max_examples=250, deadline=None, derandomize=True)
+@given(programs(smooth=False))
+def test_random_programs_derived_again(text: str) -> None:
+    compare_again(gradcli.loads(text))

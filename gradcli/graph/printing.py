@@ -64,6 +64,8 @@ def apply(node: Node, inputs: Sequence[Text], float_dtype: str = "") -> Text:
         return Text(f"expand_dims({inputs[0].text}, {axis})")
     if name == "reshape" and (axis := _inserted(node.inputs[0].shape, node.shape)) is not None:
         return Text(f"squeeze({inputs[0].text}, {axis})")
+    if name == "stack" and not node.attrs["axis"] and any([x.op.name not in ("literal", "array") for x in node.inputs]):
+        return Text(f"[{', '.join(t.text for t in inputs)}]")
     if name == "broadcast_to" and not node.inputs[0].shape:
         return Text(f"full({attribute(node.attrs['shape'])}, {inputs[0].text})")
     if name == "transpose" and tuple(node.attrs["axes"]) == tuple(reversed(range(node.rank))):

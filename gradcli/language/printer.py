@@ -10,7 +10,7 @@ from math import isfinite
 from typing import Any
 
 from gradcli.graph.layout import laid_out
-from gradcli.graph.node import Node
+from gradcli.graph.node import Node, cone
 from gradcli.graph.printing import ATOM, PRODUCT, Text, apply, number
 from gradcli.graph.types import INTEGER_OF, is_float, promote
 from gradcli.language.calls import APART
@@ -42,7 +42,8 @@ def program_lines(
     names: dict[Node, str] = {}
     for name, node in named.items():
         names.setdefault(node, node.attrs["name"] if node.op.name == "leaf" else name)
-    taken = {*taken, *named}
+    leaves = [node for node in cone(roots) if node.op.name == "leaf"]
+    taken = {*taken, *named, *(str(leaf.attrs["name"]) for leaf in leaves)}
     style = Program(float_dtype, taken, short)
     values = [v for v in initial.values() if isinstance(v, Node)]
     layout = laid_out([*values, *roots], names, style, taken, whole=set(values))

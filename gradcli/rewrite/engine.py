@@ -89,7 +89,8 @@ class Engine:
     def _learn(self, node: Node) -> None:
         if _positive(node, self.positive):
             self.positive.add(node)
-        if node.op.name == "leaf" or (_keeps_degree(node) and any([x in self.polynomial for x in node.inputs])):
+        own = node.op.name == "leaf" and node.attrs["kind"] != "named"
+        if own or (_keeps_degree(node) and any([x in self.polynomial for x in node.inputs])):
             self.polynomial.add(node)
 
 

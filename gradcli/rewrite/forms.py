@@ -172,18 +172,23 @@ def ordered(roots: Sequence[Node], polynomial: Collection[Node]) -> dict[Node, N
         users[root] = users.get(root, 0) + 1
     for node in nodes:
         if node.op.name == "multiply":
-            inside.update([x for x in node.inputs if x.op.name == "multiply" and users[x] == 1])
+            inside.update([x for x in node.inputs if x.op.name == "multiply" and (users[x] == 1 or _tiny(x))])
     new: dict[Node, Node] = {}
     weights: dict[Node, int] = {}
     for node in nodes:
         weights[node] = min(1 + sum([weights[x] for x in node.inputs]), 1000) if node.inputs else 1
-        if node.op.name == "multiply" and node not in inside:
+        if node.op.name == "multiply" and (node not in inside or users[node] > 1):
             new[node] = _in_order(node, inside, new, weights, polynomial)
         elif node.op.name == "square" and node.inputs[0] not in polynomial:
             new[node] = power(new[node.inputs[0]], 2)
         else:
             new[node] = remade(node, new)
     return new
+
+
+def _tiny(x: Node) -> bool:
+    """The product of two names: no work to do twice."""
+    return all([not i.inputs and i.shape == x.shape for i in x.inputs])
 
 
 def remade(node: Node, new: Mapping[Node, Node]) -> Node:

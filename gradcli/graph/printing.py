@@ -71,7 +71,7 @@ def apply(node: Node, inputs: Sequence[Text], float_dtype: str = "") -> Text:
     if name == "transpose" and tuple(node.attrs["axes"]) == tuple(reversed(range(node.rank))):
         return Text(f"{inputs[0].at_least(POSTFIX)}.T", POSTFIX)
     if name == "index":
-        items = _items(node.attrs["items"], node.inputs[0].shape)
+        items = items_text(node.attrs["items"], node.inputs[0].shape)
         return Text(f"{inputs[0].at_least(POSTFIX)}[{items}]", POSTFIX)
     if name == "unindex" and (paddings := _paddings(node)) is not None:
         return Text(f"pad({inputs[0].text}, {paddings})")
@@ -135,12 +135,13 @@ def attribute(value: Any) -> str:
     return str(value)
 
 
-def _items(items: Sequence[Any], shape: Sequence[int]) -> str:
+def items_text(items: Sequence[Any], shape: Sequence[int], new: str = "newaxis") -> str:
+    """What stands between the brackets of an index; ``new`` is the word for a new axis."""
     shown: list[str] = []
     axis = 0
     for item in items:
         if item is None:
-            shown.append("newaxis")
+            shown.append(new)
             continue
         if isinstance(item, int):
             shown.append(str(item))

@@ -325,6 +325,13 @@ def _transpose(node: Node) -> Node | None:
     return None
 
 
+def _entry(node: Node) -> Node | None:
+    (x,) = node.inputs
+    if x.op.name != "index" or not all([isinstance(item, int) for item in x.attrs["items"]]):
+        return None
+    return node.op(x.inputs[0], items=(*x.attrs["items"], *node.attrs["items"]))
+
+
 # selection and logic
 
 
@@ -397,6 +404,7 @@ RULES: dict[str, list[tuple[str, Rule]]] = {
     ],
     "reshape": [("reshape(reshape(x)) -> reshape(x)", _reshape), ("reshape(2 * x) -> 2 * reshape(x)", _number_outside)],
     "broadcast_to": [("broadcast_to(broadcast_to(x)) -> broadcast_to(x)", _broadcast)],
+    "index": [("x[0][1] -> x[0, 1]", _entry)],
     "transpose": [("x.T.T -> x, (x * column).T -> x.T * row", _transpose), ("(2 * x).T -> 2 * x.T", _number_outside)],
     "matmul": [
         ("(2 * a) @ b -> 2 * (a @ b)", _number_outside), ("a @ (2 * b) -> 2 * (a @ b)", _number_outside_right),

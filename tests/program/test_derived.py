@@ -66,16 +66,21 @@ def assert_same_graph(found: Derived, text: str) -> None:
     assert numbered(parsed) == numbered([g.node for g in known]), text
 
 
-@pytest.mark.parametrize("order", [1, 2])
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.stem)
-def test_samples(sample: Path, order: int) -> None:
+def question(sample: Path) -> dict[str, Any]:
+    """What to ask of a sample, where it does not say so itself."""
     program = gradcli.load(sample)
     asked: dict[str, Any] = {}
     if not program.variables:
         asked["wrt"] = [name for name in ("x", "t", "X", "a") if name in program.names]
     if sample.stem == "straight_through":
         asked["of"] = ["estimated"]
-    compare(program, order, **asked)
+    return asked
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.stem)
+def test_samples(sample: Path, order: int) -> None:
+    compare(gradcli.load(sample), order, **question(sample))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])

@@ -8,11 +8,12 @@ from itertools import count
 
 from gradcli.graph.layout import laid_out
 from gradcli.graph.node import Node, cone
-from gradcli.graph.ops.elementwise import divide, multiply, power
+from gradcli.graph.operation import literal
+from gradcli.graph.ops.elementwise import divide, multiply, neg, power
 from gradcli.graph.printing import Text
 from gradcli.program.derived import Derived, Gradient
 from gradcli.report import latex_words
-from gradcli.rewrite.terms import is_nothing, number_of
+from gradcli.rewrite.terms import is_nothing, number_of, split
 
 WIDEST = 90
 """What fits on a line, in characters to the eye."""
@@ -152,10 +153,8 @@ def displayed(roots: Sequence[Node]) -> dict[Node, Node]:
 
 def _shown(node: Node, kept: Container[Node]) -> Node:
     name = node.op.name
-    if name == "divide" and node.inputs[0].op.name == "divide" and node.shape == node.inputs[0].shape:
-        (a, b), c = node.inputs[0].inputs, node.inputs[1]
-        if node.inputs[0] not in kept:
-            return divide(a, power(b, 2) if b is c else multiply(b, c))
+    if name == "divide":
+        return _fraction(node, kept)
     if name == "multiply" and node.inputs[0] is node.inputs[1]:
         return power(node.inputs[0], 2)
     if name == "square":
@@ -165,3 +164,20 @@ def _shown(node: Node, kept: Container[Node]) -> Node:
         if is_nothing(b) and a.shape == node.shape:
             return a
     return node
+
+
+def _fraction(node: Node, kept: Container[Node]) -> Node:
+    """The sign in front, one line of fraction."""
+    a, b = node.inputs
+    if a in kept:
+        return node
+    (c, x), value = split(a), number_of(a)
+    sign = c == -1 or (value is not None and value < 0)
+    if sign:
+        a = x if value is None else literal(-value, a.dtype)
+    if a.op.name == "divide" and a.shape == node.shape and a not in kept:
+        a, below = a.inputs
+        b = power(b, 2) if below is b else multiply(below, b)
+    if (a, b) == node.inputs:
+        return node
+    return neg(divide(a, b)) if sign else divide(a, b)

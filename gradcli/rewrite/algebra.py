@@ -65,8 +65,9 @@ def _coefficients(node: Node) -> Node | None:
     a, b = node.inputs
     if number_of(b) is not None and number_of(a) is None:
         return multiply(b, a)
-    (c, x), (d, y) = split(a), split(b)
+    (c, x), (d, y) = _factors(a), _factors(b)
     if number_of(a) is not None:
+        (d, y) = split(b)
         c, x = number_of(a) or 0, b
         if d == 1 and c != -1:
             return None
@@ -77,6 +78,16 @@ def _coefficients(node: Node) -> Node | None:
         x = multiply(x, y)
     product = c * d
     return scaled(product, x) if product == 0 or usable(product, node.dtype) else None
+
+
+def _factors(x: Node) -> tuple[Number, Node]:
+    """The coefficient of a factor and the rest, also where it stands in the numerator."""
+    if x.op.name != "divide" or number_of(x.inputs[1]) is not None:
+        return split(x)
+    a, b = x.inputs
+    value = number_of(a)
+    c, rest = split(a) if value is None else (value, literal(1, a.dtype))
+    return (c, divide(rest, b)) if c != 1 and rest.shape == a.shape and usable(c, x.dtype) else (1, x)
 
 
 def _into_quotient(node: Node) -> Node | None:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
 
 from gradcli.commands.endings import Command
 from gradcli.commands.inputs import Inputs, value_of
 from gradcli.commands.options import program_options, settings_option, several_names
 from gradcli.commands.output import write
+
+if TYPE_CHECKING:
+    from gradcli.commands.inputs import Value
+    from gradcli.program import Program
+    from gradcli.program.derived import Derived
 
 EPILOG = """\b
 Examples:
@@ -38,7 +46,10 @@ Examples:
 )
 @click.option("--steps", is_flag=True, help="Show how the derivative is found, rule by rule: as text, or for LaTeX.")
 @click.option(
-    "--output", type=click.Path(), metavar="FILE", help="Write to a file, whole or not at all, in place of standard output."
+    "--output",
+    type=click.Path(),
+    metavar="FILE",
+    help="Write to a file, whole or not at all, in place of standard output.",
 )
 def command(
     file: str | None,
@@ -69,24 +80,44 @@ def command(
     inputs = Inputs(file, inline, set_, values, dtype, random_seed, max_memory)
     program = inputs.load(inputs.program_text())
     seeds = {name: value_of("--seed", name, value) for name, value in seed.items()}
-    from gradcli.program.derived import derive
-
-    derived = derive(program, of, wrt, order, seeds, stop or ())
-    if format == "latex":
-        from gradcli.report import latex
-
-        text = latex.render(derived)
-    elif format == "python":
-        from gradcli.report import numpy_module
-
-        text = numpy_module.render(derived)
+    if steps:
+        text = _steps(program, of, wrt, seeds, stop or (), format)
     else:
-        from gradcli.report import formulas
+        from gradcli.program.derived import derive
 
-        text = formulas.render(derived)
+        text = _formulas(derive(program, of, wrt, order, seeds, stop or ()), format)
     if output is None:
         write(text)
         return
     from gradcli.data import write_atomically
 
     write_atomically(output, text.encode())
+
+
+def _formulas(derived: Derived, format: str) -> str:
+    if format == "latex":
+        from gradcli.report import latex
+
+        return latex.render(derived)
+    if format == "python":
+        from gradcli.report import numpy_module
+
+        return numpy_module.render(derived)
+    from gradcli.report import formulas
+
+    return formulas.render(derived)
+
+
+def _steps(
+    program: Program,
+    of: list[str] | None,
+    wrt: list[str] | None,
+    seeds: dict[str, Value],
+    stop: Sequence[str],
+    format: str,
+) -> str:
+    from gradcli.program.steps import derivation
+    from gradcli.report.derivation import render, render_latex
+
+    found = derivation(program, of, wrt, seeds, stop)
+    return render_latex(found) if format == "latex" else render(found)

@@ -108,3 +108,26 @@ def laid_out(
             simple.add(node)
         texts[node] = text
     return Layout(result, texts)
+
+
+LARGEST = 2000
+"""Characters after which an expression in one piece is cut off."""
+
+
+def in_one_piece(root: Node, names: Mapping[Node, str], style: Style) -> str:
+    """The operation of one node with everything below it that has no name; the rest as an ellipsis where that is long."""
+    texts: dict[Node, Text] = {}
+    others = {node: name for node, name in names.items() if node is not root}
+    for node in cone([root], stop=others):
+        if node in others:
+            texts[node] = style.named(others[node])
+        elif node.op.name == "leaf":
+            texts[node] = style.leaf(node)
+        else:
+            operands = [
+                (style.literal(x, node, i) if x.op.name == "literal" and x not in others else None) or texts[x]
+                for i, x in enumerate(node.inputs)
+            ]
+            text = operands[0] if node.op.name == "identity" else style.apply(node, operands)
+            texts[node] = text if len(text.text) <= LARGEST else style.named("…")
+    return texts[root].text

@@ -64,7 +64,9 @@ def declaration(leaf: Node, initial: Any, texts: Mapping[Node, Text], style: Pro
     shape = f"[{', '.join(map(str, leaf.shape))}]" if leaf.shape else ""
     if initial is None:
         dtype = leaf.dtype if leaf.dtype != style.float_dtype or not shape else ""
-        return f"{kind} {name}" + (f": {dtype}{shape}" if dtype + shape and (shape or dtype != style.float_dtype) else "")
+        return f"{kind} {name}" + (
+            f": {dtype}{shape}" if dtype + shape and (shape or dtype != style.float_dtype) else ""
+        )
     if isinstance(initial, Node):
         text, told = texts[initial].text, (initial.dtype, initial.shape) == (leaf.dtype, leaf.shape)
     else:
@@ -125,7 +127,9 @@ class Program:
             return alias
         function = next(name for k in count(1) if (name := word + "_" * k) not in self.taken)
         parameters = [p.name for p in op.parameters if p.kind != "dtype"]
-        arguments = ", ".join(p.name if not p.keyword_only else f"{p.name}={p.name}" for p in op.parameters if p.kind != "dtype")
+        arguments = ", ".join(
+            p.name if not p.keyword_only else f"{p.name}={p.name}" for p in op.parameters if p.kind != "dtype"
+        )
         self.definitions[word] = f"def {function}({', '.join(parameters)}) = {word}({arguments})"
         return function
 
@@ -136,7 +140,9 @@ class Program:
         apart = APART.get(user.op.name, ())
         if user.op.name in ("index", "transpose", "neg"):
             return None
-        others = [x for i, x in enumerate(user.inputs) if i not in apart and (x.op.name != "literal" or x is not literal)]
+        others = [
+            x for i, x in enumerate(user.inputs) if i not in apart and (x.op.name != "literal" or x is not literal)
+        ]
         met = [x.dtype for x in others if x.op.name != "literal"]
         if position in apart or not met:
             folded = user.op.name in ARITHMETIC

@@ -69,7 +69,9 @@ def derive(
     asked = program.question(of, wrt if order else list(graph.names)[:1], seeds, stop)
     row: list[Node | Reason] = program.gradient_nodes(asked, order) if order else list(asked.ys)
     found = [g for g in row if isinstance(g, Node)]
-    own = {node: name for name, node in reversed(graph.names.items()) if isinstance(node, Node) and node.op.name != "leaf"}
+    own = {
+        node: name for name, node in reversed(graph.names.items()) if isinstance(node, Node) and node.op.name != "leaf"
+    }
     wanted = [x for x, g in zip(asked.xs, row, strict=False) if order and isinstance(g, Reason) and x in own]
     stopped = [x for x in asked.stops if x.op.name != "leaf"]
     with graph.derivation.suspended():

@@ -11,12 +11,21 @@ def render(derived: Derived) -> str:
 
     A derivative that is None is a name that holds None, with the reason as a comment; it is an output only where all are.
     """
+    lines = _lines(derived)
     known = [g for g in derived.gradients if g.node is not None]
-    named = {**derived.named, **{g.name: g.node for g in known if g.node is not None}}
-    taken = [g.name for g in derived.gradients]
-    lines = program_lines(derived.float_dtype, named, derived.roots, derived.initial, taken)
     for g in derived.gradients:
         if g.reason is not None:
             lines.append(f"{g.name} = gradients(0.0, {g.x})  # None: {g.reason.with_line()}")
     outputs = [g.name for g in known or derived.gradients]
     return "\n".join([*lines, f"output {', '.join(outputs)}"]) + "\n"
+
+
+def definitions(derived: Derived) -> list[str]:
+    """The lines of the program that compute something."""
+    return [line for line in _lines(derived) if not line.startswith(("variable ", "constant ", "dtype ", "    "))]
+
+
+def _lines(derived: Derived) -> list[str]:
+    known = {g.name: g.node for g in derived.gradients if g.node is not None}
+    taken = [g.name for g in derived.gradients]
+    return program_lines(derived.float_dtype, {**derived.named, **known}, derived.roots, derived.initial, taken)

@@ -34,9 +34,11 @@ def render(derived: Derived) -> str:
         named = {**own, **names}.get(root)
         if named != shown[g.name]:
             rows.append(f"{shown[g.name]} &= {named or layout.texts[root].text}")
-    for g in derived.gradients:
-        if g.reason is not None:
-            rows.append(rf"{shown[g.name]} &= \text{{None: {escaped(g.reason.with_line())}}}")
+    rows += [
+        rf"{shown[g.name]} &= \text{{None: {escaped(g.reason.with_line())}}}"
+        for g in derived.gradients
+        if g.reason is not None
+    ]
     return aligned(rows)
 
 

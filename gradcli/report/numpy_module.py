@@ -62,7 +62,12 @@ class _NumPy:
         names = [str(leaf.attrs["name"]) for leaf in derived.leaves] + [*derived.named, *(g.name for g in self.known)]
         for name in names:
             spelled = name
-            while keyword.iskeyword(spelled) or spelled in RESERVED or spelled.startswith("_") or self._other(name, spelled):
+            while (
+                keyword.iskeyword(spelled)
+                or spelled in RESERVED
+                or spelled.startswith("_")
+                or self._other(name, spelled)
+            ):
                 spelled = spelled.lstrip("_") + "_"
             self.spelled[name] = spelled
         self.names = {node: self.spelled[name] for name, node in derived.named.items()}
@@ -115,10 +120,8 @@ class _NumPy:
     def literal(self, literal: Node, user: Node, position: int) -> Text | None:
         """A plain number beside an array of its dtype, which it takes; else a scalar of NumPy."""
         met = [x for x in user.inputs if x.op.name != "literal"]
-        if user.op.name in numpy_words.INFIX or user.op.name == "pow":
-            if met:
-                return _plain(literal)
-        return _number(literal)
+        arithmetic = user.op.name in numpy_words.INFIX or user.op.name == "pow"
+        return _plain(literal) if arithmetic and met else _number(literal)
 
     # the parts of the function
 
@@ -128,7 +131,9 @@ class _NumPy:
         required = [leaf for leaf in derived.leaves if derived.initial[leaf] is None]
         parameters = [self.leaf(leaf).text for leaf in required if leaf in self.used]
         parameters += [f"{self.leaf(leaf).text}=None" for leaf in required if leaf not in self.used]
-        parameters += [f"{self.leaf(leaf).text}={self._default(leaf) or 'None'}" for leaf in derived.leaves if leaf not in required]
+        parameters += [
+            f"{self.leaf(leaf).text}={self._default(leaf) or 'None'}" for leaf in derived.leaves if leaf not in required
+        ]
         line = f"def gradient({', '.join(parameters)}):"
         if len(line) > 100:
             line = "def gradient(\n" + "".join(f"    {p},\n" for p in parameters) + "):"
@@ -147,12 +152,24 @@ class _NumPy:
 
     def documentation(self) -> str:
         rows = [f"{self.leaf(leaf).text}: {leaf.dtype}, shape {list(leaf.shape)}" for leaf in self.derived.leaves]
-        given = ["Parameters are given as anything that NumPy takes for an array; left out, they have the program's values."]
+        given = [
+            "Parameters are given as anything that NumPy takes for an array; left out, they have the program's values."
+        ]
         entries = ", ".join(f'"{g.x if self.derived.order else g.name}"' for g in self.derived.gradients)
         reasons = [f"    {g.x} is None: {g.reason.with_line()}" for g in self.derived.gradients if g.reason is not None]
         returns = fill(f"Returns a dict with {entries}: arrays of the shapes of the parameters, or None where there is no gradient."
                        if self.derived.order else f"Returns a dict with {entries}.", 100)  # fmt: skip
-        lines = [f'"""{_title(self.derived)}', "", *given, "", *(f"    {row}" for row in rows), "", returns, *reasons, '"""']
+        lines = [
+            f'"""{_title(self.derived)}',
+            "",
+            *given,
+            "",
+            *(f"    {row}" for row in rows),
+            "",
+            returns,
+            *reasons,
+            '"""',
+        ]
         return "\n".join(line.replace("\\", "\\\\") for line in lines)
 
     def declarations(self) -> list[str]:
@@ -164,7 +181,9 @@ class _NumPy:
                 continue
             leaf, name, initial = line.node, line.name, self.derived.initial[line.node]
             if initial is not None and self._default(leaf) is None:
-                value = self.values.texts[initial].text if isinstance(initial, Node) else f"np.array({_nested(initial)})"
+                value = (
+                    self.values.texts[initial].text if isinstance(initial, Node) else f"np.array({_nested(initial)})"
+                )
                 lines += [f"if {name} is None:", f"    {name} = {value}"]
             shape = f"({leaf.shape[0]},)" if leaf.rank == 1 else str(tuple(leaf.shape))
             lines.append(f"{name} = np.broadcast_to(np.asarray({name}, dtype=np.{_type(leaf.dtype)}), {shape})")

@@ -95,7 +95,9 @@ def _unindex(node: Node) -> str:
 
 
 def _diagonal_matrix(node: Node) -> str:
-    if node.inputs[0].rank == 1 and node.attrs["rows"] == node.attrs["columns"] == node.inputs[0].shape[0] + abs(node.attrs["k"]):
+    if node.inputs[0].rank == 1 and node.attrs["rows"] == node.attrs["columns"] == node.inputs[0].shape[0] + abs(
+        node.attrs["k"]
+    ):
         return f"np.diag({{0}}, {node.attrs['k']})" if node.attrs["k"] else "np.diag({0})"
     return f"_embed({{0}}, {node.attrs['k']}, {node.attrs['rows']}, {node.attrs['columns']})"
 
@@ -157,7 +159,7 @@ WORDS: dict[str, Word] = {
     "embed_diagonal": _diagonal_matrix, "tril": lambda n: f"np.tril({{0}}, {n.attrs['k']})",
     "triu": lambda n: f"np.triu({{0}}, {n.attrs['k']})", "inv": "np.linalg.inv({0})", "det": "np.linalg.det({0})",
     "solve": "np.linalg.solve({all})", "cholesky": "_cholesky({0})", "cofactor": "_cofactor({all})",
-    "reshape": lambda n: f"np.reshape({{0}}, {tuple(n.shape)})", "broadcast_to": _full, 
+    "reshape": lambda n: f"np.reshape({{0}}, {tuple(n.shape)})", "broadcast_to": _full,
     "transpose": lambda n: f"np.transpose({{0}}, {tuple(n.attrs['axes'])})", "roll": _roll,
     "flip": lambda n: f"np.flip({{0}}, {tuple(n.attrs['axis'])})", "concat": _joined("concatenate"), "stack": _joined("stack"),
     "unindex": _unindex, "index": lambda n: f"{{0!p}}[{items_text(n.attrs['items'], n.inputs[0].shape, 'np.newaxis')}]",
@@ -193,7 +195,9 @@ def apply(node: Node, operands: Sequence[Text]) -> Text:
     pattern = word if isinstance(word, str) else word(node)
     binds = PRODUCT if pattern.startswith("1 /") else operands[0].binds if pattern == "{0}" else ATOM
     texts = [t.at_least(MINUS) if pattern.startswith("1 /") else t.text for t in operands]
-    shown = pattern.replace("{0!p}", operands[0].at_least(POSTFIX) if operands else "").replace("{all}", ", ".join(texts))
+    shown = pattern.replace("{0!p}", operands[0].at_least(POSTFIX) if operands else "").replace(
+        "{all}", ", ".join(texts)
+    )
     for i, text in enumerate(texts):
         shown = shown.replace(f"{{{i}}}", text)
     return Text(shown, binds)
@@ -252,16 +256,16 @@ def helpers(text: str) -> list[str]:
 class _Plain(ast.NodeTransformer):
     """A kernel without its annotations, and with np for its parameter xp."""
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
         node.args.args = [ast.arg(a.arg) for a in node.args.args if a.arg != "xp"]
         node.returns = None
         self.generic_visit(node)
         return node
 
-    def visit_Name(self, node: ast.Name) -> ast.Name:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> ast.Name:
         return ast.Name("np", node.ctx) if node.id == "xp" else node
 
-    def visit_Call(self, node: ast.Call) -> ast.Call:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> ast.Call:
         self.generic_visit(node)
         node.args = [a for a in node.args if not (isinstance(a, ast.Name) and a.id == "np")]
         return node

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 from gradcli.graph.node import TABLE, Node, Number
 from gradcli.graph.operation import literal
-from gradcli.graph.ops.elementwise import add, divide, multiply, neg, power, subtract
+from gradcli.graph.ops.elementwise import add, divide, multiply, neg, subtract
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.ops.selection import logical_or, where
-from gradcli.graph.ops.shaping import broadcasted, reshape, reshaped, stretched_axes, transpose
+from gradcli.graph.ops.shaping import broadcasted, reshaped, stretched_axes, transpose
 from gradcli.graph.types import is_float, reduce_shape, size_of
 from gradcli.rewrite.engine import Rule
 from gradcli.rewrite.terms import filled, filling, is_nothing, number_of, scaled, split, usable
@@ -119,7 +119,8 @@ def _where_like(node: Node, c: Node, a: Node, b: Node) -> Node:
 
 
 def _collected(node: Node) -> Node | None:
-    return _collected_pair(*node.inputs, node)
+    a, b = node.inputs
+    return _collected_pair(a, b, node)
 
 
 def _collected_pair(a: Node, b: Node, like: Node) -> Node | None:

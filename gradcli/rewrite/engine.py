@@ -51,7 +51,9 @@ class Engine:
                 if missing:
                     todo.extend(missing)
                     continue
-                new = make(top.op, tuple([self._finished(x, known) for x in top.inputs]), top.attrs, top.shape, top.dtype)
+                new = make(
+                    top.op, tuple([self._finished(x, known) for x in top.inputs]), top.attrs, top.shape, top.dtype
+                )
                 if not top.op.shareable:
                     new = top
                 better = self._better(new)

@@ -71,7 +71,9 @@ def _placed(node: Node) -> Node | None:
         ranges = [r[::-1] if r.step < 0 else r for r in ranges]
     for axis, r in enumerate(ranges):
         x = _spaced(x, axis, r.step if len(r) > 1 else 1)
-    placed = tuple((r.start if len(r) else 0, (r.start if len(r) else 0) + n, 1) for r, n in zip(ranges, x.shape, strict=True))
+    placed = tuple(
+        (r.start if len(r) else 0, (r.start if len(r) else 0) + n, 1) for r, n in zip(ranges, x.shape, strict=True)
+    )
     return unindex(x, items=placed, shape=shape)
 
 
@@ -110,7 +112,9 @@ def _spaced(x: Node, axis: int, step: int) -> Node:
     before, n, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
     wide = (*before, n, step, *after)
     place = (*((0, m, 1) for m in before), (0, n, 1), (0, 1, 1), *((0, m, 1) for m in after))
-    flat = reshape(unindex(reshape(x, shape=(*before, n, 1, *after)), items=place, shape=wide), shape=(*before, n * step, *after))
+    flat = reshape(
+        unindex(reshape(x, shape=(*before, n, 1, *after)), items=place, shape=wide), shape=(*before, n * step, *after)
+    )
     return index(flat, items=(*((0, m, 1) for m in before), (0, (n - 1) * step + 1, 1)))
 
 

@@ -22,7 +22,11 @@ class Written:
     """
 
     def __init__(
-        self, targets: Sequence[Node], named: Collection[Node] = (), stopped: Collection[Node] = (), dtype: str = "float64"
+        self,
+        targets: Sequence[Node],
+        named: Collection[Node] = (),
+        stopped: Collection[Node] = (),
+        dtype: str = "float64",
     ) -> None:
         self._derivation = Derivation(dtype)
         self._engine = Engine({**algebra.RULES, **contractions.RULES}, algebra.CAREFUL, self._derivation)
@@ -81,7 +85,6 @@ class Written:
             if stand_in is not None:
                 made[stand_in] = self.names[self._stand_ins[stand_in]] = self._own(root, made[root])
         return [made[root] for root in formed[len(needed) :]]
-
 
     def _own(self, root: Node, node: Node) -> Node:
         """A node that no other name has, also where two names have one formula, or a name only stands for another."""

@@ -68,7 +68,11 @@ def test_a_linter_has_nothing_to_say(tmp_path: Path) -> None:
     names = "variable l = 2.0; variable lambda = 3.0; variable np = 0.5; y = l^3*lambda*erf(np)"
     (tmp_path / "names.py").write_text(numpy_module.render(derive(gradcli.loads(names))), encoding="utf-8")
     done = subprocess.run(
-        [tool("ruff"), "check", "--isolated", "--no-cache", "."], check=False, cwd=tmp_path, capture_output=True, text=True
+        [tool("ruff"), "check", "--isolated", "--no-cache", "."],
+        check=False,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stdout
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gradcli.diagnostics import GradcliError
+from gradcli.diagnostics import GradcliError, counted
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Linear, NoDerivative, SameAs, cast_to, literal, unchanged
 from gradcli.graph.ops.selection import where
@@ -302,6 +302,8 @@ argsort = shaping(
     kernel=lambda xp, x, axis: xp.argsort(x, axis=axis, kind="stable"), domain="all real numbers; no derivative",
     example="argsort([3, 1, 2])",
 )  # fmt: skip
+
+
 def _permuted(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     x, indices = inputs
     if not is_integer(indices.dtype) or indices.shape != x.shape:

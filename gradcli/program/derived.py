@@ -75,7 +75,7 @@ def derive(
     wanted = [x for x, g in zip(asked.xs, row, strict=False) if order and isinstance(g, Reason) and x in own]
     stopped = [x for x in asked.stops if x.op.name != "leaf"]
     with graph.derivation.suspended():
-        written = Written([*found, *wanted], own, stopped, graph.float_dtype)
+        written = Written([*found, *wanted], own, stopped, graph.float_dtype, asked.xs if order else ())
         texts = written.targets[: len(found)]
         if order:
             texts = _connected(asked, found, texts, written, program)

@@ -16,6 +16,15 @@ Rule = Callable[[Node], "Node | None"]
 Rules = Mapping[str, Sequence[tuple[str, Rule]]]
 
 
+def joined(*several: Rules) -> Rules:
+    """All rules for each operation, in the order given."""
+    result: dict[str, list[tuple[str, Rule]]] = {}
+    for rules in several:
+        for name, own in rules.items():
+            result.setdefault(name, []).extend(own)
+    return result
+
+
 class Engine:
     """Rules applied to nodes from the leaves upwards.
 

@@ -176,7 +176,7 @@ def ordered(roots: Sequence[Node], polynomial: Collection[Node]) -> dict[Node, N
         users[root] = users.get(root, 0) + 1
     for node in nodes:
         if node.op.name == "multiply":
-            inside.update([x for x in node.inputs if x.op.name == "multiply" and (users[x] == 1 or _tiny(x))])
+            inside.update([x for x in node.inputs if _is_product(x) and (users[x] == 1 or _tiny(x))])
     new: dict[Node, Node] = {}
     weights: dict[Node, int] = {}
     for node in nodes:
@@ -188,6 +188,11 @@ def ordered(roots: Sequence[Node], polynomial: Collection[Node]) -> dict[Node, N
         else:
             new[node] = remade(node, new)
     return new
+
+
+def _is_product(x: Node) -> bool:
+    """Whether factors may be taken out; a number that algebra has left inside stays there."""
+    return x.op.name == "multiply" and number_of(x.inputs[0]) is None
 
 
 def _tiny(x: Node) -> bool:
@@ -214,6 +219,7 @@ def _in_order(
         else:
             factors.append(top)
     counts: dict[Node, Number] = {}
+    # A number is no base: 1e200 * (1e200 * x).
     for f in factors:
         base, n = _base(f)
         counts[base] = counts.get(base, 0) + n
@@ -222,7 +228,7 @@ def _in_order(
     for f in factors:
         base, n = _base(f)
         total = counts[base]
-        if total == n or (base in polynomial and not any([_base(g)[0] is base and g is not base for g in factors])):
+        if total == n or base.op.name == "literal" or (base in polynomial and not any([_base(g)[0] is base and g is not base for g in factors])):
             terms.append((_weight(f, weights), new[f]))
         elif base not in seen:
             terms.append((_weight(base, weights) + 1, power(new[base], literal(total, node.dtype))))
@@ -246,4 +252,6 @@ def _base(x: Node) -> tuple[Node, Number]:
 def _weight(x: Node, weights: Mapping[Node, int]) -> int:
     if x.op.name == "literal":
         return 0
+    if x.op.name == "transpose":
+        x = x.inputs[0]
     return 1 + weights[x] - (split(x)[0] == -1)

@@ -8,8 +8,8 @@ from gradcli.graph.node import Derivation, Node, cone
 from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.ops.selection import stop_gradient
-from gradcli.rewrite import algebra, contractions
-from gradcli.rewrite.engine import Engine
+from gradcli.rewrite import algebra, contractions, shapes
+from gradcli.rewrite.engine import Engine, joined
 from gradcli.rewrite.forms import FIRST, FORMS, ordered, remade
 
 
@@ -17,7 +17,7 @@ class Written:
     """Targets rewritten in operations that the language has.
 
     ``named`` are nodes that have a name: they stay nodes, and nothing looks through them. ``stopped`` are those of them
-    that pass no gradient on. ``targets`` are the new nodes in the order of the old, ``names`` the new node of each named
+    that pass no gradient on, ``apart`` those that stay nodes of their own where they only stand for another. ``targets`` are the new nodes in the order of the old, ``names`` the new node of each named
     one that the targets need.
     """
 
@@ -27,13 +27,17 @@ class Written:
         named: Collection[Node] = (),
         stopped: Collection[Node] = (),
         dtype: str = "float64",
+        apart: Collection[Node] = (),
     ) -> None:
+        self._apart = frozenset(apart)
         self._derivation = Derivation(dtype)
-        self._engine = Engine({**algebra.RULES, **contractions.RULES}, algebra.CAREFUL, self._derivation)
+        rules = joined(algebra.RULES, shapes.RULES, contractions.RULES, shapes.ENTRYWISE)
+        self._engine = Engine(rules, algebra.CAREFUL, self._derivation)
         self._stand_ins: dict[Node, Node] = {}
         self._definitions: dict[Node, Node] = {}
         new = self._simplified(targets, frozenset(named), frozenset(stopped))
         self.names: dict[Node, Node] = {}
+        self._made: set[Node] = set()
         self.targets = self._composed([new[node] for node in targets])
 
     def _simplified(
@@ -79,20 +83,34 @@ class Written:
         formed = [forms.settled(in_order[root]) for root in roots]
         made: dict[Node, Node] = {}
         for stand_in, root in zip([*needed, *([None] * len(targets))], formed, strict=True):
-            for node in cone([root]):
-                if node not in made:
-                    made[node] = remade(node, made)
+            _make(root, made)
             if stand_in is not None:
-                made[stand_in] = self.names[self._stand_ins[stand_in]] = self._own(root, made[root])
+                original = self._stand_ins[stand_in]
+                made[stand_in] = self.names[original] = self._own(made[root], original)
         return [made[root] for root in formed[len(needed) :]]
 
-    def _own(self, root: Node, node: Node) -> Node:
+    def _own(self, node: Node, original: Node) -> Node:
         """A node that no other name has, also where two names have one formula, or a name only stands for another."""
-        if root.op.name == "leaf":
+        if original not in self._apart or (node.inputs and node not in self._made):
+            self._made.add(node)
+            return node
+        if node.op.name == "leaf" or node in self._made:
             return Node(table["identity"], (node,), {}, node.shape, node.dtype, node.risky)
-        if not node.inputs or node in self.names.values():
-            return Node(node.op, node.inputs, node.attrs, node.shape, node.dtype, node.risky)
-        return node
+        return Node(node.op, node.inputs, node.attrs, node.shape, node.dtype, node.risky)
+
+
+def _make(root: Node, made: dict[Node, Node]) -> None:
+    """The nodes below a root with what stands for others replaced, inputs first."""
+    todo = [root]
+    while todo:
+        node = todo[-1]
+        missing = [x for x in node.inputs if x not in made]
+        if node not in made and missing:
+            todo.extend(missing)
+            continue
+        todo.pop()
+        if node not in made:
+            made[node] = remade(node, made)
 
 
 def _exposed(nodes: Sequence[Node]) -> set[Node]:

@@ -88,6 +88,7 @@ class Program:
         self.taken = taken
         self.short = short
         self.definitions: dict[str, str] = {}
+        self._numbers = count(1)
 
     def leaf(self, node: Node) -> Text:
         return Text(str(node.attrs["name"]))
@@ -99,7 +100,7 @@ class Program:
         return len(text)
 
     def fresh(self, node: Node, taken: Container[str]) -> str:
-        return next(name for k in count(1) if (name := f"t{k}") not in taken)
+        return next(name for k in self._numbers if (name := f"t{k}") not in taken)
 
     def apply(self, node: Node, operands: Sequence[Text]) -> Text:
         if node.op.name == "literal":

@@ -74,6 +74,9 @@ class Formulas:
 
     short = 14
 
+    def __init__(self) -> None:
+        self._numbers = count(1)
+
     def leaf(self, node: Node) -> Text:
         return Text(latex_words.symbol(str(node.attrs["name"])))
 
@@ -84,7 +87,7 @@ class Formulas:
         return visible(text)
 
     def fresh(self, node: Node, taken: Container[str]) -> str:
-        return next(name for k in count(1) if (name := f"t_{{{k}}}") not in taken)
+        return next(name for k in self._numbers if (name := f"t_{{{k}}}") not in taken)
 
     def apply(self, node: Node, operands: Sequence[Text]) -> Text:
         if node.op.name == "literal":

@@ -57,6 +57,7 @@ class _NumPy:
 
     def __init__(self, derived: Derived) -> None:
         self.derived = derived
+        self._numbers = count(1)
         self.known = [g for g in derived.gradients if g.node is not None]
         self.spelled: dict[str, str] = {}
         names = [str(leaf.attrs["name"]) for leaf in derived.leaves] + [*derived.named, *(g.name for g in self.known)]
@@ -107,7 +108,7 @@ class _NumPy:
         return len(text)
 
     def fresh(self, node: Node, taken: Container[str]) -> str:
-        return next(name for k in count(1) if (name := f"t{k}") not in taken)
+        return next(name for k in self._numbers if (name := f"t{k}") not in taken)
 
     def apply(self, node: Node, operands: Sequence[Text]) -> Text:
         if node.op.name == "literal":

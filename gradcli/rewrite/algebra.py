@@ -68,7 +68,8 @@ def _coefficients(node: Node) -> Node | None:
     else:
         x = multiply(x, y)
     product = c * d
-    return scaled(product, x) if product == 0 or usable(product, node.dtype) else None
+    moderate = all([usable(n, node.dtype) for n in (c, d, product)])
+    return scaled(product, x) if c == 0 or d == 0 or moderate else None
 
 
 def _factors(x: Node) -> tuple[Number, Node]:

@@ -77,7 +77,7 @@ def apply(node: Node, inputs: Sequence[Text], float_dtype: str = "") -> Text:
         return Text(f"pad({inputs[0].text}, {paddings})")
     if name == "contraction":
         return Text(f'einsum("{equation(node)}", {", ".join(t.text for t in inputs)})')
-    if name == "diagonal" and node.inputs[0].rank == 2 or name == "embed_diagonal" and node.inputs[0].rank == 1:
+    if name == "diagonal" or name == "embed_diagonal" and node.inputs[0].rank == 1:
         k = node.attrs["k"]
         return Text(f"diag({inputs[0].text}" + (f", {k})" if k else ")"))
     return Text(f"{name}({', '.join(_arguments(node, inputs, float_dtype))})")

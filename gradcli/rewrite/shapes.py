@@ -164,6 +164,13 @@ def _cast_number(node: Node) -> Node | None:
     return literal(float(value), node.dtype) if value is not None and is_float(node.dtype) else None
 
 
+def _array_of_one(node: Node) -> Node | None:
+    if node.shape or node.dtype == "bool":
+        return None
+    values = node.attrs["values"]
+    return literal(float(values) if is_float(node.dtype) else int(values), node.dtype)
+
+
 def _zeros(node: Node) -> Node | None:
     return filled(False if node.dtype == "bool" else 0, node)
 
@@ -173,6 +180,7 @@ def _ones(node: Node) -> Node | None:
 
 
 RULES: dict[str, list[tuple[str, Rule]]] = {
+    "array": [("an array without axes -> its number", _array_of_one)],
     "identity": [("identity(x) -> x", _identity)],
     "cast": [("cast(x, its own dtype) -> x", _same_dtype), ("cast(2, float64) -> 2.0", _cast_number)],
     "sum": [

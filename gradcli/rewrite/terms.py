@@ -58,4 +58,12 @@ def is_nothing(x: Node) -> bool:
     """A zero that holds a gradient together."""
     while x.op.name in ("broadcast_to", "reshape", "sum", "transpose"):
         x = x.inputs[0]
+    if x.op.name == "multiply":
+        a, b = x.inputs
+        return (is_nothing(a) or is_nothing(b)) and all([is_nothing(i) or _is_finite(i) for i in (a, b)])
     return x.op.name in ("link", "zero")
+
+
+def _is_finite(x: Node) -> bool:
+    value = filling(x)
+    return value is not None and isfinite(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gradcli.graph.node import TABLE, Node
 from gradcli.graph.operation import literal
+from gradcli.graph.ops.creation import Data
 from gradcli.graph.ops.elementwise import multiply
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.ops.selection import logical_or, where
@@ -168,6 +169,7 @@ def _array_of_one(node: Node) -> Node | None:
     if node.shape or node.dtype == "bool":
         return None
     values = node.attrs["values"]
+    values = values.array.item() if isinstance(values, Data) else values[0]
     return literal(float(values) if is_float(node.dtype) else int(values), node.dtype)
 
 

@@ -55,15 +55,24 @@ def usable(c: Number, dtype: str) -> bool:
 
 
 def is_nothing(x: Node) -> bool:
-    """A zero that holds a gradient together."""
+    """A zero that holds a gradient together, or its product with a number or another."""
+    x = _unshaped(x)
+    if x.op.name != "multiply":
+        return x.op.name in _CONNECTING
+    factors = [_unshaped(i) for i in x.inputs]
+    some = any([f.op.name in _CONNECTING for f in factors])
+    return some and all([f.op.name in _CONNECTING or _is_finite(f) for f in factors])
+
+
+_CONNECTING = ("link", "zero")
+
+
+def _unshaped(x: Node) -> Node:
     while x.op.name in ("broadcast_to", "reshape", "sum", "transpose"):
         x = x.inputs[0]
-    if x.op.name == "multiply":
-        a, b = x.inputs
-        return (is_nothing(a) or is_nothing(b)) and all([is_nothing(i) or _is_finite(i) for i in (a, b)])
-    return x.op.name in ("link", "zero")
+    return x
 
 
 def _is_finite(x: Node) -> bool:
-    value = filling(x)
+    value = number_of(x)
     return value is not None and isfinite(value)

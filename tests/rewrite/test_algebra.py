@@ -172,6 +172,7 @@ def test_every_rule_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
         for order in (1, 2, 4):
             if order < 4 or program.eval(["x"])["x"].size == 1:
                 derive(program, order=order)
+    derive(gradcli.loads("variable x = 1.0\ny = x^2"), seeds={"y": np.array(2.0)})
     for sample in SAMPLES:
         program = gradcli.load(sample)
         if program.variables and sample.stem != "straight_through":

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gradcli.autodiff import reverse
-from gradcli.graph.node import Node, by_serial, cone
+from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.elementwise import add
 from gradcli.program.derived import Derived, derive
 from gradcli.program.program import Program
@@ -50,9 +50,9 @@ def derivation(
     with graph.derivation.active():
         results = reverse.gradients(asked.ys, asked.xs, asked.heads, asked.stops, passed)
         starts = [reverse.seed(y, head, i) for i, (y, head) in enumerate(zip(asked.ys, asked.heads, strict=True))]
-    values = {x for p in passed for x in (p.node, p.input)} | set(asked.ys)
-    values.update(x for x in cone(asked.ys) if x in own)
-    forward = {x for x in values if x.op.name != "leaf"}
+    met = {x for p in passed for x in (p.node, p.input)} | set(asked.ys)
+    values = [x for x in cone(asked.ys) if x in met or x in own]
+    forward = [x for x in values if x.op.name != "leaf"]
     totals: dict[Node, Node] = {}
     for p in passed:
         if p.total not in starts and p.total not in forward:
@@ -60,12 +60,12 @@ def derivation(
     contributions = [p.contribution for p in passed]
     with graph.derivation.suspended():
         targets = [*forward, *totals, *contributions, *starts]
-        written = Written(targets, {*forward, *totals}, (), graph.float_dtype)
+        written = Written(targets, {*forward, *totals}, (), graph.float_dtype, {*forward, *totals})
     new = dict(zip(targets, written.targets, strict=True))
     new.update((x, x) for x in values if x.op.name == "leaf")
     names = dict(own)
     named: dict[Node, str] = {}
-    for k, x in enumerate(sorted(forward - names.keys(), key=by_serial), 1):
+    for k, x in enumerate([x for x in forward if x not in names], 1):
         names[x] = next(name for name in _candidates(k) if name not in graph.names)
     for x in values:
         named[new[x]] = names[x]

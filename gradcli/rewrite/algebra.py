@@ -92,6 +92,12 @@ def _into_quotient(node: Node) -> Node | None:
     return None
 
 
+def _older_first(node: Node) -> Node | None:
+    """One order for two factors, so that equal products are seen to be equal."""
+    a, b = node.inputs
+    return multiply(b, a) if a.serial > b.serial and number_of(a) is None else None
+
+
 def _selected_products(node: Node) -> Node | None:
     a, b = node.inputs
     if not _select_zero(a, b) or number_of(a.inputs[2]) != 0 or number_of(b.inputs[2]) != 0:
@@ -256,7 +262,7 @@ RULES: dict[str, list[tuple[str, Rule]]] = {
     "multiply": [
         ("2 * 3 -> 6", _folded), ("x * 1 -> x", _one_factor), ("(2 * x) * -y -> -2 * (x * y)", _coefficients),
         ("2 * (x / y) -> 2 * x / y, x * (1 / y) -> x / y", _into_quotient),
-        ("where(c, x, 0) * where(c, y, 0) -> where(c, x * y, 0)", _selected_products),
+        ("where(c, x, 0) * where(c, y, 0) -> where(c, x * y, 0)", _selected_products), ("y * x -> x * y", _older_first),
     ],
     "divide": [("1 / 2 -> 0.5", _folded), ("x / 1 -> x, 4 * x / 2 -> 2 * x, -x / y -> -(x / y)", _quotient)],
     "recip": [("recip(x) -> 1 / x", _recip)],

@@ -223,15 +223,19 @@ def _in_order(
     for f in factors:
         base, n = _base(f)
         counts[base] = counts.get(base, 0) + n
-    terms: list[tuple[int, Node]] = []
+    terms: list[tuple[tuple[int, ...], Node]] = []
     seen: set[Node] = set()
     for f in factors:
         base, n = _base(f)
         total = counts[base]
-        if total == n or base.op.name == "literal" or (base in polynomial and not any([_base(g)[0] is base and g is not base for g in factors])):
-            terms.append((_weight(f, weights), new[f]))
+        if (
+            total == n
+            or base.op.name == "literal"
+            or (base in polynomial and not any([_base(g)[0] is base and g is not base for g in factors]))
+        ):
+            terms.append((_place(f, weights), new[f]))
         elif base not in seen:
-            terms.append((_weight(base, weights) + 1, power(new[base], literal(total, node.dtype))))
+            terms.append((_place(base, weights, 1), power(new[base], literal(total, node.dtype))))
         seen.add(base)
     terms.sort(key=lambda term: term[0])
     result = terms[0][1]
@@ -249,9 +253,9 @@ def _base(x: Node) -> tuple[Node, Number]:
     return x, 1
 
 
-def _weight(x: Node, weights: Mapping[Node, int]) -> int:
+def _place(x: Node, weights: Mapping[Node, int], more: int = 0) -> tuple[int, ...]:
+    """Where a factor stands: numbers, then what is short; of equals scalars first, then matrices before vectors."""
     if x.op.name == "literal":
-        return 0
-    if x.op.name == "transpose":
-        x = x.inputs[0]
-    return 1 + weights[x] - (split(x)[0] == -1)
+        return (0,)
+    own = weights[x.inputs[0]] if x.op.name == "transpose" else weights[x] - (split(x)[0] == -1)
+    return (1 + own + more, x.rank > 0, -x.rank)

@@ -69,6 +69,8 @@ def _reshape(node: Node) -> Node | None:
         return x
     if x.op.name == "reshape":
         return reshaped(x.inputs[0], node.shape)
+    if x.rank == 2 and x.shape == node.shape[::-1] and 1 in x.shape:
+        return transpose(x, axes=(1, 0))
     if x.op.name == "broadcast_to" and size_of(x.inputs[0].shape) == 1:
         return broadcasted(reshaped(x.inputs[0], ()), node.shape)
     return broadcasted(x, node.shape) if not x.shape else None
@@ -76,8 +78,8 @@ def _reshape(node: Node) -> Node | None:
 
 def _broadcast(node: Node) -> Node | None:
     (x,) = node.inputs
-    if x.shape == node.shape:
-        return x
+    if x.rank and size_of(x.shape) == size_of(node.shape):
+        return reshaped(x, node.shape)
     if x.op.name == "broadcast_to":
         return broadcasted(x.inputs[0], node.shape)
     if x.op.name == "reshape" and size_of(x.shape) == 1:

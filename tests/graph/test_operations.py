@@ -280,7 +280,10 @@ SPECS: dict[str, list[Case]] = {
     "softplus": function("softplus", lambda x: np.logaddexp(x, 0), (-5, 5)),
     "link": [case("link(x) + x", lambda x: x, x=s) for s in ((), (2, 3))],
     "zero": [case("zero(x) + x*x", lambda x: x * x, x=s) for s in ((), (2, 3))],
-    "recip": [*function("recip", lambda x: 1 / x, away), case("recip(x, positive=true)", lambda x: 1 / x, POSITIVE, x=(3,))],
+    "recip": [
+        *function("recip", lambda x: 1 / x, away),
+        case("recip(x, positive=true)", lambda x: 1 / x, POSITIVE, x=(3,)),
+    ],
     "floor_divide": [
         flat("floor_divide(x, 0.7)", lambda x: np.floor(x / 0.7), ("float64", "float32"), x=(3,)),
         flat("floor_divide(cast(trunc(x), int64), 2)", lambda x: np.trunc(x).astype(int) // 2, "int64", x=(3,)),
@@ -596,7 +599,11 @@ SPECS: dict[str, list[Case]] = {
     "scatter_add": [
         case("scatter_add(x, [0, 2, 2], 0, 4)", lambda x: np.array([x[0], 0 * x[0], x[1] + x[2], 0 * x[0]]), x=(3,)),
         case("scatter_add(x, [0, 2, -1], 0, 3)", lambda x: np.array([x[0], 0 * x[0], x[1] + x[2]]), x=(3, 2)),
-        case("scatter_add(x, [[0, 1], [1, 1]], 1, 2)", lambda x: np.stack([x[:, 0, 0], x[:, 0, 1] + x[:, 1].sum(1)], 1), x=(2, 2, 2)),
+        case(
+            "scatter_add(x, [[0, 1], [1, 1]], 1, 2)",
+            lambda x: np.stack([x[:, 0, 0], x[:, 0, 1] + x[:, 1].sum(1)], 1),
+            x=(2, 2, 2),
+        ),
     ],
     "take_along": [
         case("take_along(x, argsort(x), 0)", np.sort, apart, x=(4,)),

@@ -58,7 +58,7 @@ FORMS = [
     ("where(x > 0, y, y)", "y"), ("where(not (x > 0), x, y)", "where(x > 0, y, x)"), ("where(true, x, y)", "x"),
     ("where(x > 0, where(x > 0, 1.0, x), y)", "where(x > 0, 1, y)"), ("where(x > 0, y, 0) + where(x > 0, 0, x)", "where(x > 0, y, x)"),
     ("where(x > 0, y, 0) + where(x > 0, x, 0)", "where(x > 0, y + x, 0)"),
-    ("where(x > 0, y, 0) * where(x > 0, x, 0)", "where(x > 0, y * x, 0)"), ("link(x)", "0.0"), ("zero(x)", "0.0"),
+    ("where(x > 0, y, 0) * where(x > 0, x, 0)", "where(x > 0, x * y, 0)"), ("link(x)", "0.0"), ("zero(x)", "0.0"),
     ("not (not (x > 0) and not (y > 0))", "x > 0 or y > 0"), ("x > 0 and y > 1", "x > 0 and y > 1"),
     ("cast(x > 0, float64) != 0", "x > 0"), ("identity(x)", "x"), ("cast(x, float64)", "x"), ("cast(2, float64)*x", "2 * x"),
     # shapes
@@ -149,7 +149,15 @@ def _recorded(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
         return run
 
-    for rules in (algebra.RULES, algebra.CAREFUL, shapes.RULES, shapes.ENTRYWISE, contractions.RULES, forms.FIRST, forms.FORMS):
+    for rules in (
+        algebra.RULES,
+        algebra.CAREFUL,
+        shapes.RULES,
+        shapes.ENTRYWISE,
+        contractions.RULES,
+        forms.FIRST,
+        forms.FORMS,
+    ):
         for name, own in list(rules.items()):
             monkeypatch.setitem(rules, name, [(label, recorder(label, rule)) for label, rule in own])
     return fired
@@ -179,7 +187,15 @@ def test_every_rule_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
             derive(program)
     labels = {
         label
-        for rules in (algebra.RULES, algebra.CAREFUL, shapes.RULES, shapes.ENTRYWISE, contractions.RULES, forms.FIRST, forms.FORMS)
+        for rules in (
+            algebra.RULES,
+            algebra.CAREFUL,
+            shapes.RULES,
+            shapes.ENTRYWISE,
+            contractions.RULES,
+            forms.FIRST,
+            forms.FORMS,
+        )
         for own in rules.values()
         for label, _ in own
     }

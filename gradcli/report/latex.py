@@ -62,6 +62,9 @@ def symbol_of(derived: Derived, g: Gradient) -> str:
     return rf"\frac{{{above} {y}}}{{{d} {x}{below}}}"
 
 
+LARGEST_DENOMINATOR = 1000
+"""Up to which 0.5 / x is written as 1 / (2 x)."""
+
 SPECIAL = {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
 
 
@@ -183,6 +186,9 @@ def _fraction(node: Node, kept: Container[Node]) -> Node:
     if a.op.name == "divide" and a.shape == node.shape and a not in kept:
         a, below = a.inputs
         b = power(b, 2) if below is b else multiply(below, b)
+    whole = 1 / abs(value) if value else 0
+    if whole > 1 and whole == int(whole) and whole <= LARGEST_DENOMINATOR:
+        a, b = literal(1, a.dtype), multiply(literal(whole, a.dtype), b)
     if (a, b) == node.inputs:
         return node
     return neg(divide(a, b)) if sign else divide(a, b)

@@ -18,7 +18,7 @@ GOLDEN = Path(__file__).parent / "derived"
 FORMATS = {
     "expr": (),
     "tex": ("--format", "latex"),
-    "py": ("--format", "python"),
+    "numpy": ("--format", "python"),
     "txt": ("--steps",),
     "steps.tex": ("--steps", "--format", "latex"),
 }

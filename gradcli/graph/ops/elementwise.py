@@ -77,7 +77,7 @@ def _over(a: Node, b: Node) -> Node:
 
 recip = _elementwise(
     "recip", "x, positive:flag=false", "1/x; with `positive`, NaN for x < 0 (the slope of a logarithm).",
-    lambda y, x: -y * y, aliases=("reciprocal",), accepts="float", kernel=recip_kernel, singular=True, infer=unchanged,
+    lambda y, x: -y * y, accepts="float", kernel=recip_kernel, singular=True, infer=unchanged,
     formula="1 / x", domain="x != 0", example="recip(-4.0)",
 )  # fmt: skip
 divide = _elementwise(

@@ -59,24 +59,18 @@ def gradient(real=None, fake=None, mix=None, W1=None, b1=None, W2=None, b2=0.0):
     t2 = np.tanh(fake @ W1 + b1)
     t3 = np.tanh(real @ W1 + b1)
     dloss_db2 = np.float64(0)
-    t4 = 0.16666666666666666 * np.reshape(np.sum(t2, axis=0), (4, 1)) - 0.16666666666666666 * np.reshape(
-        np.sum(t3, axis=0), (4, 1)
-    )
-    t5 = t1 * (1 - t3**2)
-    t6 = t1 * (1 - t2**2)
+    t4 = 0.16666666666666666 * np.reshape(np.sum(t2, axis=0), (4, 1)) - 0.16666666666666666 * np.reshape(np.sum(t3, axis=0), (4, 1))
+    t5 = t1 * (1 - t3 ** 2)
+    t6 = t1 * (1 - t2 ** 2)
     t7 = 0.16666666666666666 * np.sum(t6, axis=0) - 0.16666666666666666 * np.sum(t5, axis=0)
     t8 = np.tanh(between @ W1 + b1)
-    t9 = 1 - t8**2
+    t9 = 1 - t8 ** 2
     t10 = t1 * t9 @ W1.T
     slope = _norm(t10, (1,), False)
     t11 = (slope - 1) * _divide_no_nan(np.float64(1), slope)
     t12 = np.reshape(t11, (6, 1)) * t10 @ W1
     t13 = t1 * t8 * t9 * t12
-    t14 = (
-        0.16666666666666666 * fake.T @ t6
-        - 0.16666666666666666 * real.T @ t5
-        + 3.333333333333333 * t11 * t10.T @ (t1 * t9)
-    )
+    t14 = 0.16666666666666666 * fake.T @ t6 - 0.16666666666666666 * real.T @ t5 + 3.333333333333333 * t11 * t10.T @ (t1 * t9)
     dloss_dW1 = t14 - 6.666666666666666 * between.T @ t13
     dloss_db1 = t7 - 6.666666666666666 * np.sum(t13, axis=0)
     dloss_dW2 = t4 + 3.333333333333333 * np.reshape(np.sum(t9 * t12, axis=0), (4, 1))

@@ -23,6 +23,6 @@ def gradient(
     """
     h = np.broadcast_to(np.asarray(h, dtype=np.float64), (3,))
     scale = np.broadcast_to(np.asarray(scale, dtype=np.float64), ())
-    dloss_dscale = np.sum(h**2)
+    dloss_dscale = np.sum(h ** 2)
     dloss_dh = 2 * scale * h
     return {"h": np.array(dloss_dh), "scale": np.array(dloss_dscale)}

@@ -9,7 +9,7 @@ from itertools import count
 from gradcli.graph.layout import laid_out
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import literal
-from gradcli.graph.ops.elementwise import divide, multiply, neg, power
+from gradcli.graph.ops.elementwise import divide, multiply, neg, power, subtract
 from gradcli.graph.printing import Text
 from gradcli.program.derived import Derived, Gradient
 from gradcli.report import latex_words
@@ -171,6 +171,8 @@ def _shown(node: Node, kept: Container[Node]) -> Node:
         a, b = node.inputs
         if is_nothing(b) and a.shape == node.shape:
             return a
+        if b.op.name == "neg" and b not in kept:
+            return subtract(a, b.inputs[0])
     return node
 
 

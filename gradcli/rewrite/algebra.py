@@ -211,6 +211,9 @@ def _quotient(node: Node) -> Node | None:
     bottom = number_of(b)
     if bottom and c != 1 and usable(c / bottom, node.dtype) and c / bottom * bottom == c and _short(c / bottom):
         return broadcasted(scaled(c / bottom, x), node.shape)
+    top = number_of(a)
+    if top is not None and top < 0:
+        return neg(divide(literal(-top, a.dtype), b))
     if c < 0:
         return neg(divide(scaled(-c, x), b))
     if d < 0 and number_of(b) is None:

@@ -176,7 +176,7 @@ def ordered(roots: Sequence[Node], polynomial: Collection[Node]) -> dict[Node, N
         users[root] = users.get(root, 0) + 1
     for node in nodes:
         if node.op.name == "multiply":
-            inside.update([x for x in node.inputs if _is_product(x) and (users[x] == 1 or _tiny(x))])
+            inside.update([x for x in node.inputs if _is_product(x) and (users[x] == 1 or _tiny(x, users))])
     new: dict[Node, Node] = {}
     weights: dict[Node, int] = {}
     for node in nodes:
@@ -195,9 +195,9 @@ def _is_product(x: Node) -> bool:
     return x.op.name == "multiply" and number_of(x.inputs[0]) is None
 
 
-def _tiny(x: Node) -> bool:
-    """The product of two names: no work to do twice."""
-    return all([not i.inputs and i.shape == x.shape for i in x.inputs])
+def _tiny(x: Node, users: Mapping[Node, int]) -> bool:
+    """The product of two names, or of what will have one: little work to do twice."""
+    return all([i.shape == x.shape and (not i.inputs or (users[i] > 1 and i.op.name != "matmul")) for i in x.inputs])
 
 
 def remade(node: Node, new: Mapping[Node, Node]) -> Node:

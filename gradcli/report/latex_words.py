@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
@@ -217,8 +218,20 @@ GREEK = {
 }  # fmt: skip
 
 
+def _ascii(letter: str) -> str:
+    """The name of a Greek letter: λ is lambda."""
+    kind, _, word = unicodedata.name(letter, "").rpartition(" ")
+    word = word.lower().replace("lamda", "lambda")
+    if kind not in ("GREEK SMALL LETTER", "GREEK CAPITAL LETTER"):
+        return letter
+    word = word.capitalize() if "CAPITAL" in kind else word
+    return word if word in GREEK else letter
+
+
 def symbol(name: str) -> str:
     r"""A name as a symbol: x, W_{1}, \sigma, \mathrm{loss}, u_{t}; what is no letter of LaTeX as text."""
+    if not name.isascii():
+        name = "".join(_ascii(c) for c in name)
     if not name.isascii():
         return rf"\text{{{name}}}"
     head, _, below = name.strip("_").partition("_")

@@ -141,6 +141,12 @@ def _delta(node: Node) -> Node | None:
     return diagonal(x, k=0) if node.op.name == "collect_delta" else embed_diagonal(x, k=0, rows=n, columns=n)
 
 
+NOTHING: dict[str, list[tuple[str, Rule]]] = {
+    "link": [("link(x) -> 0", _nothing)],
+    "zero": [("zero(x) -> 0", _nothing)],
+}
+"""What becomes of zeros that only connect, where they are not a term that is left out."""
+
 FIRST: dict[str, list[tuple[str, Rule]]] = {"multiply": [("2 * (a @ b) -> 2 * a @ b", _number_inside)]}
 """What a formula gets before its factors are put in order."""
 
@@ -148,8 +154,6 @@ FORMS: dict[str, list[tuple[str, Rule]]] = {
     "add": [("a.T + a -> a + a.T", _transpose_last)],
     "neg": [("-(x * y) -> -x * y", _sign_inside)],
     "broadcast_to": [("broadcast_to(1, [n]) -> ones([n])", _filled)],
-    "link": [("link(x) -> 0", _nothing)],
-    "zero": [("zero(x) -> 0", _nothing)],
     "index": [("x[:] -> x", _everywhere)],
     "reshape": [("reshape(reshape(x)) -> reshape(x)", _reshape)],
     "unindex": [("pad(x, [[0, 0]]) -> x", _everywhere), ("x placed with gaps -> reshape, pad, flip", _placed)],

@@ -10,7 +10,7 @@ from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.ops.selection import stop_gradient
 from gradcli.rewrite import algebra, contractions, shapes
 from gradcli.rewrite.engine import Engine, joined
-from gradcli.rewrite.forms import FIRST, FORMS, ordered, remade
+from gradcli.rewrite.forms import FIRST, FORMS, NOTHING, ordered, remade
 
 
 class Written:
@@ -31,8 +31,8 @@ class Written:
     ) -> None:
         self._apart = frozenset(apart)
         self._derivation = Derivation(dtype)
-        rules = joined(algebra.RULES, shapes.RULES, contractions.RULES, shapes.ENTRYWISE)
-        self._engine = Engine(rules, algebra.CAREFUL, self._derivation)
+        self._rules = joined(algebra.RULES, shapes.RULES, contractions.RULES, shapes.ENTRYWISE)
+        self._engine = Engine(self._rules, algebra.CAREFUL, self._derivation)
         self._stand_ins: dict[Node, Node] = {}
         self._definitions: dict[Node, Node] = {}
         new = self._simplified(targets, frozenset(named), frozenset(stopped))
@@ -75,6 +75,10 @@ class Written:
             roots = [self._definitions[x] for x in found]
         needed.sort(key=lambda x: self._stand_ins[x].serial)
         roots = [*[self._definitions[x] for x in needed], *targets]
+        if any([node.op.name in NOTHING for node in cone(roots)]):
+            # What is still there of zeros that only connect: numbers like any other.
+            again = Engine(joined(NOTHING, self._rules), derivation=self._derivation)
+            roots = [again.settled(root) for root in roots]
         first = Engine(FIRST, derivation=self._derivation)
         roots = [first.settled(root) for root in roots]
         with self._derivation.active():

@@ -15,6 +15,7 @@ import gradcli
 from gradcli.graph.node import Node, cone
 from gradcli.program.derived import Derived, derive
 from gradcli.report import formulas
+from tests.conformance.test_none_orders import CONTEXTS, PROGRAM, cells
 from tests.random_programs import programs
 
 TESTS = Path(__file__).parents[1]
@@ -150,6 +151,16 @@ def test_special_values_and_every_sort_of_operation(text: str) -> None:
     for order in (1, 2):
         compare(program, order)
     compare_again(program)
+
+
+@pytest.mark.parametrize("expression", dict.fromkeys(expression for expression, _, _ in cells()))
+def test_none_is_where_tensorflow_has_it(expression: str) -> None:
+    """At orders 1 and 2, and of the printed formula differentiated once more."""
+    for context in dict.fromkeys(context for own, context, _ in cells() if own == expression):
+        program = gradcli.loads(PROGRAM.format(expression=expression, context=CONTEXTS[context]))
+        for order in (1, 2):
+            compare(program, order)
+        compare_again(program)
 
 
 def formulas_of(text: str, **asked: Any) -> list[str]:

@@ -155,6 +155,7 @@ def _recorded(monkeypatch: pytest.MonkeyPatch) -> set[str]:
         shapes.RULES,
         shapes.ENTRYWISE,
         contractions.RULES,
+        forms.NOTHING,
         forms.FIRST,
         forms.FORMS,
     ):
@@ -193,6 +194,7 @@ def test_every_rule_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
             shapes.RULES,
             shapes.ENTRYWISE,
             contractions.RULES,
+            forms.NOTHING,
             forms.FIRST,
             forms.FORMS,
         )

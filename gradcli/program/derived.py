@@ -3,7 +3,8 @@
 What holds of them, differentiated once more: they have the same None pattern as the graphs that they were written from,
 for zeros that simplification drops are put back (``zero(x)``, ``link(x)``) where without them a variable would no longer
 be connected. Beyond that order values agree, but a formula such as ``6 * x`` may end in None where the slope of ``x^3`` is
-a zero that stays connected, or the other way round where a square of a function was written as a power.
+a zero that stays connected, or the other way round where a square of a function was written as a power. As in every
+gradient, guards against NaN are there for variables whose values hold NaN or infinity when the formula is made.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def derive(
 ) -> Derived:
     """The derivatives that :meth:`Program.grad` would evaluate, as formulas. Raises GradcliError as that does."""
     graph = program._graph
-    asked = program.question(of, wrt if order else list(graph.names)[:1], seeds, stop)
+    asked = program.question(of, wrt if order else [], seeds, stop)
     row: list[Node | Reason] = program.gradient_nodes(asked, order) if order else list(asked.ys)
     found = [g for g in row if isinstance(g, Node)]
     own = {

@@ -70,7 +70,13 @@ def _full(node: Node) -> str:
 
 def _index(node: Node) -> str:
     shown = items_text(node.attrs["items"], node.inputs[0].shape, r"\text{new}").replace(":", r"\mathbin{:}")
-    return f"{{<0!>}}_{{{shown}}}"
+    return rf"<0!>\left[{shown}\right]"
+
+
+def _pad(node: Node) -> str:
+    """With the entries before and after on each axis."""
+    pairs = [(start, n - stop) for (start, stop, _), n in zip(node.attrs["items"], node.attrs["shape"], strict=True)]
+    return rf"{operator('pad')}_{{{', '.join(map(str, pairs))}}}\left(<0>\right)"
 
 
 def _stack(node: Node) -> str:
@@ -125,7 +131,7 @@ WORDS: dict[str, Word] = {
     "inv": "<0!>^{-1}", "det": r"\det\left(<0>\right)", "logdet": r"\log \det\left(<0>\right)", "solve": "<0!>^{-1} <1!>",
     "cholesky": operator("chol") + r"\left(<0>\right)", "cofactor": operator("cof") + r"\left(<0>\right)",
     "reshape": _spread, "broadcast_to": _full, "transpose": r"<0!>^{\top}", "concat": _concat, "stack": _stack,
-    "unindex": operator("pad") + r"\left(<0>\right)", "index": _index, "gather": "{<0!>}_{\\left[<1>\\right]}",
+    "unindex": _pad, "index": _index, "gather": r"<0!>\left[<1>\right]",
     "scatter_add": operator("scatter") + r"_{<1>}\left(<0>\right)", "one_hot": operator("onehot") + r"\left(<0>\right)",
     "zeros": _made("0"), "ones": _made("1"), "zeros_like": "0", "ones_like": "1",
     "eye": lambda node: f"I_{{{node.shape[0]}}}",

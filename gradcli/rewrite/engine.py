@@ -66,7 +66,7 @@ class Engine:
                 if not top.op.shareable:
                     new = top
                 better = self._better(new)
-                if better is None:
+                if better is None or better in becomes:  # rules that undo one another end here
                     self._learn(new)
                     self._done[new, self.exposed] = self._done[top, self.exposed] = new
                     continue

@@ -94,7 +94,7 @@ def test_conformance_programs(case: dict[str, Any]) -> None:
     compare(program, 1)
 
 
-@settings(max_examples=600, deadline=None, derandomize=True)
+@settings(max_examples=500, deadline=None, derandomize=True)
 @given(programs(smooth=False))
 def test_random_programs(text: str) -> None:
     program = gradcli.loads(text)

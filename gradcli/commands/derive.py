@@ -21,10 +21,10 @@ EPILOG = """\b
 Examples:
   gradcli derive model.expr
   gradcli derive model.expr --wrt 'W*,b' | gradcli eval
-  gradcli derive -e 'variable x = 2; y = sin(x^2)*exp(x)' --order 2
+  gradcli derive -e 'variable x = 2.0; y = sin(x^2)*exp(x)' --order 2
   gradcli derive model.expr --format python --output gradient.py
-  gradcli derive -e 'variable x = 2; y = sin(x)/x' --format latex
-  gradcli derive -e 'variable x = 2; y = sin(x)/x' --steps
+  gradcli derive -e 'variable x = 2.0; y = sin(x)/x' --format latex
+  gradcli derive -e 'variable x = 2.0; y = sin(x)/x' --steps
 """
 
 

@@ -63,10 +63,8 @@ def declaration(leaf: Node, initial: Any, texts: Mapping[Node, Text], style: Pro
     name, kind = leaf.attrs["name"], leaf.attrs["kind"]
     shape = f"[{', '.join(map(str, leaf.shape))}]" if leaf.shape else ""
     if initial is None:
-        dtype = leaf.dtype if leaf.dtype != style.float_dtype or not shape else ""
-        return f"{kind} {name}" + (
-            f": {dtype}{shape}" if dtype + shape and (shape or dtype != style.float_dtype) else ""
-        )
+        dtype = "" if leaf.dtype == style.float_dtype else leaf.dtype
+        return f"{kind} {name}: {dtype}{shape}" if dtype or shape else f"{kind} {name}"
     if isinstance(initial, Node):
         text, told = texts[initial].text, (initial.dtype, initial.shape) == (leaf.dtype, leaf.shape)
     else:

@@ -94,6 +94,7 @@ def test_conformance_programs(case: dict[str, Any]) -> None:
     compare(program, 1)
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None, derandomize=True)
 @given(programs(smooth=False))
 def test_random_programs(text: str) -> None:
@@ -281,8 +282,24 @@ def test_formulas_of_high_order_are_right() -> None:
         compare(gradcli.loads("variable x = [0.3, -0.5]\ny = tanh(x)*exp(x)"), order)
 
 
+@pytest.mark.slow
 def test_long_programs_are_derived_without_recursion() -> None:
     text = "variable x = 0.5\nn0 = x\n" + "".join(f"n{i} = sin(n{i - 1})*x\n" for i in range(1, 3000))
     program = gradcli.loads(text)
     (value,) = gradcli.loads(formulas.render(derive(program))).eval().values()
     np.testing.assert_allclose(value, program.grad()["x"], rtol=1e-9)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(programs(smooth=False, statements=5, scalar=True))
+def test_hessians_and_jacobians_in_programs_are_written_out(text: str) -> None:
+    lines = [f"H{x} = hessian(y, {x})\nJ{x} = jacobian(y, {x})\n" for x in ("v0", "v1")]
+    program = gradcli.loads(text + "".join(lines))
+    names = ["Hv0", "Jv0", "Hv1", "Jv1"]
+    found = derive(program, of=names, order=0)
+    printed = formulas.render(found)
+    assert "hessian" not in printed and "jacobian" not in printed
+    actual, expected = gradcli.loads(printed).eval(names), program.eval(names)
+    for name in names:
+        assert_equal(actual[name], expected[name], f"{name} of\n{printed}")
+    assert_same_graph(found, printed)

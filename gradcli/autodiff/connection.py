@@ -35,6 +35,19 @@ class Ways(NamedTuple):
     cuts: list[Cut]
 
 
+def connections(ys: Sequence[Node], xs: Sequence[Node]) -> list[list[bool]]:
+    """For each y, from which of the xs a differentiable path leads to it."""
+    reached: dict[Node, int] = {}
+    for i, x in enumerate(xs):
+        reached[x] = reached.get(x, 0) | 1 << i
+    for node in cone(ys):
+        found = reached.get(node, 0)
+        for i in node.op.differentiable_inputs(node):
+            found |= reached.get(node.inputs[i], 0)
+        reached[node] = found
+    return [[bool(reached[y] >> i & 1) for i in range(len(xs))] for y in ys]
+
+
 def find_cut(ys: Sequence[Node], x: Node, stops: Iterable[Node] = ()) -> Cut | None:
     """The cut that is nearest to y on the ways from x to the ys, or None if some way is open.
 

@@ -45,24 +45,34 @@ class Cotangent(NamedTuple):
     mask: Node | None
 
 
+class Passed(NamedTuple):
+    """What ``node``, whose cotangent is ``total``, passed on to one of its inputs."""
+
+    node: Node
+    total: Node
+    input: Node
+    contribution: Node
+
+
 def gradients(
     ys: Sequence[Node],
     xs: Sequence[Node],
     grad_ys: Sequence[Node | None] | None = None,
     stops: Iterable[Node] = (),
+    passed: list[Passed] | None = None,
 ) -> list[Node | None]:
     """The derivative of the sum of ``ys`` with respect to each of ``xs``.
 
     Each result has the shape of its x, and its dtype if that is a float; it is None exactly when no path of
     differentiable operations leads from x to some y; so it is for a bool x. ``grad_ys`` holds head gradients of the shapes of the ys (a scalar
-    broadcasts, None means ones). A node of ``stops`` passes nothing on to its inputs. Raises GradcliError (ShapeError)
-    for a head gradient of another shape. Source: TensorFlow, ``python/ops/gradients_util.py``.
+    broadcasts, None means ones). A node of ``stops`` passes nothing on to its inputs. ``passed`` is filled with
+    every contribution in the order in which they are made. Raises GradcliError (ShapeError) for a head gradient of another shape. Source: TensorFlow, ``python/ops/gradients_util.py``.
     """
     derivation = current_derivation() or Derivation()
     with derivation.active():
         heads = grad_ys if grad_ys is not None else [None] * len(ys)
         seeds = [(y, Cotangent(seed(y, head, i), None)) for i, (y, head) in enumerate(zip(ys, heads, strict=True))]
-        found = sweep(derivation, seeds, {x for x in xs if x.dtype != "bool"}, set(stops))
+        found = sweep(derivation, seeds, {x for x in xs if x.dtype != "bool"}, set(stops), passed)
         results: list[Node | None] = []
         for x in xs:
             c = found.get(x)
@@ -124,7 +134,11 @@ def active_nodes(roots: Iterable[Node], wanted: set[Node], barriers: set[Node]) 
 
 
 def sweep(
-    derivation: Derivation, seeds: Sequence[tuple[Node, Cotangent]], wanted: set[Node], barriers: set[Node]
+    derivation: Derivation,
+    seeds: Sequence[tuple[Node, Cotangent]],
+    wanted: set[Node],
+    barriers: set[Node],
+    passed: list[Passed] | None = None,
 ) -> dict[Node, Cotangent]:
     """Cotangents of the wanted nodes. A barrier receives a cotangent but passes nothing on."""
     order = active_nodes([y for y, _ in seeds], wanted, barriers)
@@ -147,6 +161,8 @@ def sweep(
             continue
         for x, c in passed_on(derivation, node, total, active):
             pending.setdefault(x, []).append(c)
+            if passed is not None:
+                passed.append(Passed(node, total.g, x, c.g))
     derivation.current = outer
     return found
 

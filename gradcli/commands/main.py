@@ -22,6 +22,7 @@ COMMANDS = {
     "jacobian": ("gradcli.commands.jacobian", "Print all derivatives of the entries of outputs."),
     "hessian": ("gradcli.commands.hessian", "Print all second derivatives of a scalar output."),
     "jvp": ("gradcli.commands.jvp", "Print derivatives along a direction."),
+    "derive": ("gradcli.commands.derive", "Print derivatives as formulas: a program, LaTeX or Python."),
     "explain": ("gradcli.commands.explain", "Say how outputs depend on variables, and why a gradient is None."),
     "check": ("gradcli.commands.check", "Compare gradients with differences and other methods."),
     "lint": ("gradcli.commands.lint", "Find likely mistakes and unstable formulas, and mend them."),

@@ -27,6 +27,8 @@ IN_WORDS = {
     "transpose": "linear: the gradient, its axes put back", "flip": "linear: the gradient, reversed back",
     "roll": "linear: the gradient, shifted back", "concat": "linear: each value gets its part of the gradient",
     "stack": "linear: each value gets its part of the gradient", "pad": "linear: the gradient without the border",
+    "take_along": "linear: the gradient, put back", "scatter_add": "linear in g: the gradient at the indices",
+    "expand_delta": "linear: the diagonal of the gradient", "collect_delta": "linear: the gradient on the diagonal",
     "gather": "linear: the gradient is added up at the indices", "sort": "linear: the gradient, put back in the order of x",
     "sum": "linear: the gradient is spread over the summed entries",
     "mean": "linear: the gradient over n is spread over the n entries",

@@ -43,8 +43,8 @@ def number(value: float | int | bool, dtype: str) -> Text:
     return Text(size) if sign > 0 else Text("-" + size, MINUS)
 
 
-def apply(node: Node, inputs: Sequence[Text]) -> Text:
-    """The text of one node, given those of its inputs."""
+def apply(node: Node, inputs: Sequence[Text], float_dtype: str = "") -> Text:
+    """The text of one node, given those of its inputs; ``float_dtype`` is the dtype that need not be said."""
     op = node.op
     name = op.name
     if name in _INFIX:
@@ -58,31 +58,41 @@ def apply(node: Node, inputs: Sequence[Text]) -> Text:
         return Text(f"-{inputs[0].at_least(MINUS)}", MINUS)
     if name == "logical_not":
         return Text(f"not {inputs[0].at_least(NOT)}", NOT)
-    if name == "recip":
-        quotient = Text(f"1 / {inputs[0].at_least(MINUS)}", PRODUCT)
-        return Text(f"where({inputs[0].text} < 0, nan, {quotient.text})") if node.attrs.get("positive") else quotient
     if name == "recip_no_nan":
         return Text(f"divide_no_nan(1, {inputs[0].text})")
-    if name == "floor_divide":
-        return Text(f"floor({inputs[0].at_least(PRODUCT)} / {inputs[1].at_least(MINUS)})")
+    if name == "reshape" and (axis := _inserted(node.shape, node.inputs[0].shape)) is not None:
+        return Text(f"expand_dims({inputs[0].text}, {axis})")
+    if name == "reshape" and (axis := _inserted(node.inputs[0].shape, node.shape)) is not None:
+        return Text(f"squeeze({inputs[0].text}, {axis})")
+    if name == "stack" and not node.attrs["axis"] and any([x.op.name not in ("literal", "array") for x in node.inputs]):
+        return Text(f"[{', '.join(t.text for t in inputs)}]")
+    if name == "broadcast_to" and not node.inputs[0].shape:
+        return Text(f"full({attribute(node.attrs['shape'])}, {inputs[0].text})")
     if name == "transpose" and tuple(node.attrs["axes"]) == tuple(reversed(range(node.rank))):
         return Text(f"{inputs[0].at_least(POSTFIX)}.T", POSTFIX)
     if name == "index":
-        items = _items(node.attrs["items"], node.inputs[0].shape)
+        items = items_text(node.attrs["items"], node.inputs[0].shape)
         return Text(f"{inputs[0].at_least(POSTFIX)}[{items}]", POSTFIX)
     if name == "unindex" and (paddings := _paddings(node)) is not None:
         return Text(f"pad({inputs[0].text}, {paddings})")
     if name == "contraction":
         return Text(f'einsum("{equation(node)}", {", ".join(t.text for t in inputs)})')
-    if name == "diagonal" and node.inputs[0].rank == 2 or name == "embed_diagonal" and node.inputs[0].rank == 1:
+    if name == "diagonal" or name == "embed_diagonal" and node.inputs[0].rank == 1:
         k = node.attrs["k"]
         return Text(f"diag({inputs[0].text}" + (f", {k})" if k else ")"))
-    return Text(f"{name}({', '.join(_arguments(node, inputs))})")
+    return Text(f"{name}({', '.join(_arguments(node, inputs, float_dtype))})")
 
 
-def _arguments(node: Node, inputs: Sequence[Text]) -> list[str]:
+def _inserted(shape: Sequence[int], other: Sequence[int]) -> int | None:
+    """The axis of size 1 by which a shape is longer than another."""
+    if len(shape) != len(other) + 1:
+        return None
+    return next((k for k in range(len(shape)) if shape[k] == 1 and [*shape[:k], *shape[k + 1 :]] == list(other)), None)
+
+
+def _arguments(node: Node, inputs: Sequence[Text], float_dtype: str) -> list[str]:
     """The arguments of a call in the order of the signature, defaults left out."""
-    op = node.op
+    op, name = node.op, node.op.name
     shown: list[str] = []
     rest = list(inputs)
     for p in op.parameters:
@@ -101,6 +111,12 @@ def _arguments(node: Node, inputs: Sequence[Text]) -> list[str]:
                 continue
             if p.name == "axis" and p.kind == "axes" and tuple(value) == tuple(range(node.inputs[0].rank)):
                 continue
+            if p.name == "axis" and op.defaults.get(p.name) == -1 and value == node.inputs[0].rank - 1:
+                continue
+            if p.kind == "dtype" and value == float_dtype and p.default is not None and name != "arange":
+                continue
+            if p.kind == "axes" and value is not None and len(value) == 1:
+                value = value[0]
             text = attribute(value)
             shown.append(text if p.default is None else f"{p.name}={text}")
     return shown
@@ -119,12 +135,13 @@ def attribute(value: Any) -> str:
     return str(value)
 
 
-def _items(items: Sequence[Any], shape: Sequence[int]) -> str:
+def items_text(items: Sequence[Any], shape: Sequence[int], new: str = "newaxis") -> str:
+    """What stands between the brackets of an index; ``new`` is the word for a new axis."""
     shown: list[str] = []
     axis = 0
     for item in items:
         if item is None:
-            shown.append("newaxis")
+            shown.append(new)
             continue
         if isinstance(item, int):
             shown.append(str(item))

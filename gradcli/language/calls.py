@@ -24,7 +24,7 @@ KEYWORDS = {
 }  # fmt: skip
 """Keyword names of TensorFlow and NumPy for parameters that have another name here."""
 
-APART = {"where": (0,), "gather": (1,), "one_hot": (0,)}
+APART = {"where": (0,), "gather": (1,), "one_hot": (0,), "scatter_add": (1,), "take_along": (1,)}
 """Inputs that take no part in bringing dtypes together: conditions and indices."""
 
 

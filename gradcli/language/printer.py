@@ -1,124 +1,186 @@
-"""A graph as a program: text that parses back to the same graph.
-
-Every node that has a name, is used more than once or would make a line too long gets a line of its own; the others are
-written where they are used. Iterative: a chain of a million operations prints.
-"""
+"""A graph as a program: text that parses back to the same graph."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Container, Iterable, Mapping, Sequence
+from fractions import Fraction
+from itertools import count
+from math import isfinite
 from typing import Any
 
+from gradcli.graph.layout import laid_out
 from gradcli.graph.node import Node, cone
-from gradcli.graph.printing import Text, apply, number
-from gradcli.graph.types import INTEGER_OF
+from gradcli.graph.printing import ATOM, PRODUCT, Text, apply, number
+from gradcli.graph.types import INTEGER_OF, is_float, promote
+from gradcli.language.calls import APART
+from gradcli.language.elaborate import OPERATIONS
 from gradcli.language.values import Elaborated
-
-LONGEST = 80
-"""Characters up to which an expression is written where it is used."""
 
 
 def print_program(program: Elaborated) -> str:
     """The text of an elaborated program: declarations, then definitions in the order in which they are computed."""
     named = {name: value for name, value in program.names.items() if isinstance(value, Node)}
-    lines = _Printer(program.float_dtype, named, program.leaves, program.initial).lines()
-    head = [] if program.float_dtype == "float64" else [f"dtype {program.float_dtype}"]
+    body = program_lines(program.float_dtype, named, list(named.values()), program.initial, short=0)
     tail = [f"output {', '.join(program.outputs)}"] if program.outputs else []
-    return "\n".join([*head, *lines, *tail]) + "\n"
+    return "\n".join([*body, *tail]) + "\n"
 
 
-class _Printer:
-    def __init__(
-        self, float_dtype: str, named: Mapping[str, Node], leaves: Mapping[str, Node], initial: Mapping[Node, Any]
-    ) -> None:
+def program_lines(
+    float_dtype: str,
+    named: Mapping[str, Node],
+    roots: Sequence[Node],
+    initial: Mapping[Node, Any],
+    taken: Iterable[str] = (),
+    short: int = 12,
+) -> list[str]:
+    """The dtype line, declarations and definitions for the roots.
+
+    ``named`` gives nodes their names; a second name for a node becomes an alias. ``initial`` holds the values of leaves.
+    ``short`` is the length up to which a part is written out where it is used more than once.
+    """
+    names: dict[Node, str] = {}
+    for name, node in named.items():
+        names.setdefault(node, node.attrs["name"] if node.op.name == "leaf" else name)
+    leaves = [node for node in cone(roots) if node.op.name == "leaf"]
+    taken = {*taken, *named, *(str(leaf.attrs["name"]) for leaf in leaves)}
+    style = Program(float_dtype, taken, short)
+    values = [v for v in initial.values() if isinstance(v, Node)]
+    layout = laid_out([*values, *roots], names, style, taken, whole=set(values))
+    body = [
+        declaration(line.node, initial.get(line.node), layout.texts, style)
+        if line.node.op.name == "leaf"
+        else f"{line.name} = {line.text.text}"
+        for line in layout.lines
+    ]
+    aliases = [f"{name} = {names[node]}" for name, node in named.items() if names[node] != name]
+    head = [] if float_dtype == "float64" else [f"dtype {float_dtype}"]
+    return [*head, *style.definitions.values(), *body, *aliases]
+
+
+def declaration(leaf: Node, initial: Any, texts: Mapping[Node, Text], style: Program) -> str:
+    """A variable or constant with its value; dtype and shape where the value alone would not give them."""
+    name, kind = leaf.attrs["name"], leaf.attrs["kind"]
+    shape = f"[{', '.join(map(str, leaf.shape))}]" if leaf.shape else ""
+    if initial is None:
+        dtype = "" if leaf.dtype == style.float_dtype else leaf.dtype
+        return f"{kind} {name}: {dtype}{shape}" if dtype or shape else f"{kind} {name}"
+    if isinstance(initial, Node):
+        text, told = texts[initial].text, (initial.dtype, initial.shape) == (leaf.dtype, leaf.shape)
+    else:
+        text = _numbers(initial, leaf.dtype)
+        told = leaf.dtype in style.told and initial.shape == leaf.shape and initial.size > 0
+    return f"{kind} {name} = {text}" if told else f"{kind} {name}: {leaf.dtype}{shape} = {text}"
+
+
+class Program:
+    """How the language writes operations and numbers (see :class:`gradcli.graph.layout.Style`).
+
+    Where the program has taken the name of an operation for something else, an alias or a function at the top of the
+    program, one of ``definitions``, stands for it.
+    """
+
+    def __init__(self, float_dtype: str, taken: Container[str], short: int) -> None:
         self.float_dtype = float_dtype
-        self.named = named
-        self.leaves = leaves
-        self.initial = initial
-        self.names: dict[Node, str] = {}
-        for name, node in named.items():
-            self.names.setdefault(node, name)
-        self.taken = set(named)
-        self.fresh = 0
-        self.texts: dict[Node, Text] = {}
-        self.out: list[str] = []
+        self.told = (float_dtype, INTEGER_OF[float_dtype], "bool")
+        self.taken = taken
+        self.short = short
+        self.definitions: dict[str, str] = {}
+        self._numbers = count(1)
 
-    def lines(self) -> list[str]:
-        roots = [*self.named.values(), *(v for v in self.initial.values() if isinstance(v, Node))]
-        nodes = cone(roots)
-        users: dict[Node, int] = dict.fromkeys(nodes, 0)
-        for node in nodes:
-            for x in node.inputs:
-                users[x] += 1
-        for value in self.initial.values():
-            if isinstance(value, Node):
-                users[value] += 1
-        inlined = self._inlined(nodes, users)
-        for node in nodes:
-            if node.op.name == "leaf":
-                self._declaration(node)
-                continue
-            text = self._text(node)
-            if node in self.names or node not in inlined or len(text.text) > LONGEST:
-                name = self.names.get(node) or self._new_name()
-                self.out.append(f"{name} = {text.text}")
-                text = Text(name)
-            self.texts[node] = text
-        aliases = [f"{name} = {self.names[node]}" for name, node in self.named.items() if self.names[node] != name]
-        return [*self.out, *aliases]
+    def leaf(self, node: Node) -> Text:
+        return Text(str(node.attrs["name"]))
 
-    def _inlined(self, nodes: Iterable[Node], users: Mapping[Node, int]) -> set[Node]:
-        """What may be written where it is used: used once, and a literal only beside an operand of its dtype."""
-        result = {node for node in nodes if users[node] <= 1}
-        for node in nodes:
-            literals = [x for x in node.inputs if x.op.name == "literal" and x.dtype != "bool"]
-            if not literals:
-                continue
-            others = [x for x in node.inputs if x.op.name != "literal"]
-            apart = {"where": others[1:], "gather": others[1:]}.get(node.op.name, others)
-            met = any(x.dtype == literals[0].dtype for x in apart)
-            if not met or node.op.accepts == "any":
-                result.difference_update(literals)
-        return result
+    def named(self, name: str) -> Text:
+        return Text(name)
 
-    def _text(self, node: Node) -> Text:
+    def length(self, text: str) -> int:
+        return len(text)
+
+    def fresh(self, node: Node, taken: Container[str]) -> str:
+        return next(name for k in self._numbers if (name := f"t{k}") not in taken)
+
+    def apply(self, node: Node, operands: Sequence[Text]) -> Text:
         if node.op.name == "literal":
-            value, dtype = node.attrs["value"], node.dtype
-            shown = number(value, dtype)
-            if dtype in (self.float_dtype, INTEGER_OF[self.float_dtype], "bool") or node not in self.names:
-                return shown
-            return Text(f"cast({shown.text}, {dtype})")
+            shown = self._number(node)
+            return shown if node.dtype in self.told else Text(f"cast({shown.text}, {node.dtype})")
         if node.op.name == "array":
-            return Text(_array(node, self.float_dtype))
-        return apply(node, [self.texts[x] for x in node.inputs])
+            return Text(_array(node, self.told))
+        text = apply(node, operands, self.float_dtype)
+        word = WORD.match(text.text)
+        if word is None or text.binds < ATOM or word[1] not in self.taken:
+            return text
+        return Text(self._unshadowed(word[1]) + text.text[len(word[1]) :])
 
-    def _declaration(self, leaf: Node) -> None:
-        name, kind = leaf.attrs["name"], leaf.attrs["kind"]
-        initial = self.initial.get(leaf)
-        shape = f"[{', '.join(map(str, leaf.shape))}]" if leaf.shape else ""
-        line = f"{kind} {name}: {leaf.dtype}{shape}"
-        if isinstance(initial, Node):
-            line += f" = {self.texts[initial].text}"
-        elif initial is not None:
-            line += f" = {_numbers(initial, leaf.dtype)}"
-        self.out.append(line)
-        self.texts[leaf] = Text(name)
+    def _number(self, literal: Node) -> Text:
+        text = number(literal.attrs["value"], literal.dtype)
+        for word, quotient in (("inf", "1/0"), ("nan", "0/0")):
+            if text.text.endswith(word) and word in self.taken:
+                return Text(text.text.replace(word, f"({quotient})"), text.binds)
+        return text
 
-    def _new_name(self) -> str:
-        while True:
-            self.fresh += 1
-            name = f"t{self.fresh}"
-            if name not in self.taken:
-                self.taken.add(name)
-                return name
+    def _unshadowed(self, word: str) -> str:
+        op = OPERATIONS[word]
+        alias = next((name for name in (op.name, *op.aliases) if name not in self.taken), None)
+        if alias is not None:
+            return alias
+        function = next(name for k in count(1) if (name := word + "_" * k) not in self.taken)
+        parameters = [p.name for p in op.parameters if p.kind != "dtype"]
+        arguments = ", ".join(
+            p.name if not p.keyword_only else f"{p.name}={p.name}" for p in op.parameters if p.kind != "dtype"
+        )
+        self.definitions[word] = f"def {function}({', '.join(parameters)}) = {word}({arguments})"
+        return function
+
+    def literal(self, literal: Node, user: Node, position: int) -> Text | None:
+        """A number takes the dtype of what it meets, else the program's own."""
+        if literal.dtype == "bool":
+            return self._number(literal)
+        apart = APART.get(user.op.name, ())
+        if user.op.name in ("index", "transpose", "neg"):
+            return None
+        others = [
+            x for i, x in enumerate(user.inputs) if i not in apart and (x.op.name != "literal" or x is not literal)
+        ]
+        met = [x.dtype for x in others if x.op.name != "literal"]
+        if position in apart or not met:
+            folded = user.op.name in ARITHMETIC
+            return self._number(literal) if literal.dtype in self.told and not folded else None
+        if promote(met) != literal.dtype:
+            return None
+        return _brief(literal) or self._number(literal)
 
 
-def _array(node: Node, float_dtype: str) -> str:
+ARITHMETIC = {"add", "subtract", "multiply", "divide", "pow"}
+"""What the language works out at once where both operands are numbers."""
+
+WORD = re.compile(r"(\w+)\(")
+
+
+WIDEST = 100
+"""Characters up to which the rows of a matrix stand on one line."""
+
+
+def _brief(literal: Node) -> Text | None:
+    """2 for 2.0 and 1/3 for 0.3333333333333333, beside something that makes them floats."""
+    value = literal.attrs["value"]
+    if not is_float(literal.dtype) or not isfinite(value) or str(value) == "-0.0":
+        return None
+    if value == int(value):
+        return number(int(value), "int64") if abs(value) < 1e6 else None
+    if len(repr(value)) > 8:
+        part = Fraction(value).limit_denominator(1000)
+        if part.numerator and part.numerator / part.denominator == value:
+            return Text(f"{part.numerator}/{part.denominator}", PRODUCT)
+    return None
+
+
+def _array(node: Node, told: Sequence[str]) -> str:
     import numpy as np
 
     values = np.reshape(np.asarray(node.attrs["values"], dtype=node.dtype), node.shape)
     text = _numbers(values, node.dtype)
-    return text if node.dtype in (float_dtype, INTEGER_OF[float_dtype], "bool") else f"cast({text}, {node.dtype})"
+    return text if node.dtype in told else f"cast({text}, {node.dtype})"
 
 
 def _numbers(values: Any, dtype: str) -> str:
@@ -127,4 +189,7 @@ def _numbers(values: Any, dtype: str) -> str:
         return f"zeros([{', '.join(map(str, values.shape))}], dtype={dtype})"
     if values.ndim == 0:
         return number(values.item(), dtype).text
-    return "[" + ", ".join(_numbers(row, dtype) for row in values) + "]"
+    rows = [_numbers(row, dtype) for row in values]
+    # Inside brackets a new line is a space.
+    between = ",\n    " if values.ndim > 1 and sum(map(len, rows)) > WIDEST else ", "
+    return "[" + between.join(rows) + "]"

@@ -240,6 +240,11 @@ class Program(Loaded):
         stops = [self._target(name) for name in stop]
         return Question(of, ys, wrt, xs, self._heads(of, ys, seeds or {}), stops)
 
+    def gradient_nodes(self, asked: Question, order: int) -> list[Node | Reason]:
+        """The derivatives of one order as nodes, each None as the reason for it."""
+        ((_, row),) = self._passes(asked, (order,))
+        return row
+
     def _passes(
         self, asked: Question, orders: Iterable[int], unconnected: Unconnected = "none", numbers: bool = False
     ) -> list[tuple[int, list[Node | Reason]]]:

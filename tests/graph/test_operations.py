@@ -278,6 +278,16 @@ SPECS: dict[str, list[Case]] = {
     "erf": function("erf", erf, (-3, 3)),
     "sigmoid": function("sigmoid", scipy.special.expit, (-5, 5)),
     "softplus": function("softplus", lambda x: np.logaddexp(x, 0), (-5, 5)),
+    "link": [case("link(x) + x", lambda x: x, x=s) for s in ((), (2, 3))],
+    "zero": [case("zero(x) + x*x", lambda x: x * x, x=s) for s in ((), (2, 3))],
+    "recip": [
+        *function("recip", lambda x: 1 / x, away),
+        case("recip(x, positive=true)", lambda x: 1 / x, POSITIVE, x=(3,)),
+    ],
+    "floor_divide": [
+        flat("floor_divide(x, 0.7)", lambda x: np.floor(x / 0.7), ("float64", "float32"), x=(3,)),
+        flat("floor_divide(cast(trunc(x), int64), 2)", lambda x: np.trunc(x).astype(int) // 2, "int64", x=(3,)),
+    ],
     "relu": function("relu", lambda x: np.where(x > 0, x, 0), away),
     "leaky_relu": [
         *function("leaky_relu", lambda x: np.where(x > 0, x, 0.2 * x), away),
@@ -479,6 +489,11 @@ SPECS: dict[str, list[Case]] = {
         case("det(a)", lambda a: a[0, 0], a=(1, 1)),
         case("det(a @ a.T)", lambda a: scipy.linalg.det(a) ** 2, regular, a=(3, 3)),
     ],
+    "cofactor": [
+        case("cofactor(a, det(a))", lambda a: scipy.linalg.det(a) * scipy.linalg.inv(a).T, regular, a=(3, 3)),
+        case("cofactor(a, det(a))", lambda a: scipy.linalg.det(a) * scipy.linalg.inv(a).T, regular, a=(4, 4)),
+        case("cofactor(a, det(a))", lambda a: np.array([b[::-1, ::-1] * [[1, -1], [-1, 1]] for b in a]), a=(3, 2, 2)),
+    ],
     "logdet": [
         case("logdet(a)", logdet, regular, a=(3, 3)),
         case("logdet(a)", logdet, regular, a=(2, 2, 2)),
@@ -580,6 +595,27 @@ SPECS: dict[str, list[Case]] = {
         case("x[-1]", lambda x: x[len(x) - 1], x=(3, 2)),
         case("x[::-1] * x", lambda x: x[::-1] * x, x=(3,)),
         case("x[..., 0] + x[1, ..., ::-2]", lambda x: x[:, :, 0] + x[1, :, [2, 0]].T, x=(2, 2, 3)),
+    ],
+    "scatter_add": [
+        case("scatter_add(x, [0, 2, 2], 0, 4)", lambda x: np.array([x[0], 0 * x[0], x[1] + x[2], 0 * x[0]]), x=(3,)),
+        case("scatter_add(x, [0, 2, -1], 0, 3)", lambda x: np.array([x[0], 0 * x[0], x[1] + x[2]]), x=(3, 2)),
+        case(
+            "scatter_add(x, [[0, 1], [1, 1]], 1, 2)",
+            lambda x: np.stack([x[:, 0, 0], x[:, 0, 1] + x[:, 1].sum(1)], 1),
+            x=(2, 2, 2),
+        ),
+    ],
+    "take_along": [
+        case("take_along(x, argsort(x), 0)", np.sort, apart, x=(4,)),
+        case("take_along(x, [[1, 0], [0, 1]], -1)", lambda x: np.array([x[0, ::-1], x[1]]), x=(2, 2)),
+    ],
+    "expand_delta": [
+        case("expand_delta(x, [0, 0])", np.diag, x=(3,)),
+        case("expand_delta(x, [0, 1, 0])", lambda x: np.einsum("ij,ik->ijk", x, np.eye(2)), x=(2, 3)),
+    ],
+    "collect_delta": [
+        case("collect_delta(x, [0, 0])", np.diag, x=(3, 3)),
+        case("collect_delta(x, [0, 1, 0])", lambda x: np.einsum("iji->ij", x), x=(2, 3, 2)),
     ],
     "sort": [
         case("sort(x)", lambda x: np.array(sorted(x)), apart, x=(5,)),

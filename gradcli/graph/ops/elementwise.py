@@ -75,8 +75,8 @@ def _over(a: Node, b: Node) -> Node:
 
 recip = _elementwise(
     "recip", "x, positive:flag=false", "1/x; with `positive`, NaN for x < 0 (the slope of a logarithm).",
-    lambda y, x: -y * y, accepts="float", kernel=recip_kernel, singular=True, hidden=True, infer=unchanged,
-    workspace=1.3, formula="1 / x", domain="x != 0",
+    lambda y, x: -y * y, accepts="float", kernel=recip_kernel, singular=True, infer=unchanged,
+    workspace=1.3, formula="1 / x", domain="x != 0", example="recip(-4.0)",
 )  # fmt: skip
 divide = _elementwise(
     "divide", "a, b", "True division; integers become floats.",
@@ -287,8 +287,8 @@ silu = register(Operation(
 ))  # fmt: skip
 
 floor_divide = _elementwise(
-    "floor_divide", "a, b", "The floor of a / b, without a derivative.", None, None, kernel=Ufunc("floor_divide"),
-    hidden=True, formula="floor(a / b)",
+    "floor_divide", "a, b", "The floor of a / b, without a derivative.", None, None, aliases=("floordiv",),
+    kernel=Ufunc("floor_divide"), formula="floor(a / b)", domain="b != 0; no derivative", example="floor_divide(7, 2)",
 )  # fmt: skip
 mod = _elementwise(
     "mod", "a, b", "Remainder of the division, with the sign of b.",

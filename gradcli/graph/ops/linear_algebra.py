@@ -247,9 +247,22 @@ def _cofactors(_: Node, a: Node, y: Node) -> Node:
     return result + zero(a) + reshape(zero(y), shape=(*y.shape, 1, 1))
 
 
+def _cofactor_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+    a, y = inputs
+    _matrix("cofactor", a, square=True)
+    if y.shape != a.shape[:-2]:
+        raise GradcliError(
+            "ShapeError",
+            f"cofactor needs one determinant for each matrix, not shape {show_shape(y.shape)}",
+            operands=[(0, f"shape {show_shape(a.shape)}"), (1, f"shape {show_shape(y.shape)}")],
+        )
+    return a.shape, a.dtype
+
+
 cofactor = _algebra(
-    "cofactor", "a, y", "The derivative of det: the matrix of cofactors.", hidden=True, accepts="float",
-    infer=unchanged, kernel=_cofactor_kernel, rule=SameAs(_cofactors), degree="other",
+    "cofactor", "a, y", "The derivative of y = det(a): the matrix of cofactors.", accepts="float",
+    infer=_cofactor_shape, domain="square matrices", example="cofactor([[1.0, 2.0], [3.0, 4.0]], -2.0)",
+    kernel=_cofactor_kernel, rule=SameAs(_cofactors), degree="other",
     singular=True, workspace=5.0, formula="y * inv(a)^T",
 )  # fmt: skip
 

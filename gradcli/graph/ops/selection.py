@@ -107,12 +107,14 @@ minimum = register(Operation(
 # Two functions that are 0 everywhere and exist for the None rule only: they keep a gradient connected, as
 # TensorFlow's own gradients of relu and x^0 do. `link` has a gradient that forgets g, `zero` is connected for ever.
 link = register(Operation(
-    "link", "x", "0, with an unconnected gradient 0.", hidden=True, infer=unchanged, rule=Elementwise((ZERO,)),
-    degree="sign", kernel=lambda xp, x: xp.zeros_like(x), formula="0",
+    "link", "x", "0, whose gradient is an unconnected 0: what keeps some slopes from being None.", family="selection",
+    infer=unchanged, rule=Elementwise((ZERO,)), degree="sign", kernel=lambda xp, x: xp.zeros_like(x), formula="0",
+    example="link(2.0)",
 ))  # fmt: skip
 zero = register(Operation(
-    "zero", "x", "0, with a connected gradient 0.", hidden=True, infer=unchanged,
-    rule=Elementwise((lambda y, x: y,)), kernel=lambda xp, x: xp.zeros_like(x), formula="0",
+    "zero", "x", "0, connected with x at every order: what keeps slopes from being None, as that of x^0.",
+    family="selection", infer=unchanged, rule=Elementwise((lambda y, x: y,)), kernel=lambda xp, x: xp.zeros_like(x),
+    formula="0", example="zero(2.0)",
 ))  # fmt: skip
 
 

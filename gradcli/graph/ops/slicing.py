@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gradcli.diagnostics import GradcliError
+from gradcli.diagnostics import GradcliError, counted
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Linear, NoDerivative, SameAs, cast_to, literal, unchanged
 from gradcli.graph.ops.selection import where
@@ -148,9 +148,25 @@ pad = shaping(
 # deltas: a pattern gives each axis of the large array a class, and axes of one class hold their diagonal
 
 
+def _classes(x: Node, attrs: Attrs) -> tuple[int, ...]:
+    """The pattern as a tuple, all classes from 0 up to the largest in it."""
+    pattern = attrs["pattern"]
+    pattern = attrs["pattern"] = (pattern,) if isinstance(pattern, int) else tuple(pattern or ())
+    if set(pattern) != set(range(max(pattern, default=-1) + 1)) or not pattern:
+        raise GradcliError("ValueError", f"the pattern {list(pattern)} must number classes of axes from 0 without gaps")
+    return pattern
+
+
 def _expand_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     (x,) = inputs
-    return tuple(x.shape[c] for c in attrs["pattern"]), x.dtype
+    pattern = _classes(x, attrs)
+    if max(pattern) + 1 != x.rank:
+        raise GradcliError(
+            "ShapeError",
+            f"the pattern {list(pattern)} needs a value with {counted(max(pattern) + 1, 'axis', 'axes')}",
+            operands=[(0, f"shape {show_shape(x.shape)}")],
+        )
+    return tuple(x.shape[c] for c in pattern), x.dtype
 
 
 def _diagonal_view(xp: Any, array: Any, pattern: Sequence[int]) -> Any:
@@ -170,21 +186,28 @@ def _expand_kernel(xp: Any, x: Any, pattern: Sequence[int]) -> Any:
 
 
 expand_delta = shaping(
-    "expand_delta", "x, pattern:ints", "x[c…] where axes of one class agree, else 0.", hidden=True,
-    infer=_expand_shape, kernel=_expand_kernel, formula="delta * x",
-    rule=Linear(lambda i, g, y: collect_delta(g, pattern=y.attrs["pattern"])),
+    "expand_delta", "x, pattern:ints", "x on a diagonal: the pattern numbers the axis of x for each axis; 0 where "
+    "axes of one number differ.", infer=_expand_shape, kernel=_expand_kernel, formula="delta * x",
+    rule=Linear(lambda i, g, y: collect_delta(g, pattern=y.attrs["pattern"])), example="expand_delta([1, 2], [0, 0])",
 )  # fmt: skip
 
 
 def _collect_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     (x,) = inputs
-    pattern = attrs["pattern"]
-    return tuple(x.shape[pattern.index(c)] for c in range(max(pattern) + 1)), x.dtype
+    pattern = _classes(x, attrs)
+    sizes = {(c, n) for c, n in zip(pattern, x.shape, strict=False)}
+    if len(pattern) != x.rank or len(sizes) != max(pattern) + 1:
+        raise GradcliError(
+            "ShapeError",
+            f"the pattern {list(pattern)} needs as many axes, those of one number of equal size",
+            operands=[(0, f"shape {show_shape(x.shape)}")],
+        )
+    return tuple(n for _, n in sorted(sizes)), x.dtype
 
 
 collect_delta = shaping(
-    "collect_delta", "x, pattern:ints", "The entries at which axes of one class agree.", hidden=True,
-    infer=_collect_shape, kernel=lambda xp, x, pattern: _diagonal_view(xp, x, pattern).copy(), formula="diagonal of x",
+    "collect_delta", "x, pattern:ints", "The entries at which axes of one number agree: a diagonal.",
+    example="collect_delta([[1, 2], [3, 4]], [0, 0])", infer=_collect_shape, kernel=lambda xp, x, pattern: _diagonal_view(xp, x, pattern).copy(), formula="diagonal of x",
     rule=Linear(lambda i, g, y: expand_delta(g, pattern=y.attrs["pattern"])),
 )  # fmt: skip
 
@@ -236,7 +259,18 @@ gather = shaping(
 
 def _scatter_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     g, indices = inputs
-    axis = attrs["axis"]
+    if not is_integer(indices.dtype):
+        raise GradcliError(
+            "TypeError", f"indices must be integers, not {indices.dtype}", operands=[(1, f"dtype {indices.dtype}")]
+        )
+    axis = attrs["axis"] = normalize_axis(attrs["axis"], g.rank - indices.rank + 1)
+    if g.shape[axis : axis + indices.rank] != indices.shape:
+        raise GradcliError(
+            "ShapeError",
+            f"scatter_add along axis {axis} needs the shape of the indices there",
+            operands=[(0, f"shape {show_shape(g.shape)}"), (1, f"shape {show_shape(indices.shape)}")],
+        )
+    not_negative("scatter_add", [attrs["size"]])
     return (*g.shape[:axis], attrs["size"], *g.shape[axis + indices.rank :]), g.dtype
 
 
@@ -246,13 +280,14 @@ def _scatter_kernel(xp: Any, g: Any, indices: Any, axis: int, size: int) -> Any:
     flat = xp.reshape(g, (*shape[:axis], count, *shape[axis + xp.ndim(indices) :]))
     moved = xp.moveaxis(flat, axis, 0)
     y = xp.zeros((size, *moved.shape[1:]), dtype=g.dtype)
-    xp.add.at(y, xp.reshape(indices, -1), moved)
+    xp.add.at(y, _checked(xp, xp.reshape(indices, -1), size), moved)
     return xp.moveaxis(y, 0, axis)
 
 
 scatter_add = shaping(
     "scatter_add", "g, indices, axis:int, size:int", "Zeros, with slices of g added at the indices: gather transposed.",
-    hidden=True, infer=_scatter_shape, kernel=_scatter_kernel, workspace=1.0, formula="x[indices] += g",
+    example="scatter_add([1, 2, 3], [0, 2, 2], 0, 4)", infer=_scatter_shape, kernel=_scatter_kernel,
+    workspace=1.0, formula="x[indices] += g",
     rule=Linear(lambda i, g, y: gather(g, y.inputs[1], axis=y.attrs["axis"]), (0,)),
 )  # fmt: skip
 
@@ -268,9 +303,23 @@ argsort = shaping(
     kernel=lambda xp, x, axis: xp.argsort(x, axis=axis, kind="stable"), domain="all real numbers; no derivative",
     example="argsort([3, 1, 2])",
 )  # fmt: skip
+
+
+def _permuted(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+    x, indices = inputs
+    if not is_integer(indices.dtype) or indices.shape != x.shape:
+        raise GradcliError(
+            "ShapeError" if is_integer(indices.dtype) else "TypeError",
+            "take_along needs integers of the shape of x as indices",
+            operands=[(0, f"shape {show_shape(x.shape)}"), (1, f"{indices.dtype}{list(indices.shape)}")],
+        )
+    return _sorted_axis(inputs, attrs)
+
+
 take_along = shaping(
-    "take_along", "x, indices, axis:int", "Entries permuted along an axis, by indices of x's shape.", hidden=True,
-    infer=unchanged, kernel=lambda xp, x, i, axis: xp.take_along_axis(x, i, axis=axis), workspace=1.0, formula="x, rearranged",
+    "take_along", "x, indices, axis:int", "Entries permuted along an axis, by indices of x's shape.",
+    example="take_along([30, 10, 20], [1, 2, 0], 0)", infer=_permuted,
+    kernel=lambda xp, x, i, axis: xp.take_along_axis(x, i, axis=axis), workspace=1.0, formula="x, rearranged",
     rule=Linear(
         lambda i, g, y: take_along(g, argsort(y.inputs[1], axis=y.attrs["axis"]), axis=y.attrs["axis"]), (0,)
     ),

@@ -1,0 +1,117 @@
+"""``gradcli derive``: derivatives as formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from gradcli.commands.endings import Command
+from gradcli.commands.inputs import Inputs, value_of
+from gradcli.commands.options import program_options, settings_option, several_names
+from gradcli.commands.output import write
+
+if TYPE_CHECKING:
+    from gradcli.commands.inputs import Value
+    from gradcli.program import Program
+    from gradcli.program.derived import Derived
+
+EPILOG = """\b
+Examples:
+  gradcli derive model.expr
+  gradcli derive model.expr --wrt 'W*,b' | gradcli eval
+  gradcli derive -e 'variable x = 2.0; y = sin(x^2)*exp(x)' --order 2
+  gradcli derive model.expr --format python --output gradient.py
+  gradcli derive -e 'variable x = 2.0; y = sin(x)/x' --format latex
+  gradcli derive -e 'variable x = 2.0; y = sin(x)/x' --steps
+"""
+
+
+@click.command("derive", cls=Command, epilog=EPILOG)
+@program_options
+@several_names("--of", help="The ys, whose gradients add up, in place of the program's outputs. Repeatable.")
+@several_names("--wrt", help="The xs, in place of all variables; * matches variables. Repeatable.")
+@click.option("--order", type=click.IntRange(0, 2000), default=1, show_default=True, metavar="N",
+              help="Differentiate N times; 0 writes the outputs themselves, derivatives in them worked out.")  # fmt: skip
+@settings_option("--seed", help="Head gradient of a y (grad_ys), in place of ones or its seed line. Repeatable.")
+@several_names("--stop", help="Nodes that are treated as constants (stop_gradients). Repeatable.")
+@click.option(
+    "--format",
+    "format",
+    type=click.Choice(["expr", "latex", "python"]),
+    default="expr",
+    show_default=True,
+    help="A program of the language, formulas for LaTeX, or a NumPy module.",
+)
+@click.option("--steps", is_flag=True, help="Show how the derivative is found, rule by rule: as text, or for LaTeX.")
+@click.option(
+    "--output",
+    type=click.Path(),
+    metavar="FILE",
+    help="Write to a file, whole or not at all, in place of standard output.",
+)
+def command(
+    inputs: Inputs,
+    of: list[str] | None,
+    wrt: list[str] | None,
+    order: int,
+    seed: dict[str, str],
+    stop: list[str] | None,
+    format: str,
+    steps: bool,
+    output: str | None,
+) -> None:
+    """Print the derivatives of the outputs of a program as formulas, simplified.
+
+    FILE is a program; - or, in a pipe, nothing stands for standard input. The answer is a program in the language again,
+    whose outputs are the gradients that `gradcli grad` would evaluate; a gradient that is None is a name that holds None. Differentiated once more it has
+    the values, and the None, of the next order.
+    """
+    if steps and format == "python":
+        raise click.UsageError("--steps is text or LaTeX: leave out --format python.")
+    if steps and order != 1:
+        raise click.UsageError("--steps shows one pass: leave out --order, or derive the result again.")
+    program = inputs.load(inputs.program_text())
+    seeds = {name: value_of("--seed", name, value) for name, value in seed.items()}
+    if steps:
+        text = _steps(program, of, wrt, seeds, stop or (), format)
+    else:
+        from gradcli.program.derived import derive
+
+        text = _formulas(derive(program, of, wrt, order, seeds, stop or ()), format)
+    if output is None:
+        write(text)
+        return
+    from gradcli.data import write_atomically
+
+    write_atomically(output, text.encode())
+
+
+def _formulas(derived: Derived, format: str) -> str:
+    if format == "latex":
+        from gradcli.report import latex
+
+        return latex.render(derived)
+    if format == "python":
+        from gradcli.report import numpy_module
+
+        return numpy_module.render(derived)
+    from gradcli.report import formulas
+
+    return formulas.render(derived)
+
+
+def _steps(
+    program: Program,
+    of: list[str] | None,
+    wrt: list[str] | None,
+    seeds: dict[str, Value],
+    stop: Sequence[str],
+    format: str,
+) -> str:
+    from gradcli.program.steps import derivation
+    from gradcli.report.derivation import render, render_latex
+
+    found = derivation(program, of, wrt, seeds, stop)
+    return render_latex(found) if format == "latex" else render(found)

@@ -1,0 +1,133 @@
+"""Which parts of a formula get a line and a name of their own, for every format in which formulas are written.
+
+What has a name, what is used more than once and what would make a line too long gets a line; the rest is written where it
+is used, short parts such as ``x.T`` even more than once. Iterative: a chain of a million operations is laid out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from gradcli.graph.node import Node, cone
+from gradcli.graph.printing import Text
+
+LONGEST = 80
+"""Characters up to which an expression is written where it is used."""
+
+
+class Style(Protocol):
+    """How one format writes; ``short`` is the length up to which a part is written more than once."""
+
+    short: int
+
+    def apply(self, node: Node, operands: Sequence[Text]) -> Text:
+        """An operation, from the texts of its inputs."""
+
+    def leaf(self, node: Node) -> Text:
+        """The name of a variable or constant."""
+
+    def literal(self, literal: Node, user: Node, position: int) -> Text | None:
+        """A number where it is used, or None where it needs a line of its own."""
+
+    def fresh(self, node: Node, taken: Container[str]) -> str:
+        """A name for a part that has none."""
+
+    def named(self, name: str) -> Text:
+        """A name where it is used."""
+
+    def length(self, text: str) -> int:
+        """How long a text is to the eye."""
+
+
+class Line(NamedTuple):
+    """``name = text``, the value of ``node``; for a leaf both are its name."""
+
+    name: str
+    node: Node
+    text: Text
+
+
+class Layout(NamedTuple):
+    """The lines in order, and for each node the text that stands for it in others."""
+
+    lines: list[Line]
+    texts: dict[Node, Text]
+
+
+def laid_out(
+    roots: Sequence[Node],
+    names: Mapping[Node, str],
+    style: Style,
+    taken: Iterable[str] = (),
+    whole: Container[Node] = (),
+) -> Layout:
+    """The lines that compute the roots, which have one of their own where they have a name.
+
+    ``taken`` are names that are in use. What is in ``whole`` is never too long.
+    """
+    nodes = cone(roots)
+    users = dict.fromkeys(nodes, 0)
+    for node in nodes:
+        for x in node.inputs:
+            users[x] += 1
+    for root in roots:
+        users[root] += 1
+    used = {*taken, *names.values()}
+    apart = set(roots)
+    texts: dict[Node, Text] = {}
+    simple: set[Node] = set()
+    result: list[Line] = []
+
+    def operand(x: Node, user: Node, position: int) -> Text:
+        inline = style.literal(x, user, position) if x.op.name == "literal" and x not in names else None
+        return inline or texts[x]
+
+    for node in nodes:
+        for i, x in enumerate(node.inputs):
+            if x.op.name == "literal" and style.literal(x, node, i) is None:
+                apart.add(x)
+    for node in nodes:
+        if node.op.name == "leaf":
+            texts[node] = style.leaf(node)
+            simple.add(node)
+            result.append(Line(texts[node].text, node, texts[node]))
+            continue
+        if node.op.name == "literal" and node not in names and node not in apart:
+            simple.add(node)
+            continue
+        text = style.apply(node, [operand(x, node, i) for i, x in enumerate(node.inputs)])
+        most = LONGEST if users[node] <= 1 else style.short * all([x in simple for x in node.inputs])
+        if node in names or (style.length(text.text) > most and node not in whole):
+            name = names.get(node)
+            if name is None:
+                name = style.fresh(node, used)
+                used.add(name)
+            result.append(Line(name, node, text))
+            text = style.named(name)
+            simple.add(node)
+        texts[node] = text
+    return Layout(result, texts)
+
+
+LARGEST = 2000
+"""Characters after which an expression in one piece is cut off."""
+
+
+def in_one_piece(root: Node, names: Mapping[Node, str], style: Style) -> str:
+    """The operation of one node with everything below it that has no name; the rest as an ellipsis where that is long."""
+    texts: dict[Node, Text] = {}
+    others = {node: name for node, name in names.items() if node is not root}
+    for node in cone([root], stop=others):
+        if node in others:
+            texts[node] = style.named(others[node])
+        elif node.op.name == "leaf":
+            texts[node] = style.leaf(node)
+        else:
+            operands = [
+                (style.literal(x, node, i) if x.op.name == "literal" and x not in others else None) or texts[x]
+                for i, x in enumerate(node.inputs)
+            ]
+            text = operands[0] if node.op.name == "identity" else style.apply(node, operands)
+            texts[node] = text if len(text.text) <= LARGEST else style.named("…")
+    return texts[root].text

@@ -1,0 +1,154 @@
+"""The derivatives of a program as formulas: simplified, named, and with what a complete program needs around them.
+
+What holds of them, differentiated once more: they have the same None pattern as the graphs that they were written from,
+for zeros that simplification drops are put back (``zero(x)``, ``link(x)``) where without them a variable would no longer
+be connected. Beyond that order values agree, but a formula such as ``6 * x`` may end in None where the slope of ``x^3`` is
+a zero that stays connected, or the other way round where a square of a function was written as a power. As in every
+gradient, guards against NaN are there for variables whose values hold NaN or infinity when the formula is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from gradcli.autodiff import degree
+from gradcli.autodiff.connection import connections
+from gradcli.graph.node import Node, cone
+from gradcli.graph.operation import cast_to
+from gradcli.graph.ops.reductions import sum_
+from gradcli.graph.ops.selection import link, zero
+from gradcli.graph.ops.shaping import broadcasted
+from gradcli.graph.types import is_float, size_of
+from gradcli.program.program import Program, Question
+from gradcli.results import Reason
+from gradcli.rewrite.written import Written
+
+
+class Gradient(NamedTuple):
+    """The derivative with respect to ``x`` as a node, or the reason why it is None; ``name`` is what it is called."""
+
+    x: str
+    name: str
+    node: Node | None
+    reason: Reason | None
+
+
+class Derived(NamedTuple):
+    """Derivatives of the sum of ``of``, of one order.
+
+    ``leaves`` are the variables and constants to declare, in order, ``initial`` their values; ``named`` gives nodes of the
+    formulas the names that they have in the program. At order 0 the ``gradients`` are the ys themselves.
+    """
+
+    source: str
+    float_dtype: str
+    of: list[str]
+    order: int
+    summed: bool
+    gradients: list[Gradient]
+    leaves: list[Node]
+    initial: dict[Node, Any]
+    named: dict[str, Node]
+
+    @property
+    def roots(self) -> list[Node]:
+        """Every node that is to be written."""
+        return [*self.leaves, *self.named.values(), *(g.node for g in self.gradients if g.node is not None)]
+
+
+def derive(
+    program: Program,
+    of: Sequence[str] | None = None,
+    wrt: Sequence[str] | None = None,
+    order: int = 1,
+    seeds: Mapping[str, Any] | None = None,
+    stop: Sequence[str] = (),
+) -> Derived:
+    """The derivatives that :meth:`Program.grad` would evaluate, as formulas. Raises GradcliError as that does."""
+    graph = program._graph
+    asked = program.question(of, wrt if order else [], seeds, stop)
+    row: list[Node | Reason] = program.gradient_nodes(asked, order) if order else list(asked.ys)
+    found = [g for g in row if isinstance(g, Node)]
+    own = {
+        node: name for name, node in reversed(graph.names.items()) if isinstance(node, Node) and node.op.name != "leaf"
+    }
+    wanted = [x for x, g in zip(asked.xs, row, strict=False) if order and isinstance(g, Reason) and x in own]
+    stopped = [x for x in asked.stops if x.op.name != "leaf"]
+    with graph.derivation.suspended():
+        written = Written([*found, *wanted], own, stopped, graph.float_dtype, asked.xs if order else ())
+        texts = written.targets[: len(found)]
+        if order:
+            texts = _connected(asked, found, texts, written, program)
+    named = {own[node]: new for node, new in written.names.items()}
+    new = iter(texts)
+    names = _names(asked, order, graph.names)
+    gradients = [
+        Gradient(x, name, next(new), None) if isinstance(g, Node) else Gradient(x, name, None, g)
+        for x, name, g in zip(asked.wrt if order else asked.of, names, row, strict=True)
+    ]
+    leaves = _declared(program, [*texts, *named.values()], asked.xs)
+    return Derived(
+        program.source.name,
+        graph.float_dtype,
+        asked.of,
+        order,
+        any(size_of(y.shape) != 1 for y in asked.ys),
+        gradients,
+        leaves,
+        {leaf: graph.initial[leaf] for leaf in leaves},
+        named,
+    )
+
+
+def _connected(
+    asked: Question, found: Sequence[Node], texts: Sequence[Node], written: Written, program: Program
+) -> list[Node]:
+    """The formulas with a zero for each variable that only simplification has disconnected."""
+    xs = list(dict.fromkeys([*(program._graph.leaves[name] for name in program.variables), *asked.xs]))
+    new = [written.names.get(x, x) for x in xs]
+    result: list[Node] = []
+    for g, text, before, after in zip(found, texts, connections(found, xs), connections(texts, new), strict=True):
+        for x, now, was, still in zip(xs, new, before, after, strict=True):
+            # A gradient that is x itself needs no zero; neither does an x that a stop has cut off.
+            if was and not still and x.dtype != "bool" and degree.last_order([g], x, asked.stops) >= 1:
+                kept = link if degree.last_order([g], x, asked.stops) == 1 else zero
+                text = text + _nothing(kept(now), text)
+        result.append(text)
+    return result
+
+
+def _nothing(zeros: Node, like: Node) -> Node:
+    if zeros.shape != like.shape:
+        zeros = sum_(zeros, axis=None)
+    return broadcasted(cast_to(zeros, like.dtype) if is_float(like.dtype) else zeros, like.shape)
+
+
+def _names(asked: Question, order: int, taken: Iterable[str]) -> list[str]:
+    """dy_dx, d2y_dx2; without the y where there are several; with underscores where that is taken."""
+    if not order:
+        return list(asked.of)
+    used = set(taken)
+    y = asked.of[0] if len(asked.of) == 1 else ""
+    top, bottom = (f"d{order}{y}", str(order)) if order > 1 else (f"d{y}", "")
+    names: list[str] = []
+    for x in asked.wrt:
+        name = f"{top}_d{x}{bottom}"
+        while name in used:
+            name += "_"
+        used.add(name)
+        names.append(name)
+    return names
+
+
+def _declared(program: Program, roots: Sequence[Node], xs: Sequence[Node]) -> list[Node]:
+    """All variables, and the constants that the formulas or initial values need, in order of declaration."""
+    graph = program._graph
+    needed = {*(x for x in cone([*roots, *xs]) if x.op.name == "leaf"), *(graph.leaves[v] for v in program.variables)}
+    todo = list(needed)
+    while todo:
+        initial = graph.initial[todo.pop()]
+        inner = [x for x in cone([initial]) if x.op.name == "leaf"] if isinstance(initial, Node) else []
+        todo.extend([x for x in inner if x not in needed])
+        needed.update(inner)
+    return [leaf for leaf in graph.leaves.values() if leaf in needed]

@@ -1,0 +1,78 @@
+"""What rules look at and build: numbers in expressions, coefficients, broadcast values."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from gradcli.graph.node import Node, Number
+from gradcli.graph.operation import literal
+from gradcli.graph.ops.elementwise import multiply, neg
+from gradcli.graph.ops.shaping import broadcasted
+from gradcli.graph.types import INTEGER_RANGE, is_integer
+
+LARGEST = 1e20
+"""Coefficients are multiplied with one another between this and its reciprocal, far from where floats end."""
+
+
+def number_of(x: Node) -> Number | None:
+    """The number that a scalar literal holds; None for bools and all other nodes."""
+    return x.attrs["value"] if x.op.name == "literal" and x.dtype != "bool" else None
+
+
+def filling(x: Node) -> Number | None:
+    """The number that an array is filled with, as far as its operation shows."""
+    return number_of(x.inputs[0] if x.op.name == "broadcast_to" else x)
+
+
+def filled(value: Number, like: Node) -> Node:
+    return broadcasted(literal(value, like.dtype), like.shape)
+
+
+def split(x: Node) -> tuple[Number, Node]:
+    """The coefficient of a term and the rest: (2, x) for 2 * x, (-1, x) for -x, (1, x) for anything else."""
+    if x.op.name == "neg":
+        return -1, x.inputs[0]
+    if x.op.name == "multiply":
+        value = number_of(x.inputs[0])
+        if value is not None:
+            return value, x.inputs[1]
+    return 1, x
+
+
+def scaled(c: Number, x: Node) -> Node:
+    """c * x, written as x, -x or c * x."""
+    if c == 1:
+        return x
+    return neg(x) if c == -1 else multiply(literal(c, x.dtype), x)
+
+
+def usable(c: Number, dtype: str) -> bool:
+    """Whether a number may be a coefficient: moderate, and an integer among integers."""
+    if is_integer(dtype):
+        low, high = INTEGER_RANGE[dtype]
+        return isinstance(c, int) and low <= c <= high and c != 0
+    return isfinite(c) and 1 / LARGEST <= abs(c) <= LARGEST
+
+
+def is_nothing(x: Node) -> bool:
+    """A zero that holds a gradient together, or its product with a number or another."""
+    x = _unshaped(x)
+    if x.op.name != "multiply":
+        return x.op.name in _CONNECTING
+    factors = [_unshaped(i) for i in x.inputs]
+    some = any([f.op.name in _CONNECTING for f in factors])
+    return some and all([f.op.name in _CONNECTING or _is_finite(f) for f in factors])
+
+
+_CONNECTING = ("link", "zero")
+
+
+def _unshaped(x: Node) -> Node:
+    while x.op.name in ("broadcast_to", "reshape", "sum", "transpose"):
+        x = x.inputs[0]
+    return x
+
+
+def _is_finite(x: Node) -> bool:
+    value = number_of(x)
+    return value is not None and isfinite(value)

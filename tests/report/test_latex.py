@@ -1,0 +1,124 @@
+"""Derivatives in LaTeX: complete, parsed without tolerance, made of commands that amsmath has, and short enough for a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from pylatexenc.latexwalker import (
+    LatexCharsNode,
+    LatexEnvironmentNode,
+    LatexGroupNode,
+    LatexMacroNode,
+    LatexWalker,
+    LatexWalkerParseError,
+)
+
+import gradcli
+from gradcli.graph.ops import table
+from gradcli.program.derived import derive
+from gradcli.report import latex
+from gradcli.report.latex_words import GREEK, WORDS, WRITTEN_ELSEWHERE
+from tests.program.test_derived import SAMPLES, question
+from tests.random_programs import programs
+
+KNOWN = GREEK | {
+    "frac", "sqrt", "left", "right", "partial", "mathrm", "mathbf", "mathcal", "operatorname", "text", "textstyle", "sum",
+    "prod", "max", "min", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan", "det", "odot",
+    "cdot", "times", "top", "infty", "lVert", "rVert", "lvert", "rvert", "lfloor", "rfloor", "lceil", "rceil", "le", "ge",
+    "ne", "land", "lor", "lnot", "bigvee", "bigwedge", "dots", "mathbin", "quad", "qquad", "\\", ",", "_", "{", "}", "#", "$", "%", "&",
+    "textbackslash", "textasciicircum", "textasciitilde",
+}  # fmt: skip
+
+
+def nodes_of(nodes: Any) -> Iterator[Any]:
+    for node in nodes or []:
+        if node is None:
+            continue
+        yield node
+        if isinstance(node, (LatexGroupNode, LatexEnvironmentNode)):
+            yield from nodes_of(node.nodelist)
+        if isinstance(node, LatexMacroNode) and node.nodeargd is not None:
+            yield from nodes_of(node.nodeargd.argnlist)
+
+
+def check(text: str) -> None:
+    walker = LatexWalker(text, tolerant_parsing=False)
+    (document, rest) = walker.get_latex_nodes()[0]
+    assert isinstance(document, LatexEnvironmentNode)
+    assert document.environmentname == "align*"
+    assert isinstance(rest, LatexCharsNode)
+    for node in nodes_of([document]):
+        if isinstance(node, LatexMacroNode):
+            assert node.macroname in KNOWN, node.macroname
+        if isinstance(node, LatexEnvironmentNode):
+            assert node.environmentname in ("align*", "cases", "bmatrix")
+    assert text.count(r"\left") - text.count(r"\leftarrow") == text.count(r"\right")
+    assert not any(word in text for word in ("<0", "<1", "<all"))
+    for row in text.split(r"\\" + "\n"):
+        assert row.count("&") - row.count(r"\&") >= 1
+
+
+@pytest.mark.parametrize("wrong", [r"\begin{align*} {x \end{align*}", r"\begin{align*} x", r"\frac{1}{2"])
+def test_the_check_sees_what_is_wrong(wrong: str) -> None:
+    with pytest.raises((LatexWalkerParseError, AssertionError, ValueError)):
+        check(wrong)
+
+
+def test_every_operation_with_a_kernel_has_a_word() -> None:
+    assert {op.name for op in table.values() if op.kernel is not None} - WRITTEN_ELSEWHERE == WORDS.keys()
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.stem)
+def test_samples(sample: Path, order: int) -> None:
+    check(latex.render(derive(gradcli.load(sample), order=order, **question(sample))))
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(programs(smooth=False))
+def test_random_programs(text: str) -> None:
+    check(latex.render(derive(gradcli.loads(text))))
+
+
+@pytest.mark.parametrize(
+    ("program", "rows"),
+    [
+        ("variable x = 2.0; y = x^3", [r"\frac{\mathrm{d} y}{\mathrm{d} x} &= 3 x^{2}"]),
+        ("variable x = 2.0; y = log(x)", [r"\frac{\mathrm{d} y}{\mathrm{d} x} &= \frac{1}{x}"]),
+        ("variable x = 2.0; y = 1/x", [r"\frac{\mathrm{d} y}{\mathrm{d} x} &= -\frac{1}{x^{2}}"]),
+        ("variable x = 2.0; y = tan(x)", [r"\frac{\mathrm{d} y}{\mathrm{d} x} &= 1 + \tan^{2}\left(x\right)"]),
+        (
+            "variable X = [[1.0, 2.0], [3.0, 4.0]]; variable w = [1.0, 2.0]; y = sigmoid(X @ w)",
+            [
+                r"y &= \sigma\left(X w\right)",
+                r"t_{1} &= y \odot \left(1 - y\right)",
+                r"\frac{\partial \textstyle\sum y}{\partial X} &= w \odot \operatorname{reshape}_{2 \times 1}\left(t_{1}\right)",
+                r"\frac{\partial \textstyle\sum y}{\partial w} &= X^{\top} t_{1}",
+            ],
+        ),
+        (
+            "variable W1 = 2.0; variable sigma = 3.0; loss_a = norm([W1, sigma])",
+            [
+                r"\mathrm{loss}_{a} &= \left\lVert \begin{bmatrix} W_{1} & \sigma \end{bmatrix} \right\rVert",
+            ],
+        ),
+        ("variable x = 1.0; y = floor(x)", [r"\text{None: passes through floor on line 1, which has no derivative}"]),
+    ],
+)
+def test_formulas(program: str, rows: list[str]) -> None:
+    text = latex.render(derive(gradcli.loads(program)))
+    for row in rows:
+        assert row in text, text
+
+
+def test_long_formulas_are_broken_at_their_signs() -> None:
+    sums = "y = where(x > 1, log(x)/s, abs(x)) + maximum(x, 0.3)*norm(x)"
+    text = latex.render(derive(gradcli.loads(f"variable x = [0.5, 2.0]; variable s = 1.5; {sums}")))
+    check(text)
+    rows = [row.partition("&")[2] for row in text.split(r"\\" + "\n")]
+    assert max(map(latex.visible, rows)) < 110
+    assert r"\\" + "\n  &\\quad" in text

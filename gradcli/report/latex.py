@@ -15,8 +15,8 @@ from gradcli.program.derived import Derived, Gradient
 from gradcli.report import latex_words
 from gradcli.rewrite.terms import is_nothing, number_of, split
 
-WIDEST = 90
-"""What fits on a line, in characters to the eye."""
+WIDEST = 72
+"""What fits on a line of a page, with the name before it, in characters to the eye."""
 
 
 def render(derived: Derived) -> str:
@@ -108,17 +108,19 @@ class Formulas:
 def visible(text: str) -> int:
     """About how many characters are seen: a command is one, a fraction as wide as its wider half."""
     text = re.sub(r"\\(left|right|begin\{\w+\}|end\{\w+\}|operatorname|mathrm|mathbf|text(style)?|,)", "", text)
+    text = re.sub(r"\\(odot|cdot) ?| [+-] ", "xxx", text)  # with the space around them
     return len(re.sub(r"[{}^_ &]", "", re.sub(r"\\[A-Za-z]+", "x", text)))
 
 
 def broken(name: str, text: str) -> str:
     """``name &= text``, with line breaks before outer plus and minus signs where it is too long."""
-    if visible(text) <= WIDEST:
+    room = WIDEST - min(visible(name), WIDEST // 2)
+    if visible(text) <= room:
         return f"{name} &= {text}"
     lines: list[str] = []
     current = ""
     for term in _terms(text):
-        if current and visible(current + term) > WIDEST:
+        if current and visible(current + term) > room:
             lines.append(current)
             current = term
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import given, settings
 import gradcli
 from gradcli.execute.loop import Loop
 from tests.random_programs import programs
+
+SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.expr"))
 
 pytestmark = pytest.mark.usefixtures("shrunk")
 
@@ -99,6 +102,25 @@ def test_random_programs_with_all_optimisations_and_with_none(text):
                 assert (value.dtype, value.shape) == (want[name].dtype, want[name].shape)
                 scale = np.abs(want[name]).max(initial=1.0)
                 np.testing.assert_allclose(value, want[name], rtol=1e-10, atol=1e-11 * scale)
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=[sample.stem for sample in SAMPLES])
+def test_samples_with_all_optimisations_and_with_none(sample, monkeypatch):
+    def answers():
+        """The results where all variables have values, and the gradients by all variables and constants."""
+        program = gradcli.load(sample)
+        values = program.eval() if None not in program._graph.initial.values() else {}
+        return [values, program.grad(wrt=list(program._graph.leaves)) if program._graph.leaves else {}]
+
+    all_on = answers()
+    monkeypatch.setenv("GRADCLI_WITHOUT", "simplify,tiles,halfangle,sweep,repeated,scalars")
+    tolerance = 2e-5 if "\ndtype float32\n" in sample.read_text() else 1e-11
+    for found, want in zip(all_on, answers(), strict=True):
+        assert [k for k, v in found.items() if v is None] == [k for k, v in want.items() if v is None]
+        for name, value in found.items():
+            if value is not None:
+                scale = np.abs(want[name]).max(initial=1.0)
+                np.testing.assert_allclose(value, want[name], rtol=tolerance, atol=tolerance * scale)
 
 
 NETWORK = """

@@ -76,44 +76,64 @@ def _worthwhile(group: Group) -> Group:
 
 
 Cuts = dict[Node, tuple[int, int, Piece]]
+"""The region of a node (from 1), the size of the axis that is cut there, and its part in it."""
+
+
+class _Class:
+    """Axes that go along with each other: their size, the last position of one, who is touched, and how many bytes."""
+
+    __slots__ = ("nodes", "place", "size", "work")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.place = 0
+        self.work = 0
+        self.nodes: list[Node] = []
+
+    @property
+    def order(self) -> tuple[float, int]:
+        """Most work first; of two axes of the same arrays the one whose pieces are contiguous."""
+        return -self.work / (1 + self.place), self.place
+
+
+def _classes(nodes: Sequence[Node], known: Collection[Node], axes: Axes) -> dict[int, _Class]:
+    found: dict[int, _Class] = {}
+    for node in nodes:
+        for k, c in enumerate(axes.of[node]):
+            one = found.setdefault(c, _Class(node.shape[k]))
+            one.place = max(one.place, k)
+        if node in known or not node.inputs:
+            continue
+        touched = dict.fromkeys(axes.of[node], bytes_of(node))
+        for x in node.inputs:
+            for c in axes.of[x]:  # what is read to be summed is work, too
+                touched.setdefault(c, bytes_of(x))
+        for c, size in touched.items():
+            found[c].work += size
+            found[c].nodes.append(node)
+    return found
 
 
 def _cuts(nodes: Sequence[Node], known: Collection[Node]) -> Cuts:
-    """For each node that is cut its region (from 1), the size of the cut axis, and its part in it."""
+    """For each node that can be computed in a loop, which one."""
     axes = Axes(nodes, known)
-    work: dict[int, int] = {}
-    place: dict[int, int] = {}
-    size: dict[int, int] = {}
-    for node in nodes:
-        for k, c in enumerate(axes.of[node]):
-            size[c] = node.shape[k]
-            place[c] = max(place.get(c, 0), k)
-            if node.inputs and node not in known:
-                work[c] = work.get(c, 0) + bytes_of(node)
-        for x in node.inputs if node not in known else ():  # what is read to be summed is work, too
-            for c in set(axes.of[x]).difference(axes.of[node]):
-                work[c] = work.get(c, 0) + bytes_of(x)
+    classes = _classes(nodes, known, axes)
     result: Cuts = {}
-    # Most work first; of two axes of the same arrays the one whose pieces are contiguous.
-    for region, c in enumerate(sorted(work, key=lambda c: (-work[c] / (1 + place[c]), place[c])), 1):
-        if size[c] < 2 or work[c] < LARGE:
+    for region, c in enumerate(sorted(classes, key=lambda c: classes[c].order), 1):
+        one = classes[c]
+        if one.size < 2 or one.work < LARGE:
             continue
-        members = {
-            node: piece
-            for node in nodes
-            if node not in result and node not in known and (piece := _piece(node, c, axes)) is not None
-        }
-        rows = max([bytes_of(n) // size[c] for n, piece in members.items() if piece.axis is not None], default=0)
+        pieces = {node: _piece(node, c, axes) for node in one.nodes if node not in result}
+        members = {node: piece for node, piece in pieces.items() if piece is not None}
+        rows = max([bytes_of(n) // one.size for n, piece in members.items() if piece.axis is not None], default=0)
         done = sum([bytes_of(n) for n in members]) + sum([bytes_of(x) for n in members for x in n.inputs])
         if rows <= TILE and done >= 2 * LARGE:
-            result.update({node: (region, size[c], piece) for node, piece in members.items()})
+            result.update({node: (region, one.size, piece) for node, piece in members.items()})
     return result
 
 
 def _piece(node: Node, c: int, axes: Axes) -> Piece | None:
     """A node's part in a loop along a class of axes, if it can have one."""
-    if not node.inputs:
-        return None
     own = axes.of[node]
     inputs, out = axes.flows[node]
     if c in own:

@@ -178,7 +178,11 @@ class Loop:
     def _by_processes(self, given: Mapping[Key, Array]) -> list[Sequence[Array]] | None:
         """The same by processes that wait for it; None where they cannot."""
         if self._team is None:
-            self._team = Team(self)
+            try:
+                self._team = Team(self)
+            except OSError:  # no more processes, or no memory to share
+                self._forks = False
+                return None
         own = self.new_worker()
         parts = self._team.run(self, own, given)
         return None if parts is None else [self._released(own), *parts[1:]]

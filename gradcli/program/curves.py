@@ -15,8 +15,8 @@ from gradcli.graph.ops.selection import where
 from gradcli.graph.ops.shaping import broadcasted
 from gradcli.graph.ops.slicing import index
 from gradcli.graph.types import is_float, show_shape, size_of
-from gradcli.program.loaded import array_node
 from gradcli.program.jumps import jumps
+from gradcli.program.loaded import array_node
 from gradcli.program.points import Points
 from gradcli.program.program import Program
 from gradcli.program.varied import Ask, Item
@@ -45,7 +45,7 @@ class Variable(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """A curve through points [n]; NaN in y is a gap. ``missing`` says why there is none, and then x and y are empty.
+    """A curve through points [n]; NaN in y is a gap. ``missing`` says why there is none (``None: …``): x and y are empty.
 
     ``height`` is the range of y that is worth showing, or None without any point: all of it, unless y goes to infinity.
     """
@@ -114,8 +114,9 @@ def curves(
     xs = axis.samples(count)
     epsilon = 2.0**-23 if program._leaf(x.name).dtype == "float32" else 2.0**-52
 
-    def shown(y: Array) -> Array:
-        return np.where((np.abs(y) < LARGEST) & ((y > 0) | (not log_y)), y, np.nan)
+    def shown(y: Array | None) -> Array:
+        assert y is not None
+        return _shown(y, log_y)
 
     lines: list[tuple[Array, Array] | None] = []
     unbounded = False
@@ -172,15 +173,14 @@ def field(
     shape = grid[0].shape
     z, *slopes = [v if v is None else v.reshape(shape) for v in sampler(*[g.reshape(-1) for g in grid])]
     assert z is not None
-    z = np.where(np.abs(z) < LARGEST, z, np.nan)
+    z = _shown(z, False)
     if not np.isfinite(z).any():
         raise GradcliError("ValueError", f"{names[0]} is nowhere finite for these {x.label} and {y.label}")
-    missing = "; ".join(dict.fromkeys(reasons.values())) or None if all(s is None for s in slopes) else None
-    u, v = [np.zeros(shape) if s is None else s for s in slopes] if gradient else (None, None)
-    return Field(
-        program.source.name, names[0], x.label, y.label, *at, z,
-        (u, v) if u is not None and v is not None and missing is None else None, missing,
-    )  # fmt: skip
+    # An entry of the gradient that is None counts as 0 beside one that is not.
+    u, v = [np.zeros(shape) if s is None else s for s in slopes] if gradient else [z, z]
+    missing = "; ".join(dict.fromkeys(reasons.values())) if len(reasons) == 2 else None
+    drawn = (u, v) if gradient and missing is None else None
+    return Field(program.source.name, names[0], x.label, y.label, at[0], at[1], z, drawn, missing)
 
 
 def series(title: str, x_label: str, columns: Mapping[str, Sequence[float]], log: str | None = None) -> Curves:
@@ -192,7 +192,7 @@ def series(title: str, x_label: str, columns: Mapping[str, Sequence[float]], log
     names = list(columns)[1:]
     if log is None:
         log = "y" if all((y[np.isfinite(y)] > 0).all() for y in ys) else "none"
-    shown = [np.where((np.abs(y) < LARGEST) & ((y > 0) | ("y" not in log)), y, np.nan) for y in ys]
+    shown = [_shown(y, "y" in log) for y in ys]
     at = x[np.isfinite(x) & ((x > 0) | ("x" not in log))]
     drawn = [Curve(name, x, y, _height(y, False)) for name, y in zip(names, shown, strict=True)]
     if not len(at) or all(curve.height is None for curve in drawn):
@@ -210,6 +210,12 @@ def number(program: Program, name: str, text: str) -> float:
     if value.size != 1 or value.dtype.kind == "b":
         raise GradcliError("TypeError", f"`{text}` is no number, and the range of {name} goes from one to another")
     return float(value.reshape(-1)[0])
+
+
+def _shown(y: Array, log: bool) -> Array:
+    """What can be drawn; the rest is NaN."""
+    shown = np.abs(y) < LARGEST
+    return np.where(shown & (y > 0) if log else shown, y, np.nan)
 
 
 def _height(y: Array, unbounded: bool) -> tuple[float, float] | None:
@@ -288,7 +294,8 @@ def _derivatives(
         for n, (g,) in found:
             nodes[n] = g if isinstance(g, Node) else None
             if not isinstance(g, Node):
-                reasons[label_of(name, x.label, n)] = g.with_line()
+                why = g.with_line()
+                reasons[label_of(name, x.label, n)] = why if why.startswith("None") else f"None: {why}"
     return [nodes[n] for n in orders]
 
 
@@ -334,7 +341,7 @@ class _Sampler:
         return results
 
     def _rows(self, at: Sequence[Array]) -> Rows:
-        columns: dict[str, Array] = {}
+        columns: dict[str, Any] = {}
         for axis, values in zip(self._axes, at, strict=True):
             if axis.entry is None:
                 columns[axis.name] = values
@@ -342,5 +349,5 @@ class _Sampler:
             if axis.name not in columns:
                 base = self._bases[axis.name].astype(np.float64)
                 columns[axis.name] = np.broadcast_to(base, (len(values), *base.shape)).copy()
-            columns[axis.name][:, *axis.entry] = values
+            columns[axis.name][(slice(None), *axis.entry)] = values
         return Rows(np.arange(len(at[0])), columns)

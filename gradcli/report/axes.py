@@ -35,11 +35,13 @@ class Axis(NamedTuple):
             if len(chosen) > 1:
                 return [(10.0**k, f"{10.0**k:g}") for k in chosen]
         step = _step((self.high - self.low) / max(most - 1, 1))
+        if not math.floor(self.high / step) - math.ceil(self.low / step) + 1 > 1:
+            step = _step(step / 3)  # one step down, so that there are at least two
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         digits = max(0, -math.floor(math.log10(step) + 1e-9))
         large = max(abs(self.low), abs(self.high))
         form = f".{digits}f" if large < 1e6 and digits < 6 else f".{max(0, math.ceil(math.log10(large / step)))}e"
-        found = [(k * step, format(k * step + 0.0, form)) for k in range(first, last + 1)]
+        found = [(k * step, format(k * step, form) if k else "0") for k in range(first, last + 1)]
         return [(value, text) for value, text in found if value > 0 or not self.log]
 
 

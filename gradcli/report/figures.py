@@ -23,12 +23,17 @@ NO_DATE: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     "png": {"Software": None},
 }  # fmt: skip
-STYLE = {"svg.hashsalt": "gradcli", "font.size": 10.0, "axes.spines.top": False, "axes.spines.right": False}
+STYLE: Any = {
+    "svg.hashsalt": "gradcli",
+    "font.size": 10.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
 
 
 def write_curves(file: IO[bytes], format: str, drawn: Curves) -> None:
     """Write curves as ``svg``, ``png`` or ``pdf``. In an SVG curve k is the group ``curve-k``."""
-    with _figure(file, format) as (figure, axes):
+    with _figure(file, format) as (_, axes):
         height = height_of(drawn)
         for k, curve in enumerate(drawn.curves):
             if curve.height is not None:
@@ -47,7 +52,7 @@ def write_curves(file: IO[bytes], format: str, drawn: Curves) -> None:
             axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
         else:
             axes.set_ylabel(_plain(drawn.curves[0].label))
-        _entitle(figure, axes, drawn.title)
+        _entitle(axes, drawn.title)
 
 
 def write_field(file: IO[bytes], format: str, field: Field) -> None:
@@ -69,14 +74,13 @@ def write_field(file: IO[bytes], format: str, field: Field) -> None:
         axes.set_xlabel(_plain(field.x_label))
         axes.set_ylabel(_plain(field.y_label))
         note = "" if levels else f"{field.label} is {np.nanmean(field.z):g} throughout"
-        note = note or (f"gradient = None: {field.missing}" if field.missing is not None else "")
-        _entitle(figure, axes, f"{field.title}: {note}" if note else field.title)
+        note = note or (f"gradient = {field.missing}" if field.missing is not None else "")
+        _entitle(axes, note or field.title)
 
 
 def _quiver(axes: Axes, field: Field, u: Any, v: Any) -> None:
     """About 20 by 15 arrows from (x, y) towards (x + u, y + v)."""
-    rows = np.unique(np.linspace(0, len(field.y) - 1, 17).round().astype(int)[1:-1])
-    columns = np.unique(np.linspace(0, len(field.x) - 1, 22).round().astype(int)[1:-1])
+    rows, columns = _spread(len(field.y), 15), _spread(len(field.x), 20)
     u, v = u[np.ix_(rows, columns)], v[np.ix_(rows, columns)]
     x, y = np.meshgrid(field.x[columns], field.y[rows])
     length = np.hypot(u, v)
@@ -98,6 +102,12 @@ def _quiver(axes: Axes, field: Field, u: Any, v: Any) -> None:
     quiver.set_gid("gradient")
 
 
+def _spread(count: int, most: int) -> Any:
+    """Indices of about so many samples, evenly spaced."""
+    step = max(1, count // most)
+    return np.arange((count - 1) % step // 2 if step > 1 else 0, count, step)
+
+
 @contextmanager
 def _figure(file: IO[bytes], format: str) -> Iterator[tuple[Figure, Axes]]:
     """A figure that is written at the end."""
@@ -109,8 +119,9 @@ def _figure(file: IO[bytes], format: str) -> Iterator[tuple[Figure, Axes]]:
         figure.savefig(file, format=format, dpi=150, metadata=NO_DATE[format])
 
 
-def _entitle(figure: Figure, axes: Axes, title: str) -> None:
-    axes.set_title(title, fontsize=9, color="0.4", loc="left", parse_math=False)
+def _entitle(axes: Axes, title: str) -> None:
+    if not title.startswith("<"):  # the name of no file
+        axes.set_title(title, fontsize=9, color="0.4", loc="left", parse_math=False)
 
 
 def _plain(text: str) -> str:

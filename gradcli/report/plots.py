@@ -55,7 +55,7 @@ class _Sheet:
         """The column and line, counted from below, of a point; None outside."""
         if not (np.isfinite(x) and np.isfinite(y)):
             return None
-        across, up = float(self.x.place(np.float64(x))), float(self.y.place(np.float64(y)))
+        across, up = float(self.x.place(np.asarray(x))), float(self.y.place(np.asarray(y)))
         if not (-1e-9 <= across <= 1 + 1e-9 and -1e-9 <= up <= 1 + 1e-9):
             return None
         return round(across * self.dots[0]) // 2, round(up * self.dots[1]) // 4
@@ -94,7 +94,7 @@ class _Sheet:
 
 def render_curves(drawn: Curves, size: tuple[int, int], color: bool = False, unicode: bool = True) -> str:
     """Curves in so many columns and lines. Several are told apart by numbers on them, and by color."""
-    legend = _legend(drawn.curves, color)
+    legend = _legend(drawn.curves, size[0], color)
     sheet = _Sheet(Axis(*drawn.x_range, drawn.log_x), height_of(drawn), size, len(legend), color)
     present = [k for k, curve in enumerate(drawn.curves) if curve.height is not None]
     for k in reversed(present):  # the first one on top
@@ -118,19 +118,26 @@ def _color(k: int) -> str:
     return COLORS[k % len(COLORS)]
 
 
-def _legend(curves: Sequence[Curve], color: bool) -> list[str]:
-    """A line that names the curves, and one for each that is not there."""
-    numbered = len(curves) > 1
-    drawn, missing = [], []
+def _legend(curves: Sequence[Curve], columns: int, color: bool) -> list[str]:
+    """Lines that name the curves, and one for each that is not there."""
+    lines: list[str] = []
+    missing: list[str] = []
+    used = columns
     for k, curve in enumerate(curves):
-        text = f"{k}: {curve.label}" if numbered else curve.label
+        text = f"{k}: {curve.label}" if len(curves) > 1 else curve.label
         if curve.missing is not None:
-            missing.append(f"{text} = None: {curve.missing}")
+            missing.append(f"{text} = {curve.missing}")
         elif curve.height is None:
             missing.append(f"{text} is nowhere finite")
         else:
-            drawn.append(_painted(text, _color(k)) if color else text)
-    return ["   ".join(drawn), *missing]
+            painted = _painted(text, _color(k)) if color else text
+            if used + 3 + len(text) > columns:
+                lines.append(painted)
+                used = len(text)
+            else:
+                lines[-1] += "   " + painted
+                used += 3 + len(text)
+    return lines + missing
 
 
 def _painted(text: str, color: str) -> str:
@@ -144,7 +151,7 @@ def render_field(field: Field, size: tuple[int, int], color: bool = False, unico
     levels = levels_of(field)
     legend = [f"contours of {field.label}" + ("" if levels else f", which is {np.nanmean(field.z):g} throughout")]
     if field.missing is not None:
-        legend.append(f"gradient = None: {field.missing}")
+        legend.append(f"gradient = {field.missing}")
     elif field.gradient is not None:
         legend[0] += ", arrows along its gradient"
     x, y = Axis(*field.x[[0, -1]].tolist()), Axis(*field.y[[0, -1]].tolist())

@@ -178,7 +178,7 @@ def field(
         raise GradcliError("ValueError", f"{names[0]} is nowhere finite for these {x.label} and {y.label}")
     # An entry of the gradient that is None counts as 0 beside one that is not.
     u, v = [np.zeros(shape) if s is None else s for s in slopes] if gradient else [z, z]
-    missing = "; ".join(dict.fromkeys(reasons.values())) if len(reasons) == 2 else None
+    missing = "; ".join(dict.fromkeys(reasons.values())).replace("; None: ", "; ") if len(reasons) == 2 else None
     drawn = (u, v) if gradient and missing is None else None
     return Field(program.source.name, names[0], x.label, y.label, at[0], at[1], z, drawn, missing)
 

@@ -38,16 +38,21 @@ class Axis(NamedTuple):
         if not math.floor(self.high / step) - math.ceil(self.low / step) + 1 > 1:
             step = _step(step / 3)  # one step down, so that there are at least two
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
-        digits = max(0, -math.floor(math.log10(step) + 1e-9))
+        digits = max(0, -_power(step))
         large = max(abs(self.low), abs(self.high))
-        form = f".{digits}f" if large < 1e6 and digits < 6 else f".{max(0, math.ceil(math.log10(large / step)))}e"
+        form = f".{digits}f" if large < 1e6 and digits < 6 else f".{max(0, _power(large) - _power(step))}e"
         found = [(k * step, format(k * step, form) if k else "0") for k in range(first, last + 1)]
         return [(value, text) for value, text in found if value > 0 or not self.log]
 
 
+def _power(value: float) -> int:
+    """The power of ten of a number's first digit."""
+    return math.floor(math.log10(value) + 1e-9)
+
+
 def _step(least: float) -> float:
     """The smallest of 1, 2 and 5 times a power of ten that is not below ``least``."""
-    power = math.floor(math.log10(least))
+    power = _power(least)
     return next(k * 10.0**power for k in (1, 2, 5, 10) if k * 10.0**power >= least * (1 - 1e-9))
 
 

@@ -61,13 +61,13 @@ class _Sheet:
         return round(across * self.dots[0]) // 2, round(up * self.dots[1]) // 4
 
     def write(self, cell: tuple[int, int] | None, text: str, color: str | None = None) -> bool:
-        """A text that starts in a cell, where nothing is written yet; whether it found room."""
+        """A text that starts in a cell, where nothing is written yet, nor right beside it; whether it found room."""
         if cell is None or not 0 <= cell[0] <= self.columns - len(text) or not 0 <= cell[1] < self.lines:
             return False
         cells = [(cell[0] + i, cell[1]) for i in range(len(text))]
         if self.taken.intersection(cells):
             return False
-        self.taken.update(cells)
+        self.taken.update(cells, [(cell[0] - 1, cell[1]), (cell[0] + len(text), cell[1])])
         self.canvas.text(2 * cell[0], 4 * cell[1], text, color=color if self.color else None)
         return True
 
@@ -79,7 +79,7 @@ class _Sheet:
             f"{ticks.get(n, ''):>{self.margin}} {'┤' if n in ticks else '│'}{row}".rstrip()
             for n, row in zip(range(self.lines - 1, -1, -1), rows, strict=True)
         ]
-        axis, labels = ["─"] * self.columns, [" "] * (self.columns + 2)
+        axis, labels = ["─"] * self.columns, [" "] * (self.columns + 1)
         end = len(labels) - len(x_label) - 1
         labels[end + 1 :] = x_label
         for value, text in self.x.ticks(max(2, self.columns // 10)):
@@ -152,7 +152,7 @@ def render_field(field: Field, size: tuple[int, int], color: bool = False, unico
     legend = [f"contours of {field.label}" + ("" if levels else f", which is {np.nanmean(field.z):g} throughout")]
     if field.missing is not None:
         legend.append(f"gradient = {field.missing}")
-    elif field.gradient is not None:
+    elif field.gradient is not None and levels:
         legend[0] += ", arrows along its gradient"
     x, y = Axis(*field.x[[0, -1]].tolist()), Axis(*field.y[[0, -1]].tolist())
     # One line more, for the name of the vertical axis.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import shutil
@@ -180,20 +179,20 @@ def _field(program: Program, of: list[str] | None, chosen: tuple[Range, ...], gr
 
 def _variable(program: Program, chosen: Range, log: bool) -> Variable:
     """The range in numbers; click.UsageError where it is none."""
-    from gradcli.program.curves import Variable, number
+    from gradcli.program.curves import LARGEST, Variable, number
 
     low, high = (number(program, chosen.name, text) for text in (chosen.low, chosen.high))
     x = Variable(chosen.name, chosen.entry, low, high, log)
-    if not (math.isfinite(low) and math.isfinite(high) and math.isfinite(high - low)):
-        _no_range(x, "its ends must be finite")
+    if not (abs(low) <= LARGEST and abs(high) <= LARGEST):
+        _no_range(x, f"its ends must be finite, and at most {LARGEST:g}")
     if not low < high:
         _no_range(
             x, f"write the smaller end first: {x.label}={chosen.high}:{chosen.low}" if low > high else "it is empty"
         )
-    if log and low <= 0:
+    if log and low < 1 / LARGEST:
         _no_range(x, "on a logarithmic axis it must be positive")
-    if low + (high - low) / 2 in (low, high):
-        _no_range(x, "it is narrower than floats are apart")
+    if high - low < 1 / LARGEST or low + (high - low) / 2 in (low, high):
+        _no_range(x, "its ends are too near to each other")
     return x
 
 

@@ -23,8 +23,8 @@ from gradcli.program.varied import Ask, Item
 
 Array = np.ndarray[Any, Any]
 
-LARGEST = 1e300
-"""Values beyond it leave gaps, as infinities do: the height of a plot must be a float too."""
+LARGEST = 1e100
+"""Values beyond it leave gaps, as infinities do, and those below its inverse are 0: axes need room for arithmetic."""
 
 
 class Variable(NamedTuple):
@@ -133,7 +133,7 @@ def curves(
         for item, line in zip(sampler.items, lines, strict=True)
     ]  # fmt: skip
     if all(curve.height is None for curve in drawn):
-        values = "positive and finite" if log_y else "finite"
+        values = f"{'positive' if log_y else 'finite'} and below {LARGEST:g}"
         verb = "is" if len(names) == 1 else "are"
         raise GradcliError(
             "ValueError", f"{' and '.join(names)} {verb} nowhere {values} for {x.label} from {x.low:g} to {x.high:g}"
@@ -175,7 +175,9 @@ def field(
     assert z is not None
     z = _shown(z, False)
     if not np.isfinite(z).any():
-        raise GradcliError("ValueError", f"{names[0]} is nowhere finite for these {x.label} and {y.label}")
+        raise GradcliError(
+            "ValueError", f"{names[0]} is nowhere finite and below {LARGEST:g} for these {x.label} and {y.label}"
+        )
     # An entry of the gradient that is None counts as 0 beside one that is not.
     u, v = [np.zeros(shape) if s is None else s for s in slopes] if gradient else [z, z]
     missing = "; ".join(dict.fromkeys(reasons.values())).replace("; None: ", "; ") if len(reasons) == 2 else None
@@ -214,6 +216,7 @@ def number(program: Program, name: str, text: str) -> float:
 
 def _shown(y: Array, log: bool) -> Array:
     """What can be drawn; the rest is NaN."""
+    y = np.where(np.abs(y) < 1 / LARGEST, 0.0, y)
     shown = np.abs(y) < LARGEST
     return np.where(shown & (y > 0) if log else shown, y, np.nan)
 

@@ -62,7 +62,7 @@ def height_of(drawn: Curves) -> Axis:
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     if drawn.log_y:
         room = (high / low) ** 0.03 if high > low else 2.0
-        return Axis(max(low / room, 5e-324), high * room, True)
+        return Axis(low / room, high * room, True)
     room = 0.03 * (high - low)
     # A curve that is constant, but for rounding, is one in the middle.
     if room <= 1e-12 * max(abs(low), abs(high)):
@@ -71,20 +71,24 @@ def height_of(drawn: Curves) -> Axis:
 
 
 def levels_of(field: Field, count: int = 9) -> list[float]:
-    """Levels of contours between which lie equal parts of the area, to two or three digits."""
+    """Levels of contours between which lie equal parts of the area, to as many digits as it takes; none of a constant.
+
+    Of a function with two or three values, which has no such levels, one is in the middle.
+    """
     z = field.z[np.isfinite(field.z)]
-    parts = np.quantile(z, np.linspace(0, 1, count + 2)[1:-1]).tolist()
-    spread = (float(z.max()) - float(z.min())) / (10 * count)
-    if spread <= 1e-12 * float(np.abs(z).max()):
+    low, high = float(z.min()), float(z.max())
+    if high - low <= 1e-12 * max(abs(low), abs(high)):
         return []
-    levels: list[float] = []
-    for level in parts:
-        # Two digits, but of a level far from zero as many as tell it from its neighbours.
-        digits = max(2, math.ceil(math.log10(abs(level) / spread)) if level else 2)
-        rounded = float(f"{level:.{digits - 1}e}")
-        if z.min() < rounded < z.max() and rounded not in levels:
-            levels.append(rounded)
-    return sorted(levels)
+    step = (high - low) / (10 * count)
+    parts = [_rounded(level, step) for level in np.quantile(z, np.linspace(0, 1, count + 2)[1:-1]).tolist()]
+    return sorted({level for level in parts if low < level < high}) or [low + (high - low) / 2]
+
+
+def _rounded(value: float, step: float) -> float:
+    """Two digits of a number, or as many as tell it from what is a step away."""
+    ratio = abs(value) / step
+    digits = max(2, math.ceil(math.log10(ratio))) if ratio > 1 else 2
+    return float(f"{value:.{digits - 1}e}")
 
 
 def texts_of(levels: Sequence[float]) -> list[str]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
+# No window is opened, so what a notebook or a user set for windows must not matter.
+os.environ["MPLBACKEND"] = "agg"
 # What matplotlib says of its caches and fonts is nothing for users.
 logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
@@ -111,7 +115,8 @@ def _spread(count: int, most: int) -> Any:
 @contextmanager
 def _figure(file: IO[bytes], format: str) -> Iterator[tuple[Figure, Axes]]:
     """A figure that is written at the end."""
-    with mpl.rc_context():
+    with mpl.rc_context(), warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # of letters that a font lacks, of limits that are tried and given up
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)
         figure = Figure(figsize=(7.2, 4.5), layout="constrained")

@@ -76,6 +76,17 @@ def test_files(gradcli, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["y.PNG", "y.pdf", "y.svg"]
 
 
+def test_settings_of_matplotlib_do_not_matter(process, tmp_path):
+    nowhere = str(tmp_path / "nowhere" / "deeper")
+    env = {"MPLBACKEND": "nonsense", "MPLCONFIGDIR": nowhere, "HOME": nowhere, "XDG_CACHE_HOME": nowhere}
+    (tmp_path / "matplotlibrc").write_text("lines.linewidth: 20\n")
+    done = process("plot", *RANGE, "--output", "y.svg", env=env)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    other = process("plot", *RANGE, "--output", "z.svg")
+    assert (other.returncode, other.stderr) == (0, "")
+    assert (tmp_path / "y.svg").read_bytes() == (tmp_path / "z.svg").read_bytes()
+
+
 def test_samples(gradcli, tmp_path):
     sizes = []
     for count in ("2", "300"):
@@ -141,7 +152,9 @@ def test_wrong_histories(gradcli, text, words):
         (["--x", "x=0:inf"], ["its ends must be finite"]),
         (["--x", "x=nan:1"], ["its ends must be finite"]),
         (["--x", "x=-1e308:1e308"], ["its ends must be finite"]),
-        (["--x", "x=1:1.0000000000000002"], ["narrower than floats are apart"]),
+        (["--x", "x=0:1e101"], ["at most 1e+100"]),
+        (["--x", "x=1:1.0000000000000002"], ["too near to each other"]),
+        (["--x", "x=0:1e-320"], ["too near to each other"]),
         (["--x", "x=0:1", "--log", "x"], ["must be positive"]),
         (["--x", "x=0:1", "--x", "x=1:2"], ["Both --x are about x"]),
         (["--x", "x=0:1", "--x", "free=1:2", "--x", "n=1:2"], ["one --x or two, and not 3"]),
@@ -199,7 +212,7 @@ def test_wrong_input(gradcli, tmp_path, arguments, words):
 def test_what_is_nowhere_finite(gradcli):
     done = gradcli("plot", "-e", "variable x; y = log(x)", "--x", "x=-3:-1")
     assert (done.status, done.out) == (1, "")
-    assert "y is nowhere finite for x from -3 to -1" in done.err
+    assert "y is nowhere finite and below 1e+100 for x from -3 to -1" in done.err
     done = gradcli("plot", "-e", "variable x; variable v; y = log(x)*v", "--x", "x=-3:-1", "--x", "v=0:1")
     assert "y is nowhere finite" in done.err
     # The function is there and its derivative is not.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -167,3 +168,31 @@ def test_levels_divide_the_area():
     levels = levels_of(surface("variable x = 1.0; variable v = 1.0; z = 1e6 + x"))
     assert len(levels) == 9
     assert levels_of(DRAWN["contours_of_a_constant"]()) == []
+    assert levels_of(surface("variable x = 1.0; variable v = 1.0; z = where(x > v, 3.0, 1.0)")) == [2.0]
+
+
+# y, the range of x, and whether the axes are logarithmic
+EXTREMES = [
+    ("1/x", 1e-100, 1e100, False, True),
+    ("1/x", 1e-100, 1e100, True, True),
+    ("abs(x)", 1e-100, 1e100, False, False),
+    ("1e99*x", -1.0, 1.0, False, False),
+    ("1e-99*x", -1.0, 1.0, False, False),
+    ("1e-310*x", -1.0, 1.0, False, False),
+    ("x", 0.0, 1e-100, False, False),
+    ("where(x > 0, 1e99, -1e-99)", -1.0, 5.0, False, False),
+    ("tan(x)", 1e-100, 10.0, True, False),
+    ("x + 1e15", -1.0, 1.0, False, False),
+    ("exp(exp(x))", -10.0, 10.0, False, True),
+]
+
+
+@pytest.mark.parametrize(("y", "low", "high", "log_x", "log_y"), EXTREMES)
+def test_extreme_values(y, low, high, log_x, log_y):
+    program = gradcli.loads(f"variable x = 1.0; variable v = 1.0; y = {y}; z = ({y})*v")
+    drawn = curves(program, ["y"], Variable("x", None, low, high, log_x), range(3), 50, log_y)
+    assert re.search("[\u2801-\u28ff]", shown(drawn))
+    assert written(drawn, "svg")
+    spread = field(program, ["z"], Variable("x", None, low, high), Variable("v", None, -1.0, 1.0), (20, 20), True)
+    assert len(shown(spread).splitlines()) == 16
+    assert written(spread, "png")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -114,9 +114,15 @@ def curves(
     xs = axis.samples(count)
     epsilon = 2.0**-23 if program._leaf(x.name).dtype == "float32" else 2.0**-52
 
-    def shown(y: Array | None) -> Array:
-        assert y is not None
-        return _shown(y, log_y)
+    def values_of(k: int) -> Callable[[Array], Array]:
+        """The function of x whose curve is the k-th one."""
+
+        def function(at: Array) -> Array:
+            y = sampler(at)[k]
+            assert y is not None
+            return _shown(y, log_y)
+
+        return function
 
     lines: list[tuple[Array, Array] | None] = []
     unbounded = False
@@ -124,9 +130,9 @@ def curves(
         if y is None:
             lines.append(None)
             continue
-        steps = jumps(lambda at, k=k: shown(sampler(at)[k]), xs, shown(y), epsilon)  # type: ignore[misc]
+        steps = jumps(values_of(k), xs, _shown(y, log_y), epsilon)
         unbounded |= bool(np.isinf(y).any() or steps.pole.any())
-        lines.append(steps.inserted(xs, shown(y)))
+        lines.append(steps.inserted(xs, _shown(y, log_y)))
     drawn = [
         Curve(item.label, xs[:0], xs[:0], None, reasons[item.label]) if line is None
         else Curve(item.label, *line, _height(line[1], unbounded and not log_y))
@@ -156,6 +162,8 @@ def field(
             help=f"choose one: `--of {names[-1]}`",
         )
     axes = [_checked(program, axis) for axis in (x, y)]
+    if axes[0][:2] == axes[1][:2]:
+        raise GradcliError("ValueError", f"{x.label} and {y.label} are the same, and a plane has two axes")
     reasons: dict[str, str] = {}
 
     def ask(varied: Program) -> list[Item]:
@@ -195,12 +203,15 @@ def series(title: str, x_label: str, columns: Mapping[str, Sequence[float]], log
     if log is None:
         log = "y" if all((y[np.isfinite(y)] > 0).all() for y in ys) else "none"
     shown = [_shown(y, "y" in log) for y in ys]
-    at = x[np.isfinite(x) & ((x > 0) | ("x" not in log))]
+    x = _shown(x, "x" in log)
+    at = x[np.isfinite(x)]
     drawn = [Curve(name, x, y, _height(y, False)) for name, y in zip(names, shown, strict=True)]
     if not len(at) or all(curve.height is None for curve in drawn):
         raise GradcliError("DataError", f"{title} has no finite {' or '.join(names)} that could be drawn")
     low, high = float(at.min()), float(at.max())
-    return Curves(title, x_label, (low, high if high > low else low + 1), drawn, "x" in log, "y" in log)
+    return Curves(
+        title, x_label, (low, high if high > low else low + max(1.0, abs(low))), drawn, "x" in log, "y" in log
+    )
 
 
 def number(program: Program, name: str, text: str) -> float:

@@ -191,6 +191,7 @@ def test_wrong_options(gradcli, arguments, words):
         (["--x", "x[0]=0:1"], ["error[ShapeError]", "x has no entry x[0]", "[]"]),
         (["--x", "on=0:1"], ["error[TypeError]", "`on` is bool"]),
         (["--x", "n=0:1", "--of", "counted"], ["error[TypeError]", "`n` is an integer", "cannot vary"]),
+        (["--x", "w[0]=0:1", "--x", "w[-2]=0:1"], ["error[ValueError]", "w[0] and w[-2] are the same"]),
         (["--x", "x=0:1", "--of", "h"], ["error[ShapeError]", "h has shape [2]", "^^^", "total = sum(h)"]),
         (["--x", "x=0:1", "--of", "yy"], ["error[NameError]", "did you mean `y`?"]),
         (["--x", "x=0:1", "--of", "z"], ["error[ValueError]", "`free` has no value"]),

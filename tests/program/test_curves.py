@@ -192,5 +192,7 @@ def test_series():
     assert np.isnan(drawn.curves[0].y).tolist() == [False, True, False]
     assert not series("h", "step", {"step": [1, 2], "loss": [3.0, -1.0]}).log_y
     assert not series("h", "step", {"step": [1, 2], "loss": [3.0, 1.0]}, "none").log_y
+    assert series("h", "step", {"step": [1e17], "loss": [1.0]}).x_range == (1e17, 2e17)
+    assert series("h", "step", {"step": [0, 1, 10], "loss": [1.0] * 3}, "x").x_range == (1, 10)
     with pytest.raises(gradcli.GradcliError, match="no finite loss"):
         series("h", "step", {"step": [1, 2], "loss": [float("nan")] * 2})

@@ -85,7 +85,9 @@ def levels_of(field: Field, count: int = 9) -> list[float]:
 
 
 def _rounded(value: float, step: float) -> float:
-    """Two digits of a number, or as many as tell it from what is a step away."""
+    """Two digits of a number, or as many as tell it from what is a step away; 0 where only rounding tells it from that."""
+    if abs(value) < step / 100:
+        return 0.0
     ratio = abs(value) / step
     digits = max(2, math.ceil(math.log10(ratio))) if ratio > 1 else 2
     return float(f"{value:.{digits - 1}e}")

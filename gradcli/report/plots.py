@@ -148,7 +148,7 @@ def _painted(text: str, color: str) -> str:
 
 def render_field(field: Field, size: tuple[int, int], color: bool = False, unicode: bool = True) -> str:
     """Contours with their levels on them, and arrows from (x, y) towards (x + u, y + v)."""
-    levels = levels_of(field)
+    levels = levels_of(field, 7)
     legend = [f"contours of {field.label}" + ("" if levels else f", which is {np.nanmean(field.z):g} throughout")]
     if field.missing is not None:
         legend.append(f"gradient = {field.missing}")

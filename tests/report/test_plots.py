@@ -168,6 +168,8 @@ def test_levels_divide_the_area():
     levels = levels_of(surface("variable x = 1.0; variable v = 1.0; z = 1e6 + x"))
     assert len(levels) == 9
     assert levels_of(DRAWN["contours_of_a_constant"]()) == []
+    # 0 is 0, and not what rounding leaves of it.
+    assert 0.0 in levels_of(surface("variable x = 1.0; variable v = 1.0; z = sin(pi*x)*v"))
     assert levels_of(surface("variable x = 1.0; variable v = 1.0; z = where(x > v, 3.0, 1.0)")) == [2.0]
 
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "check": ("gradcli.commands.check", "Compare gradients with differences and other methods."),
     "lint": ("gradcli.commands.lint", "Find likely mistakes and unstable formulas, and mend them."),
     "graph": ("gradcli.commands.graph", "Draw a program, and its gradient, as a graph."),
+    "plot": ("gradcli.commands.plot", "Draw a function, its derivatives or its gradient over a range."),
     "ops": ("gradcli.commands.ops", "List the operations, or explain one."),
 }
 

@@ -6,7 +6,7 @@ depend on no column are evaluated once, all others for a block of rows at a time
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gradcli.data.rows import Field, Rows
@@ -34,15 +34,17 @@ class Points:
     """A question about a program, for rows that set its variables and constants.
 
     ``name`` is what messages call the rows. With ``skip_bad`` a row in which the question has no answer is told of and
-    passed over, without it is the last one.
+    passed over, without it is the last one. ``floats`` are names that are floats in every row, integers included.
     """
 
-    def __init__(self, program: Program, ask: Ask, name: str, skip_bad: bool = False) -> None:
+    def __init__(
+        self, program: Program, ask: Ask, name: str, skip_bad: bool = False, floats: Iterable[str] = ()
+    ) -> None:
         self._program = program
         self._ask = ask
         self._name = name
         self._skip_bad = skip_bad
-        self._floats: set[str] = set()
+        self._floats = set(floats)
         self._shaped: set[str] = set()
         self._batches: dict[tuple[tuple[str, ...], frozenset[str], bool], Batch] = {}
 

@@ -1,0 +1,134 @@
+"""Plots as SVG, PNG and PDF files: the only module that imports matplotlib."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+# No window is opened, so what a notebook or a user set for windows must not matter.
+os.environ["MPLBACKEND"] = "agg"
+# What matplotlib says of its caches and fonts is nothing for users.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
+import matplotlib as mpl  # noqa: E402
+import numpy as np  # noqa: E402
+from matplotlib.axes import Axes  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+
+from gradcli.program.curves import Curves, Field  # noqa: E402
+from gradcli.report.axes import height_of, levels_of, texts_of  # noqa: E402
+
+# The same figure is the same file: no dates, no random names, and nobody's own style.
+NO_DATE: dict[str, dict[str, Any]] = {
+    "svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "png": {"Software": None},
+}  # fmt: skip
+STYLE: Any = {
+    "svg.hashsalt": "gradcli",
+    "font.size": 10.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+
+def write_curves(file: IO[bytes], format: str, drawn: Curves) -> None:
+    """Write curves as ``svg``, ``png`` or ``pdf``. In an SVG curve k is the group ``curve-k``."""
+    with _figure(file, format) as (_, axes):
+        height = height_of(drawn)
+        for k, curve in enumerate(drawn.curves):
+            if curve.height is not None:
+                axes.plot(curve.x, curve.y, color=f"C{k}", label=_plain(curve.label), gid=f"curve-{k}", linewidth=1.6)
+            else:
+                why = "is nowhere finite" if curve.missing is None else "= None"
+                axes.plot([], [], color="none", label=_plain(f"{curve.label} {why}"))
+        axes.set_xscale("log" if drawn.log_x else "linear")
+        axes.set_yscale("log" if drawn.log_y else "linear")
+        axes.set_xlim(*drawn.x_range)
+        axes.set_ylim(height.low, height.high)
+        axes.set_xlabel(_plain(drawn.x_label))
+        axes.grid(True, color="0.9", linewidth=0.8)
+        axes.set_axisbelow(True)
+        if len(drawn.curves) > 1:
+            axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        else:
+            axes.set_ylabel(_plain(drawn.curves[0].label))
+        _entitle(axes, drawn.title)
+
+
+def write_field(file: IO[bytes], format: str, field: Field) -> None:
+    """Write contours, and arrows along the gradient as long as the square root of its size, in the same formats."""
+    with _figure(file, format) as (figure, axes):
+        levels = levels_of(field)
+        z = np.ma.masked_invalid(field.z)
+        if levels:
+            colors = mpl.colormaps["viridis"](np.linspace(0.15, 1, len(levels) + 1))
+            bounds = [min(z.min(), levels[0]), *levels, max(z.max(), levels[-1])]
+            filled = axes.contourf(field.x, field.y, z, levels=bounds, colors=colors, alpha=0.75)
+            axes.contour(field.x, field.y, z, levels=levels, colors="white", linewidths=0.8).set_gid("contours")
+            bar = figure.colorbar(filled, ax=axes, spacing="uniform", ticks=levels, label=_plain(field.label))
+            bar.set_ticklabels([_plain(text) for text in texts_of(levels)])
+        if field.gradient is not None:
+            _quiver(axes, field, *field.gradient)
+        axes.set_xlim(*field.x[[0, -1]])
+        axes.set_ylim(*field.y[[0, -1]])
+        axes.set_xlabel(_plain(field.x_label))
+        axes.set_ylabel(_plain(field.y_label))
+        note = "" if levels else f"{field.label} is {np.nanmean(field.z):g} throughout"
+        note = note or (f"gradient = {field.missing}" if field.missing is not None else "")
+        _entitle(axes, note or field.title)
+
+
+def _quiver(axes: Axes, field: Field, u: Any, v: Any) -> None:
+    """About 20 by 15 arrows from (x, y) towards (x + u, y + v)."""
+    rows, columns = _spread(len(field.y), 15), _spread(len(field.x), 20)
+    u, v = u[np.ix_(rows, columns)], v[np.ix_(rows, columns)]
+    x, y = np.meshgrid(field.x[columns], field.y[rows])
+    length = np.hypot(u, v)
+    shown = np.isfinite(length) & (length > 0)
+    if not shown.any():
+        return
+    part = np.maximum(np.sqrt(length[shown] / length[shown].max()), 0.25) / length[shown]
+    quiver = axes.quiver(
+        x[shown],
+        y[shown],
+        u[shown] * part,
+        v[shown] * part,
+        angles="xy",
+        color="0.1",
+        scale=22,
+        width=0.0028,
+        pivot="mid",
+    )
+    quiver.set_gid("gradient")
+
+
+def _spread(count: int, most: int) -> Any:
+    """Indices of about so many samples, evenly spaced."""
+    step = max(1, count // most)
+    return np.arange((count - 1) % step // 2 if step > 1 else 0, count, step)
+
+
+@contextmanager
+def _figure(file: IO[bytes], format: str) -> Iterator[tuple[Figure, Axes]]:
+    """A figure that is written at the end."""
+    with mpl.rc_context(), warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # of letters that a font lacks, of limits that are tried and given up
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)
+        figure = Figure(figsize=(7.2, 4.5), layout="constrained")
+        yield figure, figure.add_subplot()
+        figure.savefig(file, format=format, dpi=150, metadata=NO_DATE[format])
+
+
+def _entitle(axes: Axes, title: str) -> None:
+    if not title.startswith("<"):  # the name of no file
+        axes.set_title(title, fontsize=9, color="0.4", loc="left", parse_math=False)
+
+
+def _plain(text: str) -> str:
+    """Text in which a dollar is no mathematics."""
+    return text.replace("$", r"\$")

@@ -148,9 +148,12 @@ def _matrices(node: Node) -> tuple[list[Labels], Labels]:
     return own, (*batch, *[None] * (node.rank - len(batch)))
 
 
+ACCUMULATED = ("sum", "mean", "prod", "max", "min", "any", "all")
+"""Reductions whose parts can be combined."""
+
 RULES: dict[str, Callable[[Node], tuple[list[Labels], Labels]]] = {
     **dict.fromkeys(("link", "zero", "zeros_like", "ones_like", "broadcast_to"), _entrywise),
-    **dict.fromkeys(("sum", "mean", "prod", "max", "min", "any", "all"), _accumulated),
+    **dict.fromkeys(ACCUMULATED, _accumulated),
     **dict.fromkeys(("norm", "logsumexp", "argmax", "argmin"), _reduced_whole),
     **dict.fromkeys(("softmax", "log_softmax", "cumsum", "cumprod", "sort", "argsort", "take_along"), _along_others),
     **dict.fromkeys(("flip", "concat"), _along_others),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
-from gradcli.execute.axes import Axes
+from gradcli.execute.axes import ACCUMULATED, Axes
 from gradcli.execute.plan import LARGE, VIEWS, bytes_of
 from gradcli.graph.node import Node, by_serial
 from gradcli.graph.operation import Contraction
@@ -21,9 +21,6 @@ TILE = 1 << 18
 
 SMALL = 1 << 16
 """Bytes that a loop must at least read and write."""
-
-ACCUMULATED = {"sum", "mean", "prod", "max", "min", "any", "all"}
-"""Reductions whose parts can be combined, beside contractions."""
 
 
 class Piece(NamedTuple):
@@ -184,7 +181,7 @@ def _in_turn(nodes: Sequence[Node], cuts: Cuts, given: Collection[Node]) -> Iter
             node = queue.pop()
             members.append(node)
             for user, k in users.get(node, ()):
-                if _gap(node, user, k, cuts):
+                if _waits(node, user, k, cuts):
                     later.append(user)
                     continue
                 waiting[user] -= 1
@@ -201,11 +198,11 @@ def _region(node: Node, cuts: Cuts) -> int:
     return cuts[node][0] if node in cuts else 0
 
 
-def _gap(x: Node, user: Node, k: int, cuts: Cuts) -> int:
-    """0 where a user takes a value in the group that makes it, 1 where it must wait for all of it."""
+def _waits(x: Node, user: Node, k: int, cuts: Cuts) -> bool:
+    """Whether a user must wait for all of a value, and cannot take it in the group that makes it."""
     if x not in cuts and user not in cuts:
-        return 0
+        return False
     if x not in cuts or user not in cuts or cuts[x][0] != cuts[user][0]:
-        return 1
-    piece = cuts[user][2]
-    return 0 if cuts[x][2].axis is not None and piece.inputs[k] == cuts[x][2].axis else 1
+        return True
+    axis = cuts[x][2].axis
+    return axis is None or cuts[user][2].inputs[k] != axis

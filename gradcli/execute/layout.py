@@ -50,7 +50,7 @@ def laid_out(
         runs.append(run)
         owners.append(place.node)
         o = place.out
-        size = _aligned(tile_bytes(bytes_of(place.node)))
+        size = aligned(tile_bytes(bytes_of(place.node)))
         dying = {b for i in place.inputs if last[b := base.get(i, i)] == j}
         made = size if step is not None and (step.copied or step.result in ("fresh", "either")) else 0
         most = max(most, sum(loose.values()) + made + tile_bytes(working_space(place.node)))
@@ -99,7 +99,7 @@ def _alike(i: int, place: Place, step: Step) -> bool:
     return step.in_place and x.shape == place.node.shape and x.dtype == place.node.dtype
 
 
-def _aligned(size: int) -> int:
+def aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 

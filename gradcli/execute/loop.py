@@ -8,7 +8,7 @@ from typing import Any
 from gradcli.execute import blas, cost, processes, steps
 from gradcli.execute.cuts import TILE, Group
 from gradcli.execute.layout import laid_out
-from gradcli.execute.plan import VIEWS, bytes_of
+from gradcli.execute.plan import VIEWS, Means, bytes_of
 from gradcli.execute.processes import Team
 from gradcli.execute.steps import FIRST, PARTS, Accumulator, Place, Registers, Run
 from gradcli.execute.worker import Clock, Key, Worker, together
@@ -36,17 +36,6 @@ OVERHEAD = 1 << 18
 """Bytes that a worker's views and NumPy's own buffers take."""
 
 
-class Means:
-    """What a loop may use: so many threads, or processes where those gain more; ``keep`` says that it runs again."""
-
-    __slots__ = ("keep", "processes", "threads")
-
-    def __init__(self, threads: int, keep: bool = False, processes: bool = False) -> None:
-        self.threads = threads
-        self.keep = keep
-        self.processes = processes
-
-
 class Loop:
     """The nodes of a group as steps on tiles of ``rows`` entries of the axis that is cut.
 
@@ -72,8 +61,7 @@ class Loop:
         self.reads = [key for key in self.slots if key[0] not in inside]
         self.writes = [key for key in self.slots if key[0] in needed]
         self._products = any([isinstance(node.op.rule, Contraction) for node in group.nodes])
-        self.rows = self._tile()
-        self.threads, self._forks = self._share(means)
+        self.rows, self.threads, self._forks = self._share(means, self._tile())
         # As many tiles for each worker as for the others.
         tiles = min(-(-self.size // (self.rows * self.threads)) * self.threads, self.size)
         self.rows = -(-self.size // tiles)
@@ -85,7 +73,7 @@ class Loop:
         parts = sum([bytes_of(node) for node in self.accumulated])
         shared = processes.shared_bytes(self) if self._forks else 0
         self.scratch = self.threads * (self.layout.memory + self.layout.others + 2 * parts + OVERHEAD) + shared
-        self.held = self.threads * self.layout.memory + shared if means.keep else 0
+        self.held = self.threads * self.layout.memory + shared if means.repeated else 0
         self._idle: list[Worker] = []
         self._team: Team | None = None
         self._times: list[float] = []
@@ -101,8 +89,8 @@ class Loop:
     def _in_tile(self, whole: int) -> int:
         return whole // self.size * self.rows
 
-    def _share(self, means: Means) -> tuple[int, bool]:
-        """How many workers to use, and whether they are processes.
+    def _share(self, means: Means, rows: int) -> tuple[int, int, bool]:
+        """The rows of a tile, how many workers to use, and whether they are processes.
 
         Threads gain where steps are long enough that one need not wait for the others'; a short chain of steps takes
         larger tiles for it, which leave the second-level cache but not the third.
@@ -111,12 +99,12 @@ class Loop:
         shared = sum([bytes_of(node) for node, _ in [*self.reads, *self.writes]])
         possible = means.processes and means.threads > 1 and processes.are_possible()
         if possible and total >= WORTH_PROCESSES and shared <= processes.MOST_SHARED:
-            return means.threads, True
-        while total * self.rows / self.size / len(self.nodes) < LONG_STEP:
-            if len(self.nodes) > FEW_STEPS or self.rows * 2 * means.threads > self.size:
-                return 1, False
-            self.rows *= 2
-        return (means.threads if total >= WORTH_THREADS else 1), False
+            return rows, means.threads, True
+        while total * rows / self.size / len(self.nodes) < LONG_STEP:
+            if len(self.nodes) > FEW_STEPS or rows * 2 * means.threads > self.size:
+                return rows, 1, False
+            rows *= 2
+        return rows, means.threads if total >= WORTH_THREADS else 1, False
 
     def _work(self, np: Any, place: Place, given: set[int]) -> tuple[Run, steps.Step | None]:
         """What is run for a node, and its step if it is not accumulated."""
@@ -156,7 +144,7 @@ class Loop:
             total = parts[0][i]
             for others in parts[1:]:
                 total = how.combine(total, others[i])
-            results[node] = how.finish(total)
+            results[node] = total if how.finish is None else how.finish(total)
         for node in self.views:
             assert node.op.kernel is not None
             inputs = [results[x] if x in results else values[x] for x in node.inputs]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node, cone
@@ -55,6 +55,17 @@ COPIED = {"array", "contraction"}
 """Operations whose value may be a view of something else, although they are not in ``VIEWS``."""
 
 
+class Means(NamedTuple):
+    """What a plan may use: so many threads (by default one for each processor), or processes where those gain more.
+
+    A plan that is ``repeated`` keeps its scratch memory from one run to the next; only then processes pay.
+    """
+
+    threads: int = 0
+    repeated: bool = False
+    processes: bool = False
+
+
 class Plan:
     """The units of one evaluation: operations on whole arrays, and loops over tiles.
 
@@ -62,8 +73,7 @@ class Plan:
     arrays are not needed after unit i, ``peak`` the largest number of bytes alive at once (scratch memory and the
     targets' copies included) and ``largest`` the node with the largest array. Where the targets were rewritten,
     ``original`` maps a new node to the one that it stands for, and ``leaves`` are those that the targets needed before: a
-    value that a program needs stays needed, however it is simplified. ``known`` are nodes whose values are given. A plan
-    that is ``repeated`` keeps its scratch memory from one run to the next, and may use ``processes``.
+    value that a program needs stays needed, however it is simplified. ``known`` are nodes whose values are given.
     """
 
     def __init__(
@@ -71,17 +81,14 @@ class Plan:
         targets: Sequence[Node],
         original: Mapping[Node, Node] | None = None,
         leaves: Sequence[Node] | None = None,
-        threads: int | None = None,
+        means: Means | None = None,
         known: Iterable[Node] = (),
-        repeated: bool = False,
-        processes: bool = False,
     ) -> None:
         self.target_nodes = list(targets)
         self.original = original or {}
         self.known = set(known)
-        self.threads = threads or processors()
-        self.repeated = repeated
-        self.processes = repeated and processes
+        means = means or Means()
+        self.means = means._replace(threads=means.threads or processors())
         nodes = cone(targets, self.known)
         self.leaves = [n for n in nodes if n.op.name == "leaf"] if leaves is None else list(leaves)
         self.units: list[int | Loop] = list(range(len(nodes)))
@@ -91,11 +98,11 @@ class Plan:
             nodes = self._grouped(nodes)
             sizes = [bytes_of(node) for node in nodes]
         self.nodes = nodes
-        self.position = position = {node: i for i, node in enumerate(nodes)}
-        self.targets = [position[node] for node in targets]
-        self.inputs = [[position[x] for x in node.inputs] if node not in self.known else [] for node in nodes]
-        self.frees = self._last_uses(position)
-        self.peak = self._peak(sizes, position)
+        self.position = {node: i for i, node in enumerate(nodes)}
+        self.targets = [self.position[node] for node in targets]
+        self.inputs = [[self.position[x] for x in node.inputs] if node not in self.known else [] for node in nodes]
+        self.frees = self._last_uses()
+        self.peak = self._peak(sizes)
         self._heavy = max(sizes, default=0) >= HEAVY and any(
             [isinstance(unit, int) and nodes[unit].op.family == "linear algebra" for unit in self.units]
         )
@@ -107,9 +114,8 @@ class Plan:
         found = groups(nodes, self.known)
         if found is None:
             return nodes
-        from gradcli.execute.loop import Loop, Means
+        from gradcli.execute.loop import Loop
 
-        means = Means(self.threads, self.repeated, self.processes)
         users: dict[Node, set[int]] = {node: {-1} for node in self.target_nodes}
         for k, group in enumerate(found):
             for node in group.nodes:
@@ -120,26 +126,26 @@ class Plan:
         for k, group in enumerate(found):
             if group.size:
                 wanted = [node for node in group.nodes if users.get(node, set()) - {k}]
-                self.units.append(Loop(group, wanted, means))
+                self.units.append(Loop(group, wanted, self.means))
             else:
                 self.units += range(len(ordered), len(ordered) + len(group.nodes))
             ordered += group.nodes
         return ordered
 
-    def _uses(self, unit: int | Loop, position: Mapping[Node, int]) -> Iterable[int]:
+    def _uses(self, unit: int | Loop) -> Iterable[int]:
         if isinstance(unit, int):
             return self.inputs[unit]
-        return [position[node] for node, _ in unit.reads]
+        return [self.position[node] for node, _ in unit.reads]
 
-    def _makes(self, unit: int | Loop, position: Mapping[Node, int]) -> Iterable[int]:
+    def _makes(self, unit: int | Loop) -> Iterable[int]:
         if isinstance(unit, int):
             return (unit,)
-        return [position[node] for node in (*[node for node, _ in unit.writes], *unit.views)]
+        return [self.position[node] for node in (*[node for node, _ in unit.writes], *unit.views)]
 
-    def _last_uses(self, position: Mapping[Node, int]) -> list[list[int]]:
+    def _last_uses(self) -> list[list[int]]:
         last: dict[int, int] = {}
         for i, unit in enumerate(self.units):
-            for x in (*self._makes(unit, position), *self._uses(unit, position)):
+            for x in (*self._makes(unit), *self._uses(unit)):
                 last[x] = i
         for x in self.targets:
             last.pop(x, None)
@@ -148,11 +154,11 @@ class Plan:
             frees[i].append(x)
         return frees
 
-    def _peak(self, sizes: list[int], position: Mapping[Node, int]) -> int:
+    def _peak(self, sizes: list[int]) -> int:
         """Bytes alive at once; a view counts for nothing but keeps what it looks at alive."""
         base = list(range(len(sizes)))
         users = [1] * len(sizes)
-        for i in sorted([i for unit in self.units for i in self._makes(unit, position)]):
+        for i in sorted([i for unit in self.units for i in self._makes(unit)]):
             node = self.nodes[i]
             if node.op.name in VIEWS and node not in self.known:
                 base[i] = base[self.inputs[i][0]]
@@ -161,7 +167,7 @@ class Plan:
         held = sum([unit.held for unit in self.units if not isinstance(unit, int)])
         peak = alive = sum([sizes[i] for i in given]) + held
         for unit, frees in zip(self.units, self.frees, strict=True):
-            alive += sum([sizes[i] for i in self._makes(unit, position) if base[i] == i and i not in given])
+            alive += sum([sizes[i] for i in self._makes(unit) if base[i] == i and i not in given])
             more = unit.scratch - unit.held if not isinstance(unit, int) else working_space(self.nodes[unit])
             peak = max(peak, alive + more)
             for dead in frees:
@@ -182,7 +188,7 @@ class Plan:
             return nullcontext()
         from gradcli.execute import blas
 
-        return blas.threads(self.threads)
+        return blas.threads(self.means.threads)
 
     def check_memory(self, limit: int | None) -> GradcliError | None:
         """The LimitError of a run that would need more than ``limit`` bytes (default: what is free now), if so."""
@@ -235,8 +241,6 @@ def _free_of_system() -> int | None:
     except (OSError, ValueError):
         pass
     try:
-        import os
-
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError, AttributeError):
         return None

@@ -17,6 +17,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from gradcli.execute import blas
+from gradcli.execute.layout import aligned
 from gradcli.execute.plan import bytes_of
 from gradcli.graph.node import Node
 
@@ -30,13 +31,12 @@ MOST_SHARED = 1 << 26
 """Bytes of all that a loop reads and writes up to which copying it is quick beside the work."""
 
 START, DONE, FAILED, END = b"s", b"d", b"f", b"e"
-ALIGNMENT = 64
 
 
 def shared_bytes(loop: Loop) -> int:
     """The bytes that processes would share for a loop."""
-    outside = sum([bytes_of(node) + ALIGNMENT for node, _ in [*loop.reads, *loop.writes]])
-    return outside + loop.threads * sum([bytes_of(node) + ALIGNMENT for node, axis in loop.writes if axis is None])
+    outside = sum([aligned(bytes_of(node)) for node, _ in [*loop.reads, *loop.writes]])
+    return outside + loop.threads * sum([aligned(bytes_of(node)) for node, axis in loop.writes if axis is None])
 
 
 def are_possible() -> bool:
@@ -59,7 +59,7 @@ class Team:
         self._at = 0
 
         def array(node: Node) -> Array:
-            start, self._at = self._at, self._at + -(-bytes_of(node) // ALIGNMENT) * ALIGNMENT
+            start, self._at = self._at, self._at + aligned(bytes_of(node))
             return memory[start : start + bytes_of(node)].view(node.dtype).reshape(node.shape)
 
         self._reads: dict[Key, Array] = {}

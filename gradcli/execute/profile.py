@@ -29,5 +29,5 @@ class Record:
         shown = plan.original.get(node, node)
         before = self.nodes.get(shown, Spent(0.0, 0))
         self.nodes[shown] = Spent(before.seconds + seconds, before.calls + calls)
-        if node.op.name not in VIEWS and node.inputs:
+        if node.op.name not in VIEWS:
             self.bytes[shown] = bytes_of(node)

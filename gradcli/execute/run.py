@@ -27,15 +27,16 @@ def run(
     """
     import numpy as np
 
-    values: list[Any] = [None] * len(plan.nodes)
+    if record is not None:
+        record.plans.append(plan)
+    run = _Run(np, plan, leaves, locate, record)
+    values = run.values
     with np.errstate(all="ignore"), plan.blas():
         for unit, frees in zip(plan.units, plan.frees, strict=True):
-            if record is not None:
-                _timed(np, plan, unit, values, leaves, locate, record)
-            elif isinstance(unit, int):
-                _operation(np, plan, unit, values, leaves, locate)
+            if isinstance(unit, int):
+                run.operation(unit)
             else:
-                _loop(np, plan, unit, values, locate)
+                run.loop(unit)
             for dead in frees:
                 values[dead] = None
         given = [v for v in leaves.values() if isinstance(v, np.ndarray)]
@@ -45,57 +46,59 @@ def run(
         return results
 
 
-def _operation(
-    np: Any, plan: Plan, position: int, values: list[Any], leaves: Mapping[Node, Any], locate: Locate | None
-) -> None:
-    """One operation on whole arrays."""
-    node = plan.nodes[position]
-    op = node.op
-    try:
-        if op.name == "literal":
-            values[position] = getattr(np, "bool_" if node.dtype == "bool" else node.dtype)(node.attrs["value"])
-        elif op.name == "leaf" or node in plan.known:
-            values[position] = leaves[node]
-        else:
-            assert op.kernel is not None
-            values[position] = op.kernel(np, *[values[i] for i in plan.inputs[position]], **node.attrs)
-    except Exception as problem:
-        raise _located(_explained(np, op.name, problem), node, plan, locate) from problem
+class _Run:
+    """The values of a plan's nodes while it runs."""
 
+    __slots__ = ("leaves", "locate", "np", "plan", "record", "values")
 
-def _timed(
-    np: Any, plan: Plan, unit: int | Loop, values: list[Any], leaves: Mapping[Node, Any], locate: Locate | None,
-    record: Record,
-) -> None:  # fmt: skip
-    """The same, timed."""
-    if not isinstance(unit, int):
-        _loop(np, plan, unit, values, locate, record)
-        return
-    start = record.clock()
-    _operation(np, plan, unit, values, leaves, locate)
-    node = plan.nodes[unit]
-    if node.op.name not in ("leaf", "literal"):
-        record.add(plan, node, record.clock() - start)
+    def __init__(
+        self, np: Any, plan: Plan, leaves: Mapping[Node, Any], locate: Locate | None, record: Record | None
+    ) -> None:
+        self.np = np
+        self.plan = plan
+        self.leaves = leaves
+        self.locate = locate
+        self.record = record
+        self.values: list[Any] = [None] * len(plan.nodes)
 
+    def operation(self, position: int) -> None:
+        """One operation on whole arrays."""
+        np, plan, values = self.np, self.plan, self.values
+        node = plan.nodes[position]
+        op = node.op
+        if op.name == "leaf" or node in plan.known:
+            values[position] = self.leaves[node]
+            return
+        start = self.record.clock() if self.record is not None else 0.0
+        try:
+            if op.name == "literal":
+                values[position] = getattr(np, "bool_" if node.dtype == "bool" else node.dtype)(node.attrs["value"])
+            else:
+                assert op.kernel is not None
+                values[position] = op.kernel(np, *[values[i] for i in plan.inputs[position]], **node.attrs)
+        except Exception as problem:
+            raise self._failed(node, problem) from problem
+        if self.record is not None and op.name != "literal":
+            self.record.add(plan, node, self.record.clock() - start)
 
-def _loop(
-    np: Any, plan: Plan, loop: Loop, values: list[Any], locate: Locate | None, record: Record | None = None
-) -> None:
-    """A loop over tiles."""
-    from gradcli.execute.worker import Failure
+    def loop(self, loop: Loop) -> None:
+        """A loop over tiles."""
+        from gradcli.execute.worker import Failure
 
-    position = plan.position
-    try:
-        clock = record.clock if record is not None else None
-        results = loop.run({node: values[position[node]] for node, _ in loop.reads}, clock)
-    except Failure as failure:
-        problem = _explained(np, failure.node.op.name, failure.reason)
-        raise _located(problem, failure.node, plan, locate) from failure.reason
-    if record is not None:
-        for node, seconds in loop.times():
-            record.add(plan, node, seconds, loop.tiles)
-    for node, value in results.items():
-        values[position[node]] = value
+        position, record = self.plan.position, self.record
+        try:
+            values = {node: self.values[position[node]] for node, _ in loop.reads}
+            results = loop.run(values, record.clock if record is not None else None)
+        except Failure as failure:
+            raise self._failed(failure.node, failure.reason) from failure.reason
+        if record is not None:
+            for node, seconds in loop.times():
+                record.add(self.plan, node, seconds, loop.tiles)
+        for node, value in results.items():
+            self.values[position[node]] = value
+
+    def _failed(self, node: Node, problem: Exception) -> GradcliError:
+        return _located(_explained(self.np, node.op.name, problem), node, self.plan, self.locate)
 
 
 def _explained(np: Any, name: str, problem: Exception) -> GradcliError:
@@ -109,11 +112,6 @@ def _explained(np: Any, name: str, problem: Exception) -> GradcliError:
     if isinstance(problem, (ValueError, TypeError, IndexError, OverflowError, ArithmeticError)):
         return GradcliError("ValueError", f"{name} failed: {problem}")
     raise problem
-
-
-def evaluate(targets: Sequence[Node], leaves: Mapping[Node, Any], locate: Locate | None = None) -> list[Any]:
-    """The values of nodes, planned and run at once."""
-    return run(Plan(targets), leaves, locate)
 
 
 def _owned(np: Any, value: Any, node: Node, others: Sequence[Any]) -> Any:

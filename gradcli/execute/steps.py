@@ -36,11 +36,11 @@ class Step(NamedTuple):
 
 
 class Accumulator(NamedTuple):
-    """A value summed up over tiles: what a tile contributes, how contributions are combined, and the end."""
+    """A value summed up over tiles: what a tile contributes, how contributions are combined, and the end, if any."""
 
     part: Callable[[Registers], Any]
     combine: Any
-    finish: Callable[[Any], Any]
+    finish: Callable[[Any], Any] | None = None
 
 
 class Place(NamedTuple):
@@ -117,33 +117,6 @@ def _relu(np: Any, place: Place) -> Step:
     return Step(lambda r: maximum(r[a], nothing, out=r[o]), "out", in_place=True)
 
 
-def _sigmoid(np: Any, place: Place) -> Step:
-    """The kernel's arithmetic, in two arrays."""
-    (a,), o = place.inputs, place.out
-    one = np.ones((), place.node.dtype)
-
-    def run(r: Registers) -> None:
-        x, y = r[a], r[o]
-        np.exp(np.negative(np.absolute(x, out=y), out=y), out=y)
-        below = y + one
-        np.true_divide(np.where(x >= 0, one, y), below, out=y)
-
-    return Step(run, "out")
-
-
-def _softplus(np: Any, place: Place) -> Step:
-    (a,), o = place.inputs, place.out
-    nothing = np.zeros((), place.node.dtype)
-
-    def run(r: Registers) -> None:
-        x, y = r[a], r[o]
-        np.exp(np.negative(np.absolute(x, out=y), out=y), out=y)
-        np.log1p(y, out=y)
-        np.add(np.maximum(x, nothing), y, out=y)
-
-    return Step(run, "out")
-
-
 def _cast(np: Any, place: Place) -> Step | None:
     (a,), o = place.inputs, place.out
     if not place.node.dtype.startswith("float"):
@@ -153,12 +126,8 @@ def _cast(np: Any, place: Place) -> Step | None:
 
 def _sum(np: Any, place: Place) -> Step:
     (a,), o = place.inputs, place.out
-    axis, keepdims, dtype, reduce = (
-        place.node.attrs["axis"],
-        place.node.attrs["keepdims"],
-        place.node.dtype,
-        np.add.reduce,
-    )
+    axis, keepdims = place.node.attrs["axis"], place.node.attrs["keepdims"]
+    dtype, reduce = place.node.dtype, np.add.reduce
     return Step(lambda r: reduce(r[a], axis, dtype, r[o], keepdims), "out")
 
 
@@ -266,7 +235,7 @@ def _unindex(np: Any, place: Place) -> Step:
 
 
 MAKERS: dict[str, Callable[[Any, Place], Step | None]] = {
-    "products": _products, "recip": _recip, "relu": _relu, "sigmoid": _sigmoid, "softplus": _softplus, "cast": _cast,
+    "products": _products, "recip": _recip, "relu": _relu, "cast": _cast,
     "sum": _sum, "contraction": _contraction, "identity": _same, "stop_gradient": _same, "reshape": _shaped,
     "broadcast_to": _shaped, "link": _nothing, "zero": _nothing, "transpose": _transpose, "index": _index,
     "unindex": _unindex, "half_tangent": _half_angle(half_angle.tangent_into), "sine": _half_angle(half_angle.sine_into),
@@ -296,9 +265,9 @@ def accumulator(np: Any, place: Place) -> Accumulator:
         shape = node.inputs[0].shape
         if axis == (0,) and len(shape) == 2 and shape[1] <= NARROW and dtype.startswith("float") and not keepdims:
             sums = column_sums(np, dtype)
-            total = Accumulator(lambda r: sums(r[a]), combine, lambda y: y)
+            total = Accumulator(lambda r: sums(r[a]), combine)
         else:
-            total = Accumulator(lambda r: np.add.reduce(r[a], axis, dtype, None, keepdims), combine, lambda y: y)
+            total = Accumulator(lambda r: np.add.reduce(r[a], axis, dtype, None, keepdims), combine)
         if node.op.name == "sum":
             return total
         count = np.asarray(size_of(node.inputs[0].shape) // max(size_of(node.shape), 1), node.dtype)
@@ -306,5 +275,5 @@ def accumulator(np: Any, place: Place) -> Accumulator:
     product = matrix_product(np, node)
     if product is not None:
         a, b = inputs
-        return Accumulator(lambda r: product(r[a], r[b], None), combine, lambda y: y)
-    return Accumulator(lambda r: kernel(np, *[r[i] for i in inputs], **attrs), combine, lambda y: y)
+        return Accumulator(lambda r: product(r[a], r[b], None), combine)
+    return Accumulator(lambda r: kernel(np, *[r[i] for i in inputs], **attrs), combine)

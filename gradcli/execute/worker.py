@@ -70,21 +70,18 @@ class Worker:
                     r[slot] = array
                 for slot, array, before in cut:
                     r[slot] = array[(*before, slice(start, stop))]
-                if clock is not None:
-                    self._timed(r, clock)
-                    continue
                 position = 0
                 try:
-                    for position, step in enumerate(work):  # noqa: B007
+                    if clock is None:
+                        for position, step in enumerate(work):  # noqa: B007
+                            step(r)
+                        continue
+                    for position, step in enumerate(work):
+                        since = clock()
                         step(r)
+                        self.times[position] += clock() - since
                 except Exception as reason:
                     raise Failure(loop.layout.owners[position], reason) from reason
-
-    def _timed(self, r: Registers, clock: Clock) -> None:
-        for i, step in enumerate(self._loop.layout.runs):
-            start = clock()
-            step(r)
-            self.times[i] += clock() - start
 
     def _for_rows(self, rows: int) -> Registers:
         if rows not in self._registers:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from gradcli.autodiff import reverse
 from gradcli.data import standard
 from gradcli.diagnostics import GradcliError, Label, Source, Span, did_you_mean
-from gradcli.execute.plan import Plan
+from gradcli.execute.plan import Means, Plan
 from gradcli.execute.run import run
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import Data, array
@@ -228,11 +228,12 @@ class Loaded:
 
         Raises GradcliError (LimitError) where memory does not do.
         """
+        means = Means(self.threads or 0, repeated, processes)
         if without("simplify"):
-            plan = Plan(nodes, threads=self.threads, known=known, repeated=repeated, processes=processes)
+            plan = Plan(nodes, means=means, known=known)
         else:
             simple = Simplified(nodes, not without("halfangle"), known)
-            plan = Plan(simple.targets, simple.original, simple.leaves, self.threads, known, repeated, processes)
+            plan = Plan(simple.targets, simple.original, simple.leaves, means, known)
         error = plan.check_memory(self.max_memory)
         if error is not None:
             largest = plan.largest
@@ -249,8 +250,6 @@ class Loaded:
         if values is not None:
             return values
         plan = self._plan(nodes)
-        if self.record is not None:
-            self.record.plans.append(plan)
         return run(plan, self._values_of(plan), self._locate, self.record)
 
     def _sweeps(self) -> ModuleType | None:

@@ -53,6 +53,8 @@ def profiled(program: Loaded, ask: Callable[[], object]) -> Profile:
     ``loops`` holds for each loop the entries of its axis, its tiles, and the operations in it; ``threads`` is the number
     that an ordinary run may use.
     """
+    import numpy.random  # noqa: F401  the time of its import is no line's
+
     record = program.record = Record()
     try:
         ask()
@@ -74,7 +76,7 @@ def profiled(program: Loaded, ask: Callable[[], object]) -> Profile:
         lines,
         max([plan.peak for plan in record.plans], default=0),
         [(unit.size, unit.tiles, len(unit.nodes)) for unit in units],
-        max([plan.threads for plan in record.plans], default=1),
+        max([plan.means.threads for plan in record.plans], default=1),
     )
 
 

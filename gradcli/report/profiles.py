@@ -14,29 +14,33 @@ if TYPE_CHECKING:
 
 HEADERS = ("line", "time", "share", "forward", "backward", "calls", "memory", "text")
 
+NUMBERS, PARTS = 48, 22
+"""Columns of a terminal that the numbers of a row take with their frames, and the two parts besides."""
+
 
 def render_table(profile: Profile, screen: Screen | None) -> str:
-    """A table for a terminal, or aligned columns."""
+    """A table for a terminal, or aligned columns; forward and backward apart where there is a backward part."""
     total = profile.seconds or 1.0
-    rows = [
-        (
-            str(line.number or ""),
-            _duration(line.seconds),
-            f"{line.seconds / total:.0%}",
-            _duration(line.forward.seconds),
-            _duration(line.backward.seconds),
-            str(line.forward.calls + line.backward.calls),
-            show_bytes(line.forward.bytes + line.backward.bytes),
-            line.text,
-        )
-        for line in profile.lines
-    ]
+    apart = any([line.backward.calls for line in profile.lines])
+    rows = []
+    for line in profile.lines:
+        parts = [_duration(line.forward.seconds), _duration(line.backward.seconds)] if apart else []
+        head = [str(line.number or "-"), _duration(line.seconds), f"{line.seconds / total:.0%}"]
+        sums = [str(line.forward.calls + line.backward.calls), show_bytes(line.forward.bytes + line.backward.bytes)]
+        rows.append([*head, *parts, *sums, _cropped(line.text or "(no line)", screen, apart)])
+    headers = [h for h in HEADERS if apart or h not in ("forward", "backward")]
     last = "".join([text + "\n" for text in _notes(profile)])
     if screen is None:
-        return aligned([HEADERS, *rows]) + last
+        return aligned([headers, *rows]) + last
     from gradcli.report import tables
 
-    return tables.render_rows(HEADERS, rows, screen) + last
+    return tables.render_rows(headers, rows, screen) + last
+
+
+def _cropped(text: str, screen: Screen | None, apart: bool) -> str:
+    """A line of the program in what is left of a row of the terminal."""
+    room = len(text) if screen is None else max(screen.width - NUMBERS - PARTS * apart, 10)
+    return text if len(text) <= room else text[: room - 1] + ("…" if screen and screen.unicode else "~")
 
 
 def _notes(profile: Profile) -> list[str]:

@@ -321,6 +321,20 @@ def test_targets_that_cannot_be_written(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_read_only_file_is_not_replaced(tmp_path, monkeypatch):
+    target = tmp_path / "mine.expr"
+    target.write_text("y = 1")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # as for any user but root
+    fails(lambda: write_atomically(target, b"y = 2"), "mine.expr", "read-only")
+    assert target.read_text() == "y = 1"
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.expr"]
+
+
+def test_a_link_to_nothing_is_called_so(tmp_path):
+    (tmp_path / "link").symlink_to("nowhere")
+    fails(lambda: read_bytes(tmp_path / "link"), "a link to nowhere, which is missing")
+
+
 def test_a_link_keeps_pointing_at_its_file(tmp_path):
     (tmp_path / "real").write_text("old")
     (tmp_path / "link").symlink_to(tmp_path / "real")

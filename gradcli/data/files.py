@@ -43,9 +43,11 @@ def unreadable(path: str | os.PathLike[str], problem: Exception) -> GradcliError
     help = None
     if isinstance(problem, FileNotFoundError):
         message = f"there is no file {path}"
+        if path.is_symlink():
+            message += f": it is a link to {os.readlink(path)}, which is missing"
         with suppress(OSError):
             close = did_you_mean(path.name, os.listdir(path.parent))
-            help = f"did you mean {path.parent / close}?" if close else None
+            help = f"did you mean {path.parent / close}?" if close and close != path.name else None
     elif isinstance(problem, IsADirectoryError):
         message = f"{path} is a folder, not a file"
     elif isinstance(problem, PermissionError):
@@ -75,6 +77,8 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | Callable[[IO
                 f"cannot write {path}: it is a device or a pipe, not a file",
                 "choose another name, or leave --output out",
             )
+        if target.exists() and not os.access(target, os.W_OK):
+            fail(f"cannot write {path}: it is read-only", f"allow it: `chmod u+w {path}`")
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
         with os.fdopen(handle, "wb") as file:
             if callable(content):
@@ -88,7 +92,8 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | Callable[[IO
         if isinstance(problem, IsADirectoryError):
             reason = "it is a folder"
         elif isinstance(problem, FileNotFoundError):
-            reason = f"there is no folder {target.parent}"
+            parent = target.parent
+            reason = "no file can be made there" if parent.is_dir() else f"there is no folder {parent}"
         else:
             reason = problem.strerror or str(problem)
         fail(f"cannot write {path}: {reason}")

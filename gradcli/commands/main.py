@@ -22,6 +22,7 @@ COMMANDS = {
     "jacobian": ("gradcli.commands.jacobian", "Print all derivatives of the entries of outputs."),
     "hessian": ("gradcli.commands.hessian", "Print all second derivatives of a scalar output."),
     "jvp": ("gradcli.commands.jvp", "Print derivatives along a direction."),
+    "fit": ("gradcli.commands.fit", "Find values of variables that make a scalar small."),
     "check": ("gradcli.commands.check", "Compare gradients with differences and other methods."),
     "lint": ("gradcli.commands.lint", "Find likely mistakes and unstable formulas, and mend them."),
     "graph": ("gradcli.commands.graph", "Draw a program, and its gradient, as a graph."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -88,6 +88,11 @@ class Bytes(click.ParamType[int]):
         return size
 
 
+def listed(*words: str) -> str:
+    """``a, b or c``."""
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
 def several_names(*declarations: str, help: str) -> Callable[[F], F]:
     """An option with a list of names, which may be given again to add to it."""
 
@@ -167,14 +172,14 @@ def program_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return decorated
 
 
-def output_options(function: F) -> F:
-    """What says in which form the results are written, and where to."""
+def output_options(function: F, also: Sequence[str] = ()) -> F:
+    """What says in which form the results are written, and where to; ``also`` are formats of one command only."""
     for option in reversed(
         (
             click.option(
                 "--format",
                 "format",
-                type=click.Choice(["table", "plain", "json", "ndjson", "csv"]),
+                type=click.Choice(["table", "plain", "json", "ndjson", "csv", *also]),
                 help="Form of the results; by default a table on a terminal and plain in a pipe."
                 " In csv the index of an entry is its position along each axis: 0;1.",
             ),
@@ -188,7 +193,7 @@ def output_options(function: F) -> F:
                 "--output",
                 type=click.Path(),
                 metavar="FILE",
-                help="Write to a .npz, .json or .csv file, whole or not at all, in place of standard output."
+                help=f"Write to a {listed('.npz', '.json', '.csv', *[f'.{form}' for form in also])} file, whole or not at all, in place of standard output."
                 " An .npz file has no entry for None.",
             ),
         )

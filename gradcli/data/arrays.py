@@ -45,6 +45,20 @@ def standard(array: Array, what: str) -> Array:
     return np.array(array, dtype=dtype, order="C")
 
 
+def first_not_finite(array: Array) -> tuple[int, ...] | None:
+    """The indices of the first NaN or infinity, or None; read in blocks, for the array may be memory-mapped."""
+    import numpy as np
+
+    if array.dtype.kind != "f":
+        return None
+    flat = array.reshape(-1)
+    for start in range(0, flat.size, 1 << 20):
+        finite = np.isfinite(flat[start : start + (1 << 20)])
+        if not finite.all():
+            return tuple(int(i) for i in np.unravel_index(start + int(np.argmin(finite)), array.shape))
+    return None
+
+
 def parse_npy(stream: IO[bytes], size: int, what: str) -> Array:
     """One array in NumPy's own format, of which ``size`` bytes are there."""
     import numpy as np

@@ -228,7 +228,7 @@ def command(
     watcher = Watcher(steps, journal, saver)
     with watcher.running():
         outcome = fit(objective, settings, watcher, state)
-    click.echo(summary(objective.name, outcome), err=True)
+    click.echo(summary(objective.title, outcome), err=True)
     problem = outcome.problem
     if saver is not None:
         try:

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
+from gradcli.diagnostics import listed
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -88,11 +90,6 @@ class Bytes(click.ParamType[int]):
         return size
 
 
-def listed(*words: str) -> str:
-    """``a, b or c``."""
-    return f"{', '.join(words[:-1])} or {words[-1]}"
-
-
 def several_names(*declarations: str, help: str) -> Callable[[F], F]:
     """An option with a list of names, which may be given again to add to it."""
 
@@ -131,7 +128,8 @@ def program_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 "--set",
                 "set_",
                 help="Give a variable or constant a value: an expression of the language, or an array from a"
-                " .npy, .npz, .csv or .json file (FILE.npz:KEY chooses one of several). Repeatable.",
+                " .npy, .npz, .csv or .json file, or one of these with .gz (FILE.npz:KEY chooses one of several,"
+                " FILE.csv:a,b columns by name). Repeatable.",
             ),
             click.option(
                 "--values",
@@ -193,7 +191,7 @@ def output_options(function: F, also: Sequence[str] = ()) -> F:
                 "--output",
                 type=click.Path(),
                 metavar="FILE",
-                help=f"Write to a {listed('.npz', '.json', '.csv', *[f'.{form}' for form in also])} file, whole or not at all, in place of standard output."
+                help=f"Write to a {listed(['.npz', '.json', '.csv', *[f'.{form}' for form in also]], 'or')} file, whole or not at all, in place of standard output."
                 " An .npz file has no entry for None.",
             ),
         )

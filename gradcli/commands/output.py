@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from gradcli.commands.endings import is_terminal, silence_standard_output, stream_has_color
-from gradcli.commands.options import listed
-from gradcli.diagnostics import GradcliError
+from gradcli.diagnostics import GradcliError, listed
 
 if TYPE_CHECKING:
     from gradcli.report.reply import Answer
@@ -36,7 +35,7 @@ class Destination(NamedTuple):
             return cls(format or ("table" if is_terminal(sys.stdout) else "plain"), precision, None)
         ending = os.path.splitext(output)[1].lower()
         if ending not in endings:
-            raise click.UsageError(f"--output {output}: the file must end in {listed(*endings)}.")
+            raise click.UsageError(f"--output {output}: the file must end in {listed(endings, 'or')}.")
         if format is not None and format != ending[1:]:
             raise click.UsageError(f"--format {format} contradicts --output {output}.")
         return cls(ending[1:], precision, output)

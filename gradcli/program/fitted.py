@@ -76,11 +76,14 @@ def fit(objective: Objective, settings: Settings, watch: Watch, state: State | N
         state = State(0, objective.start(), {})
     settings = replace(settings, bounds=_bounds_by_name(objective, settings.bounds))
     check_bounds(settings.bounds, state.values)
-    if settings.method in RULES:
-        return _descend(objective, settings, watch, state)
-    from gradcli.program.minimizers import minimize
+    import numpy as np
 
-    return minimize(objective, settings, watch, state)
+    with np.errstate(all="ignore"):  # what overflows is seen in the loss
+        if settings.method in RULES:
+            return _descend(objective, settings, watch, state)
+        from gradcli.program.minimizers import minimize
+
+        return minimize(objective, settings, watch, state)
 
 
 def _bounds_by_name(objective: Objective, bounds: Bounds) -> Bounds:

@@ -9,6 +9,7 @@ from gradcli.autodiff import reverse
 from gradcli.data import first_not_finite
 from gradcli.diagnostics import GradcliError, Label
 from gradcli.graph.node import Node, cone
+from gradcli.graph.ops.creation import Data
 from gradcli.graph.types import is_float, show_shape, size_of
 from gradcli.language.reasons import explain
 from gradcli.program.compiled import Planned
@@ -68,7 +69,7 @@ class _Function(NamedTuple):
 class Objective:
     """What is minimised, and the variables over which.
 
-    ``name`` is the loss, ``variables`` are fitted, ``kept`` says of the others that were asked for why they stay as
+    ``name`` is the loss, ``title`` what it is called, ``variables`` are fitted, ``kept`` says of the others that were asked for why they stay as
     they are. With ``squares`` the loss is half the sum of the squares of the entries of ``name``, whatever its shape.
     Raises GradcliError where ``name`` is no scalar or depends on no variable.
     """
@@ -86,6 +87,7 @@ class Objective:
         self.program = program
         self.name = name if name is not None else _only(program._differentiated())
         self.y = program._target(self.name)
+        self.title = f"Σ{self.name}²/2" if squares else self.name
         if not squares and size_of(self.y.shape) != 1:
             raise _no_scalar(program, self.name, self.y)
         self.asked = [n for n in program._wanted(over) if over is not None or n not in data]
@@ -138,7 +140,9 @@ class Objective:
     def not_finite(self, what: str, step: int) -> GradcliError:
         """What to say where ``what`` is NaN or infinite: a number of the data that is, or how to find its origin."""
         label = self.program._locate(self.y)
-        help = "`--trace` shows where it comes from: `gradcli grad FILE --values VALUES --trace`"
+        help = "`gradcli grad FILE --values VALUES --trace` shows where it comes from"
+        if step > 0:
+            help = f"a smaller `--lr` or `--bounds` may do; {help}"
         for leaf in cone([self.y]):
             if leaf.op.name == "leaf" and leaf.risky and leaf.attrs["name"] not in self.variables:
                 name = leaf.attrs["name"]
@@ -146,7 +150,7 @@ class Objective:
                 place = first_not_finite(array)
                 if place is not None:
                     entry = f"{name}[{', '.join(map(str, place))}]" if place else name
-                    help = f"{entry} is {float(array[place])}; else {help}"
+                    help = f"`{entry}` is {float(array[place])}; if that is meant, {help}"
                     break
         return GradcliError("ValueError", f"{what} at step {step}", [Label(label.span)] if label else [], help=help)
 
@@ -175,6 +179,9 @@ def _array(program: Loaded, name: str) -> Array:
     """The value of a leaf; where it was given as a whole, that very array, which may be memory-mapped."""
     leaf = program._leaf(name)
     initial = program._graph.initial[leaf]
+    if isinstance(initial, Node) and initial.op.name == "array" and initial.dtype == leaf.dtype:
+        initial = initial.attrs["values"]  # of a bracket literal it is a list
+        initial = initial.array if isinstance(initial, Data) else None
     if initial is None or isinstance(initial, Node) or initial.shape != leaf.shape:
         return program._leaf_value(leaf)
     return initial

@@ -147,7 +147,7 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
     help="Learning rate of sgd, momentum and adam, 0.01 by default; it falls to 0 over --steps with linear or cosine,"
     " or is multiplied by FACTOR (0.1) after EVERY steps: step=EVERY,FACTOR.",
 )
-@click.option("--steps", type=click.IntRange(1), default=1000, show_default=True, metavar="N", help="Largest number.")
+@click.option("--steps", type=click.IntRange(1), default=1000, show_default=True, metavar="N", help="Steps at most.")
 @click.option(
     "--until",
     type=Until(),
@@ -290,4 +290,10 @@ def _deliver(objective: Objective, outcome: Outcome, destination: Destination) -
         for name in objective.asked
     ]
     source = objective.program.source
-    destination.deliver(Fitted(Reply("fit", source.name, [(0, results)], [objective.name]), source))
+    answer = Fitted(Reply("fit", source.name, [(0, results)], [objective.name]), source)
+    try:
+        destination.deliver(answer)
+    except GradcliError:
+        if destination.path is not None:  # what took long to find is not lost with the file
+            destination._replace(format="plain", path=None).deliver(answer)
+        raise

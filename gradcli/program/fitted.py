@@ -125,7 +125,7 @@ def ended(settings: Settings, moment: Moment) -> str | None:
     if before is not None and abs(moment.loss - before) <= until.get("change", -1.0):
         return f"loss changed by at most {until['change']!r}"
     if moment.seconds >= until.get("time", math.inf):
-        return f"{until['time']:g} seconds are over"
+        return f"time of {until['time']:g} s is over"
     return "all steps done" if moment.state.step >= settings.steps else None
 
 
@@ -146,7 +146,12 @@ def _descend(objective: Objective, settings: Settings, watch: Watch, state: Stat
     start = monotonic()
     good: Outcome | None = None
     while True:
-        loss, gradients = objective.at(state.values, state.step)
+        try:
+            loss, gradients = objective.at(state.values, state.step)
+        except GradcliError as failure:  # such as a singular matrix
+            if good is None:
+                raise
+            return good._replace(reason="failed", problem=failure)
         norm = _norm(gradients, state.values, settings.bounds)
         problem = _not_finite(objective, loss, gradients, state.step)
         if problem is not None:

@@ -48,6 +48,10 @@ def minimize(objective: Objective, settings: Settings, watch: Watch, state: Stat
         return search.outcome(search.run(optimize))
     except _Ended as end:
         return end.outcome
+    except GradcliError as failure:
+        if search.good is None:
+            raise
+        return search.good._replace(reason="failed", problem=failure)
 
 
 class _Ended(Exception):  # noqa: N818  it ends a run, which is no error

@@ -9,6 +9,7 @@ import pytest
 from scipy import optimize
 
 import gradcli
+from gradcli.data import arrays, read_array
 from gradcli.program import checkpoints
 from gradcli.program.fitted import Settings, fit
 from gradcli.program.minimizers import _Newton
@@ -197,7 +198,7 @@ def test_scipys_methods_stop_where_they_are_told(method):
         ({"loss": 0.1}, "loss at most 0.1"),
         ({"change": 1e-3}, "loss changed by at most 0.001"),
         ({"gnorm": 0.5}, "gradient norm at most 0.5"),
-        ({"time": 0.0}, "0 seconds are over"),
+        ({"time": 0.0}, "time of 0 s is over"),
     ],
 )
 def test_what_ends_a_run(until, reason):
@@ -273,6 +274,29 @@ def test_in_scipys_methods_too(method):
     assert outcome.problem.message.startswith("`y` is not finite in the search")
     assert math.isfinite(outcome.loss)
     assert float(outcome.state.values["x"]) > 0
+
+
+@pytest.mark.parametrize("method", ["sgd", "lbfgs"])
+def test_an_operation_that_fails_on_the_way_loses_nothing(method):
+    outcome = fitted("variable x = 1.0; y = sum(cholesky([[x]]))", method=method, rate=Schedule(0.8))
+    assert outcome.state.step == (2 if method == "sgd" else 0)
+    assert outcome.loss == math.sqrt(outcome.state.values["x"])
+    assert "not positive definite" in outcome.problem.message
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_data_stay_in_their_file(tmp_path, monkeypatch, given):
+    monkeypatch.setattr(arrays, "MAPPED_BYTES", 1)
+    np.save(tmp_path / "X.npy", np.ones((6, 2)))
+    value = "[[0.0]]" if given else 'load("X.npy")'
+    text = f"constant X = {value}; variable w = [1.0, 2.0]; y = mean((X @ w)^2)"
+    settings = {"X": read_array(tmp_path / "X.npy")} if given else {}
+    objective = Objective(gradcli.loads(text, folder=tmp_path, settings=settings), data=["X"], batch=4)
+    array = objective.batches.arrays["X"]
+    while isinstance(array, np.ndarray) and not isinstance(array, np.memmap):
+        array = array.base
+    assert isinstance(array, np.memmap)
+    assert objective.at(objective.start(), 0)[0] == 9
 
 
 def test_a_start_without_a_loss_is_an_error():

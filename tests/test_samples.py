@@ -20,7 +20,7 @@ from gradcli.program.objective import Objective
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = sorted((ROOT / "samples").glob("*.expr"))
-SLOW: set[str] = set()
+SLOW = {"burgers_network"}
 """What takes minutes; a shorter run of it is tested below."""
 
 HEADER = re.compile(r"(?:#[^\n]*\n)+")
@@ -197,6 +197,13 @@ def test_the_parameters_of_the_decay_are_those_of_scipy():
     np.testing.assert_allclose(p["covariance"], covariance, rtol=1e-4, atol=1e-10)
     # What the data were made with lies within three standard errors.
     assert np.all(np.abs(p["p"] - [900, 1 / 25, 60]) < 3 * p["errors"])
+
+
+def test_a_network_learns_the_equation():
+    before = gradcli.load(ROOT / "samples" / "burgers_network.expr").eval(["loss", "relative_error"])
+    after = fitted("burgers_network", "lbfgs", "loss", steps=40).eval(["loss", "relative_error"])
+    assert after["loss"] < before["loss"] / 2
+    assert after["relative_error"] < before["relative_error"]
 
 
 def test_a_fitted_classifier_has_no_slope_left():

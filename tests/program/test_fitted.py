@@ -130,7 +130,7 @@ def test_least_squares_within_bounds():
 
 def test_lbfgs_is_that_of_scipy():
     outcome = fitted(VALLEY, method="lbfgs")
-    options = {"gtol": 1e-12, "ftol": 1e-15}
+    options = {"gtol": 1e-12, "ftol": 1e-15, "maxcor": 50}
     there = optimize.minimize(optimize.rosen, [-1.2, 1.0], jac=optimize.rosen_der, method="L-BFGS-B", options=options)
     np.testing.assert_allclose(outcome.state.values["x"], there.x, atol=1e-7)
     assert outcome.state.step == there.nit

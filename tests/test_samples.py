@@ -51,9 +51,12 @@ def shell(command_line, monkeypatch):
         for part in line.split(" | "):
             name, *arguments = shlex.split(part)
             assert name == "gradcli"
+            if arguments[0] == "fit":  # it says on standard error how it went
+                process = [sys.executable, "-m", "gradcli", *arguments]
+                text = subprocess.run(process, check=True, capture_output=True, text=True, timeout=600).stdout
+                continue
             done = command_line(*arguments, stdin=text)
-            assert done.status == 0, done.err
-            assert arguments[0] == "fit" or not done.err  # a fit says there how it went
+            assert (done.status, done.err) == (0, "")
             text = done.out
         assert text is not None
         return text

@@ -14,7 +14,7 @@ import click
 
 from gradcli.commands.endings import Command
 from gradcli.commands.inputs import Inputs
-from gradcli.commands.options import output_options, program_options, several_names, utf8
+from gradcli.commands.options import Finite, output_options, program_options, several_names, utf8
 from gradcli.commands.output import ENDINGS, Destination
 from gradcli.diagnostics import GradcliError
 
@@ -172,7 +172,7 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
     metavar="N",
     help="Rows of --data that a step sees; each epoch shuffles them anew, as --random-seed says.",
 )
-@click.option("--clip", type=click.FloatRange(0, min_open=True), metavar="NORM", help="Shorten longer gradients to it.")
+@click.option("--clip", type=Finite(0, min_open=True), metavar="NORM", help="Shorten longer gradients to it.")
 @click.option("--history", type=click.Path(), metavar="FILE", help="Write each step as a line of NDJSON.")
 @click.option("--checkpoint", type=click.Path(), metavar="FILE", help="Save the state of the run, at its end too.")
 @click.option("--every", type=click.IntRange(1), metavar="N", help="Steps from one --checkpoint to the next: 100.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -71,6 +72,16 @@ class Setting(click.ParamType[tuple[str, str]]):
         return name, text if text.startswith("@") else utf8(text)
 
 
+class Finite(click.FloatRange):
+    """A number in a range; NaN, which no comparison keeps out, and infinity are in none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
 class Bytes(click.ParamType[int]):
     """An amount of memory: ``500M``, ``2G``, ``1.5GiB``."""
 
@@ -129,7 +140,7 @@ def program_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 "set_",
                 help="Give a variable or constant a value: an expression of the language, or an array from a"
                 " .npy, .npz, .csv or .json file, or one of these with .gz (FILE.npz:KEY chooses one of several,"
-                " FILE.csv:a,b columns by name). Repeatable.",
+                " FILE.csv:a,b columns by name, FILE.csv:a one as a vector). Repeatable.",
             ),
             click.option(
                 "--values",

@@ -317,6 +317,7 @@ DATA = "constant X = [[1.0]]; variable w = [1.0, 1.0]; y = mean((X @ w)^2)"
         (["-e", STOPPED, "--every", "5"], 2, "there is none"),
         (["-e", STOPPED, "--method", "lbfgs", "--lr", "1"], 2, "--method lbfgs chooses its own steps"),
         (["-e", STOPPED, "--method", "newton-cg", "--bounds", "w2=0..9"], 2, "use lbfgs"),
+        (["-e", STOPPED, "--clip", "nan"], 2, "nan is not a finite number"),
         (["-e", STOPPED, "--lr", "0"], 2, "'0' is not a positive number"),
         (["-e", STOPPED, "--lr", "0.1:cos"], 2, "'cos' is no schedule"),
         (["-e", STOPPED, "--until", "norm=1"], 2, "'norm=1' is none of gnorm"),

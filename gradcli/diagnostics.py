@@ -5,7 +5,7 @@ Nothing here prints or reads files; :mod:`gradcli.report.errors` renders what th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 Kind = Literal["SyntaxError", "NameError", "ShapeError", "TypeError", "ValueError", "DataError", "LimitError"]
@@ -99,6 +99,11 @@ class GradcliError(Exception):
 def counted(count: int, singular: str, plural: str | None = None) -> str:
     """``1 entry``, ``2 entries``: by default a plural ends with s."""
     return f"{count} {singular if count == 1 else plural or singular + 's'}"
+
+
+def listed(words: Sequence[str], last: str = "and") -> str:
+    """``a, b and c``."""
+    return f"{', '.join(words[:-1])} {last} {words[-1]}" if len(words) > 1 else "".join(words)
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:

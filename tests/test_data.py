@@ -1,5 +1,6 @@
 """Arrays and values from files: what is read, what is refused in which words, and that nothing is left half written."""
 
+import gzip
 import json
 import os
 import stat
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gradcli.data import read_array, read_bytes, read_values, write_atomically, write_npz
+from gradcli.data import arrays, first_not_finite, read_array, read_bytes, read_values, write_atomically, write_npz
 from gradcli.diagnostics import GradcliError
 from gradcli.report import as_json, plain
 from gradcli.report.reply import Reply
@@ -133,11 +134,100 @@ def test_csv(tmp_path, text, values):
         ("a,b\n", ["no rows"]),
         ("1,1_000\n", ["line 1, column 2"]),
         ("1,0x10\n", ["line 1, column 2"]),
+        ("age,size\n1,x\n", ["line 2, column 2 (size)", "'x' is not a number"]),
     ],
 )
 def test_csv_that_cannot_be_read(tmp_path, text, words):
     (tmp_path / "a.csv").write_text(text)
     fails(lambda: read_array(tmp_path / "a.csv"), "a.csv", *words)
+
+
+TABLE = 'age,"full name",size\n1,"x, y",2\n3,z,4\n'
+
+
+@pytest.mark.parametrize(
+    ("columns", "values"),
+    [
+        ("age,size", [[1, 2], [3, 4]]),
+        ("size,age", [[2, 1], [4, 3]]),
+        ("size", [2, 4]),
+        ("size,", [[2], [4]]),
+    ],
+)
+def test_columns_of_csv_by_name(tmp_path, columns, values):
+    (tmp_path / "a.csv").write_text(TABLE)
+    np.testing.assert_array_equal(read_array(tmp_path / "a.csv", columns), values)
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "words"),
+    [
+        (TABLE, "ages", ["the columns age, full name, size, but no 'ages'", "did you mean age?"]),
+        (TABLE, "full name", ["line 2, column 2 (full name): 'x, y' is not a number"]),
+        (TABLE + "5,w\n", "age", ["line 4, column 3", "2 fields, but the header has 3"]),
+        (TABLE + "5,w,6,7\n", "age", ["line 4, column 4", "4 fields, but the header has 3"]),
+        (TABLE + ",w,6\n", "age", ["line 4, column 1 (age): a field is empty"]),
+        ("a,a\n1,2\n", "a", ["2 columns called 'a'"]),
+        ("1,2\n", "a", ["has no header"]),
+        ("a,b\n", "a", ["no rows"]),
+    ],
+)
+def test_columns_that_cannot_be_read(tmp_path, text, columns, words):
+    (tmp_path / "a.csv").write_text(text)
+    fails(lambda: read_array(tmp_path / "a.csv", columns), "a.csv", *words)
+
+
+def test_compressed_files(tmp_path):
+    np.save(tmp_path / "a.npy", [[1.0, 2.0]])
+    np.savez(tmp_path / "a.npz", x=[[1.0, 2.0]])
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "a.json").write_text("[[1.0, 2.0]]")
+    for ending in ("npy", "npz", "csv", "json"):
+        path = tmp_path / f"a.{ending}.gz"
+        path.write_bytes(gzip.compress((tmp_path / f"a.{ending}").read_bytes()))
+        np.testing.assert_array_equal(read_array(path), [[1.0, 2.0]])
+        path.write_bytes(path.read_bytes()[:-9])
+        fails(lambda path=path: read_array(path), f"a.{ending}.gz is not readable as gzip")
+    (tmp_path / "b.csv.gz").write_text("1,2\n")
+    fails(lambda: read_array(tmp_path / "b.csv.gz"), "b.csv.gz is not readable as gzip")
+    fails(lambda: read_array(tmp_path / "b.gz"), "what sort of file")
+
+
+@pytest.fixture
+def small_files_are_mapped(monkeypatch):
+    monkeypatch.setattr(arrays, "MAPPED_BYTES", 1)
+
+
+def test_a_large_npy_is_read_where_it_is_used(tmp_path, small_files_are_mapped):
+    values = np.arange(6.0).reshape(2, 3)
+    np.save(tmp_path / "a.npy", values)
+    array = read_array(tmp_path / "a.npy")
+    assert not array.flags.owndata
+    assert not array.flags.writeable
+    np.testing.assert_array_equal(array, values)
+    with open(tmp_path / "a.npy", "r+b") as file:
+        file.seek(-8, os.SEEK_END)
+        file.write(np.float64(7.0).tobytes())
+    assert array[1, 2] == 7
+
+
+def test_what_cannot_be_mapped_is_read(tmp_path, small_files_are_mapped):
+    for name, values in {"half": np.ones(3, "float16"), "columns": np.asfortranarray(np.ones((2, 3)))}.items():
+        np.save(tmp_path / f"{name}.npy", values)
+        assert read_array(tmp_path / f"{name}.npy").flags.owndata
+    np.save(tmp_path / "objects.npy", np.array([None, 1]), allow_pickle=True)
+    fails(lambda: read_array(tmp_path / "objects.npy"), "Python objects")
+
+
+def test_where_the_first_nan_is(monkeypatch):
+    values = np.zeros((3, 1 << 20))
+    assert first_not_finite(values) is None
+    values[2, 5] = np.inf
+    values[1, 7] = np.nan
+    assert first_not_finite(values) == (1, 7)
+    assert first_not_finite(np.array(np.nan)) == ()
+    assert first_not_finite(np.zeros((0, 2))) is None
+    assert first_not_finite(np.array([1])) is None
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from golden import difference
+from scipy.optimize import curve_fit
 
 import gradcli
+from gradcli.program.fitted import Settings, fit
+from gradcli.program.objective import Objective
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = sorted((ROOT / "samples").glob("*.expr"))
+SLOW = {"burgers_network"}
+"""What takes minutes; a shorter run of it is tested below."""
+
 HEADER = re.compile(r"(?:#[^\n]*\n)+")
 COMMAND = re.compile(r"^# \$ (gradcli .+)$", re.MULTILINE)
 # A SIMD tanh may be off by a unit of the last place, which 1 - tanh^2 magnifies.
@@ -45,6 +51,10 @@ def shell(command_line, monkeypatch):
         for part in line.split(" | "):
             name, *arguments = shlex.split(part)
             assert name == "gradcli"
+            if arguments[0] == "fit":  # it says on standard error how it went
+                process = [sys.executable, "-m", "gradcli", *arguments]
+                text = subprocess.run(process, check=True, capture_output=True, text=True, timeout=600).stdout
+                continue
             done = command_line(*arguments, stdin=text)
             assert (done.status, done.err) == (0, "")
             text = done.out
@@ -56,7 +66,9 @@ def shell(command_line, monkeypatch):
 
 def pytest_generate_tests(metafunc):
     if "sample" in metafunc.fixturenames:
-        metafunc.parametrize("sample", SAMPLES, ids=[sample.stem for sample in SAMPLES])
+        slow = pytest.mark.slow if metafunc.function is test_expected_output else ()
+        samples = [pytest.param(s, id=s.stem, marks=slow if s.stem in SLOW else ()) for s in SAMPLES]
+        metafunc.parametrize("sample", samples)
 
 
 def test_expected_output(sample, shell, request):
@@ -152,8 +164,52 @@ def test_greeks_are_the_closed_forms():
         assert {name: p[name][i] for name in expected} == pytest.approx(expected, rel=1e-11)
 
 
-def test_the_exams_are_what_their_script_writes(tmp_path):
-    script = tmp_path / "make_exams.py"
-    script.write_text((ROOT / "samples" / "data" / "make_exams.py").read_text(encoding="utf-8"), encoding="utf-8")
-    subprocess.run([sys.executable, script], check=True, timeout=60)
-    assert (tmp_path / "exams.csv").read_bytes() == (ROOT / "samples" / "data" / "exams.csv").read_bytes()
+SCRIPTS = sorted((ROOT / "samples" / "data").glob("make_*.py"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=[script.stem for script in SCRIPTS])
+def test_data_are_what_their_script_writes(tmp_path, script):
+    copy = tmp_path / script.name
+    copy.write_text(script.read_text(encoding="utf-8"), encoding="utf-8")
+    subprocess.run([sys.executable, copy], check=True, timeout=60)
+    name = script.stem.removeprefix("make_") + ".csv"
+    assert difference((tmp_path / name).read_text(), (script.parent / name).read_text()) is None
+
+
+def test_all_data_have_a_script():
+    data = {path.stem for path in (ROOT / "samples" / "data").iterdir() if path.suffix != ".py"}
+    assert data == {script.stem.removeprefix("make_") for script in SCRIPTS}
+
+
+def fitted(name: str, method: str, minimize: str, steps: int = 1000) -> gradcli.Program:
+    """A sample after a fit."""
+    program = gradcli.load(ROOT / "samples" / f"{name}.expr")
+    objective = Objective(program, minimize, squares=method == "least-squares")
+    outcome = fit(objective, Settings(method, steps=steps), lambda _: None)
+    return program._with(outcome.state.values)
+
+
+def test_the_parameters_of_the_decay_are_those_of_scipy():
+    def model(t, start, rate, background):
+        return start * np.exp(-rate * t) + background
+
+    p = fitted("exponential_fit", "least-squares", "residual").eval()
+    t, counts = np.loadtxt(ROOT / "samples" / "data" / "decay.csv", delimiter=",", skiprows=1).T
+    known, covariance = curve_fit(model, t, counts, [500, 0.1, 100], np.sqrt(counts), absolute_sigma=True)
+    np.testing.assert_allclose(p["p"], known, rtol=1e-5)
+    np.testing.assert_allclose(p["covariance"], covariance, rtol=1e-4, atol=1e-10)
+    # What the data were made with lies within three standard errors.
+    assert np.all(np.abs(p["p"] - [900, 1 / 25, 60]) < 3 * p["errors"])
+
+
+def test_a_network_learns_the_equation():
+    before = gradcli.load(ROOT / "samples" / "burgers_network.expr").eval(["loss", "relative_error"])
+    after = fitted("burgers_network", "lbfgs", "loss", steps=40).eval(["loss", "relative_error"])
+    assert after["loss"] < before["loss"] / 2
+    assert after["relative_error"] < before["relative_error"]
+
+
+def test_a_fitted_classifier_has_no_slope_left():
+    program = fitted("exam_classifier", "lbfgs", "loss")
+    assert all(np.abs(g).max() < 1e-8 for g in program.grad(["loss"]).values())
+    assert program.eval(["accuracy"])["accuracy"] > 0.8

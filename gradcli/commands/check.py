@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import sys
-from typing import Any
 
 import click
 
 from gradcli.commands.endings import Command, is_terminal
 from gradcli.commands.inputs import Inputs
-from gradcli.commands.options import program_options, several_names
+from gradcli.commands.options import Finite, program_options, several_names
 from gradcli.commands.output import screen, write
 
 EPILOG = """\b
@@ -29,23 +27,13 @@ Methods:
 """
 
 
-class Tolerance(click.FloatRange):
-    """A positive number; NaN, which no comparison keeps out, is none."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        number = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value} is not a finite number.", param, ctx)
-        return number
-
-
 @click.command("check", cls=Command, epilog=EPILOG)
 @program_options
 @several_names("--of", help="The ys, whose gradients add up, in place of the program's outputs. Repeatable.")
 @several_names("--wrt", help="The xs, in place of all variables; * matches variables. Repeatable.")
 @click.option(
     "--tolerance",
-    type=Tolerance(min=0, min_open=True),
+    type=Finite(min=0, min_open=True),
     metavar="T",
     help="Largest relative error; by default 1e-6, or 1e-2 where a declaration says float32.",
 )

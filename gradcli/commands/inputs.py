@@ -157,7 +157,7 @@ def value_of(option: str, name: str, text: str) -> Value:
     from gradcli.data import read_array
 
     path, key = text[1:], None
-    keyed = re.fullmatch(r"(.+\.(?:npz|json)):([^:/\\]+)", path, re.IGNORECASE)
+    keyed = re.fullmatch(r"(.+\.(?:npz|json|csv)(?:\.gz)?):([^:/\\]+)", path, re.IGNORECASE)
     if keyed and not Path(path).exists():
         path, key = keyed.groups()
     try:

@@ -24,6 +24,7 @@ COMMANDS = {
     "jvp": ("gradcli.commands.jvp", "Print derivatives along a direction."),
     "derive": ("gradcli.commands.derive", "Print derivatives as formulas: a program, LaTeX or Python."),
     "explain": ("gradcli.commands.explain", "Say how outputs depend on variables, and why a gradient is None."),
+    "fit": ("gradcli.commands.fit", "Find values of variables that make a scalar small."),
     "check": ("gradcli.commands.check", "Compare gradients with differences and other methods."),
     "lint": ("gradcli.commands.lint", "Find likely mistakes and unstable formulas, and mend them."),
     "graph": ("gradcli.commands.graph", "Draw a program, and its gradient, as a graph."),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar
 
 import click
+
+from gradcli.diagnostics import listed
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -69,6 +72,16 @@ class Setting(click.ParamType[tuple[str, str]]):
         return name, text if text.startswith("@") else utf8(text)
 
 
+class Finite(click.FloatRange):
+    """A number in a range; NaN, which no comparison keeps out, and infinity are in none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
 class Bytes(click.ParamType[int]):
     """An amount of memory: ``500M``, ``2G``, ``1.5GiB``."""
 
@@ -126,7 +139,8 @@ def program_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 "--set",
                 "set_",
                 help="Give a variable or constant a value: an expression of the language, or an array from a"
-                " .npy, .npz, .csv or .json file (FILE.npz:KEY chooses one of several). Repeatable.",
+                " .npy, .npz, .csv or .json file, or one of these with .gz (FILE.npz:KEY chooses one of several,"
+                " FILE.csv:a,b columns by name, FILE.csv:a one as a vector). Repeatable.",
             ),
             click.option(
                 "--values",
@@ -167,14 +181,14 @@ def program_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return decorated
 
 
-def output_options(function: F) -> F:
-    """What says in which form the results are written, and where to."""
+def output_options(function: F, also: Sequence[str] = ()) -> F:
+    """What says in which form the results are written, and where to; ``also`` are formats of one command only."""
     for option in reversed(
         (
             click.option(
                 "--format",
                 "format",
-                type=click.Choice(["table", "plain", "json", "ndjson", "csv"]),
+                type=click.Choice(["table", "plain", "json", "ndjson", "csv", *also]),
                 help="Form of the results; by default a table on a terminal and plain in a pipe."
                 " In csv the index of an entry is its position along each axis: 0;1.",
             ),
@@ -188,7 +202,7 @@ def output_options(function: F) -> F:
                 "--output",
                 type=click.Path(),
                 metavar="FILE",
-                help="Write to a .npz, .json or .csv file, whole or not at all, in place of standard output."
+                help=f"Write to a {listed(['.npz', '.json', '.csv', *[f'.{form}' for form in also]], 'or')} file, whole or not at all, in place of standard output."
                 " An .npz file has no entry for None.",
             ),
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from gradcli.commands.endings import is_terminal, silence_standard_output, stream_has_color
-from gradcli.diagnostics import GradcliError
+from gradcli.diagnostics import GradcliError, listed
 
 if TYPE_CHECKING:
     from gradcli.report.reply import Answer
@@ -26,13 +27,15 @@ class Destination(NamedTuple):
     path: str | None
 
     @classmethod
-    def chosen(cls, format: str | None, precision: int | None, output: str | None) -> Destination:
-        """Raises click.UsageError if the ending of ``output`` is none of the three or contradicts ``format``."""
+    def chosen(
+        cls, format: str | None, precision: int | None, output: str | None, endings: Sequence[str] = ENDINGS
+    ) -> Destination:
+        """Raises click.UsageError if the ending of ``output`` is none of ``endings`` or contradicts ``format``."""
         if output is None:
             return cls(format or ("table" if is_terminal(sys.stdout) else "plain"), precision, None)
         ending = os.path.splitext(output)[1].lower()
-        if ending not in ENDINGS:
-            raise click.UsageError(f"--output {output}: the file must end in .npz, .json or .csv.")
+        if ending not in endings:
+            raise click.UsageError(f"--output {output}: the file must end in {listed(endings, 'or')}.")
         if format is not None and format != ending[1:]:
             raise click.UsageError(f"--format {format} contradicts --output {output}.")
         return cls(ending[1:], precision, output)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import io
+import stat
 from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any
 
 from gradcli.data.files import fail
 from gradcli.diagnostics import GradcliError, counted
+from gradcli.graph.types import DTYPES
+
+MAPPED_BYTES = 1 << 24
+"""From this size on a file is worth not being read as a whole."""
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy
 
     Array = numpy.ndarray[Any, Any]
@@ -45,6 +52,20 @@ def standard(array: Array, what: str) -> Array:
     return np.array(array, dtype=dtype, order="C")
 
 
+def first_not_finite(array: Array) -> tuple[int, ...] | None:
+    """The indices of the first NaN or infinity, or None; read in blocks, for the array may be memory-mapped."""
+    import numpy as np
+
+    if array.dtype.kind != "f":
+        return None
+    flat = array.reshape(-1)
+    for start in range(0, flat.size, 1 << 20):
+        finite = np.isfinite(flat[start : start + (1 << 20)])
+        if not finite.all():
+            return tuple(int(i) for i in np.unravel_index(start + int(np.argmin(finite)), array.shape))
+    return None
+
+
 def parse_npy(stream: IO[bytes], size: int, what: str) -> Array:
     """One array in NumPy's own format, of which ``size`` bytes are there."""
     import numpy as np
@@ -70,6 +91,21 @@ def parse_npy(stream: IO[bytes], size: int, what: str) -> Array:
     except Exception:  # noqa: BLE001  NumPy reads a header with Python's tokenizer: anything may come out
         fail(f"{what} is not a readable .npy array: {damage}", "save it anew with numpy.save")
     return standard(array, what)
+
+
+def mapped_npy(path: Path) -> Array | None:
+    """A large ``.npy`` file as an array in which the file is read where it is used; None where that cannot be done."""
+    try:
+        status = path.stat()
+        if status.st_size < MAPPED_BYTES or not stat.S_ISREG(status.st_mode):
+            return None
+        import numpy as np
+
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception:  # noqa: BLE001  whatever it is, reading the file says what is wrong
+        return None
+    known = array.dtype.name in DTYPES and array.dtype.isnative and array.flags.c_contiguous
+    return np.asarray(array) if known else None
 
 
 def parse_npz(data: bytes, name: str, key: str | None) -> dict[str, Array]:

@@ -28,6 +28,17 @@ def read_bytes(path: str | os.PathLike[str], *, pipes: bool = True) -> bytes:
         raise unreadable(path, problem) from None
 
 
+def decompressed(data: bytes, name: str) -> bytes:
+    """What was compressed by gzip."""
+    import gzip
+    import zlib
+
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as problem:
+        fail(f"{name} is not readable as gzip: {problem}")
+
+
 def decode(data: bytes, name: str) -> str:
     """UTF-8 text, with or without a byte order mark."""
     try:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gradcli.data.arrays import parse_npy, parse_npz, standard
+from gradcli.data.arrays import mapped_npy, parse_npy, parse_npz, standard
 from gradcli.data.commas import parse_csv
 from gradcli.data.documents import array_of, is_record, json_value, parse_json
-from gradcli.data.files import decode, fail, read_bytes
-from gradcli.diagnostics import did_you_mean
+from gradcli.data.files import decode, decompressed, fail, read_bytes
+from gradcli.diagnostics import did_you_mean, listed
 
 if TYPE_CHECKING:
     import numpy
@@ -43,22 +43,28 @@ def read_array(
     pipes: bool = True,
     choose: Callable[[str], str] | None = None,
 ) -> Array:
-    """An array from an ``.npy``, ``.npz``, ``.csv`` or ``.json`` file.
+    """An array from an ``.npy``, ``.npz``, ``.csv`` or ``.json`` file, or from one of these compressed: ``.csv.gz``.
 
-    A CSV file gives a float64 array that is always 2-dimensional, rows first, like ``numpy.loadtxt(..., ndmin=2)``; a
-    first row that is not numbers is a header. ``key`` names one array of an ``.npz`` file or of a JSON mapping, and may
-    be left out if there is only one. The dtype is one of the five of the language. Devices are never read, FIFOs only
+    A CSV file gives a float64 array that is 2-dimensional, rows first, like ``numpy.loadtxt(..., ndmin=2)``; a first
+    row that is not numbers is a header. ``key`` names one array of an ``.npz`` file or of a JSON mapping, and may be
+    left out if there is only one; of a CSV file it names columns (see :func:`gradcli.data.commas.parse_csv`). A large
+    ``.npy`` file is mapped into memory where it can be: what is read of it is what is used. The dtype is one of the five of the language. Devices are never read, FIFOs only
     with ``pipes``. ``choose`` spells how a key is given, for the message where one is missing (by default FILE:KEY).
     Raises GradcliError (DataError) that names the file.
     """
     path = Path(path)
-    ending = path.suffix.lower()
+    compressed = path.suffix.lower() == ".gz"
+    ending = Path(path.stem if compressed else path.name).suffix.lower()
     if ending not in ARRAY_ENDINGS:
-        fail(f"cannot tell what sort of file {path} is", f"arrays are read from {_listed(ARRAY_ENDINGS)} files")
-    if key is not None and ending in (".npy", ".csv"):
+        fail(f"cannot tell what sort of file {path} is", f"arrays are read from {listed(ARRAY_ENDINGS)} files")
+    if key is not None and ending == ".npy":
         fail(f"{path} holds one array, so there is no {key!r} in it")
-    data = read_bytes(path, pipes=pipes)
     name = str(path)
+    if ending == ".npy" and not compressed and (mapped := mapped_npy(path)) is not None:
+        return mapped
+    data = read_bytes(path, pipes=pipes)
+    if compressed:
+        data = decompressed(data, name)
     if not data:
         fail(f"{name} is empty")
     if ending == ".npy":
@@ -67,7 +73,9 @@ def read_array(
         chosen: Array = _one_of(parse_npz(data, name, key), name, key, choose)
         return chosen
     text = decode(data, name)
-    return parse_csv(text, name) if ending == ".csv" else _array_of_document(parse_json(text, name), name, key, choose)
+    if ending == ".csv":
+        return parse_csv(text, name, key)
+    return _array_of_document(parse_json(text, name), name, key, choose)
 
 
 def read_values(data: bytes, name: str) -> Values:
@@ -201,7 +209,3 @@ def _one_of(arrays: Mapping[str, Any], name: str, key: str | None, choose: Calla
         close = did_you_mean(key, arrays)
         fail(f"{name} holds {names}, but no {key!r}", f"did you mean {close}?" if close else None)
     return arrays[key]
-
-
-def _listed(words: tuple[str, ...]) -> str:
-    return ", ".join(words[:-1]) + f" and {words[-1]}"

@@ -228,11 +228,9 @@ def _agreed(own: str | None, given: str, float_dtype: str) -> str:
 def _risky(initial: Any) -> bool:
     if isinstance(initial, Node):
         return initial.risky
-    if initial.dtype.kind != "f":
-        return False
-    import numpy as np
+    from gradcli.data import first_not_finite
 
-    return not bool(np.isfinite(initial).all())
+    return first_not_finite(initial) is not None
 
 
 def _convertible(

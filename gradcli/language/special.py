@@ -44,7 +44,7 @@ def _measure(e: Elaborator, what: str, x: Node, call: syntax.Call) -> Node:
 
 def _load(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> Node:
     """Data of a file below the program's folder, links resolved; text files hold no dtype and take the program's."""
-    from gradcli.data import read_array
+    from gradcli.data import first_not_finite, read_array
 
     text = statics.string(e, bound["path"], scope)
     key = statics.string(e, bound["key"], scope) if "key" in bound else None
@@ -68,14 +68,11 @@ def _load(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope)
     except GradcliError as error:
         raise calls.labelled(e, error, bound["path"], []) from None
     dtype = str(values.dtype)
-    if path.suffix.lower() not in (".npy", ".npz"):
+    if not path.name.lower().removesuffix(".gz").endswith((".npy", ".npz")):
         dtype = {"float64": e.float_dtype, "int64": e.integer_dtype}.get(dtype, dtype)
         values = values.astype(dtype)
     node = e.array(Data(values), tuple(values.shape), dtype, (call.start, call.end))
-    if values.dtype.kind == "f":
-        import numpy as np
-
-        node.risky = not bool(np.isfinite(values).all())
+    node.risky = first_not_finite(values) is not None
     return node
 
 

@@ -1,8 +1,8 @@
-"""Functions of a program's inputs, planned once: what :meth:`Program.compile` returns."""
+"""Functions of a program's inputs, planned once: nodes for the package's own use, names for :meth:`Program.compile`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError
@@ -12,9 +12,30 @@ from gradcli.graph.operation import SameAs, Select
 from gradcli.program.loaded import converted
 
 if TYPE_CHECKING:
+    from gradcli.program.loaded import Loaded
     from gradcli.program.program import Program
 
 Array = Any
+
+
+class Planned:
+    """The values of nodes as a function of those of some leaves, which each call gives; safe in threads.
+
+    With ``processes`` loops of short steps may be shared among worker processes (:mod:`gradcli.execute.processes`).
+    """
+
+    def __init__(self, program: Loaded, nodes: Sequence[Node], inputs: Sequence[Node], processes: bool = False) -> None:
+        self._locate = program._locate
+        constant = _constant_parts(nodes, set(inputs))
+        self._plan = program._plan(nodes, constant, repeated=True, processes=processes)
+        self.leaves = set(self._plan.leaves)
+        # What no input changes is evaluated once.
+        self._fixed = dict(zip(constant, program._evaluate(constant), strict=True))
+        self._fixed |= program._values_of(self._plan, without={*inputs, *constant})
+
+    def __call__(self, values: Mapping[Node, Array]) -> list[Array]:
+        """The values of the nodes, in arrays of their own; ``values`` have the leaves' shapes and dtypes."""
+        return run(self._plan, {**self._fixed, **values}, self._locate)
 
 
 class Compiled:
@@ -37,11 +58,7 @@ class Compiled:
         self._processes = processes
         self._leaves = {name: program._leaf(name) for name in inputs}
         nodes = [program._target(name) for name in of]
-        constant = _constant_parts(nodes, set(self._leaves.values()))
-        self._plan = program._plan(nodes, constant, repeated=True, processes=processes)
-        # What no input changes is evaluated once.
-        self._fixed = dict(zip(constant, program._evaluate(constant), strict=True))
-        self._fixed |= program._values_of(self._plan, without={*self._leaves.values(), *constant})
+        self._run = Planned(program, nodes, list(self._leaves.values()), processes)
         self._selects = not guarded and any(isinstance(node.op.rule, (Select, SameAs)) for node in cone(nodes))
         self._guarded: Compiled | None = None
 
@@ -50,15 +67,15 @@ class Compiled:
             if name not in self._leaves:
                 known = ", ".join(self._leaves) or "(none)"
                 raise GradcliError("NameError", f"`{name}` is not among the inputs {known}")
-        given: dict[Node, Array] = dict(self._fixed)
+        given: dict[Node, Array] = {}
         for name, leaf in self._leaves.items():
             if name in values:
                 given[leaf] = converted(values[name], leaf, copy=False)
-            elif leaf in self._plan.leaves:
+            elif leaf in self._run.leaves:
                 given[leaf] = self._program._leaf_value(leaf)
         if self._selects and not all(_finite(given[leaf]) for leaf in self._leaves.values() if leaf in given):
             return self._with_guards()(**values)
-        return dict(zip(self._of, run(self._plan, given, self._program._locate), strict=True))
+        return dict(zip(self._of, self._run(given), strict=True))
 
     def _with_guards(self) -> Compiled:
         if self._guarded is None:

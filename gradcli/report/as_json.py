@@ -15,7 +15,7 @@ def render(reply: Reply) -> str:
     """One object for the whole reply, with one line for each result."""
     head = f'{{"command": {_text(reply.command)}, "file": {_text(reply.file)}'
     if reply.command != "grad":
-        key = "values" if reply.command == "eval" else "tangents"
+        key = "tangents" if reply.command == "jvp" else "values"
         return f'{head}, "{key}": {_mapping(reply, reply.orders[0][1])}}}\n'
     head += f', "of": {json.dumps(list(reply.of), ensure_ascii=False)}'
     if not reply.every_order:

@@ -25,15 +25,15 @@ class Answer(Protocol):
 
 
 class Reply(NamedTuple):
-    """The answer of ``eval``, ``grad`` or ``jvp``.
+    """The answer of ``eval``, ``grad``, ``jvp`` or ``fit``.
 
-    ``file`` is the name of the source. ``orders`` holds one group of results for each order; ``eval`` and ``jvp`` have
-    a single group, whose number means nothing. ``of`` are the names that were differentiated (of ``jvp`` those with a
+    ``file`` is the name of the source. ``orders`` holds one group of results for each order; all but ``grad`` have a
+    single group, whose number means nothing. ``of`` are the names that were differentiated (of ``jvp`` those with a
     tangent), ``summed`` says that a non-scalar one was summed, ``every_order`` that the groups are to be shown with
     their numbers.
     """
 
-    command: Literal["eval", "grad", "jvp"]
+    command: Literal["eval", "grad", "jvp", "fit"]
     file: str
     orders: Sequence[tuple[int, Sequence[Result]]]
     of: Sequence[str] = ()
@@ -85,8 +85,8 @@ class Reply(NamedTuple):
 
 
 def title_of(reply: Reply, order: int) -> str | None:
-    """``gradients of y1 + y2``, with Σ before what is summed over its entries; ``eval`` needs no title."""
-    if reply.command == "eval":
+    """``gradients of y1 + y2``, with Σ before what is summed over its entries; values need no title."""
+    if reply.command in ("eval", "fit"):
         return None
     if reply.command == "jvp":
         return f"derivatives along {', '.join(reply.of)}"

@@ -16,6 +16,12 @@ ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "explained"
 IGNORED = {"--every-order": 1, "--format": 2, "--seeds": 2, "--values": 2}
 QUESTIONS = {  # of the samples that are not run by `grad`
+    "burgers_network": "--of loss",
+    "exam_classifier": "--of loss",
+    "exponential_fit": "--of residual",
+    "factorisation": "--of loss",
+    "rosenbrock_minimum": "",
+    "spiral": "--of loss",
     "black_scholes": "--of call",
     "products": "--of g1_t --wrt X",
     "repeated_passes_in_the_language": "--of gg1 --wrt x",

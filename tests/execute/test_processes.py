@@ -46,7 +46,7 @@ def compiled(text=NETWORK, names=NAMES, inputs=("w", "x"), threads=3):
 
 
 def members(run):
-    loops = [unit for unit in run._plan.units if isinstance(unit, Loop)]
+    loops = [unit for unit in run._run._plan.units if isinstance(unit, Loop)]
     return [process for unit in loops if unit._team for process, _, _ in unit._team._members]
 
 
@@ -129,7 +129,7 @@ def test_workers_do_not_outlive_the_process(ending):
     import gradcli
     run = gradcli.loads({NETWORK!r}, threads=3).compile(["g"], inputs=["w"], processes=True)
     run()
-    loops = [u for u in run._plan.units if isinstance(u, loop.Loop)]
+    loops = [u for u in run._run._plan.units if isinstance(u, loop.Loop)]
     print(*[p for u in loops for p, _, _ in u._team._members], flush=True)
     {ending}
     """

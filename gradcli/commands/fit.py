@@ -1,0 +1,299 @@
+"""``gradcli fit``: values of variables that make a scalar small."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gradcli.commands.endings import Command
+from gradcli.commands.inputs import Inputs
+from gradcli.commands.options import Finite, output_options, program_options, several_names, utf8
+from gradcli.commands.output import ENDINGS, Destination
+from gradcli.diagnostics import GradcliError
+
+if TYPE_CHECKING:
+    from gradcli.data.journal import Journal
+    from gradcli.program.fitted import Outcome
+    from gradcli.program.objective import Objective
+    from gradcli.program.optimizers import Schedule
+
+BUILT_IN = ("sgd", "momentum", "adam")
+METHODS = (*BUILT_IN, "lbfgs", "newton-cg", "least-squares")
+
+EPILOG = """\b
+Examples:
+  gradcli fit model.expr --minimize loss --method adam --lr 0.01:cosine --steps 2000
+  gradcli fit model.expr --minimize loss --over 'W*,b' --method lbfgs --until gnorm=1e-6
+  gradcli fit model.expr --method least-squares --minimize residual --bounds 'rate=0..1'
+  gradcli fit model.expr --set 'X=@X.npy' --set 'y=@train.csv:passed' --data X,y --batch 32
+  gradcli fit model.expr --checkpoint run.npz --history run.ndjson --format expr > fitted.expr
+  gradcli fit model.expr --resume run.npz --checkpoint run.npz --steps 5000
+
+\b
+Methods:
+  sgd            x - lr*g
+  momentum       v = 0.9*v + g; x - lr*v
+  adam           with the usual constants 0.9, 0.999 and 1e-8
+  lbfgs          SciPy's L-BFGS-B, with gradients
+  newton-cg      SciPy's Newton-CG, with products of the Hessian and a vector
+  least-squares  SciPy's least_squares, with Jacobians: half the sum of the squares of what --minimize names
+
+\b
+Files:
+  --history      an object a step: {"step": 0, "loss": 1.5, "gnorm": 2.0, "lr": 0.1, "seconds": 0.01}
+  --checkpoint   .npz, from which --resume goes on to the same numbers, to the bit, with the same options
+                 (SciPy's methods go on from the values, and begin anew otherwise)
+"""
+
+
+class Rate(click.ParamType["Schedule"]):
+    """``0.1``, ``0.1:linear``, ``0.1:cosine`` or ``0.1:step=100,0.5``."""
+
+    name = "rate"
+    STEP = re.compile(r"step=(\d+)(?:,([^,]+))?")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Schedule:
+        from gradcli.program.optimizers import Schedule
+
+        if isinstance(value, Schedule):
+            return value
+        number, _, form = value.partition(":")
+        start = _number(number)
+        if start is None or start <= 0 or start == math.inf:
+            self.fail(f"{number!r} is not a positive number.", param, ctx)
+        if form in ("", "constant"):
+            return Schedule(start)
+        if form == "linear":
+            return Schedule(start, "linear")
+        if form == "cosine":
+            return Schedule(start, "cosine")
+        match = self.STEP.fullmatch(form)
+        factor = _number(match[2] or "0.1") if match else None
+        if match is None or factor is None or int(match[1]) == 0 or not 0 < factor < math.inf:
+            self.fail(f"{form!r} is no schedule: constant, linear, cosine, or step=EVERY,FACTOR.", param, ctx)
+        return Schedule(start, "step", int(match[1]), factor)
+
+
+class Until(click.ParamType[dict[str, float]]):
+    """``gnorm=1e-6,time=30s``."""
+
+    name = "until"
+    SECONDS: Mapping[str, float] = {"s": 1, "m": 60, "min": 60, "h": 3600}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, float]:
+        if isinstance(value, dict):
+            return value
+        found: dict[str, float] = {}
+        for entry in value.split(","):
+            name, _, text = (part.strip() for part in entry.partition("="))
+            if name not in ("gnorm", "loss", "change", "time"):
+                self.fail(f"{entry!r} is none of gnorm=…, loss=…, change=… and time=….", param, ctx)
+            match = re.fullmatch(r"(.*?)\s*(s|min|m|h)?", text)
+            unit = match[2] if match and name == "time" else None
+            number = _number(match[1] if match and unit else text)
+            if number is None or (number < 0 and name != "loss"):
+                self.fail(f"{text!r} is not a number for {name}.", param, ctx)
+            found[name] = number * self.SECONDS.get(unit or "s", 1)
+        return found
+
+
+class Bound(click.ParamType[tuple[str, tuple[float, float]]]):
+    """``x=0..1``, ``x=0..`` or ``x=..1``."""
+
+    name = "bounds"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[float, float]]:
+        if isinstance(value, tuple):
+            return value
+        name, _, text = (part.strip() for part in utf8(value).partition("="))
+        low, dots, high = (part.strip() for part in text.partition(".."))
+        ends = _number(low or "-inf"), _number(high or "inf")
+        if not name or not dots or not (low or high) or ends[0] is None or ends[1] is None:
+            self.fail(f"{value!r} is not of the form NAME=LOW..HIGH, of which one end may be left out.", param, ctx)
+        if ends[0] >= ends[1]:
+            self.fail(f"the bounds of {name} leave nothing between them: {text}.", param, ctx)
+        return name, (ends[0], ends[1])
+
+
+def _number(text: str) -> float | None:
+    with suppress(ValueError):
+        number = float(text)
+        return None if math.isnan(number) or "_" in text else number
+    return None
+
+
+def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float], ...]) -> dict[str, float]:
+    return {name: value for entry in given for name, value in entry.items()}
+
+
+@click.command("fit", cls=Command, epilog=EPILOG)
+@program_options
+@click.option("--minimize", metavar="NAME", help="The loss, in place of the program's output.")
+@several_names("--over", help="What is fitted, in place of all variables; * matches variables. Repeatable.")
+@click.option("--method", type=click.Choice(METHODS), default="sgd", show_default=True, help="See below.")
+@click.option(
+    "--lr",
+    type=Rate(),
+    metavar="RATE[:SCHEDULE]",
+    help="Learning rate of sgd, momentum and adam, 0.01 by default; it falls to 0 over --steps with linear or cosine,"
+    " or is multiplied by FACTOR (0.1) after EVERY steps: step=EVERY,FACTOR.",
+)
+@click.option("--steps", type=click.IntRange(1), default=1000, show_default=True, metavar="N", help="Steps at most.")
+@click.option(
+    "--until",
+    type=Until(),
+    multiple=True,
+    callback=_merged,
+    metavar="NAME=VALUE,...",
+    help="Stop earlier: at a gradient norm (gnorm=1e-6), a loss (loss=0.1), a change of the loss in a step"
+    " (change=1e-9) or after a time (time=30s). Repeatable.",
+)
+@click.option(
+    "--bounds",
+    type=Bound(),
+    multiple=True,
+    callback=lambda _, __, pairs: dict(pairs),
+    metavar="NAME=LOW..HIGH",
+    help="Keep a variable between bounds, of which one may be left out; * matches variables. Repeatable.",
+)
+@several_names("--data", help="Constants whose rows --batch chooses from. Repeatable.")
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Rows of --data that a step sees; each epoch shuffles them anew, as --random-seed says.",
+)
+@click.option("--clip", type=Finite(0, min_open=True), metavar="NORM", help="Shorten longer gradients to it.")
+@click.option("--history", type=click.Path(), metavar="FILE", help="Write each step as a line of NDJSON.")
+@click.option("--checkpoint", type=click.Path(), metavar="FILE", help="Save the state of the run, at its end too.")
+@click.option("--every", type=click.IntRange(1), metavar="N", help="Steps from one --checkpoint to the next: 100.")
+@click.option("--resume", type=click.Path(), metavar="FILE", help="Go on from a checkpoint of the same program.")
+@partial(output_options, also=("expr",))
+def command(
+    inputs: Inputs,
+    minimize: str | None,
+    over: list[str] | None,
+    method: str,
+    lr: Schedule | None,
+    steps: int,
+    until: dict[str, float],
+    bounds: dict[str, tuple[float, float]],
+    data: list[str] | None,
+    batch: int | None,
+    clip: float | None,
+    history: str | None,
+    checkpoint: str | None,
+    every: int | None,
+    resume: str | None,
+    format: str | None,
+    precision: int | None,
+    output: str | None,
+) -> int:
+    """Find values of variables that make a scalar small, and print them.
+
+    FILE is a program; - or, in a pipe, nothing stands for standard input. The values come in the usual formats, or, with
+    --format expr, as the program with the values written into its declarations. A variable whose gradient is None stays
+    as it is. Progress goes to standard error. Ctrl-C ends the run after its step, with exit status 130.
+    """
+    _check(method, lr, bounds, data, batch, clip, checkpoint, every)
+    destination = Destination.chosen(format, precision, output, (*ENDINGS, ".expr"))
+    program = inputs.load(inputs.program_text())
+    from gradcli.commands.fitting import Saver, Watcher
+    from gradcli.program.fitted import Settings, fit
+    from gradcli.program.objective import Objective
+    from gradcli.program.optimizers import Schedule
+    from gradcli.report.fits import summary
+
+    settings = Settings(method, lr or Schedule(0.01), steps, until, bounds, clip)
+    objective = Objective(program, minimize, over, squares=method == "least-squares", data=data or (), batch=batch)
+    saver = state = None
+    if checkpoint is not None or resume is not None:
+        from gradcli.program import checkpoints
+
+        identity = checkpoints.identity(objective, method)
+        state = checkpoints.resume(resume, identity, objective) if resume is not None else None
+        saver = Saver(checkpoint, every or 100, identity) if checkpoint is not None else None
+    for name, reason in objective.kept.items():
+        click.echo(f"{name} stays as it is: {reason}", err=True)
+    journal = _journal(history, state.step if state is not None else None) if history is not None else None
+    watcher = Watcher(steps, journal, saver)
+    with watcher.running():
+        outcome = fit(objective, settings, watcher, state)
+    click.echo(summary(objective.title, outcome), err=True)
+    problem = outcome.problem
+    if saver is not None:
+        try:
+            saver.save(outcome.state)
+        except GradcliError as failure:
+            problem = problem or failure
+    _deliver(objective, outcome, destination)
+    if problem is not None:
+        problem.message += f"; the values written are those of step {outcome.state.step}"
+        raise problem
+    return 130 if watcher.interrupted else 0
+
+
+def _check(
+    method: str,
+    lr: Schedule | None,
+    bounds: dict[str, tuple[float, float]],
+    data: list[str] | None,
+    batch: int | None,
+    clip: float | None,
+    checkpoint: str | None,
+    every: int | None,
+) -> None:
+    """Raises click.UsageError where options contradict each other."""
+    if method not in BUILT_IN:
+        for option, value in {"--lr": lr, "--batch": batch, "--clip": clip}.items():
+            if value is not None:
+                raise click.UsageError(
+                    f"{option} is for {', '.join(BUILT_IN)}: --method {method} chooses its own steps."
+                )
+        if bounds and method == "newton-cg":
+            raise click.UsageError("newton-cg knows no bounds: use lbfgs.")
+    if (data is None) != (batch is None):
+        raise click.UsageError("--batch N chooses rows of the constants that --data names: give both.")
+    if every is not None and checkpoint is None:
+        raise click.UsageError("--every says how often the --checkpoint is written, and there is none.")
+
+
+def _journal(path: str, resumed: int | None) -> Journal:
+    """The history, of which a resumed run goes on from its step; what was written after the checkpoint is done again."""
+    from gradcli.data.journal import Journal
+
+    def is_before(line: str) -> bool:
+        try:
+            return resumed is not None and line.endswith("\n") and bool(json.loads(line)["step"] < resumed)
+        except (ValueError, KeyError, TypeError):
+            return False
+
+    return Journal(path, is_before if resumed is not None else None)
+
+
+def _deliver(objective: Objective, outcome: Outcome, destination: Destination) -> None:
+    from gradcli.report.fits import Fitted
+    from gradcli.report.reply import Reply
+    from gradcli.results import Result
+
+    results = [
+        Result(name, outcome.state.values[name] if name in outcome.state.values else objective.unchanged(name))
+        for name in objective.asked
+    ]
+    source = objective.program.source
+    answer = Fitted(Reply("fit", source.name, [(0, results)], [objective.name]), source)
+    try:
+        destination.deliver(answer)
+    except GradcliError:
+        if destination.path is not None:  # what took long to find is not lost with the file
+            destination._replace(format="plain", path=None).deliver(answer)
+        raise

@@ -1,0 +1,107 @@
+"""What ``gradcli fit`` does while it runs: history, checkpoints, progress on standard error, and Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gradcli.commands.endings import is_terminal, stream_has_color
+
+if TYPE_CHECKING:
+    from gradcli.data.journal import Journal
+    from gradcli.program.fitted import Moment, State
+    from gradcli.report.progress import Steps
+
+LOG_SECONDS = 5.0
+"""How often a line is written to standard error where that is no terminal."""
+
+DRAWN_SECONDS = 0.1
+"""How often the bar of a terminal is drawn anew."""
+
+
+class Saver:
+    """A checkpoint file: written at the start, at every so many steps, and at the end."""
+
+    def __init__(self, path: str, every: int, identity: dict[str, Any]) -> None:
+        self._path = path
+        self._every = every
+        self._identity = identity
+        self._saved: int | None = None
+
+    def step(self, state: State) -> None:
+        if self._saved is None or state.step % self._every == 0:
+            self.save(state)
+
+    def save(self, state: State) -> None:
+        """Raises GradcliError (DataError) where it cannot be written."""
+        from gradcli.program.checkpoints import save
+
+        if self._saved != state.step:
+            save(self._path, self._identity, state)
+            self._saved = state.step
+
+
+class Watcher:
+    """Called at each step (:data:`gradcli.program.fitted.Watch`)."""
+
+    def __init__(self, steps: int, journal: Journal | None, saver: Saver | None) -> None:
+        self.interrupted = False
+        self._steps = steps
+        self._journal = journal
+        self._saver = saver
+        self._bar: Steps | None = None
+        self._shown = self._begun = monotonic()
+        self._first: int | None = None
+
+    def __call__(self, moment: Moment) -> str | None:
+        if self._first is None:
+            self._first, self._begun = moment.state.step, monotonic()
+        if self._journal is not None:
+            from gradcli.report.fits import history_line
+
+            self._journal.write(history_line(moment))
+        if self._saver is not None:
+            self._saver.step(moment.state)
+        self._show(moment, monotonic())
+        return "interrupted" if self.interrupted else None
+
+    def _show(self, moment: Moment, now: float) -> None:
+        if now - self._shown < (LOG_SECONDS if self._bar is None else DRAWN_SECONDS):
+            return
+        from gradcli.report.fits import progress_line, progress_text
+
+        self._shown = now
+        assert self._first is not None
+        rate = (moment.state.step - self._first) / max(now - self._begun, 1e-9)
+        if self._bar is not None:
+            self._bar.update(moment.state.step, progress_text(moment, self._steps, rate))
+        else:
+            click.echo(progress_line(moment, self._steps, rate), err=True)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """A bar, if there is a terminal for it; the first Ctrl-C lets the step end, a second one ends at once."""
+        before = signal.getsignal(signal.SIGINT)
+        with suppress(ValueError):  # signals belong to the main thread
+            signal.signal(signal.SIGINT, self._interrupt)
+        try:
+            if not is_terminal(sys.stderr):
+                yield
+                return
+            from gradcli.report.progress import Steps
+
+            with Steps(sys.stderr, self._steps, stream_has_color(sys.stderr)) as self._bar:
+                yield
+        finally:
+            with suppress(ValueError):
+                signal.signal(signal.SIGINT, before)
+
+    def _interrupt(self, *_: object) -> None:
+        self.interrupted = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)

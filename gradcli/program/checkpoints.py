@@ -1,0 +1,117 @@
+"""Checkpoints of a run: a file from which it goes on to the same numbers, and only with the same program."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from itertools import zip_longest
+from typing import Any
+
+from gradcli.data import read_bytes, read_values, write_atomically, write_npz
+from gradcli.diagnostics import GradcliError
+from gradcli.program.fitted import State
+from gradcli.program.objective import Objective
+
+Array = Any
+
+COMMENT = re.compile(r'("[^"\n]*")|[ \t]*#[^\n]*')
+ROWS = 4096
+"""Of larger arrays the digest sees so many rows, evenly spread: they may be larger than memory."""
+
+
+def identity(objective: Objective, method: str) -> dict[str, Any]:
+    """What must be the same for a run to go on: the program and its data, what is fitted, and how steps are made."""
+    program = objective.program
+    given = {name: value for name, value in program._settings.items() if name not in objective.variables}
+    return {
+        "program": COMMENT.sub(lambda found: found[1] or "", program.source.text),
+        "minimized": objective.name,
+        "fitted": objective.variables,
+        "method": method,
+        "data": list(objective.batches.arrays) if objective.batches else [],
+        "batch": objective.batches.size if objective.batches else None,
+        "random seed": program.random_seed,
+        "dtype": program._graph.float_dtype,
+        "values": {name: v if isinstance(v, str) else _digest(v) for name, v in given.items()},
+    }
+
+
+def save(path: str | os.PathLike[str], about: Mapping[str, Any], state: State) -> None:
+    """Write a checkpoint, whole or not at all. Raises GradcliError (DataError)."""
+    import numpy as np
+
+    record = json.dumps({"identity": about, "step": state.step, "loss": state.loss})
+    arrays = {"checkpoint": np.frombuffer(record.encode(), dtype=np.uint8)}
+    arrays |= {f"values/{name}": value for name, value in state.values.items()}
+    arrays |= {f"memory/{name}/{key}": a for name, memory in state.memory.items() for key, a in memory.items()}
+    write_atomically(path, lambda file: write_npz(file, arrays))
+
+
+def resume(path: str | os.PathLike[str], about: Mapping[str, Any], objective: Objective) -> State:
+    """The state in a checkpoint. Raises GradcliError: a DataError for what is none, or for one of another program."""
+    name = os.fspath(path)
+    entries: dict[str, Array] = dict(read_values(read_bytes(path), name).entries)
+    try:
+        record = json.loads(bytes(entries.pop("checkpoint").astype("uint8")))
+        before, step, loss = record["identity"], int(record["step"]), record["loss"]
+        values: dict[str, Array] = {}
+        memory: dict[str, dict[str, Array]] = {}
+        for key, array in entries.items():
+            sort, variable, *rest = key.split("/")
+            if sort == "values":
+                values[variable] = array
+            else:
+                memory.setdefault(variable, {})[rest[0]] = array
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError):
+        raise GradcliError("DataError", f"{name} is no checkpoint of `gradcli fit`") from None
+    different = _difference(before, about)
+    if different is not None:
+        raise GradcliError("DataError", f"{name} is a checkpoint of another run: {different}")
+    for variable, leaf in objective.leaves.items():
+        for array in (values.get(variable), *memory.get(variable, {}).values()):
+            if array is None or array.shape != leaf.shape or str(array.dtype) != leaf.dtype:
+                raise GradcliError(
+                    "DataError", f"{name} holds no {leaf.dtype} of shape {list(leaf.shape)} for `{variable}`"
+                )
+    return State(step, values, memory, loss)
+
+
+def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """The first thing that differs, in words."""
+    for key, value in now.items():
+        old = before.get(key)
+        if old == value:
+            continue
+        if key == "program":
+            lines = zip_longest(str(old).split("\n"), value.split("\n"), fillvalue="")
+            number, was, is_ = next((n, a, b) for n, (a, b) in enumerate(lines, 1) if a != b)
+            return f"line {number} of the program was {_quoted(was)}, and is {_quoted(is_)}"
+        if key == "values":
+            names = [name for name in {**(old or {}), **value} if (old or {}).get(name) != value.get(name)]
+            return f"the value given for `{names[0]}` is another one"
+        return f"{key} was {_plain(old)}, and is {_plain(value)}"
+    return None
+
+
+def _quoted(line: str) -> str:
+    line = line.strip()
+    return f"`{line if len(line) <= 60 else line[:59] + '…'}`" if line else "empty"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(value) or "nothing"
+    return "not given" if value is None else str(value)
+
+
+def _digest(array: Array) -> str:
+    """A short name for an array: its dtype, shape, and a hash of its rows."""
+    import numpy as np
+
+    rows = array if array.ndim else array[None]
+    chosen = np.unique(np.linspace(0, max(len(rows) - 1, 0), ROWS).astype(int)) if len(rows) > ROWS else slice(None)
+    content = np.ascontiguousarray(rows[chosen]).tobytes()
+    return f"{array.dtype}{list(array.shape)} {hashlib.blake2b(content, digest_size=16).hexdigest()}"

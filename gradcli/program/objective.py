@@ -1,0 +1,207 @@
+"""A loss as a function of the variables that are fitted: its value and gradient, of all data or of a batch of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from gradcli.autodiff import reverse
+from gradcli.data import first_not_finite
+from gradcli.diagnostics import GradcliError, Label
+from gradcli.graph.node import Node, cone
+from gradcli.graph.ops.creation import Data
+from gradcli.graph.types import is_float, show_shape, size_of
+from gradcli.language.reasons import explain
+from gradcli.program.compiled import Planned
+from gradcli.program.loaded import Loaded, converted
+
+Array = Any
+Values = Mapping[str, Array]
+
+
+class Batches:
+    """Which rows of the data a step sees: each epoch all of them once, in an order that follows from seed and epoch.
+
+    ``arrays`` have the same number of rows, and may be memory-mapped: a step reads only its own rows.
+    """
+
+    def __init__(self, arrays: Values, size: int, seed: int) -> None:
+        self.arrays = dict(arrays)
+        self.size = size
+        self.seed = seed
+        counts = {name: len(array) if array.ndim else None for name, array in arrays.items()}
+        self.rows = next(iter(counts.values())) or 0
+        for name, count in counts.items():
+            if count is None:
+                raise GradcliError("ShapeError", f"the data `{name}` is a scalar, and a batch is made of rows")
+            if count != self.rows:
+                first = next(iter(counts))
+                raise GradcliError(
+                    "ShapeError", f"the data `{first}` has {self.rows} rows, and `{name}` has {count}",
+                    help="each row of one belongs to the same row of the others",
+                )  # fmt: skip
+        if size > self.rows:
+            raise GradcliError("ValueError", f"a batch of {size} rows is more than the {self.rows} rows of the data")
+        self._epoch = -1
+        self._order: Array = None
+
+    def chosen(self, step: int) -> dict[str, Array]:
+        """The rows of the data that step number ``step`` (from 0) sees; the last batch of an epoch may be smaller."""
+        import numpy as np
+
+        epoch, place = divmod(step, -(-self.rows // self.size))
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, np.random.RandomState([self.seed, epoch]).permutation(self.rows)
+        rows = np.sort(self._order[place * self.size : (place + 1) * self.size])  # a file is read forwards
+        return {name: array[rows] for name, array in self.arrays.items()}
+
+
+class _Function(NamedTuple):
+    """Loss and gradients, planned for data of some number of rows."""
+
+    run: Planned
+    leaves: dict[str, Node]
+
+    def __call__(self, values: Values) -> list[Array]:
+        return self.run({leaf: converted(values[name], leaf, copy=False) for name, leaf in self.leaves.items()})
+
+
+class Objective:
+    """What is minimised, and the variables over which.
+
+    ``name`` is the loss, ``title`` what it is called, ``variables`` are fitted, ``kept`` says of the others that were asked for why they stay as
+    they are. With ``squares`` the loss is half the sum of the squares of the entries of ``name``, whatever its shape.
+    Raises GradcliError where ``name`` is no scalar or depends on no variable.
+    """
+
+    def __init__(
+        self,
+        program: Loaded,
+        name: str | None = None,
+        over: Sequence[str] | None = None,
+        *,
+        squares: bool = False,
+        data: Sequence[str] = (),
+        batch: int | None = None,
+    ) -> None:
+        self.program = program
+        self.name = name if name is not None else _only(program._differentiated())
+        self.y = program._target(self.name)
+        self.title = f"Σ{self.name}²/2" if squares else self.name
+        if not squares and size_of(self.y.shape) != 1:
+            raise _no_scalar(program, self.name, self.y)
+        self.asked = [n for n in program._wanted(over) if over is not None or n not in data]
+        leaves = {n: program._leaf(n) for n in self.asked}
+        self.kept: dict[str, str] = {}
+        for n, gradient in zip(self.asked, self._gradients(program, self.asked), strict=True):
+            if gradient is None:
+                reason = explain(program._graph, [self.name], [self.y], n, leaves[n], [])
+                self.kept[n] = f"its gradient is None: {reason.with_line()}"
+            elif not is_float(leaves[n].dtype):
+                self.kept[n] = f"it is {leaves[n].dtype}, and only floats are fitted"
+        self.variables = [n for n in self.asked if n not in self.kept]
+        if not self.variables:
+            why = "; ".join(f"`{n}`: {reason}" for n, reason in self.kept.items())
+            label = program._locate(self.y)
+            raise GradcliError(
+                "ValueError", f"`{self.name}` can be changed by nothing that is fitted: {why}", [label] if label else []
+            )
+        self.leaves = {n: leaves[n] for n in self.variables}
+        both = next((n for n in data if n in self.variables), None)
+        if both is not None:
+            raise GradcliError(
+                "ValueError", f"`{both}` is fitted, and cannot be data as well", help="choose with --over"
+            )
+        self.batches: Batches | None = None
+        if batch is not None:
+            self.batches = Batches({n: _array(program, n) for n in data}, batch, program.random_seed)
+        self._functions: dict[int | None, _Function] = {}
+
+    def start(self) -> dict[str, Array]:
+        """The values of the fitted variables in the program, in arrays of their own."""
+        import numpy as np
+
+        return {name: np.array(self.program._leaf_value(leaf)) for name, leaf in self.leaves.items()}
+
+    def unchanged(self, name: str) -> Array | None:
+        """The value of a variable that was asked for and is kept, if it has one."""
+        leaf = self.program._leaf(name)
+        return None if self.program._graph.initial[leaf] is None else self.program._leaf_value(leaf)
+
+    def at(self, values: Values, step: int) -> tuple[float, dict[str, Array]]:
+        """The loss at ``values`` and its gradients; in batches that of the rows of number ``step``."""
+        rows = self.batches.chosen(step) if self.batches is not None else {}
+        count = len(next(iter(rows.values()))) if rows else None
+        if count not in self._functions:
+            self._functions[count] = self._planned(rows)
+        loss, *gradients = self._functions[count]({**values, **rows})
+        return float(loss.reshape(())), dict(zip(self.variables, gradients, strict=True))
+
+    def not_finite(self, what: str, step: int) -> GradcliError:
+        """What to say where ``what`` is NaN or infinite: a number of the data that is, or how to find its origin."""
+        label = self.program._locate(self.y)
+        help = "`gradcli grad FILE --values VALUES --trace` shows where it comes from"
+        if step > 0:
+            help = f"a smaller `--lr` or `--bounds` may do; {help}"
+        for leaf in cone([self.y]):
+            if leaf.op.name == "leaf" and leaf.risky and leaf.attrs["name"] not in self.variables:
+                name = leaf.attrs["name"]
+                array = _array(self.program, name)
+                place = first_not_finite(array)
+                if place is not None:
+                    entry = f"{name}[{', '.join(map(str, place))}]" if place else name
+                    help = f"`{entry}` is {float(array[place])}; if that is meant, {help}"
+                    break
+        return GradcliError("ValueError", f"{what} at step {step}", [Label(label.span)] if label else [], help=help)
+
+    def _gradients(self, program: Loaded, names: Sequence[str]) -> list[Node | None]:
+        with program._graph.derivation.active():
+            return reverse.gradients([program._target(self.name)], [program._leaf(name) for name in names])
+
+    def _planned(self, rows: Values) -> _Function:
+        program = self.program
+        if rows:
+            unsafe = [name for name in rows if program._leaf(name).risky]
+            try:
+                program = program._again({**program._settings, **rows}, unsafe=unsafe)
+            except GradcliError as problem:
+                problem.message = f"with {len(next(iter(rows.values())))} rows of data: {problem.message}"
+                raise
+        gradients = [
+            g if g is not None else reverse.zero_gradient(program._leaf(name))  # cut at this number of rows only
+            for name, g in zip(self.variables, self._gradients(program, self.variables), strict=True)
+        ]
+        inputs = {name: program._leaf(name) for name in (*self.variables, *rows)}
+        return _Function(
+            Planned(program, [program._target(self.name), *gradients], list(inputs.values()), processes=True), inputs
+        )
+
+
+def _array(program: Loaded, name: str) -> Array:
+    """The value of a leaf; where it was given as a whole, that very array, which may be memory-mapped."""
+    leaf = program._leaf(name)
+    initial = program._graph.initial[leaf]
+    if isinstance(initial, Node) and initial.op.name == "array" and initial.dtype == leaf.dtype:
+        initial = initial.attrs["values"]  # of a bracket literal it is a list
+        initial = initial.array if isinstance(initial, Data) else None
+    if initial is None or isinstance(initial, Node) or initial.shape != leaf.shape:
+        return program._leaf_value(leaf)
+    return initial
+
+
+def _only(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return names[0]
+    raise GradcliError(
+        "ValueError", f"the program has {len(names)} outputs: {', '.join(names)}", help=f"`--minimize {names[0]}`"
+    )
+
+
+def _no_scalar(program: Loaded, name: str, y: Node) -> GradcliError:
+    label = program._locate(y)
+    shape = f"shape {show_shape(y.shape)}"
+    return GradcliError(
+        "ShapeError", f"what is minimised is a scalar, and `{name}` has {shape}",
+        [Label(label.span, shape)] if label else [],
+        help=f"add its entries up, `total = sum({name})`; `--method least-squares` minimises the sum of their squares",
+    )  # fmt: skip

@@ -1,0 +1,99 @@
+"""What a fit says: its values in the usual formats or written into the program, and how far it is."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gradcli.diagnostics import GradcliError, Label, Source, Span, counted
+from gradcli.report.numbers import literal
+from gradcli.report.reply import Reply
+from gradcli.results import Result
+
+if TYPE_CHECKING:
+    from gradcli.program.fitted import Moment, Outcome
+    from gradcli.report.tables import Screen
+
+
+class Fitted(NamedTuple):
+    """The answer of ``fit``: a reply, and the source, into which the format ``expr`` writes the values."""
+
+    reply: Reply
+    source: Source
+
+    def rounded(self, digits: int | None) -> Fitted:
+        """See :class:`gradcli.report.reply.Answer`."""
+        return self._replace(reply=self.reply.rounded(digits))
+
+    def render(self, format: str, screen: Screen | None) -> str:
+        """See :class:`gradcli.report.reply.Answer`; there is one format more, ``expr``."""
+        if format == "expr":
+            return with_values(self.source, self.reply.orders[0][1])
+        return self.reply.render(format, screen)
+
+    def arrays(self) -> dict[str, Any]:
+        """See :class:`gradcli.report.reply.Answer`."""
+        return self.reply.arrays()
+
+
+def with_values(source: Source, results: Sequence[Result]) -> str:
+    """The program with these values in its declarations, and every other character as it is.
+
+    Raises GradcliError (ValueError) for an array of float64 in a program of float32, which has no literal for it.
+    """
+    from gradcli.language.parser import parse
+    from gradcli.language.syntax import Declaration, Dtype
+    from gradcli.program.lint import Edit
+    from gradcli.program.mended import edited
+
+    statements = parse(source).statements
+    single = any(isinstance(s, Dtype) and s.name.id == "float32" for s in statements)
+    values = {result.name: result.value for result in results if result.connected}
+    edits: list[Edit] = []
+    for d in statements:
+        if not isinstance(d, Declaration) or d.name.id not in values:
+            continue
+        value = values[d.name.id]
+        if single and d.dtype is not None and d.dtype.id == "float64" and value.ndim:
+            raise GradcliError(
+                "ValueError", f"`{d.name.id}` is float64, and this program's literals are float32",
+                [Label(Span(source, d.start, d.end))], help="`--format json` keeps its digits",
+            )  # fmt: skip
+        if d.value is None:
+            edits.append(Edit(d.end, d.end, f" = {literal(value)}"))
+        else:
+            edits.append(Edit(d.value.start, d.value.end, literal(value)))
+    text = edited(source.text, edits)
+    return text if text.endswith("\n") else text + "\n"
+
+
+def history_line(moment: Moment) -> str:
+    """A step as an object of JSON: ``step loss gnorm`` (the norm of the gradient) ``lr seconds``."""
+    fields: dict[str, Any] = {"step": moment.state.step, "loss": moment.loss, "gnorm": moment.gnorm}
+    if moment.rate is not None:
+        fields["lr"] = moment.rate
+    fields["seconds"] = round(moment.seconds, 6)
+    strict = {key: value if math.isfinite(value) else str(value) for key, value in fields.items()}
+    return json.dumps(strict) + "\n"
+
+
+def progress_line(moment: Moment, steps: int, rate: float) -> str:
+    """``step 1200 of 5000: loss 0.0123, gradient norm 0.5, 830 steps/s, 5 s left``."""
+    left = f", {(steps - moment.state.step) / rate:.0f} s left" if rate > 0 else ""
+    return (
+        f"step {moment.state.step} of {steps}: loss {moment.loss:.6g}, gradient norm {moment.gnorm:.3g}, "
+        f"{rate:.3g} steps/s{left}"
+    )
+
+
+def progress_text(moment: Moment, steps: int, rate: float) -> str:
+    """The same for a terminal, beside a bar that says what is left."""
+    return f"{moment.state.step}/{steps}  loss {moment.loss:.4g}  |gradient| {moment.gnorm:.2g}  {rate:.3g} steps/s"
+
+
+def summary(name: str, outcome: Outcome) -> str:
+    """``loss = 0.0123 after 5000 steps, gradient norm 0.001: all steps done``."""
+    steps = counted(outcome.state.step, "step")
+    return f"{name} = {outcome.loss:.6g} after {steps}, gradient norm {outcome.gnorm:.3g}: {outcome.reason}"

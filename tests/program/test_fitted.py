@@ -1,0 +1,306 @@
+"""Minimisers against closed forms, SciPy and loops written out; a run that is cut in two is the whole run."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import optimize
+
+import gradcli
+from gradcli.data import arrays, read_array
+from gradcli.program import checkpoints
+from gradcli.program.fitted import Settings, fit
+from gradcli.program.minimizers import _Newton
+from gradcli.program.objective import Batches, Objective
+from gradcli.program.optimizers import Schedule
+
+PARABOLA = "variable x = [1.0, -2.0]; constant a = [3.0, 0.5]; y = sum(a*x^2)/2"
+REGRESSION = """
+constant X = random_normal([50, 3], seed=1)
+constant t = random_normal([50], seed=2)
+variable w = [0.1, 0.2, 0.3]
+variable b = 0.5
+residual = X @ w + b - t
+loss = mean(residual^2)
+"""
+VALLEY = "variable x = [-1.2, 1.0]; y = 100*(x[1] - x[0]^2)^2 + (1 - x[0])^2"
+
+
+def unwatched(_):
+    return None
+
+
+def fitted(
+    text, minimize=None, over=None, *, data=(), batch=None, random_seed=0, watch=unwatched, state=None, **settings
+):
+    settings.setdefault("rate", Schedule(0.1))
+    program = gradcli.loads(text, random_seed=random_seed)
+    squares = settings.get("method") == "least-squares"
+    objective = Objective(program, minimize, over, squares=squares, data=data, batch=batch)
+    return fit(objective, Settings(**settings), watch, state)
+
+
+def test_gradient_descent_on_a_parabola():
+    outcome = fitted(PARABOLA, steps=30)
+    expected = np.array([1.0, -2.0]) * (1 - 0.1 * np.array([3.0, 0.5])) ** 30
+    np.testing.assert_allclose(outcome.state.values["x"], expected, rtol=1e-13)
+    assert outcome.loss == pytest.approx(np.sum([3.0, 0.5] * expected**2) / 2)
+    assert outcome.gnorm == pytest.approx(np.linalg.norm([3.0, 0.5] * expected))
+    assert (outcome.state.step, outcome.reason, outcome.problem) == (30, "all steps done", None)
+
+
+def test_a_stopped_variable_stays_as_it_is():
+    text = "variable w1 = 2.0; variable w2 = 2.0; b = stop_gradient(w1*3.0)*w2"
+    objective = Objective(gradcli.loads(text))
+    assert objective.variables == ["w2"]
+    assert objective.kept == {"w1": "its gradient is None: cut by stop_gradient(w1*3.0) on line 1"}
+    assert fit(objective, Settings(rate=Schedule(0.1), steps=1), unwatched).state.values["w2"] == 1.4
+
+
+def test_momentum_is_the_heavy_ball():
+    x, v = 1.0, 0.0
+    for _ in range(20):
+        v = 0.9 * v + 3.0 * x
+        x -= 0.05 * v
+    outcome = fitted("variable x = 1.0; y = 1.5*x^2", method="momentum", rate=Schedule(0.05), steps=20)
+    assert float(outcome.state.values["x"]) == pytest.approx(x, rel=1e-12)
+
+
+def test_adam_is_algorithm_1():
+    x, m, v = 1.0, 0.0, 0.0
+    for t in range(1, 21):
+        g = 3.0 * x
+        m = 0.9 * m + (1 - 0.9) * g
+        v = 0.999 * v + (1 - 0.999) * g**2
+        x -= 0.05 * (m / (1 - 0.9**t)) / (math.sqrt(v / (1 - 0.999**t)) + 1e-8)
+    outcome = fitted("variable x = 1.0; y = 1.5*x^2", method="adam", rate=Schedule(0.05), steps=20)
+    assert float(outcome.state.values["x"]) == pytest.approx(x, rel=1e-12)
+
+
+@pytest.mark.parametrize("method", ["sgd", "momentum", "adam"])
+def test_single_precision_stays_single(method):
+    outcome = fitted(f"dtype float32\n{REGRESSION}", "loss", method=method, steps=3)
+    assert {a.dtype for a in outcome.state.values.values()} == {np.dtype("float32")}
+    assert {a.dtype for memory in outcome.state.memory.values() for a in memory.values()} <= {np.dtype("float32")}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [
+        (Schedule(0.8), [0.8, 0.8, 0.8, 0.8]),
+        (Schedule(0.8, "linear"), [0.8, 0.6, 0.4, 0.2]),
+        (Schedule(0.8, "cosine"), [0.8, 0.4 * (1 + math.sqrt(0.5)), 0.4, 0.4 * (1 - math.sqrt(0.5))]),
+        (Schedule(0.8, "step", 2, 0.5), [0.8, 0.8, 0.4, 0.4]),
+    ],
+)
+def test_schedules(schedule, rates):
+    seen = []
+    fitted(PARABOLA, rate=schedule, steps=4, watch=lambda moment: seen.append(moment.rate))
+    assert seen[:4] == pytest.approx(rates)
+
+
+def test_a_long_gradient_is_shortened():
+    outcome = fitted("variable x = [30.0]; variable y = 40.0; z = sum(x^2)/2 + y^2/2", steps=1, clip=5.0)
+    assert outcome.state.values["x"] == pytest.approx([30 - 0.1 * 3])
+    assert outcome.state.values["y"] == pytest.approx(40 - 0.1 * 4)
+
+
+@pytest.mark.parametrize("method", ["sgd", "momentum", "adam", "lbfgs"])
+def test_bounds_hold_and_a_gradient_into_them_counts_as_nothing(method):
+    seen = []
+
+    def watch(moment):
+        seen.append(moment.state.values["x"])
+
+    outcome = fitted(
+        "variable x = [3.0, 0.5]; y = sum((x - [1.0, 0.25])^2)", method=method, bounds={"x": (0.3, 3.0)}, steps=600,
+        until={"gnorm": 1e-8}, rate=Schedule(0.05, "cosine"), watch=watch,
+    )  # fmt: skip
+    assert all(((x >= 0.3) & (x <= 3.0)).all() for x in seen)
+    np.testing.assert_allclose(outcome.state.values["x"], [1.0, 0.3], atol=1e-4)
+    assert outcome.reason != "not finite"
+
+
+def test_least_squares_within_bounds():
+    outcome = fitted("variable x = 3.0; r = [x - 1.0, 0.0]", method="least-squares", bounds={"x": (2.0, 4.0)})
+    assert float(outcome.state.values["x"]) == pytest.approx(2.0, abs=1e-6)
+
+
+def test_lbfgs_is_that_of_scipy():
+    outcome = fitted(VALLEY, method="lbfgs")
+    options = {"gtol": 1e-12, "ftol": 1e-15, "maxcor": 50}
+    there = optimize.minimize(optimize.rosen, [-1.2, 1.0], jac=optimize.rosen_der, method="L-BFGS-B", options=options)
+    np.testing.assert_allclose(outcome.state.values["x"], there.x, atol=1e-7)
+    assert outcome.state.step == there.nit
+    assert outcome.reason.startswith("L-BFGS-B says: CONVERGENCE")
+
+
+def test_newton_is_that_of_scipy():
+    outcome = fitted(VALLEY, method="newton-cg")
+    there = optimize.minimize(
+        optimize.rosen, [-1.2, 1.0], jac=optimize.rosen_der, hessp=optimize.rosen_hess_prod, method="Newton-CG",
+        options={"xtol": 1e-12},
+    )  # fmt: skip
+    np.testing.assert_allclose(outcome.state.values["x"], there.x, rtol=1e-10)
+    np.testing.assert_allclose(outcome.state.values["x"], [1.0, 1.0], rtol=1e-8)
+    assert outcome.state.step == there.nit
+
+
+def test_products_with_the_hessian():
+    text = "variable x = [0.3, -0.2]; variable k = 0.7; variable c = 1.0; y = sin(k*x[0])*x[1]^3 + exp(k*x[1]) + 2*c"
+    program = gradcli.loads(text)
+    objective = Objective(program)
+    search = _Newton(objective, Settings("newton-cg"), unwatched, fit(objective, Settings(steps=1), unwatched).state)
+    blocks = program.hessian()
+    whole = np.block([[blocks[a][b].reshape(blocks[a][a].size and _size(a), _size(b)) for b in "xkc"] for a in "xkc"])
+    x = search.vector(objective.start())
+    for v in np.eye(4):
+        np.testing.assert_allclose(search.product(x, v), whole @ v, rtol=1e-12, atol=1e-14)
+
+
+def _size(name):
+    return 2 if name == "x" else 1
+
+
+def test_least_squares_of_a_linear_model():
+    outcome = fitted(REGRESSION, "residual", method="least-squares")
+    p = gradcli.loads(REGRESSION).eval(["X", "t"])
+    solution, *_ = np.linalg.lstsq(np.column_stack([p["X"], np.ones(50)]), p["t"])
+    np.testing.assert_allclose(outcome.state.values["w"], solution[:3], rtol=1e-9)
+    assert float(outcome.state.values["b"]) == pytest.approx(solution[3], rel=1e-9)
+    final = np.column_stack([p["X"], np.ones(50)]) @ solution - p["t"]
+    assert outcome.loss == pytest.approx(final @ final / 2)
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "newton-cg", "least-squares"])
+def test_scipys_methods_stop_where_they_are_told(method):
+    minimized = "residual" if method == "least-squares" else "loss"
+    assert fitted(REGRESSION, minimized, method=method, steps=1).state.step == 1
+    first = fitted(REGRESSION, minimized, method=method, until={"gnorm": 1e3})
+    assert (first.state.step, first.reason) == (0, "gradient norm at most 1000.0")
+    seen = []
+
+    def watch(moment):
+        seen.append(moment.loss)
+        return "enough" if len(seen) == 2 else None
+
+    outcome = fitted(REGRESSION, minimized, method=method, watch=watch)
+    assert (outcome.state.step, outcome.reason) == (1, "enough")
+    assert seen[1] < seen[0]
+    assert outcome.loss == seen[1]
+
+
+@pytest.mark.parametrize(
+    ("until", "reason"),
+    [
+        ({"loss": 0.1}, "loss at most 0.1"),
+        ({"change": 1e-3}, "loss changed by at most 0.001"),
+        ({"gnorm": 0.5}, "gradient norm at most 0.5"),
+        ({"time": 0.0}, "time of 0 s is over"),
+    ],
+)
+def test_what_ends_a_run(until, reason):
+    assert fitted(PARABOLA, until=until).reason == reason
+
+
+def test_every_row_is_seen_once_an_epoch_in_an_order_of_its_own():
+    batches = Batches({"X": np.arange(10), "t": 10 * np.arange(10)}, 4, seed=3)
+    epochs = [[batches.chosen(3 * e + i) for i in range(3)] for e in range(2)]
+    for epoch in epochs:
+        assert [len(rows["X"]) for rows in epoch] == [4, 4, 2]
+        assert sorted(np.concatenate([rows["X"] for rows in epoch])) == list(range(10))
+        for rows in epoch:
+            np.testing.assert_array_equal(rows["t"], 10 * rows["X"])
+    assert [set(r["X"]) for r in epochs[0]] != [set(r["X"]) for r in epochs[1]]
+    again = Batches({"X": np.arange(10)}, 4, seed=3)
+    np.testing.assert_array_equal(again.chosen(4)["X"], epochs[1][1]["X"])
+    assert set(Batches({"X": np.arange(10)}, 4, seed=5).chosen(0)["X"]) != set(epochs[0][0]["X"])
+
+
+def test_batches_are_gradients_of_their_rows():
+    outcome = fitted(REGRESSION, "loss", data=["X", "t"], batch=20, steps=7, random_seed=5)
+    program = gradcli.loads(REGRESSION, random_seed=5)
+    data = program.eval(["X", "t"])
+    batches = Batches(data, 20, 5)
+    w, b = np.array([0.1, 0.2, 0.3]), np.array(0.5)
+    for step in range(7):
+        rows = batches.chosen(step)
+        r = rows["X"] @ w + b - rows["t"]
+        w, b = w - 0.1 * 2 * rows["X"].T @ r / len(r), b - 0.1 * 2 * r.mean()
+    np.testing.assert_allclose(outcome.state.values["w"], w, rtol=1e-12)
+    np.testing.assert_allclose(outcome.state.values["b"], b, rtol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["sgd", "momentum", "adam"])
+@pytest.mark.parametrize("batch", [None, 15])
+def test_a_run_in_two_parts_is_the_whole_run(tmp_path, method, batch):
+    settings = Settings(method, Schedule(0.1, "cosine"), 40, {"change": 1e-300})
+    data = {"data": ["X", "t"], "batch": batch} if batch else {}
+
+    def objective():
+        return Objective(gradcli.loads(REGRESSION), "loss", **data)
+
+    whole = fit(objective(), settings, unwatched)
+    first = fit(objective(), settings, lambda moment: "enough" if moment.state.step == 17 else None)
+    checkpoints.save(tmp_path / "run.npz", checkpoints.identity(objective(), method), first.state)
+    state = checkpoints.resume(tmp_path / "run.npz", checkpoints.identity(objective(), method), objective())
+    assert state.step == 17
+    second = fit(objective(), settings, unwatched, state)
+    assert second.loss == whole.loss
+    for name, value in whole.state.values.items():
+        assert value.tobytes() == second.state.values[name].tobytes()
+
+
+def test_where_the_loss_is_not_finite_the_values_before_are_kept():
+    outcome = fitted("variable x = 1.0; y = log(x)", rate=Schedule(0.3), steps=10)
+    assert outcome.state.step == 2
+    assert float(outcome.state.values["x"]) == pytest.approx(0.7 - 0.3 / 0.7)
+    assert outcome.loss == pytest.approx(math.log(0.7 - 0.3 / 0.7))
+    assert outcome.problem.message == "`y` is nan at step 3"
+    assert "--trace" in outcome.problem.help
+
+
+def test_a_gradient_that_is_not_finite_ends_a_run_too():
+    outcome = fitted("variable x = 0.25; y = sqrt(x)", rate=Schedule(0.25), steps=10)
+    assert (outcome.state.step, float(outcome.state.values["x"])) == (1, 0.0)
+    assert outcome.problem.message == "the gradient of `y` with respect to `x` is not finite at step 1"
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "newton-cg", "least-squares"])
+def test_in_scipys_methods_too(method):
+    outcome = fitted("variable x = 1.0; y = log(x)*10 + 20", method=method)
+    assert outcome.problem.message.startswith("`y` is not finite in the search")
+    assert math.isfinite(outcome.loss)
+    assert float(outcome.state.values["x"]) > 0
+
+
+@pytest.mark.parametrize("method", ["sgd", "lbfgs"])
+def test_an_operation_that_fails_on_the_way_loses_nothing(method):
+    outcome = fitted("variable x = 1.0; y = sum(cholesky([[x]]))", method=method, rate=Schedule(0.8))
+    assert outcome.state.step == (2 if method == "sgd" else 0)
+    assert outcome.loss == math.sqrt(outcome.state.values["x"])
+    assert "not positive definite" in outcome.problem.message
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_data_stay_in_their_file(tmp_path, monkeypatch, given):
+    monkeypatch.setattr(arrays, "MAPPED_BYTES", 1)
+    np.save(tmp_path / "X.npy", np.ones((6, 2)))
+    value = "[[0.0]]" if given else 'load("X.npy")'
+    text = f"constant X = {value}; variable w = [1.0, 2.0]; y = mean((X @ w)^2)"
+    settings = {"X": read_array(tmp_path / "X.npy")} if given else {}
+    objective = Objective(gradcli.loads(text, folder=tmp_path, settings=settings), data=["X"], batch=4)
+    array = objective.batches.arrays["X"]
+    while isinstance(array, np.ndarray) and not isinstance(array, np.memmap):
+        array = array.base
+    assert isinstance(array, np.memmap)
+    assert objective.at(objective.start(), 0)[0] == 9
+
+
+def test_a_start_without_a_loss_is_an_error():
+    with pytest.raises(gradcli.GradcliError) as caught:
+        fitted("constant X = [1.0, nan]; variable w = 1.0; y = sum(X*w)")
+    assert caught.value.message == "`y` is nan at step 0"
+    assert "`X[1]` is nan" in caught.value.help

@@ -241,9 +241,16 @@ class Loaded:
             raise error
         return plan
 
-    def _evaluate(self, nodes: Sequence[Node]) -> list[Array]:
+    def _evaluate(self, nodes: Sequence[Node], plain: bool = False) -> list[Array]:
+        """The values of nodes as arrays or, where ``plain`` allows it, as plain numbers."""
         if not nodes:
             return []
+        if plain and self._graph.size < LARGE and self.max_memory is None and not without("plain"):
+            from gradcli.execute import plain_numbers
+
+            numbers = plain_numbers.evaluate(nodes, self._graph.initial)
+            if numbers is not None:
+                return numbers
         swept = self._sweeps()
         values: list[Array] | None = swept.values(self, nodes) if swept is not None else None
         if values is not None:

@@ -183,12 +183,15 @@ class Program(Loaded):
 
     # what the commands ask
 
-    def eval_results(self, of: Sequence[str] | None = None) -> list[Result]:
-        """The results that ``gradcli eval`` prints, None with its reason included."""
+    def eval_results(self, of: Sequence[str] | None = None, plain: bool = False) -> list[Result]:
+        """The results that ``gradcli eval`` prints, None with its reason included.
+
+        With ``plain`` scalars may be those of :mod:`gradcli.execute.plain_numbers` instead of arrays.
+        """
         names = list(of) if of is not None else self._printed()
         found = {name: self._graph.names[self._known(name)] for name in names}
         nodes = [value for value in found.values() if isinstance(value, Node)]
-        values = iter(self._evaluate(nodes))
+        values = iter(self._evaluate(nodes, plain))
         return [
             Result(name, next(values)) if isinstance(value, Node) else Result(name, None, value.reason())
             for name, value in found.items()
@@ -210,12 +213,16 @@ class Program(Loaded):
         stop: Sequence[str] = (),
         unconnected: Unconnected = "none",
         every_order: bool = False,
+        plain: bool = False,
     ) -> GradReply:
-        """The results that ``gradcli grad`` prints: all orders up to ``order``, or that one only."""
+        """The results that ``gradcli grad`` prints: all orders up to ``order``, or that one only.
+
+        ``plain`` is that of :meth:`eval_results`.
+        """
         asked = self.question(of, wrt, seeds, stop)
         chosen = self._passes(asked, range(1, order + 1) if every_order else (order,), unconnected, numbers=True)
         nodes = [g for _, row in chosen for g in row if isinstance(g, Node)]
-        values = iter(self._evaluate(nodes))
+        values = iter(self._evaluate(nodes, plain))
         rows = [
             (n, [
                 Result(name, next(values)) if isinstance(g, Node) else Result(name, None, g)

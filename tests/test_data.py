@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gradcli.data import read_array, read_bytes, read_values, write_atomically, write_npz
+from gradcli.data import read_bytes, write_atomically, write_npz
+from gradcli.data.reading import read_array, read_values
 from gradcli.diagnostics import GradcliError
 from gradcli.report import as_json, plain
 from gradcli.report.reply import Reply

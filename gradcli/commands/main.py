@@ -8,7 +8,6 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -69,7 +68,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         word = args[0]
         if not ctx.resilient_parsing and not word.startswith("-") and word not in COMMANDS:
-            if Path(word).is_file():
+            if os.path.isfile(word):
                 ctx.fail(f"No such command '{word}'. To evaluate that file: gradcli eval '{word}'")
             raise click.NoSuchCommand(word, possibilities=COMMANDS, ctx=ctx)
         return super().resolve_command(ctx, args)

@@ -1,18 +1,9 @@
-"""Files of numbers: arrays and named values in, results out without ever leaving half a file."""
+"""Files of numbers: arrays and named values in, results out without ever leaving half a file.
+
+What reads files of values is in :mod:`gradcli.data.reading`, which most commands do not need.
+"""
 
 from gradcli.data.arrays import standard, write_npz
 from gradcli.data.files import decode, read_bytes, unreadable, write_atomically
-from gradcli.data.reading import ARRAY_ENDINGS, Values, read_array, read_values
 
-__all__ = [
-    "ARRAY_ENDINGS",
-    "Values",
-    "decode",
-    "read_array",
-    "read_bytes",
-    "read_values",
-    "standard",
-    "unreadable",
-    "write_atomically",
-    "write_npz",
-]
+__all__ = ["decode", "read_bytes", "standard", "unreadable", "write_atomically", "write_npz"]

@@ -123,7 +123,7 @@ def command(
             stop=stop or (),
             unconnected=unconnected,
             every_order=every_order,
-            plain=not (profile or many),
+            plain=True,
         )
 
     if profile:

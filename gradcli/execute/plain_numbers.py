@@ -1,6 +1,6 @@
 """Values of small programs on scalars without NumPy: its functions on Python's numbers, for the kernels to use.
 
-Why: a program of a few scalars is answered in a millisecond, and importing NumPy for it takes 70 to 100. Kernels take
+Why: a program of a few scalars is answered in a millisecond, and importing NumPy for it takes 50 to 100 ms. Kernels take
 their array namespace as an argument; :data:`NAMESPACE` is one for single numbers of dtype float64 and int64, with NumPy's
 answers at poles, overflows and NaN. Python's functions may differ from NumPy's in the last places; arithmetic does not.
 What is not listed here (other shapes, dtypes, operations) is NumPy's, and so is whatever fails here.

@@ -247,7 +247,8 @@ class Loaded:
         """The values of nodes as arrays or, where ``plain`` allows it, as plain numbers."""
         if not nodes:
             return []
-        if plain and self._graph.size < LARGE and self.max_memory is None and not without("plain"):
+        small = self._graph.size < LARGE and self.max_memory is None and self.record is None
+        if plain and small and not without("plain"):
             from gradcli.execute import plain_numbers
 
             numbers = plain_numbers.evaluate(nodes, self._graph.initial)

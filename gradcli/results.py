@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 from gradcli.diagnostics import Span
@@ -33,7 +34,7 @@ class Result(NamedTuple):
     """A named result.
 
     ``value`` is a NumPy array (0-dimensional for a scalar) whose dtype is one of bool, int32, int64, float32, float64,
-    or None where there is none; then ``reason`` says why. A gradient with a value is *connected*.
+    or a plain number with such a dtype and the shape of a scalar (:mod:`gradcli.execute.plain_numbers`), or None where there is none; then ``reason`` says why. A gradient with a value is *connected*.
     """
 
     name: str
@@ -49,6 +50,8 @@ class Result(NamedTuple):
         """Whether no entry is NaN or infinite; None counts as finite."""
         if self.value is None or self.value.dtype.kind != "f":
             return True
+        if isinstance(self.value, float):
+            return math.isfinite(self.value)
         import numpy as np
 
         return bool(np.isfinite(self.value).all())

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gradcli.data import arrays, first_not_finite, read_array, read_bytes, read_values, write_atomically, write_npz
+from gradcli.data import arrays, first_not_finite, read_bytes, write_atomically, write_npz
+from gradcli.data.reading import read_array, read_values
 from gradcli.diagnostics import GradcliError
 from gradcli.report import as_json, plain
 from gradcli.report.reply import Reply

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from typing import Any
 
 import click
@@ -31,6 +30,8 @@ class Command(click.Command):
 def report_failure(problem: Exception, as_json: bool) -> int:
     """Say on standard error what went wrong; the exit status is always 1."""
     if os.environ.get("GRADCLI_DEBUG") == "1":
+        import traceback
+
         traceback.print_exception(problem)
     error = as_error(problem)
     if error is None:

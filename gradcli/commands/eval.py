@@ -74,7 +74,7 @@ def command(
     program = inputs.load(inputs.program_text())
     if watch.found(lambda: _traced(program, of)):
         return 1
-    results = program.eval_results(of)
+    results = program.eval_results(of, plain=True)
     from gradcli.report.reply import Reply
 
     destination.deliver(Reply("eval", program.source.name, [(0, results)]))

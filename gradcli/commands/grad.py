@@ -123,6 +123,7 @@ def command(
             stop=stop or (),
             unconnected=unconnected,
             every_order=every_order,
+            plain=True,
         )
 
     if profile:

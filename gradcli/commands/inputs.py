@@ -6,7 +6,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -18,7 +17,7 @@ from gradcli.diagnostics import GradcliError
 if TYPE_CHECKING:
     import numpy
 
-    from gradcli.data import Values
+    from gradcli.data.reading import Values
     from gradcli.program import Program
 
     Value = str | numpy.ndarray[Any, Any]
@@ -31,7 +30,7 @@ class ProgramText(NamedTuple):
 
     text: str
     name: str
-    folder: Path
+    folder: str
 
 
 class Inputs(NamedTuple):
@@ -58,7 +57,7 @@ class Inputs(NamedTuple):
         if len(takers) > 1:
             raise click.UsageError("Only one thing can be read from standard input (-).")
         if self.inline:
-            return ProgramText(utf8("\n".join(self.inline), "<-e>"), "<-e>", Path())
+            return ProgramText(utf8("\n".join(self.inline), "<-e>"), "<-e>", "")
         if self.file is None and takers:
             raise click.UsageError(f"{NO_PROGRAM} Here standard input is taken by an option.")
         if self.file is None and (sys.stdin is None or is_terminal(sys.stdin)):
@@ -66,7 +65,7 @@ class Inputs(NamedTuple):
         if self.file is None or self.file == "-":
             from gradcli.data import decode
 
-            return ProgramText(decode(standard_input(), "<stdin>"), "<stdin>", Path())
+            return ProgramText(decode(standard_input(), "<stdin>"), "<stdin>", "")
         from gradcli.program import read_source
 
         shown = os.fsencode(self.file).decode("utf-8", errors="replace")
@@ -74,7 +73,7 @@ class Inputs(NamedTuple):
             brief = " ".join(shown.split())
             brief = brief if len(brief) <= 60 else brief[:59] + "…"
             raise GradcliError("DataError", f"there is no file {brief}", help="-e 'TEXT' gives a program inline")
-        return ProgramText(read_source(self.file), shown, Path(self.file).parent)
+        return ProgramText(read_source(self.file), shown, os.path.dirname(self.file))
 
     def load(self, text: ProgramText) -> Program:
         """The program with its values; what it means is decided by the engine."""
@@ -108,7 +107,8 @@ def standard_input() -> bytes:
 
 def read_value_file(path: str) -> Values:
     """The named values of a file or, for ``-``, of standard input."""
-    from gradcli.data import read_bytes, read_values
+    from gradcli.data import read_bytes
+    from gradcli.data.reading import read_values
 
     return read_values(standard_input(), "<stdin>") if path == "-" else read_values(read_bytes(path), path)
 
@@ -154,11 +154,11 @@ def value_of(option: str, name: str, text: str) -> Value:
     """The value of ``NAME=EXPR`` (left to the engine) or of ``NAME=@FILE`` (the array in it)."""
     if not text.startswith("@"):
         return text
-    from gradcli.data import read_array
+    from gradcli.data.reading import read_array
 
     path, key = text[1:], None
     keyed = re.fullmatch(r"(.+\.(?:npz|json|csv)(?:\.gz)?):([^:/\\]+)", path, re.IGNORECASE)
-    if keyed and not Path(path).exists():
+    if keyed and not os.path.exists(path):
         path, key = keyed.groups()
     try:
         return read_array(path, key)

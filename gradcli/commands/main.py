@@ -1,18 +1,15 @@
-"""The ``gradcli`` group, which imports a command when it is used, and the entry point that gives an exit status."""
+"""The ``gradcli`` group, which imports a command when it is used, and the run of a command line, which gives an exit status."""
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
-from typing import NoReturn
 
 import click
 
+from gradcli import __version__
 from gradcli.commands.endings import report_failure, silence_standard_output
 
 # name: (module that defines ``command``, one line for ``gradcli --help``)
@@ -71,7 +68,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         word = args[0]
         if not ctx.resilient_parsing and not word.startswith("-") and word not in COMMANDS:
-            if Path(word).is_file():
+            if os.path.isfile(word):
                 ctx.fail(f"No such command '{word}'. To evaluate that file: gradcli eval '{word}'")
             raise click.NoSuchCommand(word, possibilities=COMMANDS, ctx=ctx)
         return super().resolve_command(ctx, args)
@@ -79,19 +76,8 @@ class LazyGroup(click.Group):
 
 def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
-        click.echo(f"gradcli {_version()}")
+        click.echo(f"gradcli {__version__}")
         ctx.exit()
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    import gradcli
-
-    try:
-        return str(getattr(gradcli, "__version__", None) or version("gradcli"))
-    except PackageNotFoundError:
-        return "(bare checkout)"
 
 
 @click.group(
@@ -107,17 +93,6 @@ def cli() -> None:
 
     A program is a text of definitions such as "variable x = 3" and "y = x^2"; see the README for the language.
     """
-
-
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line (``sys.argv`` without arguments) and exit: 0 done, 1 program or data at fault, 2 usage."""
-    # What NumPy says of overflows and divisions is no message for users: they see the NaN and infinities.
-    warnings.simplefilter("ignore")
-    # Threads of NumPy's BLAS are started where a product is worth them (gradcli.execute.blas).
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # Graphs are built from many small objects without cycles, among which the collector would search in vain.
-    gc.set_threshold(2_000_000, 50, 50)
-    sys.exit(run(arguments))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -31,10 +31,8 @@ def bound(text: str) -> set[str]:
 
 # A scan and no parse: the grammar need not be loaded to complete a word, and the text may be unfinished. It may find a
 # local of a function too, which does no harm.
-STATEMENT = re.compile(
-    r"(?:^|[;{\n])[ \t]*(?:(?:variable|var|constant|const)[ \t]+(\w+)|((?:\w+[ \t]*,[ \t]*)*\w+)[ \t]*=(?!=))"
-)
-COMMENT = re.compile(r"#[^\n]*")
+STATEMENT = r"(?:^|[;{\n])[ \t]*(?:(?:variable|var|constant|const)[ \t]+(\w+)|((?:\w+[ \t]*,[ \t]*)*\w+)[ \t]*=(?!=))"
+COMMENT = r"#[^\n]*"
 
 
 def names_in_file(path: str | None) -> list[str]:
@@ -47,7 +45,7 @@ def names_in_file(path: str | None) -> list[str]:
     except (OSError, ValueError):
         return []
     found: dict[str, None] = {}
-    for match in STATEMENT.finditer(COMMENT.sub("", text)):
+    for match in re.finditer(STATEMENT, re.sub(COMMENT, "", text)):
         for name in (match[1] or match[2]).split(","):
             found[name.strip()] = None
     return list(found)

@@ -86,12 +86,12 @@ class Bytes(click.ParamType[int]):
     """An amount of memory: ``500M``, ``2G``, ``1.5GiB``."""
 
     name = "size"
-    PATTERN = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([kmgt]?)(i?b)?", re.IGNORECASE)
+    PATTERN = r"(\d+(?:\.\d*)?|\.\d+)\s*([kmgt]?)(i?b)?"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        match = self.PATTERN.fullmatch(value.strip())
+        match = re.fullmatch(self.PATTERN, value.strip(), re.IGNORECASE)
         # "i" without a letter before it is no unit
         if match is None or (not match[2] and (match[3] or "").lower() == "ib"):
             self.fail(f"{value!r} is not an amount of memory such as 500M or 2G.", param, ctx)

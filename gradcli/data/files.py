@@ -6,10 +6,12 @@ import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, TYPE_CHECKING, NoReturn
 
 from gradcli.diagnostics import GradcliError, did_you_mean
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def read_bytes(path: str | os.PathLike[str], *, pipes: bool = True) -> bytes:
@@ -23,7 +25,8 @@ def read_bytes(path: str | os.PathLike[str], *, pipes: bool = True) -> bytes:
             fail(f"{path} is a device, not a file")
         if stat.S_ISFIFO(mode) and not pipes:
             fail(f"{path} is a pipe, not a file", "copy what comes out of it to a file")
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:
+            return file.read()
     except (OSError, ValueError) as problem:
         raise unreadable(path, problem) from None
 
@@ -50,6 +53,8 @@ def decode(data: bytes, name: str) -> str:
 
 def unreadable(path: str | os.PathLike[str], problem: Exception) -> GradcliError:
     """What to say of a file that could not be read; for a missing one, which name in its folder comes closest."""
+    from pathlib import Path
+
     path = Path(path)
     help = None
     if isinstance(problem, FileNotFoundError):
@@ -77,6 +82,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | Callable[[IO
     file, such as a device or a pipe, is never replaced. Raises GradcliError.
     """
     import tempfile
+    from pathlib import Path
 
     target = Path(os.path.realpath(path))
     temporary: str | None = None

@@ -2,7 +2,7 @@
 
 ``GRADCLI_WITHOUT`` lists names: ``simplify`` (rewrite/simplify.py), ``tiles`` (execute/cuts.py), ``halfangle``
 (graph/ops/half_angle.py), ``sweep`` (program/swept.py), ``repeated`` (language/repeated.py), ``scalars``
-(language/scalars.py). Each module says why it is there; ``python -m tests.benchmarks --only optimisations`` prints what
+(language/scalars.py), ``plain`` (execute/plain_numbers.py). Each module says why it is there; ``python -m tests.benchmarks --only optimisations`` prints what
 each gains.
 """
 

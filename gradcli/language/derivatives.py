@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gradcli.autodiff import jacobian, orders, series
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
 from gradcli.graph.ops.creation import zeros
@@ -31,6 +30,8 @@ def enter(e: Elaborator, name: str, bound: dict[str, Any], call: syntax.Call, sc
     if not xs or (listed and name not in ("jacobian", "hessian")):
         e.fail("TypeError", f"{name} needs the name of one x", bound["x"])
     place = (call.start, call.end)
+    from gradcli.autodiff import jacobian, orders
+
     try:
         with e.program.derivation.active():
             if name == "jacobian":
@@ -88,6 +89,8 @@ def _hvp(e: Elaborator, y: Node, x: Node, v: Node, at: syntax.Syntax) -> Node:
             label=f"shape {show_shape(y.shape)}",
             help="add its entries up: `sum(y)`",
         )
+    from gradcli.autodiff import orders
+
     return orders.hvp(y, x, v)
 
 
@@ -100,6 +103,8 @@ def _taylor(e: Elaborator, y: Node, x: Node, expression: syntax.Expression, scop
         e.fail("LimitError", f"taylor gives derivatives up to order {ORDER_LIMIT}, not {n}", expression)
     if not is_float(x.dtype):
         e.fail("TypeError", f"taylor needs a float x, not {x.dtype}", expression, help="declare it with a float value")
+    from gradcli.autodiff import orders, series
+
     step = orders.step_for(n, x.dtype)
     along = series.Series(x, orders.along_ones(x, step))
     rows: list[Node] = []

@@ -7,8 +7,8 @@ and a name is an alias of its node.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gradcli.diagnostics import GradcliError, Kind, Label, Source, Span, counted, did_you_mean
@@ -52,7 +52,7 @@ class Elaborator:
     """The state of one elaboration: what is bound, and the work and value stacks."""
 
     def __init__(
-        self, source: Source, overrides: Mapping[str, Any], folder: Path, dtype: str | None, seed: int
+        self, source: Source, overrides: Mapping[str, Any], folder: str | os.PathLike[str], dtype: str | None, seed: int
     ) -> None:
         self.source = source
         self.overrides = overrides
@@ -393,7 +393,7 @@ def elaborate(
     source: Source,
     *,
     overrides: Mapping[str, Any] | None = None,
-    folder: Path | None = None,
+    folder: str | os.PathLike[str] = "",
     dtype: str | None = None,
     seed: int = 0,
     unsafe: Collection[str] = (),
@@ -405,7 +405,7 @@ def elaborate(
     ``load`` reads. ``unsafe`` names variables and constants that may hold NaN or infinity, whatever their value is now.
     ``frames`` takes a record of the calls. Raises GradcliError.
     """
-    elaborator = Elaborator(source, overrides or {}, folder or Path(), dtype, seed)
+    elaborator = Elaborator(source, overrides or {}, folder, dtype, seed)
     elaborator.unsafe = unsafe
     elaborator.frames = frames
     elaborator.statements = program.statements

@@ -44,13 +44,16 @@ def _measure(e: Elaborator, what: str, x: Node, call: syntax.Call) -> Node:
 
 def _load(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> Node:
     """Data of a file below the program's folder, links resolved; text files hold no dtype and take the program's."""
-    from gradcli.data import first_not_finite, read_array
+    from pathlib import Path
+
+    from gradcli.data import first_not_finite
+    from gradcli.data.reading import read_array
 
     text = statics.string(e, bound["path"], scope)
     key = statics.string(e, bound["key"], scope) if "key" in bound else None
     if not text:
         e.fail("ValueError", "load needs a file name", bound["path"])
-    folder = e.folder.resolve()
+    folder = Path(e.folder).resolve()
     try:
         path = (folder / text).resolve()
     except (OSError, ValueError, RuntimeError):

@@ -7,8 +7,8 @@ used: the tables are then built in memory.
 from __future__ import annotations
 
 import json
+import os
 import zlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 START = "program"
 END_OF_TEXT = "$END"
-SAVED = Path(__file__).with_name("tables.json")
+HERE = os.path.dirname(os.path.abspath(__file__))
+SAVED = os.path.join(HERE, "tables.json")
 
 Actions = dict[str, int]
 
@@ -54,12 +55,17 @@ class Tables(TypedDict):
 
 def grammar_text() -> str:
     """The grammar: of the installed package if it has one, else of the checkout."""
-    package = Path(__file__).parents[1]
-    for folder in (package / "grammar", package.parent / "grammar"):
-        path = folder / "expr.lark"
-        if path.is_file():
-            return path.read_text(encoding="utf-8")
+    package = os.path.dirname(HERE)
+    for folder in (package, os.path.dirname(package)):
+        path = os.path.join(folder, "grammar", "expr.lark")
+        if os.path.isfile(path):
+            return _read(path)
     raise FileNotFoundError("grammar/expr.lark is missing from this installation of gradcli")
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 def key(grammar: str) -> str:
@@ -71,7 +77,7 @@ def load() -> Tables:
     """The saved tables if they belong to the grammar, else new ones."""
     grammar = grammar_text()
     try:
-        saved: Tables = json.loads(SAVED.read_text(encoding="utf-8"))
+        saved: Tables = json.loads(_read(SAVED))
         if saved["grammar"] == key(grammar):
             return saved
     except (OSError, ValueError, KeyError, TypeError):
@@ -201,7 +207,7 @@ def _compact(lark: Lark, parser: Any) -> tuple[list[Rule], list[Actions]]:
     return [_plain(rule) for rule in kept], states
 
 
-def save(tables: Tables, path: Path = SAVED) -> None:
+def save(tables: Tables, path: str = SAVED) -> None:
     """Write tables as JSON, a line for each rule and state."""
     lines = []
     for name, value in tables.items():
@@ -210,7 +216,8 @@ def save(tables: Tables, path: Path = SAVED) -> None:
             lines.append(f"{json.dumps(name)}: [\n{rows}\n]")
         else:
             lines.append(f"{json.dumps(name)}: {json.dumps(value)}")
-    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 if __name__ == "__main__":

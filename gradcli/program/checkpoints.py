@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from itertools import zip_longest
 from typing import Any
 
-from gradcli.data import read_bytes, read_values, write_atomically, write_npz
+from gradcli.data import read_bytes, write_atomically, write_npz
+from gradcli.data.reading import read_values
 from gradcli.diagnostics import GradcliError
 from gradcli.program.fitted import State
 from gradcli.program.objective import Objective

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
 from gradcli.autodiff import reverse
 from gradcli.data import standard
 from gradcli.diagnostics import GradcliError, Label, Source, Span, did_you_mean
-from gradcli.execute.plan import Means, Plan
-from gradcli.execute.run import run
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import Data, array
 from gradcli.graph.switches import without
@@ -22,9 +20,9 @@ from gradcli.language.expression import constant_expression
 from gradcli.language.frames import Frames
 from gradcli.language.parser import parse
 from gradcli.language.values import Elaborated, Missing
-from gradcli.rewrite.simplify import Simplified
 
 if TYPE_CHECKING:
+    from gradcli.execute.plan import Plan
     from gradcli.execute.profile import Record
 
 Array = Any
@@ -39,7 +37,7 @@ class Loaded:
     def __init__(
         self,
         source: Source,
-        folder: Path,
+        folder: str | os.PathLike[str],
         dtype: str | None,
         random_seed: int,
         settings: dict[str, str | Array],
@@ -228,10 +226,14 @@ class Loaded:
 
         Raises GradcliError (LimitError) where memory does not do.
         """
+        from gradcli.execute.plan import Means, Plan
+
         means = Means(self.threads or 0, repeated, processes)
         if without("simplify"):
             plan = Plan(nodes, means=means, known=known)
         else:
+            from gradcli.rewrite.simplify import Simplified
+
             simple = Simplified(nodes, not without("halfangle"), known)
             plan = Plan(simple.targets, simple.original, simple.leaves, means, known)
         error = plan.check_memory(self.max_memory)
@@ -242,15 +244,28 @@ class Loaded:
             raise error
         return plan
 
-    def _evaluate(self, nodes: Sequence[Node]) -> list[Array]:
+    def _evaluate(self, nodes: Sequence[Node], plain: bool = False) -> list[Array]:
+        """The values of nodes as arrays or, where ``plain`` allows it, as plain numbers."""
         if not nodes:
             return []
+        small = self._graph.size < LARGE and self.max_memory is None and self.record is None
+        if plain and small and not without("plain"):
+            from gradcli.execute import plain_numbers
+
+            numbers = plain_numbers.evaluate(nodes, self._graph.initial)
+            if numbers is not None:
+                return numbers
         swept = self._sweeps()
         values: list[Array] | None = swept.values(self, nodes) if swept is not None else None
         if values is not None:
             return values
         plan = self._plan(nodes)
-        return run(plan, self._values_of(plan), self._locate, self.record)
+        return self._run(plan, self._values_of(plan))
+
+    def _run(self, plan: Plan, leaves: Mapping[Node, Array]) -> list[Array]:
+        from gradcli.execute.run import run
+
+        return run(plan, leaves, self._locate, self.record)
 
     def _sweeps(self) -> ModuleType | None:
         """The sweeps over scalar programs, where the program is large enough for them and they are wanted."""
@@ -289,7 +304,7 @@ class Loaded:
             )
         if isinstance(initial, Node):
             inner = {x: self._leaf_value(x) for x in cone([initial]) if x.op.name == "leaf"}
-            (value,) = run(self._plan([initial]), inner, self._locate, self.record)
+            (value,) = self._run(self._plan([initial]), inner)
         else:
             value = initial
         self._leaf_values[leaf] = converted(value, leaf)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from gradcli.autodiff import degree
@@ -30,7 +29,7 @@ class Mended(NamedTuple):
     left: list[Finding]
 
 
-def mend(text: str, name: str, folder: Path | None = None) -> Mended:
+def mend(text: str, name: str, folder: str = "") -> Mended:
     """Apply the edits of all findings that leave the program as it is. Raises GradcliError where it does not load.
 
     After an edit the program still loads; its names have the same shapes and dtypes and are None where they were; their
@@ -81,7 +80,7 @@ def _apart(findings: Sequence[Finding]) -> list[Finding]:
     return result
 
 
-def _equal(before: _Answers, text: str, findings: Sequence[Finding], name: str, folder: Path | None) -> bool:
+def _equal(before: _Answers, text: str, findings: Sequence[Finding], name: str, folder: str) -> bool:
     changed = edited(text, [f.edit for f in findings if f.edit is not None])
     try:
         after = _Answers(loads(changed, name, folder=folder))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from gradcli.autodiff import degree, reverse
-from gradcli.autodiff.orders import nth_gradient
+from gradcli.autodiff import reverse
 from gradcli.data import decode, read_bytes
 from gradcli.diagnostics import GradcliError, Label, Source
 from gradcli.graph.node import Node
@@ -28,7 +26,7 @@ def read_source(path: str | os.PathLike[str]) -> str:
 
 def load(path: str | os.PathLike[str], **options: Any) -> Program:
     """The program of a file; ``load`` in it reads below the file's own folder. For the options see :func:`loads`."""
-    options.setdefault("folder", Path(path).parent)
+    options.setdefault("folder", os.path.dirname(path))
     return loads(read_source(path), os.fspath(path), **options)
 
 
@@ -36,7 +34,7 @@ def loads(
     text: str,
     name: str = "<string>",
     *,
-    folder: Path | None = None,
+    folder: str | os.PathLike[str] | None = None,
     dtype: str | None = None,
     random_seed: int = 0,
     settings: Mapping[str, str | Array] | None = None,
@@ -51,7 +49,7 @@ def loads(
     :class:`GradcliError`.
     """
     return Program(
-        Source(name, text), folder or Path(), dtype, random_seed, dict(settings or {}), max_memory, threads=threads
+        Source(name, text), folder or "", dtype, random_seed, dict(settings or {}), max_memory, threads=threads
     )
 
 
@@ -183,12 +181,15 @@ class Program(Loaded):
 
     # what the commands ask
 
-    def eval_results(self, of: Sequence[str] | None = None) -> list[Result]:
-        """The results that ``gradcli eval`` prints, None with its reason included."""
+    def eval_results(self, of: Sequence[str] | None = None, plain: bool = False) -> list[Result]:
+        """The results that ``gradcli eval`` prints, None with its reason included.
+
+        With ``plain`` scalars may be those of :mod:`gradcli.execute.plain_numbers` instead of arrays.
+        """
         names = list(of) if of is not None else self._printed()
         found = {name: self._graph.names[self._known(name)] for name in names}
         nodes = [value for value in found.values() if isinstance(value, Node)]
-        values = iter(self._evaluate(nodes))
+        values = iter(self._evaluate(nodes, plain))
         return [
             Result(name, next(values)) if isinstance(value, Node) else Result(name, None, value.reason())
             for name, value in found.items()
@@ -210,12 +211,16 @@ class Program(Loaded):
         stop: Sequence[str] = (),
         unconnected: Unconnected = "none",
         every_order: bool = False,
+        plain: bool = False,
     ) -> GradReply:
-        """The results that ``gradcli grad`` prints: all orders up to ``order``, or that one only."""
+        """The results that ``gradcli grad`` prints: all orders up to ``order``, or that one only.
+
+        ``plain`` is that of :meth:`eval_results`.
+        """
         asked = self.question(of, wrt, seeds, stop)
         chosen = self._passes(asked, range(1, order + 1) if every_order else (order,), unconnected, numbers=True)
         nodes = [g for _, row in chosen for g in row if isinstance(g, Node)]
-        values = iter(self._evaluate(nodes))
+        values = iter(self._evaluate(nodes, plain))
         rows = [
             (n, [
                 Result(name, next(values)) if isinstance(g, Node) else Result(name, None, g)
@@ -263,12 +268,16 @@ class Program(Loaded):
         if list(orders) == [1]:
             limits = [0.0 if g is None else 1.0 for g in first]
         else:
+            from gradcli.autodiff import degree
+
             limits = [degree.last_order(ys, x, stops, heads) for x in xs]
         rows: list[tuple[int, list[Node | Reason]]] = []
         for n in orders:
             row: list[Node | Reason] = []
             for name, x, g, limit in zip(wrt, xs, first, limits, strict=True):
                 if n > 1:
+                    from gradcli.autodiff.orders import nth_gradient
+
                     g = nth_gradient(ys, x, n, heads, stops) if n <= limit else None
                 if g is None and unconnected == "zero":
                     g = reverse.zero_gradient(x)

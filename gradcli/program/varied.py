@@ -51,7 +51,7 @@ class Varied(Program):
         self._leaf_values = {}
         self.columns = {name: self._graph.leaves[name] for name in columns}
 
-    def _evaluate(self, nodes: Sequence[Node]) -> list[Any]:
+    def _evaluate(self, nodes: Sequence[Node], plain: bool = False) -> list[Any]:
         return list(nodes)
 
     def _sweeps(self) -> None:

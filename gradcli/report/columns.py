@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from gradcli.report.numbers import literal
 from gradcli.report.reply import Reply, title_of
 from gradcli.results import Result
@@ -47,7 +45,7 @@ def _rows(result: Result) -> list[list[str]]:
     for number, row in enumerate(flat):
         opened = _whole_blocks(number, value.shape)
         closed = _whole_blocks(number + 1, value.shape)
-        text = " " * (value.ndim - 1 - opened) + "[" * opened + literal(np.asarray(row)) + "]" * closed
+        text = " " * (value.ndim - 1 - opened) + "[" * opened + literal(row) + "]" * closed
         lines.append(text + ("," if number + 1 < len(flat) else ""))
     return [[*head, lines[0]], *(["", "", "", line] for line in lines[1:])]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-import numpy as np
-
-Array = np.ndarray[Any, Any]
+Array = Any
+"""A NumPy array, or a scalar that is a plain number (:mod:`gradcli.execute.plain_numbers`)."""
 
 
 def tokens(array: Array, nan: str = "nan", inf: str = "inf", minus_inf: str = "-inf") -> list[str]:
@@ -14,6 +14,12 @@ def tokens(array: Array, nan: str = "nan", inf: str = "inf", minus_inf: str = "-
 
     A float32 has the shortest digits that read back as that float32; -0.0 is written as 0.0.
     """
+    special = {"nan": nan, "inf": inf, "-inf": minus_inf}
+    if isinstance(array, (int, float)):
+        text = str(array + 0)
+        return [special.get(text, text)]
+    import numpy as np
+
     flat = array.reshape(-1)
     if flat.dtype.kind == "b":
         return ["true" if entry else "false" for entry in flat.tolist()]
@@ -22,7 +28,6 @@ def tokens(array: Array, nan: str = "nan", inf: str = "inf", minus_inf: str = "-
     flat = flat + flat.dtype.type(0)  # -0.0 + 0.0 is 0.0
     # float64 goes through Python floats, whose repr is faster; a float32 must keep its type to keep its short digits.
     texts = list(map(repr, flat.tolist())) if flat.dtype == np.float64 else list(map(str, flat))
-    special = {"nan": nan, "inf": inf, "-inf": minus_inf}
     for position in np.nonzero(~np.isfinite(flat))[0].tolist():
         texts[position] = special[texts[position]]
     return texts
@@ -33,6 +38,11 @@ def rounded(array: Array, digits: int) -> Array:
     if array.dtype.kind != "f" or array.size == 0:
         return array
     form = f"%.{digits}g"
+    if isinstance(array, float):
+        number = float(form % array)
+        return array if math.isinf(number) else type(array)(number)
+    import numpy as np
+
     entries = [float(form % entry) for entry in array.reshape(-1).tolist()]
     with np.errstate(over="ignore"):
         nearest = np.array(entries, dtype=array.dtype).reshape(array.shape)

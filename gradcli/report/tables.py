@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -69,16 +68,18 @@ def _none(result: Result) -> Text:
     return Text.assemble(("None", "yellow italic"), (reason, "dim italic"))
 
 
-def _value(value: np.ndarray[Any, Any], room: int, precision: int | None) -> str:
+def _value(value: Any, room: int, precision: int | None) -> str:
     if value.ndim == 0:
         return tokens(value)[0]
+    import numpy as np
+
     if value.dtype.kind == "f":
         value = value + value.dtype.type(0)  # -0.0 + 0.0 is 0.0
     words = {"bool": lambda entry: "true" if entry else "false"}
     options: Any = {"separator": ", ", "threshold": LONG, "max_line_width": room, "formatter": words}
     if precision is not None:  # numbers are rounded already: show all that is left of them
         options["floatmode"] = "unique"
-    return np.array2string(value, **options)
+    return str(np.array2string(value, **options))
 
 
 def _room_for_values(width: int, results: Sequence[Result]) -> int:

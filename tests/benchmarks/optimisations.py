@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 import gradcli
-from tests.benchmarks import arrays, burgers, large
+from tests.benchmarks import arrays, burgers, cold, large
 from tests.benchmarks.running import difference
-from tests.benchmarks.setting import Setting
+from tests.benchmarks.setting import Setting, process
 from tests.benchmarks.table import Row, Target, times
 from tests.benchmarks.timing import calls, interleaved
 
@@ -53,6 +53,19 @@ def statements(setting: Setting) -> Answer:
     return lambda: gradients(text)
 
 
+def command(setting: Setting) -> Answer:
+    """A new process; as others are measured without what the environment says to gradcli, it is told by its command."""
+    path = setting.folder / "scalar.expr"
+    path.write_text(cold.SCALAR, encoding="utf-8")
+    gradcli_grad = [*setting.installed.gradcli, "grad", path]
+
+    def found() -> Array:
+        switches = f"GRADCLI_WITHOUT={os.environ.get('GRADCLI_WITHOUT', '')}"
+        return np.array(cold.numbers(process(["env", switches, *gradcli_grad], setting.folder)()))
+
+    return found
+
+
 CASES = (
     Case("tiles", "gradient of a chain", chain),
     Case("tiles", "network's step", network),
@@ -60,6 +73,7 @@ CASES = (
     Case("simplify", "network's step", network),
     Case("sweep", "10,000 statements", statements),
     Case("repeated", "10,000 statements", statements),
+    Case("plain", "scalar gradient, cold", command),
 )
 
 

@@ -25,6 +25,8 @@ COMMANDS = {
     "grad_matrices": ["grad", "-e", MATRICES],
     "grad_order_20": ["grad", "-e", "variable x = 0.3; y = tanh(2*x + sin(x*x))", "--order", "20"],
     "grad_json": ["grad", "-e", SCALAR, "--format", "json"],
+    "grad_csv": ["grad", "-e", SCALAR, "--set", "x=1/3", "--every-order", "--precision", "3", "--format", "csv"],
+    "grad_table": ["grad", "-e", SCALAR, "--format", "table"],
     "hessian": ["hessian", "-e", SCALAR],
     "jacobian": ["jacobian", "-e", "variable x = [1.0, 2.0]; y = x^2"],
     "jvp": ["jvp", "-e", "variable x = [1.0, 2.0]; y = x^2", "--tangent", "x=[1, 0]"],
@@ -35,7 +37,9 @@ COMMANDS = {
 
 ROWS = "x,k\n1.0,2.0\n3.0,0.5\n"
 
-WITHOUT_NUMPY = {"help", "version", "ops", "ops_one"}
+WITHOUT_NUMPY = {
+    "help", "version", "ops", "ops_one", "eval", "grad", "grad_order_20", "grad_json", "grad_csv", "grad_table",
+}  # fmt: skip
 
 # The modules that were there before do not count: site's, and what other packages' .pth files load.
 CODE = """\

@@ -150,7 +150,7 @@ def test_the_loop_accepts_what_lark_accepts(text: str) -> None:
 
 
 def test_the_saved_tables_belong_to_the_grammar() -> None:
-    saved = json.loads(tables.SAVED.read_text(encoding="utf-8"))
+    saved = json.loads(Path(tables.SAVED).read_text(encoding="utf-8"))
     assert saved == tables.build(tables.grammar_text()), "run python -m gradcli.language.tables"
 
 
@@ -158,16 +158,16 @@ def test_the_saved_tables_belong_to_the_grammar() -> None:
 def test_stale_or_missing_tables_are_built_anew(
     content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    saved = json.loads(tables.SAVED.read_text(encoding="utf-8"))
-    monkeypatch.setattr(tables, "SAVED", tmp_path / "tables.json")
+    saved = json.loads(Path(tables.SAVED).read_text(encoding="utf-8"))
+    monkeypatch.setattr(tables, "SAVED", str(tmp_path / "tables.json"))
     if content is not None:
-        tables.SAVED.write_text(content, encoding="utf-8")
+        Path(tables.SAVED).write_text(content, encoding="utf-8")
     assert tables.load() == saved
 
 
 def test_save_and_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     built = tables.build(tables.grammar_text())
-    monkeypatch.setattr(tables, "SAVED", tmp_path / "tables.json")
+    monkeypatch.setattr(tables, "SAVED", str(tmp_path / "tables.json"))
     tables.save(built, tables.SAVED)
     monkeypatch.setattr(tables, "build", lambda grammar: pytest.fail("the saved tables were not used"))
     assert tables.load() == built

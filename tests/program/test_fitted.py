@@ -9,7 +9,8 @@ import pytest
 from scipy import optimize
 
 import gradcli
-from gradcli.data import arrays, read_array
+from gradcli.data import arrays
+from gradcli.data.reading import read_array
 from gradcli.program import checkpoints
 from gradcli.program.fitted import Settings, fit
 from gradcli.program.minimizers import _Newton

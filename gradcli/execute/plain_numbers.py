@@ -1,0 +1,264 @@
+"""Values of small programs on scalars without NumPy: its functions on Python's numbers, for the kernels to use.
+
+Why: a program of a few scalars is answered in a millisecond, and importing NumPy for it takes 50 to 100 ms. Kernels take
+their array namespace as an argument; :data:`NAMESPACE` is one for single numbers of dtype float64 and int64, with NumPy's
+answers at poles, overflows and NaN. Python's functions may differ from NumPy's in the last places; arithmetic does not.
+What is not listed here (other shapes, dtypes, operations) is NumPy's, and so is whatever fails here.
+``GRADCLI_WITHOUT=plain`` leaves everything to NumPy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from gradcli.diagnostics import GradcliError
+from gradcli.graph.node import Node, by_serial
+
+Number = Any
+Function = Callable[..., Number]
+
+
+class Dtype:
+    """As much of a NumPy dtype as kernels and reports ask for."""
+
+    __slots__ = ("kind", "name", "type")
+
+    def __init__(self, name: str, kind: str, type: Function) -> None:
+        self.name = name
+        self.kind = kind
+        self.type = type
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Float(float):
+    """A float64 scalar, which divides by zero as NumPy does."""
+
+    __slots__ = ()
+    dtype: Dtype
+    shape = ()
+    ndim = 0
+    size = 1
+
+    def __truediv__(self, other: float) -> Float:
+        return _divided(self, other)
+
+    def __rtruediv__(self, other: float) -> Float:
+        return _divided(other, self)
+
+
+class Integer(int):
+    """An int64 scalar; it is made of any integer, modulo 2^64."""
+
+    __slots__ = ()
+    dtype: Dtype
+    shape = ()
+    ndim = 0
+    size = 1
+
+    def __new__(cls, value: int) -> Integer:
+        return super().__new__(cls, (int(value) + 2**63) % 2**64 - 2**63)
+
+
+Float.dtype = Dtype("float64", "f", Float)
+Integer.dtype = Dtype("int64", "i", Integer)
+TYPES: dict[str, Function] = {"bool": bool, "int64": Integer, "float64": Float}
+
+
+def _divided(a: float, b: float) -> Float:
+    try:
+        return Float(float(a) / float(b))
+    except ZeroDivisionError:
+        return Float(math.nan if a == 0 or math.isnan(a) else math.copysign(math.inf, a) * math.copysign(1, b))
+
+
+def _function(function: Callable[[float], float], poles: Mapping[float, float] | None = None) -> Function:
+    """A function of one number: infinite with the sign of x where it overflows, NaN outside of its domain."""
+
+    def value(x: float) -> Float:
+        try:
+            return Float(function(x))
+        except OverflowError:
+            return Float(math.copysign(math.inf, x))
+        except ValueError:
+            return Float((poles or {}).get(x, math.nan))
+
+    return value
+
+
+_cosh = _function(math.cosh)
+
+
+def _power(a: Number, b: Number) -> Number:
+    if isinstance(a, int):
+        if b < 0:
+            raise ValueError
+        return pow(a, b, 2**64)
+    if b == 0.5:  # as NumPy: other functions give (-inf)^0.5 and (-0)^0.5 without a sign
+        return NAMESPACE.sqrt(a)
+    try:
+        return Float(math.pow(a, b))
+    except ValueError:
+        if a != 0:
+            return Float(math.nan)
+    except OverflowError:
+        pass
+    return Float(math.copysign(math.inf, a) if math.fmod(b, 2) in (1, -1) else math.inf)
+
+
+def _rounding(function: Callable[[float], int]) -> Function:
+    """Rounding to an integer that keeps the sign of zero; from 2^52 on there are only integers."""
+    return lambda x: Float(math.copysign(function(x), x)) if abs(x) < 2**52 else x
+
+
+def _floor_divide(a: Number, b: Number) -> Number:
+    return _divided(a, b) if isinstance(a, float) and b == 0 else a // b
+
+
+def _mod(a: Number, b: Number) -> Number:
+    return Float(math.nan) if isinstance(a, float) and b == 0 else a % b
+
+
+NAMESPACE = SimpleNamespace(
+    add=lambda a, b: a + b,
+    subtract=lambda a, b: a - b,
+    negative=lambda x: -x,
+    multiply=lambda a, b: a * b,
+    square=lambda x: x * x,
+    true_divide=_divided,
+    power=_power,
+    floor_divide=_floor_divide,
+    mod=_mod,
+    abs=abs,
+    sign=lambda x: x.dtype.type((x > 0) - (x < 0)) if x == x else x,
+    # NumPy gives the second of two equal numbers, which are different if they are 0 and -0; NaN goes before all.
+    maximum=lambda a, b: a if a > b or a != a else b if b >= a else Float(math.nan),
+    minimum=lambda a, b: a if a < b or a != a else b if b <= a else Float(math.nan),
+    where=lambda condition, a, b: a if condition else b,
+    zeros_like=lambda x: x.dtype.type(0),
+    ones_like=lambda x: x.dtype.type(1),
+    zeros=lambda shape, dtype: TYPES[dtype](0),
+    ones=lambda shape, dtype: TYPES[dtype](1),
+    less=lambda a, b: a < b,
+    less_equal=lambda a, b: a <= b,
+    greater=lambda a, b: a > b,
+    greater_equal=lambda a, b: a >= b,
+    equal=lambda a, b: a == b,
+    not_equal=lambda a, b: a != b,
+    logical_and=lambda a, b: a and b,
+    logical_or=lambda a, b: a or b,
+    logical_not=lambda a: not a,
+    isnan=math.isnan,
+    isfinite=math.isfinite,
+    floor=_rounding(math.floor),
+    ceil=_rounding(math.ceil),
+    round=_rounding(round),
+    trunc=_rounding(math.trunc),
+    sqrt=_function(math.sqrt),
+    cbrt=_function(math.cbrt),
+    exp=_function(math.exp),
+    expm1=_function(math.expm1),
+    exp2=_function(math.exp2),
+    log=_function(math.log, {0: -math.inf}),
+    log1p=_function(math.log1p, {-1: -math.inf}),
+    log2=_function(math.log2, {0: -math.inf}),
+    log10=_function(math.log10, {0: -math.inf}),
+    sin=_function(math.sin),
+    cos=_function(math.cos),
+    tan=_function(math.tan),
+    arcsin=_function(math.asin),
+    arccos=_function(math.acos),
+    arctan=_function(math.atan),
+    arctan2=math.atan2,
+    sinh=_function(math.sinh),
+    cosh=lambda x: _cosh(abs(x)),
+    tanh=_function(math.tanh),
+    arcsinh=_function(math.asinh),
+    arccosh=_function(math.acosh),
+    arctanh=_function(math.atanh, {1: math.inf, -1: -math.inf}),
+    hypot=math.hypot,
+)
+"""NumPy's functions of single numbers. Booleans are Python's own."""
+
+KERNELS: dict[str, Function] = {
+    "erf": lambda _, x: math.erf(x),
+    "cast": lambda _, x, dtype: TYPES[dtype](x),
+}
+"""In place of operations' own kernels: SciPy's erf would import NumPy, and Python's bool has no methods of arrays."""
+
+LOGIC = {"logical_and", "logical_or", "logical_not", "where"}
+BOTH = {
+    "add", "subtract", "neg", "multiply", "products", "square", "pow", "floor_divide", "mod", "abs", "sign", "maximum",
+    "minimum", "where", "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "floor", "ceil", "round",
+    "trunc", "relu", "link", "zero", "identity", "stop_gradient", "cast", "zeros_like", "ones_like",
+}  # fmt: skip
+FLOATS = BOTH | {
+    "recip", "divide", "recip_no_nan", "divide_no_nan", "sqrt", "rsqrt", "cbrt", "exp", "expm1", "exp2", "log", "log1p",
+    "log2", "log10", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh",
+    "atanh", "hypot", "erf", "sigmoid", "softplus", "leaky_relu", "elu", "xlogy", "isnan", "isfinite",
+}  # fmt: skip
+"""The operations that are computed here: on booleans (and where), on integers and floats, on floats."""
+
+
+def is_plain(node: Node) -> bool:
+    """Whether a node's value can be computed here."""
+    name = node.op.name
+    if node.shape or node.dtype not in TYPES:
+        return False
+    if not node.inputs:
+        return name in ("leaf", "literal", "zeros", "ones")
+    dtypes = {x.dtype for x in node.inputs}
+    if name == "cast":
+        return node.dtype == "float64"
+    if "bool" in dtypes:
+        return name in LOGIC and (name != "where" or node.inputs[1].dtype != "bool")
+    return name in (BOTH if "int64" in dtypes else FLOATS)
+
+
+def evaluate(targets: Sequence[Node], initial: Mapping[Node, Any]) -> list[Number] | None:
+    """The values of nodes, each a Float or an Integer, or None where they are NumPy's to compute.
+
+    ``initial`` holds what gives a leaf its value; only nodes do here.
+    """
+    if any([node.dtype == "bool" for node in targets]):
+        return None
+    nodes = _needed(targets, initial)
+    values: dict[Node, Number] = {}
+    try:
+        for node in nodes or ():
+            values[node] = TYPES[node.dtype](_value(node, values, initial))
+    except (GradcliError, ArithmeticError, ValueError):
+        return None
+    return None if nodes is None else [values[node] for node in targets]
+
+
+def _needed(targets: Sequence[Node], initial: Mapping[Node, Any]) -> list[Node] | None:
+    """What the targets are computed from, initial values of leaves included; None if some of it is not plain."""
+    seen = set(targets)
+    todo = list(seen)
+    while todo:
+        node = todo.pop()
+        if not is_plain(node):
+            return None
+        inputs = (initial.get(node),) if node.op.name == "leaf" else node.inputs
+        for x in inputs:
+            if not isinstance(x, Node):
+                return None
+            if x not in seen:
+                seen.add(x)
+                todo.append(x)
+    return sorted(seen, key=by_serial)  # an initial value is there before its leaf
+
+
+def _value(node: Node, values: Mapping[Node, Number], initial: Mapping[Node, Any]) -> Number:
+    if node.op.name == "leaf":
+        return values[initial[node]]
+    if node.op.name == "literal":
+        return node.attrs["value"]
+    kernel = KERNELS.get(node.op.name, node.op.kernel)
+    assert kernel is not None
+    return kernel(NAMESPACE, *[values[x] for x in node.inputs], **node.attrs)

@@ -12,7 +12,7 @@ from gradcli.commands.options import program_options, settings_option, several_n
 from gradcli.commands.output import screen, write
 
 DIGITS = 6
-"""Significant digits on a terminal, where a step is one line."""
+"""Significant digits on a terminal."""
 
 EPILOG = """\b
 Examples:
@@ -21,12 +21,18 @@ Examples:
   gradcli explain model.expr --stop 'h' --format plain
   gradcli explain -e 'variable x = 2; y = x*x + sin(x)' --order 2 --format plain
 
-\b
-What is shown:
-  A gradient is the sum over the routes from y down to x of the head gradient times the factors
-  on the route; the largest are shown, then what all others add up to. A gradient that is None
-  has ways that are cut: each is shown where it is cut first, coming from y, with an edit that
-  lets a gradient pass. Where y does not use x at all, what comes close is shown.
+A gradient is the sum over the routes from y down to x of the head gradient
+times the factors on the route. The largest routes are shown, each with the
+points where it leaves the others and without its factors 1, then what all
+others add up to. A gradient that is None has ways that are cut: each is shown
+where it is cut first, coming from y, with an edit that lets a gradient pass.
+Where y does not use x at all, what comes close is shown.
+
+In json an explanation has contributions, one for each y: "routes" is how many
+there are, "shown" the largest of them with all steps, "rest" what the others
+add up to. Its "ways" are those that carry no gradient: "routes" is how many
+are first cut at one place, "cuts" that place and those below it, "more" says
+that there are further ones. Above 10^15 "routes" is null.
 """
 
 

@@ -363,7 +363,7 @@ def test_whatever_is_explained_can_be_printed(text, order, drawn):
     assert list(reply["explanations"]) == ["v0", "v1", names[0]]
     for e in reply["explanations"].values():
         for contribution in e.get("contributions", []):
-            for route in contribution["routes"]:
+            for route in contribution["shown"]:
                 for step in route["steps"]:
                     assert step["place"]["line"] <= len(text.splitlines())
                     assert step["formula"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 import click
@@ -70,6 +71,7 @@ def command(
     else:
         terminal = is_terminal(sys.stdout)
         encoding = (sys.stdout.encoding or "ascii").lower() if terminal else "utf-8"
+        width = shutil.get_terminal_size().columns if terminal else None
         from gradcli.report import trees
 
-        write(trees.render_tree(drawn, stream_has_color(sys.stdout), encoding.startswith("utf")))
+        write(trees.render_tree(drawn, stream_has_color(sys.stdout), encoding.startswith("utf"), width))

@@ -22,7 +22,8 @@ def heading(box: Box) -> str:
 def details(box: Box) -> str:
     """The second line of a box: ``[2, 3] float64, 12 operations``."""
     parts = [f"{list(box.shape)} {box.dtype}"] if box.shape is not None else []
-    if box.operations > 1 and f"{box.operations} " not in box.text:
+    is_leaf = box.kind in ("variable", "constant")
+    if box.operations > 1 and not is_leaf and f"{box.operations} " not in box.text:
         parts.append(counted(box.operations, "operation"))
     return ", ".join(parts)
 

@@ -22,10 +22,15 @@ Examples:
 
 \b
 Methods:
-  forward      forward mode along each entry or direction; at order 2 forward over reverse
-  series       at order 2 one reverse pass over the series of the sum, against two reverse passes
-  differences  central differences of falling steps, extrapolated; at order 2 those of gradients
-  At order 1 an entry is a derivative; at order 2 it is one of the Hessian times a random direction.
+  forward      forward mode along each entry or direction;
+               at order 2 forward over reverse
+  series       at order 2 one reverse pass over the series of the sum,
+               against two reverse passes
+  differences  central differences of falling steps, extrapolated;
+               at order 2 those of gradients
+
+At order 1 an entry is a derivative; at order 2 it is one of the Hessian times
+a random direction.
 """
 
 

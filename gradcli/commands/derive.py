@@ -65,8 +65,8 @@ def command(
     """Print the derivatives of the outputs of a program as formulas, simplified.
 
     FILE is a program; - or, in a pipe, nothing stands for standard input. The answer is a program in the language again,
-    whose outputs are the gradients that `gradcli grad` would evaluate; a gradient that is None is a name that holds None. Differentiated once more it has
-    the values, and the None, of the next order.
+    whose outputs are the gradients that `gradcli grad` would evaluate; a gradient that is None is a name that holds
+    None. Differentiated once more it has the values, and the None, of the next order.
     """
     if steps and format == "python":
         raise click.UsageError("--steps is text or LaTeX: leave out --format python.")

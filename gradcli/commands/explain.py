@@ -19,7 +19,7 @@ Examples:
   gradcli explain model.expr
   gradcli explain model.expr --of 'loss' --wrt 'W*,b' --most 3
   gradcli explain model.expr --stop 'h' --format plain
-  gradcli explain -e 'variable x = 2; y = x*x + sin(x)' --order 2 --format plain
+  gradcli explain -e 'variable x = 2; y = x*x + sin(x)' --order 2
 
 A gradient is the sum over the routes from y down to x of the head gradient
 times the factors on the route. The largest routes are shown, each with the

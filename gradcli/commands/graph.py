@@ -19,9 +19,8 @@ Examples:
   gradcli graph model.expr --depth 1 --format dot | dot -Tsvg -o model.svg
   gradcli graph -e 'variable x = 2; y = x^3' --gradient x --format mermaid
 
-\b
-In a box, · stands for an operand that has no name. Dashed: no gradient passes.
-In a tree, ↑ marks what is drawn above, and ↓ what goes on below.
+In a box, · stands for an operand that has no name. Dashed: no gradient
+passes. In a tree, ↑ marks what is drawn above, and ↓ what goes on below.
 """
 
 

@@ -12,10 +12,9 @@ from gradcli.commands.output import Destination
 EPILOG = """\b
 Examples:
   gradcli jvp model.expr --tangent 'x=[1, 0]'
-  gradcli jvp model.expr --tangent 'W=@direction.npy' --tangent 'b=0.5' --of 'loss'
+  gradcli jvp model.expr --tangent 'W=@step.npy' --tangent 'b=0.5' --of 'loss'
   gradcli jvp -e 'variable x = [1, 2]; y = x^2' --tangent 'x=1' --format json
 
-\b
 Formats are those of eval, with the tangent of y in place of the value of y.
 """
 

@@ -10,7 +10,7 @@ import click
 
 from gradcli.commands.endings import Command, is_terminal
 from gradcli.commands.inputs import Inputs
-from gradcli.commands.options import program_options, several_names
+from gradcli.commands.options import program_options, xs_option, ys_option
 from gradcli.commands.output import screen, write
 
 EPILOG = """\b
@@ -46,8 +46,8 @@ class Tolerance(click.FloatRange):
 
 @click.command("check", cls=Command, epilog=EPILOG)
 @program_options
-@several_names("--of", help="The ys, whose gradients add up, in place of the program's outputs. Repeatable.")
-@several_names("--wrt", help="The xs, in place of all variables; * matches variables. Repeatable.")
+@ys_option
+@xs_option
 @click.option(
     "--tolerance",
     type=Tolerance(min=0, min_open=True),

@@ -9,7 +9,7 @@ import click
 
 from gradcli.commands.endings import Command, is_terminal, stream_has_color
 from gradcli.commands.inputs import Inputs
-from gradcli.commands.options import program_options, several_names
+from gradcli.commands.options import program_options, several_names, stop_option
 from gradcli.commands.output import write
 
 EPILOG = """\b
@@ -28,7 +28,7 @@ passes. In a tree, ↑ marks what is drawn above, and ↓ what goes on below.
 @program_options
 @several_names("--of", help="Draw only what these need; with --gradient the ys, in place of the outputs. Repeatable.")
 @several_names("--gradient", help="Draw the gradients by these beside it; * matches variables. Repeatable.")
-@several_names("--stop", help="Nodes that are treated as constants (stop_gradients). Repeatable.")
+@stop_option
 @click.option(
     "--depth", type=click.IntRange(0, 1000), default=0, show_default=True, metavar="N",
     help="Open calls of functions and of gradients down to N calls in each other; by default each is one box.",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from gradcli.diagnostics import GradcliError, Label, Source
+from gradcli.report.json_parts import json_place, json_text
 
 # A source line is shown in at most this many columns; a longer one is cropped around its spans.
 LINE_WIDTH = 100
@@ -88,12 +88,10 @@ def render_json(error: GradcliError) -> str:
     fields = {
         "kind": error.kind,
         "message": error.message,
-        "file": error.file,
-        "line": error.line,
-        "column": error.column,
+        **json_place(error.span),
         "help": error.help,
     }
-    return json.dumps({"error": fields}, ensure_ascii=False) + "\n"
+    return json_text({"error": fields}) + "\n"
 
 
 @dataclass(frozen=True, slots=True)

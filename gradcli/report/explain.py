@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from gradcli.diagnostics import Label, Span, counted
 from gradcli.report.as_json import leaf
 from gradcli.report.columns import aligned
 from gradcli.report.errors import underlined
+from gradcli.report.json_parts import json_place, json_text
 from gradcli.report.numbers import json_value, literal, rounded
 
 if TYPE_CHECKING:
@@ -267,14 +267,16 @@ def _near(near: Sequence[Near], pen: _Pen) -> list[list[str]]:
 def render_json(explained: Explained) -> str:
     """One object, with one line for each x; places have ``file``, ``line``, ``column`` and what stands there."""
     head = {"command": "explain", "file": explained.file, "of": explained.of, "order": explained.order}
-    entries = [f" {_text(e.name)}: {_explanation(e)}" for e in explained.explanations]
+    entries = [f" {json_text(e.name)}: {_explanation(e)}" for e in explained.explanations]
     body = "{\n" + ",\n".join(entries) + "}" if entries else "{}"
-    return f'{json.dumps(head, ensure_ascii=False)[:-1]}, "explanations": {body}}}\n'
+    return f'{json_text(head)[:-1]}, "explanations": {body}}}\n'
 
 
 def _explanation(e: Explanation) -> str:
     if e.value is None:
-        fields = f'"connected": false, "value": null, "reason": {_text(e.reason.with_place() if e.reason else None)}'
+        fields = (
+            f'"connected": false, "value": null, "reason": {json_text(e.reason.with_place() if e.reason else None)}'
+        )
     else:
         fields = f'"connected": true, {leaf(e.value)}'
         fields += f', "contributions": [{", ".join(map(_contribution_json, e.contributions))}]'
@@ -290,21 +292,21 @@ def _explanation(e: Explanation) -> str:
         for way in e.ways
     ]
     near = [{"text": n.text, **_place(n.span), "help": n.help} for n in e.near]
-    rest = json.dumps({**since, "ways": ways, "near": near}, ensure_ascii=False)
+    rest = json_text({**since, "ways": ways, "near": near})
     return f"{{{fields}, {rest[1:]}"
 
 
 def _contribution_json(c: Contribution) -> str:
     routes = ", ".join([_route_json(route) for route in c.shown])
     rest = f"{{{leaf(c.rest)}}}" if c.rest is not None else "null"
-    of = json.dumps(c.of, ensure_ascii=False)
+    of = json_text(c.of)
     count = c.routes if c.routes < MANY else "null"
     return f'{{"of": {of}, {leaf(c.value)}, "routes": {count}, "shown": [{routes}], "rest": {rest}}}'
 
 
 def _route_json(route: Route) -> str:
     steps = ", ".join(map(_step_json, route.steps))
-    through = json.dumps(route.through, ensure_ascii=False)
+    through = json_text(route.through)
     return f'{{{leaf(route.value)}, "through": {through}, "steps": [{steps}], "omitted": {route.omitted}}}'
 
 
@@ -318,14 +320,10 @@ def _step_json(step: Step) -> str:
     }
     factor = json_value(step.factor) if step.factor is not None else "null"
     gradient = json_value(step.gradient) if step.gradient is not None else "null"
-    return f'{json.dumps(fields, ensure_ascii=False)[:-1]}, "factor": {factor}, "gradient": {gradient}}}'
+    return f'{json_text(fields)[:-1]}, "factor": {factor}, "gradient": {gradient}}}'
 
 
 def _place(span: Span | None) -> dict[str, Any]:
     if span is None:
         return {"place": None}
-    return {"place": {"file": span.source.name, "line": span.line, "column": span.column, "source": span.text}}
-
-
-def _text(value: str | None) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return {"place": {**json_place(span), "source": span.text}}

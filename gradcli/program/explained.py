@@ -27,6 +27,9 @@ Group = tuple[int, ...]
 STEPS = 20
 """Steps of a route that are shown: of a longer one the first and the last."""
 
+FORKS = 12
+"""Points where a route leaves others that are named: of more the first and the last."""
+
 SMALL = 100
 """Entries up to which the values on the way are given."""
 
@@ -244,14 +247,17 @@ class _Part:
 
     def _through(self, end: Prefix) -> list[str]:
         """What follows on a route where others that are shown go another way; operands of one name are numbered."""
-        names = []
-        for before, after in end.steps():
-            if len(others := self.taken[before]) > 1:
-                name = self.naming.name(after.node)
-                if [self.naming.name(x) for x in others].count(name) > 1:
-                    name += f" (operand {before.node.inputs.index(after.node) + 1})"
-                names.append(name)
-        return names
+        forks = [(before, after) for before, after in end.steps() if len(self.taken[before]) > 1]
+        if len(forks) > FORKS:
+            return [*map(self._fork, forks[: FORKS // 2]), "…", *map(self._fork, forks[-FORKS // 2 :])]
+        return [*map(self._fork, forks)]
+
+    def _fork(self, edge: tuple[Prefix, Prefix]) -> str:
+        before, after = edge
+        name = self.naming.name(after.node)
+        if [self.naming.name(x) for x in self.taken[before]].count(name) > 1:
+            name += f" (operand {before.node.inputs.index(after.node) + 1})"
+        return name
 
     def _formula(self, node: Node, x: Node) -> tuple[str, bool]:
         """The local derivative, or what a linear map does, and whether it is one."""

@@ -32,7 +32,7 @@ class Step(NamedTuple):
 class Route(NamedTuple):
     """A path from y down to x, what it contributes, and its steps; ``omitted`` are left out in the middle.
 
-    ``through`` are the nodes by which it goes on where other routes that are shown leave it.
+    ``through`` are the nodes by which it goes on where other routes that are shown leave it; of many some are a "…".
     """
 
     value: Array

@@ -24,9 +24,6 @@ HEADERS = ("name", "routes", "None since", "0 since", "gradient")
 SHORT = 6
 """Steps of a route up to which its first line names them all."""
 
-NAMED = 12
-"""Points where a route leaves others up to which they are all named; of more, the first and the last."""
-
 BRANCH = 3
 """Columns of a tree's branch."""
 
@@ -202,9 +199,7 @@ def _path(route: Route, beside: int, pen: _Pen) -> str:
     whole = " <- ".join(["", *path])
     if len(path) <= SHORT and (pen.width is None or BRANCH + beside + len(whole) <= pen.width):
         return whole
-    through = list(route.through)
-    if len(through) > NAMED:
-        through[NAMED // 2 : -NAMED // 2] = [pen.ellipsis]
+    through = route.through
     if not through:
         return f" <- {pen.ellipsis} <- {path[-1]}"
     return f" through {' <- '.join(through)}" + (f" <- {path[-1]}" if through[-1] != path[-1] else "")
@@ -232,10 +227,18 @@ def _steps(rows: list[list[str]], pen: _Pen) -> list[str]:
 def _step(step: Step) -> list[str]:
     place = f"line {step.span.line}" if step.span else ""
     factor = f"{'map' if step.linear else 'factor'} {step.formula}"
-    if step.factor is not None and step.factor.size <= LONG and step.formula != (number := literal(step.factor)):
-        factor += f" = {number}"
+    if step.factor is not None and step.factor.size <= LONG and not _is_number(step.formula):
+        factor += f" = {literal(step.factor)}"
     gives = f"gives {literal(g)}" if (g := step.gradient) is not None and g.size <= LONG else ""
     return [place, step.text, factor, gives]
+
+
+def _is_number(formula: str) -> bool:
+    try:
+        float(formula)
+    except ValueError:
+        return False
+    return True
 
 
 def _ways(ways: Sequence[Way], pen: _Pen) -> list[list[str]]:

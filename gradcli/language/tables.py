@@ -79,11 +79,11 @@ def load() -> Tables:
     return build(grammar)
 
 
-def lark_parser(grammar: str) -> Lark:
+def lark_parser(grammar: str, postlex: Any = None) -> Lark:
     """Lark's own parser of the grammar, from which the tables are taken and with which tests compare."""
     from lark import Lark
 
-    return Lark(grammar, parser="lalr", lexer="basic", start=START, maybe_placeholders=True)
+    return Lark(grammar, parser="lalr", lexer="basic", start=START, maybe_placeholders=True, postlex=postlex)
 
 
 def build(grammar: str) -> Tables:

@@ -10,7 +10,7 @@ from gradcli.autodiff.connection import MANY
 from gradcli.diagnostics import Label, Span, counted
 from gradcli.report.as_json import leaf
 from gradcli.report.columns import aligned
-from gradcli.report.errors import underlined
+from gradcli.report.errors import ELISION, LINE_WIDTH, underlined
 from gradcli.report.json_parts import json_place, json_text
 from gradcli.report.numbers import json_value, literal, rounded
 
@@ -122,9 +122,12 @@ class _Pen:
         return textwrap.wrap(line, width, subsequent_indent=" " * indent, break_on_hyphens=False) or [""]
 
     def source(self, span: Span) -> list[str]:
-        """The underlined place; a line with colours is as long as one of an error."""
-        lines = underlined([Label(span)], self.color)
-        if self.width is None or self.color:
+        """The underlined place, with as much of its line as a terminal shows."""
+        if self.width is None:
+            return underlined([Label(span)], self.color)
+        beside = BRANCH + len(f"{span.line} | ") + 2 * len(ELISION)
+        lines = underlined([Label(span)], self.color, min(max(self.width - beside, 20), LINE_WIDTH))
+        if self.color:
             return lines
         room = self.width - BRANCH
         return [line if len(line) <= room else line[: room - len(self.ellipsis)] + self.ellipsis for line in lines]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -188,6 +189,10 @@ def test_advice_on_a_terminal_is_broken_not_cut(terminal):
     assert "`x + stop_gradient(floor(x) - x)`" in " ".join(seen.split())
     reason = terminal("explain", "-e", f"{program}; a_rather_long_name = y", "--of", "a_rather_long_name", "--wrt", "x")
     assert "which has no derivative" in reason
+    line = "; ".join([*[f"constant k{i} = {i}.0" for i in range(9)], program, "z = 3"])
+    place = terminal("explain", "-e", line, "--of", "y", "--wrt", "x", env={"TERM": "xterm"})
+    assert "y = floor(x); z = 3\n" in place and "\x1b[1;31m^^^^^^^^\x1b[0m" in place
+    assert all(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) <= 80 for line in place.splitlines())
     assert "…" not in seen + reason
     assert all(len(line) <= 80 for line in seen.splitlines())
 

@@ -48,6 +48,20 @@ def connections(ys: Sequence[Node], xs: Sequence[Node]) -> list[list[bool]]:
     return [[bool(reached[y] >> i & 1) for i in range(len(xs))] for y in ys]
 
 
+def connected(ys: Sequence[Node]) -> set[Node]:
+    """The nodes from which a gradient leads to one of the ys."""
+    reached = set(ys)
+    todo = list(reached)
+    while todo:
+        node = todo.pop()
+        for i in node.op.differentiable_inputs(node):
+            x = node.inputs[i]
+            if x not in reached:
+                reached.add(x)
+                todo.append(x)
+    return reached
+
+
 def find_cut(ys: Sequence[Node], x: Node, stops: Iterable[Node] = ()) -> Cut | None:
     """The cut that is nearest to y on the ways from x to the ys, or None if some way is open.
 

@@ -159,19 +159,24 @@ class Routes:
     def rest(self, starts: Sequence[int], shown: Iterable[Prefix]) -> Cotangent | None:
         """What all routes of some ys, by number, but those shown contribute; None if that is nothing."""
         ends = [end for end in shown if end.start in starts]
-        taken: dict[Prefix, set[Node]] = {}
-        for end in ends:
-            for before, after in end.steps():
-                taken.setdefault(before, set()).add(after.node)
         with self.derivation.active():
             begun = {end.start for end in ends}
             seeds = [(self.ys[k], self.seeds[k]) for k in starts if k not in begun]
-            for before, nodes in taken.items():
+            for before, nodes in taken(ends).items():
                 c = self.cotangent(before)
                 others = {i for i in self.below[before.node] if i not in nodes}
                 if c is not None and others:
                     seeds += reverse.passed_on(self.derivation, before.node, c, others)
             return reverse.sweep(self.derivation, seeds, {self.x}, self.stops).get(self.x)
+
+
+def taken(ends: Iterable[Prefix]) -> dict[Prefix, set[Node]]:
+    """By which nodes some routes go on after each beginning that they share."""
+    found: dict[Prefix, set[Node]] = {}
+    for end in ends:
+        for before, after in end.steps():
+            found.setdefault(before, set()).add(after.node)
+    return found
 
 
 def along(derivation: Derivation, node: Node, i: Node, c: Cotangent) -> Cotangent | None:
@@ -189,12 +194,12 @@ def local(derivation: Derivation, node: Node, i: Node) -> Node:
 def gains(derivation: Derivation, edges: Sequence[Edge]) -> Node:
     """How much larger a cotangent can become along each edge, as a vector: the largest of what becomes of ones."""
     with derivation.active():
-        factors = [local(derivation, node, i) for node, i in edges]
-        sizes = [
-            cast_to(max_(absolute(g), axis=None), "float64") if size_of(g.shape) else literal(0.0, "float64")
-            for g in factors
-        ]
-        return stack(*sizes, axis=0)
+        return stack(*[largest_entry(local(derivation, node, i)) for node, i in edges], axis=0)
+
+
+def largest_entry(g: Node) -> Node:
+    """The largest absolute value in an array as a float64; 0 of an empty one."""
+    return cast_to(max_(absolute(g), axis=None), "float64") if size_of(g.shape) else literal(0.0, "float64")
 
 
 def _logarithm(gain: float) -> float:

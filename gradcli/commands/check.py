@@ -8,7 +8,7 @@ import click
 
 from gradcli.commands.endings import Command, is_terminal
 from gradcli.commands.inputs import Inputs
-from gradcli.commands.options import Finite, program_options, several_names
+from gradcli.commands.options import Finite, program_options, xs_option, ys_option
 from gradcli.commands.output import screen, write
 
 EPILOG = """\b
@@ -20,17 +20,22 @@ Examples:
 
 \b
 Methods:
-  forward      forward mode along each entry or direction; at order 2 forward over reverse
-  series       at order 2 one reverse pass over the series of the sum, against two reverse passes
-  differences  central differences of falling steps, extrapolated; at order 2 those of gradients
-  At order 1 an entry is a derivative; at order 2 it is one of the Hessian times a random direction.
+  forward      forward mode along each entry or direction;
+               at order 2 forward over reverse
+  series       at order 2 one reverse pass over the series of the sum,
+               against two reverse passes
+  differences  central differences of falling steps, extrapolated;
+               at order 2 those of gradients
+
+At order 1 an entry is a derivative; at order 2 it is one of the Hessian times
+a random direction.
 """
 
 
 @click.command("check", cls=Command, epilog=EPILOG)
 @program_options
-@several_names("--of", help="The ys, whose gradients add up, in place of the program's outputs. Repeatable.")
-@several_names("--wrt", help="The xs, in place of all variables; * matches variables. Repeatable.")
+@ys_option
+@xs_option
 @click.option(
     "--tolerance",
     type=Finite(min=0, min_open=True),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from gradcli.commands.endings import Command
-from gradcli.commands.inputs import Inputs, value_of
-from gradcli.commands.options import program_options, settings_option, several_names
+from gradcli.commands.inputs import Inputs
+from gradcli.commands.options import program_options, question_options
 from gradcli.commands.output import write
 
 if TYPE_CHECKING:
@@ -30,12 +29,9 @@ Examples:
 
 @click.command("derive", cls=Command, epilog=EPILOG)
 @program_options
-@several_names("--of", help="The ys, whose gradients add up, in place of the program's outputs. Repeatable.")
-@several_names("--wrt", help="The xs, in place of all variables; * matches variables. Repeatable.")
+@question_options
 @click.option("--order", type=click.IntRange(0, 2000), default=1, show_default=True, metavar="N",
               help="Differentiate N times; 0 writes the outputs themselves, derivatives in them worked out.")  # fmt: skip
-@settings_option("--seed", help="Head gradient of a y (grad_ys), in place of ones or its seed line. Repeatable.")
-@several_names("--stop", help="Nodes that are treated as constants (stop_gradients). Repeatable.")
 @click.option(
     "--format",
     "format",
@@ -56,8 +52,8 @@ def command(
     of: list[str] | None,
     wrt: list[str] | None,
     order: int,
-    seed: dict[str, str],
-    stop: list[str] | None,
+    heads: dict[str, Value],
+    stop: list[str],
     format: str,
     steps: bool,
     output: str | None,
@@ -65,21 +61,20 @@ def command(
     """Print the derivatives of the outputs of a program as formulas, simplified.
 
     FILE is a program; - or, in a pipe, nothing stands for standard input. The answer is a program in the language again,
-    whose outputs are the gradients that `gradcli grad` would evaluate; a gradient that is None is a name that holds None. Differentiated once more it has
-    the values, and the None, of the next order.
+    whose outputs are the gradients that `gradcli grad` would evaluate; a gradient that is None is a name that holds
+    None. Differentiated once more it has the values, and the None, of the next order.
     """
     if steps and format == "python":
         raise click.UsageError("--steps is text or LaTeX: leave out --format python.")
     if steps and order != 1:
         raise click.UsageError("--steps shows one pass: leave out --order, or derive the result again.")
     program = inputs.load(inputs.program_text())
-    seeds = {name: value_of("--seed", name, value) for name, value in seed.items()}
     if steps:
-        text = _steps(program, of, wrt, seeds, stop or (), format)
+        text = _steps(program, of, wrt, heads, stop, format)
     else:
         from gradcli.program.derived import derive
 
-        text = _formulas(derive(program, of, wrt, order, seeds, stop or ()), format)
+        text = _formulas(derive(program, of, wrt, order, heads, stop), format)
     if output is None:
         write(text)
         return
@@ -106,12 +101,12 @@ def _steps(
     program: Program,
     of: list[str] | None,
     wrt: list[str] | None,
-    seeds: dict[str, Value],
-    stop: Sequence[str],
+    heads: dict[str, Value],
+    stop: list[str],
     format: str,
 ) -> str:
     from gradcli.program.steps import derivation
     from gradcli.report.derivation import render, render_latex
 
-    found = derivation(program, of, wrt, seeds, stop)
+    found = derivation(program, of, wrt, heads, stop)
     return render_latex(found) if format == "latex" else render(found)

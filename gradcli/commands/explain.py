@@ -3,41 +3,48 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from gradcli.commands.endings import Command, is_terminal
-from gradcli.commands.inputs import Inputs, value_of
-from gradcli.commands.options import program_options, settings_option, several_names
+from gradcli.commands.inputs import Inputs
+from gradcli.commands.options import program_options, question_options
 from gradcli.commands.output import screen, write
 
+if TYPE_CHECKING:
+    from gradcli.commands.inputs import Value
+
 DIGITS = 6
-"""Significant digits on a terminal, where a step is one line."""
+"""Significant digits on a terminal."""
 
 EPILOG = """\b
 Examples:
   gradcli explain model.expr
   gradcli explain model.expr --of 'loss' --wrt 'W*,b' --most 3
   gradcli explain model.expr --stop 'h' --format plain
-  gradcli explain -e 'variable x = 2; y = x*x + sin(x)' --order 2 --format plain
+  gradcli explain -e 'variable x = 2; y = x*x + sin(x)' --order 2
 
-\b
-What is shown:
-  A gradient is the sum over the routes from y down to x of the head gradient times the factors
-  on the route; the largest are shown, then what all others add up to. A gradient that is None
-  has ways that are cut: each is shown where it is cut first, coming from y, with an edit that
-  lets a gradient pass. Where y does not use x at all, what comes close is shown.
+A gradient is the sum over the routes from y down to x of the head gradient
+times the factors on the route. The largest routes are shown, each with the
+points where it leaves the others and without its factors 1, then what all
+others add up to. A gradient that is None has ways that are cut: each is shown
+where it is cut first, coming from y, with an edit that lets a gradient pass.
+Where y does not use x at all, what comes close is shown.
+
+In json an explanation has contributions, one for each y: "routes" is how many
+there are, "shown" the largest of them with all steps, "rest" what the others
+add up to. Its "ways" are those that carry no gradient: "routes" is how many
+are first cut at one place, "cuts" that place and those below it, "more" says
+that there are further ones. Above 10^15 "routes" is null.
 """
 
 
 @click.command("explain", cls=Command, epilog=EPILOG)
 @program_options
-@several_names("--of", help="The ys, whose gradients add up, in place of the program's outputs. Repeatable.")
-@several_names("--wrt", help="The xs, in place of all variables; * matches variables. Repeatable.")
+@question_options
 @click.option("--order", type=click.IntRange(1, 2000), default=1, show_default=True, help="Explain the N-th derivative.",
               metavar="N")  # fmt: skip
-@settings_option("--seed", help="Head gradient of a y (grad_ys), in place of ones or its seed line. Repeatable.")
-@several_names("--stop", help="Nodes that are treated as constants (stop_gradients). Repeatable.")
 @click.option("--most", type=click.IntRange(1, 1000), default=10, show_default=True, metavar="N",
               help="Show so many routes for each x, the largest first, and so many cuts.")  # fmt: skip
 @click.option(
@@ -57,8 +64,8 @@ def command(
     of: list[str] | None,
     wrt: list[str] | None,
     order: int,
-    seed: dict[str, str],
-    stop: list[str] | None,
+    heads: dict[str, Value],
+    stop: list[str],
     most: int,
     format: str | None,
     precision: int | None,
@@ -67,12 +74,10 @@ def command(
 
     FILE is a program; - or, in a pipe, nothing stands for standard input.
     """
-    text = inputs.program_text()
-    heads = {name: value_of("--seed", name, value) for name, value in seed.items()}
-    program = inputs.load(text)
+    program = inputs.load(inputs.program_text())
     from gradcli.program.explained import explain
 
-    explained = explain(program, of, wrt, order, seeds=heads, stop=stop or (), most=most)
+    explained = explain(program, of, wrt, order, seeds=heads, stop=stop, most=most)
     from gradcli.report import explain as report
 
     drawn = is_terminal(sys.stdout) and format in (None, "table")

@@ -29,11 +29,11 @@ METHODS = (*BUILT_IN, "lbfgs", "newton-cg", "least-squares")
 
 EPILOG = """\b
 Examples:
-  gradcli fit model.expr --minimize loss --method adam --lr 0.01:cosine --steps 2000
-  gradcli fit model.expr --minimize loss --over 'W*,b' --method lbfgs --until gnorm=1e-6
-  gradcli fit model.expr --method least-squares --minimize residual --bounds 'rate=0..1'
-  gradcli fit model.expr --set 'X=@X.npy' --set 'y=@train.csv:passed' --data X,y --batch 32
-  gradcli fit model.expr --checkpoint run.npz --history run.ndjson --format expr > fitted.expr
+  gradcli fit model.expr --minimize loss --method adam --lr 0.01:cosine
+  gradcli fit model.expr --over 'W*,b' --method lbfgs --until gnorm=1e-6
+  gradcli fit model.expr --method least-squares --bounds 'rate=0..1'
+  gradcli fit model.expr --set 'X=@X.npy' --data X,y --batch 32
+  gradcli fit model.expr --history run.ndjson --format expr > fitted.expr
   gradcli fit model.expr --resume run.npz --checkpoint run.npz --steps 5000
 
 \b
@@ -42,14 +42,14 @@ Methods:
   momentum       v = 0.9*v + g; x - lr*v
   adam           with the usual constants 0.9, 0.999 and 1e-8
   lbfgs          SciPy's L-BFGS-B, with gradients
-  newton-cg      SciPy's Newton-CG, with products of the Hessian and a vector
-  least-squares  SciPy's least_squares, with Jacobians: half the sum of the squares of what --minimize names
+  newton-cg      SciPy's Newton-CG, with products of the Hessian
+  least-squares  SciPy's least_squares, with Jacobians: half the sum of
+                 the squares of what --minimize names
 
-\b
-Files:
-  --history      an object a step: {"step": 0, "loss": 1.5, "gnorm": 2.0, "lr": 0.1, "seconds": 0.01}
-  --checkpoint   .npz, from which --resume goes on to the same numbers, to the bit, with the same options
-                 (SciPy's methods go on from the values, and begin anew otherwise)
+The history has an object a step: {"step": 0, "loss": 1.5, "gnorm": 2.0, "lr": 0.1, "seconds": 0.01}.
+
+A checkpoint is an .npz file, from which --resume goes on to the same numbers, to the bit, with the same options; SciPy's
+methods go on from the values, and begin anew otherwise.
 """
 
 

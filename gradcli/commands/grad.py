@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from gradcli.commands.endings import Command
-from gradcli.commands.inputs import Inputs, ProgramText, entries_for, read_value_file, value_of
+from gradcli.commands.inputs import Inputs, ProgramText, entries_for, read_value_file
 from gradcli.commands.options import (
     output_options,
     points_options,
     profile_option,
     program_options,
-    settings_option,
-    several_names,
+    question_options,
 )
 from gradcli.commands.output import Destination
 from gradcli.commands.watching import Watch, watching_options
@@ -42,12 +41,10 @@ Examples:
 
 @click.command("grad", cls=Command, epilog=EPILOG)
 @program_options
-@several_names("--of", help="The ys, whose gradients add up, in place of the program's outputs. Repeatable.")
-@several_names("--wrt", help="The xs, in place of all variables; * matches variables. Repeatable.")
+@question_options
 @click.option("--order", type=click.IntRange(1, 2000), default=1, show_default=True, help="Differentiate N times.",
               metavar="N")  # fmt: skip
 @click.option("--every-order", is_flag=True, help="Show all orders up to --order.")
-@settings_option("--seed", help="Head gradient of a y (grad_ys), in place of ones or its seed line. Repeatable.")
 @click.option(
     "--seeds",
     type=click.Path(allow_dash=True),
@@ -55,7 +52,6 @@ Examples:
     help="Head gradients by name, in the same files as --values; the ys are the names that have one."
     " --seed wins over it.",
 )
-@several_names("--stop", help="Nodes that are treated as constants (stop_gradients). Repeatable.")
 @click.option(
     "--unconnected",
     type=click.Choice(["none", "zero", "error"]),
@@ -73,9 +69,9 @@ def command(
     wrt: list[str] | None,
     order: int,
     every_order: bool,
-    seed: dict[str, str],
+    heads: dict[str, Value],
     seeds: str | None,
-    stop: list[str] | None,
+    stop: list[str],
     unconnected: Unconnected,
     trace: bool,
     kinks: bool,
@@ -106,12 +102,10 @@ def command(
     else:
         destination = Destination.chosen(format, precision, output)
     text = inputs.program_text([seeds, points])
-    heads: dict[str, Value] = {}
     if seeds is not None:
-        heads = _heads(seeds, text, of)
-        of = list(heads)
-    for name, value in seed.items():
-        heads[name] = value_of("--seed", name, value)
+        read = _heads(seeds, text, of)
+        of = list(read)
+        heads = read | heads
     program = inputs.load(text)
 
     def ask(program: Program) -> GradReply:
@@ -120,7 +114,7 @@ def command(
             wrt,
             order,
             seeds=heads,
-            stop=stop or (),
+            stop=stop,
             unconnected=unconnected,
             every_order=every_order,
             plain=True,
@@ -155,17 +149,17 @@ def _traced(
     wrt: list[str] | None,
     orders: Iterable[int],
     heads: dict[str, Value],
-    stop: list[str] | None,
+    stop: list[str],
 ) -> Traced | None:
     from gradcli.program.traced import trace_gradients
 
-    return trace_gradients(program, of, wrt, orders, seeds=heads, stop=stop or ())
+    return trace_gradients(program, of, wrt, orders, seeds=heads, stop=stop)
 
 
-def _kinks(program: Program, of: list[str] | None, wrt: list[str] | None, stop: list[str] | None) -> list[Kink]:
+def _kinks(program: Program, of: list[str] | None, wrt: list[str] | None, stop: list[str]) -> list[Kink]:
     from gradcli.program.kinks import at_the_point
 
-    asked = program.question(of, wrt, {}, stop or ())
+    asked = program.question(of, wrt, {}, stop)
     return at_the_point(program, asked.ys, asked.xs)
 
 

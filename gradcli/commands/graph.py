@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 import click
 
 from gradcli.commands.endings import Command, is_terminal, stream_has_color
 from gradcli.commands.inputs import Inputs
-from gradcli.commands.options import program_options, several_names
+from gradcli.commands.options import program_options, several_names, stop_option
 from gradcli.commands.output import write
 
 EPILOG = """\b
@@ -18,9 +19,8 @@ Examples:
   gradcli graph model.expr --depth 1 --format dot | dot -Tsvg -o model.svg
   gradcli graph -e 'variable x = 2; y = x^3' --gradient x --format mermaid
 
-\b
-In a box, · stands for an operand that has no name. Dashed: no gradient passes.
-In a tree, ↑ marks what is drawn above, and ↓ what goes on below.
+In a box, · stands for an operand that has no name. Dashed: no gradient
+passes. In a tree, ↑ marks what is drawn above, and ↓ what goes on below.
 """
 
 
@@ -28,7 +28,7 @@ In a tree, ↑ marks what is drawn above, and ↓ what goes on below.
 @program_options
 @several_names("--of", help="Draw only what these need; with --gradient the ys, in place of the outputs. Repeatable.")
 @several_names("--gradient", help="Draw the gradients by these beside it; * matches variables. Repeatable.")
-@several_names("--stop", help="Nodes that are treated as constants (stop_gradients). Repeatable.")
+@stop_option
 @click.option(
     "--depth", type=click.IntRange(0, 1000), default=0, show_default=True, metavar="N",
     help="Open calls of functions and of gradients down to N calls in each other; by default each is one box.",
@@ -70,6 +70,7 @@ def command(
     else:
         terminal = is_terminal(sys.stdout)
         encoding = (sys.stdout.encoding or "ascii").lower() if terminal else "utf-8"
+        width = shutil.get_terminal_size().columns if terminal else None
         from gradcli.report import trees
 
-        write(trees.render_tree(drawn, stream_has_color(sys.stdout), encoding.startswith("utf")))
+        write(trees.render_tree(drawn, stream_has_color(sys.stdout), encoding.startswith("utf"), width))

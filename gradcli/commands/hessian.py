@@ -24,8 +24,10 @@ Formats:
   json    {"hessians": {"x1": {"x2": {"dtype": …, "shape": …, "value": …}}}}
   csv     x1,x2,index,value, the index along all axes of the block: 0;1
   npz     keys x1/x2
-  With --sparsity: a line of stars and dots for each row; in json, under "patterns", the positions
-  {"shape": …, "nonzero": …, "rows": …, "cols": …} in the block as a matrix; in csv x1,x2,row,col.
+
+With --sparsity there is a line of stars and dots for each row; in json, under
+"patterns", are the positions in the block as a matrix, {"shape": …,
+"nonzero": …, "rows": …, "cols": …}; in csv x1,x2,row,col.
 """
 
 

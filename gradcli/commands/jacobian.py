@@ -24,8 +24,10 @@ Formats:
   json    {"jacobians": {"y": {"x": {"dtype": …, "shape": …, "value": …}}}}
   csv     y,x,index,value, the index along all axes of the block: 0;1
   npz     keys y/x
-  With --sparsity: a line of stars and dots for each row; in json, under "patterns", the positions
-  {"shape": …, "nonzero": …, "rows": …, "cols": …} in the block as a matrix; in csv y,x,row,col.
+
+With --sparsity there is a line of stars and dots for each row; in json, under
+"patterns", are the positions in the block as a matrix, {"shape": …,
+"nonzero": …, "rows": …, "cols": …}; in csv y,x,row,col.
 """
 
 

@@ -6,16 +6,15 @@ import click
 
 from gradcli.commands.endings import Command
 from gradcli.commands.inputs import Inputs, value_of
-from gradcli.commands.options import output_options, program_options, settings_option, several_names
+from gradcli.commands.options import output_options, program_options, settings_option, several_names, stop_option
 from gradcli.commands.output import Destination
 
 EPILOG = """\b
 Examples:
   gradcli jvp model.expr --tangent 'x=[1, 0]'
-  gradcli jvp model.expr --tangent 'W=@direction.npy' --tangent 'b=0.5' --of 'loss'
+  gradcli jvp model.expr --tangent 'W=@step.npy' --tangent 'b=0.5' --of 'loss'
   gradcli jvp -e 'variable x = [1, 2]; y = x^2' --tangent 'x=1' --format json
 
-\b
 Formats are those of eval, with the tangent of y in place of the value of y.
 """
 
@@ -27,7 +26,7 @@ Formats are those of eval, with the tangent of y in place of the value of y.
     help="The direction of an x: an array of its shape, or a scalar for all of its entries. Repeatable, several add up.",
 )
 @several_names("--of", help="The ys, in place of the program's outputs. Repeatable.")
-@several_names("--stop", help="Nodes that are treated as constants (stop_gradients). Repeatable.")
+@stop_option
 @output_options
 def command(
     inputs: Inputs,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import os
+import shlex
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,8 +25,8 @@ Examples:
   gradcli lint - --fix < model.expr > mended.expr
   gradcli lint -e 'variable x = 1000.0; y = log(1 + exp(x))' --format json
 
-\b
-A comment '# lint: ignore CODE' behind a statement, or on a line of its own for the whole program, leaves findings out.
+A comment '# lint: ignore CODE' behind a statement, or on a line of its own
+for the whole program, leaves findings out.
 """
 
 
@@ -35,7 +37,7 @@ class _Checked(NamedTuple):
 
 
 @click.command("lint", cls=Command, epilog=EPILOG)
-@click.argument("files", nargs=-1, metavar="FILE...", type=click.Path(allow_dash=True))
+@click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(allow_dash=True))
 @click.option("-e", "inline", multiple=True, metavar="TEXT", help="The program itself, in place of FILE.")
 @click.option(
     "--fix", is_flag=True,
@@ -82,8 +84,12 @@ def command(files: tuple[str, ...], inline: tuple[str, ...], fix: bool, format: 
 def _check(inputs: Inputs, fix: bool) -> _Checked:
     from gradcli.program import loads
 
+    if inputs.file is not None and os.path.isdir(inputs.file):
+        programs = f"{shlex.quote(inputs.file.rstrip('/'))}/*.expr"
+        raise GradcliError(
+            "DataError", f"{inputs.file} is a folder, not a file", help=f"name its programs: `{programs}`"
+        )
     text = inputs.program_text()
-
     if not fix:
         from gradcli.program.lint import lint
 

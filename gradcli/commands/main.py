@@ -34,16 +34,26 @@ Examples:
   gradcli eval model.expr --set 'x=[1, 2]'
   gradcli grad model.expr --wrt 'w,b'
   gradcli grad -e 'variable x = 3; y = x^2 + sin(x)' --order 2
+  gradcli jacobian model.expr --of 'y' --wrt 'x'
   gradcli hessian model.expr --of 'loss' --wrt 'w,b'
+  gradcli jvp model.expr --tangent 'x=[1, 0]'
+  gradcli derive -e 'variable x = 2.0; y = sin(x^2)*exp(x)'
   gradcli explain model.expr --wrt 'w'
+  gradcli fit model.expr --minimize 'loss' --method adam
   gradcli check model.expr
+  gradcli lint model.expr --fix
+  gradcli graph model.expr --gradient 'w'
+  gradcli plot -e 'variable x = 0; y = x*sin(x)' --x 'x=-2*pi:2*pi'
   gradcli ops softmax
 
 \b
 Completion of commands, options and file names in the shell:
-  bash:  eval "$(_GRADCLI_COMPLETE=bash_source gradcli)"      in ~/.bashrc
-  zsh:   eval "$(_GRADCLI_COMPLETE=zsh_source gradcli)"       in ~/.zshrc
-  fish:  _GRADCLI_COMPLETE=fish_source gradcli | source       in ~/.config/fish/config.fish
+  bash, in ~/.bashrc:
+    eval "$(_GRADCLI_COMPLETE=bash_source gradcli)"
+  zsh, in ~/.zshrc:
+    eval "$(_GRADCLI_COMPLETE=zsh_source gradcli)"
+  fish, in ~/.config/fish/config.fish:
+    _GRADCLI_COMPLETE=fish_source gradcli | source
 """
 
 
@@ -91,7 +101,8 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
 def cli() -> None:
     """Evaluate and differentiate the expressions of a program, with the semantics of tf.gradients.
 
-    A program is a text of definitions such as "variable x = 3" and "y = x^2"; see the README for the language.
+    A program is a text of definitions such as "variable x = 3" and "y = x^2". "gradcli ops" lists the operations that it
+    may use, with their derivatives, and "gradcli COMMAND --help" has examples.
     """
 
 

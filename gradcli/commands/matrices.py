@@ -8,7 +8,14 @@ from typing import Any, Literal, TypeVar
 import click
 
 from gradcli.commands.inputs import Inputs
-from gradcli.commands.options import output_options, points_options, program_options, several_names
+from gradcli.commands.options import (
+    output_options,
+    points_options,
+    program_options,
+    several_names,
+    stop_option,
+    xs_option,
+)
 from gradcli.commands.output import Destination
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,8 +29,8 @@ def matrix_options(of_help: str) -> Callable[[F], F]:
             (
                 program_options,
                 several_names("--of", help=of_help),
-                several_names("--wrt", help="The xs, in place of all variables; * matches variables. Repeatable."),
-                several_names("--stop", help="Nodes that are treated as constants (stop_gradients). Repeatable."),
+                xs_option,
+                stop_option,
                 click.option(
                     "--sparsity",
                     is_flag=True,

@@ -181,6 +181,29 @@ def program_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return decorated
 
 
+ys_option = several_names("--of", help="The ys, whose gradients add up, in place of the program's outputs. Repeatable.")
+xs_option = several_names("--wrt", help="The xs, in place of all variables; * matches variables. Repeatable.")
+seed_option = settings_option(
+    "--seed", help="Head gradient of a y (grad_ys), in place of ones or its seed line. Repeatable."
+)
+stop_option = several_names("--stop", help="Nodes that are treated as constants (stop_gradients). Repeatable.")
+
+
+def question_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What is differentiated: the arguments ``of``, ``wrt``, ``stop`` and ``heads``, the values that ``--seed`` gives."""
+
+    @wraps(function)
+    def decorated(*, seed: dict[str, str], stop: list[str] | None, **values: Any) -> Any:
+        from gradcli.commands.inputs import value_of
+
+        heads = {name: value_of("--seed", name, text) for name, text in seed.items()}
+        return function(heads=heads, stop=stop or [], **values)
+
+    for option in (stop_option, seed_option, xs_option, ys_option):
+        decorated = option(decorated)
+    return decorated
+
+
 def output_options(function: F, also: Sequence[str] = ()) -> F:
     """What says in which form the results are written, and where to; ``also`` are formats of one command only."""
     for option in reversed(

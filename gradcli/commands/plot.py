@@ -27,9 +27,9 @@ Examples:
   gradcli plot model.expr --x 'w[0]=-1:1' --x 'w[1]=-1:1' --of 'loss'
   gradcli plot --history h.ndjson --of 'loss,gradient_norm' --output loss.png
 
-\b
-What is not finite leaves a gap, and jumps are not joined. Without --output the plot is of Unicode characters, in a pipe
-too, there without color; it has the size of the terminal, or that of COLUMNS and LINES.
+What is not finite leaves a gap, and jumps are not joined. Without --output
+the plot is of Unicode characters, in a pipe too, there without color; it has
+the size of the terminal, or that of COLUMNS and LINES.
 """
 
 ENDINGS = (".svg", ".png", ".pdf")

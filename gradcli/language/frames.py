@@ -16,15 +16,14 @@ Place = tuple[int, int]
 class Frame:
     """One call: the nodes with serial numbers from ``start`` to ``end``; ``result`` is its value, where that is a node.
 
-    ``name`` is what was called, ``place`` the text of the call, ``level`` the number of calls around it.
+    ``name`` is what was called, ``place`` the text of the call.
     """
 
-    __slots__ = ("end", "level", "name", "place", "result", "start")
+    __slots__ = ("end", "name", "place", "result", "start")
 
-    def __init__(self, name: str, place: Place, level: int) -> None:
+    def __init__(self, name: str, place: Place) -> None:
         self.name = name
         self.place = place
-        self.level = level
         self.start = now()
         self.end = self.start
         self.result: Node | None = None
@@ -38,7 +37,7 @@ class Frames:
         self._open: list[Frame] = []
 
     def enter(self, name: str, place: Place) -> None:
-        frame = Frame(name, place, len(self._open))
+        frame = Frame(name, place)
         self.all.append(frame)
         self._open.append(frame)
 

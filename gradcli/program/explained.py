@@ -8,11 +8,8 @@ from typing import Any
 
 from gradcli.autodiff import reverse
 from gradcli.autodiff.orders import nth_gradient
-from gradcli.autodiff.routes import Edge, Prefix, Routes, gains
+from gradcli.autodiff.routes import Edge, Prefix, Routes, gains, largest_entry, taken
 from gradcli.graph.node import Node
-from gradcli.graph.operation import cast_to, literal
-from gradcli.graph.ops.elementwise import absolute
-from gradcli.graph.ops.reductions import max_
 from gradcli.graph.ops.slicing import stack
 from gradcli.graph.types import size_of
 from gradcli.language.naming import Naming
@@ -29,6 +26,9 @@ Group = tuple[int, ...]
 
 STEPS = 20
 """Steps of a route that are shown: of a longer one the first and the last."""
+
+FORKS = 12
+"""Points where a route leaves others that are named: of more the first and the last."""
 
 SMALL = 100
 """Entries up to which the values on the way are given."""
@@ -114,6 +114,7 @@ class _Part:
         self.routes = self._routes() if since is None or whole.order < since else None
         self.found: list[Array] = []
         self.ends: list[Prefix] = []
+        self.taken: dict[Prefix, set[Node]] = {}
         self.sums: list[tuple[Group, Node, Node]] = []
 
     def _routes(self) -> Routes:
@@ -142,7 +143,9 @@ class _Part:
         if len(self.ends) < 2:
             return []
         with self.graph.derivation.active():
-            return [stack(*[self._size(self.routes, end) for end in self.ends], axis=0)]
+            routes = self.routes
+            parts = [routes.contribution(routes.cotangent(end)) for end in self.ends]
+            return [stack(*map(largest_entry, parts), axis=0)]
 
     def values(self) -> list[Node]:
         """The gradient, the contributions and the values along the routes that are shown."""
@@ -154,6 +157,7 @@ class _Part:
             ranked = sorted(range(len(sizes)), key=lambda k: -sizes[k])
             self.ends = [self.ends[k] for k in ranked]
         self.ends = self.ends[: self.whole.most]
+        self.taken = taken(self.ends)
         self.total = self._sum(routes, tuple(range(len(routes.ys))))
         groups = self._groups(routes)
         for group in groups:
@@ -166,10 +170,6 @@ class _Part:
         most = self.whole.most
         effort = EFFORT // max(len(routes.order) * len(self.whole.asked.xs), 1)
         return max(most, min(2 * most + 40, effort))
-
-    def _size(self, routes: Routes, end: Prefix) -> Node:
-        g = routes.contribution(routes.cotangent(end))
-        return cast_to(max_(absolute(g), axis=None), "float64") if size_of(g.shape) else literal(0.0, "float64")
 
     def _sum(self, routes: Routes, group: Group) -> Node:
         """What all routes of some ys contribute, in one pass."""
@@ -243,11 +243,27 @@ class _Part:
             )
             for before, after in pairs
         ]
-        return Route(values[routes.contribution(routes.cotangent(end))], steps, omitted)
+        return Route(values[routes.contribution(routes.cotangent(end))], self._through(end), steps, omitted)
+
+    def _through(self, end: Prefix) -> list[str]:
+        """What follows on a route where others that are shown go another way; operands of one name are numbered."""
+        forks = [(before, after) for before, after in end.steps() if len(self.taken[before]) > 1]
+        if len(forks) > FORKS:
+            return [*map(self._fork, forks[: FORKS // 2]), "…", *map(self._fork, forks[-FORKS // 2 :])]
+        return [*map(self._fork, forks)]
+
+    def _fork(self, edge: tuple[Prefix, Prefix]) -> str:
+        before, after = edge
+        name = self.naming.name(after.node)
+        if [self.naming.name(x) for x in self.taken[before]].count(name) > 1:
+            name += f" (operand {before.node.inputs.index(after.node) + 1})"
+        return name
 
     def _formula(self, node: Node, x: Node) -> tuple[str, bool]:
         """The local derivative, or what a linear map does, and whether it is one."""
         factor = self.naming.factor(node, x)
+        if factor == "1" and node.shape != x.shape:
+            return f"g is summed to the shape {list(x.shape)}", True
         if factor is not None:
             return factor, False
         return self.naming.linear_map(node, x), node.op.family not in _ENTRYWISE

@@ -30,9 +30,13 @@ class Step(NamedTuple):
 
 
 class Route(NamedTuple):
-    """A path from y down to x, what it contributes, and its steps; ``omitted`` are left out in the middle."""
+    """A path from y down to x, what it contributes, and its steps; ``omitted`` are left out in the middle.
+
+    ``through`` are the nodes by which it goes on where other routes that are shown leave it; of many some are a "…".
+    """
 
     value: Array
+    through: list[str]
     steps: list[Step]
     omitted: int
 

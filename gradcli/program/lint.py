@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
+from gradcli.autodiff.connection import connected
 from gradcli.diagnostics import Label, Span
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.elementwise import constant_value
@@ -275,20 +276,6 @@ def _is_root(node: Node) -> bool:
         exponent = constant_value(node.inputs[1])
         return exponent is not None and 0 < exponent < 1
     return node.op.name == "sqrt"
-
-
-def connected(ys: Sequence[Node]) -> set[Node]:
-    """The nodes from which a gradient leads to one of the ys."""
-    reached = set(ys)
-    todo = list(reached)
-    while todo:
-        node = todo.pop()
-        for i in node.op.differentiable_inputs(node):
-            x = node.inputs[i]
-            if x not in reached:
-                reached.add(x)
-                todo.append(x)
-    return reached
 
 
 def _used(program: syntax.Program) -> set[str]:

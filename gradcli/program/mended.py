@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from gradcli.autodiff import degree
+from gradcli.autodiff.connection import connected
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
-from gradcli.program.lint import Edit, Finding, connected, lint
+from gradcli.program.lint import Edit, Finding, lint
 from gradcli.program.program import Program, loads
 
 ROUNDS = 20

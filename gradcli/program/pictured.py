@@ -8,21 +8,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from gradcli.autodiff import reverse
 from gradcli.diagnostics import GradcliError, counted
 from gradcli.graph.node import Node, by_serial, cone
 from gradcli.graph.printing import Text, apply, number
 from gradcli.graph.types import Shape
 from gradcli.language import syntax
 from gradcli.language.frames import Frame
-from gradcli.language.reasons import explain
 from gradcli.language.values import Elaborated, Missing
 from gradcli.program.folding import Group, by_calls, by_origins, by_statements, by_stretches
-from gradcli.program.program import Program
+from gradcli.program.program import Program, Question
 from gradcli.results import Reason
 
 Kind = Literal["variable", "constant", "operation", "call", "summary", "none"]
-Part = Literal["forward", "backward"]
 
 LONGEST = 48
 """Characters of a text in a box."""
@@ -109,7 +106,8 @@ class _Drawing:
             if isinstance(statement, syntax.Assignment)
             for target in statement.targets
         }
-        self.stops = {program._target(name) for name in stop}
+        asked = program.question(of, gradient, {}, stop) if gradient is not None else None
+        self.stops = set(asked.stops) if asked is not None else {program._target(name) for name in stop}
         self.nones: dict[str, Reason] = {}
         self.gradients: list[Node] = []
         self.results: set[Node | Missing] = set()
@@ -117,8 +115,8 @@ class _Drawing:
         for name, value in self.graph.names.items():
             if isinstance(value, Node):
                 self.names.setdefault(value, []).append(name)
-        self.beside = gradient is not None
-        self.forward = cone(self._named(of) if gradient is None else self._differentiated(of, gradient))
+        self.beside = asked is not None
+        self.forward = cone(self._named(of) if asked is None else self._differentiated(asked))
         known = set(self.forward)
         self.backward = [node for node in cone(self.gradients, known) if node not in known]
 
@@ -132,24 +130,18 @@ class _Drawing:
         self.results = {self.graph.names[name] for name in (of if of is not None else self.graph.outputs)}
         return [value for value in values.values() if isinstance(value, Node)]
 
-    def _differentiated(self, of: Sequence[str] | None, gradient: Sequence[str]) -> list[Node]:
+    def _differentiated(self, asked: Question) -> list[Node]:
         """The ys and xs; the gradients get names of their own, and are results as the ys are."""
-        of = list(dict.fromkeys(of)) if of is not None else self.program._differentiated()
-        ys = [self.program._target(name) for name in of]
-        wrt = self.program._wanted(gradient)
-        xs = [self.program._target(name) for name in wrt]
-        heads = self.program._heads(of, ys, {})
-        with self.graph.derivation.active():
-            found = reverse.gradients(ys, xs, heads, self.stops)
+        of = asked.of
         y = of[0] if len(of) == 1 else f"({' + '.join(of)})"
-        for name, x, g in zip(wrt, xs, found, strict=True):
-            if g is None:
-                self.nones[f"d{y}/d{name}"] = explain(self.graph, of, ys, name, x, list(self.stops))
+        for name, g in zip(asked.wrt, self.program.gradient_nodes(asked, 1), strict=True):
+            if isinstance(g, Reason):
+                self.nones[f"d{y}/d{name}"] = g
             else:
                 self.gradients.append(g)
                 self.names.setdefault(g, []).append(f"d{y}/d{name}")
-        self.results = {*ys, *self.gradients}
-        return [*ys, *xs]
+        self.results = {*asked.ys, *self.gradients}
+        return [*asked.ys, *asked.xs]
 
     # boxes
 

@@ -91,7 +91,7 @@ def _trace(
     if evaluation.failed is not None and evaluation.first is None:
         return None
     naming = Naming(program._graph)
-    harmless = [_summary(program, naming, made) for made in evaluation.harmless]
+    harmless = [_summary(program, made) for made in evaluation.harmless]
     if evaluation.first is None:
         return Traced(None, list(dict.fromkeys(harmless)), evaluation.operations)
     finding = _finding(program, naming, evaluation.first, targets, order_of)
@@ -147,7 +147,7 @@ def _origin(program: Program, node: Node) -> Node | None:
     return here if here is not node else None
 
 
-def _summary(program: Program, naming: Naming, made: Made) -> str:
+def _summary(program: Program, made: Made) -> str:
     span = program._graph.span(made.node)
     place = f" on line {span.line}" if span else ""
     origin = _origin(program, made.node)

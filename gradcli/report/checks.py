@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import math
 from typing import TYPE_CHECKING
 
 from gradcli.report.columns import aligned
+from gradcli.report.json_parts import json_number, json_text
 from gradcli.results import Checked, Comparison
 
 if TYPE_CHECKING:
@@ -44,19 +43,19 @@ def render_json(checked: Checked, file: str) -> str:
             "method": c.method,
             "entry": c.entry,
             "index": None if c.position is None else list(c.position),
-            "reverse": _number(c.reverse),
-            "other": _number(c.other),
-            "absolute": _number(c.absolute),
-            "relative": _number(c.relative),
+            "reverse": json_number(c.reverse),
+            "other": json_number(c.other),
+            "absolute": json_number(c.absolute),
+            "relative": json_number(c.relative),
             "verdict": c.verdict,
         }
         for c in checked.comparisons
     ]
     kinks = [{"text": k.text, "line": k.span.line if k.span else None, "entries": k.entries} for k in checked.kinks]
     head = {"command": "check", "file": file, "of": checked.of, "passed": checked.passed}
-    parts = [json.dumps(head, ensure_ascii=False)[:-1]]
+    parts = [json_text(head)[:-1]]
     for key, records in (("checks", checks), ("kinks", kinks), ("notes", checked.notes)):
-        lines = ",\n".join([" " + json.dumps(record, ensure_ascii=False) for record in records])
+        lines = ",\n".join([" " + json_text(record) for record in records])
         parts.append(f'"{key}": [\n{lines}]' if records else f'"{key}": []')
     return ", ".join(parts) + "}\n"
 
@@ -76,9 +75,3 @@ def _lines(checked: Checked) -> list[str]:
     failed, total, unclear = words.count("FAILED"), len(words), words.count("unclear")
     text = f"FAILED: {failed} of {total} comparisons" if failed else f"ok: {total} comparisons"
     return [*lines, text + (f", {unclear} unclear" if unclear else "")]
-
-
-def _number(value: float) -> float | str:
-    if math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from gradcli.diagnostics import GradcliError, Label, Source
+from gradcli.report.json_parts import json_place, json_text
 
 # A source line is shown in at most this many columns; a longer one is cropped around its spans.
 LINE_WIDTH = 100
@@ -59,9 +59,12 @@ def diagnostic(
     return "".join(row.rstrip() + "\n" for row in rows)
 
 
-def underlined(labels: Sequence[Label], color: bool = False) -> list[str]:
-    """The places of labels as lines: file, line and column, then the source with the spans underlined."""
-    return [row.rstrip() for row in _places(labels, Pen(color))]
+def underlined(labels: Sequence[Label], color: bool = False, width: int = LINE_WIDTH) -> list[str]:
+    """The places of labels as lines: file, line and column, then the source with the spans underlined.
+
+    A source line is shown in at most ``width`` columns.
+    """
+    return [row.rstrip() for row in _places(labels, Pen(color), width)]
 
 
 def _gutter(labels: Sequence[Label]) -> int:
@@ -69,7 +72,7 @@ def _gutter(labels: Sequence[Label]) -> int:
     return max((len(str(mark.line)) for label in labels for mark in _marks(label, first=False)), default=1)
 
 
-def _places(labels: Sequence[Label], pen: Pen) -> list[str]:
+def _places(labels: Sequence[Label], pen: Pen, width: int = LINE_WIDTH) -> list[str]:
     marks = [mark for number, label in enumerate(labels) for mark in _marks(label, first=number == 0)]
     gutter = _gutter(labels)
     rows: list[str] = []
@@ -78,7 +81,7 @@ def _places(labels: Sequence[Label], pen: Pen) -> list[str]:
         here = next(label.span for label in labels if label.span.source == source)
         place = f"{_tame(source.name)}:{here.line}:{here.column}"
         rows.append(" " * gutter + pen("frame", arrow) + f" {place}")
-        rows += _excerpt(source, [mark for mark in marks if mark.source == source], gutter, pen)
+        rows += _excerpt(source, [mark for mark in marks if mark.source == source], gutter, pen, width)
         arrow = ":::"
     return rows
 
@@ -88,12 +91,10 @@ def render_json(error: GradcliError) -> str:
     fields = {
         "kind": error.kind,
         "message": error.message,
-        "file": error.file,
-        "line": error.line,
-        "column": error.column,
+        **json_place(error.span),
         "help": error.help,
     }
-    return json.dumps({"error": fields}, ensure_ascii=False) + "\n"
+    return json_text({"error": fields}) + "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,17 +145,17 @@ def _marks(label: Label, first: bool) -> list[Mark]:
     return [upper, Mark(source, last_line, indent, max(last_column - 1, indent + 1), text, first)]
 
 
-def _excerpt(source: Source, marks: list[Mark], gutter: int, pen: Pen) -> list[str]:
+def _excerpt(source: Source, marks: list[Mark], gutter: int, pen: Pen, width: int) -> list[str]:
     """The lines that carry marks, each with its underlines; what lies between them is elided."""
     bar = pen("frame", " " * gutter + " |")
     rows = [bar]
     previous = 0
     for number in sorted({mark.line for mark in marks}):
         if previous and number == previous + 2:
-            rows.append(pen("frame", f"{previous + 1:>{gutter}} |") + f" {Line(source, previous + 1, []).text}")
+            rows.append(pen("frame", f"{previous + 1:>{gutter}} |") + f" {Line(source, previous + 1, [], width).text}")
         elif previous and number > previous + 2:
             rows.append(pen("frame", ELISION))
-        line = Line(source, number, [mark for mark in marks if mark.line == number])
+        line = Line(source, number, [mark for mark in marks if mark.line == number], width)
         rows.append(pen("frame", f"{number:>{gutter}} |") + f" {line.text}")
         rows += [f"{bar} {row}" for row in line.underlines(pen)]
         previous = number
@@ -164,13 +165,13 @@ def _excerpt(source: Source, marks: list[Mark], gutter: int, pen: Pen) -> list[s
 class Line:
     """One source line as it is shown: cropped, control characters made visible, and its marks in columns."""
 
-    def __init__(self, source: Source, number: int, marks: list[Mark]) -> None:
+    def __init__(self, source: Source, number: int, marks: list[Mark], width: int) -> None:
         start = _offset_of_line(source.text, number)
         end = source.text.find("\n", start)
         end = len(source.text) if end < 0 else end
         if end > start and source.text[end - 1] == "\r":
             end -= 1
-        low, high = _window(end - start, marks)
+        low, high = _window(end - start, marks, width)
         shown = [_cell(character) for character in source.text[start + low : start + high]]
         before = ELISION if low > 0 else ""
         self.text = before + "".join(text for text, _ in shown) + (ELISION if start + high < end else "")
@@ -242,18 +243,18 @@ def _offset_of_line(text: str, number: int) -> int:
     return start
 
 
-def _window(length: int, marks: Iterable[Mark]) -> tuple[int, int]:
+def _window(length: int, marks: Iterable[Mark], width: int) -> tuple[int, int]:
     """Which characters of a line to show: all, or those around its marks, or if these are far apart the first."""
     marks = list(marks)
-    if length <= LINE_WIDTH or not marks:
-        return 0, min(length, LINE_WIDTH)
+    if length <= width or not marks:
+        return 0, min(length, width)
     start, end = min(mark.start for mark in marks), max(mark.end for mark in marks)
-    if end - start > LINE_WIDTH:
+    if end - start > width:
         start = min(marks, key=lambda mark: not mark.first).start
-    low = max(0, min(start - BEFORE, length - LINE_WIDTH))
-    if end - start <= LINE_WIDTH < end - low:
-        low = end - LINE_WIDTH
-    return low, min(length, low + LINE_WIDTH)
+    low = max(0, min(start - BEFORE, length - width))
+    if end - start <= width < end - low:
+        low = end - width
+    return low, min(length, low + width)
 
 
 def _cell(character: str) -> tuple[str, int]:

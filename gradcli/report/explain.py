@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,8 @@ from gradcli.autodiff.connection import MANY
 from gradcli.diagnostics import Label, Span, counted
 from gradcli.report.as_json import leaf
 from gradcli.report.columns import aligned
-from gradcli.report.errors import underlined
+from gradcli.report.errors import ELISION, LINE_WIDTH, underlined
+from gradcli.report.json_parts import json_place, json_text
 from gradcli.report.numbers import json_value, literal, rounded
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ HEADERS = ("name", "routes", "None since", "0 since", "gradient")
 SHORT = 6
 """Steps of a route up to which its first line names them all."""
 
-BESIDE = 20
-"""Columns of a step on a terminal besides its texts: the branch, the line number, and what is between them."""
+BRANCH = 3
+"""Columns of a tree's branch."""
 
 LONG = 6
-"""Entries of a value above which only its shape is shown: on a terminal, and along a route."""
+"""Entries of a value above which it is not written out: on a terminal, and along a route."""
 
 
 def rounded_to(explained: Explained, digits: int | None) -> Explained:
@@ -64,7 +64,7 @@ def render(explained: Explained, screen: Screen | None) -> str:
 
         head = tables.render_rows(HEADERS, rows, screen, title)
     pen = _Pen(screen)
-    blocks = ["\n" + "".join([pen.cropped(line) + "\n" for line in _lines(e, pen)]) for e in explained.explanations]
+    blocks = ["\n" + "".join([line + "\n" for line in _lines(e, pen)]) for e in explained.explanations]
     return head + "".join(blocks)
 
 
@@ -99,27 +99,38 @@ class _Pen:
     def __init__(self, screen: Screen | None) -> None:
         drawn = screen is not None and screen.unicode
         self.ellipsis = "…" if drawn else "..."
+        self.sign = "±" if drawn else "+-"
         self.color = screen is not None and screen.color
         self.width = screen.width if screen is not None else None
         self.branch, self.last, self.bar = ("├─ ", "└─ ", "│  ") if drawn else ("|- ", "`- ", "|  ")
 
     def number(self, value: Any) -> str:
-        return literal(value) if self.width is None else brief(value)
+        """A value; of a long one on a terminal, its shape and its largest entry."""
+        if self.width is None or value.size <= LONG:
+            return literal(value)
+        largest = abs(value).max()
+        bound = "with NaN" if largest != largest else f"up to {self.sign}{literal(largest)}"
+        return f"an array {list(value.shape)} {bound}"
 
-    def cropped(self, line: str) -> str:
-        """A line that fits on the terminal; one with colours is a source line, which is cropped already."""
-        return line if self.width is None or "\x1b" in line else self._cut(line, self.width)
-
-    def fitted(self, step: list[str]) -> list[str]:
-        """The cells of a step, of which on a terminal none hides another."""
+    def wrapped(self, line: str, beside: int = BRANCH, indent: int = 2) -> list[str]:
+        """A text as lines that fit beside so many columns of a terminal, the later ones indented."""
         if self.width is None:
-            return step
-        room = max(self.width - BESIDE, 3 * 10)
-        place, *cells = step
-        return [place, *[self._cut(cell, room * share // 10) for cell, share in zip(cells, (4, 3, 3), strict=True)]]
+            return [line]
+        import textwrap
 
-    def _cut(self, text: str, width: int) -> str:
-        return text if len(text) <= width else text[: width - len(self.ellipsis)] + self.ellipsis
+        width = max(self.width - beside, 20)
+        return textwrap.wrap(line, width, subsequent_indent=" " * indent, break_on_hyphens=False) or [""]
+
+    def source(self, span: Span) -> list[str]:
+        """The underlined place, with as much of its line as a terminal shows."""
+        if self.width is None:
+            return underlined([Label(span)], self.color)
+        beside = BRANCH + len(f"{span.line} | ") + 2 * len(ELISION)
+        lines = underlined([Label(span)], self.color, min(max(self.width - beside, 20), LINE_WIDTH))
+        if self.color:
+            return lines
+        room = self.width - BRANCH
+        return [line if len(line) <= room else line[: room - len(self.ellipsis)] + self.ellipsis for line in lines]
 
     def tree(self, items: Sequence[Sequence[str]]) -> list[str]:
         """Each item's first line with a branch before it, its other lines below."""
@@ -139,20 +150,20 @@ def brief(value: Any) -> str:
 def _lines(e: Explanation, pen: _Pen) -> list[str]:
     if e.value is None:
         reason = f": {e.reason.with_line()}" if e.reason else ""
-        return [f"{e.name} = None{reason}", *pen.tree([*_ways(e.ways, pen), *_near(e.near, pen)])]
+        return [*pen.wrapped(f"{e.name} = None{reason}", 0), *pen.tree([*_ways(e.ways, pen), *_near(e.near, pen)])]
     sums = " + ".join([f"{pen.number(c.value)} from {_names(c.of)}" for c in e.contributions])
-    whole = pen.number(e.value)
-    first = f"{e.name} = {whole}" + (f" = {sums}" if len(e.contributions) > 1 else "")
+    first = f"{e.name} = {pen.number(e.value)}" + (f" = {sums}" if len(e.contributions) > 1 else "")
     routes = sorted([(c, r) for c in e.contributions for r in c.shown], key=lambda pair: -_size(pair[1].value))
     items = [_route(route, c, pen) for c, route in routes]
-    lines = [first, *pen.tree([*items, *[[_rest(c, pen)] for c in e.contributions if c.rest is not None]])]
+    items += [pen.wrapped(_rest(c, pen)) for c in e.contributions if c.rest is not None]
+    lines = [*pen.wrapped(first, 0), *pen.tree(items)]
     for way in e.ways:
         if way.cuts:
-            lines.append(f"{_counted(way.ways, 'other way')} carr{'ies' if way.ways == 1 else 'y'} no gradient: ")
-            lines[-1] += way.cuts[0].reason.with_line()
+            said = f"{_counted(way.ways, 'other way')} carr{'ies' if way.ways == 1 else 'y'} no gradient: "
+            lines += pen.wrapped(said + way.cuts[0].reason.with_line(), 0)
         else:
             lines.append(f"{_counted(way.ways, 'other way')} more carry no gradient")
-    return [*lines, e.note] if e.note else lines
+    return [*lines, *pen.wrapped(e.note, 0)] if e.note else lines
 
 
 def _names(of: Sequence[str]) -> str:
@@ -172,23 +183,65 @@ def _rest(c: Contribution, pen: _Pen) -> str:
 
 
 def _route(route: Route, c: Contribution, pen: _Pen) -> list[str]:
+    start = f"{pen.number(route.value)} from {_names(c.of)}"
     if not route.steps:
-        return [f"{pen.number(route.value)} from {_names(c.of)}, which is this node: its head gradient"]
-    path = dict.fromkeys([step.to for step in route.steps])
-    through = " <- ".join(path) if len(path) <= SHORT else f"… <- {route.steps[-1].to}"
-    rows = [pen.fitted(_step(step)) for step in route.steps]
+        return pen.wrapped(f"{start}, which is this node: its head gradient")
+    middle = len(route.steps) // 2
+    rows = [_step(step) for step in route.steps[:middle] if not _is_unit(step)]
     if route.omitted:
-        rows.insert(len(rows) // 2, ["", f"… {_counted(route.omitted, 'more step')} …", "", ""])
-    first = f"{pen.number(route.value)} from {_names(c.of)} <- {through}"
-    return [first, *[f"  {line}".rstrip() for line in aligned(rows).splitlines()]]
+        rows.append(["", f"… {_counted(route.omitted, 'more step')} …", "", ""])
+    rows += [_step(step) for step in route.steps[middle:] if not _is_unit(step)]
+    heading = start + _path(route, len(start), pen) + ("" if rows else ": every factor is 1")
+    first = pen.wrapped(heading, indent=6)
+    return [*first, *[f"  {line}".rstrip() for line in _steps(rows, pen)]]
+
+
+def _path(route: Route, beside: int, pen: _Pen) -> str:
+    """The way of a short route, else the points where it leaves the other routes that are shown."""
+    path = list(dict.fromkeys([step.to for step in route.steps]))
+    whole = " <- ".join(["", *path])
+    if len(path) <= SHORT and (pen.width is None or BRANCH + beside + len(whole) <= pen.width):
+        return whole
+    through = route.through
+    if not through:
+        return f" <- {pen.ellipsis} <- {path[-1]}"
+    return f" through {' <- '.join(through)}" + (f" <- {path[-1]}" if through[-1] != path[-1] else "")
+
+
+def _is_unit(step: Step) -> bool:
+    return step.formula == "1" and not step.linear
+
+
+def _steps(rows: list[list[str]], pen: _Pen) -> list[str]:
+    """A line for each step; where they do not fit on a terminal, its text and what it does below each other."""
+    lines = aligned(rows).splitlines() if rows else []
+    if pen.width is None or all([len(line) + BRANCH + 2 <= pen.width for line in lines]):
+        return lines
+    gutter = max([len(place) for place, *_ in rows]) + 2
+    lines = []
+    for place, text, *does in rows:
+        first, *more = pen.wrapped(text, BRANCH + 2 + gutter)
+        lines += [place.ljust(gutter) + first, *[" " * gutter + line for line in more]]
+        for said in filter(None, does):
+            lines += [" " * (gutter + 2) + line for line in pen.wrapped(said, BRANCH + 4 + gutter)]
+    return lines
 
 
 def _step(step: Step) -> list[str]:
     place = f"line {step.span.line}" if step.span else ""
     factor = f"{'map' if step.linear else 'factor'} {step.formula}"
-    if step.factor is not None and step.formula != (number := brief(step.factor)):
-        factor += f" = {number}"
-    return [place, step.text, factor, f"gives {brief(step.gradient)}" if step.gradient is not None else ""]
+    if step.factor is not None and step.factor.size <= LONG and not _is_number(step.formula):
+        factor += f" = {literal(step.factor)}"
+    gives = f"gives {literal(g)}" if (g := step.gradient) is not None and g.size <= LONG else ""
+    return [place, step.text, factor, gives]
+
+
+def _is_number(formula: str) -> bool:
+    try:
+        float(formula)
+    except ValueError:
+        return False
+    return True
 
 
 def _ways(ways: Sequence[Way], pen: _Pen) -> list[list[str]]:
@@ -200,10 +253,10 @@ def _ways(ways: Sequence[Way], pen: _Pen) -> list[list[str]]:
         lines: list[str] = []
         for k, cut in enumerate(way.cuts):
             start = f"{_counted(way.ways, 'way')}: " if k == 0 else "and below that: "
-            lines.append(start + cut.reason.with_line())
+            lines += pen.wrapped(start + cut.reason.with_line())
             if cut.reason.span is not None:
-                lines += underlined([Label(cut.reason.span)], pen.color)
-            lines.append(f"help: {cut.help}")
+                lines += pen.source(cut.reason.span)
+            lines += pen.wrapped(f"help: {cut.help}")
         if way.more:
             lines.append("and there are further cuts below that")
         items.append(lines)
@@ -212,7 +265,7 @@ def _ways(ways: Sequence[Way], pen: _Pen) -> list[list[str]]:
 
 def _near(near: Sequence[Near], pen: _Pen) -> list[list[str]]:
     return [
-        [n.text, *(underlined([Label(n.span)], pen.color) if n.span is not None else []), f"help: {n.help}"]
+        [*pen.wrapped(n.text), *(pen.source(n.span) if n.span is not None else []), *pen.wrapped(f"help: {n.help}")]
         for n in near
     ]
 
@@ -220,21 +273,23 @@ def _near(near: Sequence[Near], pen: _Pen) -> list[list[str]]:
 def render_json(explained: Explained) -> str:
     """One object, with one line for each x; places have ``file``, ``line``, ``column`` and what stands there."""
     head = {"command": "explain", "file": explained.file, "of": explained.of, "order": explained.order}
-    entries = [f" {_text(e.name)}: {_explanation(e)}" for e in explained.explanations]
+    entries = [f" {json_text(e.name)}: {_explanation(e)}" for e in explained.explanations]
     body = "{\n" + ",\n".join(entries) + "}" if entries else "{}"
-    return f'{json.dumps(head, ensure_ascii=False)[:-1]}, "explanations": {body}}}\n'
+    return f'{json_text(head)[:-1]}, "explanations": {body}}}\n'
 
 
 def _explanation(e: Explanation) -> str:
     if e.value is None:
-        fields = f'"connected": false, "value": null, "reason": {_text(e.reason.with_place() if e.reason else None)}'
+        fields = (
+            f'"connected": false, "value": null, "reason": {json_text(e.reason.with_place() if e.reason else None)}'
+        )
     else:
         fields = f'"connected": true, {leaf(e.value)}'
         fields += f', "contributions": [{", ".join(map(_contribution_json, e.contributions))}]'
     since = {"none_since": e.none_since, "zero_since": e.zero_since, "note": e.note}
     ways = [
         {
-            "ways": way.ways if way.ways < MANY else None,
+            "routes": way.ways if way.ways < MANY else None,
             "cuts": [
                 {"reason": c.reason.text + c.reason.tail, **_place(c.reason.span), "help": c.help} for c in way.cuts
             ],
@@ -243,21 +298,22 @@ def _explanation(e: Explanation) -> str:
         for way in e.ways
     ]
     near = [{"text": n.text, **_place(n.span), "help": n.help} for n in e.near]
-    rest = json.dumps({**since, "cut": ways, "near": near}, ensure_ascii=False)
+    rest = json_text({**since, "ways": ways, "near": near})
     return f"{{{fields}, {rest[1:]}"
 
 
 def _contribution_json(c: Contribution) -> str:
     routes = ", ".join([_route_json(route) for route in c.shown])
     rest = f"{{{leaf(c.rest)}}}" if c.rest is not None else "null"
-    of = json.dumps(c.of, ensure_ascii=False)
+    of = json_text(c.of)
     count = c.routes if c.routes < MANY else "null"
-    return f'{{"of": {of}, {leaf(c.value)}, "count": {count}, "routes": [{routes}], "rest": {rest}}}'
+    return f'{{"of": {of}, {leaf(c.value)}, "routes": {count}, "shown": [{routes}], "rest": {rest}}}'
 
 
 def _route_json(route: Route) -> str:
     steps = ", ".join(map(_step_json, route.steps))
-    return f'{{{leaf(route.value)}, "steps": [{steps}], "omitted": {route.omitted}}}'
+    through = json_text(route.through)
+    return f'{{{leaf(route.value)}, "through": {through}, "steps": [{steps}], "omitted": {route.omitted}}}'
 
 
 def _step_json(step: Step) -> str:
@@ -270,14 +326,10 @@ def _step_json(step: Step) -> str:
     }
     factor = json_value(step.factor) if step.factor is not None else "null"
     gradient = json_value(step.gradient) if step.gradient is not None else "null"
-    return f'{json.dumps(fields, ensure_ascii=False)[:-1]}, "factor": {factor}, "gradient": {gradient}}}'
+    return f'{json_text(fields)[:-1]}, "factor": {factor}, "gradient": {gradient}}}'
 
 
 def _place(span: Span | None) -> dict[str, Any]:
     if span is None:
         return {"place": None}
-    return {"place": {"file": span.source.name, "line": span.line, "column": span.column, "source": span.text}}
-
-
-def _text(value: str | None) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return {"place": {**json_place(span), "source": span.text}}

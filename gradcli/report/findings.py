@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from gradcli.diagnostics import counted
 from gradcli.program.lint import Finding
 from gradcli.report.errors import diagnostic
+from gradcli.report.json_parts import json_place, json_text
 
 
 def render(findings: Sequence[Finding], color: bool = False) -> str:
@@ -41,9 +41,7 @@ def render_json(findings: Sequence[Finding], done: Sequence[Finding]) -> str:
 def _record(f: Finding) -> str:
     end_line, end_column = f.span.source.line_and_column(f.span.end)
     fields = {
-        "file": f.span.source.name,
-        "line": f.span.line,
-        "column": f.span.column,
+        **json_place(f.span),
         "end_line": end_line,
         "end_column": end_column,
         "code": f.code,
@@ -51,7 +49,7 @@ def _record(f: Finding) -> str:
         "help": f.help,
         "replacement": f.edit.text if f.edit is not None else None,
     }
-    return json.dumps(fields, ensure_ascii=False)
+    return json_text(fields)
 
 
 def _place(f: Finding) -> str:

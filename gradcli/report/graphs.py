@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
 
 from gradcli.diagnostics import counted
 from gradcli.program.pictured import Box, Picture
+from gradcli.report.json_parts import json_text
 
 
 def heading(box: Box) -> str:
@@ -22,7 +22,8 @@ def heading(box: Box) -> str:
 def details(box: Box) -> str:
     """The second line of a box: ``[2, 3] float64, 12 operations``."""
     parts = [f"{list(box.shape)} {box.dtype}"] if box.shape is not None else []
-    if box.operations > 1 and f"{box.operations} " not in box.text:
+    is_leaf = box.kind in ("variable", "constant")
+    if box.operations > 1 and not is_leaf and f"{box.operations} " not in box.text:
         parts.append(counted(box.operations, "operation"))
     return ", ".join(parts)
 
@@ -173,17 +174,13 @@ def render_json(picture: Picture, file: str) -> str:
     ]
     edges = [{"from": a.source, "to": a.target, "cut": a.cut or None} for a in picture.arrows]
     clusters = [{"title": c.title, "parent": c.parent} for c in picture.clusters]
-    head = f'{{"command": "graph", "file": {_json(file)}, "note": {_json(picture.note or None)}'
+    head = f'{{"command": "graph", "file": {json_text(file)}, "note": {json_text(picture.note or None)}'
     parts = [(name, _rows(rows)) for name, rows in (("nodes", nodes), ("edges", edges), ("clusters", clusters))]
     return head + "".join(f', "{name}": {rows}' for name, rows in parts) + "}\n"
 
 
 def _rows(rows: Sequence[object]) -> str:
-    return "[" + ",".join(f"\n {_json(row)}" for row in rows) + "]"
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return "[" + ",".join(f"\n {json_text(row)}" for row in rows) + "]"
 
 
 def tame(text: str) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from gradcli.diagnostics import counted
 from gradcli.report.as_json import leaf
 from gradcli.report.columns import render as render_columns
+from gradcli.report.json_parts import json_text
 from gradcli.report.numbers import literal, rounded, tokens
 from gradcli.report.reply import Reply
 from gradcli.results import Block, Result
@@ -75,18 +76,14 @@ def heading(block: Block) -> str:
     rows, columns = matrix.shape
     return (
         f"{block.name}: {np.count_nonzero(matrix)} of {matrix.size} entries may be non-zero, "
-        f"{_counted(rows, 'row')} for {block.row} {list(block.row_shape)}, "
-        f"{_counted(columns, 'column')} for {block.column} {list(block.column_shape)}"
+        f"{counted(rows, 'row')} for {block.row} {list(block.row_shape)}, "
+        f"{counted(columns, 'column')} for {block.column} {list(block.column_shape)}"
     )
 
 
 def marks(matrix: Any) -> str:
     """A line of stars and dots for each row."""
     return "".join(["".join([MARKS[entry] for entry in row]) + "\n" for row in matrix.tolist()])
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" + ("" if count == 1 else "s")
 
 
 def _fields(block: Block, sparsity: bool) -> str:
@@ -101,13 +98,13 @@ def _fields(block: Block, sparsity: bool) -> str:
 
 def _json(reply: Matrices) -> str:
     key = "patterns" if reply.sparsity else f"{reply.command}s"
-    head = f'{{"command": "{reply.command}", "file": {_text(reply.file)}'
+    head = f'{{"command": "{reply.command}", "file": {json_text(reply.file)}'
     if reply.command == "hessian":
-        head += f', "of": {json.dumps(list(reply.of), ensure_ascii=False)}'
+        head += f', "of": {json_text(list(reply.of))}'
     groups = []
     for row, blocks in itertools.groupby(reply.blocks, key=lambda b: b.row):
-        entries = [f"  {_text(b.column)}: {{{_fields(b, reply.sparsity)}}}" for b in blocks]
-        groups.append(f" {_text(row)}: {{\n" + ",\n".join(entries) + "}")
+        entries = [f"  {json_text(b.column)}: {{{_fields(b, reply.sparsity)}}}" for b in blocks]
+        groups.append(f" {json_text(row)}: {{\n" + ",\n".join(entries) + "}")
     return f'{head}, "{key}": {{\n' + ",\n".join(groups) + "}}\n"
 
 
@@ -115,7 +112,7 @@ def _json_lines(reply: Matrices) -> str:
     first, second = AXES[reply.command]
     return "".join(
         [
-            f'{{"{first}": {_text(b.row)}, "{second}": {_text(b.column)}, {_fields(b, reply.sparsity)}}}\n'
+            f'{{"{first}": {json_text(b.row)}, "{second}": {json_text(b.column)}, {_fields(b, reply.sparsity)}}}\n'
             for b in reply.blocks
         ]
     )
@@ -132,7 +129,3 @@ def _csv(reply: Matrices) -> str:
         indices = itertools.product(*[list(map(str, range(size))) for size in b.value.shape])
         parts += [f"{start}{';'.join(i)},{t}\n" for i, t in zip(indices, tokens(b.value), strict=True)]
     return "".join(parts)
-
-
-def _text(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)

@@ -50,17 +50,17 @@ def rounded(array: Array, digits: int) -> Array:
     return np.where(np.isinf(nearest) & ~np.isinf(array), array, nearest)
 
 
-def nested(texts: list[str], shape: tuple[int, ...], separator: str = ", ") -> str:
+def nested(texts: list[str], shape: tuple[int, ...]) -> str:
     """The entries in brackets, one level for each axis: ``[[1, 2], [3, 4]]``."""
     if not shape:
         return texts[0]
     if 0 in shape:
         brackets = "[]"
         for size in reversed(shape[: shape.index(0)]):
-            brackets = "[" + separator.join([brackets] * size) + "]"
+            brackets = "[" + ", ".join([brackets] * size) + "]"
         return brackets
     for size in reversed(shape):
-        texts = ["[" + separator.join(texts[i : i + size]) + "]" for i in range(0, len(texts), size)]
+        texts = ["[" + ", ".join(texts[i : i + size]) + "]" for i in range(0, len(texts), size)]
     return texts[0]
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product, repeat
 from typing import TYPE_CHECKING, Any
 
+from gradcli.report.json_parts import json_text
 from gradcli.report.numbers import nested, rounded, tokens
 
 if TYPE_CHECKING:
@@ -112,5 +112,5 @@ def _object(fields: Mapping[str, Any]) -> str:
     entries = []
     for name, value in fields.items():
         text = _object(value) if isinstance(value, dict) else value
-        entries.append(f"{json.dumps(name, ensure_ascii=False).replace('%', '%%')}: {text}")
+        entries.append(f"{json_text(name).replace('%', '%%')}: {text}")
     return "{" + ", ".join(entries) + "}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from gradcli.report.json_parts import json_number, json_place, json_text
 
 if TYPE_CHECKING:
     from gradcli.program.traced import Finding, Operand, Traced
@@ -44,19 +44,17 @@ def render_json(traced: Traced) -> str:
     fields: dict[str, Any] = {"found": f is not None, "operations": traced.operations, "harmless": traced.harmless}
     if f is not None:
         fields |= _finding(f)
-    return json.dumps({"trace": fields}, ensure_ascii=False) + "\n"
+    return json_text({"trace": fields}) + "\n"
 
 
 def _finding(f: Finding) -> dict[str, Any]:
     operands = [
-        {"name": o.name, "entries": [{"index": list(index), "value": _number(value)} for index, value in o.entries]}
+        {"name": o.name, "entries": [{"index": list(index), "value": json_number(value)} for index, value in o.entries]}
         for o in f.operands
     ]
     return {
         "message": f.message,
-        "file": f.span.source.name if f.span else None,
-        "line": f.span.line if f.span else None,
-        "column": f.span.column if f.span else None,
+        **json_place(f.span),
         "operation": f.formula,
         "backward": f.backward,
         "order": f.order,
@@ -65,12 +63,6 @@ def _finding(f: Finding) -> dict[str, Any]:
         "operands": operands,
         "help": f.help,
     }
-
-
-def _number(value: float) -> float | str:
-    if math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def render_kinks(kinks: Sequence[Kink]) -> str:
@@ -87,15 +79,14 @@ def render_kinks_json(kinks: Sequence[Kink]) -> str:
     records = [
         {
             "text": k.text,
-            "line": k.span.line if k.span else None,
-            "column": k.span.column if k.span else None,
+            **json_place(k.span),
             "entries": k.entries,
             "size": k.size,
             "slope": k.slope,
         }
         for k in kinks
     ]
-    return json.dumps({"kinks": records}, ensure_ascii=False) + "\n"
+    return json_text({"kinks": records}) + "\n"
 
 
 def suggestion(names: Sequence[str]) -> str:
@@ -112,4 +103,4 @@ def render_note(text: str) -> str:
 
 def render_note_json(text: str) -> str:
     """One object with ``note``."""
-    return json.dumps({"note": text}, ensure_ascii=False) + "\n"
+    return json_text({"note": text}) + "\n"

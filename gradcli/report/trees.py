@@ -13,26 +13,55 @@ DEEPEST = 12
 """How far a tree is indented; what lies deeper goes on below, at the margin."""
 
 WIDEST = 64
-"""The column up to which shapes are moved to stand below each other, and references stand on one line."""
+"""The column up to which shapes are moved to stand below each other, where no terminal says how wide a line may be."""
+
+REFERENCES = 32
+"""Characters up to which references stand on one line."""
 
 ASCII = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-", "╌": ".", "↑": "^", "↓": "v", "·": "_", "…": "~"})
 
 
-def render_tree(picture: Picture, color: bool = False, unicode: bool = True) -> str:
-    """What is used again is drawn once and then named, with ``↑``; without ``unicode`` in ASCII where that will do."""
-    lines = [_Line(tame(line.left), line.right) for line in _Trees(picture).lines()]
-    widths = [_width(line.left) for line in lines if line.right]
-    column = max([width for width in widths if width <= WIDEST], default=0)
+def render_tree(picture: Picture, color: bool = False, unicode: bool = True, width: int | None = None) -> str:
+    """What is used again is drawn once and then named, with ``↑``; without ``unicode`` in ASCII where that will do.
+
+    Lines longer than ``width`` are broken.
+    """
+    lines = [line._replace(left=tame(line.left)) for line in _Trees(picture).lines()]
+    if width is not None:
+        lines = [part for line in lines for part in _broken(line, width)]
+    most = WIDEST if width is None else width - 2 - max([len(line.right) for line in lines], default=0)
+    column = max([n for line in lines if line.right and (n := _width(line.left)) <= most], default=0)
     text = ""
-    for left, right in lines:
-        text += left + (" " * (max(column - _width(left), 0) + 2) + _dim(right, color) if right else "") + "\n"
-    text += _dim(picture.note, color) + "\n" if picture.note else ""
+    for left, right, _ in lines:
+        room = column if width is None else min(column, width - 2 - len(right))
+        text += left + (" " * (max(room - _width(left), 0) + 2) + _dim(right, color) if right else "") + "\n"
+    notes = [picture.note] if width is None else _wrapped(picture.note, width, "")
+    text += "".join([_dim(note, color) + "\n" for note in notes if note])
     return text if unicode else text.translate(ASCII)
 
 
 class _Line(NamedTuple):
+    """A box and what is said of it; ``below`` stands before what continues it on a further line."""
+
     left: str
     right: str
+    below: str
+
+
+def _broken(line: _Line, width: int) -> list[_Line]:
+    """The line as several if it is longer than that: its text is wrapped, and what is said of it stands below."""
+    *lefts, last = _wrapped(line.left, width, line.below)
+    lines = [_Line(left, "", "") for left in lefts]
+    if not line.right or _width(last) + 2 + len(line.right) <= width:
+        return [*lines, _Line(last, line.right, "")]
+    rights = _wrapped(line.right, max(width - 2 - len(line.below), 10), "")
+    return [*lines, _Line(last, "", ""), *[_Line(line.below, right, "") for right in rights]]
+
+
+def _wrapped(text: str, width: int, below: str) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, width, subsequent_indent=below, break_on_hyphens=False) or [""]
 
 
 class _Branch(NamedTuple):
@@ -65,7 +94,7 @@ class _Trees:
             yield from self._part(0, len(self.boxes))
             return
         for title, first, end in (("forward", 0, split), ("backward", split, len(self.boxes))):
-            yield _Line(title, "")
+            yield _Line(title, "", "")
             yield from self._part(first, end)
 
     def _part(self, first: int, end: int) -> Iterator[_Line]:
@@ -87,16 +116,16 @@ class _Trees:
                 names = [self._name(branch.number)]
                 # References beside each other share a line.
                 while todo and todo[-1].parent == branch.parent and todo[-1].cut == branch.cut:
-                    if not self._is_known(todo[-1].number, first) or len(", ".join(names)) > WIDEST // 2:
+                    if not self._is_known(todo[-1].number, first) or len(", ".join(names)) > REFERENCES:
                         break
                     branch = todo.pop()
                     names.append(self._name(branch.number))
-                yield _Line(f"{branch.before}{_corner(branch)}{', '.join(names)} ↑", note)
+                yield _Line(f"{branch.before}{_corner(branch)}{', '.join(names)} ↑", note, _after(branch))
             elif len(branch.before) > 3 * DEEPEST and branch.number in self.inputs:
                 if not self.boxes[branch.number].names:
                     self.labels.setdefault(branch.number, f"#{branch.number}")
                 self.roots.append(branch.number)
-                yield _Line(f"{branch.before}{_corner(branch)}{self._name(branch.number)} ↓", note)
+                yield _Line(f"{branch.before}{_corner(branch)}{self._name(branch.number)} ↓", note, _after(branch))
             else:
                 yield self._line(branch, note)
                 todo += self._below(branch)
@@ -108,13 +137,13 @@ class _Trees:
             note = "not used"
         label = self.labels.get(branch.number)
         shown = f"{label} = {heading(box)}" if label else heading(box)
-        return _Line(branch.before + _corner(branch) + shown, ", ".join(filter(None, [details(box), note])))
+        said = ", ".join(filter(None, [details(box), note]))
+        below = _after(branch) + ("│  " if branch.number in self.inputs else "   ")
+        return _Line(branch.before + _corner(branch) + shown, said, below)
 
     def _below(self, branch: _Branch) -> list[_Branch]:
         """The inputs of a box, the first one last."""
-        before = branch.before
-        if branch.parent is not None:
-            before += "   " if branch.last else "│  "
+        before = _after(branch)
         inputs = self.inputs.get(branch.number, [])
         return [
             _Branch(source, branch.number, cut, before, i == len(inputs) - 1)
@@ -134,6 +163,13 @@ def _corner(branch: _Branch) -> str:
     if branch.parent is None:
         return ""
     return ("└" if branch.last else "├") + ("╌ " if branch.cut else "─ ")
+
+
+def _after(branch: _Branch) -> str:
+    """What stands before the lines below a branch."""
+    if branch.parent is None:
+        return branch.before
+    return branch.before + ("   " if branch.last else "│  ")
 
 
 def _width(text: str) -> int:

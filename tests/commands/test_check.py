@@ -106,13 +106,16 @@ def _constant(values):
 
 def test_directions_and_every_entry(check, gradcli):
     program = ("-e", "variable x = [1., 2.]; y = x^3", "--order", "1")
-    assert {c["entry"] for c in check(*program, "--directions", "2")["checks"]} <= {
-        "x along direction 1",
-        "x along direction 2",
-    }
+
+    def entries(*arguments):
+        found = check(*arguments)["checks"]
+        assert [c["method"] for c in found] == ["forward", "differences"]
+        return [c["entry"] for c in found]
+
+    assert set(entries(*program, "--directions", "2")) <= {"x along direction 1", "x along direction 2"}
     large = ("-e", "variable x = ones([60]); y = x^3", "--order", "1")
-    assert all("direction" in c["entry"] for c in check(*large)["checks"])
-    assert all("[" in c["entry"] for c in check(*large, "--every-entry")["checks"])
+    assert all("direction" in entry for entry in entries(*large))
+    assert all("[" in entry for entry in entries(*large, "--every-entry"))
     done = gradcli("check", *program, "--directions", "2", "--every-entry")
     assert done.status == 2
 

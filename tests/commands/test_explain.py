@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import numpy as np
 import pytest
 from golden import difference
 
+from gradcli import loads
+from gradcli.program.explained import explain
+from gradcli.report import explain as report
 from tests.test_samples import FLOAT32_TOLERANCE, SAMPLES, command
 
 ROOT = Path(__file__).parents[2]
@@ -63,12 +67,12 @@ def test_every_sample_is_explained(command_line, monkeypatch, request, sample):
         if e["connected"]:
             # At a high order the way is another one.
             np.testing.assert_allclose(e["value"], gradients[name]["value"], rtol=max(tolerance, 1e-11))
-            parts = [r["value"] for c in e["contributions"] for r in c["routes"]]
+            parts = [r["value"] for c in e["contributions"] for r in c["shown"]]
             parts += [c["rest"]["value"] for c in e["contributions"] if c["rest"]]
             np.testing.assert_allclose(sum(map(np.asarray, parts)), e["value"], rtol=1e-4, atol=1e-6)
         else:
             assert e["reason"]
-            assert e["cut"] or e["near"] or e["none_since"] > 1
+            assert e["ways"] or e["near"] or e["none_since"] > 1
 
 
 def test_no_golden_file_without_its_sample():
@@ -103,7 +107,7 @@ def test_the_rest_is_one_line(gradcli):
 
 def test_json_in_a_pipe_has_places(gradcli):
     reply = json.loads(gradcli("explain", "-e", "variable x = 2.; y = sin(x)").out)
-    (route,) = reply["explanations"]["x"]["contributions"][0]["routes"]
+    (route,) = reply["explanations"]["x"]["contributions"][0]["shown"]
     (step,) = route["steps"]
     assert step["place"] == {"file": "<-e>", "line": 1, "column": 22, "source": "sin(x)"}
     assert step["formula"] == "cos(x)"
@@ -114,8 +118,8 @@ def test_json_of_a_cut(gradcli):
     reply = json.loads(gradcli("explain", "-e", "variable x = 2.\ny = floor(x)", "--format", "json").out)
     e = reply["explanations"]["x"]
     assert e["reason"] == "passes through floor, which has no derivative, <-e>:2:5"
-    (way,) = e["cut"]
-    assert way["ways"] == 1
+    (way,) = e["ways"]
+    assert way["routes"] == 1
     assert way["cuts"][0]["place"] == {"file": "<-e>", "line": 2, "column": 5, "source": "floor(x)"}
 
 
@@ -125,6 +129,78 @@ def test_a_tree_and_a_table_on_a_terminal(terminal, tmp_path):
     assert "╭" in seen and "├─ [3.0, 4.0] from y2 <- w3" in seen and "└─ [1.0, 2.0] from y1 <- w3" in seen
     assert "nothing in the program uses u" in seen and "^" in seen
     assert "\x1b[" in terminal("explain", "f.expr", "--wrt", "u", env={"TERM": "xterm"})
+
+
+@pytest.mark.parametrize("name", ["black_scholes", "burgers_residual", "neural_network", "rosenbrock"])
+def test_routes_on_a_terminal_are_told_apart_and_readable(terminal, name):
+    arguments = [str(ROOT / "samples" / f"{name}.expr"), *shlex.split(QUESTIONS.get(name, ""))]
+    seen = terminal("explain", *arguments, env={"NO_COLOR": "1"})
+    blocks = [block.split("\n") for block in seen.split("\n\n")[1:]]
+    assert blocks
+    for block in blocks:
+        assert all(len(line) <= 80 for line in block)
+        # What stands between two branches without an indent is the heading of a route.
+        routes = [f"{line}\n" for line in block]
+        starts = [i for i, line in enumerate(routes) if line.startswith(("├─ ", "└─ "))]
+        headings = []
+        for start, end in zip(starts, [*starts[1:], len(routes)], strict=True):
+            steps = [i for i in range(start, end) if " line " in routes[i]]
+            heading = "".join([line.strip("├└│─ \n") + " " for line in routes[start : min(steps, default=end)]])
+            headings.append(heading.split(" from ")[1])
+            rest = "".join(routes[min(steps, default=end) : end])
+            assert "an array" not in rest
+            assert "factor 1\n" not in rest
+        assert len(set(headings)) == len(headings) >= 1
+        assert not any("… <-" in heading for heading in headings if len(headings) > 1)
+
+
+def test_a_step_that_does_not_fit_is_broken_not_cut(terminal):
+    seen = terminal("explain", str(ROOT / "samples/burgers_residual.expr"), "--wrt", "W3", env={"NO_COLOR": "1"})
+    assert 'line 19  einsum("ab,cb->ac", … * …, W1)[:, 1:]\n' in seen
+    assert "           map g in its place, 0 elsewhere\n" in seen
+
+
+def test_points_where_routes_fork():
+    e = explained("variable x = 2.; a = sin(x); b = a*exp(a); y = b + cos(b) + x")
+    by_way = {tuple(route["through"]): len(route["steps"]) for route in e["contributions"][0]["shown"]}
+    assert by_way == {
+        ("x",): 1,
+        ("b + cos(b)", "b", "a"): 4,
+        ("b + cos(b)", "b", "exp(a)"): 5,
+        ("b + cos(b)", "cos(b)", "a"): 5,
+        ("b + cos(b)", "cos(b)", "exp(a)"): 6,
+    }
+
+
+def test_operands_of_one_name_are_numbered():
+    e = explained("variable x = 2.; y = sin(x)*sin(x)")
+    assert [r["through"] for r in e["contributions"][0]["shown"]] == [["sin(x) (operand 1)"], ["sin(x) (operand 2)"]]
+
+
+def explained(text):
+    """The explanation of x as JSON."""
+    return json.loads(report.render_json(explain(loads(text))))["explanations"]["x"]
+
+
+def test_routes_whose_factors_are_all_1(gradcli):
+    out = gradcli("explain", "-e", "variable x = 2.; y = x + 3", "--format", "plain").out
+    assert "`- 1.0 from y <- x: every factor is 1\n" in out
+    out = gradcli("explain", "-e", "variable x = 2.; y = x + [1., 2.]", "--format", "plain").out
+    assert "line 1  x + […]  map g is summed to the shape []  gives 2.0\n" in out
+
+
+def test_advice_on_a_terminal_is_broken_not_cut(terminal):
+    program = "variable x = 2.0; y = floor(x)"
+    seen = terminal("explain", "-e", program, env={"NO_COLOR": "1"})
+    assert "`x + stop_gradient(floor(x) - x)`" in " ".join(seen.split())
+    reason = terminal("explain", "-e", f"{program}; a_rather_long_name = y", "--of", "a_rather_long_name", "--wrt", "x")
+    assert "which has no derivative" in reason
+    line = "; ".join([*[f"constant k{i} = {i}.0" for i in range(9)], program, "z = 3"])
+    place = terminal("explain", "-e", line, "--of", "y", "--wrt", "x", env={"TERM": "xterm"})
+    assert "y = floor(x); z = 3\n" in place and "\x1b[1;31m^^^^^^^^\x1b[0m" in place
+    assert all(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) <= 80 for line in place.splitlines())
+    assert "…" not in seen + reason
+    assert all(len(line) <= 80 for line in seen.splitlines())
 
 
 @pytest.mark.parametrize(
@@ -153,5 +229,5 @@ def test_precision(gradcli):
     arguments = ("explain", "-e", "variable x = 2.; y = sin(x)/3", "--precision", "3")
     out = gradcli(*arguments, "--format", "plain").out
     assert "x = -0.139\n" in out and "factor cos(x) = -0.416" in out
-    (route,) = json.loads(gradcli(*arguments).out)["explanations"]["x"]["contributions"][0]["routes"]
+    (route,) = json.loads(gradcli(*arguments).out)["explanations"]["x"]["contributions"][0]["shown"]
     assert [step["gradient"] for step in route["steps"]] == [0.333, -0.139]

@@ -143,6 +143,18 @@ def test_wrong_input(gradcli, arguments, words):
     assert json.loads(done.err)["error"]["kind"]
 
 
+def test_a_folder_has_programs(gradcli, tmp_path):
+    (tmp_path / "my models").mkdir()
+    done = gradcli("lint", "my models/")
+    assert (done.status, done.out) == (1, "")
+    assert "error[DataError]: my models/ is a folder, not a file" in done.err
+    assert "name its programs: `'my models'/*.expr`" in done.err
+
+
+def test_no_file_is_required(gradcli):
+    assert gradcli("lint", "--help").out.startswith("Usage: gradcli lint [OPTIONS] [FILE]...\n")
+
+
 def test_one_bad_file_does_not_hide_the_others(gradcli, tmp_path):
     (tmp_path / "bad.expr").write_text("y = (")
     (tmp_path / "b.expr").write_text(FIXABLE)

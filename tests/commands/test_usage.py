@@ -24,6 +24,22 @@ def test_every_command_has_help_with_quoted_examples(gradcli, name, flag):
             assert "'" in line, "what a shell would interpret is quoted"
 
 
+@pytest.mark.parametrize("name", [None, *COMMANDS])
+def test_help_fits_a_terminal_of_80_columns(gradcli, monkeypatch, name):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = gradcli(*filter(None, [name]), "--help").out.splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+    assert len(lines) > 10
+
+
+def test_the_group_has_an_example_of_every_command_and_names_the_operations(gradcli):
+    out = gradcli("--help").out
+    for name in COMMANDS:
+        assert f"\n    gradcli {name} " in out
+    assert '"gradcli ops" lists the operations' in " ".join(out.split())
+    assert "README" not in out
+
+
 def test_every_command_is_listed_and_says_what_it_does(gradcli):
     done = gradcli("--help")
     for name, (_, help) in COMMANDS.items():

@@ -69,7 +69,7 @@ def test_json(gradcli):
     assert kinks == {
         "kinks": [
             {
-                "text": "relu at 0", "line": 1, "column": 22, "entries": 1, "size": 1,
+                "text": "relu at 0", "file": "<-e>", "line": 1, "column": 22, "entries": 1, "size": 1,
                 "slope": "derivative taken as 0, one-sided 0 and 1",
             }
         ]

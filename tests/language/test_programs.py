@@ -10,6 +10,7 @@ import pytest
 
 import gradcli
 from gradcli import GradcliError
+from gradcli.graph.ops import table
 
 
 def value(text: str, name: str = "y", **options: Any) -> Any:
@@ -191,11 +192,22 @@ def test_a_variable_without_a_value_matters_only_where_a_result_needs_it():
     assert program.eval(["d"], {"w": 1.0})["d"].tolist() == [0, 0]
 
 
-def test_an_initial_value_is_evaluated_once_over_constants():
-    text = "constant k = [1.0, 2.0]; variable x = sum(k)*ones([2]) + random_normal([2]); y = x - x"
-    program = gradcli.loads(text)
-    assert program.eval(["y"])["y"].tolist() == [0, 0]
-    assert program.eval(["x"])["x"].tolist() == program.eval(["x"])["x"].tolist()
+def test_an_initial_value_is_evaluated_once_over_constants(monkeypatch):
+    drawn = []
+    kernel = table["random_normal"].kernel
+
+    def counted(*arguments, **attributes):
+        drawn.append(kernel(*arguments, **attributes))
+        return drawn[-1]
+
+    monkeypatch.setattr(table["random_normal"], "kernel", counted)
+    program = gradcli.loads("constant k = [1.0, 2.0]; variable x = sum(k)*ones([2]) + random_normal([2]); y = x*x")
+    x = program.eval(["x"])["x"]
+    assert len(drawn) == 1
+    assert x.tolist() == (3 + drawn[0]).tolist()
+    assert program.eval(["y"])["y"].tolist() == (x * x).tolist()
+    assert program.grad(["y"], ["x"])["x"].tolist() == (2 * x).tolist()
+    assert len(drawn) == 1
 
 
 def test_what_eval_and_grad_take_without_output():

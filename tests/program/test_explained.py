@@ -103,6 +103,16 @@ def test_more_routes_than_can_be_counted():
         assert route.omitted > 0
 
 
+def test_of_many_points_where_routes_fork_the_first_and_the_last_are_named():
+    program = gradcli.loads("variable x = 1.01\ndef f(x) = x*x - sin(x)\ny = iterate(f, x, 30)")
+    (e,) = explain(program, most=200).explanations
+    through = [r.through for r in e.contributions[0].shown]
+    assert max(map(len, through)) == 13
+    assert all((route.index("…") == 6) == (len(route) == 13) for route in through if "…" in route)
+    assert any("…" in route for route in through)
+    assert all(name == "…" or name.startswith("sin(") or "*" in name for route in through for name in route)
+
+
 def test_the_factors_of_a_route_multiply_to_its_contribution():
     program = gradcli.loads("variable x = 0.7; variable z = 2.; y = exp(sin(x*z)/z) * x^3 + atan2(x, z) - relu(x)*z")
     for e in explain(program).explanations:
@@ -363,7 +373,7 @@ def test_whatever_is_explained_can_be_printed(text, order, drawn):
     assert list(reply["explanations"]) == ["v0", "v1", names[0]]
     for e in reply["explanations"].values():
         for contribution in e.get("contributions", []):
-            for route in contribution["routes"]:
+            for route in contribution["shown"]:
                 for step in route["steps"]:
                     assert step["place"]["line"] <= len(text.splitlines())
                     assert step["formula"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import gradcli
@@ -314,6 +314,7 @@ def test_comments_leave_findings_out():
     programs(smooth=False),
     st.sampled_from(["log(1 + exp({a}))", "1/(1 + exp(-{a}))", "exp({a}) - 1", "hypot({a}, 1.0)"]),
 )
+@example("variable v0 = [0.0137, 1.0317]\nn0 = (1.5 + square(v0))^(2*v0)\nn1 = 40*n0^n0\n", "log(1 + exp({a}))")
 def test_random_programs_are_mended_and_stay_the_same(text, formula):
     last = text.strip().splitlines()[-1].partition("=")[0].strip()
     text = f"{text}\nlast = sum({formula.format(a=last)})\n"
@@ -324,7 +325,10 @@ def test_random_programs_are_mended_and_stay_the_same(text, formula):
         other = after.grad()[name]
         assert (value is None) == (other is None)
         if value is not None:
-            np.testing.assert_allclose(other, value, rtol=1e-6, atol=1e-6 * np.abs(value).max(initial=1e-9))
+            # What overflowed in the formula may be finite in its better spelling.
+            finite = np.isfinite(value)
+            kept, value = np.asarray(other)[finite], np.asarray(value)[finite]
+            np.testing.assert_allclose(kept, value, rtol=1e-6, atol=1e-6 * np.abs(value).max(initial=1e-9))
 
 
 @settings(max_examples=50, deadline=None)

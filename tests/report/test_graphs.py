@@ -272,3 +272,37 @@ def test_without_unicode():
     text = trees.render_tree(drawn("variable x = 2.0; h = floor(x); y = h + sin(h*x)"), unicode=False)
     assert text.isascii()
     assert "`. " in text or "|. " in text
+
+
+@pytest.mark.parametrize("width", [60, 80])
+@pytest.mark.parametrize("sample", SAMPLES, ids=[sample.stem for sample in SAMPLES])
+def test_a_tree_is_as_wide_as_its_terminal_and_says_the_same(sample, width):
+    program = gradcli.load(sample)
+    gradient = program.variables if sample.stem != "straight_through" else None
+    shown = picture(program, gradient=gradient)
+    narrow = trees.render_tree(shown, width=width)
+    assert max(map(len, narrow.splitlines())) <= width
+
+    def said(text):
+        return "".join(c for c in text if c not in " │\n")
+
+    assert said(narrow) == said(trees.render_tree(shown))
+
+
+def test_what_does_not_fit_beside_a_box_stands_below_it():
+    shown = drawn("variable some_rather_long_name = [1.0, 2.0]; y = exp(sum(some_rather_long_name))")
+    assert trees.render_tree(shown, width=40).splitlines() == [
+        "y = exp(·)  [] float64",
+        "└─ sum(some_rather_long_name)",
+        "   │        [] float64",
+        "   └─ variable some_rather_long_name",
+        "            [2] float64",
+    ]
+
+
+def test_leaves_are_no_operations():
+    shown = drawn("variable a = 1.0; variable b = 2.0; constant c = 3.0; y = a*b + sin(c)", most=2)
+    assert [graphs.heading(box) + "  " + graphs.details(box) for box in shown.boxes] == [
+        "2 variables, 1 constant: a, b, c  ",
+        "y = a*b + sin(c)  [] float64, 3 operations",
+    ]

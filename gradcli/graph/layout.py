@@ -128,6 +128,6 @@ def in_one_piece(root: Node, names: Mapping[Node, str], style: Style) -> str:
                 (style.literal(x, node, i) if x.op.name == "literal" and x not in others else None) or texts[x]
                 for i, x in enumerate(node.inputs)
             ]
-            text = operands[0] if node.op.name == "identity" else style.apply(node, operands)
+            text = style.apply(node, operands)
             texts[node] = text if len(text.text) <= LARGEST else style.named("…")
     return texts[root].text

@@ -84,7 +84,9 @@ class _View:
         return self.names.get(node) or self.own(node)
 
     def own(self, node: Node) -> str:
-        """What the node is computed by, in names."""
+        """What the node is computed by, in names; of a cotangent that only stands for another, that one."""
+        if node in self.cotangents and node.op.name == "identity":
+            return self.text(node.inputs[0])
         return in_one_piece(node, self.names, self.style)
 
     def received(self, g: Node, source: Node) -> str:

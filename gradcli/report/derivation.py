@@ -9,7 +9,7 @@ from gradcli.graph.describe import describe_derivative
 from gradcli.graph.layout import Style, in_one_piece
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Elementwise
-from gradcli.language.printer import Program as ProgramStyle
+from gradcli.language.printer import ProgramStyle
 from gradcli.program.steps import Derivation, Step
 from gradcli.report import formulas, latex, latex_words
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Sequence
-from itertools import count
 
-from gradcli.graph.layout import laid_out
+from gradcli.graph.layout import Style, laid_out
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import literal
 from gradcli.graph.ops.elementwise import divide, multiply, neg, power, subtract
@@ -72,25 +71,19 @@ def escaped(text: str) -> str:
     return "".join(SPECIAL.get(c, "\\" + c if c in "#$%&_{}" else c) for c in text)
 
 
-class Formulas:
-    """How LaTeX writes operations and numbers (see :class:`gradcli.graph.layout.Style`)."""
+class Formulas(Style):
+    """How LaTeX writes operations and numbers."""
 
-    short = 14
+    part = "t_{{{}}}"
 
     def __init__(self) -> None:
-        self._numbers = count(1)
+        super().__init__(short=14)
 
     def leaf(self, node: Node) -> Text:
         return Text(latex_words.symbol(str(node.attrs["name"])))
 
-    def named(self, name: str) -> Text:
-        return Text(name)
-
     def length(self, text: str) -> int:
         return visible(text)
-
-    def fresh(self, node: Node, taken: Container[str]) -> str:
-        return next(name for k in self._numbers if (name := f"t_{{{k}}}") not in taken)
 
     def apply(self, node: Node, operands: Sequence[Text]) -> Text:
         if node.op.name == "literal":

@@ -12,6 +12,7 @@ from gradcli.graph.ops.elementwise import divide, multiply, neg, power, subtract
 from gradcli.graph.printing import Text
 from gradcli.program.derived import Derived, Gradient
 from gradcli.report import latex_words
+from gradcli.rewrite.forms import remade
 from gradcli.rewrite.terms import is_nothing, number_of, split
 
 WIDEST = 72
@@ -146,9 +147,7 @@ def displayed(roots: Sequence[Node]) -> dict[Node, Node]:
     wanted = set(roots)
     kept: set[Node] = set()
     for node in cone(roots):
-        inputs = tuple([new[x] for x in node.inputs])
-        shown = node if inputs == node.inputs else Node(node.op, inputs, node.attrs, node.shape, node.dtype, node.risky)
-        new[node] = _shown(shown, kept)
+        new[node] = _shown(remade(node, new), kept)
         if node in wanted:
             kept.add(new[node])
     return new

@@ -205,10 +205,9 @@ def _tiny(x: Node, users: Mapping[Node, int]) -> bool:
 
 
 def remade(node: Node, new: Mapping[Node, Node]) -> Node:
+    """The node on what its inputs have become: itself where they are the same."""
     inputs = tuple([new[x] for x in node.inputs])
-    if inputs == node.inputs:
-        return node
-    return Node(node.op, inputs, node.attrs, node.shape, node.dtype, node.risky)
+    return node if inputs == node.inputs else node.with_inputs(inputs)
 
 
 def _in_order(

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from gradcli.autodiff import reverse
 from gradcli.graph.node import Node, cone
-from gradcli.graph.ops.elementwise import add
 from gradcli.program.derived import Derived, derive
 from gradcli.program.program import Program
 from gradcli.rewrite.written import Written
@@ -20,7 +19,7 @@ class Step(NamedTuple):
     gets: list[tuple[Node, Node]]
 
 
-class Derivation(NamedTuple):
+class WorkedDerivation(NamedTuple):
     """The steps from the ys to the xs.
 
     Values are the program's own nodes, so that rules and contributions are those of the operations shown; contributions
@@ -43,7 +42,7 @@ def derivation(
     wrt: Sequence[str] | None = None,
     seeds: Mapping[str, Any] | None = None,
     stop: Sequence[str] = (),
-) -> Derivation:
+) -> WorkedDerivation:
     """How :func:`gradcli.program.derived.derive` comes to its formulas at order 1."""
     graph = program._graph
     asked = program.question(of, wrt, seeds, stop)
@@ -83,7 +82,7 @@ def derivation(
         if y in sums:
             sums[y].append(start)
     wanted = [x for x, g in zip(asked.xs, results, strict=True) if g is not None]
-    return Derivation(
+    return WorkedDerivation(
         heads,
         steps,
         [(x, sums.get(x) or [start for y, start in heads if y is x]) for x in wanted],
@@ -95,11 +94,3 @@ def derivation(
 
 def _candidates(k: int) -> list[str]:
     return [f"{letter}{k}" for letter in ("t", "u", "v", "t_", "u_", "v_")]
-
-
-def total(terms: Sequence[Node]) -> Node:
-    """The sum of contributions, as one node to be written."""
-    result = terms[0]
-    for term in terms[1:]:
-        result = add(result, term)
-    return result

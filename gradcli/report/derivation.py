@@ -10,11 +10,11 @@ from gradcli.graph.layout import Style, in_one_piece
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Elementwise
 from gradcli.language.printer import ProgramStyle
-from gradcli.program.steps import Derivation, Step
+from gradcli.program.steps import Step, WorkedDerivation
 from gradcli.report import formulas, latex, latex_words
 
 
-def render(found: Derivation) -> str:
+def render(found: WorkedDerivation) -> str:
     """Plain text: each operation with its rule, below it what its inputs get; then what that adds up to."""
     y = found.derived.of[0] if len(found.derived.of) == 1 else ""
     style = ProgramStyle(found.derived.float_dtype, (), short=0)
@@ -35,7 +35,7 @@ def render(found: Derivation) -> str:
     )
 
 
-def render_latex(found: Derivation) -> str:
+def render_latex(found: WorkedDerivation) -> str:
     """The same as aligned formulas."""
     y = latex_words.symbol(found.derived.of[0]) if len(found.derived.of) == 1 else ""
     view = _View(found, latex.Formulas(), latex_words.symbol, lambda x: rf"\frac{{\partial {y}}}{{\partial {x}}}")
@@ -65,7 +65,7 @@ class _View:
     """Names and expressions in one format."""
 
     def __init__(
-        self, found: Derivation, style: Style, symbol: Callable[[str], str], slope: Callable[[str], str]
+        self, found: WorkedDerivation, style: Style, symbol: Callable[[str], str], slope: Callable[[str], str]
     ) -> None:
         self.style = style
         self.values = {node: symbol(name) for node, name in found.named.items()}

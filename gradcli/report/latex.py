@@ -43,6 +43,7 @@ def render(derived: Derived) -> str:
 
 
 def aligned(rows: Sequence[str]) -> str:
+    """Rows, each with an & where they are to line up, as an ``align*`` environment."""
     return "\\begin{align*}\n" + " \\\\\n".join(f"  {row}" for row in rows) + "\n\\end{align*}\n"
 
 
@@ -69,6 +70,7 @@ SPECIAL = {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textas
 
 
 def escaped(text: str) -> str:
+    r"""Plain text for the inside of a \text{}."""
     return "".join(SPECIAL.get(c, "\\" + c if c in "#$%&_{}" else c) for c in text)
 
 

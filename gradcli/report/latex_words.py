@@ -37,6 +37,7 @@ def _operators(names: str) -> dict[str, Word]:
 
 
 def operator(name: str) -> str:
+    """A name in upright letters, spaced as a function."""
     return r"\operatorname{" + name.replace("_", r"\_") + "}"
 
 
@@ -60,6 +61,7 @@ def _norm(node: Node) -> str:
 
 
 def sizes(shape: Sequence[int]) -> str:
+    r"""A shape as 2 \times 3; nothing for a scalar."""
     return r" \times ".join(map(str, shape))
 
 
@@ -153,6 +155,7 @@ _POWERS = re.compile(r"(\\(?:sin|cos|tan|sinh|cosh|tanh|log|operatorname\{\w+\})
 
 
 def at_least(text: Text, binds: int) -> str:
+    """In parentheses where it binds more loosely than is needed."""
     return text.text if text.binds >= binds else rf"\left({text.text}\right)"
 
 

@@ -25,6 +25,7 @@ def filling(x: Node) -> Number | None:
 
 
 def filled(value: Number, like: Node) -> Node:
+    """A number repeated to the shape of another node, in its dtype."""
     return broadcasted(literal(value, like.dtype), like.shape)
 
 

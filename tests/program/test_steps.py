@@ -13,7 +13,7 @@ from hypothesis import given, settings
 import gradcli
 from gradcli.execute.run import evaluate
 from gradcli.graph.node import Node, cone
-from gradcli.program.steps import Derivation, derivation
+from gradcli.program.steps import WorkedDerivation, derivation
 from gradcli.report.derivation import render
 from tests.program.test_derived import SAMPLES, question
 from tests.random_programs import programs
@@ -48,7 +48,7 @@ def slope(node: Node, position: int, operands: Sequence[Any], g: Any, direction:
     return float(np.sum(g * (ends[0] - ends[1]) / (2 * SIDE)))
 
 
-def check(program: gradcli.Program, write: Callable[[Derivation], str] = render, **asked: Any) -> list[str]:
+def check(program: gradcli.Program, write: Callable[[WorkedDerivation], str] = render, **asked: Any) -> list[str]:
     """Every step against differences of the operation that it shows; the operations."""
     found = derivation(program, **asked)
     nodes = [x for x in cone([y for y, _ in found.heads]) if x in found.named]
@@ -125,7 +125,7 @@ def test_random_programs(text: str) -> None:
     ],
 )
 def test_the_text_of_another_operation_is_seen(right: str, wrong: str) -> None:
-    def altered(found: Derivation) -> str:
+    def altered(found: WorkedDerivation) -> str:
         text = render(found)
         assert right in text
         return text.replace(right, wrong)

@@ -14,7 +14,7 @@ from gradcli.graph.ops.shaping import broadcasted, flip, reshape
 from gradcli.graph.ops.slicing import expand_delta, index, unindex
 from gradcli.graph.types import is_float
 from gradcli.rewrite.engine import Rule
-from gradcli.rewrite.terms import filled, number_of, split
+from gradcli.rewrite.terms import filled, number_of, older_sum, split
 
 # signs and numbers move into the first factor: -x * y, 2 * X.T @ r
 
@@ -151,7 +151,7 @@ FIRST: dict[str, list[tuple[str, Rule]]] = {"multiply": [("2 * (a @ b) -> 2 * a 
 """What a formula gets before its factors are put in order."""
 
 FORMS: dict[str, list[tuple[str, Rule]]] = {
-    "add": [("a.T + a -> a + a.T", _transpose_last)],
+    "add": [("a.T + a -> a + a.T", _transpose_last), ("y + x -> x + y where that is there already", older_sum)],
     "neg": [("-(x * y) -> -x * y", _sign_inside)],
     "broadcast_to": [("broadcast_to(1, [n]) -> ones([n])", _filled)],
     "index": [("x[:] -> x", _everywhere)],

@@ -27,6 +27,8 @@ IN_WORDS = {
     "transpose": "linear: the gradient, its axes put back", "flip": "linear: the gradient, reversed back",
     "roll": "linear: the gradient, shifted back", "concat": "linear: each value gets its part of the gradient",
     "stack": "linear: each value gets its part of the gradient", "pad": "linear: the gradient without the border",
+    "index": "linear: the gradient at the entries that are taken, 0 elsewhere", "unindex": "linear: the gradient at the entries of x",
+    "diagonal": "linear: the gradient on the diagonal", "embed_diagonal": "linear: the diagonal of the gradient",
     "take_along": "linear: the gradient, put back", "scatter_add": "linear in g: the gradient at the indices",
     "expand_delta": "linear: the diagonal of the gradient", "collect_delta": "linear: the gradient on the diagonal",
     "gather": "linear: the gradient is added up at the indices", "sort": "linear: the gradient, put back in the order of x",

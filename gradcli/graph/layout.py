@@ -6,8 +6,10 @@ is used, short parts such as ``x.T`` even more than once. Iterative: a chain of 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Container, Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from itertools import count
+from typing import NamedTuple
 
 from gradcli.graph.node import Node, cone
 from gradcli.graph.printing import Text
@@ -16,28 +18,39 @@ LONGEST = 80
 """Characters up to which an expression is written where it is used."""
 
 
-class Style(Protocol):
+class Style(ABC):
     """How one format writes; ``short`` is the length up to which a part is written more than once."""
 
-    short: int
+    part = "t{}"
+    """The names of parts that have none, with a number in it."""
 
+    def __init__(self, short: int) -> None:
+        self.short = short
+        self._numbers = count(1)
+
+    @abstractmethod
     def apply(self, node: Node, operands: Sequence[Text]) -> Text:
         """An operation, from the texts of its inputs."""
 
+    @abstractmethod
     def leaf(self, node: Node) -> Text:
         """The name of a variable or constant."""
 
+    @abstractmethod
     def literal(self, literal: Node, user: Node, position: int) -> Text | None:
         """A number where it is used, or None where it needs a line of its own."""
 
-    def fresh(self, node: Node, taken: Container[str]) -> str:
+    def fresh(self, taken: Container[str]) -> str:
         """A name for a part that has none."""
+        return next(name for k in self._numbers if (name := self.part.format(k)) not in taken)
 
     def named(self, name: str) -> Text:
         """A name where it is used."""
+        return Text(name)
 
     def length(self, text: str) -> int:
         """How long a text is to the eye."""
+        return len(text)
 
 
 class Line(NamedTuple):
@@ -101,7 +114,7 @@ def laid_out(
         if node in names or (style.length(text.text) > most and node not in whole):
             name = names.get(node)
             if name is None:
-                name = style.fresh(node, used)
+                name = style.fresh(used)
                 used.add(name)
             result.append(Line(name, node, text))
             text = style.named(name)
@@ -128,6 +141,6 @@ def in_one_piece(root: Node, names: Mapping[Node, str], style: Style) -> str:
                 (style.literal(x, node, i) if x.op.name == "literal" and x not in others else None) or texts[x]
                 for i, x in enumerate(node.inputs)
             ]
-            text = operands[0] if node.op.name == "identity" else style.apply(node, operands)
+            text = style.apply(node, operands)
             texts[node] = text if len(text.text) <= LARGEST else style.named("…")
     return texts[root].text

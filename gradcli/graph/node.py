@@ -54,6 +54,10 @@ class Node:
     def rank(self) -> int:
         return len(self.shape)
 
+    def with_inputs(self, inputs: tuple[Node, ...]) -> Node:
+        """A new node: the same operation on other inputs of the same shapes and dtypes."""
+        return Node(self.op, inputs, self.attrs, self.shape, self.dtype, self.risky)
+
     def __repr__(self) -> str:
         return f"<{self.op.name} #{self.serial} {self.dtype}{list(self.shape)}>"
 

@@ -9,7 +9,7 @@ from itertools import count
 from math import isfinite
 from typing import Any
 
-from gradcli.graph.layout import laid_out
+from gradcli.graph.layout import Style, laid_out
 from gradcli.graph.node import Node, cone
 from gradcli.graph.printing import ATOM, PRODUCT, Text, apply, number
 from gradcli.graph.types import INTEGER_OF, is_float, promote
@@ -44,7 +44,7 @@ def program_lines(
         names.setdefault(node, node.attrs["name"] if node.op.name == "leaf" else name)
     leaves = [node for node in cone(roots) if node.op.name == "leaf"]
     taken = {*taken, *named, *(str(leaf.attrs["name"]) for leaf in leaves)}
-    style = Program(float_dtype, taken, short)
+    style = ProgramStyle(float_dtype, taken, short)
     values = [v for v in initial.values() if isinstance(v, Node)]
     layout = laid_out([*values, *roots], names, style, taken, whole=set(values))
     body = [
@@ -58,7 +58,7 @@ def program_lines(
     return [*head, *style.definitions.values(), *body, *aliases]
 
 
-def declaration(leaf: Node, initial: Any, texts: Mapping[Node, Text], style: Program) -> str:
+def declaration(leaf: Node, initial: Any, texts: Mapping[Node, Text], style: ProgramStyle) -> str:
     """A variable or constant with its value; dtype and shape where the value alone would not give them."""
     name, kind = leaf.attrs["name"], leaf.attrs["kind"]
     shape = f"[{', '.join(map(str, leaf.shape))}]" if leaf.shape else ""
@@ -73,32 +73,22 @@ def declaration(leaf: Node, initial: Any, texts: Mapping[Node, Text], style: Pro
     return f"{kind} {name} = {text}" if told else f"{kind} {name}: {leaf.dtype}{shape} = {text}"
 
 
-class Program:
-    """How the language writes operations and numbers (see :class:`gradcli.graph.layout.Style`).
+class ProgramStyle(Style):
+    """How the language writes operations and numbers.
 
     Where the program has taken the name of an operation for something else, an alias or a function at the top of the
     program, one of ``definitions``, stands for it.
     """
 
     def __init__(self, float_dtype: str, taken: Container[str], short: int) -> None:
+        super().__init__(short)
         self.float_dtype = float_dtype
         self.told = (float_dtype, INTEGER_OF[float_dtype], "bool")
         self.taken = taken
-        self.short = short
         self.definitions: dict[str, str] = {}
-        self._numbers = count(1)
 
     def leaf(self, node: Node) -> Text:
         return Text(str(node.attrs["name"]))
-
-    def named(self, name: str) -> Text:
-        return Text(name)
-
-    def length(self, text: str) -> int:
-        return len(text)
-
-    def fresh(self, node: Node, taken: Container[str]) -> str:
-        return next(name for k in self._numbers if (name := f"t{k}") not in taken)
 
     def apply(self, node: Node, operands: Sequence[Text]) -> Text:
         if node.op.name == "literal":

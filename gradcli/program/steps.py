@@ -7,24 +7,25 @@ from typing import Any, NamedTuple
 
 from gradcli.autodiff import reverse
 from gradcli.graph.node import Node, cone
-from gradcli.graph.ops.elementwise import add
 from gradcli.program.derived import Derived, derive
 from gradcli.program.program import Program
 from gradcli.rewrite.written import Written
 
 
 class Step(NamedTuple):
-    """One operation: its ``node``, and for each input that leads to an x what it gets."""
+    """One operation: its ``node`` as the program has it, and for each input that leads to an x what it gets."""
 
     node: Node
     gets: list[tuple[Node, Node]]
 
 
-class Derivation(NamedTuple):
-    """The steps from the ys to the xs, all nodes written for a reader.
+class WorkedDerivation(NamedTuple):
+    """The steps from the ys to the xs.
 
-    ``named`` gives the intermediate values their names, ``cotangents`` the derivative with respect to each the value that
-    it is of. ``heads`` are the ys with what they begin with; ``sums`` the contributions to each x, as far as there are any.
+    Values are the program's own nodes, so that rules and contributions are those of the operations shown; contributions
+    are written for a reader. ``named`` gives the values their names, also as the contributions have them, ``cotangents``
+    the derivative with respect to each the value that it is of. ``heads`` are the ys with what they begin with; ``sums``
+    the contributions to each x, as far as there are any.
     """
 
     heads: list[tuple[Node, Node]]
@@ -41,7 +42,7 @@ def derivation(
     wrt: Sequence[str] | None = None,
     seeds: Mapping[str, Any] | None = None,
     stop: Sequence[str] = (),
-) -> Derivation:
+) -> WorkedDerivation:
     """How :func:`gradcli.program.derived.derive` comes to its formulas at order 1."""
     graph = program._graph
     asked = program.question(of, wrt, seeds, stop)
@@ -68,35 +69,28 @@ def derivation(
     for k, x in enumerate([x for x in forward if x not in names], 1):
         names[x] = next(name for name in _candidates(k) if name not in graph.names)
     for x in values:
-        named[new[x]] = names[x]
+        named[x] = named[new[x]] = names[x]
     steps: list[Step] = []
     sums: dict[Node, list[Node]] = {}
     for p in passed:
-        if not steps or steps[-1].node is not new[p.node]:
-            steps.append(Step(new[p.node], []))
-        steps[-1].gets.append((new[p.input], new[p.contribution]))
+        if not steps or steps[-1].node is not p.node:
+            steps.append(Step(p.node, []))
+        steps[-1].gets.append((p.input, new[p.contribution]))
         sums.setdefault(p.input, []).append(new[p.contribution])
-    for y, start in zip(asked.ys, starts, strict=True):
+    heads = [(y, new[start]) for y, start in zip(asked.ys, starts, strict=True)]
+    for y, start in heads:
         if y in sums:
-            sums[y].append(new[start])
+            sums[y].append(start)
     wanted = [x for x, g in zip(asked.xs, results, strict=True) if g is not None]
-    return Derivation(
-        [(new[y], new[start]) for y, start in zip(asked.ys, starts, strict=True)],
+    return WorkedDerivation(
+        heads,
         steps,
-        [(new[x], sums.get(x) or [new[s] for y, s in zip(asked.ys, starts, strict=True) if y is x]) for x in wanted],
+        [(x, sums.get(x) or [start for y, start in heads if y is x]) for x in wanted],
         named,
-        {new[total]: new[x] for total, x in totals.items()},
+        {new[total]: x for total, x in totals.items()},
         derive(program, of, wrt, 1, seeds, stop),
     )
 
 
 def _candidates(k: int) -> list[str]:
     return [f"{letter}{k}" for letter in ("t", "u", "v", "t_", "u_", "v_")]
-
-
-def total(terms: Sequence[Node]) -> Node:
-    """The sum of contributions, as one node to be written."""
-    result = terms[0]
-    for term in terms[1:]:
-        result = add(result, term)
-    return result

@@ -9,12 +9,12 @@ from gradcli.graph.describe import describe_derivative
 from gradcli.graph.layout import Style, in_one_piece
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Elementwise
-from gradcli.language.printer import Program as ProgramStyle
-from gradcli.program.steps import Derivation, Step
+from gradcli.language.printer import ProgramStyle
+from gradcli.program.steps import Step, WorkedDerivation
 from gradcli.report import formulas, latex, latex_words
 
 
-def render(found: Derivation) -> str:
+def render(found: WorkedDerivation) -> str:
     """Plain text: each operation with its rule, below it what its inputs get; then what that adds up to."""
     y = found.derived.of[0] if len(found.derived.of) == 1 else ""
     style = ProgramStyle(found.derived.float_dtype, (), short=0)
@@ -35,7 +35,7 @@ def render(found: Derivation) -> str:
     )
 
 
-def render_latex(found: Derivation) -> str:
+def render_latex(found: WorkedDerivation) -> str:
     """The same as aligned formulas."""
     y = latex_words.symbol(found.derived.of[0]) if len(found.derived.of) == 1 else ""
     view = _View(found, latex.Formulas(), latex_words.symbol, lambda x: rf"\frac{{\partial {y}}}{{\partial {x}}}")
@@ -65,7 +65,7 @@ class _View:
     """Names and expressions in one format."""
 
     def __init__(
-        self, found: Derivation, style: Style, symbol: Callable[[str], str], slope: Callable[[str], str]
+        self, found: WorkedDerivation, style: Style, symbol: Callable[[str], str], slope: Callable[[str], str]
     ) -> None:
         self.style = style
         self.values = {node: symbol(name) for node, name in found.named.items()}
@@ -84,7 +84,9 @@ class _View:
         return self.names.get(node) or self.own(node)
 
     def own(self, node: Node) -> str:
-        """What the node is computed by, in names."""
+        """What the node is computed by, in names; of a cotangent that only stands for another, that one."""
+        if node in self.cotangents and node.op.name == "identity":
+            return self.text(node.inputs[0])
         return in_one_piece(node, self.names, self.style)
 
     def received(self, g: Node, source: Node) -> str:

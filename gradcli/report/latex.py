@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Sequence
-from itertools import count
 
-from gradcli.graph.layout import laid_out
-from gradcli.graph.node import Node, cone
+from gradcli.graph.layout import Style, laid_out
+from gradcli.graph.node import Node, Number, cone
 from gradcli.graph.operation import literal
 from gradcli.graph.ops.elementwise import divide, multiply, neg, power, subtract
 from gradcli.graph.printing import Text
 from gradcli.program.derived import Derived, Gradient
 from gradcli.report import latex_words
+from gradcli.rewrite.forms import remade
 from gradcli.rewrite.terms import is_nothing, number_of, split
 
 WIDEST = 72
@@ -43,6 +43,7 @@ def render(derived: Derived) -> str:
 
 
 def aligned(rows: Sequence[str]) -> str:
+    """Rows, each with an & where they are to line up, as an ``align*`` environment."""
     return "\\begin{align*}\n" + " \\\\\n".join(f"  {row}" for row in rows) + "\n\\end{align*}\n"
 
 
@@ -69,28 +70,23 @@ SPECIAL = {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textas
 
 
 def escaped(text: str) -> str:
+    r"""Plain text for the inside of a \text{}."""
     return "".join(SPECIAL.get(c, "\\" + c if c in "#$%&_{}" else c) for c in text)
 
 
-class Formulas:
-    """How LaTeX writes operations and numbers (see :class:`gradcli.graph.layout.Style`)."""
+class Formulas(Style):
+    """How LaTeX writes operations and numbers."""
 
-    short = 14
+    part = "t_{{{}}}"
 
     def __init__(self) -> None:
-        self._numbers = count(1)
+        super().__init__(short=14)
 
     def leaf(self, node: Node) -> Text:
         return Text(latex_words.symbol(str(node.attrs["name"])))
 
-    def named(self, name: str) -> Text:
-        return Text(name)
-
     def length(self, text: str) -> int:
         return visible(text)
-
-    def fresh(self, node: Node, taken: Container[str]) -> str:
-        return next(name for k in self._numbers if (name := f"t_{{{k}}}") not in taken)
 
     def apply(self, node: Node, operands: Sequence[Text]) -> Text:
         if node.op.name == "literal":
@@ -149,24 +145,27 @@ def displayed(roots: Sequence[Node]) -> dict[Node, Node]:
 
     Values may differ in rounding, and where powers overflow: this is for the eye.
     """
-    new: dict[Node, Node] = {}
-    wanted = set(roots)
-    kept: set[Node] = set()
-    for node in cone(roots):
-        inputs = tuple([new[x] for x in node.inputs])
-        shown = node if inputs == node.inputs else Node(node.op, inputs, node.attrs, node.shape, node.dtype, node.risky)
-        new[node] = _shown(shown, kept)
-        if node in wanted:
-            kept.add(new[node])
+    new = {root: root for root in roots}
+    for rule in (_shown, _upright):
+        changed: dict[Node, Node] = {}
+        kept: set[Node] = set()
+        wanted = set(new.values())
+        for node in cone(wanted):
+            changed[node] = rule(remade(node, changed), kept)
+            if node in wanted:
+                kept.add(changed[node])
+        new = {root: changed[node] for root, node in new.items()}
     return new
 
 
 def _shown(node: Node, kept: Container[Node]) -> Node:
     name = node.op.name
-    if name == "divide":
+    if name in ("divide", "divide_no_nan"):
         return _fraction(node, kept)
-    if name == "multiply" and node.inputs[0] is node.inputs[1]:
-        return power(node.inputs[0], 2)
+    if name in ("recip", "recip_no_nan"):
+        return divide(1, node.inputs[0])
+    if name == "multiply":
+        return _product(node, kept)
     if name == "square":
         return power(node.inputs[0], 2)
     if name == "add" and number_of(node.inputs[0]) is None:
@@ -176,6 +175,43 @@ def _shown(node: Node, kept: Container[Node]) -> Node:
         if b.op.name == "neg" and b not in kept:
             return subtract(a, b.inputs[0])
     return node
+
+
+def _upright(node: Node, kept: Container[Node]) -> Node:
+    """1 / (a / b) as b / a."""
+    below = _reciprocal_of(node)
+    if below is None or below.op.name != "divide" or below in kept or below.shape != node.shape:
+        return node
+    return divide(*below.inputs[::-1])
+
+
+def _product(node: Node, kept: Container[Node]) -> Node:
+    """A factor that is 1 / b goes below; one that is there already gets a higher power."""
+    a, b = node.inputs
+    below = None if b in kept else _reciprocal_of(b)
+    if below is not None:
+        return _fraction(divide(a, below), kept)
+    n = _exponent(a, b, kept)
+    if n:
+        return power(b, n + 1)
+    if a.op.name == "multiply" and a not in kept and b.shape == node.shape:
+        first, last = a.inputs
+        n = _exponent(last, b, kept)
+        return multiply(first, power(b, n + 1)) if n else node
+    return node
+
+
+def _exponent(x: Node, base: Node, kept: Container[Node]) -> Number:
+    """n where x is shown as a natural power of a base; 0 where it is none."""
+    if x is base:
+        return 1
+    n = number_of(x.inputs[1]) if x.op.name == "pow" and x not in kept and x.inputs[0] is base else None
+    return n if n is not None and n >= 2 and n == int(n) and x.shape == base.shape else 0
+
+
+def _reciprocal_of(x: Node) -> Node | None:
+    """y where x is 1 / y."""
+    return x.inputs[1] if x.op.name in ("divide", "divide_no_nan") and number_of(x.inputs[0]) == 1 else None
 
 
 def _fraction(node: Node, kept: Container[Node]) -> Node:

@@ -37,6 +37,7 @@ def _operators(names: str) -> dict[str, Word]:
 
 
 def operator(name: str) -> str:
+    """A name in upright letters, spaced as a function."""
     return r"\operatorname{" + name.replace("_", r"\_") + "}"
 
 
@@ -60,6 +61,7 @@ def _norm(node: Node) -> str:
 
 
 def sizes(shape: Sequence[int]) -> str:
+    r"""A shape as 2 \times 3; nothing for a scalar."""
     return r" \times ".join(map(str, shape))
 
 
@@ -106,12 +108,12 @@ def _made(digit: str) -> Callable[[Node], str]:
 
 
 WORDS: dict[str, Word] = {
-    **_functions("log sin cos tan sinh cosh tanh arcsin arccos arctan"),
+    **_functions("log sin cos tan sinh cosh tanh"),
     "asin": r"\arcsin\left(<0>\right)", "acos": r"\arccos\left(<0>\right)", "atan": r"\arctan\left(<0>\right)",
     "asinh": operator("arsinh") + r"\left(<0>\right)", "acosh": operator("arcosh") + r"\left(<0>\right)",
     "atanh": operator("artanh") + r"\left(<0>\right)",
     **_operators("atan2 hypot erf softplus relu leaky_relu elu sign round trunc mod xlogy isnan isfinite "
-                 "sort argsort roll flip tril triu pad take_along"),
+                 "sort argsort roll flip tril triu take_along"),
     "exp": "e^{<0>}", "expm1": r"e^{<0>} - 1", "exp2": "2^{<0>}", "log1p": r"\log\left(1 + <0>\right)",
     "log2": r"\log_{2}\left(<0>\right)", "log10": r"\log_{10}\left(<0>\right)", "sqrt": r"\sqrt{<0>}",
     "rsqrt": r"\frac{1}{\sqrt{<0>}}", "cbrt": r"\sqrt[3]{<0>}", "square": "<0!>^{2}", "abs": r"\left\lvert <0> \right\rvert",
@@ -141,9 +143,6 @@ WORDS: dict[str, Word] = {
 }  # fmt: skip
 """Every operation that has a kernel, but for sums, products, powers, signs and numbers."""
 
-for _unused in ("arcsin", "arccos", "arctan", "pad"):
-    del WORDS[_unused]
-
 WRITTEN_ELSEWHERE = {"pow", "neg", "literal", "array", "leaf", "multiply", "matmul", "logical_not", *INFIX}
 
 _BINDS = {
@@ -156,6 +155,7 @@ _POWERS = re.compile(r"(\\(?:sin|cos|tan|sinh|cosh|tanh|log|operatorname\{\w+\})
 
 
 def at_least(text: Text, binds: int) -> str:
+    """In parentheses where it binds more loosely than is needed."""
     return text.text if text.binds >= binds else rf"\left({text.text}\right)"
 
 

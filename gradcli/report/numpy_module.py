@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Container, Sequence
-from itertools import count
+from collections.abc import Sequence
 from textwrap import fill, indent
 from typing import Any
 
 import numpy as np
 
-from gradcli.graph.layout import laid_out
+from gradcli.graph.layout import Style, laid_out
 from gradcli.graph.node import Node, cone
 from gradcli.graph.printing import MINUS, Text, number
 from gradcli.graph.types import is_float, size_of
@@ -50,14 +49,12 @@ def _title(derived: Derived) -> str:
     return f"The {what} of {summed} with respect to {by}."
 
 
-class _NumPy:
-    """How NumPy writes operations and numbers (see :class:`gradcli.graph.layout.Style`)."""
-
-    short = 14
+class _NumPy(Style):
+    """How NumPy writes operations and numbers."""
 
     def __init__(self, derived: Derived) -> None:
+        super().__init__(short=14)
         self.derived = derived
-        self._numbers = count(1)
         self.known = [g for g in derived.gradients if g.node is not None]
         self.spelled: dict[str, str] = {}
         names = [str(leaf.attrs["name"]) for leaf in derived.leaves] + [*derived.named, *(g.name for g in self.known)]
@@ -100,15 +97,6 @@ class _NumPy:
 
     def leaf(self, node: Node) -> Text:
         return Text(self.spelled[str(node.attrs["name"])])
-
-    def named(self, name: str) -> Text:
-        return Text(name)
-
-    def length(self, text: str) -> int:
-        return len(text)
-
-    def fresh(self, node: Node, taken: Container[str]) -> str:
-        return next(name for k in self._numbers if (name := f"t{k}") not in taken)
 
     def apply(self, node: Node, operands: Sequence[Text]) -> Text:
         if node.op.name == "literal":

@@ -205,41 +205,15 @@ def apply(node: Node, operands: Sequence[Text]) -> Text:
 
 # Helpers are the engine's own kernels, with np in place of the parameter for the array library.
 
-_OWN = '''
-def _divide_no_nan(a, b):
-    """a / b, and 0 where b is 0."""
-    return np.where(b == 0, np.zeros_like(b), a / np.where(b == 0, np.ones_like(b), b))
-
-
-def _xlogy(a, b):
-    """a * log(b), and 0 where a is 0."""
-    return np.where(a == 0, np.zeros_like(b), a * np.log(np.where(a == 0, np.ones_like(b), b)))
-
-
-def _elu(x):
-    return np.where(x > 0, x, np.expm1(np.minimum(x, x.dtype.type(0))))
-
-
-def _leaky_relu(x, alpha):
-    return np.where(x > 0, x, x.dtype.type(alpha) * x)
-
-
-def _scatter_add(g, indices, axis, size):
-    """Zeros, with slices of g added at the indices along an axis."""
-    flat = np.reshape(g, (*g.shape[:axis], np.size(indices), *g.shape[axis + np.ndim(indices):]))
-    moved = np.moveaxis(flat, axis, 0)
-    y = np.zeros((size, *moved.shape[1:]), dtype=g.dtype)
-    np.add.at(y, np.reshape(indices, -1), moved)
-    return np.moveaxis(y, 0, axis)
-'''
-
 _KERNELS: dict[str, Callable[..., Any]] = {
-    "_recip": kernels.recip_kernel, "_sigmoid": kernels.sigmoid_kernel, "_softplus": kernels.softplus_kernel,
-    "_erf": kernels.erf_kernel, "_norm": kernels.norm_kernel, "_logsumexp": kernels.logsumexp_kernel,
-    "_softmax": kernels.softmax_kernel, "_log_softmax": kernels.log_softmax_kernel,
-    "_cumulative": kernels.cumulative_kernel, "_cofactor": linear_algebra._cofactor_kernel,
-    "_logdet": linear_algebra._logdet_kernel, "_cholesky": linear_algebra._cholesky_kernel,
-    "_embed": linear_algebra._embed_kernel, "_diagonal_view": slicing._diagonal_view, "_expand": slicing._expand_kernel,
+    "_recip": kernels.recip_kernel, "_divide_no_nan": kernels.divide_no_nan_kernel, "_xlogy": kernels.xlogy_kernel,
+    "_elu": kernels.elu_kernel, "_leaky_relu": kernels.leaky_relu_kernel, "_sigmoid": kernels.sigmoid_kernel,
+    "_softplus": kernels.softplus_kernel, "_erf": kernels.erf_kernel, "_norm": kernels.norm_kernel,
+    "_logsumexp": kernels.logsumexp_kernel, "_softmax": kernels.softmax_kernel, "_log_softmax": kernels.log_softmax_kernel,
+    "_cumulative": kernels.cumulative_kernel, "_cofactor": linear_algebra.cofactor_kernel,
+    "_logdet": linear_algebra.logdet_kernel, "_cholesky": linear_algebra.cholesky_kernel,
+    "_embed": linear_algebra.embed_kernel, "_diagonal_view": slicing.diagonal_view, "_expand": slicing.expand_kernel,
+    "_scatter_add": slicing.scatter_kernel,
 }  # fmt: skip
 
 _NEEDS = {"_expand": "_diagonal_view"}
@@ -247,10 +221,9 @@ _NEEDS = {"_expand": "_diagonal_view"}
 
 def helpers(text: str) -> list[str]:
     """The sources of the helpers that a text calls, each a function of its own."""
-    own = {f.name: ast.unparse(f) for f in ast.parse(_OWN).body if isinstance(f, ast.FunctionDef)}
-    wanted = [name for name in (*_KERNELS, *own) if f"{name}(" in text]
+    wanted = [name for name in _KERNELS if f"{name}(" in text]
     wanted += [_NEEDS[name] for name in wanted if name in _NEEDS and _NEEDS[name] not in wanted]
-    return [own[name] if name in own else _source(name, _KERNELS[name]) for name in sorted(wanted)]
+    return [_source(name, _KERNELS[name]) for name in sorted(wanted)]
 
 
 class _Plain(ast.NodeTransformer):

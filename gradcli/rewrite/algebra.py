@@ -13,7 +13,7 @@ from gradcli.graph.ops.elementwise import add, divide, multiply, neg, subtract
 from gradcli.graph.ops.selection import where
 from gradcli.graph.ops.shaping import broadcasted
 from gradcli.rewrite.engine import Rule
-from gradcli.rewrite.terms import filled, filling, is_nothing, number_of, scaled, split, usable
+from gradcli.rewrite.terms import filled, filling, is_nothing, number_of, older_sum, scaled, split, usable
 
 # numbers
 
@@ -144,6 +144,14 @@ def _difference_of_negative(node: Node) -> Node | None:
     return add(node.inputs[0], scaled(-d, y)) if d < 0 else None
 
 
+def _opposite(node: Node) -> Node | None:
+    """The one difference is exactly the negative of the other, NaN and infinity included."""
+    a, b = node.inputs
+    (c, x), (d, y) = split(a), split(b)
+    turned = x.op.name == y.op.name == "subtract" and x.inputs == y.inputs[::-1] and x.shape == node.shape
+    return scaled(c + d, x) if turned and c > 0 and d > 0 and usable(c + d, node.dtype) else None
+
+
 def _negative(node: Node) -> Node | None:
     c, x = split(node.inputs[0])
     return scaled(-c, x) if c != 1 and usable(-c, node.dtype) else None
@@ -256,10 +264,12 @@ RULES: dict[str, list[tuple[str, Rule]]] = {
     "add": [
         ("2 + 3 -> 5", _folded), ("x + link(y) -> x", _without_nothing), ("2 * x + 3 * x -> 5 * x", _collected),
         ("x + -y -> x - y", _sum_with_negative), ("2 * x - y + 3 * x -> 5 * x - y", _collected_earlier),
+        ("y + x -> x + y where that is there already", older_sum),
     ],
     "subtract": [
         ("2 - 3 -> -1", _folded), ("x - 0 -> x", _minus_zero), ("x - -y -> x + y", _difference_of_negative),
         ("x - y - 2 * y -> x - 3 * y", _collected_earlier),
+        ("x - y - (y - x) -> 2 * (x - y)", _opposite),
     ],
     "neg": [("-(2) -> -2", _folded), ("-(2 * x) -> -2 * x, -(-x) -> x", _negative)],
     "multiply": [

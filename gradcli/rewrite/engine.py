@@ -101,15 +101,23 @@ class Engine:
         if _positive(node, self.positive):
             self.positive.add(node)
         own = node.op.name == "leaf" and node.attrs["kind"] != "named"
-        if own or (_keeps_degree(node) and any([x in self.polynomial for x in node.inputs])):
+        if own or any([x in self.polynomial for x in _degree_from(node)]):
             self.polynomial.add(node)
 
 
-def _keeps_degree(node: Node) -> bool:
-    """Whether the result may be a polynomial of what the inputs are polynomials of."""
-    if node.op.degree:
-        return node.op.degree in ("linear", "square", "abs", "quotient", "solve")
-    return isinstance(node.op.rule, (Linear, Select, Product, Contraction))
+def _degree_from(node: Node) -> tuple[Node, ...]:
+    """The inputs of which the result may be a polynomial: of a quotient the numerator only."""
+    match node.op.degree:
+        case "quotient":
+            return node.inputs[:1]
+        case "solve":
+            return node.inputs[1:]
+        case "linear" | "square" | "abs":
+            return node.inputs
+        case "":
+            return node.inputs if isinstance(node.op.rule, (Linear, Select, Product, Contraction)) else ()
+        case _:
+            return ()
 
 
 _POSITIVE = {"exp", "exp2", "square", "abs", "cosh", "sigmoid", "softplus", "norm", "hypot", "softmax"}

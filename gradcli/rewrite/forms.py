@@ -14,7 +14,7 @@ from gradcli.graph.ops.shaping import broadcasted, flip, reshape
 from gradcli.graph.ops.slicing import expand_delta, index, unindex
 from gradcli.graph.types import is_float
 from gradcli.rewrite.engine import Rule
-from gradcli.rewrite.terms import filled, number_of, split
+from gradcli.rewrite.terms import filled, number_of, older_sum, split
 
 # signs and numbers move into the first factor: -x * y, 2 * X.T @ r
 
@@ -151,7 +151,7 @@ FIRST: dict[str, list[tuple[str, Rule]]] = {"multiply": [("2 * (a @ b) -> 2 * a 
 """What a formula gets before its factors are put in order."""
 
 FORMS: dict[str, list[tuple[str, Rule]]] = {
-    "add": [("a.T + a -> a + a.T", _transpose_last)],
+    "add": [("a.T + a -> a + a.T", _transpose_last), ("y + x -> x + y where that is there already", older_sum)],
     "neg": [("-(x * y) -> -x * y", _sign_inside)],
     "broadcast_to": [("broadcast_to(1, [n]) -> ones([n])", _filled)],
     "index": [("x[:] -> x", _everywhere)],
@@ -205,10 +205,9 @@ def _tiny(x: Node, users: Mapping[Node, int]) -> bool:
 
 
 def remade(node: Node, new: Mapping[Node, Node]) -> Node:
+    """The node on what its inputs have become: itself where they are the same."""
     inputs = tuple([new[x] for x in node.inputs])
-    if inputs == node.inputs:
-        return node
-    return Node(node.op, inputs, node.attrs, node.shape, node.dtype, node.risky)
+    return node if inputs == node.inputs else node.with_inputs(inputs)
 
 
 def _in_order(

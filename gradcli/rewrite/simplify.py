@@ -114,7 +114,7 @@ class Simplified:
         inputs = tuple([replaced[x] for x in node.inputs])
         new = node
         if inputs != node.inputs:
-            new = Node(node.op, inputs, node.attrs, node.shape, node.dtype, node.risky)
+            new = node.with_inputs(inputs)
             self.original[new] = node
         for _, rule in RULES.get(new.op.name, ()):
             better = rule(new)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import isfinite
 
-from gradcli.graph.node import Node, Number
+from gradcli.graph.node import Node, Number, current_derivation
 from gradcli.graph.operation import literal
 from gradcli.graph.ops.elementwise import multiply, neg
 from gradcli.graph.ops.shaping import broadcasted
@@ -25,6 +25,7 @@ def filling(x: Node) -> Number | None:
 
 
 def filled(value: Number, like: Node) -> Node:
+    """A number repeated to the shape of another node, in its dtype."""
     return broadcasted(literal(value, like.dtype), like.shape)
 
 
@@ -44,6 +45,14 @@ def scaled(c: Number, x: Node) -> Node:
     if c == 1:
         return x
     return neg(x) if c == -1 else multiply(literal(c, x.dtype), x)
+
+
+def older_sum(node: Node) -> Node | None:
+    """Where the same terms have been added in the other order, that sum."""
+    derivation = current_derivation()
+    key = (node.op, node.inputs[::-1], node.dtype, node.shape)
+    other = derivation.nodes.get(key) if derivation is not None else None
+    return other if other is not None and other.serial < node.serial else None
 
 
 def usable(c: Number, dtype: str) -> bool:

@@ -100,7 +100,7 @@ class Written:
             return node
         if node.op.name == "leaf" or node in self._made:
             return Node(table["identity"], (node,), {}, node.shape, node.dtype, node.risky)
-        return Node(node.op, node.inputs, node.attrs, node.shape, node.dtype, node.risky)
+        return node.with_inputs(node.inputs)
 
 
 def _make(root: Node, made: dict[Node, Node]) -> None:

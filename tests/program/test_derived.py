@@ -164,6 +164,22 @@ def test_none_is_where_tensorflow_has_it(expression: str) -> None:
         compare_again(program)
 
 
+NUMERATORS = ["x", "w", "x*w", "sign(x)", "abs(x)*w", "exp(x)", "floor(x)", "stop_gradient(x)*w"]
+DENOMINATORS = ["x", "w", "2.0", "sign(w)", "abs(x)", "exp(w)", "stop_gradient(w)"]
+
+
+@pytest.mark.parametrize("a", NUMERATORS)
+@pytest.mark.parametrize("b", DENOMINATORS)
+def test_powers_of_quotients_end_in_none_where_products_do(a: str, b: str) -> None:
+    for y in ("q*q", "q*q*w", "(q - w) - (w - q)", "sin(x)*(q + w) + (w + q)*w"):
+        program = gradcli.loads(f"variable x = 1.5\nvariable w = 0.7\nq = ({a})/({b})\ny = {y}")
+        text = formulas.render(derive(program, of=["y"], order=0))
+        for order in (1, 2, 3, 4):
+            ours, theirs = (p.grad(of=["y"], wrt=["x", "w"], order=order) for p in (gradcli.loads(text), program))
+            for x in ("x", "w"):
+                assert_equal(ours[x], theirs[x], f"order {order} by {x} of\n{text}")
+
+
 def formulas_of(text: str, **asked: Any) -> list[str]:
     """The lines that compute something."""
     return formulas.definitions(derive(gradcli.loads(text.replace("; ", "\n")), **asked))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import gradcli
 from gradcli.diagnostics import Source
 from gradcli.language.parser import parse
 from gradcli.language.spellings import SPELLINGS, Search, rewritten
+from gradcli.language.walking import same
 from gradcli.program.lint import lint
 from gradcli.program.mended import mend
 from tests.random_programs import programs
@@ -331,22 +333,61 @@ def test_random_programs_are_mended_and_stay_the_same(text, formula):
             np.testing.assert_allclose(kept, value, rtol=1e-6, atol=1e-6 * np.abs(value).max(initial=1e-9))
 
 
-@settings(max_examples=50, deadline=None)
-@given(
-    st.lists(
-        st.sampled_from(
-            ["log", "(", ")", "1", "+", "exp", "x", "-", "/", "sum", "^", "0.5", "sqrt", "*", ",", "axis=0"]
-        )
-    )
+CAPTURED = ["u", "2*u", "(u + v)", "u[0]", "sin(u)", "sum(v, axis=0)", "u/v"]
+"""Expressions that make no other rule fit, whatever they are part of."""
+
+
+def spelled(text, captured, axis, keepdims):
+    """A text in the words of the rules, with expressions for its names."""
+    text = re.sub(r"\b[xy]\b", lambda match: f"({captured[match[0]]})", text)
+    text = text.replace("keepdims=keepdims", f"keepdims={keepdims}").replace("axis=axis", f"axis={axis}")
+    return re.sub(r", \w+=None", "", text)
+
+
+written_badly = st.tuples(
+    st.sampled_from([(rule, pattern) for rule in SPELLINGS for pattern in rule.patterns]),
+    st.fixed_dictionaries({"x": st.sampled_from(CAPTURED), "y": st.sampled_from(CAPTURED)}),
+    st.sampled_from([None, "0", "-1", "[0, 1]"]),
+    st.sampled_from([None, "true"]),
 )
-def test_any_expression_that_parses_can_be_searched(tokens):
-    text = "y = " + "".join(tokens)
+
+
+def tree_of(text):
+    (statement,) = parse(Source("a", text)).statements
+    return statement.value
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(written_badly, st.sampled_from(["{}", "3*{}", "-{}", "cos({})", "[{}, 1]", "{}^2", "{}.T", "v - {}"]))
+def test_what_a_rule_describes_is_found_and_rewritten(case, context):
+    (rule, pattern), captured, axis, keepdims = case
+    # What the pattern has no place for, the better spelling does not get.
+    words = captured, axis if "=axis" in pattern else None, keepdims if "=keepdims" in pattern else None
+    bad = spelled(pattern, *words)
+    bare = context == "{}"
+    text = "y = " + context.format(bad if bare else f"({bad})")
+    (match,) = Search(parse(Source("a", text))).found()
+    assert (match.rule.code, match.through) == (rule.code, ())
+    whole = text[: match.at.start] + rewritten(match, text) + text[match.at.end :]
+    assert same(tree_of(whole), tree_of("y = " + context.format(f"({spelled(rule.better, *words)})")))
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(written_badly, st.data())
+def test_what_is_nearly_what_a_rule_describes_can_be_searched(case, data):
+    """One token is another; what still fits is rewritten to something that parses."""
+    (_, pattern), *words = case
+    tokens = re.findall(r"\w+|\S", spelled(pattern, *words))
+    at = data.draw(st.integers(0, len(tokens) - 1))
+    tokens[at] = data.draw(st.sampled_from([*dict.fromkeys(tokens), "", "cos", "0.5", ","]))
+    text = "y = " + " ".join(tokens)
     try:
         tree = parse(Source("a", text))
     except gradcli.GradcliError:
         return
     for match in Search(tree).found():
-        parse(Source("a", f"y = {rewritten(match, text)}"))
+        assert match.at.start < match.at.end <= len(text)
+        assert tree_of(f"y = {rewritten(match, text)}") is not None
 
 
 def test_long_expressions():

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from pylatexenc.latexwalker import (
@@ -91,6 +92,13 @@ def test_random_programs(text: str) -> None:
         ("variable x = 2.0; y = log(x)", [r"\frac{\mathrm{d} y}{\mathrm{d} x} &= \frac{1}{x}"]),
         ("variable x = 2.0; y = 1/x", [r"\frac{\mathrm{d} y}{\mathrm{d} x} &= -\frac{1}{x^{2}}"]),
         ("variable x = 2.0; y = tan(x)", [r"\frac{\mathrm{d} y}{\mathrm{d} x} &= 1 + \tan^{2}\left(x\right)"]),
+        ("variable x = [1.0, 2.0]; y = norm(x)", [r"\frac{\mathrm{d} y}{\mathrm{d} x} &= \frac{x}{y}"]),
+        (
+            "variable x = 2.0; constant a = 3.0; constant b = 2.0; y = x/(a/b)",
+            [r"\frac{\mathrm{d} y}{\mathrm{d} x} &= \frac{b}{a}"],
+        ),
+        ("variable x = 2.0; y = 3*x*x*x", [r"\frac{\mathrm{d} y}{\mathrm{d} x} &= 9 x^{2}"]),
+        ("variable x = 2.0; variable v = 3.0; y = x*v*v*v*v", [r"\frac{\partial y}{\partial x} &= v^{4}"]),
         (
             "variable X = [[1.0, 2.0], [3.0, 4.0]]; variable w = [1.0, 2.0]; y = sigmoid(X @ w)",
             [
@@ -113,6 +121,23 @@ def test_formulas(program: str, rows: list[str]) -> None:
     text = latex.render(derive(gradcli.loads(program)))
     for row in rows:
         assert row in text, text
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(programs())
+def test_what_is_shown_has_the_same_value(text: str) -> None:
+    program = gradcli.loads(text)
+    for order in (1, 2):
+        derived = derive(program, order=order)
+        new = latex.displayed(derived.roots)
+        for root, shown, value in zip(
+            derived.roots,
+            program._evaluate([new[root] for root in derived.roots]),
+            program._evaluate(derived.roots),
+            strict=True,
+        ):
+            scale = np.abs(value).max(initial=1.0)
+            np.testing.assert_allclose(shown, value, rtol=1e-9, atol=1e-9 * scale, err_msg=f"{root} of\n{text}")
 
 
 def test_long_formulas_are_broken_at_their_signs() -> None:

@@ -48,10 +48,13 @@ FORMS = [
     ("sqrt(x^2)", "sqrt(x^2)"), ("x^3/x", "x^3 / x"), ("v*zeros([2])", "0 * v"),
     # sums
     ("x + x", "2 * x"), ("2*x + 3*x", "5 * x"), ("x + y + x", "2 * x + y"), ("x - y - y", "x - 2 * y"), ("x + 0", "x"),
-    ("2*x - y + 3*x", "5 * x - y"), ("-(0*x)", "0 * x"),
+    ("2*x - y + 3*x", "5 * x - y"), ("-(0*x)", "0 * x"), ("x - y - (y - x)", "2 * (x - y)"), ("y - x - 3*(x - y)", "4 * (y - x)"),
+    ("sin(x + y)*sin(y + x)", "sin(x + y)^2"),
+    ("x + y + (y + x)", "2 * (x + y)"), ("x - y + (y - x)", "x - y + (y - x)"),
     # powers: a polynomial is no power, whose derivatives never end in None
     ("x*x", "x * x"), ("exp(x)*exp(x)", "exp(x)^2"), ("square(tanh(x))", "tanh(x)^2"), ("square(x)", "square(x)"),
     ("x^1", "x"), ("x^0", "1.0"), ("x^2*x^3", "x^5"), ("x*x^2", "x^3"), ("sin(x)*y*sin(x)", "y * sin(x)^2"),
+    ("(exp(x)/y)*(exp(x)/y)", "(exp(x) / y)^2"), ("(x/y)*(x/y)", "x / y * (x / y)"),
     # order of factors
     ("exp(x)*y*2", "2 * y * exp(x)"), ("sin(x)*x", "x * sin(x)"), ("(x + y)*3", "3 * (x + y)"),
     # selection and logic
@@ -123,6 +126,11 @@ def test_what_it_depends_on_is_the_same(before: str, after: str) -> None:
         connected.append([v for v, g in zip(VARIABLES, found, strict=True) if g is not None])
     if before not in ("x^0", "link(x)", "zero(x)", "where(true, x, y)", "where(x > 0, where(x > 0, 1.0, x), y)"):
         assert connected[0] == connected[1]
+
+
+def test_sums_of_the_same_terms_are_one_part() -> None:
+    assert form_of("sin(y*exp(x)*x + y)/(y + x*y*exp(x))") == "y + x * y * exp(x); sin(t1) / t1"
+    assert form_of("sin(tan(x) + cosh(y))/(cosh(y) + tan(x))") == "tan(x) + cosh(y); sin(t1) / t1"
 
 
 def test_integers_stay_integers() -> None:

@@ -20,15 +20,19 @@ from gradcli.graph.operation import (
 )
 from gradcli.graph.ops.kernels import (
     Ufunc,
+    divide_no_nan_kernel,
+    elu_kernel,
     erf_kernel,
     has_scipy,
     integer_safe,
+    leaky_relu_kernel,
     mod_kernel,
     power_kernel,
     products_kernel,
     recip_kernel,
     sigmoid_kernel,
     softplus_kernel,
+    xlogy_kernel,
 )
 from gradcli.graph.ops.selection import greater, less, link, maximum, minimum, not_equal, sign, where, zero
 from gradcli.graph.types import is_float
@@ -86,14 +90,14 @@ divide = _elementwise(
 )  # fmt: skip
 recip_no_nan = _elementwise(
     "recip_no_nan", "x", "1/x, and 0 at x = 0.", lambda y, x: -y * y, accepts="float", hidden=True, infer=unchanged,
-    kernel=lambda xp, x: xp.where(x == 0, xp.zeros_like(x), 1 / xp.where(x == 0, xp.ones_like(x), x)),
+    kernel=lambda xp, x: divide_no_nan_kernel(xp, 1, x),
     workspace=2.3, formula="where(x == 0, 0, 1 / x)", singular=True,
 )  # fmt: skip
 divide_no_nan = _elementwise(
     "divide_no_nan", "a, b", "Division that gives 0 where b is 0.",
     lambda y, a, b: recip_no_nan(b), lambda y, a, b: -a * recip_no_nan(b) * recip_no_nan(b),
     aliases=("div_no_nan",), accepts="float", degree="quotient", singular=True,
-    kernel=lambda xp, a, b: xp.where(b == 0, xp.zeros_like(b), a / xp.where(b == 0, xp.ones_like(b), b)),
+    kernel=divide_no_nan_kernel,
     workspace=2.3, formula="where(b == 0, 0, a / b)", example="divide_no_nan(1.0, 0.0)",
 )  # fmt: skip
 
@@ -265,13 +269,13 @@ relu = _elementwise(
 leaky_relu = _elementwise(
     "leaky_relu", "x, alpha:number=0.2", "x where it is positive, else alpha*x.", infer=unchanged, accepts="float",
     rule=Elementwise((lambda y, x: where(greater(x, 0), 1.0, float(y.attrs["alpha"])) + link(x),)),
-    kernel=lambda xp, x, alpha: xp.where(x > 0, x, x.dtype.type(alpha) * x), degree="abs",
+    kernel=leaky_relu_kernel, degree="abs",
     workspace=1.3, formula="where(x > 0, x, alpha*x)", example="leaky_relu([-1.0, 2.0])",
 )  # fmt: skip
 elu = _function(
     "elu", "x where it is positive, else exp(x) - 1; slope 1 at 0.",
     lambda y, x: where(less(y, 0), y + 1, 1.0),
-    kernel=lambda xp, x: xp.where(x > 0, x, xp.expm1(xp.minimum(x, x.dtype.type(0)))),
+    kernel=elu_kernel,
     workspace=1.3, formula="where(x > 0, x, exp(x) - 1)", example="elu([-1.0, 2.0])",
 )  # fmt: skip
 
@@ -301,7 +305,7 @@ xlogy = _elementwise(
     lambda _, a, b: xlogy(cast_to(not_equal(a, 0), a.dtype), b),
     lambda _, a, b: where(not_equal(a, 0), a * recip(b, positive=True), 0.0),
     accepts="float", singular=True,
-    kernel=lambda xp, a, b: xp.where(a == 0, xp.zeros_like(b), a * xp.log(xp.where(a == 0, xp.ones_like(b), b))),
+    kernel=xlogy_kernel,
     degree="xlogy", domain="y > 0", workspace=2.3, formula="where(x == 0, 0, x * log(y))", example="xlogy(0.0, 0.0)",
 )  # fmt: skip
 

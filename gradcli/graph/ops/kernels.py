@@ -1,4 +1,4 @@
-"""Kernels of more than one line; each takes the array namespace ``xp`` first."""
+"""Kernels that have a name, most of more than one line; each takes the array namespace ``xp`` first."""
 
 from __future__ import annotations
 
@@ -27,6 +27,24 @@ def recip_kernel(xp: Any, x: Array, positive: bool = False) -> Array:
     if not positive:
         return xp.true_divide(x.dtype.type(1), x)
     return xp.where(x < 0, x.dtype.type(math.nan), xp.true_divide(x.dtype.type(1), xp.abs(x)))
+
+
+def divide_no_nan_kernel(xp: Any, a: Array, b: Array) -> Array:
+    """a / b, and 0 where b is 0."""
+    return xp.where(b == 0, xp.zeros_like(b), a / xp.where(b == 0, xp.ones_like(b), b))
+
+
+def xlogy_kernel(xp: Any, a: Array, b: Array) -> Array:
+    """a * log(b), and 0 where a is 0."""
+    return xp.where(a == 0, xp.zeros_like(b), a * xp.log(xp.where(a == 0, xp.ones_like(b), b)))
+
+
+def elu_kernel(xp: Any, x: Array) -> Array:
+    return xp.where(x > 0, x, xp.expm1(xp.minimum(x, x.dtype.type(0))))
+
+
+def leaky_relu_kernel(xp: Any, x: Array, alpha: float) -> Array:
+    return xp.where(x > 0, x, x.dtype.type(alpha) * x)
 
 
 def sigmoid_kernel(xp: Any, x: Array) -> Array:

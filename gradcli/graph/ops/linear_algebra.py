@@ -129,7 +129,7 @@ diagonal = _algebra(
 )  # fmt: skip
 
 
-def _embed_kernel(xp: Any, x: Any, k: int, rows: int, columns: int) -> Any:
+def embed_kernel(xp: Any, x: Any, k: int, rows: int, columns: int) -> Any:
     y = xp.zeros((*x.shape[:-1], rows, columns), dtype=x.dtype)
     i = xp.arange(x.shape[-1])
     y[..., i + max(-k, 0), i + max(k, 0)] = x
@@ -138,7 +138,7 @@ def _embed_kernel(xp: Any, x: Any, k: int, rows: int, columns: int) -> Any:
 
 embed_diagonal = _algebra(
     "embed_diagonal", "x, k:int, rows:int, columns:int", "A matrix with x as its k-th diagonal, zeros elsewhere.",
-    hidden=True, accepts="any", kernel=_embed_kernel, formula="y[i, i + k] = x[i]",
+    hidden=True, accepts="any", kernel=embed_kernel, formula="y[i, i + k] = x[i]",
     infer=lambda inputs, attrs: ((*inputs[0].shape[:-1], attrs["rows"], attrs["columns"]), inputs[0].dtype),
     rule=Linear(lambda i, g, y: diagonal(g, k=y.attrs["k"])),
 )  # fmt: skip
@@ -217,7 +217,7 @@ def _matrix_slope(y: Node, a: Node) -> Node:
     return reshape(y, shape=(*y.shape, 1, 1)) * swap(inv(a))
 
 
-def _cofactor_kernel(xp: Any, a: Any, y: Any) -> Any:
+def cofactor_kernel(xp: Any, a: Any, y: Any) -> Any:
     """The cofactors from the singular value decomposition: finite at singular matrices (Stewart 1998)."""
     identity = xp.eye(a.shape[-1], dtype=bool)
     finite = xp.all(xp.isfinite(a), axis=(-2, -1))[..., None, None]
@@ -262,7 +262,7 @@ def _cofactor_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 cofactor = _algebra(
     "cofactor", "a, y", "The derivative of y = det(a): the matrix of cofactors.", accepts="float",
     infer=_cofactor_shape, domain="square matrices", example="cofactor([[1.0, 2.0], [3.0, 4.0]], -2.0)",
-    kernel=_cofactor_kernel, rule=SameAs(_cofactors), degree="other",
+    kernel=cofactor_kernel, rule=SameAs(_cofactors), degree="other",
     singular=True, workspace=5.0, formula="y * inv(a)^T",
 )  # fmt: skip
 
@@ -278,7 +278,7 @@ det = _algebra(
 )  # fmt: skip
 
 
-def _logdet_kernel(xp: Any, a: Any) -> Any:
+def logdet_kernel(xp: Any, a: Any) -> Any:
     sign, size = xp.linalg.slogdet(a)
     return xp.where(sign < 0, a.dtype.type(xp.nan), size)
 
@@ -290,7 +290,7 @@ def _logdet_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 
 logdet = _algebra(
     "logdet", "a", "Logarithm of the determinant, NaN where that is negative.", accepts="float",
-    infer=_square("logdet", drop=2), rule=Tangent(_logdet_tangent, matrix=True), kernel=_logdet_kernel, degree="other",
+    infer=_square("logdet", drop=2), rule=Tangent(_logdet_tangent, matrix=True), kernel=logdet_kernel, degree="other",
     singular=True, workspace=0.4, formula="log(det(a))", domain="matrices with a positive determinant",
     example="logdet([[2.0, 0.0], [0.0, 3.0]])",
 )  # fmt: skip
@@ -345,13 +345,13 @@ def _cholesky_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
     return matmul(y, _half_triangle(swap(inner)))
 
 
-def _cholesky_kernel(xp: Any, a: Any) -> Any:
+def cholesky_kernel(xp: Any, a: Any) -> Any:
     return xp.linalg.cholesky((a + xp.swapaxes(a, -1, -2)) / 2)
 
 
 cholesky = _algebra(
     "cholesky", "a", "The lower L with L @ L.T = (a + a.T)/2; not positive definite is an error.", accepts="float",
-    infer=_square("cholesky"), kernel=_cholesky_kernel, rule=Tangent(_cholesky_tangent, matrix=True), degree="other", singular=True,
+    infer=_square("cholesky"), kernel=cholesky_kernel, rule=Tangent(_cholesky_tangent, matrix=True), degree="other", singular=True,
     workspace=1.1, formula="L with L @ L.T = a", domain="symmetric positive definite matrices",
     example="cholesky([[4.0, 2.0], [2.0, 5.0]])",
 )  # fmt: skip

@@ -169,7 +169,7 @@ def _expand_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     return tuple(x.shape[c] for c in pattern), x.dtype
 
 
-def _diagonal_view(xp: Any, array: Any, pattern: Sequence[int]) -> Any:
+def diagonal_view(xp: Any, array: Any, pattern: Sequence[int]) -> Any:
     """A view of the entries at which all axes of one class agree, one axis a class."""
     count = max(pattern) + 1
     sizes, strides = [0] * count, [0] * count
@@ -179,15 +179,15 @@ def _diagonal_view(xp: Any, array: Any, pattern: Sequence[int]) -> Any:
     return xp.lib.stride_tricks.as_strided(array, sizes, strides)
 
 
-def _expand_kernel(xp: Any, x: Any, pattern: Sequence[int]) -> Any:
+def expand_kernel(xp: Any, x: Any, pattern: Sequence[int]) -> Any:
     y = xp.zeros(tuple(x.shape[c] for c in pattern), dtype=x.dtype)
-    _diagonal_view(xp, y, pattern)[...] = x
+    diagonal_view(xp, y, pattern)[...] = x
     return y
 
 
 expand_delta = shaping(
     "expand_delta", "x, pattern:ints", "x on a diagonal: the pattern numbers the axis of x for each axis; 0 where "
-    "axes of one number differ.", infer=_expand_shape, kernel=_expand_kernel, formula="delta * x",
+    "axes of one number differ.", infer=_expand_shape, kernel=expand_kernel, formula="delta * x",
     rule=Linear(lambda i, g, y: collect_delta(g, pattern=y.attrs["pattern"])), example="expand_delta([1, 2], [0, 0])",
 )  # fmt: skip
 
@@ -207,7 +207,7 @@ def _collect_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 
 collect_delta = shaping(
     "collect_delta", "x, pattern:ints", "The entries at which axes of one number agree: a diagonal.",
-    example="collect_delta([[1, 2], [3, 4]], [0, 0])", infer=_collect_shape, kernel=lambda xp, x, pattern: _diagonal_view(xp, x, pattern).copy(), formula="diagonal of x",
+    example="collect_delta([[1, 2], [3, 4]], [0, 0])", infer=_collect_shape, kernel=lambda xp, x, pattern: diagonal_view(xp, x, pattern).copy(), formula="diagonal of x",
     rule=Linear(lambda i, g, y: expand_delta(g, pattern=y.attrs["pattern"])),
 )  # fmt: skip
 
@@ -274,20 +274,22 @@ def _scatter_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     return (*g.shape[:axis], attrs["size"], *g.shape[axis + indices.rank :]), g.dtype
 
 
-def _scatter_kernel(xp: Any, g: Any, indices: Any, axis: int, size: int) -> Any:
+def scatter_kernel(xp: Any, g: Any, indices: Any, axis: int, size: int) -> Any:
+    """Zeros, with slices of g added at the indices along an axis."""
     count = xp.size(indices)
     shape = xp.shape(g)
     flat = xp.reshape(g, (*shape[:axis], count, *shape[axis + xp.ndim(indices) :]))
     moved = xp.moveaxis(flat, axis, 0)
     y = xp.zeros((size, *moved.shape[1:]), dtype=g.dtype)
-    xp.add.at(y, _checked(xp, xp.reshape(indices, -1), size), moved)
+    xp.add.at(y, xp.reshape(indices, -1), moved)
     return xp.moveaxis(y, 0, axis)
 
 
 scatter_add = shaping(
     "scatter_add", "g, indices, axis:int, size:int", "Zeros, with slices of g added at the indices: gather transposed.",
-    example="scatter_add([1, 2, 3], [0, 2, 2], 0, 4)", infer=_scatter_shape, kernel=_scatter_kernel,
-    workspace=1.0, formula="x[indices] += g",
+    example="scatter_add([1, 2, 3], [0, 2, 2], 0, 4)", infer=_scatter_shape, workspace=1.0,
+    kernel=lambda xp, g, i, axis, size: scatter_kernel(xp, g, _checked(xp, i, size), axis, size),
+    formula="x[indices] += g",
     rule=Linear(lambda i, g, y: gather(g, y.inputs[1], axis=y.attrs["axis"]), (0,)),
 )  # fmt: skip
 

@@ -62,12 +62,14 @@ def command(
 
     FILE is a program; - or, in a pipe, nothing stands for standard input. The answer is a program in the language again,
     whose outputs are the gradients that `gradcli grad` would evaluate; a gradient that is None is a name that holds
-    None. Differentiated once more it has the values, and the None, of the next order.
+    None, and an output only where all are. Differentiated once more it has the values, and the None, of the next order.
     """
     if steps and format == "python":
         raise click.UsageError("--steps is text or LaTeX: leave out --format python.")
     if steps and order != 1:
         raise click.UsageError("--steps shows one pass: leave out --order, or derive the result again.")
+    if not order and (wrt or heads):
+        raise click.UsageError("--order 0 writes the outputs themselves: leave out --wrt and --seed.")
     program = inputs.load(inputs.program_text())
     if steps:
         text = _steps(program, of, wrt, heads, stop, format)

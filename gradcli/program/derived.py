@@ -67,6 +67,8 @@ def derive(
 ) -> Derived:
     """The derivatives that :meth:`Program.grad` would evaluate, as formulas. Raises GradcliError as that does."""
     graph = program._graph
+    if not order and of is None:  # outputs that are None are no formulas
+        of = [name for name in program._differentiated() if isinstance(graph.names[name], Node)] or None
     asked = program.question(of, wrt if order else [], seeds, stop)
     row: list[Node | Reason] = program.gradient_nodes(asked, order) if order else list(asked.ys)
     found = [g for g in row if isinstance(g, Node)]
@@ -78,8 +80,7 @@ def derive(
     with graph.derivation.suspended():
         written = Written([*found, *wanted], own, stopped, graph.float_dtype, asked.xs if order else ())
         texts = written.targets[: len(found)]
-        if order:
-            texts = _connected(asked, found, texts, written, program)
+        texts = _connected(asked, found, texts, written, program)
     named = {own[node]: new for node, new in written.names.items()}
     new = iter(texts)
     names = _names(asked, order, graph.names)

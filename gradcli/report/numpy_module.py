@@ -68,7 +68,7 @@ class _NumPy(Style):
             ):
                 spelled = spelled.lstrip("_") + "_"
             self.spelled[name] = spelled
-        self.names = {node: self.spelled[name] for name, node in derived.named.items()}
+        self.names = {node: self.spelled[name] for name, node in derived.named.items() if node.op.name != "leaf"}
         for g in self.known:
             if g.node is not None and g.node.op.name != "leaf":
                 self.names.setdefault(g.node, self.spelled[g.name])

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -172,3 +173,33 @@ def test_only_what_is_used_is_imported():
         [sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert done.stdout == "variable x = 2.0\ndy_dx = 3 * x^2\noutput dy_dx\nFalse\n"
+
+
+def test_order_0_keeps_what_connects(command_line):
+    derived = command_line("derive", "-e", "variable x = 2.0; y = x^0", "--order", "0").out
+    assert command_line("grad", stdin=derived).out == "x = 0.0\n"
+
+
+def test_order_0_of_an_output_that_is_its_input_as_a_module(command_line):
+    for text in (
+        "y = identity(x)",
+        "y = reshape(x, [])",
+        "y = cast(x, float64)",
+        "y = identity(x); z = y*2; output y, z",
+    ):
+        done = command_line("derive", "-e", f"variable x = 2.0; {text}", "--order", "0", "--format", "python")
+        scope: dict[str, Any] = {}
+        exec(done.out, scope)
+        assert scope["gradient"]()["y"] == 2.0
+
+
+def test_order_0_leaves_out_what_is_none(command_line):
+    text = "variable x = 2.0; g = gradients(floor(x), x); y = x^2; output g, y"
+    done = command_line("derive", "-e", text, "--order", "0")
+    assert (done.status, done.out) == (0, "variable x = 2.0\ny = x^2\noutput y\n")
+
+
+@pytest.mark.parametrize("option", [["--wrt", "x"], ["--seed", "y=2"]])
+def test_order_0_differentiates_nothing(command_line, option):
+    done = command_line("derive", "-e", "variable x = 2.0; y = x^2", "--order", "0", *option)
+    assert done.status == 2 and "leave out --wrt and --seed" in done.err

@@ -58,13 +58,17 @@ def in_process(text: str) -> Array:
     return np.array([found[f"x{k}"] for k in range(VARIABLES)])
 
 
-def from_text(peer: Peer, who: str, request: tuple[str, dict[str, Array]]) -> Calls:
-    """Each call parses, differentiates and evaluates anew."""
+def from_text(peer: Peer, who: str, request: tuple[str, dict[str, Array]], late: set[str]) -> Calls:
+    """Each call parses, differentiates and evaluates anew; one that is stopped took at least as long as the limit."""
 
-    def run(n: int) -> list[float]:
-        return [peer.prepare(TASKS[who], *request)[0] for _ in range(n)]
+    def once() -> float:
+        try:
+            return peer.prepare(TASKS[who], *request)[0]
+        except TooSlowError:
+            late.add(who)
+            return peer.limit
 
-    return run
+    return lambda n: [once() for _ in range(n)]
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ def measure(setting: Setting, n: int, slow: set[str]) -> Size:
     reference = in_process(text)
     apart = {COLD: difference(np.array(numbers(cold())), reference)}
     problems: dict[str, str] = {}
+    late: set[str] = set()  # those that an answer in time made taking part, and a later one exceed the limit
     request = (statements(n, "**"), {"x": point()})
     peers = setting.among(TASKS)
     for who, peer in peers.items():
@@ -96,7 +101,7 @@ def measure(setting: Setting, n: int, slow: set[str]) -> Size:
         try:
             _, answer = peer.prepare(TASKS[who], *request)
             apart[who] = difference(answer, reference)
-            runs[who] = from_text(peer, who, request)
+            runs[who] = from_text(peer, who, request, late)
         except PeerError as problem:
             problems[who] = str(problem)
             if isinstance(problem, TooSlowError):
@@ -112,6 +117,8 @@ def measure(setting: Setting, n: int, slow: set[str]) -> Size:
         ratio = measured.ratio(who, "gradcli")
         assert ratio is not None
         remark = "" if apart.get(who, 0) <= AGREEMENT else "values differ"
+        if who in late:
+            remark = f"stopped at {setting.peers[who].limit:.0f} s {remark}".rstrip()
         if who == COLD and memory is not None:
             remark = f"{memory / 1e6:.0f} MB {remark}".rstrip()
         text = "" if who == "gradcli" else f"{times(ratio)} x gradcli"

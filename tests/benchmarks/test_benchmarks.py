@@ -201,6 +201,18 @@ def test_optimisations_change_no_value(setting):
     assert values_are_the_same(rows)
 
 
+def test_a_library_that_is_late_in_a_later_round_took_the_limit():
+    class Late:
+        limit = 7.0
+
+        def prepare(self, *_):
+            raise TooSlowError("> 7 s")
+
+    late: set[str] = set()
+    assert large.from_text(Late(), "casadi", ("", {}), late)(2) == [7.0, 7.0]
+    assert late == {"casadi"}
+
+
 def test_burgers(setting):
     rows, targets = burgers.section(setting)
     assert [row.who for row in rows] == ["gradcli", "gradcli, one process"] * 2

@@ -45,6 +45,14 @@ def laid_out(
     loose: dict[int, int] = {}
     runs: list[Run] = []
     owners: list[Node] = []
+    # What may be a view is not let go of before the next tile replaces it.
+    kept = sum(
+        [
+            aligned(tile_bytes(bytes_of(place.node)))
+            for place, (_, step) in zip(places, work, strict=True)
+            if step and step.result == "either"
+        ]
+    )
     top = most = 0
     for j, (place, (run, step)) in enumerate(zip(places, work, strict=True)):
         runs.append(run)
@@ -53,7 +61,7 @@ def laid_out(
         size = aligned(tile_bytes(bytes_of(place.node)))
         dying = {b for i in place.inputs if last[b := base.get(i, i)] == j}
         made = size if step is not None and (step.copied or step.result in ("fresh", "either")) else 0
-        most = max(most, sum(loose.values()) + made + tile_bytes(working_space(place.node)))
+        most = max(most, kept + sum(loose.values()) + made + tile_bytes(working_space(place.node)))
         if step is None or o in given:
             pass
         elif step.result == "out":
@@ -66,7 +74,7 @@ def laid_out(
             else:
                 offsets[o], top = top, top + size
             sizes[o] = size
-        elif step.result != "view":
+        elif step.result == "fresh":
             loose[o] = size
         if base[o] == o and last[o] == j:
             dying.add(o)

@@ -29,8 +29,11 @@ WORTH_PROCESSES = 3_000_000
 LONG_STEP = 10_000
 """Nanoseconds of a step from which threads gain: for shorter ones they wait for the interpreter's lock most of the time."""
 
-FEW_STEPS = 16
-"""Steps of which larger tiles still fit into the cache."""
+LONGER_STEP = 30_000
+"""What loops of few steps are given by larger tiles, which leave the second-level cache but not the third."""
+
+FEW_STEPS = 48
+LARGEST_TILE = 1 << 20
 
 OVERHEAD = 1 << 18
 """Bytes that a worker's views and NumPy's own buffers take."""
@@ -92,19 +95,19 @@ class Loop:
     def _share(self, means: Means, rows: int) -> tuple[int, int, bool]:
         """The rows of a tile, how many workers to use, and whether they are processes.
 
-        Threads gain where steps are long enough that one need not wait for the others'; a short chain of steps takes
-        larger tiles for it, which leave the second-level cache but not the third.
+        Threads gain where steps are long enough that one need not wait for the others'.
         """
         total = sum([cost.nanoseconds(node) for node in self.nodes])
         shared = sum([bytes_of(node) for node, _ in [*self.reads, *self.writes]])
         possible = means.processes and means.threads > 1 and processes.are_possible()
         if possible and total >= WORTH_PROCESSES and shared <= processes.MOST_SHARED:
             return rows, means.threads, True
-        while total * rows / self.size / len(self.nodes) < LONG_STEP:
-            if len(self.nodes) > FEW_STEPS or rows * 2 * means.threads > self.size:
-                return rows, 1, False
-            rows *= 2
-        return rows, means.threads if total >= WORTH_THREADS else 1, False
+        step = total / self.size / len(self.nodes)
+        if len(self.nodes) <= FEW_STEPS and means.threads > 1:
+            most = min(rows * LARGEST_TILE // TILE, self.size // means.threads)
+            while step * rows < LONGER_STEP and rows * 2 <= most:
+                rows *= 2
+        return rows, means.threads if step * rows >= LONG_STEP and total >= WORTH_THREADS else 1, False
 
     def _work(self, np: Any, place: Place, given: set[int]) -> tuple[Run, steps.Step | None]:
         """What is run for a node, and its step if it is not accumulated."""

@@ -24,6 +24,7 @@ def tiny_tiles() -> Iterator[Callable[[], None]]:
             patch.setattr(loop, "FEWEST_ROWS", 1)
             patch.setattr(loop, "WORTH_THREADS", 0)
             patch.setattr(loop, "LONG_STEP", 0)
+            patch.setattr(loop, "LONGER_STEP", 0)
             patch.setattr(half_angle, "FEWEST", 1)
 
         yield shrink

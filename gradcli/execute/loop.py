@@ -33,7 +33,7 @@ LONGER_STEP = 30_000
 """What loops of few steps are given by larger tiles, which leave the second-level cache but not the third."""
 
 FEW_STEPS = 48
-LARGEST_TILE = 1 << 20
+LARGEST_TILE = 1 << 19
 
 OVERHEAD = 1 << 18
 """Bytes that a worker's views and NumPy's own buffers take."""

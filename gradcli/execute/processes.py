@@ -52,7 +52,6 @@ class Team:
 
         import numpy as np
 
-        self._np = np
         self._lock = Lock()
         self._owner = os.getpid()
         memory = np.frombuffer(mmap.mmap(-1, max(shared_bytes(loop), 1)), np.uint8)

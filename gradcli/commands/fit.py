@@ -48,8 +48,8 @@ Methods:
 
 The history has an object a step: {"step": 0, "loss": 1.5, "gnorm": 2.0, "lr": 0.1, "seconds": 0.01}.
 
-A checkpoint is an .npz file, from which --resume goes on to the same numbers, to the bit, with the same options; SciPy's
-methods go on from the values, and begin anew otherwise.
+A checkpoint is an .npz file, from which --resume goes on to the same numbers, to the bit, with the same options. SciPy's
+methods begin anew every 1000 steps, and a resumed run goes through the steps since then again.
 """
 
 
@@ -221,6 +221,11 @@ def command(
 
         identity = checkpoints.identity(objective, method)
         state = checkpoints.resume(resume, identity, objective) if resume is not None else None
+        if state is not None and method not in BUILT_IN:
+            from gradcli.program.minimizers import begun
+
+            if begun(state) < state.step:
+                click.echo(f"going through steps {begun(state)} to {state.step} again", err=True)
         saver = Saver(checkpoint, every or 100, identity) if checkpoint is not None else None
     for name, reason in objective.kept.items():
         click.echo(f"{name} stays as it is: {reason}", err=True)

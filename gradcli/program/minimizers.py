@@ -26,6 +26,9 @@ Array = Any
 TINY = 1e-12
 """The relative change at which SciPy's own tests end a run: near what rounding leaves."""
 
+ANEW = 1000
+"""After so many steps a method begins anew, so that a resumed run has no more than these to go through again."""
+
 PAIRS = 50
 """Of x and gradient that L-BFGS keeps, where they are small: networks need fewer steps than with SciPy's 10."""
 
@@ -33,9 +36,10 @@ PAIRS = 50
 def minimize(objective: Objective, settings: Settings, watch: Watch, state: State) -> Outcome:
     """Minimise by SciPy's L-BFGS-B, Newton-CG or trust-region least squares.
 
-    A step is one that the method accepted. Sources: Byrd, Lu, Nocedal, Zhu 1995 (``lbfgs``); Nocedal, Wright, *Numerical
-    Optimization*, 2nd ed., algorithm 7.1 (``newton-cg``); Branch, Coleman, Li 1999 (``least-squares``). Raises
-    GradcliError where SciPy is not installed.
+    A step is one that the method accepted. SciPy keeps to itself what a method remembers of its steps, so a resumed run
+    goes from where the method began last (at most ``ANEW`` steps, unwatched) to the state, which gives the same bits.
+    Sources: Byrd, Lu, Nocedal, Zhu 1995 (``lbfgs``); Nocedal, Wright, *Numerical Optimization*, 2nd ed., algorithm 7.1
+    (``newton-cg``); Branch, Coleman, Li 1999 (``least-squares``). Raises GradcliError where SciPy is not installed.
     """
     try:
         from scipy import optimize
@@ -46,15 +50,30 @@ def minimize(objective: Objective, settings: Settings, watch: Watch, state: Stat
         ) from None
     kind = {"lbfgs": _Search, "newton-cg": _Newton, "least-squares": _Squares}[settings.method]
     search = kind(objective, settings, watch, state)
-    try:
-        search.accepted(search.vector(state.values))
-        return search.outcome(search.run(optimize))
-    except _Ended as end:
-        return end.outcome
-    except GradcliError as failure:
-        if search.good is None:
-            raise
-        return search.good._replace(reason="failed", problem=failure)
+    while True:
+        try:
+            if search.good is None:
+                search.accepted(search.vector(search.start.values))
+            message = search.run(optimize)
+            if not search.is_replaying:
+                return search.outcome(message)
+        except _Anew:
+            continue
+        except _Ended as end:
+            if not search.is_replaying:
+                return end.outcome
+        except GradcliError as failure:
+            if not search.is_replaying:
+                if search.good is None:
+                    raise
+                return search.good._replace(reason="failed", problem=failure)
+        search.begin(state)  # on another processor the same steps round otherwise, and may lead elsewhere
+
+
+def begun(state: State) -> int:
+    """The step at which the method began that has led to a state."""
+    known = all("begun" in state.memory.get(name, {}) for name in state.values)
+    return state.step - state.step % ANEW if known else state.step
 
 
 class _Ended(Exception):  # noqa: N818  it ends a run, which is no error
@@ -65,6 +84,10 @@ class _Ended(Exception):  # noqa: N818  it ends a run, which is no error
         self.outcome = outcome
 
 
+class _Anew(Exception):  # noqa: N818  it ends a part of a run
+    """The method begins anew, where the search now starts."""
+
+
 class _Search:
     """A loss of one vector, in which all variables stand one after the other; by itself, L-BFGS-B."""
 
@@ -73,10 +96,23 @@ class _Search:
         self.settings = settings
         self.watch = watch
         self.leaves = objective.leaves
-        self.start = state
-        self.good: Outcome | None = None
+        self.resumed = state
         self.clock = monotonic()
         self._last: tuple[Array, float, Array] | None = None
+        if begun(state) < state.step:
+            self.begin(State(begun(state), {name: memory["begun"] for name, memory in state.memory.items()}, {}))
+        else:
+            self.begin(state)
+
+    def begin(self, start: State) -> None:
+        """Forget all steps; the method begins at ``start``."""
+        self.start = start
+        self.good: Outcome | None = None
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether the steps are those that led to the state that the run was resumed from."""
+        return self.step < self.resumed.step
 
     def vector(self, values: Mapping[str, Array]) -> Array:
         """Arrays by name as one vector of float64."""
@@ -125,16 +161,29 @@ class _Search:
         return loss, self.vector(gradients)
 
     def accepted(self, x: Array) -> None:
-        """A point that the method stepped to. Raises _Ended where the run ends here."""
+        """A point that the method stepped to. Raises _Ended where the run ends here, _Anew where the method begins anew."""
         loss, gradient = self.loss(x)
         before = self.good
-        state = State(self.step + 1 if before else self.step, self.values(x), {}, before.loss if before else None)
-        norm = self.norm(x, gradient)
-        moment = Moment(state, loss, norm, None, monotonic() - self.clock)
-        reason, problem = watched(self.settings, self.watch, moment, before is None)
-        self.good = Outcome(state, loss, norm, reason or "", problem)
+        step = self.step if before is None else self.step + 1
+        again = step > self.start.step and step % ANEW
+        memory = {name: {"begun": value} for name, value in self.start.values.items()} if again else {}
+        state = State(step, self.values(x), memory, self.start.loss if before is None else before.loss)
+        self.good = Outcome(state, loss, self.norm(x, gradient), "")
+        if step < self.resumed.step:
+            return
+        if (
+            step == self.resumed.step
+            and self.vector(state.values).tobytes() != self.vector(self.resumed.values).tobytes()
+        ):
+            self.begin(self.resumed)
+            raise _Anew
+        moment = Moment(state, loss, self.good.gnorm, None, monotonic() - self.clock)
+        reason, problem = watched(self.settings, self.watch, moment, step == self.resumed.step)
         if reason is not None:
-            raise _Ended(self.good)
+            raise _Ended(self.good._replace(reason=reason, problem=problem))
+        if before is not None and step % ANEW == 0:
+            self.start = state
+            raise _Anew
 
     def norm(self, x: Array, gradient: Array) -> float:
         """That of the gradient, but for entries that push x out of its bounds."""
@@ -157,16 +206,17 @@ class _Search:
         return self.good._replace(reason=message.rstrip("."))
 
     def run(self, optimize: Any) -> str:
+        """Hand the search to SciPy, and say why that ended it."""
         x = self.vector(self.start.values)
-        limits = {
-            "maxiter": sys.maxsize >> 1, "maxfun": sys.maxsize >> 1, "gtol": TINY, "ftol": 1e-15,
-            "maxcor": PAIRS if len(x) <= 100_000 else 10,
-        }  # fmt: skip
+        limits = {"maxfun": sys.maxsize >> 1, "gtol": TINY, "ftol": 1e-15, "maxcor": PAIRS if len(x) <= 100_000 else 10}
+        return self.minimized(optimize, "L-BFGS-B", limits, bounds=optimize.Bounds(*self.bounds()))
+
+    def minimized(self, optimize: Any, method: str, limits: dict[str, Any], **more: Any) -> str:
         found = optimize.minimize(
-            self.loss, x, jac=True, method="L-BFGS-B", callback=self.accepted,
-            bounds=optimize.Bounds(*self.bounds()), options=limits,
+            self.loss, self.vector(self.start.values), jac=True, method=method, callback=self.accepted,
+            options={"maxiter": sys.maxsize >> 1, **limits}, **more,
         )  # fmt: skip
-        return f"L-BFGS-B says: {found.message}"
+        return f"{method} says: {found.message}"
 
 
 class _Newton(_Search):
@@ -199,12 +249,7 @@ class _Newton(_Search):
         return self.vector(dict(zip(self.leaves, found, strict=True)))
 
     def run(self, optimize: Any) -> str:
-        found = optimize.minimize(
-            lambda x: self.loss(x)[0], self.vector(self.start.values), jac=lambda x: self.loss(x)[1],
-            hessp=self.product, method="Newton-CG", callback=self.accepted,
-            options={"maxiter": sys.maxsize >> 1, "xtol": TINY},
-        )  # fmt: skip
-        return f"Newton-CG says: {found.message}"
+        return self.minimized(optimize, "Newton-CG", {"xtol": TINY}, hessp=self.product)
 
 
 class _Squares(_Search):
@@ -248,6 +293,7 @@ class _Squares(_Search):
         return self._matrix
 
     def run(self, optimize: Any) -> str:
+        self._begun = False
         found = optimize.least_squares(
             self.residual, self.vector(self.start.values), jac=self.jacobian, bounds=self.bounds(),
             ftol=TINY, xtol=TINY, gtol=TINY, max_nfev=sys.maxsize >> 1,

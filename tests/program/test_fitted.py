@@ -11,9 +11,8 @@ from scipy import optimize
 import gradcli
 from gradcli.data import arrays
 from gradcli.data.reading import read_array
-from gradcli.program import checkpoints
+from gradcli.program import checkpoints, minimizers
 from gradcli.program.fitted import Settings, fit
-from gradcli.program.minimizers import _Newton
 from gradcli.program.objective import Batches, Objective
 from gradcli.program.optimizers import Schedule
 
@@ -153,7 +152,9 @@ def test_products_with_the_hessian():
     text = "variable x = [0.3, -0.2]; variable k = 0.7; variable c = 1.0; y = sin(k*x[0])*x[1]^3 + exp(k*x[1]) + 2*c"
     program = gradcli.loads(text)
     objective = Objective(program)
-    search = _Newton(objective, Settings("newton-cg"), unwatched, fit(objective, Settings(steps=1), unwatched).state)
+    search = minimizers._Newton(
+        objective, Settings("newton-cg"), unwatched, fit(objective, Settings(steps=1), unwatched).state
+    )
     blocks = program.hessian()
     whole = np.block([[blocks[a][b].reshape(blocks[a][a].size and _size(a), _size(b)) for b in "xkc"] for a in "xkc"])
     x = search.vector(objective.start())
@@ -252,6 +253,43 @@ def test_a_run_in_two_parts_is_the_whole_run(tmp_path, method, batch):
     assert second.loss == whole.loss
     for name, value in whole.state.values.items():
         assert value.tobytes() == second.state.values[name].tobytes()
+
+
+CURVE = "variable x = [0.5, 3.0]; constant t = linspace(0, 2, 30); r = x[0]*exp(-x[1]*t) - 3*exp(-t) - sin(5*t)"
+
+
+@pytest.mark.parametrize("cut", [0, 5, 8, 10])
+@pytest.mark.parametrize(
+    ("method", "text"),
+    [("lbfgs", VALLEY), ("newton-cg", VALLEY), ("least-squares", CURVE)],
+    ids=["lbfgs", "newton", "squares"],
+)
+def test_a_run_of_scipys_methods_too(tmp_path, monkeypatch, method, text, cut):
+    """The method begins anew at step 8, and a run is cut before, at, and after it."""
+    monkeypatch.setattr(minimizers, "ANEW", 8)
+    losses = []
+    whole = fitted(text, method=method, steps=14, watch=lambda moment: losses.append(moment.loss))
+    first = fitted(text, method=method, steps=cut)
+    objective = Objective(gradcli.loads(text), squares=method == "least-squares")
+    identity = checkpoints.identity(objective, method)
+    checkpoints.save(tmp_path / "run.npz", identity, first.state)
+    state = checkpoints.resume(tmp_path / "run.npz", identity, objective)
+    seen = []
+    second = fitted(text, method=method, steps=14, state=state, watch=lambda moment: seen.append(moment.loss))
+    assert (first.state.step, seen) == (cut, losses[cut:])
+    assert second.state.step == whole.state.step > 10
+    assert second.state.values["x"].tobytes() == whole.state.values["x"].tobytes()
+
+
+@pytest.mark.parametrize("begun", [[-1.2, 1.1], [-1e200, 1.0], [1.0, 1.0]])
+def test_where_steps_cannot_be_gone_through_again_the_values_count(begun):
+    """As on a processor that rounds otherwise: the steps lead elsewhere, fail, or end early."""
+    state = fitted(VALLEY, method="lbfgs", steps=6).state
+    other = state._replace(memory={"x": {"begun": np.array(begun)}})
+    anew = fitted(VALLEY, method="lbfgs", steps=20, state=state._replace(memory={}))
+    found = fitted(VALLEY, method="lbfgs", steps=20, state=other)
+    assert (found.state.step, found.reason) == (20, "all steps done")
+    assert found.state.values["x"].tobytes() == anew.state.values["x"].tobytes()
 
 
 def test_where_the_loss_is_not_finite_the_values_before_are_kept():

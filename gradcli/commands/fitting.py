@@ -61,7 +61,8 @@ class Watcher:
 
     def __call__(self, moment: Moment) -> str | None:
         if self._first is None:
-            self._first, self._begun = moment.state.step, monotonic()
+            self._first = moment.state.step
+            self._shown = self._begun = monotonic()
         if self._journal is not None:
             from gradcli.report.fits import history_line
 

@@ -195,8 +195,8 @@ def _transpose(np: Any, place: Place) -> Step:
     return Step(run, "view")
 
 
-def _key(items: Sequence[Any], axis: int) -> tuple[Any, ...]:
-    """An index in which the cut axis, counted in the whole array, is taken as it comes."""
+def index_key(items: Sequence[Any], axis: int | None = None) -> tuple[Any, ...]:
+    """An index; in it a cut axis, counted in the whole array, is taken as it comes."""
     key: list[Any] = []
     at = 0
     for item in items:
@@ -212,7 +212,7 @@ def _index(np: Any, place: Place) -> Step:
     (a,), o = place.inputs, place.out
     axis = place.piece.inputs[0]
     assert axis is not None
-    key = _key(place.node.attrs["items"], axis)
+    key = index_key(place.node.attrs["items"], axis)
 
     def run(r: Registers) -> None:
         r[o] = r[a][key]
@@ -224,7 +224,7 @@ def _unindex(np: Any, place: Place) -> Step:
     (a,), o = place.inputs, place.out
     axis = place.piece.axis
     assert axis is not None
-    key = _key(place.node.attrs["items"], axis)
+    key = index_key(place.node.attrs["items"], axis)
 
     def run(r: Registers) -> None:
         y = r[o]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError
 from gradcli.execute.run import run
+from gradcli.execute.straight import Function, is_small, straight_line
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import SameAs, Select
 from gradcli.program.loaded import converted
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from gradcli.program.program import Program
 
 Array = Any
+
+
+CALLS = 2
+"""After so many calls of a plan it is thought to be worth a function of its own."""
 
 
 class Planned:
@@ -32,9 +37,21 @@ class Planned:
         # What no input changes is evaluated once.
         self._fixed = dict(zip(constant, program._evaluate(constant), strict=True))
         self._fixed |= program._values_of(self._plan, without={*inputs, *constant})
+        self._moving = [x for x in self._plan.nodes if x.op.name == "leaf" and x not in self._fixed]
+        self._function: Function | None = None
+        self._small = is_small(self._plan)
+        self._calls = 0
 
     def __call__(self, values: Mapping[Node, Array]) -> list[Array]:
         """The values of the nodes, in arrays of their own; ``values`` have the leaves' shapes and dtypes."""
+        if self._calls >= CALLS and self._small and self._function is None:
+            self._function = straight_line(self._plan, self._fixed, self._moving)
+        self._calls += 1
+        if self._function is not None:
+            try:
+                return self._function(*[values[leaf] for leaf in self._moving])
+            except Exception:  # noqa: BLE001
+                pass  # the slower way says which operation failed, and where it stands in the program
         return run(self._plan, {**self._fixed, **values}, self._locate)
 
 

@@ -153,7 +153,9 @@ def _descend(objective: Objective, settings: Settings, watch: Watch, state: Stat
                 raise
             return good._replace(reason="failed", problem=failure)
         norm = _norm(gradients, state.values, settings.bounds)
-        problem = _not_finite(objective, loss, gradients, state.step)
+        problem = None
+        if not (math.isfinite(loss) and math.isfinite(norm)) or settings.bounds:
+            problem = _not_finite(objective, loss, gradients, state.step)
         if problem is not None:
             if math.isfinite(loss):  # it is the step from here that has no direction
                 return Outcome(state, loss, norm, "not finite", problem)

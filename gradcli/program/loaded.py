@@ -340,6 +340,9 @@ def converted(value: Array, leaf: Node, copy: bool = True) -> Array:
     """A value in a leaf's dtype and shape; a scalar fills."""
     import numpy as np
 
+    is_array = isinstance(value, np.ndarray | np.generic)
+    if is_array and not copy and value.shape == leaf.shape and value.dtype == leaf.dtype:
+        return value
     name = leaf.attrs["name"]
     array = given_array(value, name)
     if array.shape not in ((), leaf.shape):

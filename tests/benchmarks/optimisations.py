@@ -53,6 +53,20 @@ def statements(setting: Setting) -> Answer:
     return lambda: gradients(text)
 
 
+def small(setting: Setting) -> Answer:
+    """Steps of gradient descent on the loss of a few points."""
+    arrays = burgers.data("float64", 50, 10, (2, 8, 8, 1))
+    names = ["loss", *(f"g_{name}" for name in burgers.names((2, 8, 8, 1)))]
+
+    def found() -> Array:
+        step = gradcli.loads(burgers.program("float64", arrays)).compile(names, inputs=list(arrays))
+        for _ in range(setting.size(300)):
+            step(**arrays)
+        return burgers.flat(step(**arrays))
+
+    return found
+
+
 def command(setting: Setting) -> Answer:
     """A new process; as others are measured without what the environment says to gradcli, it is told by its command."""
     path = setting.folder / "scalar.expr"
@@ -73,6 +87,7 @@ CASES = (
     Case("simplify", "network's step", network),
     Case("sweep", "10,000 statements", statements),
     Case("repeated", "10,000 statements", statements),
+    Case("straight", "steps of a small network", small),
     Case("plain", "scalar gradient, cold", command),
 )
 

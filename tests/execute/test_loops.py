@@ -92,7 +92,7 @@ def test_each_operation(expression, monkeypatch):
 @given(programs(smooth=False, statements=9, scalar=True))
 def test_random_programs_with_all_optimisations_and_with_none(text):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADCLI_WITHOUT", "simplify,tiles,halfangle,sweep,repeated,scalars")
+        patch.setenv("GRADCLI_WITHOUT", "simplify,tiles,halfangle,sweep,repeated,scalars,straight")
         plain = gradcli.loads(text)
         values, gradients, seconds = plain.eval(), plain.grad(), plain.grad(order=2)
     program = gradcli.loads(text)
@@ -116,7 +116,7 @@ def test_samples_with_all_optimisations_and_with_none(sample, monkeypatch):
         return [values, program.grad(of, list(graph.leaves)) if graph.leaves else {}]
 
     all_on = answers()
-    monkeypatch.setenv("GRADCLI_WITHOUT", "simplify,tiles,halfangle,sweep,repeated,scalars")
+    monkeypatch.setenv("GRADCLI_WITHOUT", "simplify,tiles,halfangle,sweep,repeated,scalars,straight")
     tolerance = 2e-5 if "\ndtype float32\n" in sample.read_text() else 1e-11
     for found, want in zip(all_on, answers(), strict=True):
         assert [k for k, v in found.items() if v is None] == [k for k, v in want.items() if v is None]

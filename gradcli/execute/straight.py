@@ -1,0 +1,194 @@
+"""Plans of small arrays, run often, as straight-line Python functions.
+
+Between two operations of :mod:`gradcli.execute.run` a microsecond goes by in look-ups, as long as NumPy takes for a small
+array; a function of local variables spends 50 ns. What is an operator of Python's on floats is written as one, since
+NumPy applies it to a scalar in a tenth of the time of its universal function, and to the same bits. All else calls what
+the operation's kernel would call, or the kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from gradcli.execute.plan import LARGE, Plan, bytes_of
+from gradcli.execute.products import matrix_product
+from gradcli.execute.steps import index_key
+from gradcli.graph.node import Node
+from gradcli.graph.ops.kernels import Ufunc
+from gradcli.graph.switches import without
+from gradcli.graph.types import is_float, size_of
+
+Array = Any
+Function = Callable[..., list[Array]]
+
+MOST_NODES = 5000
+"""Python takes 20 microseconds to compile a line, and a line saves less than one at each call."""
+
+OPERATORS = {
+    "add": "{0} + {1}", "subtract": "{0} - {1}", "multiply": "{0} * {1}", "divide": "{0} / {1}", "neg": "-{0}",
+    "square": "{0} * {0}", "less": "{0} < {1}", "less_equal": "{0} <= {1}", "greater": "{0} > {1}",
+    "greater_equal": "{0} >= {1}", "equal": "{0} == {1}", "not_equal": "{0} != {1}",
+}  # fmt: skip
+"""Operations on floats that are operators of Python's."""
+
+SAME = {"identity", "stop_gradient"}
+
+
+def is_small(plan: Plan) -> bool:
+    """Whether a plan is worth a function: there are no loops over tiles, and not too many operations."""
+    return (
+        len(plan.nodes) <= MOST_NODES
+        and all([isinstance(unit, int) for unit in plan.units])
+        and (plan.largest is None or bytes_of(plan.largest) < LARGE)
+        and not without("straight")
+    )
+
+
+def straight_line(plan: Plan, known: Mapping[Node, Array], inputs: Sequence[Node]) -> Function:
+    """The targets of a plan as a function of the values of ``inputs``, in their order; ``known`` are all other leaves.
+
+    Values have the shapes and dtypes of their nodes. The results are arrays that share no memory with anything. It
+    raises what an operation raises; :func:`gradcli.execute.run.run` says which one that was.
+    """
+    import numpy as np
+
+    return _Writer(np, plan, known, inputs).function()
+
+
+class _Writer:
+    """Writes a line for each operation; the value of node i is called ``v{i}``."""
+
+    def __init__(self, np: Any, plan: Plan, known: Mapping[Node, Array], inputs: Sequence[Node]) -> None:
+        self.np = np
+        self.plan = plan
+        self.scope: dict[str, Any] = {"np": np}
+        self.arguments = [f"v{plan.position[node]}" for node in inputs]
+        self.scalars = [f"v{plan.position[node]}" for node in inputs if not node.shape]
+        self.fresh: set[int] = set()
+        self.lines: list[tuple[int, str]] = []
+        self.used: set[int] = set()
+        self.last: dict[int, int] = {}
+        self.spread: dict[int, int] = {}
+        """Positions of ``broadcast_to``, and of what they repeat; written where somebody needs the whole array."""
+        for i, node in enumerate(plan.nodes):
+            if node.op.name == "leaf" or node in plan.known:
+                if node in known:
+                    self.scope[f"v{i}"] = known[node] if node.shape else known[node][()]
+            elif node.op.name == "literal":
+                self.scope[f"v{i}"] = getattr(np, "bool_" if node.dtype == "bool" else node.dtype)(node.attrs["value"])
+            elif node.op.name == "broadcast_to":
+                self.spread[i] = plan.inputs[i][0]
+            else:
+                expression = self.expression(i, node)
+                self.last |= dict.fromkeys(self.used, len(self.lines))
+                self.used.clear()
+                self.lines.append((i, expression))
+
+    def constant(self, name: str, value: Any) -> str:
+        self.scope[name] = value
+        return name
+
+    def operand(self, i: int) -> str:
+        """The name of a value, written before if it is an array that only repeats another."""
+        if i in self.spread:
+            shape = self.constant(f"shape{i}", self.plan.nodes[i].shape)
+            self.lines.append((i, f"np.broadcast_to({self.operand(self.spread.pop(i))}, {shape})"))
+        self.used.add(i)
+        return f"v{i}"
+
+    def operands(self, i: int, node: Node, elementwise: bool) -> list[str]:
+        """The names of the inputs; where the others have the whole shape, one that is repeated stands for itself."""
+        positions = list(self.plan.inputs[i])
+        for k, j in enumerate(positions) if elementwise and len(positions) == 2 else ():
+            other = positions[1 - k]
+            if j in self.spread and other not in self.spread and self.plan.nodes[other].shape == node.shape:
+                positions[k] = self.spread[j]
+        return [self.operand(j) for j in positions]
+
+    def expression(self, i: int, node: Node) -> str:
+        """What is computed for a node."""
+        np, name, attrs, kernel = self.np, node.op.name, node.attrs, node.op.kernel
+        floats = all([is_float(x.dtype) for x in node.inputs])
+        if floats and name in OPERATORS and not any(attrs.values()):
+            self.fresh.add(i)
+            return OPERATORS[name].format(*self.operands(i, node, True))
+        if isinstance(kernel, Ufunc):
+            self.fresh.add(i)
+            function = self.constant(f"f{i}", getattr(np, kernel.name))
+            return f"{function}({', '.join(self.operands(i, node, kernel.name != 'matmul'))})"
+        given = self.operands(i, node, False)
+        if name == "products":
+            self.fresh.add(i)
+            return " + ".join([f"{a} * {b}" for a, b in zip(given[::2], given[1::2], strict=True)])
+        if name == "recip" and not attrs["positive"]:
+            self.fresh.add(i)
+            return f"{self.constant(f'one{i}', np.dtype(node.dtype).type(1))} / {given[0]}"
+        if name == "where" and not any([x.shape for x in node.inputs]):
+            return "{1} if {0} else {2}".format(*given)
+        if name in SAME:
+            return given[0]
+        if node.inputs and node.inputs[0].shape:
+            written = self._of_an_array(i, node, given)
+            if written is not None:
+                return written
+        arguments = ", ".join(["np", *given])
+        return f"{self.constant(f'f{i}', kernel)}({arguments}, **{self.constant(f'a{i}', attrs)})"
+
+    def _of_an_array(self, i: int, node: Node, given: Sequence[str]) -> str | None:
+        np, name, attrs = self.np, node.op.name, node.attrs
+        if name in ("sum", "mean") and attrs["axis"]:
+            self.fresh.add(i)
+            self.scope |= {"reduce": np.add.reduce, f"a{i}": attrs["axis"], f"d{i}": np.dtype(node.dtype)}
+            total = f"reduce({given[0]}, a{i}, d{i}, None, {attrs['keepdims']})"
+            if name == "sum":
+                return total
+            count = size_of(node.inputs[0].shape) // max(size_of(node.shape), 1)
+            return f"{total} / {self.constant(f'n{i}', np.dtype(node.dtype).type(count))}"
+        if name == "reshape":
+            return f"{given[0]}.reshape({self.constant(f'a{i}', node.shape)})"
+        if name == "transpose":
+            return f"{given[0]}.transpose({self.constant(f'a{i}', attrs['axes'])})"
+        if name == "index":
+            return f"{given[0]}[{self.constant(f'a{i}', index_key(attrs['items']))}]"
+        product = matrix_product(np, node)
+        if product is None:
+            return None
+        self.fresh.add(i)
+        return f"{self.constant(f'f{i}', product)}({', '.join(given)}, None)"
+
+    def result(self, i: int, node: Node, again: bool) -> str:
+        """A target as an array of its own; one that an operation has made for itself is taken as it is."""
+        value, dtype = self.operand(i), self.constant(f"dtype{i}", self.np.dtype(node.dtype))
+        if node.shape and i in self.fresh and not again:
+            return f"np.ascontiguousarray({value}, {dtype})"
+        return f"np.array({value}, {dtype}, order='C')"
+
+    def function(self) -> Function:
+        """The function, called as :func:`straight_line` says."""
+        targets = self.plan.targets
+        nodes = self.plan.target_nodes
+        results = [
+            self.result(i, node, i in targets[:k]) for k, (i, node) in enumerate(zip(targets, nodes, strict=True))
+        ]
+        made = {i for i, _ in self.lines} - self.used
+        dead: dict[int, list[str]] = {}
+        for i, line in self.last.items():
+            if i in made and self.plan.nodes[i].shape:
+                dead.setdefault(line, []).append(f"v{i}")
+        text = [f"def function({', '.join(self.arguments)}):"]
+        text += [f"{name} = {name}[()]" for name in self.scalars]
+        for k, (i, expression) in enumerate(self.lines):
+            text.append(f"v{i} = {expression}")
+            if k in dead:
+                text.append(f"del {', '.join(dead[k])}")
+        text.append(f"return [{', '.join(results)}]")
+        exec("\n    ".join(text), self.scope)
+        compute: Function = self.scope["function"]
+        errstate, blas = self.np.errstate, self.plan.blas
+
+        def function(*values: Array) -> list[Array]:
+            with errstate(all="ignore"), blas():
+                return compute(*values)
+
+        return function

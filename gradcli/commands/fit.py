@@ -207,9 +207,9 @@ def command(
     _check(method, lr, bounds, data, batch, clip, checkpoint, every)
     destination = Destination.chosen(format, precision, output, (*ENDINGS, ".expr"))
     program = inputs.load(inputs.program_text())
-    from gradcli.commands.fitting import Saver, Watcher
+    from gradcli.commands.fitting import Saver, Watcher, trace_command
     from gradcli.program.fitted import Settings, fit
-    from gradcli.program.objective import Objective
+    from gradcli.program.objective import NotFiniteError, Objective
     from gradcli.program.optimizers import Schedule
     from gradcli.report.fits import summary
 
@@ -226,10 +226,16 @@ def command(
         click.echo(f"{name} stays as it is: {reason}", err=True)
     journal = _journal(history, state.step if state is not None else None) if history is not None else None
     watcher = Watcher(steps, journal, saver)
-    with watcher.running():
-        outcome = fit(objective, settings, watcher, state)
+    try:
+        with watcher.running():
+            outcome = fit(objective, settings, watcher, state)
+    except NotFiniteError as failure:
+        failure.help = "; ".join(filter(None, [failure.help, trace_command(inputs, objective, failure, state is None)]))
+        raise
     click.echo(summary(objective.title, outcome), err=True)
     problem = outcome.problem
+    if isinstance(problem, NotFiniteError):
+        problem.help = "; ".join(filter(None, [problem.help, trace_command(inputs, objective, problem, False)]))
     if saver is not None:
         try:
             saver.save(outcome.state)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradcli.autodiff import reverse
 from gradcli.data import first_not_finite
-from gradcli.diagnostics import GradcliError, Label
+from gradcli.diagnostics import GradcliError, Kind, Label
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import Data
 from gradcli.graph.types import is_float, show_shape, size_of
 from gradcli.language.reasons import explain
 from gradcli.program.compiled import Planned
 from gradcli.program.loaded import Loaded, converted
+
+if TYPE_CHECKING:
+    from gradcli.program.program import Program
+    from gradcli.program.traced import Finding
 
 Array = Any
 Values = Mapping[str, Array]
@@ -66,6 +70,16 @@ class _Function(NamedTuple):
         return self.run({leaf: converted(values[name], leaf, copy=False) for name, leaf in self.leaves.items()})
 
 
+class NotFiniteError(GradcliError):
+    """A loss or a gradient is NaN or infinite at ``values``, in batches those of the data included, if they are known."""
+
+    def __init__(
+        self, kind: Kind, message: str, labels: Iterable[Label] = (), help: str | None = None, *, values: Values | None
+    ) -> None:
+        super().__init__(kind, message, labels, help)
+        self.values = values
+
+
 class Objective:
     """What is minimised, and the variables over which.
 
@@ -76,7 +90,7 @@ class Objective:
 
     def __init__(
         self,
-        program: Loaded,
+        program: Program,
         name: str | None = None,
         over: Sequence[str] | None = None,
         *,
@@ -100,6 +114,8 @@ class Objective:
             elif not is_float(leaves[n].dtype):
                 self.kept[n] = f"it is {leaves[n].dtype}, and only floats are fitted"
         self.variables = [n for n in self.asked if n not in self.kept]
+        if not self.asked:
+            raise GradcliError("ValueError", f"there is nothing to fit: {', '.join(program.variables)} is data")
         if not self.variables:
             why = "; ".join(f"`{n}`: {reason}" for n, reason in self.kept.items())
             label = program._locate(self.y)
@@ -116,6 +132,7 @@ class Objective:
         if batch is not None:
             self.batches = Batches({n: _array(program, n) for n in data}, batch, program.random_seed)
         self._functions: dict[int | None, _Function] = {}
+        self._seen: Values | None = None
 
     def start(self) -> dict[str, Array]:
         """The values of the fitted variables in the program, in arrays of their own."""
@@ -134,25 +151,65 @@ class Objective:
         count = len(next(iter(rows.values()))) if rows else None
         if count not in self._functions:
             self._functions[count] = self._planned(rows)
-        loss, *gradients = self._functions[count]({**values, **rows})
+        self._seen = {**values, **rows}
+        loss, *gradients = self._functions[count](self._seen)
         return float(loss.reshape(())), dict(zip(self.variables, gradients, strict=True))
 
-    def not_finite(self, what: str, step: int) -> GradcliError:
-        """What to say where ``what`` is NaN or infinite: a number of the data that is, or how to find its origin."""
+    def not_finite(self, what: str, step: int) -> NotFiniteError:
+        """What to say where ``what`` is NaN or infinite: the operation that made it, and a number of the data that is."""
         label = self.program._locate(self.y)
-        help = "`gradcli grad FILE --values VALUES --trace` shows where it comes from"
-        if step > 0:
-            help = f"a smaller `--lr` or `--bounds` may do; {help}"
-        for leaf in cone([self.y]):
-            if leaf.op.name == "leaf" and leaf.risky and leaf.attrs["name"] not in self.variables:
-                name = leaf.attrs["name"]
-                array = _array(self.program, name)
-                place = first_not_finite(array)
-                if place is not None:
-                    entry = f"{name}[{', '.join(map(str, place))}]" if place else name
-                    help = f"`{entry}` is {float(array[place])}; if that is meant, {help}"
-                    break
-        return GradcliError("ValueError", f"{what} at step {step}", [Label(label.span)] if label else [], help=help)
+        labels = [Label(label.span)] if label else []
+        help = "a smaller `--lr` or `--bounds` may do" if step > 0 else None
+        finding = self._finding()
+        what = f"{what} at step {step}"
+        if finding is None or len(finding.operands) == 1:  # it is no operation that is to blame, but a number
+            held = next(filter(None, map(self._held, cone([self.y]))), None)
+            if held is not None:
+                return NotFiniteError("ValueError", f"{what}: {held}", labels, values=self._seen)
+        if finding is not None:
+            what = f"{what}: {finding.message}"
+            labels = [Label(finding.span)] if finding.span is not None else labels
+            help = "; ".join(filter(None, [finding.help, help])) or None
+        return NotFiniteError("ValueError", what, labels, help, values=self._seen)
+
+    def _held(self, node: Node) -> str | None:
+        """The first NaN or infinity that a constant holds, or a file that is loaded without one."""
+        if not node.risky or node.op.name not in ("leaf", "array") or node.attrs.get("name") in self.variables:
+            return None
+        if node.op.name == "leaf":
+            name = str(node.attrs["name"])
+            array = _array(self.program, name)
+            held = self.program._graph.initial[node]
+            origin = self.program.origins.get(name) or _origin(held)
+            if origin is not None and held is not None and held.shape != node.shape:
+                origin = None  # one number that fills a shape
+        else:
+            label = self.program._locate(node)
+            name = label.span.text if label else "a number"
+            array, origin = node.attrs["values"], _origin(node)
+            array = array.array if isinstance(array, Data) else self.program._evaluate([node])[0]
+        place = first_not_finite(array)
+        if place is None:
+            return None
+        entry = f"{name}[{', '.join(map(str, place))}]" if place else name
+        where = None
+        if origin is not None:
+            from gradcli.data.reading import place_in_file
+
+            where = place_in_file(*origin, place)
+        return f"`{entry}` is {float(array[place])}" + (f" ({where})" if where else "")
+
+    def _finding(self) -> Finding | None:
+        """Where NaN or infinity begins at the values that were looked at last; None where that is not known."""
+        from gradcli.program.traced import trace_gradients
+
+        if self._seen is None:
+            return None
+        try:
+            traced = trace_gradients(self.program._with(self._seen), [self.name], self.variables, [1])
+        except GradcliError:  # too large for an evaluation that keeps all it makes
+            return None
+        return traced.finding if traced is not None else None
 
     def _gradients(self, program: Loaded, names: Sequence[str]) -> list[Node | None]:
         with program._graph.derivation.active():
@@ -166,6 +223,7 @@ class Objective:
                 program = program._again({**program._settings, **rows}, unsafe=unsafe)
             except GradcliError as problem:
                 problem.message = f"with {len(next(iter(rows.values())))} rows of data: {problem.message}"
+                problem.help = "a step sees some rows only: what has as many rows is in `--data` too, and is declared without a shape"
                 raise
         gradients = [
             g if g is not None else reverse.zero_gradient(program._leaf(name))  # cut at this number of rows only
@@ -187,6 +245,12 @@ def _array(program: Loaded, name: str) -> Array:
     if initial is None or isinstance(initial, Node) or initial.shape != leaf.shape:
         return program._leaf_value(leaf)
     return initial
+
+
+def _origin(value: Any) -> tuple[str, str | None] | None:
+    """The file, and the key in it, of a value that is a ``load`` and nothing more."""
+    data = value.attrs.get("values") if isinstance(value, Node) and value.op.name == "array" else None
+    return data.origin if isinstance(data, Data) else None
 
 
 def _only(names: Sequence[str]) -> str:

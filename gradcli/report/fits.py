@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradcli.diagnostics import GradcliError, Label, Source, Span, counted
+from gradcli.report.json_parts import json_number
 from gradcli.report.numbers import literal
 from gradcli.report.reply import Reply
 from gradcli.results import Result
@@ -75,8 +75,7 @@ def history_line(moment: Moment) -> str:
     if moment.rate is not None:
         fields["lr"] = moment.rate
     fields["seconds"] = round(moment.seconds, 6)
-    strict = {key: value if math.isfinite(value) else str(value) for key, value in fields.items()}
-    return json.dumps(strict) + "\n"
+    return json.dumps({key: json_number(value) for key, value in fields.items()}) + "\n"
 
 
 def progress_line(moment: Moment, steps: int, rate: float) -> str:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -283,12 +284,70 @@ def test_divergence_leaves_the_last_good_values(gradcli, line):
     common = [line, "--set", "b=0", "--lr", "1e100"]
     done = gradcli("fit", *common, "--checkpoint", "run.npz", "--every", "1000", "--history", "h.ndjson")
     assert done.status == 1
-    assert "`loss` is inf at step 2; the values written are those of step 1" in done.err
+    assert (
+        "`loss` is inf at step 2: (X @ w + b - t)^2 makes infinity in 64 of 64 entries; the values written are"
+        in done.err
+    )
     assert "--trace" in done.err
     first = gradcli("fit", *common, "--steps", "1")
     assert done.out == first.out
     assert gradcli("fit", *common, "--steps", "1", "--resume", "run.npz").out == first.out
     assert Path("h.ndjson").read_text().count("\n") == 2
+
+
+ROOTS = "variable x = 0.5; variable k = 2.0; constant X = [4.0]; y = sum(sqrt(x)*k + X)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        (["roots.expr", "--lr", "1"], ["roots.expr", "--of", "y", "--set", "x=-0.9142135623730949", "--set"]),
+        (["-e", ROOTS, "--method", "lbfgs", "--over", "x"], ["-e", ROOTS, "--of", "y", "--wrt", "x", "--set"]),
+        (["roots.expr", "--set", "x=-1"], ["roots.expr", "--of", "y", "--set", "x=-1", "--trace"]),
+        (["roots.expr", "--set", "x=0", "--dtype", "float32"], ["--dtype", "float32", "--set", "x=0.0"]),
+        (["roots.expr", "--values", "v.json", "--set", "X=@a b.csv:a"], ["--values", "v.json", "--set", "X=@a b.csv:a"]),
+        (["roots.expr", "--set", "x=-1", "--method", "least-squares"], ["--set", "x=-1"]),
+    ],
+)  # fmt: skip
+def test_the_command_line_that_shows_where_it_comes_from_does(gradcli, arguments, options):
+    Path("roots.expr").write_text(ROOTS)
+    Path("v.json").write_text('{"x": -1}')
+    Path("a b.csv").write_text("a\n1\n")
+    done = gradcli("fit", *arguments)
+    assert done.status == 1
+    command, *words = shlex.split(re.search(r"`(gradcli grad .*--trace)`", done.err)[1])
+    text = "\0".join(words)
+    assert "\0".join(options) in text
+    shown = gradcli(*words)
+    assert (command, shown.status, shown.out) == ("gradcli", 1, "")
+    assert re.match(r"trace: (the derivative of )?sqrt\(x\) makes", shown.err)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-e", "variable x = linspace(0, 1, 1000); y = sum(sqrt(x))", "--lr", "10"],
+        ["-e", "variable x = linspace(0.1, 1, 1000); y = sum(sqrt(x))", "--lr", "10"],
+        ["-e", "constant X = [1.0, 2.0]; variable x = 0.1; y = sum(sqrt(x)*X)", "--data", "X", "--batch", "1"],
+    ],
+)  # fmt: skip
+def test_what_no_short_command_line_shows(gradcli, arguments):
+    done = gradcli("fit", *arguments)
+    assert done.status == 1
+    assert "sqrt(x) makes" in done.err
+    assert "`gradcli grad --trace` looks for it at any values" in done.err or "--of y --trace" in done.err
+
+
+def test_a_gradient_beyond_all_squares_in_the_history(gradcli):
+    gradcli("fit", "-e", "variable x = 1.0; y = x*1e200", "--lr", "1e-200", "--steps", "1", "--history", "h.ndjson")
+    assert [json.loads(line)["gnorm"] for line in Path("h.ndjson").read_text().splitlines()] == [1e200, 1e200]
+    gradcli("fit", "-e", "variable x = 1.0; y = x^2", "--method", "lbfgs", "--steps", "1", "--history", "h.ndjson")
+    assert gradcli("plot", "--history", "h.ndjson", "--of", "loss,gnorm").status == 0
+
+
+def test_bounds_by_pattern_are_about_what_is_fitted(gradcli):
+    done = gradcli("fit", "-e", STOPPED, "--bounds", "w*=1.5..9", "--lr", "1")
+    assert (done.status, done.out) == (0, "w1 = 2.0\nw2 = 1.5\n")
 
 
 DATA = "constant X = [[1.0]]; variable w = [1.0, 1.0]; y = mean((X @ w)^2)"
@@ -305,14 +364,28 @@ DATA = "constant X = [[1.0]]; variable w = [1.0, 1.0]; y = mean((X @ w)^2)"
         (["-e", "variable x = 2.0; y = x^2", "--bounds", "x=0..1"], 1, "`x` starts at 2.0, outside its bounds 0.0..1.0"),
         (["-e", STOPPED, "--bounds", "w1=0..9"], 1, "bounds for `w1` have no effect: its gradient is None"),
         (["-e", STOPPED, "--bounds", "w3=0..9"], 1, "no value `w3`"),
+        (["-e", STOPPED, "--bounds", "w*=3..9"], 1, "`w2` starts at 2.0, outside its bounds 3.0..9.0"),
+        (["-e", "dtype float32; variable x = 1.0; y = x", "--bounds", "x=1e308.."], 1, "`x` starts at 1.0, outside"),
         (["-e", STOPPED, "--over", "a*"], 1, "no variable matches `a*`"),
         (["-e", STOPPED, "--over", "b"], 1, "no variable or constant `b`"),
         (["-e", STOPPED, "--minimize", "loss"], 1, "no value `loss`"),
-        (["-e", DATA, "--set", "X=@nan.csv:a,b"], 1, "`X[1, 0]` is nan"),
+        (["-e", DATA, "--set", "X=@nan.csv:a,b"], 1, "`X[1, 0]` is nan (column `a` of nan.csv, line 3)"),
+        (["-e", DATA, "--set", "X=@nan.csv:b,a"], 1, "`X[1, 1]` is nan (column `a` of nan.csv, line 3)"),
+        (["-e", DATA, "--set", "X=@X.npy:a"], 1, "X.npy holds one array, so there is no 'a' in it"),
+        (["-e", 'X = load("nan.csv"); variable w = [1.0, 1.0]; y = sum(X @ w)'], 1,
+         '`load("nan.csv")[1, 0]` is nan (column `a` of nan.csv, line 3)'),
+        (["-e", 'constant X = load("nan.csv", "b,a"); variable w = [1.0, 1.0]; y = sum(X @ w)'], 1,
+         "`X[1, 1]` is nan (column `a` of nan.csv, line 3)"),
+        (["-e", 'constant X = load("nan.csv").T; variable w = [1.0, 1.0]; y = sum(X @ w)'], 1, "`X[0, 1]` is nan\n"),
+        (["-e", DATA, "--set", "X=[[inf, 1]]"], 1, "`X[0, 0]` is inf\n"),
+        (["-e", "variable w = [1.0, nan]; y = sum(w)"], 1, "the variable w holds NaN in 1 of 2 entries"),
         (["-e", DATA, "--set", "X=@nan.csv:a,c"], 1, "nan.csv has the columns a, b, but no 'c'"),
         (["-e", DATA, "--set", "X=@bad.csv:a,b"], 1, "bad.csv, line 3, column 2 (b): 'x' is not a number"),
         (["-e", DATA, "--set", "X=[[1,2]]", "--data", "X", "--batch", "2"], 1, "a batch of 2 rows is more than the 1 rows"),
         (["-e", DATA, "--set", "X=[[1,2]]", "--data", "w", "--batch", "1", "--over", "w"], 1, "`w` is fitted"),
+        (["-e", DATA, "--set", "X=[[1,2]]", "--data", "w", "--batch", "1"], 1, "there is nothing to fit: w is data"),
+        (["-e", "constant X: [3] = 1.0; variable w = 1.0; y = sum(X*w)", "--data", "X", "--batch", "2"], 1,
+         "is declared without a shape"),
         (["-e", DATA, "--batch", "1"], 2, "give both"),
         (["-e", STOPPED, "--every", "5"], 2, "there is none"),
         (["-e", STOPPED, "--method", "lbfgs", "--lr", "1"], 2, "--method lbfgs chooses its own steps"),
@@ -332,6 +405,7 @@ DATA = "constant X = [[1.0]]; variable w = [1.0, 1.0]; y = mean((X @ w)^2)"
 def test_bad_input(gradcli, arguments, status, words):
     Path("nan.csv").write_text("a,b\n1,2\nnan,3\n")
     Path("bad.csv").write_text("a,b\n1,2\n3,x\n")
+    np.save("X.npy", np.ones((2, 2)))
     done = gradcli("fit", *arguments)
     assert (done.status, done.out) == (status, "")
     assert words in done.err

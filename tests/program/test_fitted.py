@@ -259,14 +259,31 @@ def test_where_the_loss_is_not_finite_the_values_before_are_kept():
     assert outcome.state.step == 2
     assert float(outcome.state.values["x"]) == pytest.approx(0.7 - 0.3 / 0.7)
     assert outcome.loss == pytest.approx(math.log(0.7 - 0.3 / 0.7))
-    assert outcome.problem.message == "`y` is nan at step 3"
-    assert "--trace" in outcome.problem.help
+    assert outcome.problem.message == "`y` is nan at step 3: log(x) makes NaN"
+    assert outcome.problem.help.endswith("a smaller `--lr` or `--bounds` may do")
+    assert float(outcome.problem.values["x"]) < 0
 
 
 def test_a_gradient_that_is_not_finite_ends_a_run_too():
     outcome = fitted("variable x = 0.25; y = sqrt(x)", rate=Schedule(0.25), steps=10)
     assert (outcome.state.step, float(outcome.state.values["x"])) == (1, 0.0)
-    assert outcome.problem.message == "the gradient of `y` with respect to `x` is not finite at step 1"
+    assert outcome.problem.message == (
+        "the gradient of `y` with respect to `x` is not finite at step 1: the derivative of sqrt(x) makes infinity"
+    )
+
+
+@pytest.mark.parametrize("scale", [1e200, 1e-200])
+def test_the_norm_of_gradients_whose_squares_no_float_holds(scale):
+    outcome = fitted(f"variable x = [1.0, 2.0]; y = sum([3.0, 4.0]*x)*{scale}", rate=Schedule(1.0), steps=1, clip=1.0)
+    assert outcome.gnorm == pytest.approx(5 * scale)
+    step = np.array([0.6, 0.8]) if scale > 1 else np.zeros(2)
+    np.testing.assert_allclose(outcome.state.values["x"], [1.0, 2.0] - step)
+
+
+def test_a_rate_beyond_all_floats_ends_a_run_as_a_loss_that_is_not_finite():
+    outcome = fitted("variable x = 1.0; y = x^2", rate=Schedule(0.1, "step", 1, 1e200), steps=9)
+    assert outcome.problem.message.startswith("`y` is inf at step 2")
+    assert Schedule(0.1, "step", 1, 1e200).at(2, 9) == math.inf
 
 
 @pytest.mark.parametrize("method", ["lbfgs", "newton-cg", "least-squares"])
@@ -303,5 +320,11 @@ def test_data_stay_in_their_file(tmp_path, monkeypatch, given):
 def test_a_start_without_a_loss_is_an_error():
     with pytest.raises(gradcli.GradcliError) as caught:
         fitted("constant X = [1.0, nan]; variable w = 1.0; y = sum(X*w)")
-    assert caught.value.message == "`y` is nan at step 0"
-    assert "`X[1]` is nan" in caught.value.help
+    assert caught.value.message == "`y` is nan at step 0: `X[1]` is nan"
+    assert caught.value.help is None
+
+
+def test_data_that_are_not_finite_where_it_does_not_matter_are_not_blamed():
+    text = "constant X = [nan, 4.0]; variable w = 1.0; y = sum(where(isnan(X), 0, X*w)) - sqrt(w)"
+    outcome = fitted(text, rate=Schedule(1.0))
+    assert outcome.problem.message == "`y` is nan at step 1: sqrt(w) makes NaN"

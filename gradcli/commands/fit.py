@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -205,9 +206,11 @@ def command(
     as it is. Progress goes to standard error. Ctrl-C ends the run after its step, with exit status 130.
     """
     _check(method, lr, bounds, data, batch, clip, checkpoint, every)
+    _check_files({"FILE": inputs.file, "--values": inputs.values}, {"--history": history, "--checkpoint": checkpoint})
+    _check_files({"--output": output}, {"--history": history, "--checkpoint": checkpoint})
     destination = Destination.chosen(format, precision, output, (*ENDINGS, ".expr"))
     program = inputs.load(inputs.program_text())
-    from gradcli.commands.fitting import Saver, Watcher, trace_command
+    from gradcli.commands.fitting import Saver, Watcher, say, trace_command
     from gradcli.program.fitted import Settings, fit
     from gradcli.program.objective import NotFiniteError, Objective
     from gradcli.program.optimizers import Schedule
@@ -223,7 +226,7 @@ def command(
         state = checkpoints.resume(resume, identity, objective) if resume is not None else None
         saver = Saver(checkpoint, every or 100, identity) if checkpoint is not None else None
     for name, reason in objective.kept.items():
-        click.echo(f"{name} stays as it is: {reason}", err=True)
+        say(f"{name} stays as it is: {reason}")
     journal = _journal(history, state.step if state is not None else None) if history is not None else None
     watcher = Watcher(steps, journal, saver)
     try:
@@ -232,7 +235,7 @@ def command(
     except NotFiniteError as failure:
         failure.help = "; ".join(filter(None, [failure.help, trace_command(inputs, objective, failure, state is None)]))
         raise
-    click.echo(summary(objective.title, outcome), err=True)
+    say(summary(objective.title, outcome))
     problem = outcome.problem
     if isinstance(problem, NotFiniteError):
         problem.help = "; ".join(filter(None, [problem.help, trace_command(inputs, objective, problem, False)]))
@@ -271,6 +274,18 @@ def _check(
         raise click.UsageError("--batch N chooses rows of the constants that --data names: give both.")
     if every is not None and checkpoint is None:
         raise click.UsageError("--every says how often the --checkpoint is written, and there is none.")
+
+
+def _check_files(others: Mapping[str, str | None], written: Mapping[str, str | None]) -> None:
+    """Raises click.UsageError where a file that a run writes takes the place of another one of it."""
+    places: dict[str, str] = {}
+    for option, path in {**others, **written}.items():
+        if path is None or path == "-" or (os.path.exists(path) and not os.path.isfile(path)):
+            continue
+        place = os.path.realpath(path)
+        if place in places:
+            raise click.UsageError(f"{option} {path} would overwrite the file of {places[place]}.")
+        places[place] = option
 
 
 def _journal(path: str, resumed: int | None) -> Journal:

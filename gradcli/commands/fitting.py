@@ -32,6 +32,12 @@ LONGEST_COMMAND = 400
 """Characters of a command line that a message still shows."""
 
 
+def say(text: str) -> None:
+    """A line on standard error, if there is anybody to read it: a run goes on without."""
+    with suppress(OSError):
+        click.echo(text, err=True)
+
+
 class Saver:
     """A checkpoint file: written at the start, at every so many steps, and at the end."""
 
@@ -89,7 +95,7 @@ class Watcher:
         if self._bar is not None:
             self._bar.update(moment.state.step, progress_text(moment, self._steps, rate))
         else:
-            click.echo(progress_line(moment, self._steps, rate), err=True)
+            say(progress_line(moment, self._steps, rate))
 
     @contextmanager
     def running(self) -> Iterator[None]:

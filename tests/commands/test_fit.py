@@ -129,6 +129,18 @@ def test_lines_in_a_log(gradcli, monkeypatch):
     assert len(lines) == 4
 
 
+@pytest.mark.parametrize("reader", ["full", "gone"])
+def test_what_nobody_reads_on_standard_error_costs_no_values(process, line, reader):
+    receives, sends = os.pipe()
+    os.close(receives)
+    with open("/dev/full" if reader == "full" else sends, "wb") as errors:
+        done = process(
+            "fit", "-e", "variable x = 1.0; variable z; y = x^2", "--steps", "1", "--lr", "0.5",
+            capture_output=False, stdout=subprocess.PIPE, stderr=errors,
+        )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "x = 0.0\nz = None\n")
+
+
 def test_a_bar_on_a_terminal(terminal):
     shown = terminal("fit", "-e", "variable x = 1.0; y = x^2", "--steps", "100000000", "--until", "time=1s")
     assert re.search(r"\d+/100000000  loss \S+  \|gradient\| \S+  \S+ steps/s", shown)
@@ -397,6 +409,11 @@ DATA = "constant X = [[1.0]]; variable w = [1.0, 1.0]; y = mean((X @ w)^2)"
         (["-e", STOPPED, "--until", "gnorm=x"], 2, "'x' is not a number for gnorm"),
         (["-e", STOPPED, "--bounds", "w2=1"], 2, "NAME=LOW..HIGH"),
         (["-e", STOPPED, "--bounds", "w2=2..1"], 2, "leave nothing between them"),
+        (["p.expr", "--history", "p.expr"], 2, "--history p.expr would overwrite the file of FILE"),
+        (["p.expr", "--checkpoint", "./p.expr"], 2, "--checkpoint ./p.expr would overwrite the file of FILE"),
+        (["-e", STOPPED, "--history", "x", "--checkpoint", "x"], 2, "--checkpoint x would overwrite the file of --history"),
+        (["-e", STOPPED, "--output", "x.npz", "--checkpoint", "x.npz"], 2, "overwrite the file of --output"),
+        (["-e", STOPPED, "--values", "v.json", "--history", "v.json"], 2, "overwrite the file of --values"),
         (["-e", STOPPED, "--resume", "none.npz"], 1, "there is no file none.npz"),
         (["-e", STOPPED, "--checkpoint", "no/run.npz"], 1, "cannot write no/run.npz: there is no folder"),
         (["-e", STOPPED, "--history", "no/h.ndjson"], 1, "cannot write no/h.ndjson: No such file"),
@@ -406,6 +423,7 @@ def test_bad_input(gradcli, arguments, status, words):
     Path("nan.csv").write_text("a,b\n1,2\nnan,3\n")
     Path("bad.csv").write_text("a,b\n1,2\n3,x\n")
     np.save("X.npy", np.ones((2, 2)))
+    Path("p.expr").write_text(STOPPED)
     done = gradcli("fit", *arguments)
     assert (done.status, done.out) == (status, "")
     assert words in done.err

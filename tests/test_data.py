@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import stat
 import threading
 import zipfile
@@ -167,6 +168,20 @@ TABLE = 'age,"full name",size\n1,"x, y",2\n3,z,4\n'
 def test_columns_of_csv_by_name(tmp_path, columns, values):
     (tmp_path / "a.csv").write_text(TABLE)
     np.testing.assert_array_equal(read_array(tmp_path / "a.csv", columns), values)
+
+
+def test_a_mapped_file_that_was_searched_is_not_held_in_memory(tmp_path):
+    shape = (arrays.MAPPED_BYTES // 8, 4)
+    np.lib.format.open_memmap(tmp_path / "a.npy", "w+", "float64", shape).flush()
+    array = read_array(tmp_path / "a.npy")
+    before = mapped_memory()
+    assert first_not_finite(array) is None
+    assert mapped_memory() - before < array.nbytes / 2
+
+
+def mapped_memory():
+    """Bytes of files that are mapped into this process and held in memory."""
+    return int(re.search(r"RssFile:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
 
 
 @pytest.mark.parametrize(

@@ -61,9 +61,21 @@ def first_not_finite(array: Array) -> tuple[int, ...] | None:
     flat = array.reshape(-1)
     for start in range(0, flat.size, 1 << 20):
         finite = np.isfinite(flat[start : start + (1 << 20)])
+        released(array)
         if not finite.all():
             return tuple(int(i) for i in np.unravel_index(start + int(np.argmin(finite)), array.shape))
     return None
+
+
+def released(array: Array) -> None:
+    """Give back the memory into which parts of a mapped file were read; they are read again where they are used."""
+    import mmap
+
+    base: Any = array
+    while hasattr(base, "base"):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def parse_npy(stream: IO[bytes], size: int, what: str) -> Array:

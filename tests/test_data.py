@@ -107,6 +107,28 @@ def test_a_damaged_member_of_an_archive(tmp_path):
     fails(lambda: read_array(tmp_path / "a.npz"), "x of ", "a.npz")
 
 
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_an_archive_with_any_damage(tmp_path, save):
+    """It is read, with the numbers that were in it, or it is an error that names the file."""
+    save(tmp_path / "a.npz", x=np.arange(3.0), y=np.ones((2, 2)))
+    whole = (tmp_path / "a.npz").read_bytes()
+    random = np.random.RandomState(0)
+    places = [(0, len(whole))] * 300 + [(whole.rindex(b"PK\x01\x02"), len(whole))] * 300
+    outcomes = set()
+    for start, end in places:
+        damaged = bytearray(whole)
+        damaged[random.randint(start, end)] = random.randint(256)
+        (tmp_path / "a.npz").write_bytes(damaged)
+        try:
+            read = read_array(tmp_path / "a.npz", "x").tolist() == [0, 1, 2]
+        except GradcliError as error:
+            read = None
+            assert error.kind == "DataError"
+            assert "a.npz" in error.message
+        outcomes.add(read)
+    assert outcomes == {True, None}
+
+
 @pytest.mark.parametrize(
     ("text", "values"),
     [

@@ -123,10 +123,12 @@ def mapped_npy(path: Path) -> Array | None:
 def parse_npz(data: bytes, name: str, key: str | None) -> dict[str, Array]:
     """The arrays of an archive by name, or only the one called ``key``."""
     import zipfile
+    import zlib
 
+    damages = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, OSError, EOFError)
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
-    except (zipfile.BadZipFile, ValueError, OSError) as problem:
+    except damages as problem:
         fail(f"{name} is not a readable .npz file: {problem}")
     arrays = {}
     with archive:
@@ -138,6 +140,6 @@ def parse_npz(data: bytes, name: str, key: str | None) -> dict[str, Array]:
             try:
                 with archive.open(member) as stream:
                     arrays[label] = parse_npy(stream, member.file_size, f"{label} of {name}")
-            except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as problem:
+            except damages as problem:
                 fail(f"{label} of {name} cannot be read: {problem}")
     return arrays

@@ -15,7 +15,7 @@ import click
 
 from gradcli.commands.endings import Command
 from gradcli.commands.inputs import Inputs
-from gradcli.commands.options import Finite, output_options, program_options, several_names, utf8
+from gradcli.commands.options import Finite, named, output_options, program_options, several_names
 from gradcli.commands.output import ENDINGS, Destination
 from gradcli.diagnostics import GradcliError
 
@@ -115,7 +115,7 @@ class Bound(click.ParamType[tuple[str, tuple[float, float]]]):
     ) -> tuple[str, tuple[float, float]]:
         if isinstance(value, tuple):
             return value
-        name, _, text = (part.strip() for part in utf8(value).partition("="))
+        name, _, text = (part.strip() for part in named(value).partition("="))
         low, dots, high = (part.strip() for part in text.partition(".."))
         ends = _number(low or "-inf"), _number(high or "inf")
         if not name or not dots or not (low or high) or ends[0] is None or ends[1] is None:
@@ -138,7 +138,12 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
 
 @click.command("fit", cls=Command, epilog=EPILOG)
 @program_options
-@click.option("--minimize", metavar="NAME", help="The loss, in place of the program's output.")
+@click.option(
+    "--minimize",
+    callback=lambda _, __, name: name and named(name),
+    metavar="NAME",
+    help="The loss, in place of the program's output.",
+)
 @several_names("--over", help="What is fitted, in place of all variables; * matches variables. Repeatable.")
 @click.option("--method", type=click.Choice(METHODS), default="sgd", show_default=True, help="See below.")
 @click.option(

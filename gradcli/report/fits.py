@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradcli.diagnostics import GradcliError, Label, Source, Span, counted
 from gradcli.report.json_parts import json_number
-from gradcli.report.numbers import literal
+from gradcli.report.numbers import literal, tokens
 from gradcli.report.reply import Reply
 from gradcli.results import Result
 
 if TYPE_CHECKING:
+    from gradcli.language.syntax import Expression
     from gradcli.program.fitted import Moment, Outcome
     from gradcli.report.tables import Screen
+
+Array = Any
 
 
 class Fitted(NamedTuple):
@@ -63,10 +66,27 @@ def with_values(source: Source, results: Sequence[Result]) -> str:
             )  # fmt: skip
         if d.value is None:
             edits.append(Edit(d.end, d.end, f" = {literal(value)}"))
-        else:
+            continue
+        entries = _entries(d.value, value)
+        if entries is None:
             edits.append(Edit(d.value.start, d.value.end, literal(value)))
+        else:  # one by one, for there may be comments and ends of lines between them
+            edits += [Edit(e.start, e.end, text) for e, text in zip(entries, tokens(value), strict=True)]
     text = edited(source.text, edits)
     return text if text.endswith("\n") else text + "\n"
+
+
+def _entries(written: Expression, value: Array) -> list[Expression] | None:
+    """The entries of a bracket literal in C order; None for what is written otherwise, such as ``zeros([2])``."""
+    from gradcli.language.syntax import List
+
+    entries = [written]
+    for _ in value.shape:
+        lists = [item for item in entries if isinstance(item, List)]
+        if len(lists) < len(entries):
+            return None
+        entries = [item for row in lists for item in row.items]
+    return entries if len(entries) == value.size else None
 
 
 def history_line(moment: Moment) -> str:

@@ -83,6 +83,30 @@ def test_a_program_with_the_values_in_it(gradcli, line):
     np.testing.assert_array_equal(program.eval(["w"])["w"], values["w"])
 
 
+def test_what_stands_between_the_entries_of_a_literal_is_kept(gradcli):
+    text = (
+        "variable k = [  # rows\r\n  [1.0, 2*2.0],  # first\r\n  [3, -4,],  # second\r\n]\r\n"
+        "constant c = [1.0, 2.0]\r\nvariable m = [c, c]  # of vectors\r\nvariable e: [0] = []\r\n"
+        "y = sum(k^2) + sum(m) + sum(e)"
+    )
+    Path("k.expr").write_bytes(text.encode())
+    done = gradcli("fit", "k.expr", "--lr", "0.25", "--steps", "1", "--format", "expr")
+    assert done.out == (
+        "variable k = [  # rows\r\n  [0.5, 2.0],  # first\r\n  [1.5, -2.0,],  # second\r\n]\r\n"
+        "constant c = [1.0, 2.0]\r\nvariable m = [[0.75, 1.75], [0.75, 1.75]]  # of vectors\r\nvariable e: [0] = []\r\n"
+        "y = sum(k^2) + sum(m) + sum(e)\n"
+    )
+
+
+def test_names_that_unicode_calls_compatible_are_the_same(gradcli):
+    micro, mu = "\u00b5", "\u03bc"
+    text = f"variable {micro} = 1.0; loss{micro} = {mu}^2; z = 3.0"
+    options = ["--minimize", f"loss{micro}", "--over", micro, "--bounds", f"{micro}=0.5..3", "--set", f"{micro}=2"]
+    done = gradcli("fit", "-e", text, *options, "--lr", "1", "--steps", "1")
+    assert (done.status, done.out) == (0, f"{mu} = 0.5\n")
+    assert gradcli("plot", "-e", text, "--x", f"{micro}=0:1", "--of", f"loss{micro}").status == 0
+
+
 def test_a_program_as_a_file(gradcli, line):
     done = gradcli("fit", line, "--set", "b=0", "--steps", "1", "--over", "b", "--output", "fitted.expr")
     assert (done.status, done.out) == (0, "")

@@ -207,6 +207,8 @@ def _history(path: str, keys: list[str], log: str | None) -> Curves:
     from gradcli.program.curves import series
 
     name = "<stdin>" if path == "-" else path
+    if "step" in keys:
+        raise click.UsageError("--of step: what a history holds is drawn by its steps.")
     columns = read_history(standard_input() if path == "-" else read_bytes(path), name, list(dict.fromkeys(keys)))
     return series(name, "step", columns, log)
 

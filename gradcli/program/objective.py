@@ -104,6 +104,11 @@ class Objective:
         self.title = f"Σ{self.name}²/2" if squares else self.name
         if not squares and size_of(self.y.shape) != 1:
             raise _no_scalar(program, self.name, self.y)
+        if over is None and not program.variables:
+            raise GradcliError(
+                "ValueError", "the program has no variables to fit",
+                help="name what you want: `--over x`, or declare it: `variable x = …`",
+            )  # fmt: skip
         self.asked = [n for n in program._wanted(over) if over is not None or n not in data]
         leaves = {n: program._leaf(n) for n in self.asked}
         self.kept: dict[str, str] = {}

@@ -402,6 +402,7 @@ DATA = "constant X = [[1.0]]; variable w = [1.0, 1.0]; y = mean((X @ w)^2)"
         (["-e", STOPPED, "--bounds", "w3=0..9"], 1, "no value `w3`"),
         (["-e", STOPPED, "--bounds", "w*=3..9"], 1, "`w2` starts at 2.0, outside its bounds 3.0..9.0"),
         (["-e", "dtype float32; variable x = 1.0; y = x", "--bounds", "x=1e308.."], 1, "`x` starts at 1.0, outside"),
+        (["-e", "constant x = 1.0; y = x^2"], 1, "the program has no variables to fit"),
         (["-e", STOPPED, "--over", "a*"], 1, "no variable matches `a*`"),
         (["-e", STOPPED, "--over", "b"], 1, "no variable or constant `b`"),
         (["-e", STOPPED, "--minimize", "loss"], 1, "no value `loss`"),

@@ -214,7 +214,7 @@ def mapped_memory():
         ('"c, d",a', (1, 0), "column `c, d` of a.csv.gz, line 5"),
         ("b", (2,), "column `b` of a.csv.gz, line 9"),
         (None, (3, 0), None),
-        (None, (0, 3), None),
+        (None, (0, 3), "column 4 of a.csv.gz, line 3"),
     ],
 )
 def test_where_an_entry_of_a_csv_file_stands(tmp_path, columns, place, words):

@@ -64,11 +64,11 @@ def place_in_csv(text: str, name: str, columns: str | None, row: int, column: in
     if header is not None:
         next(rows)
     begin = next(islice(rows, row, None)).begin
-    if header is None:
-        return f"column {column + 1} of {name}, line {begin}"
+    titles = header.fields if header is not None else []
     if columns is not None:
-        column = _positions(_fields(columns), header.fields, name)[column]
-    return f"column `{header.fields[column]}` of {name}, line {begin}"
+        column = _positions(_fields(columns), titles, name)[column]
+    title = f"`{titles[column]}`" if column < len(titles) and titles[column] else str(column + 1)
+    return f"column {title} of {name}, line {begin}"
 
 
 def _lines(text: str) -> list[str]:

@@ -150,6 +150,10 @@ class Objective:
         leaf = self.program._leaf(name)
         return None if self.program._graph.initial[leaf] is None else self.program._leaf_value(leaf)
 
+    def as_written(self) -> list[str]:
+        """What was asked for and has the value that the program's own text gives it."""
+        return [name for name in self.kept if name not in self.program._settings]
+
     def at(self, values: Values, step: int) -> tuple[float, dict[str, Array]]:
         """The loss at ``values`` and its gradients; in batches that of the rows of number ``step``."""
         rows = self.batches.chosen(step) if self.batches is not None else {}

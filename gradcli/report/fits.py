@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradcli.diagnostics import GradcliError, Label, Source, Span, counted
@@ -21,10 +21,14 @@ Array = Any
 
 
 class Fitted(NamedTuple):
-    """The answer of ``fit``: a reply, and the source, into which the format ``expr`` writes the values."""
+    """The answer of ``fit``: a reply, and the source, into which the format ``expr`` writes the values.
+
+    ``as_written`` names those that the source has already.
+    """
 
     reply: Reply
     source: Source
+    as_written: Collection[str] = ()
 
     def rounded(self, digits: int | None) -> Fitted:
         """See :class:`gradcli.report.reply.Answer`."""
@@ -33,7 +37,7 @@ class Fitted(NamedTuple):
     def render(self, format: str, screen: Screen | None) -> str:
         """See :class:`gradcli.report.reply.Answer`; there is one format more, ``expr``."""
         if format == "expr":
-            return with_values(self.source, self.reply.orders[0][1])
+            return with_values(self.source, [r for r in self.reply.orders[0][1] if r.name not in self.as_written])
         return self.reply.render(format, screen)
 
     def arrays(self) -> dict[str, Any]:
@@ -44,7 +48,7 @@ class Fitted(NamedTuple):
 def with_values(source: Source, results: Sequence[Result]) -> str:
     """The program with these values in its declarations, and every other character as it is.
 
-    Raises GradcliError (ValueError) for an array of float64 in a program of float32, which has no literal for it.
+    Raises GradcliError (ValueError) for numbers of float64 in a program of float32, which has no literal for them.
     """
     from gradcli.language.parser import parse
     from gradcli.language.syntax import Declaration, Dtype
@@ -59,7 +63,7 @@ def with_values(source: Source, results: Sequence[Result]) -> str:
         if not isinstance(d, Declaration) or d.name.id not in values:
             continue
         value = values[d.name.id]
-        if single and d.dtype is not None and d.dtype.id == "float64" and value.ndim:
+        if single and d.dtype is not None and d.dtype.id == "float64" and not _is_single(value):
             raise GradcliError(
                 "ValueError", f"`{d.name.id}` is float64, and this program's literals are float32",
                 [Label(Span(source, d.start, d.end))], help="`--format json` keeps its digits",
@@ -74,6 +78,14 @@ def with_values(source: Source, results: Sequence[Result]) -> str:
             edits += [Edit(e.start, e.end, text) for e, text in zip(entries, tokens(value), strict=True)]
     text = edited(source.text, edits)
     return text if text.endswith("\n") else text + "\n"
+
+
+def _is_single(value: Array) -> bool:
+    """Whether each number is one of float32 too, or NaN."""
+    import numpy as np
+
+    with np.errstate(over="ignore"):
+        return bool(np.array_equal(value, value.astype(np.float32), equal_nan=True))
 
 
 def _entries(written: Expression, value: Array) -> list[Expression] | None:

@@ -115,11 +115,22 @@ def test_a_program_as_a_file(gradcli, line):
     assert gradcli("fit", line, "--set", "b=0", "--output", "x.txt").status == 2
 
 
-def test_literals_of_single_precision_hold_no_array_of_double(gradcli):
-    text = "dtype float32\nvariable x: float64[2] = [1.0, 2.0]\ny = sum(x^2)"
+@pytest.mark.parametrize("shape", ["", "[2]"])
+def test_literals_of_single_precision_hold_no_numbers_of_double(gradcli, shape):
+    text = f"dtype float32\nvariable x: float64{shape} = 1.0\ny = sum(x^2)"
     done = gradcli("fit", "-e", text, "--steps", "1", "--format", "expr")
     assert (done.status, done.out) == (1, "")
     assert "literals are float32" in done.err
+    done = gradcli("fit", "-e", text, "--steps", "1", "--lr", "0.25", "--format", "expr")
+    assert done.out == text.replace("1.0", "[0.5, 0.5]" if shape else "0.5") + "\n"
+
+
+def test_what_is_not_fitted_stays_as_it_is_written(gradcli):
+    text = "variable a = 2*pi  # angle\nvariable n = 3\nvariable x = 1.0\ny = x^2*n*stop_gradient(a)\n"
+    done = gradcli("fit", "-e", text, "--until", "loss=1e9", "--format", "expr")
+    assert done.out == text
+    done = gradcli("fit", "-e", text, "--until", "loss=1e9", "--format", "expr", "--set", "a=1/4", "--set", "n=2")
+    assert done.out == text.replace("2*pi", "0.25").replace("= 3", "= 2")
 
 
 def test_single_precision_is_written_exactly(gradcli):

@@ -215,7 +215,7 @@ def command(
     _check_files({"--output": output}, {"--history": history, "--checkpoint": checkpoint})
     destination = Destination.chosen(format, precision, output, (*ENDINGS, ".expr"))
     program = inputs.load(inputs.program_text())
-    from gradcli.commands.fitting import Saver, Watcher, say, trace_command
+    from gradcli.commands.fitting import Saver, Watcher, explained, say
     from gradcli.program.fitted import Settings, fit
     from gradcli.program.objective import NotFiniteError, Objective
     from gradcli.program.optimizers import Schedule
@@ -238,18 +238,18 @@ def command(
         with watcher.running():
             outcome = fit(objective, settings, watcher, state)
     except NotFiniteError as failure:
-        failure.help = "; ".join(filter(None, [failure.help, trace_command(inputs, objective, failure, state is None)]))
+        explained(inputs, objective, failure, state is None)
         raise
     say(summary(objective.title, outcome))
     problem = outcome.problem
-    if isinstance(problem, NotFiniteError):
-        problem.help = "; ".join(filter(None, [problem.help, trace_command(inputs, objective, problem, False)]))
     if saver is not None:
         try:
             saver.save(outcome.state)
         except GradcliError as failure:
             problem = problem or failure
     _deliver(objective, outcome, destination)
+    if isinstance(problem, NotFiniteError):
+        explained(inputs, objective, problem, False)
     if problem is not None:
         problem.message += f"; the values written are those of step {outcome.state.step}"
         raise problem

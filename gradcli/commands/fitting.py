@@ -122,7 +122,15 @@ class Watcher:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def trace_command(inputs: Inputs, objective: Objective, problem: NotFiniteError, at_start: bool) -> str:
+def explained(inputs: Inputs, objective: Objective, problem: NotFiniteError, at_start: bool) -> None:
+    """Complete a problem by where it comes from, and by how to see more of that."""
+    from gradcli.program.not_finite import explain
+
+    explain(objective, problem)
+    problem.help = "; ".join(filter(None, [problem.help, _trace_command(inputs, objective, problem, at_start)]))
+
+
+def _trace_command(inputs: Inputs, objective: Objective, problem: NotFiniteError, at_start: bool) -> str:
     """The command line that shows where NaN or infinity comes from, if it is short and needs no rows of a batch."""
     from gradcli.report.numbers import literal
 

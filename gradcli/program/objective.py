@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradcli.autodiff import reverse
-from gradcli.data import first_not_finite
 from gradcli.diagnostics import GradcliError, Kind, Label
-from gradcli.graph.node import Node, cone
+from gradcli.graph.node import Node
 from gradcli.graph.ops.creation import Data
 from gradcli.graph.types import is_float, show_shape, size_of
 from gradcli.language.reasons import explain
@@ -17,7 +16,6 @@ from gradcli.program.loaded import Loaded, converted
 
 if TYPE_CHECKING:
     from gradcli.program.program import Program
-    from gradcli.program.traced import Finding
 
 Array = Any
 Values = Mapping[str, Array]
@@ -135,7 +133,7 @@ class Objective:
             )
         self.batches: Batches | None = None
         if batch is not None:
-            self.batches = Batches({n: _array(program, n) for n in data}, batch, program.random_seed)
+            self.batches = Batches({n: leaf_array(program, n) for n in data}, batch, program.random_seed)
         self._functions: dict[int | None, _Function] = {}
         self._seen: Values | None = None
 
@@ -165,60 +163,11 @@ class Objective:
         return float(loss.reshape(())), dict(zip(self.variables, gradients, strict=True))
 
     def not_finite(self, what: str, step: int) -> NotFiniteError:
-        """What to say where ``what`` is NaN or infinite: the operation that made it, and a number of the data that is."""
+        """What to raise where ``what`` is NaN or infinite; :func:`gradcli.program.not_finite.explain` finds out why."""
         label = self.program._locate(self.y)
-        labels = [Label(label.span)] if label else []
         help = "a smaller `--lr` or `--bounds` may do" if step > 0 else None
-        finding = self._finding()
-        what = f"{what} at step {step}"
-        if finding is None or len(finding.operands) == 1:  # it is no operation that is to blame, but a number
-            held = next(filter(None, map(self._held, cone([self.y]))), None)
-            if held is not None:
-                return NotFiniteError("ValueError", f"{what}: {held}", labels, values=self._seen)
-        if finding is not None:
-            what = f"{what}: {finding.message}"
-            labels = [Label(finding.span)] if finding.span is not None else labels
-            help = "; ".join(filter(None, [finding.help, help])) or None
-        return NotFiniteError("ValueError", what, labels, help, values=self._seen)
-
-    def _held(self, node: Node) -> str | None:
-        """The first NaN or infinity that a constant holds, or a file that is loaded without one."""
-        if not node.risky or node.op.name not in ("leaf", "array") or node.attrs.get("name") in self.variables:
-            return None
-        if node.op.name == "leaf":
-            name = str(node.attrs["name"])
-            array = _array(self.program, name)
-            held = self.program._graph.initial[node]
-            origin = self.program.origins.get(name) or _origin(held)
-            if origin is not None and held is not None and held.shape != node.shape:
-                origin = None  # one number that fills a shape
-        else:
-            label = self.program._locate(node)
-            name = label.span.text if label else "a number"
-            array, origin = node.attrs["values"], _origin(node)
-            array = array.array if isinstance(array, Data) else self.program._evaluate([node])[0]
-        place = first_not_finite(array)
-        if place is None:
-            return None
-        entry = f"{name}[{', '.join(map(str, place))}]" if place else name
-        where = None
-        if origin is not None:
-            from gradcli.data.reading import place_in_file
-
-            where = place_in_file(*origin, place)
-        return f"`{entry}` is {float(array[place])}" + (f" ({where})" if where else "")
-
-    def _finding(self) -> Finding | None:
-        """Where NaN or infinity begins at the values that were looked at last; None where that is not known."""
-        from gradcli.program.traced import trace_gradients
-
-        if self._seen is None:
-            return None
-        try:
-            traced = trace_gradients(self.program._with(self._seen), [self.name], self.variables, [1])
-        except GradcliError:  # too large for an evaluation that keeps all it makes
-            return None
-        return traced.finding if traced is not None else None
+        labels = [Label(label.span)] if label else []
+        return NotFiniteError("ValueError", f"{what} at step {step}", labels, help, values=self._seen)
 
     def _gradients(self, program: Loaded, names: Sequence[str]) -> list[Node | None]:
         with program._graph.derivation.active():
@@ -244,7 +193,7 @@ class Objective:
         )
 
 
-def _array(program: Loaded, name: str) -> Array:
+def leaf_array(program: Loaded, name: str) -> Array:
     """The value of a leaf; where it was given as a whole, that very array, which may be memory-mapped."""
     leaf = program._leaf(name)
     initial = program._graph.initial[leaf]
@@ -254,12 +203,6 @@ def _array(program: Loaded, name: str) -> Array:
     if initial is None or isinstance(initial, Node) or initial.shape != leaf.shape:
         return program._leaf_value(leaf)
     return initial
-
-
-def _origin(value: Any) -> tuple[str, str | None] | None:
-    """The file, and the key in it, of a value that is a ``load`` and nothing more."""
-    data = value.attrs.get("values") if isinstance(value, Node) and value.op.name == "array" else None
-    return data.origin if isinstance(data, Data) else None
 
 
 def _only(names: Sequence[str]) -> str:

@@ -11,10 +11,11 @@ from scipy import optimize
 import gradcli
 from gradcli.data import arrays
 from gradcli.data.reading import read_array
-from gradcli.program import checkpoints
+from gradcli.program import checkpoints, traced
 from gradcli.program.fitted import Settings, fit
 from gradcli.program.minimizers import _Newton
-from gradcli.program.objective import Batches, Objective
+from gradcli.program.not_finite import explain
+from gradcli.program.objective import Batches, NotFiniteError, Objective
 from gradcli.program.optimizers import Schedule
 
 PARABOLA = "variable x = [1.0, -2.0]; constant a = [3.0, 0.5]; y = sum(a*x^2)/2"
@@ -259,17 +260,15 @@ def test_where_the_loss_is_not_finite_the_values_before_are_kept():
     assert outcome.state.step == 2
     assert float(outcome.state.values["x"]) == pytest.approx(0.7 - 0.3 / 0.7)
     assert outcome.loss == pytest.approx(math.log(0.7 - 0.3 / 0.7))
-    assert outcome.problem.message == "`y` is nan at step 3: log(x) makes NaN"
-    assert outcome.problem.help.endswith("a smaller `--lr` or `--bounds` may do")
+    assert outcome.problem.message == "`y` is nan at step 3"
+    assert outcome.problem.help == "a smaller `--lr` or `--bounds` may do"
     assert float(outcome.problem.values["x"]) < 0
 
 
 def test_a_gradient_that_is_not_finite_ends_a_run_too():
     outcome = fitted("variable x = 0.25; y = sqrt(x)", rate=Schedule(0.25), steps=10)
     assert (outcome.state.step, float(outcome.state.values["x"])) == (1, 0.0)
-    assert outcome.problem.message == (
-        "the gradient of `y` with respect to `x` is not finite at step 1: the derivative of sqrt(x) makes infinity"
-    )
+    assert outcome.problem.message == "the gradient of `y` with respect to `x` is not finite at step 1"
 
 
 @pytest.mark.parametrize("scale", [1e200, 1e-200])
@@ -320,11 +319,46 @@ def test_data_stay_in_their_file(tmp_path, monkeypatch, given):
 def test_a_start_without_a_loss_is_an_error():
     with pytest.raises(gradcli.GradcliError) as caught:
         fitted("constant X = [1.0, nan]; variable w = 1.0; y = sum(X*w)")
-    assert caught.value.message == "`y` is nan at step 0: `X[1]` is nan"
-    assert caught.value.help is None
+    assert caught.value.message == "`y` is nan at step 0"
 
 
-def test_data_that_are_not_finite_where_it_does_not_matter_are_not_blamed():
-    text = "constant X = [nan, 4.0]; variable w = 1.0; y = sum(where(isnan(X), 0, X*w)) - sqrt(w)"
-    outcome = fitted(text, rate=Schedule(1.0))
-    assert outcome.problem.message == "`y` is nan at step 1: sqrt(w) makes NaN"
+@pytest.mark.parametrize(
+    ("text", "message", "help"),
+    [
+        ("variable x = 0.1; y = log(x)", "`y` is nan at step 1: log(x) makes NaN", "a smaller `--lr` or `--bounds` may do"),
+        (
+            "variable x = 0.25; y = sqrt(x)/4",
+            "the gradient of `y` with respect to `x` is not finite at step 1: the derivative of sqrt(x) makes infinity",
+            "the slope of sqrt at 0 is infinite",
+        ),
+        ("constant X = [1.0, nan]; variable w = 1.0; y = sum(X*w)", "`y` is nan at step 0: `X[1]` is nan", None),
+        # Data that are not finite where it does not matter are not blamed.
+        (
+            "constant X = [nan, 4.0]; variable w = 0.5; y = sum(where(isnan(X), 0, X*w)) - sqrt(w)",
+            "`y` is nan at step 1: sqrt(w) makes NaN", "sqrt needs x >= 0",
+        ),
+        # What a variable holds is no data.
+        ("variable w = [1.0, inf]; y = sum(w)", "`y` is inf at step 0: the variable w holds infinity in 1 of 2 entries", "--set 'w=…'"),
+    ],
+)  # fmt: skip
+def test_where_it_comes_from(text, message, help):
+    objective = Objective(gradcli.loads(text))
+    try:
+        problem = fit(objective, Settings(rate=Schedule(1.0)), lambda _: None).problem
+    except NotFiniteError as failure:
+        problem = failure
+    explain(objective, problem)
+    assert problem.message == message
+    assert problem.help is None if help is None else help in problem.help
+
+
+def test_a_trace_that_does_not_fit_into_memory_finds_nothing(monkeypatch):
+    objective = Objective(gradcli.loads("variable x = 0.1; y = log(x)"))
+    problem = fit(objective, Settings(rate=Schedule(1.0)), lambda _: None).problem
+
+    def exhausted(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(traced, "trace_gradients", exhausted)
+    explain(objective, problem)
+    assert problem.message == "`y` is nan at step 1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import sys
@@ -130,6 +131,14 @@ def explained(inputs: Inputs, objective: Objective, problem: NotFiniteError, at_
     problem.help = "; ".join(filter(None, [problem.help, _trace_command(inputs, objective, problem, at_start)]))
 
 
+def _decoded(word: str) -> str:
+    """A word of the command line as what it is, UTF-8, also where the locale says otherwise."""
+    try:
+        return os.fsencode(word).decode("utf-8", errors="replace")
+    except UnicodeEncodeError:  # it is decoded already
+        return word
+
+
 def _trace_command(inputs: Inputs, objective: Objective, problem: NotFiniteError, at_start: bool) -> str:
     """The command line that shows where NaN or infinity comes from, if it is short and needs no rows of a batch."""
     from gradcli.report.numbers import literal
@@ -148,5 +157,5 @@ def _trace_command(inputs: Inputs, objective: Objective, problem: NotFiniteError
     words += [word for option, value in options.items() if value is not None for word in (option, str(value))]
     settings = {**inputs.set_, **{name: literal(value) for name, value in values.items()}}
     words += [word for name, text in settings.items() for word in ("--set", f"{name}={text}")]
-    command = shlex.join([*words, "--trace"])
+    command = shlex.join([*map(_decoded, words), "--trace"])
     return f"`{command}` shows more" if len(command) <= LONGEST_COMMAND else anywhere

@@ -203,6 +203,20 @@ def test_columns_compressed_and_in_batches(gradcli, line, tmp_path):
     )
 
 
+def test_columns_with_any_name_and_arrays_with_paths(gradcli):
+    Path("d.csv").write_text('"v, w",km/h:max,größe\n1,2,3\n4,5,6\n')
+    np.savez("d.npz", **{"values/w": np.array([1.0, 2.0])})
+    text = "constant X = 0.0; variable w = 1.0; y = sum(X*w)"
+
+    def total(value):
+        return float(re.search(r"y = (\S+)", gradcli("fit", "-e", text, "--until", "loss=1e9", "--set", value).err)[1])
+
+    assert [total(f"X=@d.csv:{c}") for c in ['"v, w"', '"v, w",größe', "km/h:max", "größe,"]] == [5, 14, 7, 9]
+    assert total("X=@d.npz:values/w") == 3
+    Path("d.csv:x.csv").write_text("8\n")  # a file's own name goes first
+    assert total("X=@d.csv:x.csv") == 8
+
+
 # --- kills and interruptions
 
 
@@ -368,6 +382,14 @@ def test_the_command_line_that_shows_where_it_comes_from_does(gradcli, arguments
     shown = gradcli(*words)
     assert (command, shown.status, shown.out) == ("gradcli", 1, "")
     assert re.match(r"trace: (the derivative of )?sqrt\(x\) makes", shown.err)
+
+
+def test_the_command_line_is_what_was_typed_in_any_locale(process, tmp_path):
+    (tmp_path / "g.csv").write_text("größe\n1\n", encoding="utf-8")
+    text = "constant X = 0.0; variable μ = 1.0; y = sum(sqrt(μ*X))"
+    env = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = process("fit", "-e", text, "--set", "X=@g.csv:größe", "--lr", "9", env=env)
+    assert f"gradcli grad -e '{text}' --of y --set 'X=@g.csv:größe' --set 'μ=-3.5' --trace" in done.stderr
 
 
 @pytest.mark.parametrize(

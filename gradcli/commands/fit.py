@@ -316,7 +316,12 @@ def _deliver(objective: Objective, outcome: Outcome, destination: Destination) -
         for name in objective.asked
     ]
     source = objective.program.source
-    answer = Fitted(Reply("fit", source.name, [(0, results)], [objective.name]), source, objective.as_written())
+    answer = Fitted(
+        Reply("fit", source.name, [(0, results)], [objective.name]),
+        source,
+        objective.as_written(),
+        objective.program.float_dtype == "float32",
+    )
     try:
         destination.deliver(answer)
     except GradcliError:

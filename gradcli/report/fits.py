@@ -23,12 +23,13 @@ Array = Any
 class Fitted(NamedTuple):
     """The answer of ``fit``: a reply, and the source, into which the format ``expr`` writes the values.
 
-    ``as_written`` names those that the source has already.
+    ``as_written`` names those that the source has already; ``single`` says that an option made the program float32.
     """
 
     reply: Reply
     source: Source
     as_written: Collection[str] = ()
+    single: bool = False
 
     def rounded(self, digits: int | None) -> Fitted:
         """See :class:`gradcli.report.reply.Answer`."""
@@ -37,7 +38,8 @@ class Fitted(NamedTuple):
     def render(self, format: str, screen: Screen | None) -> str:
         """See :class:`gradcli.report.reply.Answer`; there is one format more, ``expr``."""
         if format == "expr":
-            return with_values(self.source, [r for r in self.reply.orders[0][1] if r.name not in self.as_written])
+            results = [result for result in self.reply.orders[0][1] if result.name not in self.as_written]
+            return with_values(self.source, results, self.single)
         return self.reply.render(format, screen)
 
     def arrays(self) -> dict[str, Any]:
@@ -45,7 +47,7 @@ class Fitted(NamedTuple):
         return self.reply.arrays()
 
 
-def with_values(source: Source, results: Sequence[Result]) -> str:
+def with_values(source: Source, results: Sequence[Result], single: bool = False) -> str:
     """The program with these values in its declarations, and every other character as it is.
 
     Raises GradcliError (ValueError) for numbers of float64 in a program of float32, which has no literal for them.
@@ -56,7 +58,7 @@ def with_values(source: Source, results: Sequence[Result]) -> str:
     from gradcli.program.mended import edited
 
     statements = parse(source).statements
-    single = any(isinstance(s, Dtype) and s.name.id == "float32" for s in statements)
+    single |= any(isinstance(s, Dtype) and s.name.id == "float32" for s in statements)
     values = {result.name: result.value for result in results if result.connected}
     edits: list[Edit] = []
     for d in statements:

@@ -121,6 +121,9 @@ def test_literals_of_single_precision_hold_no_numbers_of_double(gradcli, shape):
     done = gradcli("fit", "-e", text, "--steps", "1", "--format", "expr")
     assert (done.status, done.out) == (1, "")
     assert "literals are float32" in done.err
+    undeclared = text.removeprefix("dtype float32\n")
+    done = gradcli("fit", "-e", undeclared, "--steps", "1", "--format", "expr", "--dtype", "float32")
+    assert (done.status, done.out) == (1, "")
     done = gradcli("fit", "-e", text, "--steps", "1", "--lr", "0.25", "--format", "expr")
     assert done.out == text.replace("1.0", "[0.5, 0.5]" if shape else "0.5") + "\n"
 

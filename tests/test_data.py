@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import stat
 import threading
 import zipfile
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from gradcli.data import arrays, first_not_finite, read_bytes, write_atomically, write_npz
-from gradcli.data.reading import read_array, read_values
+from gradcli.data.reading import place_in_file, read_array, read_values
 from gradcli.diagnostics import GradcliError
 from gradcli.report import as_json, plain
 from gradcli.report.reply import Reply
@@ -106,6 +107,28 @@ def test_a_damaged_member_of_an_archive(tmp_path):
     fails(lambda: read_array(tmp_path / "a.npz"), "x of ", "a.npz")
 
 
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_an_archive_with_any_damage(tmp_path, save):
+    """It is read, with the numbers that were in it, or it is an error that names the file."""
+    save(tmp_path / "a.npz", x=np.arange(3.0), y=np.ones((2, 2)))
+    whole = (tmp_path / "a.npz").read_bytes()
+    random = np.random.RandomState(0)
+    places = [(0, len(whole))] * 300 + [(whole.rindex(b"PK\x01\x02"), len(whole))] * 300
+    outcomes = set()
+    for start, end in places:
+        damaged = bytearray(whole)
+        damaged[random.randint(start, end)] = random.randint(256)
+        (tmp_path / "a.npz").write_bytes(damaged)
+        try:
+            read = read_array(tmp_path / "a.npz", "x").tolist() == [0, 1, 2]
+        except GradcliError as error:
+            read = None
+            assert error.kind == "DataError"
+            assert "a.npz" in error.message
+        outcomes.add(read)
+    assert outcomes == {True, None}
+
+
 @pytest.mark.parametrize(
     ("text", "values"),
     [
@@ -115,6 +138,9 @@ def test_a_damaged_member_of_an_archive(tmp_path):
         ("\ufeffx\r\n 1.5 \r\n-2e3\r\n", [[1.5], [-2000]]),
         ('"a, b",c\n"1",2', [[1, 2]]),
         ("1,nan,inf", [[1, np.nan, np.inf]]),
+        ("a,b\r1,2\r", [[1, 2]]),
+        (",a,b\n0,1,2\n", [[0, 1, 2]]),  # as pandas writes an index
+        ('"a\nb",c\n\n1,2\n', [[1, 2]]),
     ],
 )
 def test_csv(tmp_path, text, values):
@@ -136,6 +162,11 @@ def test_csv(tmp_path, text, values):
         ("1,1_000\n", ["line 1, column 2"]),
         ("1,0x10\n", ["line 1, column 2"]),
         ("age,size\n1,x\n", ["line 2, column 2 (size)", "'x' is not a number"]),
+        ("a,b,\n1,2,\n", ["line 2, column 3: a field is empty"]),
+        ('a,b\n1,"2\n3,4\n', ["line 2, column 2 (b)", r"'2\n3,4' is not a number"]),
+        ('a,b\n"1",2\n"x\ny",2\n', ["line 3, column 1 (a)"]),
+        ("a,b\n1," + "x" * 200_000, ["line 2", "field larger than"]),
+        ("a\n" + "x" * 50, [f"column 1 (a): '{'x' * 40}' is not"]),
     ],
 )
 def test_csv_that_cannot_be_read(tmp_path, text, words):
@@ -153,11 +184,55 @@ TABLE = 'age,"full name",size\n1,"x, y",2\n3,z,4\n'
         ("size,age", [[2, 1], [4, 3]]),
         ("size", [2, 4]),
         ("size,", [[2], [4]]),
+        (' age, "size" ', [[1, 2], [3, 4]]),
     ],
 )
 def test_columns_of_csv_by_name(tmp_path, columns, values):
     (tmp_path / "a.csv").write_text(TABLE)
     np.testing.assert_array_equal(read_array(tmp_path / "a.csv", columns), values)
+
+
+def test_a_mapped_file_that_was_searched_is_not_held_in_memory(tmp_path):
+    shape = (arrays.MAPPED_BYTES // 8, 4)
+    np.lib.format.open_memmap(tmp_path / "a.npy", "w+", "float64", shape).flush()
+    array = read_array(tmp_path / "a.npy")
+    before = mapped_memory()
+    assert first_not_finite(array) is None
+    assert mapped_memory() - before < array.nbytes / 2
+
+
+def mapped_memory():
+    """Bytes of files that are mapped into this process and held in memory."""
+    return int(re.search(r"RssFile:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+
+
+@pytest.mark.parametrize(
+    ("columns", "place", "words"),
+    [
+        (None, (0, 1), "column `b` of a.csv.gz, line 3"),
+        (None, (2, 2), "column `c, d` of a.csv.gz, line 9"),
+        ('"c, d",a', (1, 0), "column `c, d` of a.csv.gz, line 5"),
+        ("b", (2,), "column `b` of a.csv.gz, line 9"),
+        (None, (3, 0), None),
+        (None, (0, 3), "column 4 of a.csv.gz, line 3"),
+    ],
+)
+def test_where_an_entry_of_a_csv_file_stands(tmp_path, columns, place, words):
+    rows = '\ufeffa,b,"c, d"\r\n\r\n1,2,3\r\n\r\n"4",5,"6\r\n"\r\n\r\n\r\n7,8,9\r\n'
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(rows.encode()))
+    assert place_in_file(str(tmp_path / "a.csv.gz"), columns, place) == words
+
+
+def test_a_place_without_a_header_or_without_a_file(tmp_path):
+    (tmp_path / "a.csv").write_text("1,2\n3,4\n")
+    assert place_in_file(str(tmp_path / "a.csv"), None, (1, 1)) == "column 2 of a.csv, line 2"
+    assert place_in_file(str(tmp_path / "b.csv"), None, (1, 1)) is None
+    assert place_in_file(str(tmp_path / "a.npy"), None, (1, 1)) is None
+
+
+def test_lines_end_where_files_say_so_and_nowhere_else(tmp_path):
+    (tmp_path / "a.csv").write_text('a,words\n1,"x\u2028y\n\nz"\n2,\x0c\n', encoding="utf-8")
+    assert read_array(tmp_path / "a.csv", "a").tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -170,6 +245,11 @@ def test_columns_of_csv_by_name(tmp_path, columns, values):
         (TABLE + ",w,6\n", "age", ["line 4, column 1 (age): a field is empty"]),
         ("a,a\n1,2\n", "a", ["2 columns called 'a'"]),
         ("1,2\n", "a", ["has no header"]),
+        (TABLE, "age,,size", ["but no ''"]),
+        ('"a, b",c\n1,2\n', "d", ["has the columns \"a, b\", c, but no 'd'"]),
+        ("a;b\n1;2\n", "b", ["fields are separated by commas"]),
+        (",".join(f"c{n}" for n in range(30)) + "\n", "z", ["c0, c1", "c19, and 10 more, but no 'z'"]),
+        ("a,b\n1," + "x" * 200_000, "a", ["line 2", "field larger than"]),
         ("a,b\n", "a", ["no rows"]),
     ],
 )

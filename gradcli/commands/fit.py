@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,7 +15,7 @@ import click
 
 from gradcli.commands.endings import Command
 from gradcli.commands.inputs import Inputs
-from gradcli.commands.options import Finite, output_options, program_options, several_names, utf8
+from gradcli.commands.options import Finite, named, output_options, program_options, several_names
 from gradcli.commands.output import ENDINGS, Destination
 from gradcli.diagnostics import GradcliError
 
@@ -114,7 +115,7 @@ class Bound(click.ParamType[tuple[str, tuple[float, float]]]):
     ) -> tuple[str, tuple[float, float]]:
         if isinstance(value, tuple):
             return value
-        name, _, text = (part.strip() for part in utf8(value).partition("="))
+        name, _, text = (part.strip() for part in named(value).partition("="))
         low, dots, high = (part.strip() for part in text.partition(".."))
         ends = _number(low or "-inf"), _number(high or "inf")
         if not name or not dots or not (low or high) or ends[0] is None or ends[1] is None:
@@ -137,7 +138,12 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
 
 @click.command("fit", cls=Command, epilog=EPILOG)
 @program_options
-@click.option("--minimize", metavar="NAME", help="The loss, in place of the program's output.")
+@click.option(
+    "--minimize",
+    callback=lambda _, __, name: name and named(name),
+    metavar="NAME",
+    help="The loss, in place of the program's output.",
+)
 @several_names("--over", help="What is fitted, in place of all variables; * matches variables. Repeatable.")
 @click.option("--method", type=click.Choice(METHODS), default="sgd", show_default=True, help="See below.")
 @click.option(
@@ -205,11 +211,13 @@ def command(
     as it is. Progress goes to standard error. Ctrl-C ends the run after its step, with exit status 130.
     """
     _check(method, lr, bounds, data, batch, clip, checkpoint, every)
+    _check_files({"FILE": inputs.file, "--values": inputs.values}, {"--history": history, "--checkpoint": checkpoint})
+    _check_files({"--output": output}, {"--history": history, "--checkpoint": checkpoint})
     destination = Destination.chosen(format, precision, output, (*ENDINGS, ".expr"))
     program = inputs.load(inputs.program_text())
-    from gradcli.commands.fitting import Saver, Watcher
+    from gradcli.commands.fitting import Saver, Watcher, explained, say
     from gradcli.program.fitted import Settings, fit
-    from gradcli.program.objective import Objective
+    from gradcli.program.objective import NotFiniteError, Objective
     from gradcli.program.optimizers import Schedule
     from gradcli.report.fits import summary
 
@@ -228,12 +236,16 @@ def command(
                 click.echo(f"going through steps {begun(state)} to {state.step} again", err=True)
         saver = Saver(checkpoint, every or 100, identity) if checkpoint is not None else None
     for name, reason in objective.kept.items():
-        click.echo(f"{name} stays as it is: {reason}", err=True)
+        say(f"{name} stays as it is: {reason}")
     journal = _journal(history, state.step if state is not None else None) if history is not None else None
     watcher = Watcher(steps, journal, saver)
-    with watcher.running():
-        outcome = fit(objective, settings, watcher, state)
-    click.echo(summary(objective.title, outcome), err=True)
+    try:
+        with watcher.running():
+            outcome = fit(objective, settings, watcher, state)
+    except NotFiniteError as failure:
+        explained(inputs, objective, failure, state is None)
+        raise
+    say(summary(objective.title, outcome))
     problem = outcome.problem
     if saver is not None:
         try:
@@ -241,6 +253,8 @@ def command(
         except GradcliError as failure:
             problem = problem or failure
     _deliver(objective, outcome, destination)
+    if isinstance(problem, NotFiniteError):
+        explained(inputs, objective, problem, False)
     if problem is not None:
         problem.message += f"; the values written are those of step {outcome.state.step}"
         raise problem
@@ -272,6 +286,18 @@ def _check(
         raise click.UsageError("--every says how often the --checkpoint is written, and there is none.")
 
 
+def _check_files(others: Mapping[str, str | None], written: Mapping[str, str | None]) -> None:
+    """Raises click.UsageError where a file that a run writes takes the place of another one of it."""
+    places: dict[str, str] = {}
+    for option, path in {**others, **written}.items():
+        if path is None or path == "-" or (os.path.exists(path) and not os.path.isfile(path)):
+            continue
+        place = os.path.realpath(path)
+        if place in places:
+            raise click.UsageError(f"{option} {path} would overwrite the file of {places[place]}.")
+        places[place] = option
+
+
 def _journal(path: str, resumed: int | None) -> Journal:
     """The history, of which a resumed run goes on from its step; what was written after the checkpoint is done again."""
     from gradcli.data.journal import Journal
@@ -295,7 +321,12 @@ def _deliver(objective: Objective, outcome: Outcome, destination: Destination) -
         for name in objective.asked
     ]
     source = objective.program.source
-    answer = Fitted(Reply("fit", source.name, [(0, results)], [objective.name]), source)
+    answer = Fitted(
+        Reply("fit", source.name, [(0, results)], [objective.name]),
+        source,
+        objective.as_written(),
+        objective.program.float_dtype == "float32",
+    )
     try:
         destination.deliver(answer)
     except GradcliError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -14,8 +16,10 @@ import click
 from gradcli.commands.endings import is_terminal, stream_has_color
 
 if TYPE_CHECKING:
+    from gradcli.commands.inputs import Inputs
     from gradcli.data.journal import Journal
     from gradcli.program.fitted import Moment, State
+    from gradcli.program.objective import NotFiniteError, Objective
     from gradcli.report.progress import Steps
 
 LOG_SECONDS = 5.0
@@ -23,6 +27,16 @@ LOG_SECONDS = 5.0
 
 DRAWN_SECONDS = 0.1
 """How often the bar of a terminal is drawn anew."""
+
+
+LONGEST_COMMAND = 400
+"""Characters of a command line that a message still shows."""
+
+
+def say(text: str) -> None:
+    """A line on standard error, if there is anybody to read it: a run goes on without."""
+    with suppress(OSError):
+        click.echo(text, err=True)
 
 
 class Saver:
@@ -83,7 +97,7 @@ class Watcher:
         if self._bar is not None:
             self._bar.update(moment.state.step, progress_text(moment, self._steps, rate))
         else:
-            click.echo(progress_line(moment, self._steps, rate), err=True)
+            say(progress_line(moment, self._steps, rate))
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -100,9 +114,49 @@ class Watcher:
             with Steps(sys.stderr, self._steps, stream_has_color(sys.stderr)) as self._bar:
                 yield
         finally:
+            if self._journal is not None:
+                self._journal.close()
             with suppress(ValueError):
                 signal.signal(signal.SIGINT, before)
 
     def _interrupt(self, *_: object) -> None:
         self.interrupted = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def explained(inputs: Inputs, objective: Objective, problem: NotFiniteError, at_start: bool) -> None:
+    """Complete a problem by where it comes from, and by how to see more of that."""
+    from gradcli.program.not_finite import explain
+
+    explain(objective, problem)
+    problem.help = "; ".join(filter(None, [problem.help, _trace_command(inputs, objective, problem, at_start)]))
+
+
+def _decoded(word: str) -> str:
+    """A word of the command line as what it is, UTF-8, also where the locale says otherwise."""
+    try:
+        return os.fsencode(word).decode("utf-8", errors="replace")
+    except UnicodeEncodeError:  # it is decoded already
+        return word
+
+
+def _trace_command(inputs: Inputs, objective: Objective, problem: NotFiniteError, at_start: bool) -> str:
+    """The command line that shows where NaN or infinity comes from, if it is short and needs no rows of a batch."""
+    from gradcli.report.numbers import literal
+
+    anywhere = "`gradcli grad --trace` looks for it at any values"
+    values = {} if at_start or problem.values is None else problem.values
+    if objective.batches is not None or not (values or at_start):
+        return anywhere
+    if any(value.size > LONGEST_COMMAND for value in values.values()):
+        return anywhere
+    program = [word for text in inputs.inline for word in ("-e", text)] or [inputs.file or "-"]
+    words = ["gradcli", "grad", *program, "--of", objective.name]
+    if objective.variables != objective.program.variables:
+        words += ["--wrt", ",".join(objective.variables)]
+    options = {"--values": inputs.values, "--dtype": inputs.dtype, "--random-seed": inputs.random_seed or None}
+    words += [word for option, value in options.items() if value is not None for word in (option, str(value))]
+    settings = {**inputs.set_, **{name: literal(value) for name, value in values.items()}}
+    words += [word for name, text in settings.items() for word in ("--set", f"{name}={text}")]
+    command = shlex.join([*map(_decoded, words), "--trace"])
+    return f"`{command}` shows more" if len(command) <= LONGEST_COMMAND else anywhere

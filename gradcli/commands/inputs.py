@@ -86,7 +86,7 @@ class Inputs(NamedTuple):
             settings[name] = value_of("--set", name, value)
         from gradcli.program import loads
 
-        return loads(
+        program = loads(
             text.text,
             text.name,
             folder=text.folder,
@@ -96,6 +96,8 @@ class Inputs(NamedTuple):
             max_memory=self.max_memory,
             threads=self.threads,
         )
+        program.origins = {name: path_and_key(value) for name, value in self.set_.items() if value.startswith("@")}
+        return program
 
 
 def standard_input() -> bytes:
@@ -156,11 +158,15 @@ def value_of(option: str, name: str, text: str) -> Value:
         return text
     from gradcli.data.reading import read_array
 
-    path, key = text[1:], None
-    keyed = re.fullmatch(r"(.+\.(?:npz|json|csv)(?:\.gz)?):([^:/\\]+)", path, re.IGNORECASE)
-    if keyed and not os.path.exists(path):
-        path, key = keyed.groups()
+    path, key = path_and_key(text)
     try:
         return read_array(path, key)
     except GradcliError as problem:
         raise GradcliError(problem.kind, f"{option} {name}: {problem.message}", problem.labels, problem.help) from None
+
+
+def path_and_key(text: str) -> tuple[str, str | None]:
+    """The file of ``@FILE`` or ``@FILE:KEY``, and the key; a file whose own name has the second form is one without."""
+    path = text[1:]
+    keyed = re.fullmatch(r"(.+?\.(?:npy|npz|json|csv)(?:\.gz)?):(.+)", path, re.IGNORECASE | re.DOTALL)
+    return (keyed[1], utf8(keyed[2])) if keyed and not os.path.exists(path) else (path, None)

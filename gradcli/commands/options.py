@@ -25,6 +25,15 @@ def utf8(text: str, name: str = "the command line") -> str:
     return decode(os.fsencode(text), name)
 
 
+def named(text: str) -> str:
+    """A name of the command line, spelled as programs spell it: letters that Unicode calls compatible are the same."""
+    if text.isascii():
+        return text
+    import unicodedata
+
+    return unicodedata.normalize("NFKC", utf8(text))
+
+
 class Names(click.ParamType[list[str]]):
     """Names separated by commas."""
 
@@ -33,7 +42,7 @@ class Names(click.ParamType[list[str]]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
         if isinstance(value, list):
             return value
-        names = [name.strip() for name in utf8(value).split(",") if name.strip()]
+        names = [name.strip() for name in named(value).split(",") if name.strip()]
         if not names:
             self.fail("no name is given.", param, ctx)
         return names
@@ -63,7 +72,7 @@ class Setting(click.ParamType[tuple[str, str]]):
         name, equals, text = (part.strip() for part in value.partition("="))
         if not equals:
             self.fail(f"{value!r} is not of the form NAME=EXPR or NAME=@FILE.", param, ctx)
-        name = utf8(name)
+        name = named(name)
         if not name.isidentifier():
             self.fail(f"{name!r} is not a name.", param, ctx)
         if not text or text == "@":

@@ -12,7 +12,7 @@ import click
 
 from gradcli.commands.endings import Command, is_terminal, stream_has_color
 from gradcli.commands.inputs import Inputs
-from gradcli.commands.options import program_options, several_names, utf8
+from gradcli.commands.options import named, program_options, several_names
 from gradcli.commands.output import write
 from gradcli.diagnostics import GradcliError
 
@@ -52,7 +52,7 @@ class RangeType(click.ParamType[Range]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Range:
         if isinstance(value, Range):
             return value
-        left, equals, right = utf8(value).partition("=")
+        left, equals, right = named(value).partition("=")
         low, colon, high = (part.strip() for part in right.partition(":"))
         match = self.LEFT.fullmatch(left.strip())
         if not equals or not colon or not low or not high or ":" in high:
@@ -207,6 +207,8 @@ def _history(path: str, keys: list[str], log: str | None) -> Curves:
     from gradcli.program.curves import series
 
     name = "<stdin>" if path == "-" else path
+    if "step" in keys:
+        raise click.UsageError("--of step: what a history holds is drawn by its steps.")
     columns = read_history(standard_input() if path == "-" else read_bytes(path), name, list(dict.fromkeys(keys)))
     return series(name, "step", columns, log)
 

@@ -61,9 +61,21 @@ def first_not_finite(array: Array) -> tuple[int, ...] | None:
     flat = array.reshape(-1)
     for start in range(0, flat.size, 1 << 20):
         finite = np.isfinite(flat[start : start + (1 << 20)])
+        released(array)
         if not finite.all():
             return tuple(int(i) for i in np.unravel_index(start + int(np.argmin(finite)), array.shape))
     return None
+
+
+def released(array: Array) -> None:
+    """Give back the memory into which parts of a mapped file were read; they are read again where they are used."""
+    import mmap
+
+    base: Any = array
+    while hasattr(base, "base"):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def parse_npy(stream: IO[bytes], size: int, what: str) -> Array:
@@ -111,10 +123,12 @@ def mapped_npy(path: Path) -> Array | None:
 def parse_npz(data: bytes, name: str, key: str | None) -> dict[str, Array]:
     """The arrays of an archive by name, or only the one called ``key``."""
     import zipfile
+    import zlib
 
+    damages = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, OSError, EOFError)
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
-    except (zipfile.BadZipFile, ValueError, OSError) as problem:
+    except damages as problem:
         fail(f"{name} is not a readable .npz file: {problem}")
     arrays = {}
     with archive:
@@ -126,6 +140,6 @@ def parse_npz(data: bytes, name: str, key: str | None) -> dict[str, Array]:
             try:
                 with archive.open(member) as stream:
                     arrays[label] = parse_npy(stream, member.file_size, f"{label} of {name}")
-            except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as problem:
+            except damages as problem:
                 fail(f"{label} of {name} cannot be read: {problem}")
     return arrays

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradcli.data.files import fail
 from gradcli.diagnostics import counted, did_you_mean
@@ -15,62 +16,121 @@ if TYPE_CHECKING:
     Array = numpy.ndarray[Any, Any]
 
 
+MOST_COLUMNS = 20
+"""Of more columns only the first ones are listed in a message."""
+
+
+class _Row(NamedTuple):
+    """The fields of a row, and the lines, counted from 1, on which it begins and ends: a quoted field may hold more."""
+
+    begin: int
+    end: int
+    fields: list[str]
+
+
 def parse_csv(text: str, name: str, columns: str | None = None) -> Array:
     """The rows of a CSV text as a float64 array [rows, columns]; blank lines and a header of words are skipped.
 
-    ``columns`` are names in the header, ``b,a``, of the columns to take, in that order; the others may hold any text.
-    A single name gives an array [rows], and ``a,`` one of [rows, 1].
+    ``columns`` are names in the header, ``b,a``, of the columns to take, in that order (``"a, b",c`` where a name holds
+    a comma); the others may hold any text. A single name gives an array [rows], and ``a,`` one of [rows, 1].
     """
     import numpy as np
 
-    lines = text.splitlines()
-    filled = [number for number, line in enumerate(lines) if line.strip()]
-    header: list[str] = []
-    if filled and _is_header(lines[filled[0]]):
-        header = _fields(lines[filled[0]])
-        filled = filled[1:]
-    chosen = _positions(columns, header, name) if columns is not None else None
-    if not filled:
+    lines = _lines(text)
+    header = _header(lines, name)
+    names = header.fields if header is not None else []
+    wanted = _fields(columns) if columns is not None else None
+    chosen = _positions(wanted, names, name) if wanted is not None else None
+    rows = [line for line in lines[header.end if header is not None else 0 :] if line.strip()]
+    if not rows:
         fail(f"{name} has no rows of numbers")
-    rows = [lines[number] for number in filled]
     try:
         array = np.loadtxt(
             rows, delimiter=",", ndmin=2, dtype=np.float64, comments=None, quotechar='"', usecols=chosen
         )  # fmt: skip
     except ValueError as problem:
-        _blame_csv(lines, filled, name, header, chosen)
+        _blame_csv(lines, name, header, chosen)
         fail(f"{name} is not readable as CSV: {problem}")
-    if chosen is not None and any(len(fields) != len(header) for fields in csv.reader(rows)):
-        _blame_csv(lines, filled, name, header, chosen)  # where all columns are read, NumPy counts them
-    return array[:, 0] if columns is not None and "," not in columns else array
+    if chosen is not None and _is_ragged(rows, len(names)):
+        _blame_csv(lines, name, header, chosen)  # where all columns are read, NumPy counts them
+    return array[:, 0] if wanted is not None and len(wanted) == 1 else array
 
 
-def _positions(columns: str, header: Sequence[str], name: str) -> list[int]:
-    """Where the named columns stand."""
+def place_in_csv(text: str, name: str, columns: str | None, row: int, column: int) -> str:
+    """Where an entry of what :func:`parse_csv` gives stands in the text: ``column `b` of d.csv, line 3``."""
+    lines = _lines(text)
+    header = _header(lines, name)
+    rows = _rows(lines, name)
+    if header is not None:
+        next(rows)
+    begin = next(islice(rows, row, None)).begin
+    titles = header.fields if header is not None else []
+    if columns is not None:
+        column = _positions(_fields(columns), titles, name)[column]
+    title = f"`{titles[column]}`" if column < len(titles) and titles[column] else str(column + 1)
+    return f"column {title} of {name}, line {begin}"
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a file: words of a text column may hold other marks that Unicode takes for the end of a line."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def _rows(lines: Sequence[str], name: str) -> Iterator[_Row]:
+    """The rows that are not blank."""
+    reader = csv.reader(f"{line}\n" for line in lines)
+    end = 0
+    try:
+        for fields in reader:
+            begin, end = end + 1, reader.line_num
+            stripped = [entry.strip() for entry in fields]
+            if len(stripped) > 1 or any(stripped):
+                yield _Row(begin, end, stripped)
+    except csv.Error as problem:
+        fail(f"{name}, line {reader.line_num}: not readable as CSV: {problem}")
+
+
+def _is_ragged(rows: Sequence[str], width: int) -> bool:
+    """Whether some row has not so many fields, or cannot be read."""
+    try:
+        return any(len(fields) != width for fields in csv.reader(rows))
+    except csv.Error:
+        return True
+
+
+def _header(lines: Sequence[str], name: str) -> _Row | None:
+    """The first row, if it is words: a row in which some fields are numbers is one with a mistake."""
+    first = next(_rows(lines, name), None)
+    words = first is not None and any(first.fields) and not any(map(_is_number, first.fields))
+    return first if words else None
+
+
+def _fields(columns: str) -> list[str]:
+    return [entry.strip() for entry in next(csv.reader([columns], skipinitialspace=True), [""])]
+
+
+def _positions(columns: Sequence[str], header: Sequence[str], name: str) -> list[int]:
+    """Where the named columns stand; an empty name at the end is none."""
+    wanted = columns[:-1] if len(columns) > 1 and not columns[-1] else columns
     if not header:
-        fail(f"{name} has no header, so there is no column {columns!r} in it", "write names on its first line: a,b,…")
-    wanted = [column.strip() for column in columns.split(",")]
-    if len(wanted) > 1 and not wanted[-1]:
-        del wanted[-1]
+        asked = ",".join(wanted)
+        fail(f"{name} has no header, so there is no column {asked!r} in it", "write names on its first line: a,b,…")
     for column in wanted:
         if column not in header:
+            shown = [f'"{title}"' if "," in title else title for title in header[:MOST_COLUMNS]]
+            if len(header) > MOST_COLUMNS:
+                shown.append(f"and {len(header) - MOST_COLUMNS} more")
             close = did_you_mean(column, header)
-            fail(
-                f"{name} has the columns {', '.join(header)}, but no {column!r}",
-                f"did you mean {close}?" if close else None,
-            )
+            help = f"did you mean {close}?" if close else _separator(header[0]) if len(header) == 1 else None
+            fail(f"{name} has the columns {', '.join(shown)}, but no {column!r}", help)
         if header.count(column) > 1:
             fail(f"{name} has {header.count(column)} columns called {column!r}")
     return [header.index(column) for column in wanted]
 
 
-def _is_header(line: str) -> bool:
-    """Whether no field is a number; a row in which some are is a row with a mistake."""
-    return not any(_is_number(entry) or not entry for entry in _fields(line))
-
-
-def _fields(line: str) -> list[str]:
-    return [entry.strip() for entry in next(csv.reader([line]))]
+def _separator(text: str) -> str | None:
+    """What to say of a field in which there is a mark that others separate fields by."""
+    return "fields are separated by commas" if any(mark in text for mark in ";\t") else None
 
 
 def _is_number(text: str) -> bool:
@@ -81,21 +141,21 @@ def _is_number(text: str) -> bool:
     return "_" not in text
 
 
-def _blame_csv(
-    lines: list[str], filled: list[int], name: str, header: Sequence[str], chosen: Sequence[int] | None
-) -> None:
+def _blame_csv(lines: Sequence[str], name: str, header: _Row | None, chosen: Sequence[int] | None) -> None:
     """Raise for the first row that is not as many numbers as the first one, or the header, has."""
-    width = len(header) if chosen is not None else len(_fields(lines[filled[0]]))
-    for number in filled:
-        fields = _fields(lines[number])
+    titles = header.fields if header is not None else []
+    width = len(titles) if chosen is not None else None
+    first = "the header"
+    for begin, _, fields in _rows(lines, name):
+        if header is not None and begin == header.begin:
+            continue
+        if width is None:
+            width, first = len(fields), f"line {begin}"
         for column, entry in enumerate(fields, 1):
             if not _is_number(entry) and (chosen is None or column - 1 in chosen):
-                found = f"{entry!r} is not a number" if entry else "a field is empty"
-                separator = next((mark for mark in ";\t" if mark in entry), None)
-                help = "fields are separated by commas" if separator else None
-                title = f" ({header[column - 1]})" if column <= len(header) else ""
-                fail(f"{name}, line {number + 1}, column {column}{title}: {found}", help)
+                found = f"{entry[:40]!r} is not a number" if entry else "a field is empty"
+                title = f" ({titles[column - 1]})" if column <= len(titles) and titles[column - 1] else ""
+                fail(f"{name}, line {begin}, column {column}{title}: {found}", _separator(entry))
         if len(fields) != width:
-            first = "the header" if chosen is not None else f"line {filled[0] + 1}"
-            fail(f"{name}, line {number + 1}, column {min(len(fields), width) + 1}: the row has {counted(len(fields), 'field')}, "
+            fail(f"{name}, line {begin}, column {min(len(fields), width) + 1}: the row has {counted(len(fields), 'field')}, "
                   f"but {first} has {width}")  # fmt: skip

@@ -6,16 +6,16 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradcli.data.arrays import mapped_npy, parse_npy, parse_npz, standard
-from gradcli.data.commas import parse_csv
+from gradcli.data.commas import parse_csv, place_in_csv
 from gradcli.data.documents import array_of, is_record, json_value, parse_json
 from gradcli.data.files import decode, decompressed, fail, read_bytes
-from gradcli.diagnostics import did_you_mean, listed
+from gradcli.diagnostics import GradcliError, did_you_mean, listed
 
 if TYPE_CHECKING:
     import numpy
@@ -76,6 +76,23 @@ def read_array(
     if ending == ".csv":
         return parse_csv(text, name, key)
     return _array_of_document(parse_json(text, name), name, key, choose)
+
+
+def place_in_file(path: str, key: str | None, place: Sequence[int]) -> str | None:
+    """Where an entry of what :func:`read_array` gives stands, as ``column `b` of d.csv, line 3``; None but for CSV files.
+
+    The file is read anew, which is rarely needed; None too where that is no longer possible.
+    """
+    compressed = path.lower().endswith(".gz")
+    if not path.lower().removesuffix(".gz").endswith(".csv"):
+        return None
+    try:
+        data = read_bytes(path, pipes=False)
+        text = decode(decompressed(data, path) if compressed else data, path)
+        row, column = (*place, 0)[:2]
+        return place_in_csv(text, os.path.basename(path), key, row, column)
+    except (GradcliError, IndexError, ValueError, StopIteration):  # it is another file by now
+        return None
 
 
 def read_values(data: bytes, name: str) -> Values:

@@ -40,6 +40,11 @@ def show_shape(shape: Sequence[int]) -> str:
     return "[" + ", ".join(map(str, shape)) + "]" if shape else "[] (a scalar)"
 
 
+def show_entry(name: str, place: Sequence[int]) -> str:
+    """``x[1, 0]``, or the name alone of a scalar."""
+    return f"{name}[{', '.join(map(str, place))}]" if place else name
+
+
 def broadcast(shapes: Sequence[Shape], what: str = "operands") -> Shape:
     """The common shape of several arrays by NumPy's rule; ShapeError if there is none."""
     result = shapes[0]

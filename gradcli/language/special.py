@@ -74,7 +74,7 @@ def _load(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope)
     if not path.name.lower().removesuffix(".gz").endswith((".npy", ".npz")):
         dtype = {"float64": e.float_dtype, "int64": e.integer_dtype}.get(dtype, dtype)
         values = values.astype(dtype)
-    node = e.array(Data(values), tuple(values.shape), dtype, (call.start, call.end))
+    node = e.array(Data(values, (str(path), key)), tuple(values.shape), dtype, (call.start, call.end))
     node.risky = first_not_finite(values) is not None
     return node
 

@@ -18,7 +18,7 @@ from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
 from gradcli.graph.ops.elementwise import add
 from gradcli.graph.ops.reductions import sum_
-from gradcli.graph.types import is_float
+from gradcli.graph.types import is_float, show_entry
 from gradcli.program.differences import central, one_sided
 from gradcli.program.judge import Judge, Verdict
 from gradcli.program.loaded import Loaded
@@ -222,7 +222,7 @@ def _keep(worst: dict[tuple[int, str], tuple[int, Verdict]], key: tuple[int, str
 
 def _comparison(name: str, order: int, method: str, shape: tuple[int, ...], k: int, verdict: Verdict) -> Comparison:
     index = tuple(int(i) for i in np.unravel_index(k, shape)) if shape else ()
-    entry = f"{name}[{', '.join(map(str, index))}]" if index else name
+    entry = show_entry(name, index)
     return Comparison(name, order, method, entry, index, *verdict.numbers, verdict.word)
 
 

@@ -13,6 +13,8 @@ from typing import Any
 from gradcli.data import read_bytes, write_atomically, write_npz
 from gradcli.data.reading import read_values
 from gradcli.diagnostics import GradcliError
+from gradcli.graph.node import Node, cone
+from gradcli.graph.ops.creation import Data
 from gradcli.program.fitted import State
 from gradcli.program.objective import Objective
 
@@ -37,17 +39,32 @@ def identity(objective: Objective, method: str) -> dict[str, Any]:
         "random seed": program.random_seed,
         "dtype": program._graph.float_dtype,
         "values": {name: v if isinstance(v, str) else _digest(v) for name, v in given.items()},
+        "files": _loaded(objective),
     }
+
+
+def _loaded(objective: Objective) -> dict[str, str]:
+    """Digests of what the program loads, by the names of the files and the keys in them."""
+    initial = objective.program._graph.initial
+    below = cone([objective.y])
+    given = [start for node in below if isinstance(start := initial.get(node), Node)]
+    found: dict[str, str] = {}
+    for node in cone([*below, *given]):
+        data = node.attrs["values"] if node.op.name == "array" else None
+        if isinstance(data, Data) and data.origin is not None:
+            path, key = data.origin
+            found[os.path.basename(path) + (f":{key}" if key else "")] = _digest(data.array)
+    return found
 
 
 def save(path: str | os.PathLike[str], about: Mapping[str, Any], state: State) -> None:
     """Write a checkpoint, whole or not at all. Raises GradcliError (DataError)."""
     import numpy as np
 
-    record = json.dumps({"identity": about, "step": state.step, "loss": state.loss})
-    arrays = {"checkpoint": np.frombuffer(record.encode(), dtype=np.uint8)}
-    arrays |= {f"values/{name}": value for name, value in state.values.items()}
+    arrays = {f"values/{name}": value for name, value in state.values.items()}
     arrays |= {f"memory/{name}/{key}": a for name, memory in state.memory.items() for key, a in memory.items()}
+    record = json.dumps({"identity": about, "step": state.step, "loss": state.loss, "arrays": sorted(arrays)})
+    arrays["checkpoint"] = np.frombuffer(record.encode(), dtype=np.uint8)
     write_atomically(path, lambda file: write_npz(file, arrays))
 
 
@@ -58,6 +75,8 @@ def resume(path: str | os.PathLike[str], about: Mapping[str, Any], objective: Ob
     try:
         record = json.loads(bytes(entries.pop("checkpoint").astype("uint8")))
         before, step, loss = record["identity"], int(record["step"]), record["loss"]
+        if sorted(entries) != record["arrays"]:
+            raise ValueError
         values: dict[str, Array] = {}
         memory: dict[str, dict[str, Array]] = {}
         for key, array in entries.items():
@@ -90,9 +109,9 @@ def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None
             lines = zip_longest(str(old).split("\n"), value.split("\n"), fillvalue="")
             number, was, is_ = next((n, a, b) for n, (a, b) in enumerate(lines, 1) if a != b)
             return f"line {number} of the program was {_quoted(was)}, and is {_quoted(is_)}"
-        if key == "values":
-            names = [name for name in {**(old or {}), **value} if (old or {}).get(name) != value.get(name)]
-            return f"the value given for `{names[0]}` is another one"
+        if key in ("values", "files"):
+            name = next(name for name in {**(old or {}), **value} if (old or {}).get(name) != value.get(name))
+            return f"the value given for `{name}` is another one" if key == "values" else f"other data is in {name}"
         return f"{key} was {_plain(old)}, and is {_plain(value)}"
     return None
 

@@ -139,10 +139,10 @@ def curves(
         for item, line in zip(sampler.items, lines, strict=True)
     ]  # fmt: skip
     if all(curve.height is None for curve in drawn):
-        values = f"{'positive' if log_y else 'finite'} and below {LARGEST:g}"
         verb = "is" if len(names) == 1 else "are"
         raise GradcliError(
-            "ValueError", f"{' and '.join(names)} {verb} nowhere {values} for {x.label} from {x.low:g} to {x.high:g}"
+            "ValueError",
+            f"{' and '.join(names)} {verb} nowhere {_drawable(log_y)} for {x.label} from {x.low:g} to {x.high:g}",
         )
     return Curves(program.source.name, x.label, (x.low, x.high), drawn, x.log, log_y)
 
@@ -201,13 +201,14 @@ def series(title: str, x_label: str, columns: Mapping[str, Sequence[float]], log
     x, *ys = [np.asarray(column, np.float64) for column in columns.values()]
     names = list(columns)[1:]
     if log is None:
-        log = "y" if all((y[np.isfinite(y)] > 0).all() for y in ys) else "none"
+        finite = np.concatenate([y[np.isfinite(y)] for y in ys])
+        log = "y" if len(finite) and (finite > 0).all() else "none"
     shown = [_shown(y, "y" in log) for y in ys]
     x = _shown(x, "x" in log)
     at = x[np.isfinite(x)]
     drawn = [Curve(name, x, y, _height(y, False)) for name, y in zip(names, shown, strict=True)]
     if not len(at) or all(curve.height is None for curve in drawn):
-        raise GradcliError("DataError", f"{title} has no finite {' or '.join(names)} that could be drawn")
+        raise GradcliError("DataError", f"{title} has no {' or '.join(names)} that is {_drawable('y' in log)}")
     low, high = float(at.min()), float(at.max())
     return Curves(
         title, x_label, (low, high if high > low else low + max(1.0, abs(low))), drawn, "x" in log, "y" in log
@@ -230,6 +231,11 @@ def _shown(y: Array, log: bool) -> Array:
     y = np.where(np.abs(y) < 1 / LARGEST, 0.0, y)
     shown = np.abs(y) < LARGEST
     return np.where(shown & (y > 0) if log else shown, y, np.nan)
+
+
+def _drawable(log: bool) -> str:
+    """What :func:`_shown` shows."""
+    return f"{'positive' if log else 'finite'} and below {LARGEST:g}"
 
 
 def _height(y: Array, unbounded: bool) -> tuple[float, float] | None:

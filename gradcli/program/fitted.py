@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from gradcli.diagnostics import GradcliError
+from gradcli.graph.types import show_entry
 from gradcli.program.objective import Objective, Values
 from gradcli.program.optimizers import RULES, Memory, Schedule
 
@@ -75,10 +76,10 @@ def fit(objective: Objective, settings: Settings, watch: Watch, state: State | N
     if state is None:
         state = State(0, objective.start(), {})
     settings = replace(settings, bounds=_bounds_by_name(objective, settings.bounds))
-    check_bounds(settings.bounds, state.values)
     import numpy as np
 
     with np.errstate(all="ignore"):  # what overflows is seen in the loss
+        check_bounds(settings.bounds, state.values)
         if settings.method in RULES:
             return _descend(objective, settings, watch, state)
         from gradcli.program.minimizers import minimize
@@ -87,14 +88,18 @@ def fit(objective: Objective, settings: Settings, watch: Watch, state: State | N
 
 
 def _bounds_by_name(objective: Objective, bounds: Bounds) -> Bounds:
-    """The bounds with patterns such as ``W*`` written out. Raises GradcliError for what is not fitted."""
+    """The bounds with patterns such as ``W*`` written out, of which one at least must be fitted.
+
+    Raises GradcliError for what is not.
+    """
     found: dict[str, tuple[float, float]] = {}
     for pattern, bound in bounds.items():
-        for name in objective.program._wanted([pattern]):
-            if name not in objective.variables:
-                why = objective.kept.get(name, "it is not among what is fitted")
-                raise GradcliError("ValueError", f"bounds for `{name}` have no effect: {why}")
-            found[name] = bound
+        names = objective.program._wanted([pattern])
+        fitted = [name for name in names if name in objective.variables]
+        if not fitted:
+            why = objective.kept.get(names[0], "it is not among what is fitted")
+            raise GradcliError("ValueError", f"bounds for `{names[0]}` have no effect: {why}")
+        found |= dict.fromkeys(fitted, bound)
     return found
 
 
@@ -107,7 +112,7 @@ def check_bounds(bounds: Bounds, values: Values) -> None:
         outside = np.argwhere(~((value >= low) & (value <= high)))
         if len(outside):
             place = tuple(outside[0].tolist())
-            entry = f"{name}[{', '.join(map(str, place))}]" if place else name
+            entry = show_entry(name, place)
             raise GradcliError(
                 "ValueError", f"`{entry}` starts at {float(value[place])!r}, outside its bounds {low!r}..{high!r}",
                 help=f"start inside: `--set '{name}=…'`",
@@ -185,6 +190,7 @@ def _norm(gradients: Values, values: Values, bounds: Bounds) -> float:
     import numpy as np
 
     total = 0.0
+    kept: list[Array] = []
     for name, g in gradients.items():
         if name in bounds:
             low, high = bounds[name]
@@ -192,7 +198,14 @@ def _norm(gradients: Values, values: Values, bounds: Bounds) -> float:
             g = np.where((x <= low) & (g > 0) | (x >= high) & (g < 0), 0, g)
         flat = g.reshape(-1).astype(np.float64, copy=False)
         total += float(flat @ flat)
-    return math.sqrt(total)
+        kept.append(flat)
+    if 1e-280 < total < math.inf:
+        return math.sqrt(total)
+    # Squares that overflow, or are too small for a float, are those of a gradient that is neither.
+    largest = max(float(np.abs(flat).max(initial=0)) for flat in kept)
+    if not 0 < largest < math.inf:
+        return largest
+    return largest * math.sqrt(sum(float(np.square(flat / largest).sum()) for flat in kept))
 
 
 def _not_finite(objective: Objective, loss: float, gradients: Values, step: int) -> GradcliError | None:

@@ -52,6 +52,7 @@ class Loaded:
         self.max_memory = max_memory
         self.threads = threads
         self.record: Record | None = None  # of a run that is to be profiled
+        self.origins: dict[str, tuple[str, str | None]] = {}  # files, and keys in them, that settings were read from
         self._unsafe = frozenset(unsafe)
         self._syntax = parse(source)
         self._settings = {

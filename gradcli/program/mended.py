@@ -65,9 +65,12 @@ def mend(text: str, name: str, folder: str = "") -> Mended:
 
 def edited(text: str, edits: Iterable[Edit]) -> str:
     """A text after edits that do not overlap."""
-    for edit in sorted(edits, reverse=True):
-        text = text[: edit.start] + edit.text + text[edit.end :]
-    return text
+    pieces: list[str] = []
+    end = 0
+    for edit in sorted(edits):
+        pieces += [text[end : edit.start], edit.text]
+        end = edit.end
+    return "".join([*pieces, text[end:]])
 
 
 def _apart(findings: Sequence[Finding]) -> list[Finding]:

@@ -11,12 +11,13 @@ from typing import Any
 
 from gradcli.autodiff import reverse
 from gradcli.autodiff.jacobian import jacobian
+from gradcli.data import first_not_finite
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.ops.elementwise import add
 from gradcli.graph.ops.reductions import sum_
-from gradcli.graph.types import size_of
+from gradcli.graph.types import show_entry, size_of
 from gradcli.program.compiled import Planned
 from gradcli.program.fitted import Moment, Outcome, Settings, State, Watch, watched
 from gradcli.program.objective import Objective
@@ -48,6 +49,10 @@ def minimize(objective: Objective, settings: Settings, watch: Watch, state: Stat
             "ValueError",
             f"--method {settings.method} needs SciPy, which is not installed: pip install 'gradcli[scipy]'",
         ) from None
+    for name, value in state.values.items():
+        place = first_not_finite(value)
+        if place is not None:
+            raise GradcliError("ValueError", f"`{show_entry(name, place)}` starts at {float(value[place])}")
     kind = {"lbfgs": _Search, "newton-cg": _Newton, "least-squares": _Squares}[settings.method]
     search = kind(objective, settings, watch, state)
     while True:
@@ -149,7 +154,7 @@ class _Search:
                     if not math.isfinite(loss)
                     else f"the gradient of `{self.objective.name}`"
                 )
-                problem = self.objective.not_finite(f"{what} is not finite in the search", self.step)
+                problem = self.objective.not_finite(f"{what} is not finite in the search", self.step, self.values(x))
                 if self.good is None:
                     raise problem
                 raise _Ended(self.good._replace(reason="not finite", problem=problem))
@@ -196,9 +201,12 @@ class _Search:
         """The lowest and the highest vector."""
         import numpy as np
 
-        ends = [self.settings.bounds.get(name, (-np.inf, np.inf)) for name in self.leaves]
-        sizes = [size_of(leaf.shape) for leaf in self.leaves.values()]
-        return np.repeat([low for low, _ in ends], sizes), np.repeat([high for _, high in ends], sizes)
+        ends = {name: self.settings.bounds.get(name, (-np.inf, np.inf)) for name in self.leaves}
+        low, high = (
+            self.vector({name: np.full(leaf.shape, ends[name][k], leaf.dtype) for name, leaf in self.leaves.items()})
+            for k in (0, 1)
+        )
+        return low, high
 
     def outcome(self, message: str) -> Outcome:
         """Where a run stands that the method itself ended."""
@@ -281,7 +289,9 @@ class _Squares(_Search):
 
         y, *blocks = self.matrix(self.given(x))
         flat = y.reshape(-1).astype(np.float64)
-        self._matrix = np.concatenate([block.reshape(flat.size, -1).astype(np.float64) for block in blocks], axis=1)
+        sizes = [size_of(leaf.shape) for leaf in self.leaves.values()]
+        rows = [block.reshape(flat.size, size) for block, size in zip(blocks, sizes, strict=True)]
+        self._matrix = np.concatenate(rows, axis=1).astype(np.float64, copy=False)
         return float(flat @ flat) / 2, flat @ self._matrix
 
     def jacobian(self, x: Array) -> Array:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradcli.autodiff import reverse
-from gradcli.data import first_not_finite
-from gradcli.diagnostics import GradcliError, Label
-from gradcli.graph.node import Node, cone
+from gradcli.diagnostics import GradcliError, Kind, Label
+from gradcli.graph.node import Node
 from gradcli.graph.ops.creation import Data
 from gradcli.graph.types import is_float, show_shape, size_of
 from gradcli.language.reasons import explain
 from gradcli.program.compiled import Planned
 from gradcli.program.loaded import Loaded, converted
+
+if TYPE_CHECKING:
+    from gradcli.program.program import Program
 
 Array = Any
 Values = Mapping[str, Array]
@@ -66,6 +68,16 @@ class _Function(NamedTuple):
         return self.run({leaf: converted(values[name], leaf, copy=False) for name, leaf in self.leaves.items()})
 
 
+class NotFiniteError(GradcliError):
+    """A loss or a gradient is NaN or infinite at ``values``, in batches those of the data included, if they are known."""
+
+    def __init__(
+        self, kind: Kind, message: str, labels: Iterable[Label] = (), help: str | None = None, *, values: Values | None
+    ) -> None:
+        super().__init__(kind, message, labels, help)
+        self.values = values
+
+
 class Objective:
     """What is minimised, and the variables over which.
 
@@ -76,7 +88,7 @@ class Objective:
 
     def __init__(
         self,
-        program: Loaded,
+        program: Program,
         name: str | None = None,
         over: Sequence[str] | None = None,
         *,
@@ -90,6 +102,11 @@ class Objective:
         self.title = f"Σ{self.name}²/2" if squares else self.name
         if not squares and size_of(self.y.shape) != 1:
             raise _no_scalar(program, self.name, self.y)
+        if over is None and not program.variables:
+            raise GradcliError(
+                "ValueError", "the program has no variables to fit",
+                help="name what you want: `--over x`, or declare it: `variable x = …`",
+            )  # fmt: skip
         self.asked = [n for n in program._wanted(over) if over is not None or n not in data]
         leaves = {n: program._leaf(n) for n in self.asked}
         self.kept: dict[str, str] = {}
@@ -100,6 +117,8 @@ class Objective:
             elif not is_float(leaves[n].dtype):
                 self.kept[n] = f"it is {leaves[n].dtype}, and only floats are fitted"
         self.variables = [n for n in self.asked if n not in self.kept]
+        if not self.asked:
+            raise GradcliError("ValueError", f"there is nothing to fit: {', '.join(program.variables)} is data")
         if not self.variables:
             why = "; ".join(f"`{n}`: {reason}" for n, reason in self.kept.items())
             label = program._locate(self.y)
@@ -114,8 +133,9 @@ class Objective:
             )
         self.batches: Batches | None = None
         if batch is not None:
-            self.batches = Batches({n: _array(program, n) for n in data}, batch, program.random_seed)
+            self.batches = Batches({n: leaf_array(program, n) for n in data}, batch, program.random_seed)
         self._functions: dict[int | None, _Function] = {}
+        self._seen: Values | None = None
 
     def start(self) -> dict[str, Array]:
         """The values of the fitted variables in the program, in arrays of their own."""
@@ -128,31 +148,29 @@ class Objective:
         leaf = self.program._leaf(name)
         return None if self.program._graph.initial[leaf] is None else self.program._leaf_value(leaf)
 
+    def as_written(self) -> list[str]:
+        """What was asked for and has the value that the program's own text gives it."""
+        return [name for name in self.kept if name not in self.program._settings]
+
     def at(self, values: Values, step: int) -> tuple[float, dict[str, Array]]:
         """The loss at ``values`` and its gradients; in batches that of the rows of number ``step``."""
         rows = self.batches.chosen(step) if self.batches is not None else {}
         count = len(next(iter(rows.values()))) if rows else None
         if count not in self._functions:
             self._functions[count] = self._planned(rows)
-        loss, *gradients = self._functions[count]({**values, **rows})
+        self._seen = {**values, **rows}
+        loss, *gradients = self._functions[count](self._seen)
         return float(loss.reshape(())), dict(zip(self.variables, gradients, strict=True))
 
-    def not_finite(self, what: str, step: int) -> GradcliError:
-        """What to say where ``what`` is NaN or infinite: a number of the data that is, or how to find its origin."""
+    def not_finite(self, what: str, step: int, values: Values | None = None) -> NotFiniteError:
+        """What to raise where ``what`` is NaN or infinite at ``values``, by default those that :meth:`at` saw last.
+
+        :func:`gradcli.program.not_finite.explain` finds out why it is.
+        """
         label = self.program._locate(self.y)
-        help = "`gradcli grad FILE --values VALUES --trace` shows where it comes from"
-        if step > 0:
-            help = f"a smaller `--lr` or `--bounds` may do; {help}"
-        for leaf in cone([self.y]):
-            if leaf.op.name == "leaf" and leaf.risky and leaf.attrs["name"] not in self.variables:
-                name = leaf.attrs["name"]
-                array = _array(self.program, name)
-                place = first_not_finite(array)
-                if place is not None:
-                    entry = f"{name}[{', '.join(map(str, place))}]" if place else name
-                    help = f"`{entry}` is {float(array[place])}; if that is meant, {help}"
-                    break
-        return GradcliError("ValueError", f"{what} at step {step}", [Label(label.span)] if label else [], help=help)
+        help = "a smaller `--lr` or `--bounds` may do" if step > 0 else None
+        labels = [Label(label.span)] if label else []
+        return NotFiniteError("ValueError", f"{what} at step {step}", labels, help, values=values or self._seen)
 
     def _gradients(self, program: Loaded, names: Sequence[str]) -> list[Node | None]:
         with program._graph.derivation.active():
@@ -166,6 +184,7 @@ class Objective:
                 program = program._again({**program._settings, **rows}, unsafe=unsafe)
             except GradcliError as problem:
                 problem.message = f"with {len(next(iter(rows.values())))} rows of data: {problem.message}"
+                problem.help = "a step sees some rows only: what has as many rows is in `--data` too, and is declared without a shape"
                 raise
         gradients = [
             g if g is not None else reverse.zero_gradient(program._leaf(name))  # cut at this number of rows only
@@ -177,7 +196,7 @@ class Objective:
         )
 
 
-def _array(program: Loaded, name: str) -> Array:
+def leaf_array(program: Loaded, name: str) -> Array:
     """The value of a leaf; where it was given as a whole, that very array, which may be memory-mapped."""
     leaf = program._leaf(name)
     initial = program._graph.initial[leaf]

@@ -62,5 +62,8 @@ class Schedule(NamedTuple):
             case "cosine":
                 return self.start * (1 + math.cos(math.pi * min(1.0, step / steps))) / 2
             case "step":
-                return self.start * float(self.factor ** (step // self.every))
+                try:
+                    return self.start * float(self.factor ** (step // self.every))
+                except OverflowError:
+                    return math.inf
         return self.start

@@ -43,7 +43,8 @@ def write_curves(file: IO[bytes], format: str, drawn: Curves) -> None:
             if curve.height is not None:
                 axes.plot(curve.x, curve.y, color=f"C{k}", label=_plain(curve.label), gid=f"curve-{k}", linewidth=1.6)
             else:
-                why = "is nowhere finite" if curve.missing is None else "= None"
+                nowhere = f"is nowhere {'positive' if drawn.log_y else 'finite'}"
+                why = nowhere if curve.missing is None else "= None"
                 axes.plot([], [], color="none", label=_plain(f"{curve.label} {why}"))
         axes.set_xscale("log" if drawn.log_x else "linear")
         axes.set_yscale("log" if drawn.log_y else "linear")

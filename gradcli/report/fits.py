@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradcli.diagnostics import GradcliError, Label, Source, Span, counted
-from gradcli.report.numbers import literal
+from gradcli.report.json_parts import json_number
+from gradcli.report.numbers import literal, tokens
 from gradcli.report.reply import Reply
 from gradcli.results import Result
 
 if TYPE_CHECKING:
+    from gradcli.language.syntax import Expression
     from gradcli.program.fitted import Moment, Outcome
     from gradcli.report.tables import Screen
 
+Array = Any
+
 
 class Fitted(NamedTuple):
-    """The answer of ``fit``: a reply, and the source, into which the format ``expr`` writes the values."""
+    """The answer of ``fit``: a reply, and the source, into which the format ``expr`` writes the values.
+
+    ``as_written`` names those that the source has already; ``single`` says that an option made the program float32.
+    """
 
     reply: Reply
     source: Source
+    as_written: Collection[str] = ()
+    single: bool = False
 
     def rounded(self, digits: int | None) -> Fitted:
         """See :class:`gradcli.report.reply.Answer`."""
@@ -30,7 +38,8 @@ class Fitted(NamedTuple):
     def render(self, format: str, screen: Screen | None) -> str:
         """See :class:`gradcli.report.reply.Answer`; there is one format more, ``expr``."""
         if format == "expr":
-            return with_values(self.source, self.reply.orders[0][1])
+            results = [result for result in self.reply.orders[0][1] if result.name not in self.as_written]
+            return with_values(self.source, results, self.single)
         return self.reply.render(format, screen)
 
     def arrays(self) -> dict[str, Any]:
@@ -38,10 +47,10 @@ class Fitted(NamedTuple):
         return self.reply.arrays()
 
 
-def with_values(source: Source, results: Sequence[Result]) -> str:
+def with_values(source: Source, results: Sequence[Result], single: bool = False) -> str:
     """The program with these values in its declarations, and every other character as it is.
 
-    Raises GradcliError (ValueError) for an array of float64 in a program of float32, which has no literal for it.
+    Raises GradcliError (ValueError) for numbers of float64 in a program of float32, which has no literal for them.
     """
     from gradcli.language.parser import parse
     from gradcli.language.syntax import Declaration, Dtype
@@ -49,24 +58,49 @@ def with_values(source: Source, results: Sequence[Result]) -> str:
     from gradcli.program.mended import edited
 
     statements = parse(source).statements
-    single = any(isinstance(s, Dtype) and s.name.id == "float32" for s in statements)
+    single |= any(isinstance(s, Dtype) and s.name.id == "float32" for s in statements)
     values = {result.name: result.value for result in results if result.connected}
     edits: list[Edit] = []
     for d in statements:
         if not isinstance(d, Declaration) or d.name.id not in values:
             continue
         value = values[d.name.id]
-        if single and d.dtype is not None and d.dtype.id == "float64" and value.ndim:
+        if single and d.dtype is not None and d.dtype.id == "float64" and not _is_single(value):
             raise GradcliError(
                 "ValueError", f"`{d.name.id}` is float64, and this program's literals are float32",
                 [Label(Span(source, d.start, d.end))], help="`--format json` keeps its digits",
             )  # fmt: skip
         if d.value is None:
             edits.append(Edit(d.end, d.end, f" = {literal(value)}"))
-        else:
+            continue
+        entries = _entries(d.value, value)
+        if entries is None:
             edits.append(Edit(d.value.start, d.value.end, literal(value)))
+        else:  # one by one, for there may be comments and ends of lines between them
+            edits += [Edit(e.start, e.end, text) for e, text in zip(entries, tokens(value), strict=True)]
     text = edited(source.text, edits)
     return text if text.endswith("\n") else text + "\n"
+
+
+def _is_single(value: Array) -> bool:
+    """Whether each number is one of float32 too, or NaN."""
+    import numpy as np
+
+    with np.errstate(over="ignore"):
+        return bool(np.array_equal(value, value.astype(np.float32), equal_nan=True))
+
+
+def _entries(written: Expression, value: Array) -> list[Expression] | None:
+    """The entries of a bracket literal in C order; None for what is written otherwise, such as ``zeros([2])``."""
+    from gradcli.language.syntax import List
+
+    entries = [written]
+    for _ in value.shape:
+        lists = [item for item in entries if isinstance(item, List)]
+        if len(lists) < len(entries):
+            return None
+        entries = [item for row in lists for item in row.items]
+    return entries if len(entries) == value.size else None
 
 
 def history_line(moment: Moment) -> str:
@@ -75,8 +109,7 @@ def history_line(moment: Moment) -> str:
     if moment.rate is not None:
         fields["lr"] = moment.rate
     fields["seconds"] = round(moment.seconds, 6)
-    strict = {key: value if math.isfinite(value) else str(value) for key, value in fields.items()}
-    return json.dumps(strict) + "\n"
+    return json.dumps({key: json_number(value) for key, value in fields.items()}) + "\n"
 
 
 def progress_line(moment: Moment, steps: int, rate: float) -> str:

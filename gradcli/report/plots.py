@@ -94,7 +94,7 @@ class _Sheet:
 
 def render_curves(drawn: Curves, size: tuple[int, int], color: bool = False, unicode: bool = True) -> str:
     """Curves in so many columns and lines. Several are told apart by numbers on them, and by color."""
-    legend = _legend(drawn.curves, size[0], color)
+    legend = _legend(drawn.curves, size[0], color, drawn.log_y)
     sheet = _Sheet(Axis(*drawn.x_range, drawn.log_x), height_of(drawn), size, len(legend), color)
     present = [k for k, curve in enumerate(drawn.curves) if curve.height is not None]
     for k in reversed(present):  # the first one on top
@@ -118,7 +118,7 @@ def _color(k: int) -> str:
     return COLORS[k % len(COLORS)]
 
 
-def _legend(curves: Sequence[Curve], columns: int, color: bool) -> list[str]:
+def _legend(curves: Sequence[Curve], columns: int, color: bool, log: bool) -> list[str]:
     """Lines that name the curves, and one for each that is not there."""
     lines: list[str] = []
     missing: list[str] = []
@@ -128,7 +128,7 @@ def _legend(curves: Sequence[Curve], columns: int, color: bool) -> list[str]:
         if curve.missing is not None:
             missing.append(f"{text} = {curve.missing}")
         elif curve.height is None:
-            missing.append(f"{text} is nowhere finite")
+            missing.append(f"{text} is nowhere {'positive' if log else 'finite'}")
         else:
             painted = _painted(text, _color(k)) if color else text
             if used + 3 + len(text) > columns:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -82,6 +83,30 @@ def test_a_program_with_the_values_in_it(gradcli, line):
     np.testing.assert_array_equal(program.eval(["w"])["w"], values["w"])
 
 
+def test_what_stands_between_the_entries_of_a_literal_is_kept(gradcli):
+    text = (
+        "variable k = [  # rows\r\n  [1.0, 2*2.0],  # first\r\n  [3, -4,],  # second\r\n]\r\n"
+        "constant c = [1.0, 2.0]\r\nvariable m = [c, c]  # of vectors\r\nvariable e: [0] = []\r\n"
+        "y = sum(k^2) + sum(m) + sum(e)"
+    )
+    Path("k.expr").write_bytes(text.encode())
+    done = gradcli("fit", "k.expr", "--lr", "0.25", "--steps", "1", "--format", "expr")
+    assert done.out == (
+        "variable k = [  # rows\r\n  [0.5, 2.0],  # first\r\n  [1.5, -2.0,],  # second\r\n]\r\n"
+        "constant c = [1.0, 2.0]\r\nvariable m = [[0.75, 1.75], [0.75, 1.75]]  # of vectors\r\nvariable e: [0] = []\r\n"
+        "y = sum(k^2) + sum(m) + sum(e)\n"
+    )
+
+
+def test_names_that_unicode_calls_compatible_are_the_same(gradcli):
+    micro, mu = "\u00b5", "\u03bc"
+    text = f"variable {micro} = 1.0; loss{micro} = {mu}^2; z = 3.0"
+    options = ["--minimize", f"loss{micro}", "--over", micro, "--bounds", f"{micro}=0.5..3", "--set", f"{micro}=2"]
+    done = gradcli("fit", "-e", text, *options, "--lr", "1", "--steps", "1")
+    assert (done.status, done.out) == (0, f"{mu} = 0.5\n")
+    assert gradcli("plot", "-e", text, "--x", f"{micro}=0:1", "--of", f"loss{micro}").status == 0
+
+
 def test_a_program_as_a_file(gradcli, line):
     done = gradcli("fit", line, "--set", "b=0", "--steps", "1", "--over", "b", "--output", "fitted.expr")
     assert (done.status, done.out) == (0, "")
@@ -90,11 +115,25 @@ def test_a_program_as_a_file(gradcli, line):
     assert gradcli("fit", line, "--set", "b=0", "--output", "x.txt").status == 2
 
 
-def test_literals_of_single_precision_hold_no_array_of_double(gradcli):
-    text = "dtype float32\nvariable x: float64[2] = [1.0, 2.0]\ny = sum(x^2)"
+@pytest.mark.parametrize("shape", ["", "[2]"])
+def test_literals_of_single_precision_hold_no_numbers_of_double(gradcli, shape):
+    text = f"dtype float32\nvariable x: float64{shape} = 1.0\ny = sum(x^2)"
     done = gradcli("fit", "-e", text, "--steps", "1", "--format", "expr")
     assert (done.status, done.out) == (1, "")
     assert "literals are float32" in done.err
+    undeclared = text.removeprefix("dtype float32\n")
+    done = gradcli("fit", "-e", undeclared, "--steps", "1", "--format", "expr", "--dtype", "float32")
+    assert (done.status, done.out) == (1, "")
+    done = gradcli("fit", "-e", text, "--steps", "1", "--lr", "0.25", "--format", "expr")
+    assert done.out == text.replace("1.0", "[0.5, 0.5]" if shape else "0.5") + "\n"
+
+
+def test_what_is_not_fitted_stays_as_it_is_written(gradcli):
+    text = "variable a = 2*pi  # angle\nvariable n = 3\nvariable x = 1.0\ny = x^2*n*stop_gradient(a)\n"
+    done = gradcli("fit", "-e", text, "--until", "loss=1e9", "--format", "expr")
+    assert done.out == text
+    done = gradcli("fit", "-e", text, "--until", "loss=1e9", "--format", "expr", "--set", "a=1/4", "--set", "n=2")
+    assert done.out == text.replace("2*pi", "0.25").replace("= 3", "= 2")
 
 
 def test_single_precision_is_written_exactly(gradcli):
@@ -128,6 +167,18 @@ def test_lines_in_a_log(gradcli, monkeypatch):
     assert len(lines) == 4
 
 
+@pytest.mark.parametrize("reader", ["full", "gone"])
+def test_what_nobody_reads_on_standard_error_costs_no_values(process, line, reader):
+    receives, sends = os.pipe()
+    os.close(receives)
+    with open("/dev/full" if reader == "full" else sends, "wb") as errors:
+        done = process(
+            "fit", "-e", "variable x = 1.0; variable z; y = x^2", "--steps", "1", "--lr", "0.5",
+            capture_output=False, stdout=subprocess.PIPE, stderr=errors,
+        )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "x = 0.0\nz = None\n")
+
+
 def test_a_bar_on_a_terminal(terminal):
     shown = terminal("fit", "-e", "variable x = 1.0; y = x^2", "--steps", "100000000", "--until", "time=1s")
     assert re.search(r"\d+/100000000  loss \S+  \|gradient\| \S+  \S+ steps/s", shown)
@@ -153,6 +204,20 @@ def test_columns_compressed_and_in_batches(gradcli, line, tmp_path):
     assert (
         one.out != gradcli("fit", line, "--set", "X=@X.npy", "--set", "t=@d.npz:t", *options, "--random-seed", "1").out
     )
+
+
+def test_columns_with_any_name_and_arrays_with_paths(gradcli):
+    Path("d.csv").write_text('"v, w",km/h:max,größe\n1,2,3\n4,5,6\n')
+    np.savez("d.npz", **{"values/w": np.array([1.0, 2.0])})
+    text = "constant X = 0.0; variable w = 1.0; y = sum(X*w)"
+
+    def total(value):
+        return float(re.search(r"y = (\S+)", gradcli("fit", "-e", text, "--until", "loss=1e9", "--set", value).err)[1])
+
+    assert [total(f"X=@d.csv:{c}") for c in ['"v, w"', '"v, w",größe', "km/h:max", "größe,"]] == [5, 14, 7, 9]
+    assert total("X=@d.npz:values/w") == 3
+    Path("d.csv:x.csv").write_text("8\n")  # a file's own name goes first
+    assert total("X=@d.csv:x.csv") == 8
 
 
 # --- kills and interruptions
@@ -264,6 +329,27 @@ def test_a_checkpoint_of_another_program(gradcli, line):
     assert "line 8 of the program was `loss = mean((X @ w + b - t)^2); output loss`, and is `" in done.err
 
 
+def test_a_checkpoint_of_other_files(gradcli):
+    np.save("X.npy", np.ones(3))
+    common = ["-e", 'constant X = 2*load("X.npy"); variable w = 1.0; y = sum((X - w)^2)', "--steps", "3"]
+    first = gradcli("fit", *common, "--checkpoint", "run.npz")
+    assert gradcli("fit", *common, "--resume", "run.npz").out == first.out
+    np.save("X.npy", np.zeros(3))
+    done = gradcli("fit", *common, "--resume", "run.npz")
+    assert (done.status, done.out) == (1, "")
+    assert "run.npz is a checkpoint of another run: other data is in X.npy" in done.err
+
+
+def test_a_checkpoint_with_other_arrays(gradcli, line):
+    common = [line, "--set", "b=0", "--method", "adam", "--steps", "3"]
+    gradcli("fit", *common, "--checkpoint", "run.npz")
+    with np.load("run.npz") as entries:
+        np.savez("run.npz", **{name.replace("/m", "/n"): value for name, value in entries.items()})
+    done = gradcli("fit", *common, "--resume", "run.npz")
+    assert (done.status, done.out) == (1, "")
+    assert "run.npz is no checkpoint of `gradcli fit`" in done.err
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY", b'{"x": 1}', None])
 def test_what_is_no_checkpoint(gradcli, line, content):
     if content is None:
@@ -283,12 +369,78 @@ def test_divergence_leaves_the_last_good_values(gradcli, line):
     common = [line, "--set", "b=0", "--lr", "1e100"]
     done = gradcli("fit", *common, "--checkpoint", "run.npz", "--every", "1000", "--history", "h.ndjson")
     assert done.status == 1
-    assert "`loss` is inf at step 2; the values written are those of step 1" in done.err
+    assert (
+        "`loss` is inf at step 2: (X @ w + b - t)^2 makes infinity in 64 of 64 entries; the values written are"
+        in done.err
+    )
     assert "--trace" in done.err
     first = gradcli("fit", *common, "--steps", "1")
     assert done.out == first.out
     assert gradcli("fit", *common, "--steps", "1", "--resume", "run.npz").out == first.out
     assert Path("h.ndjson").read_text().count("\n") == 2
+
+
+ROOTS = "variable x = 0.5; variable k = 2.0; constant X = [4.0]; y = sum(sqrt(x)*k + X)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        (["roots.expr", "--lr", "1"], ["roots.expr", "--of", "y", "--set", "x=-0.9142135623730949", "--set"]),
+        (["-e", ROOTS, "--method", "lbfgs", "--over", "x"], ["-e", ROOTS, "--of", "y", "--wrt", "x", "--set"]),
+        (["roots.expr", "--set", "x=-1"], ["roots.expr", "--of", "y", "--set", "x=-1", "--trace"]),
+        (["roots.expr", "--set", "x=0", "--dtype", "float32"], ["--dtype", "float32", "--set", "x=0.0"]),
+        (["roots.expr", "--values", "v.json", "--set", "X=@a b.csv:a"], ["--values", "v.json", "--set", "X=@a b.csv:a"]),
+        (["roots.expr", "--set", "x=-1", "--method", "least-squares"], ["--set", "x=-1"]),
+    ],
+)  # fmt: skip
+def test_the_command_line_that_shows_where_it_comes_from_does(gradcli, arguments, options):
+    Path("roots.expr").write_text(ROOTS)
+    Path("v.json").write_text('{"x": -1}')
+    Path("a b.csv").write_text("a\n1\n")
+    done = gradcli("fit", *arguments)
+    assert done.status == 1
+    command, *words = shlex.split(re.search(r"`(gradcli grad .*--trace)`", done.err)[1])
+    text = "\0".join(words)
+    assert "\0".join(options) in text
+    shown = gradcli(*words)
+    assert (command, shown.status, shown.out) == ("gradcli", 1, "")
+    assert re.match(r"trace: (the derivative of )?sqrt\(x\) makes", shown.err)
+
+
+def test_the_command_line_is_what_was_typed_in_any_locale(process, tmp_path):
+    (tmp_path / "g.csv").write_text("größe\n1\n", encoding="utf-8")
+    text = "constant X = 0.0; variable μ = 1.0; y = sum(sqrt(μ*X))"
+    env = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = process("fit", "-e", text, "--set", "X=@g.csv:größe", "--lr", "9", env=env)
+    assert f"gradcli grad -e '{text}' --of y --set 'X=@g.csv:größe' --set 'μ=-3.5' --trace" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-e", "variable x = linspace(0, 1, 1000); y = sum(sqrt(x))", "--lr", "10"],
+        ["-e", "variable x = linspace(0.1, 1, 1000); y = sum(sqrt(x))", "--lr", "10"],
+        ["-e", "constant X = [1.0, 2.0]; variable x = 0.1; y = sum(sqrt(x)*X)", "--data", "X", "--batch", "1"],
+    ],
+)  # fmt: skip
+def test_what_no_short_command_line_shows(gradcli, arguments):
+    done = gradcli("fit", *arguments)
+    assert done.status == 1
+    assert "sqrt(x) makes" in done.err
+    assert "`gradcli grad --trace` looks for it at any values" in done.err or "--of y --trace" in done.err
+
+
+def test_a_gradient_beyond_all_squares_in_the_history(gradcli):
+    gradcli("fit", "-e", "variable x = 1.0; y = x*1e200", "--lr", "1e-200", "--steps", "1", "--history", "h.ndjson")
+    assert [json.loads(line)["gnorm"] for line in Path("h.ndjson").read_text().splitlines()] == [1e200, 1e200]
+    gradcli("fit", "-e", "variable x = 1.0; y = x^2", "--method", "lbfgs", "--steps", "1", "--history", "h.ndjson")
+    assert gradcli("plot", "--history", "h.ndjson", "--of", "loss,gnorm").status == 0
+
+
+def test_bounds_by_pattern_are_about_what_is_fitted(gradcli):
+    done = gradcli("fit", "-e", STOPPED, "--bounds", "w*=1.5..9", "--lr", "1")
+    assert (done.status, done.out) == (0, "w1 = 2.0\nw2 = 1.5\n")
 
 
 DATA = "constant X = [[1.0]]; variable w = [1.0, 1.0]; y = mean((X @ w)^2)"
@@ -305,14 +457,29 @@ DATA = "constant X = [[1.0]]; variable w = [1.0, 1.0]; y = mean((X @ w)^2)"
         (["-e", "variable x = 2.0; y = x^2", "--bounds", "x=0..1"], 1, "`x` starts at 2.0, outside its bounds 0.0..1.0"),
         (["-e", STOPPED, "--bounds", "w1=0..9"], 1, "bounds for `w1` have no effect: its gradient is None"),
         (["-e", STOPPED, "--bounds", "w3=0..9"], 1, "no value `w3`"),
+        (["-e", STOPPED, "--bounds", "w*=3..9"], 1, "`w2` starts at 2.0, outside its bounds 3.0..9.0"),
+        (["-e", "dtype float32; variable x = 1.0; y = x", "--bounds", "x=1e308.."], 1, "`x` starts at 1.0, outside"),
+        (["-e", "constant x = 1.0; y = x^2"], 1, "the program has no variables to fit"),
         (["-e", STOPPED, "--over", "a*"], 1, "no variable matches `a*`"),
         (["-e", STOPPED, "--over", "b"], 1, "no variable or constant `b`"),
         (["-e", STOPPED, "--minimize", "loss"], 1, "no value `loss`"),
-        (["-e", DATA, "--set", "X=@nan.csv:a,b"], 1, "`X[1, 0]` is nan"),
+        (["-e", DATA, "--set", "X=@nan.csv:a,b"], 1, "`X[1, 0]` is nan (column `a` of nan.csv, line 3)"),
+        (["-e", DATA, "--set", "X=@nan.csv:b,a"], 1, "`X[1, 1]` is nan (column `a` of nan.csv, line 3)"),
+        (["-e", DATA, "--set", "X=@X.npy:a"], 1, "X.npy holds one array, so there is no 'a' in it"),
+        (["-e", 'X = load("nan.csv"); variable w = [1.0, 1.0]; y = sum(X @ w)'], 1,
+         '`load("nan.csv")[1, 0]` is nan (column `a` of nan.csv, line 3)'),
+        (["-e", 'constant X = load("nan.csv", "b,a"); variable w = [1.0, 1.0]; y = sum(X @ w)'], 1,
+         "`X[1, 1]` is nan (column `a` of nan.csv, line 3)"),
+        (["-e", 'constant X = load("nan.csv").T; variable w = [1.0, 1.0]; y = sum(X @ w)'], 1, "`X[0, 1]` is nan\n"),
+        (["-e", DATA, "--set", "X=[[inf, 1]]"], 1, "`X[0, 0]` is inf\n"),
+        (["-e", "variable w = [1.0, nan]; y = sum(w)"], 1, "the variable w holds NaN in 1 of 2 entries"),
         (["-e", DATA, "--set", "X=@nan.csv:a,c"], 1, "nan.csv has the columns a, b, but no 'c'"),
         (["-e", DATA, "--set", "X=@bad.csv:a,b"], 1, "bad.csv, line 3, column 2 (b): 'x' is not a number"),
         (["-e", DATA, "--set", "X=[[1,2]]", "--data", "X", "--batch", "2"], 1, "a batch of 2 rows is more than the 1 rows"),
         (["-e", DATA, "--set", "X=[[1,2]]", "--data", "w", "--batch", "1", "--over", "w"], 1, "`w` is fitted"),
+        (["-e", DATA, "--set", "X=[[1,2]]", "--data", "w", "--batch", "1"], 1, "there is nothing to fit: w is data"),
+        (["-e", "constant X: [3] = 1.0; variable w = 1.0; y = sum(X*w)", "--data", "X", "--batch", "2"], 1,
+         "is declared without a shape"),
         (["-e", DATA, "--batch", "1"], 2, "give both"),
         (["-e", STOPPED, "--every", "5"], 2, "there is none"),
         (["-e", STOPPED, "--method", "lbfgs", "--lr", "1"], 2, "--method lbfgs chooses its own steps"),
@@ -324,6 +491,11 @@ DATA = "constant X = [[1.0]]; variable w = [1.0, 1.0]; y = mean((X @ w)^2)"
         (["-e", STOPPED, "--until", "gnorm=x"], 2, "'x' is not a number for gnorm"),
         (["-e", STOPPED, "--bounds", "w2=1"], 2, "NAME=LOW..HIGH"),
         (["-e", STOPPED, "--bounds", "w2=2..1"], 2, "leave nothing between them"),
+        (["p.expr", "--history", "p.expr"], 2, "--history p.expr would overwrite the file of FILE"),
+        (["p.expr", "--checkpoint", "./p.expr"], 2, "--checkpoint ./p.expr would overwrite the file of FILE"),
+        (["-e", STOPPED, "--history", "x", "--checkpoint", "x"], 2, "--checkpoint x would overwrite the file of --history"),
+        (["-e", STOPPED, "--output", "x.npz", "--checkpoint", "x.npz"], 2, "overwrite the file of --output"),
+        (["-e", STOPPED, "--values", "v.json", "--history", "v.json"], 2, "overwrite the file of --values"),
         (["-e", STOPPED, "--resume", "none.npz"], 1, "there is no file none.npz"),
         (["-e", STOPPED, "--checkpoint", "no/run.npz"], 1, "cannot write no/run.npz: there is no folder"),
         (["-e", STOPPED, "--history", "no/h.ndjson"], 1, "cannot write no/h.ndjson: No such file"),
@@ -332,6 +504,8 @@ DATA = "constant X = [[1.0]]; variable w = [1.0, 1.0]; y = mean((X @ w)^2)"
 def test_bad_input(gradcli, arguments, status, words):
     Path("nan.csv").write_text("a,b\n1,2\nnan,3\n")
     Path("bad.csv").write_text("a,b\n1,2\n3,x\n")
+    np.save("X.npy", np.ones((2, 2)))
+    Path("p.expr").write_text(STOPPED)
     done = gradcli("fit", *arguments)
     assert (done.status, done.out) == (status, "")
     assert words in done.err

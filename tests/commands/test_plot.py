@@ -126,7 +126,7 @@ def test_the_loss_of_a_fit(gradcli, tmp_path):
         ('{"loss": 2}\n', ["it has no `step`", "it has loss"]),
         ('{"step": 1, "loss": "high"}\n', ["line 1: `loss` is no number"]),
         ('{"step": 1, "loss": true}\n', ["line 1: `loss` is no number"]),
-        ('{"step": 1, "loss": "NaN"}\n', ["no finite loss"]),
+        ('{"step": 1, "loss": "NaN"}\n', ["no loss that is finite and below"]),
         ("\xff\n".encode("latin-1"), ["not UTF-8"]),
     ],
 )
@@ -208,6 +208,21 @@ def test_wrong_input(gradcli, tmp_path, arguments, words):
     for word in words:
         assert word in done.err
     assert os.listdir(tmp_path) == ["folder.svg"]
+
+
+def test_what_is_nowhere_positive_on_a_logarithmic_axis(gradcli, tmp_path):
+    done = gradcli("plot", "-e", "variable x = 1.0; y = 1/x", "--x", "x=1:100", "--log", "xy")
+    assert "1: dy/dx is nowhere positive\n" in done.out
+    gradcli("plot", "-e", "variable x = 1.0; y = 1/x", "--x", "x=1:100", "--log", "xy", "--output", "y.svg")
+    assert "dy/dx is nowhere positive" in (tmp_path / "y.svg").read_text()
+    done = gradcli("plot", "--history", "-", "--log", "y", stdin='{"step": 1, "loss": -1.0}\n')
+    assert "<stdin> has no loss that is positive and below" in done.err
+
+
+def test_steps_over_steps(gradcli):
+    done = gradcli("plot", "--history", "-", "--of", "loss,step", stdin='{"step": 1, "loss": 1.0}\n')
+    assert (done.status, done.out) == (2, "")
+    assert "--of step: what a history holds is drawn by its steps" in done.err
 
 
 def test_what_is_nowhere_finite(gradcli):

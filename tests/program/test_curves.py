@@ -194,5 +194,5 @@ def test_series():
     assert not series("h", "step", {"step": [1, 2], "loss": [3.0, 1.0]}, "none").log_y
     assert series("h", "step", {"step": [1e17], "loss": [1.0]}).x_range == (1e17, 2e17)
     assert series("h", "step", {"step": [0, 1, 10], "loss": [1.0] * 3}, "x").x_range == (1, 10)
-    with pytest.raises(gradcli.GradcliError, match="no finite loss"):
+    with pytest.raises(gradcli.GradcliError, match="no loss that is finite"):
         series("h", "step", {"step": [1, 2], "loss": [float("nan")] * 2})

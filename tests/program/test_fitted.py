@@ -11,9 +11,10 @@ from scipy import optimize
 import gradcli
 from gradcli.data import arrays
 from gradcli.data.reading import read_array
-from gradcli.program import checkpoints, minimizers
+from gradcli.program import checkpoints, minimizers, traced
 from gradcli.program.fitted import Settings, fit
-from gradcli.program.objective import Batches, Objective
+from gradcli.program.not_finite import explain
+from gradcli.program.objective import Batches, NotFiniteError, Objective
 from gradcli.program.optimizers import Schedule
 
 PARABOLA = "variable x = [1.0, -2.0]; constant a = [3.0, 0.5]; y = sum(a*x^2)/2"
@@ -298,7 +299,8 @@ def test_where_the_loss_is_not_finite_the_values_before_are_kept():
     assert float(outcome.state.values["x"]) == pytest.approx(0.7 - 0.3 / 0.7)
     assert outcome.loss == pytest.approx(math.log(0.7 - 0.3 / 0.7))
     assert outcome.problem.message == "`y` is nan at step 3"
-    assert "--trace" in outcome.problem.help
+    assert outcome.problem.help == "a smaller `--lr` or `--bounds` may do"
+    assert float(outcome.problem.values["x"]) < 0
 
 
 def test_a_gradient_that_is_not_finite_ends_a_run_too():
@@ -307,12 +309,45 @@ def test_a_gradient_that_is_not_finite_ends_a_run_too():
     assert outcome.problem.message == "the gradient of `y` with respect to `x` is not finite at step 1"
 
 
+@pytest.mark.parametrize("scale", [1e200, 1e-200])
+def test_the_norm_of_gradients_whose_squares_no_float_holds(scale):
+    outcome = fitted(f"variable x = [1.0, 2.0]; y = sum([3.0, 4.0]*x)*{scale}", rate=Schedule(1.0), steps=1, clip=1.0)
+    assert outcome.gnorm == pytest.approx(5 * scale)
+    step = np.array([0.6, 0.8]) if scale > 1 else np.zeros(2)
+    np.testing.assert_allclose(outcome.state.values["x"], [1.0, 2.0] - step)
+
+
+def test_a_rate_beyond_all_floats_ends_a_run_as_a_loss_that_is_not_finite():
+    outcome = fitted("variable x = 1.0; y = x^2", rate=Schedule(0.1, "step", 1, 1e200), steps=9)
+    assert outcome.problem.message.startswith("`y` is inf at step 2")
+    assert Schedule(0.1, "step", 1, 1e200).at(2, 9) == math.inf
+
+
 @pytest.mark.parametrize("method", ["lbfgs", "newton-cg", "least-squares"])
 def test_in_scipys_methods_too(method):
     outcome = fitted("variable x = 1.0; y = log(x)*10 + 20", method=method)
     assert outcome.problem.message.startswith("`y` is not finite in the search")
     assert math.isfinite(outcome.loss)
     assert float(outcome.state.values["x"]) > 0
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "newton-cg", "least-squares"])
+def test_a_start_that_is_not_finite_is_none_for_scipy(method):
+    with pytest.raises(gradcli.GradcliError, match=r"`x\[1\]` starts at nan"):
+        fitted("variable x = [1.0, nan]; y = sum(x^0)", method=method)
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "least-squares"])
+def test_bounds_are_those_of_the_dtype(method):
+    outcome = fitted("dtype float32; variable x = 0.1; y = (x - 3)^2", method=method, bounds={"x": (-math.inf, 0.1)})
+    assert outcome.state.values["x"] == np.float32(0.1)
+
+
+@pytest.mark.parametrize("method", ["sgd", "lbfgs", "newton-cg", "least-squares"])
+def test_nothing_to_fit_in_an_array_without_entries(method):
+    outcome = fitted("variable x = zeros([0]); variable z = 1.0; y = sum(x) + z^2", method=method)
+    assert outcome.state.values["x"].shape == (0,)
+    assert abs(outcome.state.values["z"]) < 1e-3
 
 
 @pytest.mark.parametrize("method", ["sgd", "lbfgs"])
@@ -342,4 +377,45 @@ def test_a_start_without_a_loss_is_an_error():
     with pytest.raises(gradcli.GradcliError) as caught:
         fitted("constant X = [1.0, nan]; variable w = 1.0; y = sum(X*w)")
     assert caught.value.message == "`y` is nan at step 0"
-    assert "`X[1]` is nan" in caught.value.help
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "help"),
+    [
+        ("variable x = 0.1; y = log(x)", "`y` is nan at step 1: log(x) makes NaN", "a smaller `--lr` or `--bounds` may do"),
+        (
+            "variable x = 0.25; y = sqrt(x)/4",
+            "the gradient of `y` with respect to `x` is not finite at step 1: the derivative of sqrt(x) makes infinity",
+            "the slope of sqrt at 0 is infinite",
+        ),
+        ("constant X = [1.0, nan]; variable w = 1.0; y = sum(X*w)", "`y` is nan at step 0: `X[1]` is nan", None),
+        # Data that are not finite where it does not matter are not blamed.
+        (
+            "constant X = [nan, 4.0]; variable w = 0.5; y = sum(where(isnan(X), 0, X*w)) - sqrt(w)",
+            "`y` is nan at step 1: sqrt(w) makes NaN", "sqrt needs x >= 0",
+        ),
+        # What a variable holds is no data.
+        ("variable w = [1.0, inf]; y = sum(w)", "`y` is inf at step 0: the variable w holds infinity in 1 of 2 entries", "--set 'w=…'"),
+    ],
+)  # fmt: skip
+def test_where_it_comes_from(text, message, help):
+    objective = Objective(gradcli.loads(text))
+    try:
+        problem = fit(objective, Settings(rate=Schedule(1.0)), lambda _: None).problem
+    except NotFiniteError as failure:
+        problem = failure
+    explain(objective, problem)
+    assert problem.message == message
+    assert problem.help is None if help is None else help in problem.help
+
+
+def test_a_trace_that_does_not_fit_into_memory_finds_nothing(monkeypatch):
+    objective = Objective(gradcli.loads("variable x = 0.1; y = log(x)"))
+    problem = fit(objective, Settings(rate=Schedule(1.0)), lambda _: None).problem
+
+    def exhausted(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(traced, "trace_gradients", exhausted)
+    explain(objective, problem)
+    assert problem.message == "`y` is nan at step 1"

@@ -49,12 +49,16 @@ array = register(Operation(
 
 
 class Data:
-    """An array as an attribute of a node: compared by identity, which is what interning needs."""
+    """An array as an attribute of a node: compared by identity, which is what interning needs.
 
-    __slots__ = ("array",)
+    ``origin`` is the file, and the key in it, that the array was read from.
+    """
 
-    def __init__(self, array: Any) -> None:
+    __slots__ = ("array", "origin")
+
+    def __init__(self, array: Any, origin: tuple[str, str | None] | None = None) -> None:
         self.array = array.view()
+        self.origin = origin
         self.array.flags.writeable = False
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:

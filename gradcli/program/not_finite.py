@@ -1,0 +1,84 @@
+"""Why a loss or its gradient is NaN or infinite: a number of the data that is, or the operation that makes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gradcli.data import first_not_finite
+from gradcli.diagnostics import GradcliError, Label
+from gradcli.graph.node import Node, cone
+from gradcli.graph.ops.creation import Data
+from gradcli.graph.types import show_entry
+from gradcli.program.objective import NotFiniteError, Objective, leaf_array
+
+if TYPE_CHECKING:
+    from gradcli.program.traced import Finding
+
+
+def explain(objective: Objective, problem: NotFiniteError) -> None:
+    """Add to a problem of an objective where it comes from, as far as that can be found out.
+
+    It is traced at the values of the problem, which takes more memory than a step: what must not be lost is safe before.
+    """
+    finding = _finding(objective, problem)
+    if finding is None or len(finding.operands) == 1:  # it is no operation that is to blame, but a number
+        for node in cone([objective.y]):
+            held = _held(objective, node)
+            if held is not None:
+                problem.message += f": {held}"
+                problem.help = None
+                return
+    if finding is not None:
+        problem.message += f": {finding.message}"
+        problem.labels = (Label(finding.span),) if finding.span is not None else problem.labels
+        problem.help = "; ".join(filter(None, [finding.help, problem.help])) or None
+
+
+def _finding(objective: Objective, problem: NotFiniteError) -> Finding | None:
+    """Where NaN or infinity begins at the values of a problem; None where that is not known."""
+    from gradcli.program.traced import trace_gradients
+
+    if problem.values is None:
+        return None
+    try:
+        traced = trace_gradients(
+            objective.program._with(problem.values), [objective.name], objective.variables, [1]
+        )  # fmt: skip
+    except (GradcliError, MemoryError):
+        return None
+    return traced.finding if traced is not None else None
+
+
+def _held(objective: Objective, node: Node) -> str | None:
+    """The first NaN or infinity that a constant holds, or a file that is loaded without one."""
+    if not node.risky or node.op.name not in ("leaf", "array") or node.attrs.get("name") in objective.variables:
+        return None
+    program = objective.program
+    if node.op.name == "leaf":
+        name = str(node.attrs["name"])
+        array = leaf_array(program, name)
+        initial = program._graph.initial[node]
+        origin = program.origins.get(name) or _origin(initial)
+        if initial is None or initial.shape != node.shape:
+            origin = None  # one number that fills a shape
+    else:
+        label = program._locate(node)
+        name = label.span.text if label else "a number"
+        data, origin = node.attrs["values"], _origin(node)
+        array = data.array if isinstance(data, Data) else program._evaluate([node])[0]
+    place = first_not_finite(array)
+    if place is None:
+        return None
+    entry = show_entry(name, place)
+    where = None
+    if origin is not None:
+        from gradcli.data.reading import place_in_file
+
+        where = place_in_file(*origin, place)
+    return f"`{entry}` is {float(array[place])}" + (f" ({where})" if where else "")
+
+
+def _origin(value: Any) -> tuple[str, str | None] | None:
+    """The file, and the key in it, of a value that is a ``load`` and nothing more."""
+    data = value.attrs.get("values") if isinstance(value, Node) and value.op.name == "array" else None
+    return data.origin if isinstance(data, Data) else None

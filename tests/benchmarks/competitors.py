@@ -25,8 +25,10 @@ REQUIREMENTS = {
     "autograd": ["autograd"],
     "symengine": ["symengine"],
     "numexpr": ["numexpr"],
+    "SciPy": ["scipy"],
 }
-"""What pip is asked for; the newest PyTorch brings gigabytes of CUDA, so one release is named."""
+"""What pip is asked for; the newest PyTorch brings gigabytes of CUDA, so one release is named. Fits need
+SciPy beside the others."""
 
 SCRIPTS = {
     "JAX": "with_jax.py",

@@ -112,10 +112,10 @@ SAMPLES = [
         ("points", "arm"),
         50,
     ),
-    Fit("rosenbrock_minimum", "y", "newton-cg", 60),
+    Fit("rosenbrock_minimum", "y", "newton-cg", 40),
     Fit("factorisation", "loss", "lbfgs", 50, ("ratings", "train")),
     Fit("exponential_fit", "residual", "least-squares", 6, ("t", "counts"), bounds={"p": (0.0, np.inf)}),
-    Fit("burgers_network", "loss", "lbfgs", 100, ("x", "t"), tasks=BURGERS),
+    Fit("burgers_network", "loss", "lbfgs", 40, ("x", "t"), tasks=BURGERS),
 ]
 
 PARABOLA = "variable x = 3.0; y = (x - 1)^2"

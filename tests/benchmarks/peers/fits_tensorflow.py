@@ -128,19 +128,19 @@ def descent(fit: Fit, xla: bool, loss: Any, d: Any) -> Job:
     def step() -> None:
         k = number.read_value()
         t = tf.cast(k + 1, tf.float64)
-        seen = {**d, **{name: tf.gather(d[name], rows[k]) for name in fit.batched}}
+        rate = tf.gather(rates, k)  # XLA compiles a[k] anew for each k
+        seen = {**d, **{name: tf.gather(d[name], tf.gather(rows, k)) for name in fit.batched}}
         read = {name: x.read_value() for name, x in p.items()}
         gradients = tf.gradients(loss(read, seen), list(read.values()))
         for name, g in zip(read, gradients, strict=True):
             if g is None:
                 continue
             if fit.method == "sgd":
-                p[name].assign_sub(rates[k] * g)
+                p[name].assign_sub(rate * g)
                 continue
             mean = m[name].assign(0.9 * m[name] + 0.1 * g)
             square = v[name].assign(0.999 * v[name] + 0.001 * g**2)
-            rate = rates[k] / (1 - 0.9**t)
-            p[name].assign_sub(rate * mean / (tf.sqrt(square / (1 - 0.999**t)) + 1e-8))
+            p[name].assign_sub(rate / (1 - 0.9**t) * mean / (tf.sqrt(square / (1 - 0.999**t)) + 1e-8))
         number.assign_add(1)
 
     def job() -> Any:

@@ -121,7 +121,9 @@ def job_of(compiled: bool, case: str, data: Data) -> Job:
         return value.item(), gradient.numpy()
 
     if fit.method == "least-squares":
-        return squares(fit, lambda x: values(torch.from_numpy(x)).numpy(), lambda x: matrix(torch.from_numpy(x)).numpy())
+        return squares(
+            fit, lambda x: values(torch.from_numpy(x)).numpy(), lambda x: matrix(torch.from_numpy(x)).numpy()
+        )
     return minimized(fit, pair_of, lambda x, v: along(torch.from_numpy(x), torch.from_numpy(v)).numpy())
 
 

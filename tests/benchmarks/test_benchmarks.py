@@ -263,15 +263,15 @@ def test_peers_get_the_rows_that_a_step_sees():
     assert all(np.array_equal(data[name], start) for name, start in objective.start().items())
 
 
-@pytest.mark.parametrize("name", ["exam_classifier", "rosenbrock_minimum", "exponential_fit"])
+@pytest.mark.parametrize("name", ["factorisation", "rosenbrock_minimum", "exponential_fit"])
 def test_minimizers_of_peers_have_the_options_of_gradcli_s(name, monkeypatch):
-    """With functions of gradcli's they reach the same point."""
+    """With functions of gradcli's they reach the same point; after 25 steps it depends on how many L-BFGS keeps."""
     monkeypatch.syspath_prepend(PEERS)
     fitting = import_module("fitting")
     (what,) = [what for what in fits.SAMPLES if what.program == name]
-    objective = what.objective()
-    found, _ = fits.Run(what, what.steps, objective)()
-    asked = fitting.Fit(what.request(what.steps, objective), what.data(what.steps, objective))
+    objective, steps = what.objective(), min(what.steps, 25)
+    found, _ = fits.Run(what, steps, objective)()
+    asked = fitting.Fit(what.request(steps, objective), what.data(steps, objective))
     program = objective.program
 
     def values(x):

@@ -27,8 +27,9 @@ REQUIREMENTS = {
     "numexpr": ["numexpr"],
     "SciPy": ["scipy"],
 }
-"""What pip is asked for; the newest PyTorch brings gigabytes of CUDA, so one release is named. Fits need
-SciPy beside the others."""
+"""What pip is asked for; the newest PyTorch brings gigabytes of CUDA, so one release is named.
+
+SciPy's minimizers run the others' fits."""
 
 SCRIPTS = {
     "JAX": "with_jax.py",

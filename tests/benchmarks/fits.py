@@ -68,11 +68,12 @@ class Fit:
     def title(self, steps: int) -> str:
         return f"{self.text or self.program}, {self.method}, {steps:,} steps"
 
+    def loaded(self) -> gradcli.Program:
+        return gradcli.loads(self.text) if self.text else gradcli.load(ROOT / "samples" / f"{self.program}.expr")
+
     def objective(self) -> Objective:
-        path = ROOT / "samples" / f"{self.program}.expr"
-        program = gradcli.loads(self.text) if self.text else gradcli.load(path)
         squares = self.method == "least-squares"
-        return Objective(program, self.target, squares=squares, data=self.batched, batch=self.batch)
+        return Objective(self.loaded(), self.target, squares=squares, data=self.batched, batch=self.batch)
 
     def settings(self, steps: int) -> Settings:
         return Settings(self.method, self.rate, steps, bounds=self.bounds)
@@ -86,7 +87,7 @@ class Fit:
 
     def data(self, steps: int, objective: Objective) -> dict[str, Array]:
         """What peers are given: constants, first values, and the rows of each step's batch."""
-        found = objective.program.eval([*self.constants]) if self.constants else {}
+        found = self.loaded().eval(self.constants) if self.constants else {}
         found |= {name: objective.unchanged(name) for name in objective.asked}
         if self.batch is not None:
             count = len(found[self.batched[0]])

@@ -362,6 +362,32 @@ def test_a_comparison_says_who_differs_and_who_gave_up():
     assert (slow, peers["slow"].asked, peers["right"].asked) == ({"slow"}, 1, 2)
 
 
+def test_a_comparison_goes_on_without_a_peer_that_is_late_in_a_later_round():
+    one = np.ones(3)
+    asked: list[int] = []
+
+    class Late(AnswersWith):
+        limit = 7.0
+
+        def calls(self):
+            def run(n):
+                asked.append(n)
+                if len(asked) == 3:
+                    raise TooSlowError("> 7 s")
+                return [0.5] * n
+
+            return run
+
+    peers = {"late": Late(one), "right": AnswersWith(one)}
+    own = {"gradcli": Own(lambda: one, calls=lambda n: [0.5] * n)}
+    comparison = Comparison("case", own, dict.fromkeys(peers, "values"), "", {}, one, difference, 1e-6)
+    rows, measured = comparison.run(peers, 5)
+    assert [(row.who, row.remark) for row in rows] == [("gradcli", ""), ("late", "stopped at 7 s"), ("right", "")]
+    assert len(asked) == 3
+    assert measured.turns["late"] == [0.5, 7.0, 7.0, 7.0, 7.0]
+    assert fastest(measured, peers) == 1.0
+
+
 def test_competitors_take_turns_and_ratios_compare_neighbours():
     seconds = {"a": iter([9.0, 2.0, 4.0, 6.0]), "b": iter([9.0, 1.0, 2.0, 1.0])}
     asked: list[str] = []

@@ -7,7 +7,8 @@ minimizers with the same options, or a loop of steps with the same batches, whic
 looks at the loss of each step, which the others do not.
 
 gradcli's clock runs from the moment of step 0 to that of the last: functions are planned and the first point is evaluated
-before, as they are elsewhere.
+before, as they are elsewhere. SciPy's L-BFGS calls a BLAS whose threads spin, for all alike; the command ``gradcli fit``
+starts with one of them, as ``--threads 1`` does here, which is steadier where other programs run.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ SECTIONS = {
     "large": "large",
     "arrays": "arrays",
     "burgers": "burgers",
+    "fits": "fits",
     "points": "points",
     "order": "order",
     "hessian": "hessians",

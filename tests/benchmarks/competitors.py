@@ -25,8 +25,11 @@ REQUIREMENTS = {
     "autograd": ["autograd"],
     "symengine": ["symengine"],
     "numexpr": ["numexpr"],
+    "SciPy": ["scipy"],
 }
-"""What pip is asked for; the newest PyTorch brings gigabytes of CUDA, so one release is named."""
+"""What pip is asked for; the newest PyTorch brings gigabytes of CUDA, so one release is named.
+
+SciPy's minimizers run the others' fits."""
 
 SCRIPTS = {
     "JAX": "with_jax.py",

@@ -25,10 +25,14 @@ def difference(found: Array, reference: Array) -> float:
 
 @dataclass(frozen=True)
 class Own:
-    """A competitor of this process: from text to the first answer (if that is of interest), and a further answer."""
+    """A competitor of this process: from text to the first answer (if that is of interest), and a further answer.
+
+    ``calls`` time the latter where it is a part of ``again`` that counts.
+    """
 
     again: Callable[[], Array]
     first: Callable[[], Array] | None = None
+    calls: Calls | None = None
 
 
 @dataclass(frozen=True)
@@ -55,13 +59,14 @@ class Comparison:
         Who exceeds the limit is added to ``slow``, and who is in it already is not asked.
         """
         slow = set() if slow is None else slow
+        late: set[str] = set()
         runs: dict[str, Calls] = {}
         first: dict[str, float | None] = {}
         apart: dict[str, float] = {}
         problems: dict[str, str] = {}
         for who, own in self.own.items():
             apart[who] = self.difference(own.again(), self.reference)
-            runs[who] = calls(own.again)
+            runs[who] = own.calls or calls(own.again)
             if own.first is not None:
                 runs[f"{who}: first"] = calls(own.first)
         for who, peer in peers.items():
@@ -71,12 +76,13 @@ class Comparison:
             try:
                 first[who], answer = peer.prepare(self.tasks[who], self.request, self.data, self.order)
                 apart[who] = self.difference(answer, self.reference)
-                runs[who] = peer.calls()
+                runs[who] = in_time(peer, who, late)
             except PeerError as problem:
                 problems[who] = str(problem)
                 if isinstance(problem, TooSlowError):
                     slow.add(who)
         measured = interleaved(runs, rounds)
+        problems |= {who: f"stopped at {peers[who].limit:.0f} s" for who in late}
         for who in self.own:
             first[who] = measured.median(f"{who}: first")
         return [self._row(who, measured, first, apart, problems) for who in (*self.own, *peers)], measured
@@ -98,6 +104,21 @@ class Comparison:
             ratio = f"first {times(theirs / ours)}, again {ratio}"
         remark = "" if apart[who] <= self.agreement else "values differ"
         return Row(self.title, who, theirs, measured.median(who), "" if who == "gradcli" else ratio, apart[who], remark)
+
+
+def in_time(peer: Peer, who: str, late: set[str]) -> Calls:
+    """Runs what a peer prepared; once it exceeds the limit it is ``late``, and is not asked again."""
+    ask = peer.calls()
+
+    def run(n: int) -> list[float]:
+        if who not in late:
+            try:
+                return ask(n)
+            except TooSlowError:
+                late.add(who)
+        return [peer.limit] * n
+
+    return run
 
 
 def fastest(measured: Measured, who: Mapping[str, Any]) -> float | None:

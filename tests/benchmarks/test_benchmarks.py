@@ -18,7 +18,7 @@ from tests.benchmarks.__main__ import SECTIONS, main, parse
 from tests.benchmarks.competitors import TooSlowError
 from tests.benchmarks.processor import without_avx512
 from tests.benchmarks.running import Comparison, Own, difference, fastest
-from tests.benchmarks.setting import ROOT, Installed, Setting, install, peak_memory, process
+from tests.benchmarks.setting import install, peak_memory, process
 from tests.benchmarks.table import COLUMNS, Row, Target, render
 from tests.benchmarks.timing import interleaved
 
@@ -71,15 +71,6 @@ def test_a_wrong_command_line(arguments, capsys):
         parse(arguments)
     assert caught.value.code == 2
     assert "usage: python -m tests.benchmarks" in capsys.readouterr().err
-
-
-@pytest.fixture
-def setting(tmp_path, monkeypatch):
-    """A tiny run without peers, whose commands are those of the checkout."""
-    checkout = Installed(Path(sys.executable), (sys.executable, "-m", "gradcli"))
-    monkeypatch.setattr("tests.benchmarks.setting.install", lambda folder: checkout)
-    monkeypatch.setattr("tests.benchmarks.setting.clean", lambda: {**os.environ, "PYTHONPATH": str(ROOT)})
-    return Setting(tmp_path, rounds=1, scale=1e-3)
 
 
 def values_are_the_same(rows):
@@ -301,6 +292,32 @@ def test_a_comparison_says_who_differs_and_who_gave_up():
         assert measured.median("right") == 0.5
         assert fastest(measured, peers) == measured.ratio("right", "gradcli")
     assert (slow, peers["slow"].asked, peers["right"].asked) == ({"slow"}, 1, 2)
+
+
+def test_a_comparison_goes_on_without_a_peer_that_is_late_in_a_later_round():
+    one = np.ones(3)
+    asked: list[int] = []
+
+    class Late(AnswersWith):
+        limit = 7.0
+
+        def calls(self):
+            def run(n):
+                asked.append(n)
+                if len(asked) == 3:
+                    raise TooSlowError("> 7 s")
+                return [0.5] * n
+
+            return run
+
+    peers = {"late": Late(one), "right": AnswersWith(one)}
+    own = {"gradcli": Own(lambda: one, calls=lambda n: [0.5] * n)}
+    comparison = Comparison("case", own, dict.fromkeys(peers, "values"), "", {}, one, difference, 1e-6)
+    rows, measured = comparison.run(peers, 5)
+    assert [(row.who, row.remark) for row in rows] == [("gradcli", ""), ("late", "stopped at 7 s"), ("right", "")]
+    assert len(asked) == 3
+    assert measured.turns["late"] == [0.5, 7.0, 7.0, 7.0, 7.0]
+    assert fastest(measured, peers) == 1.0
 
 
 def test_competitors_take_turns_and_ratios_compare_neighbours():

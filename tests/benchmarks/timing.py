@@ -17,18 +17,24 @@ MOST_CALLS = 30
 
 
 def calls(function: Callable[[], object]) -> Calls:
-    """Times a function of this process; the collector runs between turns, not within."""
+    """Times a function of this process."""
+
+    def seconds() -> float:
+        start = perf_counter()
+        function()
+        return perf_counter() - start
+
+    return told(seconds)
+
+
+def told(function: Callable[[], float]) -> Calls:
+    """A function of this process that tells itself what it took; the collector runs between turns, not within."""
 
     def run(n: int) -> list[float]:
         gc.collect()
         gc.disable()
         try:
-            found: list[float] = []
-            for _ in range(n):
-                start = perf_counter()
-                function()
-                found.append(perf_counter() - start)
-            return found
+            return [function() for _ in range(n)]
         finally:
             gc.enable()
 

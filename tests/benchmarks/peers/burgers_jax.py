@@ -12,6 +12,9 @@ from serving import Data, Job
 
 NU = 0.01 / np.pi
 
+Solution = Callable[[Any, Any], Any]
+"""u of x and t."""
+
 
 def network(weights: Any, x: Any, t: Any) -> Any:
     h = jnp.concatenate([x, t], axis=-1)
@@ -21,28 +24,28 @@ def network(weights: Any, x: Any, t: Any) -> Any:
     return h @ W + b
 
 
-def forward(weights: Any, x: Any, t: Any) -> Any:
+def forward(u: Solution, x: Any, t: Any) -> Any:
     ones = jnp.ones_like(x)
 
     def along_x(x: Any) -> Any:
-        return jax.jvp(lambda x: network(weights, x, t), (x,), (ones,))
+        return jax.jvp(lambda x: u(x, t), (x,), (ones,))
 
-    (u, u_x), (_, u_xx) = jax.jvp(along_x, (x,), (ones,))
-    _, u_t = jax.jvp(lambda t: network(weights, x, t), (t,), (ones,))
-    return u_t + u * u_x - NU * u_xx
+    (value, u_x), (_, u_xx) = jax.jvp(along_x, (x,), (ones,))
+    _, u_t = jax.jvp(lambda t: u(x, t), (t,), (ones,))
+    return u_t + value * u_x - NU * u_xx
 
 
-def backward(weights: Any, x: Any, t: Any) -> Any:
+def backward(u: Solution, x: Any, t: Any) -> Any:
     def total(x: Any, t: Any) -> Any:
-        u = network(weights, x, t)
-        return jnp.sum(u), u
+        value = u(x, t)
+        return jnp.sum(value), value
 
     def slope(x: Any) -> Any:
-        (u_x, u_t), u = jax.grad(total, argnums=(0, 1), has_aux=True)(x, t)
-        return jnp.sum(u_x), (u, u_x, u_t)
+        (u_x, u_t), value = jax.grad(total, argnums=(0, 1), has_aux=True)(x, t)
+        return jnp.sum(u_x), (value, u_x, u_t)
 
-    u_xx, (u, u_x, u_t) = jax.grad(slope, has_aux=True)(x)
-    return u_t + u * u_x - NU * u_xx
+    u_xx, (value, u_x, u_t) = jax.grad(slope, has_aux=True)(x)
+    return u_t + value * u_x - NU * u_xx
 
 
 RESIDUALS: dict[str, Callable[..., Any]] = {"burgers": backward, "burgers forward": forward}
@@ -57,7 +60,7 @@ def job_of(task: str, data: Data) -> Job:
 
     def loss(weights: Any, x: Any, t: Any, xd: Any, td: Any, ud: Any) -> Any:
         apart = network(weights, xd, td) - ud
-        return jnp.mean(apart**2) + jnp.mean(residual(weights, x, t) ** 2)
+        return jnp.mean(apart**2) + jnp.mean(residual(lambda x, t: network(weights, x, t), x, t) ** 2)
 
     step = jax.jit(jax.value_and_grad(loss))
 

@@ -96,6 +96,10 @@ def prepare(request: dict[str, Any], data: Data) -> Job:
         import burgers_jax
 
         return burgers_jax.job_of(task, data)
+    if task.startswith("fit"):
+        import fits_jax
+
+        return fits_jax.job_of(task, case, data)
     arrays = {name: jax.device_put(value) for name, value in data.items()}
     if task == "hessian":
         name, f = SCALARS[case]

@@ -51,6 +51,10 @@ def prepare(request: dict[str, Any], data: Data) -> Job:
         import burgers_tensorflow
 
         return burgers_tensorflow.job_of(request["task"], data)
+    if task == "fit":
+        import fits_tensorflow
+
+        return fits_tensorflow.job_of(xla == "xla", request["case"], data)
     if task != "nested":
         raise NotPossibleError(f"no {task}")
     return job_of(request["case"], request["order"], data)

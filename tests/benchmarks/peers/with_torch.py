@@ -58,6 +58,10 @@ def prepare(request: dict[str, Any], data: Data) -> Job:
         import burgers_torch
 
         return burgers_torch.job_of(request["task"], data)
+    if task == "fit":
+        import fits_torch
+
+        return fits_torch.job_of(how == "compiled", request["case"], data)
     if task != "nested":
         raise NotPossibleError(f"no {task}")
     return job_of(request["case"], request["order"], data)

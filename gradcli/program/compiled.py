@@ -27,17 +27,26 @@ class Planned:
     """The values of nodes as a function of those of some leaves, which each call gives; safe in threads.
 
     With ``processes`` loops of short steps may be shared among worker processes (:mod:`gradcli.execute.processes`).
+    ``known`` are computed nodes whose values each call gives as well.
     """
 
-    def __init__(self, program: Loaded, nodes: Sequence[Node], inputs: Sequence[Node], processes: bool = False) -> None:
+    def __init__(
+        self,
+        program: Loaded,
+        nodes: Sequence[Node],
+        inputs: Sequence[Node],
+        processes: bool = False,
+        known: Sequence[Node] = (),
+    ) -> None:
         self._locate = program._locate
-        constant = _constant_parts(nodes, set(inputs))
-        self._plan = program._plan(nodes, constant, repeated=True, processes=processes)
+        constant = constant_parts(nodes, {*inputs, *known})
+        self._plan = program._plan(nodes, [*constant, *known], repeated=True, processes=processes)
         self.leaves = set(self._plan.leaves)
         # What no input changes is evaluated once.
         self._fixed = dict(zip(constant, program._evaluate(constant), strict=True))
         self._fixed |= program._values_of(self._plan, without={*inputs, *constant})
-        self._moving = [x for x in self._plan.nodes if x.op.name == "leaf" and x not in self._fixed]
+        given = {*inputs, *known}
+        self._moving = [x for x in self._plan.nodes if x in given]
         self._function: Function | None = None
         self._small = is_small(self._plan)
         self._calls = 0
@@ -101,11 +110,11 @@ class Compiled:
         return self._guarded
 
 
-def _constant_parts(nodes: Sequence[Node], inputs: set[Node]) -> list[Node]:
+def constant_parts(nodes: Sequence[Node], inputs: set[Node]) -> list[Node]:
     """The computed nodes that depend on no input and are needed by one that does, or are results."""
     moving = set(inputs)
     needed = dict.fromkeys(nodes)
-    for node in cone(nodes):
+    for node in cone(nodes, inputs):
         if any([x in moving for x in node.inputs]):
             moving.add(node)
             needed |= dict.fromkeys(node.inputs)

@@ -18,7 +18,7 @@ from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.ops.elementwise import add
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.types import show_entry, size_of
-from gradcli.program.compiled import Planned
+from gradcli.program.compiled import Planned, constant_parts
 from gradcli.program.fitted import Moment, Outcome, Settings, State, Watch, watched
 from gradcli.program.objective import Objective
 
@@ -194,6 +194,8 @@ class _Search:
         """That of the gradient, but for entries that push x out of its bounds."""
         import numpy as np
 
+        if not self.settings.bounds:
+            return float(np.linalg.norm(gradient))
         low, high = self.bounds()
         return float(np.linalg.norm(np.where((x <= low) & (gradient > 0) | (x >= high) & (gradient < 0), 0, gradient)))
 
@@ -248,12 +250,22 @@ class _Newton(_Search):
                 h if h is not None else reverse.zero_gradient(x)
                 for x, h in zip(xs, reverse.gradients([reduce(add, along)], xs), strict=True)
             ]
-        self.products = Planned(program, products, [*xs, *self.directions.values()])
+        directions = list(self.directions.values())
+        # What depends on x alone is the same for all directions of a step.
+        self.parts = constant_parts(products, set(directions))
+        self.evaluated_parts = Planned(program, self.parts, xs)
+        self.products = Planned(program, products, [*xs, *directions], known=self.parts)
+        self._at: tuple[Array, dict[Node, Array]] | None = None
 
     def product(self, x: Array, v: Array) -> Array:
         """The Hessian at x times v."""
+        import numpy as np
+
+        if self._at is None or not np.array_equal(self._at[0], x):
+            given = self.given(x)
+            self._at = x.copy(), {**given, **dict(zip(self.parts, self.evaluated_parts(given), strict=True))}
         directions = {self.directions[name]: value for name, value in self.values(v).items()}
-        found = self.products({**self.given(x), **directions})
+        found = self.products({**self._at[1], **directions})
         return self.vector(dict(zip(self.leaves, found, strict=True)))
 
     def run(self, optimize: Any) -> str:

@@ -99,8 +99,9 @@ class OrdersType(click.ParamType[range]):
     " derivative. Over two variables 0 leaves the gradient out.",
 )  # fmt: skip
 @several_names(
-    "--data", help="Data of the program as dots: the names of x and y, or of one array with both; over two variables of a"
-    " class, too. Repeatable."
+    "--data",
+    help="Data of the program as dots: the names of x and y, or of one array with both; over two variables of a"
+    " class, too. Repeatable.",
 )
 @click.option("--history", type=click.Path(allow_dash=True), metavar="FILE|-",
               help="Draw the loss of a fit by step, from what `gradcli fit --history` wrote, in place of a program.")  # fmt: skip

@@ -34,5 +34,7 @@ def dots(program: Program, names: Sequence[str], classes: bool) -> list[Dots]:
         return [Dots(names[-1], x, y)]
     found = np.unique(kinds[0])
     if len(found) > MOST_CLASSES:
-        raise GradcliError("ValueError", f"{names[-1]} has {len(found)} values; there are at most {MOST_CLASSES} classes")
+        raise GradcliError(
+            "ValueError", f"{names[-1]} has {len(found)} values; there are at most {MOST_CLASSES} classes"
+        )
     return [Dots(f"{names[-1]} = {kind:g}", x[kinds[0] == kind], y[kinds[0] == kind]) for kind in found.tolist()]

@@ -84,6 +84,7 @@ def write_field(file: IO[bytes], format: str, field: Field) -> None:
                 above.set(edgecolor="white", linewidth=0.8, gid=f"contours-{k}")
             shades = ScalarMappable(BoundaryNorm(bounds, len(colors)), ListedColormap(colors))
             bar = figure.colorbar(shades, ax=axes, spacing="uniform", ticks=levels, label=_plain(field.label))
+            bar.minorticks_off()
             bar.set_ticklabels([text.replace("-", "\N{MINUS SIGN}") for text in texts_of(levels)])
         if field.gradient is not None:
             _quiver(axes, field, *field.gradient)

@@ -26,7 +26,7 @@ Examples:
   gradcli plot model.expr --x 'x=-3:3' --order 3 --of 'y' --output y.svg
   gradcli plot model.expr --x 'w[0]=-1:1' --x 'w[1]=-1:1' --of 'loss'
   gradcli plot model.expr --x 't=0:9' --data 'times,counts' --order 0
-  gradcli plot --history h.ndjson --of 'loss,gradient_norm' --output loss.png
+  gradcli plot --history h.ndjson --of 'loss,gnorm' --output loss.png
 
 What is not finite leaves a gap, and jumps are not joined. Without --output
 the plot is of Unicode characters, in a pipe too, there without color; it has

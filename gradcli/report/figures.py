@@ -142,7 +142,8 @@ def _log_ticks(drawn: Ticked, axis: Axis) -> None:
 def _spread(count: int, most: int) -> Any:
     """Indices of at most so many samples, evenly spaced."""
     step = -(-count // most)
-    return np.arange((count - 1) % step // 2 if step > 1 else 0, count, step)
+    shown = count // step
+    return (count - 1 - (shown - 1) * step) // 2 + step * np.arange(shown)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.types import show_shape
-from gradcli.program.curves import Dots
+from gradcli.program.curves import LARGEST, Dots
 from gradcli.program.program import Program
 
 MOST_CLASSES = 6
@@ -18,7 +18,8 @@ MOST_DOTS = 20_000
 def dots(program: Program, names: Sequence[str], classes: bool) -> list[Dots]:
     """The rows of some values, vectors [n] or arrays [n, k], side by side: x, y and, where there may be, a class.
 
-    Raises GradcliError for an unknown name, rows that do not fit, and more columns, classes or dots than can be drawn.
+    Rows with what is not finite are left out. Raises GradcliError for an unknown name, rows that do not fit, and more
+    columns, classes or dots than can be drawn.
     """
     values = program._evaluate([program._target(name) for name in names])
     shapes = " and ".join(f"{name} {show_shape(value.shape)}" for name, value in zip(names, values, strict=True))
@@ -29,7 +30,9 @@ def dots(program: Program, names: Sequence[str], classes: bool) -> list[Dots]:
         raise GradcliError("ShapeError", f"dots are rows of {wanted}, and not those of {shapes}")
     if len(values[0]) > MOST_DOTS:
         raise GradcliError("ValueError", f"at most {MOST_DOTS} dots can be told apart, and {shapes} has more rows")
-    x, y, *kinds = np.column_stack(values).astype(np.float64).T
+    rows = np.column_stack(values).astype(np.float64)
+    rows = rows[np.all(np.abs(rows) < LARGEST, axis=1)]
+    x, y, *kinds = np.where(np.abs(rows) < 1 / LARGEST, 0.0, rows).T
     if not kinds:
         return [Dots(names[-1], x, y)]
     found = np.unique(kinds[0])

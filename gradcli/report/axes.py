@@ -60,7 +60,7 @@ def height_of(drawn: Curves) -> Axis:
     """The vertical axis of curves: what is worth showing of each, and the dots among them, with some room."""
     ranges = [curve.height for curve in drawn.curves if curve.height is not None]
     for dots in drawn.dots:
-        shown = (drawn.x_range[0] <= dots.x) & (dots.x <= drawn.x_range[1]) & np.isfinite(dots.y)
+        shown = (drawn.x_range[0] <= dots.x) & (dots.x <= drawn.x_range[1])
         ranges += [(y, y) for y in dots.y[shown].tolist() if y > 0 or not drawn.log_y]
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     if drawn.log_y:

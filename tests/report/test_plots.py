@@ -199,6 +199,18 @@ def test_wrong_dots(names, kind, words):
     assert caught.value.kind == kind
 
 
+def test_dots_that_are_not_finite_are_left_out():
+    program = gradcli.loads(
+        "a = [1.0, inf, 2.0, 3.0, 1e200]; b = [1.0, 1.0, nan, 1e-200, 1.0]; k = [1.0, 1.0, 1.0, nan, 2.0]"
+    )
+    (found,) = dots(program, ["a", "b"], classes=False)
+    assert (found.x.tolist(), found.y.tolist()) == ([1, 3], [1, 0])
+    (found,) = dots(program, ["a", "b", "k"], classes=True)
+    assert (found.label, found.x.tolist()) == ("k = 1", [1])
+    drawn = line("variable x = 1.0; y = x^2")._replace(dots=dots(program, ["a", "k"], classes=False))
+    assert shown(drawn) and written(drawn, "svg")
+
+
 def test_too_many_dots():
     program = gradcli.loads("xs = arange(20001)")
     with pytest.raises(gradcli.GradcliError, match="at most 20000 dots"):

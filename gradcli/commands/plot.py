@@ -100,8 +100,8 @@ class OrdersType(click.ParamType[range]):
 )  # fmt: skip
 @several_names(
     "--data",
-    help="Data of the program as dots: the names of x and y, or of one array with both; over two variables of a"
-    " class, too. Repeatable.",
+    help="Data of the program as dots: the names of x and y, or of one array with both as columns; over two variables"
+    " perhaps of a class, too. Repeatable.",
 )
 @click.option("--history", type=click.Path(allow_dash=True), metavar="FILE|-",
               help="Draw the loss of a fit by step, from what `gradcli fit --history` wrote, in place of a program.")  # fmt: skip

@@ -49,6 +49,11 @@ def commands(sample: Path) -> list[str]:
     return found
 
 
+def command(sample: Path) -> str:
+    """The first command line in a sample's header."""
+    return commands(sample)[0]
+
+
 def output_of(line: str) -> str:
     return shlex.split(line)[-1]
 

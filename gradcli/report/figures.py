@@ -53,11 +53,11 @@ def write_curves(file: IO[bytes], format: str, drawn: Curves) -> None:
             else:
                 why = "is nowhere finite" if curve.missing is None else "= None"
                 axes.plot([], [], color="none", label=_plain(f"{curve.label} {why}"))
-        _dots(axes, drawn.dots, [("0.55", "0.55")])
         axes.set_xscale("log" if drawn.log_x else "linear")
         axes.set_yscale("log" if drawn.log_y else "linear")
         axes.set_xlim(*drawn.x_range)
         axes.set_ylim(height.low, height.high)
+        _dots(axes, drawn.dots, [("0.55", "0.55")])
         _log_ticks(axes.xaxis, Axis(*drawn.x_range, drawn.log_x))
         _log_ticks(axes.yaxis, height)
         axes.set_xlabel(_plain(drawn.x_label))
@@ -88,11 +88,11 @@ def write_field(file: IO[bytes], format: str, field: Field) -> None:
             bar.set_ticklabels([text.replace("-", "\N{MINUS SIGN}") for text in texts_of(levels)])
         if field.gradient is not None:
             _quiver(axes, field, *field.gradient)
+        axes.set_xlim(*field.x[[0, -1]])
+        axes.set_ylim(*field.y[[0, -1]])
         if field.dots:
             _dots(axes, field.dots, CLASSES)
             axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=len(field.dots))
-        axes.set_xlim(*field.x[[0, -1]])
-        axes.set_ylim(*field.y[[0, -1]])
         axes.set_xlabel(_plain(field.x_label))
         axes.set_ylabel(_plain(field.y_label))
         note = "" if levels else f"{field.label} is {np.nanmean(field.z):g} throughout"
@@ -101,10 +101,12 @@ def write_field(file: IO[bytes], format: str, field: Field) -> None:
 
 
 def _dots(axes: Axes, dots: Sequence[Dots], colors: Sequence[tuple[str, str]]) -> None:
-    """Data, below the curves; in an SVG those of class k are the group ``dots-k``."""
+    """Data within the axes, whole at their edges, below the curves; in an SVG those of class k are the group ``dots-k``."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     for k, (one, (face, edge)) in enumerate(zip(dots, colors, strict=False)):
-        (drawn,) = axes.plot(one.x, one.y, "o", label=_plain(one.label), gid=f"dots-{k}", zorder=1.9)
-        drawn.set(markersize=4.5, markerfacecolor=face, markeredgecolor=edge, markeredgewidth=0.8)
+        inside = (left <= one.x) & (one.x <= right) & (bottom <= one.y) & (one.y <= top)
+        (drawn,) = axes.plot(one.x[inside], one.y[inside], "o", label=_plain(one.label), gid=f"dots-{k}", zorder=1.9)
+        drawn.set(markersize=4.5, markerfacecolor=face, markeredgecolor=edge, markeredgewidth=0.8, clip_on=False)
 
 
 def _quiver(axes: Axes, field: Field, u: Any, v: Any) -> None:

@@ -78,4 +78,10 @@ def test_what_the_readme_names_is_there():
         assert (ROOT / path).exists(), path
     for name in COMMANDS:
         assert f"gradcli {name}" in README
+    for picture in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README):
+        sample = f"samples/{Path(picture).stem}.expr"
+        assert f"`{sample}`:\n\n![" in README and f"--output {picture}\n\n" in (ROOT / sample).read_text(
+            encoding="utf-8"
+        )
+        assert (ROOT / picture).exists()
     assert len(README.splitlines()) <= 360

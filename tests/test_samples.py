@@ -1,10 +1,12 @@
-"""Every sample does what its header says, and its gradients are those of central differences and closed forms."""
+"""Every sample does what its header says, with its picture, and its gradients are those of central differences and closed forms."""
 
 from __future__ import annotations
 
 import math
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from golden import difference
+from pictures import mismatch
 from scipy.optimize import curve_fit
 
 import gradcli
@@ -20,8 +23,12 @@ from gradcli.program.objective import Objective
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = sorted((ROOT / "samples").glob("*.expr"))
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 SLOW = {"burgers_network"}
 """What takes minutes; a shorter run of it is tested below."""
+
+TOLERANCES = {"burgers_network": 0.01}
+"""How far a picture may be off, as a part of its axes, where other rounding leads to another network as good."""
 
 HEADER = re.compile(r"(?:#[^\n]*\n)+")
 COMMAND = re.compile(r"^# \$ (gradcli .+)$", re.MULTILINE)
@@ -35,16 +42,34 @@ def header(sample: Path) -> str:
     return match[0]
 
 
-def command(sample: Path) -> str:
-    """The command line in a sample's header."""
-    (found,) = COMMAND.findall(header(sample))
+def commands(sample: Path) -> list[str]:
+    """The command lines in a sample's header; the output of the first one is kept, the others make a picture."""
+    found = COMMAND.findall(header(sample))
+    assert found
     return found
 
 
+def command(sample: Path) -> str:
+    """The first command line in a sample's header."""
+    return commands(sample)[0]
+
+
+def output_of(line: str) -> str:
+    return shlex.split(line)[-1]
+
+
+def picture(sample: Path) -> Path:
+    return sample.parent / "pictures" / f"{sample.stem}.svg"
+
+
 @pytest.fixture
-def shell(command_line, monkeypatch):
-    """Run a pipeline of gradcli commands in the checkout."""
-    monkeypatch.chdir(ROOT)
+def shell(command_line, monkeypatch, tmp_path):
+    """Run pipelines of gradcli commands beside a copy of the samples; a fit that comes again is not run again."""
+    copied = shutil.ignore_patterns("pictures", "*.out")
+    shutil.copytree(ROOT / "samples", tmp_path / "samples", ignore=copied)
+    (tmp_path / "samples" / "pictures").mkdir()
+    monkeypatch.chdir(tmp_path)
+    fits: dict[str, str] = {}
 
     def run(line: str) -> str:
         text: str | None = None
@@ -52,8 +77,12 @@ def shell(command_line, monkeypatch):
             name, *arguments = shlex.split(part)
             assert name == "gradcli"
             if arguments[0] == "fit":  # it says on standard error how it went
-                process = [sys.executable, "-m", "gradcli", *arguments]
-                text = subprocess.run(process, check=True, capture_output=True, text=True, timeout=600).stdout
+                if part not in fits:
+                    process = [sys.executable, "-m", "gradcli", *arguments]
+                    fits[part] = subprocess.run(
+                        process, check=True, capture_output=True, text=True, timeout=600, env=ENVIRONMENT
+                    ).stdout
+                text = fits[part]
                 continue
             done = command_line(*arguments, stdin=text)
             assert (done.status, done.err) == (0, "")
@@ -72,22 +101,36 @@ def pytest_generate_tests(metafunc):
 
 
 def test_expected_output(sample, shell, request):
-    actual = shell(command(sample))
+    refresh = request.config.getoption("--refresh-golden")
+    first, *others = commands(sample)
+    actual = shell(first)
     golden = sample.with_suffix(".out")
-    if request.config.getoption("--refresh-golden"):
+    if refresh:
         golden.write_text(actual, encoding="utf-8")
     tolerance = FLOAT32_TOLERANCE if "\ndtype float32\n" in sample.read_text(encoding="utf-8") else 1e-12
     assert difference(actual, golden.read_text(encoding="utf-8"), tolerance) is None
-
-
-def test_header(sample):
-    description = header(sample).partition("\n# $ ")[0].replace("#", "").strip()
-    assert len(description.split()) >= 8
-    assert f"samples/{sample.name}" in command(sample)
+    for line in others:
+        assert shell(line) == ""
+        drawn = Path(output_of(line)).read_text(encoding="utf-8")
+        if refresh:
+            picture(sample).write_text(drawn, encoding="utf-8")
+        assert mismatch(drawn, picture(sample).read_text(encoding="utf-8"), TOLERANCES.get(sample.stem, 0.004)) is None
 
 
 def test_no_expected_output_without_its_sample():
     assert {path.stem for path in (ROOT / "samples").glob("*.out")} == {sample.stem for sample in SAMPLES}
+
+
+FITS = [sample for sample in SAMPLES if any(" fit " in line for line in commands(sample))]
+
+
+def test_each_fit_has_a_picture_of_moderate_size():
+    assert len(FITS) >= 6
+    for sample in FITS:
+        (line,) = commands(sample)[1:]
+        assert " | gradcli plot " in f" | {line}" and output_of(line) == f"samples/pictures/{picture(sample).name}"
+        assert 5_000 < picture(sample).stat().st_size < 100_000
+    assert set((ROOT / "samples" / "pictures").iterdir()) == {picture(sample) for sample in FITS}
 
 
 def is_smooth_at_its_values(sample: Path) -> bool:

@@ -25,7 +25,8 @@ Examples:
   gradcli plot -e 'variable x = 0; y = x*sin(x)' --x 'x=-2*pi:2*pi'
   gradcli plot model.expr --x 'x=-3:3' --order 3 --of 'y' --output y.svg
   gradcli plot model.expr --x 'w[0]=-1:1' --x 'w[1]=-1:1' --of 'loss'
-  gradcli plot --history h.ndjson --of 'loss,gradient_norm' --output loss.png
+  gradcli plot model.expr --x 't=0:9' --data 'times,counts' --order 0
+  gradcli plot --history h.ndjson --of 'loss,gnorm' --output loss.png
 
 What is not finite leaves a gap, and jumps are not joined. Without --output
 the plot is of Unicode characters, in a pipe too, there without color; it has
@@ -97,6 +98,11 @@ class OrdersType(click.ParamType[range]):
     help="Draw derivatives up to order N, or those of orders A to B only; by default 1, the function and its first"
     " derivative. Over two variables 0 leaves the gradient out.",
 )  # fmt: skip
+@several_names(
+    "--data",
+    help="Data of the program as dots: the names of x and y, or of one array with both as columns; over two variables"
+    " perhaps of a class, too. Repeatable.",
+)
 @click.option("--history", type=click.Path(allow_dash=True), metavar="FILE|-",
               help="Draw the loss of a fit by step, from what `gradcli fit --history` wrote, in place of a program.")  # fmt: skip
 @click.option(
@@ -114,6 +120,7 @@ def command(
     ranges: tuple[Range, ...],
     of: list[str] | None,
     orders: range | None,
+    data: list[str] | None,
     history: str | None,
     samples: int | None,
     log: str | None,
@@ -128,9 +135,9 @@ def command(
         raise click.UsageError(f"--output {output}: the file must end in .svg, .png or .pdf.")
     drawn: Curves | Field
     if history is not None:
-        if ranges or orders is not None or samples is not None or inputs.file is not None or inputs.inline:
+        if ranges or data or orders is not None or samples is not None or inputs.file is not None or inputs.inline:
             raise click.UsageError(
-                "--history draws a file that is there, and goes without a program, --x, --order and --samples."
+                "--history draws a file that is there, and goes without a program, --x, --order, --data and --samples."
             )
         drawn = _history(history, of or ["loss"], log)
     else:
@@ -141,6 +148,10 @@ def command(
             drawn = _curves(program, of, ranges[0], orders or range(2), samples or _samples(output, 400), log or "none")
         else:
             drawn = _field(program, of, ranges, orders != range(1), samples or _samples(output, 120))
+        if data:
+            from gradcli.program.dots import dots
+
+            drawn = drawn._replace(dots=dots(program, data, classes=len(ranges) == 2))
     _deliver(drawn, output)
 
 

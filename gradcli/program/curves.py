@@ -57,6 +57,14 @@ class Curve(NamedTuple):
     missing: str | None = None
 
 
+class Dots(NamedTuple):
+    """Data at points x [n], y [n] of a plot."""
+
+    label: str
+    x: Array
+    y: Array
+
+
 class Curves(NamedTuple):
     """Curves above one axis. ``x_range`` is the range of the axis."""
 
@@ -66,6 +74,7 @@ class Curves(NamedTuple):
     curves: list[Curve]
     log_x: bool = False
     log_y: bool = False
+    dots: Sequence[Dots] = ()
 
 
 class Field(NamedTuple):
@@ -83,6 +92,7 @@ class Field(NamedTuple):
     z: Array
     gradient: tuple[Array, Array] | None
     missing: str | None = None
+    dots: Sequence[Dots] = ()
 
 
 def curves(

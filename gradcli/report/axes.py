@@ -57,8 +57,11 @@ def _step(least: float) -> float:
 
 
 def height_of(drawn: Curves) -> Axis:
-    """The vertical axis of curves: what is worth showing of each, with some room."""
+    """The vertical axis of curves: what is worth showing of each, and the dots among them, with some room."""
     ranges = [curve.height for curve in drawn.curves if curve.height is not None]
+    for dots in drawn.dots:
+        shown = (drawn.x_range[0] <= dots.x) & (dots.x <= drawn.x_range[1])
+        ranges += [(y, y) for y in dots.y[shown].tolist() if y > 0 or not drawn.log_y]
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     if drawn.log_y:
         room = (high / low) ** 0.03 if high > low else 2.0
@@ -81,6 +84,8 @@ def levels_of(field: Field, count: int = 9) -> list[float]:
         return []
     step = (high - low) / (10 * count)
     parts = [_rounded(level, step) for level in np.quantile(z, np.linspace(0, 1, count + 2)[1:-1]).tolist()]
+    if low < 0 < high:  # where a function changes its sign is the contour that is looked for first
+        parts[int(np.argmin(np.abs(parts)))] = 0.0
     return sorted({level for level in parts if low < level < high}) or [low + (high - low) / 2]
 
 

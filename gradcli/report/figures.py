@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -17,10 +19,14 @@ logging.getLogger("matplotlib").setLevel(logging.ERROR)
 import matplotlib as mpl  # noqa: E402
 import numpy as np  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
+from matplotlib.axis import Axis as Ticked  # noqa: E402
+from matplotlib.cm import ScalarMappable  # noqa: E402
+from matplotlib.colors import BoundaryNorm, ListedColormap  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.ticker import NullLocator  # noqa: E402
 
-from gradcli.program.curves import Curves, Field  # noqa: E402
-from gradcli.report.axes import height_of, levels_of, texts_of  # noqa: E402
+from gradcli.program.curves import Curves, Dots, Field  # noqa: E402
+from gradcli.report.axes import Axis, height_of, levels_of, texts_of  # noqa: E402
 
 # The same figure is the same file: no dates, no random names, and nobody's own style.
 NO_DATE: dict[str, dict[str, Any]] = {
@@ -29,10 +35,12 @@ NO_DATE: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 STYLE: Any = {
     "svg.hashsalt": "gradcli",
+    "svg.fonttype": "none",  # letters, and not their outlines
     "font.size": 10.0,
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
+CLASSES = [("white", "black"), ("black", "white"), ("C3", "white"), ("C1", "black"), ("C6", "black"), ("C9", "black")]
 
 
 def write_curves(file: IO[bytes], format: str, drawn: Curves) -> None:
@@ -50,10 +58,13 @@ def write_curves(file: IO[bytes], format: str, drawn: Curves) -> None:
         axes.set_yscale("log" if drawn.log_y else "linear")
         axes.set_xlim(*drawn.x_range)
         axes.set_ylim(height.low, height.high)
+        _dots(axes, drawn.dots, [("0.55", "0.55")])
+        _log_ticks(axes.xaxis, Axis(*drawn.x_range, drawn.log_x))
+        _log_ticks(axes.yaxis, height)
         axes.set_xlabel(_plain(drawn.x_label))
         axes.grid(True, color="0.9", linewidth=0.8)
         axes.set_axisbelow(True)
-        if len(drawn.curves) > 1:
+        if len(drawn.curves) + len(drawn.dots) > 1:
             axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
         else:
             axes.set_ylabel(_plain(drawn.curves[0].label))
@@ -66,16 +77,23 @@ def write_field(file: IO[bytes], format: str, field: Field) -> None:
         levels = levels_of(field)
         z = np.ma.masked_invalid(field.z)
         if levels:
-            colors = mpl.colormaps["viridis"](np.linspace(0.15, 1, len(levels) + 1))
+            colors = 0.25 + 0.75 * mpl.colormaps["viridis"](np.linspace(0.15, 1, len(levels) + 1))
             bounds = [min(z.min(), levels[0]), *levels, max(z.max(), levels[-1])]
-            filled = axes.contourf(field.x, field.y, z, levels=bounds, colors=colors, alpha=0.75)
-            axes.contour(field.x, field.y, z, levels=levels, colors="white", linewidths=0.8).set_gid("contours")
-            bar = figure.colorbar(filled, ax=axes, spacing="uniform", ticks=levels, label=_plain(field.label))
-            bar.set_ticklabels([_plain(text) for text in texts_of(levels)])
+            # What is above a level is drawn on what is above lower ones: each contour is there once.
+            for k, (low, color) in enumerate(zip(bounds[:-1], colors, strict=True)):
+                above = axes.contourf(field.x, field.y, z, levels=[low, bounds[-1]], colors=[color], antialiased=True)
+                above.set(edgecolor="white", linewidth=0.8, gid=f"contours-{k}")
+            shades = ScalarMappable(BoundaryNorm(bounds, len(colors)), ListedColormap(colors))
+            bar = figure.colorbar(shades, ax=axes, spacing="uniform", ticks=levels, label=_plain(field.label))
+            bar.minorticks_off()
+            bar.set_ticklabels([text.replace("-", "\N{MINUS SIGN}") for text in texts_of(levels)])
         if field.gradient is not None:
             _quiver(axes, field, *field.gradient)
         axes.set_xlim(*field.x[[0, -1]])
         axes.set_ylim(*field.y[[0, -1]])
+        if field.dots:
+            _dots(axes, field.dots, CLASSES)
+            axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=len(field.dots))
         axes.set_xlabel(_plain(field.x_label))
         axes.set_ylabel(_plain(field.y_label))
         note = "" if levels else f"{field.label} is {np.nanmean(field.z):g} throughout"
@@ -83,9 +101,18 @@ def write_field(file: IO[bytes], format: str, field: Field) -> None:
         _entitle(axes, note or field.title)
 
 
+def _dots(axes: Axes, dots: Sequence[Dots], colors: Sequence[tuple[str, str]]) -> None:
+    """Data within the axes, whole at their edges, below the curves; in an SVG those of class k are the group ``dots-k``."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    for k, (one, (face, edge)) in enumerate(zip(dots, colors, strict=False)):
+        inside = (left <= one.x) & (one.x <= right) & (bottom <= one.y) & (one.y <= top)
+        (drawn,) = axes.plot(one.x[inside], one.y[inside], "o", label=_plain(one.label), gid=f"dots-{k}", zorder=1.9)
+        drawn.set(markersize=4.5, markerfacecolor=face, markeredgecolor=edge, markeredgewidth=0.8, clip_on=False)
+
+
 def _quiver(axes: Axes, field: Field, u: Any, v: Any) -> None:
-    """About 20 by 15 arrows from (x, y) towards (x + u, y + v)."""
-    rows, columns = _spread(len(field.y), 15), _spread(len(field.x), 20)
+    """At most 16 by 12 arrows from (x, y) towards (x + u, y + v)."""
+    rows, columns = _spread(len(field.y), 12), _spread(len(field.x), 16)
     u, v = u[np.ix_(rows, columns)], v[np.ix_(rows, columns)]
     x, y = np.meshgrid(field.x[columns], field.y[rows])
     length = np.hypot(u, v)
@@ -100,17 +127,26 @@ def _quiver(axes: Axes, field: Field, u: Any, v: Any) -> None:
         v[shown] * part,
         angles="xy",
         color="0.1",
-        scale=22,
-        width=0.0028,
+        scale=19,
+        width=0.003,
         pivot="mid",
     )
     quiver.set_gid("gradient")
 
 
+def _log_ticks(drawn: Ticked, axis: Axis) -> None:
+    """Plain numbers on a logarithmic axis that is too short for powers of ten."""
+    if axis.log and axis.high < 100 * axis.low:
+        values, texts = zip(*axis.ticks(6), strict=True)
+        drawn.set_ticks(values, texts)
+        drawn.set_minor_locator(NullLocator())
+
+
 def _spread(count: int, most: int) -> Any:
-    """Indices of about so many samples, evenly spaced."""
-    step = max(1, count // most)
-    return np.arange((count - 1) % step // 2 if step > 1 else 0, count, step)
+    """Indices of at most so many samples, evenly spaced."""
+    step = -(-count // most)
+    shown = count // step
+    return (count - 1 - (shown - 1) * step) // 2 + step * np.arange(shown)
 
 
 @contextmanager
@@ -122,7 +158,18 @@ def _figure(file: IO[bytes], format: str) -> Iterator[tuple[Figure, Axes]]:
         mpl.rcParams.update(STYLE)
         figure = Figure(figsize=(7.2, 4.5), layout="constrained")
         yield figure, figure.add_subplot()
-        figure.savefig(file, format=format, dpi=150, metadata=NO_DATE[format])
+        whole = io.BytesIO()
+        figure.savefig(whole, format=format, dpi=150, metadata=NO_DATE[format])
+        file.write(_shortened(whole.getvalue()) if format == "svg" else whole.getvalue())
+
+
+def _shortened(svg: bytes) -> bytes:
+    """An SVG whose coordinates have two decimals in place of six, of which nobody sees the others."""
+
+    def rounded(attribute: re.Match[bytes]) -> bytes:
+        return re.sub(rb"(\.\d\d)\d+", rb"\1", attribute[0]).replace(b"\nL ", b"L")
+
+    return re.sub(rb' (?:d|x|y)="[^"]*"', rounded, svg)
 
 
 def _entitle(axes: Axes, title: str) -> None:

@@ -10,13 +10,14 @@ import contourpy
 import numpy as np
 from plotille import Canvas
 
-from gradcli.program.curves import Curve, Curves, Field
+from gradcli.program.curves import Curve, Curves, Dots, Field
 from gradcli.report.axes import Axis, height_of, levels_of, texts_of
 
 Array = np.ndarray[Any, Any]
 
 COLORS = ("bright_blue", "bright_red", "bright_green", "bright_yellow", "bright_magenta", "bright_cyan", "white")
 ARROWS = "→↗↑↖←↙↓↘"
+DOTS = "○●◆◇▲△"
 LEAST = (24, 8)
 """Columns and lines below which there is nothing to see."""
 
@@ -94,13 +95,14 @@ class _Sheet:
 
 def render_curves(drawn: Curves, size: tuple[int, int], color: bool = False, unicode: bool = True) -> str:
     """Curves in so many columns and lines. Several are told apart by numbers on them, and by color."""
-    legend = _legend(drawn.curves, size[0], color, drawn.log_y)
+    legend = _legend(drawn.curves, size[0], color, drawn.log_y) + _legend_of_dots(drawn.dots)
     sheet = _Sheet(Axis(*drawn.x_range, drawn.log_x), height_of(drawn), size, len(legend), color)
     present = [k for k, curve in enumerate(drawn.curves) if curve.height is not None]
     for k in reversed(present):  # the first one on top
         sheet.line(drawn.curves[k].x, drawn.curves[k].y, _color(k))
     for place, k in enumerate(present if len(drawn.curves) > 1 else ()):
         _number(sheet, drawn.curves[k], str(k), _color(k), (place + 0.5) / len(present))
+    _draw_dots(sheet, drawn.dots)
     return _joined([*legend, *sheet.show(drawn.x_label)], unicode)
 
 
@@ -154,6 +156,7 @@ def render_field(field: Field, size: tuple[int, int], color: bool = False, unico
         legend.append(f"gradient = {field.missing}")
     elif field.gradient is not None and levels:
         legend[0] += ", arrows along its gradient"
+    legend += _legend_of_dots(field.dots)
     x, y = Axis(*field.x[[0, -1]].tolist()), Axis(*field.y[[0, -1]].tolist())
     # One line more, for the name of the vertical axis.
     sheet = _Sheet(x, y, size, len(legend) + 1, color)
@@ -168,6 +171,7 @@ def render_field(field: Field, size: tuple[int, int], color: bool = False, unico
         _write_level(sheet, pieces, text, shade)
     if field.gradient is not None:
         _draw_arrows(sheet, field, *field.gradient)
+    _draw_dots(sheet, field.dots)
     above = f"{field.y_label:>{sheet.margin + 2}}"
     return _joined([*legend, above, *sheet.show(field.x_label)], unicode)
 
@@ -194,7 +198,18 @@ def _draw_arrows(sheet: _Sheet, field: Field, u: Array, v: Array) -> None:
                 sheet.write((column, line), ARROWS[round(np.arctan2(b, a) / (np.pi / 4)) % 8])
 
 
-ASCII = str.maketrans("│┤└─┬" + ARROWS, "||+-+" + ">/^\\</v\\")
+def _legend_of_dots(dots: Sequence[Dots]) -> list[str]:
+    return ["   ".join(f"{sign} {one.label}" for sign, one in zip(DOTS, dots, strict=False))] if dots else []
+
+
+def _draw_dots(sheet: _Sheet, dots: Sequence[Dots]) -> None:
+    for sign, one in zip(DOTS, dots, strict=False):
+        for x, y in zip(one.x.tolist(), one.y.tolist(), strict=True):
+            if cell := sheet.cell(x, y):
+                sheet.canvas.text(2 * cell[0], 4 * cell[1], sign)
+
+
+ASCII = str.maketrans("│┤└─┬" + ARROWS + DOTS, "||+-+" + ">/^\\</v\\" + "o@x%=#")
 
 
 def _joined(lines: Sequence[str], unicode: bool) -> str:

@@ -58,6 +58,22 @@ def test_contours(gradcli):
     assert not set("←→↑↓↖↗↙↘") & set(alone)
 
 
+def test_data_are_dots(gradcli):
+    program = "constant table = load('t.csv'); variable a = 1.0; variable b = 1.0; y = a*b; k = where(table[:, 0] > 0, 1, 0); output y"
+    with open("t.csv", "w", encoding="utf-8") as file:
+        file.write("-0.5,0.5\n0.5,-0.5\n0.25,0.5\n")
+    done = gradcli("plot", "-e", program, "--x", "a=-1:1", "--order", "0", "--data", "table")
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith("y\n○ table\n") and done.out.count("○") == 4
+    done = gradcli("plot", "-e", program, "--x", "a=-1:1", "--x", "b=-1:1", "--data", "table,k")
+    assert (done.status, done.err) == (0, "")
+    assert (done.out.count("○"), done.out.count("●")) == (2, 3)
+    assert "○ k = 0   ● k = 1\n" in done.out
+    done = gradcli("plot", "-e", program, "--x", "a=-1:1", "--data", "table,k")
+    assert (done.status, done.out) == (1, "")
+    assert "error[ShapeError]: dots are rows of x and y, and not those of table [3, 2] and k [3]" in done.err
+
+
 def curves_in(path):
     return [
         g for g in ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}g") if g.get("id", "").startswith("curve-")
@@ -168,6 +184,7 @@ def test_wrong_histories(gradcli, text, words):
         (["--x", "x=0:1", "--order", "10", "--of", "y,counted"], ["22 curves; the most are 20"]),
         (["--x", "x=0:1", "--output", "y.jpg"], [".svg, .png or .pdf"]),
         (["--x", "x=0:1", "--history", "h"], ["goes without a program"]),
+        (["--data", "x,y", "--history", "h"], ["goes without a program"]),
     ],
 )
 def test_wrong_options(gradcli, arguments, words):

@@ -11,8 +11,9 @@ import pytest
 
 import gradcli
 from gradcli.program.curves import Variable, curves, field, series
+from gradcli.program.dots import dots
 from gradcli.report import figures, plots
-from gradcli.report.axes import Axis, levels_of
+from gradcli.report.axes import Axis, height_of, levels_of
 
 PLOTS = Path(__file__).parent / "plots"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -28,10 +29,22 @@ def surface(text, gradient=True, low=-2.0, high=2.0):
     return field(gradcli.loads(text), None, x, y, (60, 60), gradient)
 
 
+ROWS = gradcli.loads(
+    "variable x = 1.0; variable v = 1.0; z = x^2 - 3*v^2 + x*v; xs = arange(-2, 3, 0.5); ys = exp(-xs^2) + 0.1*sin(9*xs)\n"
+    "kind = where(xs*ys > 0, 1, where(xs < -1, 2, 0)); empty = zeros([0, 2]); many = arange(7); far = xs*1e3; p = [xs, ys]"
+)
+
+
+def with_dots(drawn, *names):
+    return drawn._replace(dots=dots(ROWS, names, classes=hasattr(drawn, "z")))
+
+
 LOSS = {"step": list(range(50)), "loss": [5 * 0.8**k + 1e-3 for k in range(50)]}
 DRAWN = {
     "curves": lambda: line("variable x = 1.0; y = x*sin(2*x)", orders=range(3)),
     "one_curve": lambda: line("variable x = 1.0; y = exp(-x^2)", orders=[0]),
+    "dots": lambda: with_dots(line("variable x = 1.0; y = exp(-x^2)"), "xs", "ys"),
+    "dots_of_classes": lambda: with_dots(DRAWN["contours_alone"](), "xs", "ys", "kind"),
     "none": lambda: line("variable x = 1.0; y = floor(x)/2 + x", orders=range(4)),
     "pole": lambda: line("variable x = 1.0; y = 1/(x - 1)", orders=[0]),
     "gap": lambda: line("variable x = 1.0; y = sqrt(x + 1)"),
@@ -100,7 +113,7 @@ def test_files(name, format):
 
 
 @pytest.mark.parametrize("format", SIGNATURES)
-@pytest.mark.parametrize("name", ["curves", "contours"])
+@pytest.mark.parametrize("name", ["curves", "contours", "dots", "dots_of_classes"])
 def test_the_same_plot_is_the_same_file(name, format, monkeypatch):
     first = written(DRAWN[name](), format)
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
@@ -129,10 +142,82 @@ def test_a_gap_in_an_svg_is_one():
 
 def test_a_field_in_an_svg_has_contours_and_arrows():
     content = written(DRAWN["contours"](), "svg")
-    assert len(groups(content, "contours")) == 1
+    assert len(groups(content, "contours-")) == 1 + len(levels_of(DRAWN["contours"]()))
     (arrows,) = groups(content, "gradient")
     assert len(arrows.findall(f".//{SVG}path")) > 100
     assert not groups(written(DRAWN["contours_alone"](), "svg"), "gradient")
+
+
+def test_dots_in_an_svg_are_signs_a_class():
+    found = groups(written(DRAWN["dots_of_classes"](), "svg"), "dots-")
+    # The last one lies outside; the first one lies on the edge, and is whole.
+    assert [len(group.findall(f".//{SVG}use")) for group in found] == [4, 3, 2]
+    assert not any(element.get("clip-path") for group in found for element in group.iter())
+    (found,) = groups(written(DRAWN["dots"](), "svg"), "dots-")
+    assert len(found.findall(f".//{SVG}use")) == 10
+    assert written(with_dots(DRAWN["one_curve"](), "empty"), "svg")
+
+
+def test_the_axis_reaches_to_the_dots_above_it():
+    drawn = line("variable x = 1.0; y = 0*x + 1", orders=[0])._replace(dots=dots(ROWS, ["xs", "xs"], False))
+    height = height_of(drawn)
+    assert height.low < -2 and height.high > 2.5
+    assert height_of(drawn._replace(x_range=(0.0, 1.0))).low > -0.1
+    height = height_of(drawn._replace(log_y=True))
+    assert 0 < height.low < 0.5 < 2.5 < height.high
+
+
+def texts_in(drawn):
+    return ["".join(text.itertext()) for text in ElementTree.fromstring(written(drawn, "svg")).iter(f"{SVG}text")]
+
+
+def test_texts_are_text():
+    assert {"x", "y", "z", "xs = 0"} & set(texts_in(with_dots(DRAWN["contours"](), "ys", "xs"))) == {"x", "z"}
+    assert {"v", "kind = 0", "kind = 1", "kind = 2"} <= set(texts_in(DRAWN["dots_of_classes"]()))
+    assert {"y", "dy/dx", "ys"} <= set(texts_in(DRAWN["dots"]()))
+
+
+def test_a_short_logarithmic_axis_has_plain_numbers():
+    short = series("h", "step", {"step": [0, 1, 2], "loss": [300.0, 120.0, 70.0]})
+    assert {"100", "150", "200", "250", "300"} <= set(texts_in(short))
+    assert "300" not in texts_in(series("h", "step", {"step": [0, 1, 2], "loss": [300.0, 120.0, 0.7]}))
+
+
+@pytest.mark.parametrize(
+    ("names", "kind", "words"),
+    [
+        (["xs"], "ShapeError", "dots are rows of x, y and perhaps a class, and not those of xs [10]"),
+        (["xs", "x"], "ShapeError", "xs [10] and x []"),
+        (["xs", "many"], "ShapeError", "xs [10] and many [7]"),
+        (["xs", "ys", "kind", "far"], "ShapeError", "far [10]"),
+        (["many", "many", "many"], "ValueError", "many has 7 values; there are at most 6 classes"),
+        (["zs"], "NameError", "`zs`"),
+    ],
+)
+def test_wrong_dots(names, kind, words):
+    with pytest.raises(gradcli.GradcliError, match=re.escape(words)) as caught:
+        dots(ROWS, names, classes=True)
+    assert caught.value.kind == kind
+
+
+def test_dots_that_are_not_finite_are_left_out():
+    program = gradcli.loads(
+        "a = [1.0, inf, 2.0, 3.0, 1e200]; b = [1.0, 1.0, nan, 1e-200, 1.0]; k = [1.0, 1.0, 1.0, nan, 2.0]"
+    )
+    (found,) = dots(program, ["a", "b"], classes=False)
+    assert (found.x.tolist(), found.y.tolist()) == ([1, 3], [1, 0])
+    (found,) = dots(program, ["a", "b", "k"], classes=True)
+    assert (found.label, found.x.tolist()) == ("k = 1", [1])
+    drawn = line("variable x = 1.0; y = x^2")._replace(dots=dots(program, ["a", "k"], classes=False))
+    assert shown(drawn) and written(drawn, "svg")
+
+
+def test_too_many_dots():
+    program = gradcli.loads("xs = arange(20001)")
+    with pytest.raises(gradcli.GradcliError, match="at most 20000 dots"):
+        dots(program, ["xs", "xs"], classes=False)
+    with pytest.raises(gradcli.GradcliError, match="dots are rows of x and y, and not"):
+        dots(ROWS, ["xs", "ys", "kind"], classes=False)
 
 
 def test_names_are_no_mathematics_and_nobodys_style_counts(monkeypatch):
@@ -168,6 +253,8 @@ def test_levels_divide_the_area():
     levels = levels_of(surface("variable x = 1.0; variable v = 1.0; z = 1e6 + x"))
     assert len(levels) == 9
     assert levels_of(DRAWN["contours_of_a_constant"]()) == []
+    # The contour of 0 is there if there is one.
+    assert 0.0 in levels_of(surface("variable x = 1.0; variable v = 1.0; z = exp(x) + v"))
     # 0 is 0, and not what rounding leaves of it.
     assert 0.0 in levels_of(surface("variable x = 1.0; variable v = 1.0; z = sin(pi*x)*v"))
     assert levels_of(surface("variable x = 1.0; variable v = 1.0; z = where(x > v, 3.0, 1.0)")) == [2.0]

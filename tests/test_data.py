@@ -561,3 +561,11 @@ def test_how_one_of_several_arrays_is_chosen(tmp_path):
     np.savez(tmp_path / "d.npz", X=np.ones(1), Y=np.ones(1))
     fails(lambda: read_array(tmp_path / "d.npz"), "d.npz:X")
     fails(lambda: read_array(tmp_path / "d.npz", choose=lambda key: f'load("d.npz", "{key}")'), 'load("d.npz", "X")')
+
+
+def test_what_was_written_to_a_mapped_array_stays(tmp_path):
+    np.arange(300_000.0).tofile(tmp_path / "x")
+    x = np.memmap(tmp_path / "x", dtype=np.float64, mode="c")
+    x[:] = 7
+    assert first_not_finite(x) is None
+    assert (x == 7).all()

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from gradcli.program.objective import Objective
     from gradcli.program.optimizers import Schedule
 
+FEW = 8
+"""Numbers that a table on a terminal shows well."""
+
 BUILT_IN = ("sgd", "momentum", "adam")
 METHODS = (*BUILT_IN, "lbfgs", "newton-cg", "least-squares")
 
@@ -47,7 +50,8 @@ Methods:
   least-squares  SciPy's least_squares, with Jacobians: half the sum of
                  the squares of what --minimize names
 
-The history has an object a step: {"step": 0, "loss": 1.5, "gnorm": 2.0, "lr": 0.1, "seconds": 0.01}.
+The history has an object a step: {"step": 0, "loss": 1.5, "gnorm": 2.0, "lr": 0.1, "seconds": 0.01}; only sgd, momentum
+and adam have an "lr".
 
 A checkpoint is an .npz file, from which --resume goes on to the same numbers, to the bit, with the same options. SciPy's
 methods begin anew every 1000 steps, and a resumed run goes through the steps since then again.
@@ -145,7 +149,9 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
     help="The loss, in place of the program's output.",
 )
 @several_names("--over", help="What is fitted, in place of all variables; * matches variables. Repeatable.")
-@click.option("--method", type=click.Choice(METHODS), default="sgd", show_default=True, help="See below.")
+@click.option(
+    "--method", type=click.Choice(METHODS, case_sensitive=False), default="sgd", show_default=True, help="See below."
+)
 @click.option(
     "--lr",
     type=Rate(),
@@ -216,6 +222,7 @@ def command(
     destination = Destination.chosen(format, precision, output, (*ENDINGS, ".expr"))
     program = inputs.load(inputs.program_text())
     from gradcli.commands.fitting import Saver, Watcher, explained, say
+    from gradcli.graph.types import size_of
     from gradcli.program.fitted import Settings, fit
     from gradcli.program.objective import NotFiniteError, Objective
     from gradcli.program.optimizers import Schedule
@@ -232,11 +239,13 @@ def command(
         if state is not None and method not in BUILT_IN:
             from gradcli.program.minimizers import begun
 
-            if begun(state) < state.step:
+            if begun(state) < state.step < steps:
                 click.echo(f"going through steps {begun(state)} to {state.step} again", err=True)
         saver = Saver(checkpoint, every or 100, identity) if checkpoint is not None else None
     for name, reason in objective.kept.items():
         say(f"{name} stays as it is: {reason}")
+    if destination.is_drawn() and sum(size_of(leaf.shape) for leaf in objective.leaves.values()) > FEW:
+        say("on a terminal values are shortened; --output FILE keeps all digits")
     journal = _journal(history, state.step if state is not None else None) if history is not None else None
     watcher = Watcher(steps, journal, saver)
     try:
@@ -245,7 +254,9 @@ def command(
     except NotFiniteError as failure:
         explained(inputs, objective, failure, state is None)
         raise
-    say(summary(objective.title, outcome))
+    say(summary(objective.title if batch is None else f"{objective.title} of a batch", outcome))
+    if method == "least-squares" and not objective.y.shape:
+        say(f"{objective.name} is one number, and its square was minimised; where it is a loss, use lbfgs")
     problem = outcome.problem
     if saver is not None:
         try:
@@ -290,10 +301,12 @@ def _check_files(others: Mapping[str, str | None], written: Mapping[str, str | N
     """Raises click.UsageError where a file that a run writes takes the place of another one of it."""
     places: dict[str, str] = {}
     for option, path in {**others, **written}.items():
+        if path == "-" and option in written:
+            raise click.UsageError(f"{option} is a file: standard output gets the values.")
         if path is None or path == "-" or (os.path.exists(path) and not os.path.isfile(path)):
             continue
         place = os.path.realpath(path)
-        if place in places:
+        if place in places and option in written:
             raise click.UsageError(f"{option} {path} would overwrite the file of {places[place]}.")
         places[place] = option
 
@@ -325,7 +338,8 @@ def _deliver(objective: Objective, outcome: Outcome, destination: Destination) -
         Reply("fit", source.name, [(0, results)], [objective.name]),
         source,
         objective.as_written(),
-        objective.program.float_dtype == "float32",
+        [Result(name, value) for name, value in objective.given().items()],
+        objective.program.float_dtype,
     )
     try:
         destination.deliver(answer)

@@ -77,11 +77,11 @@ class Watcher:
         if self._first is None:
             self._first = moment.state.step
             self._shown = self._begun = monotonic()
-        if self._journal is not None:
+        if self._journal is not None and not moment.again:
             from gradcli.report.fits import history_line
 
             self._journal.write(history_line(moment))
-        if self._saver is not None:
+        if self._saver is not None and not moment.again:
             self._saver.step(moment.state)
         self._show(moment, monotonic())
         return "interrupted" if self.interrupted else None

@@ -152,9 +152,17 @@ def _unknown(name: str, names: set[str], path: str, verb: str) -> GradcliError:
     return GradcliError("NameError", f"{source} {verb} `{name}`, and the program has no such {what}", help=help)
 
 
+FILE = re.compile(r"\w\.(csv|npy|npz|json)(\.gz)?(:[^:]*)?$")
+"""What looks like a file, perhaps with a key, and is no expression: arrays have no such attributes."""
+
+
 def value_of(option: str, name: str, text: str) -> Value:
     """The value of ``NAME=EXPR`` (left to the engine) or of ``NAME=@FILE`` (the array in it)."""
     if not text.startswith("@"):
+        if FILE.search(text):
+            raise GradcliError(
+                "DataError", f"{option} {name}: {text} is no expression", help=f"`{name}=@{text}` reads a file"
+            )
         return text
     from gradcli.data.reading import read_array
 

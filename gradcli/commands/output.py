@@ -40,12 +40,15 @@ class Destination(NamedTuple):
             raise click.UsageError(f"--format {format} contradicts --output {output}.")
         return cls(ending[1:], precision, output)
 
+    def is_drawn(self) -> bool:
+        """Whether it is a table on a terminal, where numbers are shortened."""
+        return self.path is None and self.format == "table" and is_terminal(sys.stdout)
+
     def deliver(self, answer: Answer) -> None:
         """Render the whole answer, then write it."""
         answer = answer.rounded(self.precision)
         if self.path is None:
-            drawn = self.format == "table" and is_terminal(sys.stdout)
-            write(answer.render(self.format, screen(self.precision) if drawn else None))
+            write(answer.render(self.format, screen(self.precision) if self.is_drawn() else None))
             return
         from gradcli.data import write_atomically, write_npz
 

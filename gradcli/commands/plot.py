@@ -267,6 +267,5 @@ def _deliver(drawn: Curves | Field, output: str | None) -> None:
 def _missing(problem: ImportError) -> GradcliError:
     return GradcliError(
         "DataError",
-        f"plots need the extra gradcli[plot], and {problem.name or 'a part of it'} cannot be imported",
-        help="pip install 'gradcli[plot]'",
+        f"plots need {problem.name or 'more than there is'}, which is not installed: pip install 'gradcli[plot]'",
     )

@@ -68,13 +68,18 @@ def first_not_finite(array: Array) -> tuple[int, ...] | None:
 
 
 def released(array: Array) -> None:
-    """Give back the memory into which parts of a mapped file were read; they are read again where they are used."""
+    """Give back the memory into which parts of a mapped file were read; they are read again where they are used.
+
+    Only of one that nobody can have written to: in another mode that would undo what was written.
+    """
     import mmap
 
     base: Any = array
+    read_only = False
     while hasattr(base, "base"):
+        read_only = getattr(base, "mode", None) == "r"
         base = base.base
-    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+    if read_only and isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         base.madvise(mmap.MADV_DONTNEED)
 
 

@@ -3,7 +3,8 @@
 Between two operations of :mod:`gradcli.execute.run` a microsecond goes by in look-ups, as long as NumPy takes for a small
 array; a function of local variables spends 50 ns. What is an operator of Python's on floats is written as one, since
 NumPy applies it to a scalar in a tenth of the time of its universal function, and to the same bits. All else calls what
-the operation's kernel would call, or the kernel.
+the operation's kernel would call, or the kernel; only products of two arrays may round otherwise, or give -0 for 0, where
+they are handed to NumPy in another form.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from gradcli.graph.types import is_float, size_of
 Array = Any
 Function = Callable[..., list[Array]]
 
-MOST_NODES = 5000
-"""Python takes 20 microseconds to compile a line, and a line saves less than one at each call."""
+MOST_NODES = 2000
+"""A line takes ten microseconds to write and to compile, and saves less than one at each call."""
 
 OPERATORS = {
     "add": "{0} + {1}", "subtract": "{0} - {1}", "multiply": "{0} * {1}", "divide": "{0} / {1}", "neg": "-{0}",
@@ -100,10 +101,10 @@ class _Writer:
     def operands(self, i: int, node: Node, elementwise: bool) -> list[str]:
         """The names of the inputs; where the others have the whole shape, one that is repeated stands for itself."""
         positions = list(self.plan.inputs[i])
-        for k, j in enumerate(positions) if elementwise and len(positions) == 2 else ():
-            other = positions[1 - k]
-            if j in self.spread and other not in self.spread and self.plan.nodes[other].shape == node.shape:
-                positions[k] = self.spread[j]
+        if elementwise and len(positions) == 2:
+            for k, (j, other) in enumerate((positions, positions[::-1])):
+                if j in self.spread and other not in self.spread and self.plan.nodes[other].shape == node.shape:
+                    positions[k] = self.spread[j]
         return [self.operand(j) for j in positions]
 
     def expression(self, i: int, node: Node) -> str:

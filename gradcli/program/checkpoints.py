@@ -43,17 +43,17 @@ def identity(objective: Objective, method: str) -> dict[str, Any]:
     }
 
 
-def _loaded(objective: Objective) -> dict[str, str]:
+def _loaded(objective: Objective) -> dict[str, list[str]]:
     """Digests of what the program loads, by the names of the files and the keys in them."""
     initial = objective.program._graph.initial
     below = cone([objective.y])
     given = [start for node in below if isinstance(start := initial.get(node), Node)]
-    found: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     for node in cone([*below, *given]):
         data = node.attrs["values"] if node.op.name == "array" else None
         if isinstance(data, Data) and data.origin is not None:
             path, key = data.origin
-            found[os.path.basename(path) + (f":{key}" if key else "")] = _digest(data.array)
+            found.setdefault(os.path.basename(path) + (f":{key}" if key else ""), []).append(_digest(data.array))
     return found
 
 
@@ -63,8 +63,8 @@ def save(path: str | os.PathLike[str], about: Mapping[str, Any], state: State) -
 
     arrays = {f"values/{name}": value for name, value in state.values.items()}
     arrays |= {f"memory/{name}/{key}": a for name, memory in state.memory.items() for key, a in memory.items()}
-    record = json.dumps({"identity": about, "step": state.step, "loss": state.loss, "arrays": sorted(arrays)})
-    arrays["checkpoint"] = np.frombuffer(record.encode(), dtype=np.uint8)
+    record = {"identity": about, "step": state.step, "loss": state.loss, "begun": state.begun, "arrays": sorted(arrays)}
+    arrays["checkpoint"] = np.frombuffer(json.dumps(record).encode(), dtype=np.uint8)
     write_atomically(path, lambda file: write_npz(file, arrays))
 
 
@@ -74,7 +74,7 @@ def resume(path: str | os.PathLike[str], about: Mapping[str, Any], objective: Ob
     entries: dict[str, Array] = dict(read_values(read_bytes(path), name).entries)
     try:
         record = json.loads(bytes(entries.pop("checkpoint").astype("uint8")))
-        before, step, loss = record["identity"], int(record["step"]), record["loss"]
+        before, step, loss, begun = record["identity"], int(record["step"]), record["loss"], record["begun"]
         if sorted(entries) != record["arrays"]:
             raise ValueError
         values: dict[str, Array] = {}
@@ -96,7 +96,7 @@ def resume(path: str | os.PathLike[str], about: Mapping[str, Any], objective: Ob
                 raise GradcliError(
                     "DataError", f"{name} holds no {leaf.dtype} of shape {list(leaf.shape)} for `{variable}`"
                 )
-    return State(step, values, memory, loss)
+    return State(step, values, memory, loss, begun)
 
 
 def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:

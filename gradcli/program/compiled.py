@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError
 from gradcli.execute.run import run
-from gradcli.execute.straight import Function, is_small, straight_line
+from gradcli.execute.straight import is_small, straight_line
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import SameAs, Select
 from gradcli.program.loaded import converted
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from gradcli.program.program import Program
 
 Array = Any
-
-
-CALLS = 2
-"""After so many calls of a plan it is thought to be worth a function of its own."""
 
 
 class Planned:
@@ -39,23 +35,20 @@ class Planned:
         known: Sequence[Node] = (),
     ) -> None:
         self._locate = program._locate
-        constant = constant_parts(nodes, {*inputs, *known})
+        given = {*inputs, *known}
+        constant = constant_parts(nodes, given)
         self._plan = program._plan(nodes, [*constant, *known], repeated=True, processes=processes)
         self.leaves = set(self._plan.leaves)
         # What no input changes is evaluated once.
         self._fixed = dict(zip(constant, program._evaluate(constant), strict=True))
         self._fixed |= program._values_of(self._plan, without={*inputs, *constant})
-        given = {*inputs, *known}
         self._moving = [x for x in self._plan.nodes if x in given]
-        self._function: Function | None = None
-        self._small = is_small(self._plan)
-        self._calls = 0
+        # From the first call on: the same values must give the same bits.
+        small = is_small(self._plan)
+        self._function = straight_line(self._plan, self._fixed, self._moving) if small else None
 
     def __call__(self, values: Mapping[Node, Array]) -> list[Array]:
         """The values of the nodes, in arrays of their own; ``values`` have the leaves' shapes and dtypes."""
-        if self._calls >= CALLS and self._small and self._function is None:
-            self._function = straight_line(self._plan, self._fixed, self._moving)
-        self._calls += 1
         if self._function is not None:
             try:
                 return self._function(*[values[leaf] for leaf in self._moving])

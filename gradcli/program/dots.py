@@ -40,4 +40,7 @@ def dots(program: Program, names: Sequence[str], classes: bool) -> list[Dots]:
         raise GradcliError(
             "ValueError", f"{names[-1]} has {len(found)} values; there are at most {MOST_CLASSES} classes"
         )
-    return [Dots(f"{names[-1]} = {kind:g}", x[kinds[0] == kind], y[kinds[0] == kind]) for kind in found.tolist()]
+    return [
+        Dots(f"{names[-1]} = {str(kind).removesuffix('.0')}", x[kinds[0] == kind], y[kinds[0] == kind])
+        for kind in found.tolist()
+    ]

@@ -36,22 +36,30 @@ class Settings:
 
 
 class State(NamedTuple):
-    """All that the rest of a run depends on: after ``step`` updates; ``loss`` is the one before the last update."""
+    """All that the rest of a run depends on: after ``step`` updates; ``loss`` is the one before the last update.
+
+    ``begun`` is the step at which SciPy's method began last, where ``memory`` holds the values of it.
+    """
 
     step: int
     values: Values
     memory: Mapping[str, Memory]
     loss: float | None = None
+    begun: int | None = None
 
 
 class Moment(NamedTuple):
-    """What a step found before its update: ``gnorm`` is the norm of the gradient, ``rate`` the learning rate, if any."""
+    """What a step found before its update: ``gnorm`` is the norm of the gradient, ``rate`` the learning rate, if any.
+
+    A step that a resumed run goes through ``again`` is only shown.
+    """
 
     state: State
     loss: float
     gnorm: float
     rate: float | None
     seconds: float
+    again: bool = False
 
 
 Watch = Callable[[Moment], str | None]
@@ -157,9 +165,11 @@ def _descend(objective: Objective, settings: Settings, watch: Watch, state: Stat
             if good is None:
                 raise
             return good._replace(reason="failed", problem=failure)
-        norm = _norm(gradients, state.values, settings.bounds)
+        norm = gradient_norm(gradients, state.values, settings.bounds)
         problem = None
-        if not (math.isfinite(loss) and math.isfinite(norm)) or settings.bounds:
+        if (
+            not (math.isfinite(loss) and math.isfinite(norm)) or settings.bounds
+        ):  # the norm leaves out what is at a bound
             problem = _not_finite(objective, loss, gradients, state.step)
         if problem is not None:
             if math.isfinite(loss):  # it is the step from here that has no direction
@@ -173,7 +183,7 @@ def _descend(objective: Objective, settings: Settings, watch: Watch, state: Stat
         if reason is not None:
             return Outcome(state, loss, norm, reason, problem)
         good = Outcome(state, loss, norm, "not finite")
-        if settings.clip is not None and (whole := _norm(gradients, {}, {})) > settings.clip:
+        if settings.clip is not None and (whole := gradient_norm(gradients, {}, {})) > settings.clip:
             gradients = {name: g * (settings.clip / whole) for name, g in gradients.items()}
         values: dict[str, Array] = {}
         memory: dict[str, Memory] = {}
@@ -185,7 +195,7 @@ def _descend(objective: Objective, settings: Settings, watch: Watch, state: Stat
         state = State(state.step + 1, values, memory, loss)
 
 
-def _norm(gradients: Values, values: Values, bounds: Bounds) -> float:
+def gradient_norm(gradients: Values, values: Values, bounds: Bounds) -> float:
     """The Euclidean norm of all entries of a gradient, but for those that push a value out of its bounds."""
     import numpy as np
 
@@ -202,7 +212,7 @@ def _norm(gradients: Values, values: Values, bounds: Bounds) -> float:
     if 1e-280 < total < math.inf:
         return math.sqrt(total)
     # Squares that overflow, or are too small for a float, are those of a gradient that is neither.
-    largest = max(float(np.abs(flat).max(initial=0)) for flat in kept)
+    largest = float(np.max([np.abs(flat).max(initial=0) for flat in kept]))  # NaN, if there is one
     if not 0 < largest < math.inf:
         return largest
     return largest * math.sqrt(sum(float(np.square(flat / largest).sum()) for flat in kept))

@@ -341,7 +341,7 @@ def converted(value: Array, leaf: Node, copy: bool = True) -> Array:
     """A value in a leaf's dtype and shape; a scalar fills."""
     import numpy as np
 
-    is_array = isinstance(value, np.ndarray | np.generic)
+    is_array = type(value) is np.ndarray or isinstance(value, np.generic)  # no np.matrix
     if is_array and not copy and value.shape == leaf.shape and value.dtype == leaf.dtype:
         return value
     name = leaf.attrs["name"]

@@ -19,7 +19,7 @@ from gradcli.graph.ops.elementwise import add
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.types import show_entry, size_of
 from gradcli.program.compiled import Planned, constant_parts
-from gradcli.program.fitted import Moment, Outcome, Settings, State, Watch, watched
+from gradcli.program.fitted import Moment, Outcome, Settings, State, Watch, gradient_norm, watched
 from gradcli.program.objective import Objective
 
 Array = Any
@@ -78,7 +78,7 @@ def minimize(objective: Objective, settings: Settings, watch: Watch, state: Stat
 def begun(state: State) -> int:
     """The step at which the method began that has led to a state."""
     known = all("begun" in state.memory.get(name, {}) for name in state.values)
-    return state.step - state.step % ANEW if known else state.step
+    return state.begun if known and state.begun is not None else state.step
 
 
 class _Ended(Exception):  # noqa: N818  it ends a run, which is no error
@@ -104,7 +104,7 @@ class _Search:
         self.resumed = state
         self.clock = monotonic()
         self._last: tuple[Array, float, Array] | None = None
-        if begun(state) < state.step:
+        if begun(state) < state.step < settings.steps:
             self.begin(State(begun(state), {name: memory["begun"] for name, memory in state.memory.items()}, {}))
         else:
             self.begin(state)
@@ -170,11 +170,16 @@ class _Search:
         loss, gradient = self.loss(x)
         before = self.good
         step = self.step if before is None else self.step + 1
-        again = step > self.start.step and step % ANEW
-        memory = {name: {"begun": value} for name, value in self.start.values.items()} if again else {}
-        state = State(step, self.values(x), memory, self.start.loss if before is None else before.loss)
+        steps = step - self.start.step
+        state = State(step, self.values(x), {}, self.start.loss if before is None else before.loss)
+        if 0 < steps < ANEW:
+            memory = {name: {"begun": value} for name, value in self.start.values.items()}
+            state = state._replace(memory=memory, begun=self.start.step)
         self.good = Outcome(state, loss, self.norm(x, gradient), "")
         if step < self.resumed.step:
+            if self.watch(Moment(state, loss, self.good.gnorm, None, monotonic() - self.clock, again=True)):
+                self.good = self.interrupted()
+                raise _Ended(self.good)
             return
         if (
             step == self.resumed.step
@@ -182,22 +187,25 @@ class _Search:
         ):
             self.begin(self.resumed)
             raise _Anew
+        first = step == self.resumed.step
+        self.clock = monotonic() if first else self.clock
         moment = Moment(state, loss, self.good.gnorm, None, monotonic() - self.clock)
-        reason, problem = watched(self.settings, self.watch, moment, step == self.resumed.step)
+        reason, problem = watched(self.settings, self.watch, moment, first)
         if reason is not None:
             raise _Ended(self.good._replace(reason=reason, problem=problem))
-        if before is not None and step % ANEW == 0:
+        if steps == ANEW:
             self.start = state
             raise _Anew
 
-    def norm(self, x: Array, gradient: Array) -> float:
-        """That of the gradient, but for entries that push x out of its bounds."""
-        import numpy as np
+    def interrupted(self) -> Outcome:
+        """The run as it was resumed: nobody waits until the steps that led there are gone through again."""
+        x = self.vector(self.resumed.values)
+        loss, gradient = self.loss(x)
+        return Outcome(self.resumed, loss, self.norm(x, gradient), "interrupted")
 
-        if not self.settings.bounds:
-            return float(np.linalg.norm(gradient))
-        low, high = self.bounds()
-        return float(np.linalg.norm(np.where((x <= low) & (gradient > 0) | (x >= high) & (gradient < 0), 0, gradient)))
+    def norm(self, x: Array, gradient: Array) -> float:
+        """See :func:`gradcli.program.fitted.gradient_norm`."""
+        return gradient_norm(self.values(gradient), self.values(x), self.settings.bounds)
 
     def bounds(self) -> tuple[Array, Array]:
         """The lowest and the highest vector."""

@@ -122,9 +122,11 @@ class Objective:
         if not self.variables:
             why = "; ".join(f"`{n}`: {reason}" for n, reason in self.kept.items())
             label = program._locate(self.y)
+            integer = next((n for n in self.kept if leaves[n].dtype.startswith("int")), None)
             raise GradcliError(
-                "ValueError", f"`{self.name}` can be changed by nothing that is fitted: {why}", [label] if label else []
-            )
+                "ValueError", f"`{self.name}` can be changed by nothing that is fitted: {why}", [label] if label else [],
+                help=f"write a number with a point, such as `variable {integer} = 1.0`" if integer else None,
+            )  # fmt: skip
         self.leaves = {n: leaves[n] for n in self.variables}
         both = next((n for n in data if n in self.variables), None)
         if both is not None:
@@ -147,6 +149,11 @@ class Objective:
         """The value of a variable that was asked for and is kept, if it has one."""
         leaf = self.program._leaf(name)
         return None if self.program._graph.initial[leaf] is None else self.program._leaf_value(leaf)
+
+    def given(self) -> dict[str, Array]:
+        """What was not asked for and has another value than the program's own text gives it."""
+        names = [name for name in self.program._settings if name not in self.asked]
+        return {name: leaf_array(self.program, name) for name in names}
 
     def as_written(self) -> list[str]:
         """What was asked for and has the value that the program's own text gives it."""
@@ -222,5 +229,5 @@ def _no_scalar(program: Loaded, name: str, y: Node) -> GradcliError:
     return GradcliError(
         "ShapeError", f"what is minimised is a scalar, and `{name}` has {shape}",
         [Label(label.span, shape)] if label else [],
-        help=f"add its entries up, `total = sum({name})`; `--method least-squares` minimises the sum of their squares",
+        help=f"minimise a sum of them, such as `sum({name}^2)`; that one is what `--method least-squares` minimises",
     )  # fmt: skip

@@ -23,13 +23,15 @@ Array = Any
 class Fitted(NamedTuple):
     """The answer of ``fit``: a reply, and the source, into which the format ``expr`` writes the values.
 
-    ``as_written`` names those that the source has already; ``single`` says that an option made the program float32.
+    ``as_written`` names those that the source has already, and ``given`` are values of others that options gave;
+    ``dtype`` is the program's precision, which an option may have given, too.
     """
 
     reply: Reply
     source: Source
     as_written: Collection[str] = ()
-    single: bool = False
+    given: Sequence[Result] = ()
+    dtype: str = "float64"
 
     def rounded(self, digits: int | None) -> Fitted:
         """See :class:`gradcli.report.reply.Answer`."""
@@ -39,7 +41,7 @@ class Fitted(NamedTuple):
         """See :class:`gradcli.report.reply.Answer`; there is one format more, ``expr``."""
         if format == "expr":
             results = [result for result in self.reply.orders[0][1] if result.name not in self.as_written]
-            return with_values(self.source, results, self.single)
+            return with_values(self.source, [*results, *self.given], self.dtype)
         return self.reply.render(format, screen)
 
     def arrays(self) -> dict[str, Any]:
@@ -47,8 +49,8 @@ class Fitted(NamedTuple):
         return self.reply.arrays()
 
 
-def with_values(source: Source, results: Sequence[Result], single: bool = False) -> str:
-    """The program with these values in its declarations, and every other character as it is.
+def with_values(source: Source, results: Sequence[Result], dtype: str) -> str:
+    """The program with these values in its declarations, of this precision, and every other character as it is.
 
     Raises GradcliError (ValueError) for numbers of float64 in a program of float32, which has no literal for them.
     """
@@ -58,14 +60,18 @@ def with_values(source: Source, results: Sequence[Result], single: bool = False)
     from gradcli.program.mended import edited
 
     statements = parse(source).statements
-    single |= any(isinstance(s, Dtype) and s.name.id == "float32" for s in statements)
     values = {result.name: result.value for result in results if result.connected}
+    written = next((s.name for s in statements if isinstance(s, Dtype)), None)
     edits: list[Edit] = []
+    if written is not None:
+        edits.append(Edit(written.start, written.end, dtype))
+    elif dtype != "float64":
+        edits.append(Edit(0, 0, f"dtype {dtype}\n"))
     for d in statements:
         if not isinstance(d, Declaration) or d.name.id not in values:
             continue
         value = values[d.name.id]
-        if single and d.dtype is not None and d.dtype.id == "float64" and not _is_single(value):
+        if dtype == "float32" and d.dtype is not None and d.dtype.id == "float64" and not _is_single(value):
             raise GradcliError(
                 "ValueError", f"`{d.name.id}` is float64, and this program's literals are float32",
                 [Label(Span(source, d.start, d.end))], help="`--format json` keeps its digits",

@@ -350,6 +350,44 @@ def test_a_checkpoint_with_other_arrays(gradcli, line):
     assert "run.npz is no checkpoint of `gradcli fit`" in done.err
 
 
+def test_a_program_holds_the_values_of_options_too(gradcli):
+    np.savetxt("h.csv", [1.0, 2.5], header="h", comments="")
+    text = """# a comment
+    variable a = 1.0; variable b = 1.0  # start
+    constant h; constant n = 2
+    y = (a*b - 6)^2 + sum((h - 1)^2)*n"""
+    Path("set.expr").write_text(text)
+    given = ["--set", "a=2.0", "--set", "h=@h.csv:h", "--set", "n=4", "--dtype", "float32"]
+    done = gradcli("fit", "set.expr", *given, "--over", "b", "--lr", "0.1", "--format", "expr")
+    assert done.out.splitlines() == [
+        "dtype float32",
+        "# a comment",
+        "    variable a = 2.0; variable b = 3.0  # start",
+        "    constant h = [1.0, 2.5]; constant n = 4",
+        "    y = (a*b - 6)^2 + sum((h - 1)^2)*n",
+    ]
+    Path("fitted.expr").write_text(done.out)
+    assert gradcli("eval", "fitted.expr").out == "y = 9.0\n"
+    done = gradcli("fit", "fitted.expr", "--dtype", "float64", "--steps", "1", "--format", "expr")
+    assert done.out.startswith("dtype float64\n")
+
+
+def test_what_a_loss_is_the_loss_of(gradcli, line):
+    assert (
+        "loss of a batch = "
+        in gradcli("fit", line, "--set", "b=0", "--data", "X,t", "--batch", "8", "--steps", "2").err
+    )
+    done = gradcli("fit", "-e", "variable x = 1.0; y = x^2", "--method", "least-squares")
+    assert "y is one number, and its square was minimised; where it is a loss, use lbfgs" in done.err
+
+
+@pytest.mark.parametrize("option", ["--history", "--checkpoint"])
+def test_standard_output_gets_the_values_only(gradcli, option):
+    done = gradcli("fit", "-e", STOPPED, option, "-")
+    assert (done.status, done.out) == (2, "")
+    assert f"{option} is a file: standard output gets the values." in done.err
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY", b'{"x": 1}', None])
 def test_what_is_no_checkpoint(gradcli, line, content):
     if content is None:
@@ -449,6 +487,8 @@ DATA = "constant X = [[1.0]]; variable w = [1.0, 1.0]; y = mean((X @ w)^2)"
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
+        (["-e", "variable n = 3; y = n^2"], 1, "write a number with a point, such as `variable n = 1.0`"),
+        (["-e", STOPPED, "--set", "w1=a.csv:b"], 1, "w1: a.csv:b is no expression\n  = help: `w1=@a.csv:b` reads a file"),
         (["-e", STOPPED, "--method", "newton"], 2, "'newton' is not one of 'sgd', 'momentum'"),
         (["-e", "variable x = [1.0, 2.0]; y = x^2"], 1, "what is minimised is a scalar, and `y` has shape [2]"),
         (["-e", "variable x = 1.5; y = floor(x)"], 1, "`y` can be changed by nothing that is fitted: `x`: its gradient"),

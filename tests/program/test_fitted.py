@@ -276,10 +276,63 @@ def test_a_run_of_scipys_methods_too(tmp_path, monkeypatch, method, text, cut):
     checkpoints.save(tmp_path / "run.npz", identity, first.state)
     state = checkpoints.resume(tmp_path / "run.npz", identity, objective)
     seen = []
-    second = fitted(text, method=method, steps=14, state=state, watch=lambda moment: seen.append(moment.loss))
+
+    def watch(moment):
+        if not moment.again:
+            seen.append(moment.loss)
+
+    second = fitted(text, method=method, steps=14, state=state, watch=watch)
     assert (first.state.step, seen) == (cut, losses[cut:])
     assert second.state.step == whole.state.step > 10
     assert second.state.values["x"].tobytes() == whole.state.values["x"].tobytes()
+
+
+NETWORK = """
+constant X = random_normal([33, 9], seed=1); constant t = random_normal([33, 3], seed=2)
+variable W = random_normal([9, 16], seed=3); variable b = zeros([16]); variable V = random_normal([16, 3], seed=4)
+loss = mean((tanh(X @ W + b) @ V - t)^2)
+"""
+
+
+@pytest.mark.parametrize("method", ["sgd", "adam", "lbfgs", "newton-cg"])
+def test_a_run_may_be_cut_at_any_step(monkeypatch, method):
+    """Products of matrices are rounded in the same way at the first step of a run as at later ones."""
+    monkeypatch.setattr(minimizers, "ANEW", 10)
+    states = []
+    whole = fitted(NETWORK, "loss", method=method, steps=25, watch=lambda moment: states.append(moment.state))
+    for state in states[::3]:
+        found = fitted(NETWORK, "loss", method=method, steps=25, state=state)
+        for name, value in whole.state.values.items():
+            assert value.tobytes() == found.state.values[name].tobytes()
+
+
+def test_a_run_that_began_anew_at_another_step_can_be_cut_too(monkeypatch):
+    monkeypatch.setattr(minimizers, "ANEW", 10)
+    start = fitted(VALLEY, method="lbfgs", steps=7).state._replace(memory={}, begun=None)
+    states = []
+    whole = fitted(VALLEY, method="lbfgs", steps=30, state=start, watch=lambda moment: states.append(moment.state))
+    assert [state.begun for state in states if state.step in (7, 8, 16, 17, 18)] == [None, 7, 7, None, 17]
+    for state in states:
+        found = fitted(VALLEY, method="lbfgs", steps=30, state=state)
+        assert found.state.values["x"].tobytes() == whole.state.values["x"].tobytes()
+
+
+def test_steps_that_are_gone_through_again_are_shown_and_can_be_interrupted():
+    state = fitted(VALLEY, method="lbfgs", steps=9).state
+    outcome = fitted(
+        VALLEY, method="lbfgs", steps=20, state=state, watch=lambda moment: "enough" if moment.again else None
+    )
+    assert outcome.state is state
+    assert outcome.reason == "interrupted"
+    x = state.values["x"]
+    assert outcome.loss == pytest.approx(100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2)
+
+
+def test_where_all_steps_are_done_none_is_gone_through_again():
+    state = fitted(VALLEY, method="lbfgs", steps=9).state
+    seen = []
+    assert fitted(VALLEY, method="lbfgs", steps=9, state=state, watch=seen.append).state.step == 9
+    assert [moment.again for moment in seen] == [False]
 
 
 @pytest.mark.parametrize("begun", [[-1.2, 1.1], [-1e200, 1.0], [1.0, 1.0]])
@@ -301,6 +354,13 @@ def test_where_the_loss_is_not_finite_the_values_before_are_kept():
     assert outcome.problem.message == "`y` is nan at step 3"
     assert outcome.problem.help == "a smaller `--lr` or `--bounds` may do"
     assert float(outcome.problem.values["x"]) < 0
+
+
+@pytest.mark.parametrize("other", ["", "a*a + "])
+def test_a_gradient_that_is_nan_is_no_gradient_of_norm_0(other):
+    outcome = fitted(f"variable a = 0.0; variable b = 0.0; y = {other}sqrt(b)*sqrt(b)", until={"gnorm": 1e-9})
+    assert outcome.problem.message == "the gradient of `y` with respect to `b` is not finite at step 0"
+    assert math.isnan(outcome.gnorm)
 
 
 def test_a_gradient_that_is_not_finite_ends_a_run_too():
@@ -335,6 +395,13 @@ def test_in_scipys_methods_too(method):
 def test_a_start_that_is_not_finite_is_none_for_scipy(method):
     with pytest.raises(gradcli.GradcliError, match=r"`x\[1\]` starts at nan"):
         fitted("variable x = [1.0, nan]; y = sum(x^0)", method=method)
+
+
+@pytest.mark.parametrize("method", ["sgd", "lbfgs", "newton-cg"])
+def test_norms_whose_squares_overflow(method):
+    seen = []
+    fitted("variable x = 3.0; y = 1e200*x*x", method=method, steps=1, rate=Schedule(1e-210), watch=seen.append)
+    assert seen[0].gnorm == pytest.approx(6e200)
 
 
 @pytest.mark.parametrize("method", ["lbfgs", "least-squares"])

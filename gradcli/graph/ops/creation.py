@@ -216,7 +216,7 @@ SPECIAL = {
     op.name
     for op in (
         _special("load", "path:string, key:string=None", "Data from a .npy, .npz, .csv or .json file below the "
-                 "program's folder.", formula="the file's array", domain="no derivative"),
+                 "program's folder; the key chooses columns, such as \"age,size\", or one of several arrays.", formula="the file's array", domain="no derivative"),
         _special("shape", "x", "The sizes of x, as integer constants.", formula="[n, m, …]", domain="no derivative",
                  example="shape([[1, 2, 3]])"),
         _special("rank", "x", "The number of axes of x.", formula="the number of axes", domain="no derivative",

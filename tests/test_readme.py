@@ -60,7 +60,7 @@ def test_command(shell, command, output):
 
 def test_the_language_on_one_screen(tmp_path):
     (program,) = blocks("text")
-    (tmp_path / "data.csv").write_text("1,2\n3,4\n")
+    (tmp_path / "data.csv").write_text("a,b\n1,2\n3,4\n")
     (tmp_path / "screen.expr").write_text(program)
     values = gradcli.load(tmp_path / "screen.expr", settings={"b": "0.5"}).eval()
     assert {name: value.shape for name, value in values.items()} == {"y": (2,), "z": (2,)}

@@ -237,10 +237,10 @@ def command(
         identity = checkpoints.identity(objective, method)
         state = checkpoints.resume(resume, identity, objective) if resume is not None else None
         if state is not None and method not in BUILT_IN:
-            from gradcli.program.minimizers import begun
+            from gradcli.program.minimizers import replayed
 
-            if begun(state) < state.step < steps:
-                click.echo(f"going through steps {begun(state)} to {state.step} again", err=True)
+            if again := replayed(state, steps):
+                say(f"going through steps {again.start} to {again.stop} again")
         saver = Saver(checkpoint, every or 100, identity) if checkpoint is not None else None
     for name, reason in objective.kept.items():
         say(f"{name} stays as it is: {reason}")

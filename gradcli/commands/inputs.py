@@ -152,7 +152,8 @@ def _unknown(name: str, names: set[str], path: str, verb: str) -> GradcliError:
     return GradcliError("NameError", f"{source} {verb} `{name}`, and the program has no such {what}", help=help)
 
 
-FILE = re.compile(r"\w\.(csv|npy|npz|json)(\.gz)?(:[^:]*)?$")
+ENDING = r"\.(?:npy|npz|json|csv)(?:\.gz)?"
+FILE = re.compile(rf"\w{ENDING}(:[^:]*)?$")
 """What looks like a file, perhaps with a key, and is no expression: arrays have no such attributes."""
 
 
@@ -176,5 +177,5 @@ def value_of(option: str, name: str, text: str) -> Value:
 def path_and_key(text: str) -> tuple[str, str | None]:
     """The file of ``@FILE`` or ``@FILE:KEY``, and the key; a file whose own name has the second form is one without."""
     path = text[1:]
-    keyed = re.fullmatch(r"(.+?\.(?:npy|npz|json|csv)(?:\.gz)?):(.+)", path, re.IGNORECASE | re.DOTALL)
+    keyed = re.fullmatch(rf"(.+?{ENDING}):(.+)", path, re.IGNORECASE | re.DOTALL)
     return (keyed[1], utf8(keyed[2])) if keyed and not os.path.exists(path) else (path, None)

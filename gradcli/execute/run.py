@@ -46,6 +46,11 @@ def run(
         return results
 
 
+def literal_value(np: Any, literal: Node) -> Any:
+    """A number of the program's text as a scalar of its dtype."""
+    return getattr(np, "bool_" if literal.dtype == "bool" else literal.dtype)(literal.attrs["value"])
+
+
 class _Run:
     """The values of a plan's nodes while it runs."""
 
@@ -72,7 +77,7 @@ class _Run:
         start = self.record.clock() if self.record is not None else 0.0
         try:
             if op.name == "literal":
-                values[position] = getattr(np, "bool_" if node.dtype == "bool" else node.dtype)(node.attrs["value"])
+                values[position] = literal_value(np, node)
             else:
                 assert op.kernel is not None
                 values[position] = op.kernel(np, *[values[i] for i in plan.inputs[position]], **node.attrs)

@@ -10,7 +10,7 @@ from gradcli.execute.products import column_sums, matrix_product
 from gradcli.graph.node import Node
 from gradcli.graph.ops import half_angle
 from gradcli.graph.ops.kernels import Ufunc
-from gradcli.graph.types import size_of
+from gradcli.graph.ops.reductions import count_of
 
 Registers = list[Any]
 """What a worker holds: its accumulators, the number of rows of the tile, then the values of the tile."""
@@ -270,8 +270,8 @@ def accumulator(np: Any, place: Place) -> Accumulator:
             total = Accumulator(lambda r: np.add.reduce(r[a], axis, dtype, None, keepdims), combine)
         if node.op.name == "sum":
             return total
-        count = np.asarray(size_of(node.inputs[0].shape) // max(size_of(node.shape), 1), node.dtype)
-        return total._replace(finish=lambda y: np.true_divide(y, count))
+        entries = np.asarray(count_of(node), node.dtype)
+        return total._replace(finish=lambda y: np.true_divide(y, entries))
     product = matrix_product(np, node)
     if product is not None:
         a, b = inputs

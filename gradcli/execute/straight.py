@@ -14,11 +14,13 @@ from typing import Any
 
 from gradcli.execute.plan import LARGE, Plan, bytes_of
 from gradcli.execute.products import matrix_product
+from gradcli.execute.run import literal_value
 from gradcli.execute.steps import index_key
 from gradcli.graph.node import Node
 from gradcli.graph.ops.kernels import Ufunc
+from gradcli.graph.ops.reductions import count_of
 from gradcli.graph.switches import without
-from gradcli.graph.types import is_float, size_of
+from gradcli.graph.types import is_float
 
 Array = Any
 Function = Callable[..., list[Array]]
@@ -77,7 +79,7 @@ class _Writer:
                 if node in known:
                     self.scope[f"v{i}"] = known[node] if node.shape else known[node][()]
             elif node.op.name == "literal":
-                self.scope[f"v{i}"] = getattr(np, "bool_" if node.dtype == "bool" else node.dtype)(node.attrs["value"])
+                self.scope[f"v{i}"] = literal_value(np, node)
             elif node.op.name == "broadcast_to":
                 self.spread[i] = plan.inputs[i][0]
             else:
@@ -144,8 +146,7 @@ class _Writer:
             total = f"reduce({given[0]}, a{i}, d{i}, None, {attrs['keepdims']})"
             if name == "sum":
                 return total
-            count = size_of(node.inputs[0].shape) // max(size_of(node.shape), 1)
-            return f"{total} / {self.constant(f'n{i}', np.dtype(node.dtype).type(count))}"
+            return f"{total} / {self.constant(f'n{i}', np.dtype(node.dtype).type(count_of(node)))}"
         if name == "reshape":
             return f"{given[0]}.reshape({self.constant(f'a{i}', node.shape)})"
         if name == "transpose":
@@ -172,7 +173,8 @@ class _Writer:
         results = [
             self.result(i, node, i in targets[:k]) for k, (i, node) in enumerate(zip(targets, nodes, strict=True))
         ]
-        made = {i for i, _ in self.lines} - self.used
+        kept = self.used  # by the results
+        made = {i for i, _ in self.lines} - kept
         dead: dict[int, list[str]] = {}
         for i, line in self.last.items():
             if i in made and self.plan.nodes[i].shape:

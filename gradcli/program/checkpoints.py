@@ -14,7 +14,7 @@ from gradcli.data import read_bytes, write_atomically, write_npz
 from gradcli.data.reading import read_values
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node, cone
-from gradcli.graph.ops.creation import Data
+from gradcli.graph.ops.creation import data_of
 from gradcli.program.fitted import State
 from gradcli.program.objective import Objective
 
@@ -50,8 +50,8 @@ def _loaded(objective: Objective) -> dict[str, list[str]]:
     given = [start for node in below if isinstance(start := initial.get(node), Node)]
     found: dict[str, list[str]] = {}
     for node in cone([*below, *given]):
-        data = node.attrs["values"] if node.op.name == "array" else None
-        if isinstance(data, Data) and data.origin is not None:
+        data = data_of(node)
+        if data is not None and data.origin is not None:
             path, key = data.origin
             found.setdefault(os.path.basename(path) + (f":{key}" if key else ""), []).append(_digest(data.array))
     return found

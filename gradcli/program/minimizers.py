@@ -38,7 +38,7 @@ def minimize(objective: Objective, settings: Settings, watch: Watch, state: Stat
     """Minimise by SciPy's L-BFGS-B, Newton-CG or trust-region least squares.
 
     A step is one that the method accepted. SciPy keeps to itself what a method remembers of its steps, so a resumed run
-    goes from where the method began last (at most ``ANEW`` steps, unwatched) to the state, which gives the same bits.
+    goes from where the method began last (at most ``ANEW`` steps, which are only shown) to the state, which gives the same bits.
     Sources: Byrd, Lu, Nocedal, Zhu 1995 (``lbfgs``); Nocedal, Wright, *Numerical Optimization*, 2nd ed., algorithm 7.1
     (``newton-cg``); Branch, Coleman, Li 1999 (``least-squares``). Raises GradcliError where SciPy is not installed.
     """
@@ -75,10 +75,10 @@ def minimize(objective: Objective, settings: Settings, watch: Watch, state: Stat
         search.begin(state)  # on another processor the same steps round otherwise, and may lead elsewhere
 
 
-def begun(state: State) -> int:
-    """The step at which the method began that has led to a state."""
+def replayed(state: State, steps: int) -> range:
+    """The steps that lead from where the method began to a state; none where it is the last of so many ``steps``."""
     known = all("begun" in state.memory.get(name, {}) for name in state.values)
-    return state.begun if known and state.begun is not None else state.step
+    return range(state.begun if known and state.begun is not None and state.step < steps else state.step, state.step)
 
 
 class _Ended(Exception):  # noqa: N818  it ends a run, which is no error
@@ -104,8 +104,9 @@ class _Search:
         self.resumed = state
         self.clock = monotonic()
         self._last: tuple[Array, float, Array] | None = None
-        if begun(state) < state.step < settings.steps:
-            self.begin(State(begun(state), {name: memory["begun"] for name, memory in state.memory.items()}, {}))
+        steps = replayed(state, settings.steps)
+        if steps:
+            self.begin(State(steps.start, {name: memory["begun"] for name, memory in state.memory.items()}, {}))
         else:
             self.begin(state)
 
@@ -175,20 +176,18 @@ class _Search:
         if 0 < steps < ANEW:
             memory = {name: {"begun": value} for name, value in self.start.values.items()}
             state = state._replace(memory=memory, begun=self.start.step)
-        self.good = Outcome(state, loss, self.norm(x, gradient), "")
+        self.good = Outcome(state, loss, self.norm(state.values, gradient), "")
         if step < self.resumed.step:
             if self.watch(Moment(state, loss, self.good.gnorm, None, monotonic() - self.clock, again=True)):
                 self.good = self.interrupted()
                 raise _Ended(self.good)
             return
-        if (
-            step == self.resumed.step
-            and self.vector(state.values).tobytes() != self.vector(self.resumed.values).tobytes()
-        ):
-            self.begin(self.resumed)
-            raise _Anew
         first = step == self.resumed.step
-        self.clock = monotonic() if first else self.clock
+        if first:
+            if self.vector(state.values).tobytes() != self.vector(self.resumed.values).tobytes():
+                self.begin(self.resumed)
+                raise _Anew
+            self.clock = monotonic()
         moment = Moment(state, loss, self.good.gnorm, None, monotonic() - self.clock)
         reason, problem = watched(self.settings, self.watch, moment, first)
         if reason is not None:
@@ -199,13 +198,12 @@ class _Search:
 
     def interrupted(self) -> Outcome:
         """The run as it was resumed: nobody waits until the steps that led there are gone through again."""
-        x = self.vector(self.resumed.values)
-        loss, gradient = self.loss(x)
-        return Outcome(self.resumed, loss, self.norm(x, gradient), "interrupted")
+        loss, gradient = self.loss(self.vector(self.resumed.values))
+        return Outcome(self.resumed, loss, self.norm(self.resumed.values, gradient), "interrupted")
 
-    def norm(self, x: Array, gradient: Array) -> float:
+    def norm(self, values: Mapping[str, Array], gradient: Array) -> float:
         """See :func:`gradcli.program.fitted.gradient_norm`."""
-        return gradient_norm(self.values(gradient), self.values(x), self.settings.bounds)
+        return gradient_norm(self.values(gradient), values, self.settings.bounds)
 
     def bounds(self) -> tuple[Array, Array]:
         """The lowest and the highest vector."""

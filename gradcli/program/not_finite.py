@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gradcli.data import first_not_finite
 from gradcli.diagnostics import GradcliError, Label
 from gradcli.graph.node import Node, cone
-from gradcli.graph.ops.creation import Data
+from gradcli.graph.ops.creation import data_of
 from gradcli.graph.types import show_entry
 from gradcli.program.objective import NotFiniteError, Objective, leaf_array
 
@@ -58,14 +58,16 @@ def _held(objective: Objective, node: Node) -> str | None:
         name = str(node.attrs["name"])
         array = leaf_array(program, name)
         initial = program._graph.initial[node]
-        origin = program.origins.get(name) or _origin(initial)
+        data = data_of(initial)
+        origin = program.origins.get(name) or (data.origin if data else None)
         if initial is None or initial.shape != node.shape:
             origin = None  # one number that fills a shape
     else:
         label = program._locate(node)
         name = label.span.text if label else "a number"
-        data, origin = node.attrs["values"], _origin(node)
-        array = data.array if isinstance(data, Data) else program._evaluate([node])[0]
+        data = data_of(node)
+        origin = data.origin if data else None
+        array = data.array if data else program._evaluate([node])[0]
     place = first_not_finite(array)
     if place is None:
         return None
@@ -76,9 +78,3 @@ def _held(objective: Objective, node: Node) -> str | None:
 
         where = place_in_file(*origin, place)
     return f"`{entry}` is {float(array[place])}" + (f" ({where})" if where else "")
-
-
-def _origin(value: Any) -> tuple[str, str | None] | None:
-    """The file, and the key in it, of a value that is a ``load`` and nothing more."""
-    data = value.attrs.get("values") if isinstance(value, Node) and value.op.name == "array" else None
-    return data.origin if isinstance(data, Data) else None

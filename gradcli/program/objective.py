@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gradcli.autodiff import reverse
 from gradcli.diagnostics import GradcliError, Kind, Label
 from gradcli.graph.node import Node
-from gradcli.graph.ops.creation import Data
+from gradcli.graph.ops.creation import data_of
 from gradcli.graph.types import is_float, show_shape, size_of
 from gradcli.language.reasons import explain
 from gradcli.program.compiled import Planned
@@ -207,9 +207,9 @@ def leaf_array(program: Loaded, name: str) -> Array:
     """The value of a leaf; where it was given as a whole, that very array, which may be memory-mapped."""
     leaf = program._leaf(name)
     initial = program._graph.initial[leaf]
-    if isinstance(initial, Node) and initial.op.name == "array" and initial.dtype == leaf.dtype:
-        initial = initial.attrs["values"]  # of a bracket literal it is a list
-        initial = initial.array if isinstance(initial, Data) else None
+    data = data_of(initial)
+    if data is not None and initial.dtype == leaf.dtype:
+        initial = data.array
     if initial is None or isinstance(initial, Node) or initial.shape != leaf.shape:
         return program._leaf_value(leaf)
     return initial

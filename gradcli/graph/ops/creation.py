@@ -65,6 +65,12 @@ class Data:
         return self.array if dtype is None else self.array.astype(dtype, copy=bool(copy))
 
 
+def data_of(value: Any) -> Data | None:
+    """What an ``array`` node holds as Data; None for a bracket literal, whose numbers are a list, and for all else."""
+    values = value.attrs["values"] if isinstance(value, Node) and value.op.name == "array" else None
+    return values if isinstance(values, Data) else None
+
+
 def _creation(name: str, spec: str, doc: str, kernel: Any, **entry: Any) -> Operation:
     entry.setdefault("infer", _leaf_shape)
     entry.setdefault("domain", "no derivative")
@@ -216,7 +222,8 @@ SPECIAL = {
     op.name
     for op in (
         _special("load", "path:string, key:string=None", "Data from a .npy, .npz, .csv or .json file below the "
-                 "program's folder; the key chooses columns, such as \"age,size\", or one of several arrays.", formula="the file's array", domain="no derivative"),
+                 "program's folder; the key chooses columns, such as \"age,size\", or one of several arrays.",
+                 formula="the file's array", domain="no derivative"),
         _special("shape", "x", "The sizes of x, as integer constants.", formula="[n, m, …]", domain="no derivative",
                  example="shape([[1, 2, 3]])"),
         _special("rank", "x", "The number of axes of x.", formula="the number of axes", domain="no derivative",

@@ -66,7 +66,8 @@ def _spread(g: Node, y: Node) -> Node:
     return broadcasted(reshaped(g, _keep(y, x)), x.shape)
 
 
-def _count(y: Node) -> int:
+def count_of(y: Node) -> int:
+    """How many entries of its input an entry of a reduction is made of."""
     return size_of(tuple(y.inputs[0].shape[a] for a in y.attrs["axis"]))
 
 
@@ -83,7 +84,7 @@ mean = _reduction(
     "mean", "Mean of entries; NaN if there are none.", lambda xp, x, axis, keepdims: xp.true_divide(
         xp.sum(x, axis=axis, keepdims=keepdims), x.dtype.type(size_of(tuple(x.shape[a] for a in axis)))
     ),
-    aliases=("reduce_mean",), accepts="float", rule=Linear(lambda i, g, y: _spread(g * (1 / max(_count(y), 1)), y)),
+    aliases=("reduce_mean",), accepts="float", rule=Linear(lambda i, g, y: _spread(g * (1 / max(count_of(y), 1)), y)),
     formula="(x1 + … + xn) / n",
 )  # fmt: skip
 

@@ -1,11 +1,11 @@
-"""Powers for the series: natural ones by multiplication, which is right where the base is 0; binomial coefficients."""
+"""Powers: natural ones by multiplication, which is right where the base is 0; even ones of roots; binomial coefficients."""
 
 from __future__ import annotations
 
 from gradcli.graph.fold import fold
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import ones
-from gradcli.graph.ops.elementwise import multiply, recip
+from gradcli.graph.ops.elementwise import constant_value, divide, multiply, power, recip
 from gradcli.graph.ops.selection import equal, where
 
 LARGEST_NATURAL_POWER = 64
@@ -55,14 +55,98 @@ def _natural_power(x: Node, p: int) -> Node:
     return recip(result) if p < 0 else result
 
 
-def binomial(exponent: Node, value: float | None, k: int) -> Node | float:
+def binomial(p: float, k: int) -> float:
     """The generalized binomial coefficient p over k."""
-    if value is not None:
-        result = 1.0
-        for i in range(k):
-            result *= (value - i) / (i + 1)
-        return result
-    product: Node = exponent * (1 / k)
-    for i in range(1, k):
-        product = product * ((exponent - i) * (1 / i))
-    return product
+    result = 1.0
+    for i in range(k):
+        result *= (p - i) / (i + 1)
+    return result
+
+
+# even powers of roots: of norm(x)^2 the derivatives are those of sum(x^2), also at 0, where norm has a kink
+
+MOST_STEPS = 100
+"""How many operations of a cotangent are looked through for the root as a factor."""
+
+
+def even_power(base: Node, exponent: int) -> Node | None:
+    """An even power of a root, or of a root times a number, as the polynomial that it is; None for any other."""
+    factor: Node | None = None
+    if base.op.name == "multiply":
+        a, b = base.inputs
+        base, factor = (a, b) if constant_value(b) is not None else (b, a)
+        if constant_value(factor) is None or base.shape != (base.shape or factor.shape):
+            return None
+    if base.op.squared is None or exponent < 2 or exponent % 2:
+        return None
+    square: Node = base.op.squared(base, *base.inputs)
+    if factor is not None:
+        square = square * (factor * factor)
+    return _natural_power(square, exponent // 2)
+
+
+class Factored:
+    """A cotangent g of a root u as quotient * u + rest; either may be None, which is 0."""
+
+    def __init__(self, g: Node, root: Node) -> None:
+        self._root = root
+        self._steps = MOST_STEPS
+        self.quotient, self.rest = self._split(g)
+
+    def _split(self, g: Node) -> tuple[Node | None, Node | None]:
+        """The terms of a sum that have the root as a factor, divided by it, and the others."""
+        whole = self._whole(g)
+        if whole is not None:
+            return whole, None
+        self._steps -= 1
+        if g.op.name != "add" or self._steps < 0:
+            return None, g
+        (q, r), (p, s) = (self._split(x) for x in g.inputs)
+        return _sum(q, p), _sum(r, s)
+
+    def _whole(self, g: Node) -> Node | None:
+        """g divided by the root, where that is a factor as a whole."""
+        if g is self._root:
+            return ones(shape=g.shape, dtype=g.dtype)
+        self._steps -= 1
+        if self._steps < 0:
+            return None
+        match g.op.name:
+            case "multiply":
+                a, b = g.inputs
+                if (q := self._whole(a)) is not None:
+                    return q * b
+                return None if (q := self._whole(b)) is None else a * q
+            case "divide":
+                a, b = g.inputs
+                return None if (q := self._whole(a)) is None else divide(q, b)
+            case "neg" | "identity":
+                return None if (q := self._whole(g.inputs[0])) is None else g.op(q)
+            case "square":
+                return None if (q := self._whole(g.inputs[0])) is None else q * g.inputs[0]
+            case "pow":
+                a, p = g.inputs
+                exponent = constant_value(p)
+                if exponent is None or exponent < 1 or (q := self._whole(a)) is None:
+                    return None
+                return q * power(a, exponent - 1)
+            case "add":
+                first, second = (self._whole(x) for x in g.inputs)
+                return None if first is None or second is None else first + second
+            case "where":
+                condition, *branches = g.inputs
+                found = [x if _is_zero(x) else self._whole(x) for x in branches]
+                if None in found or all([_is_zero(x) for x in branches]):
+                    return None
+                return where(condition, *found)
+        return None
+
+
+def _sum(a: Node | None, b: Node | None) -> Node | None:
+    if a is None or b is None:
+        return b if a is None else a
+    return a + b
+
+
+def _is_zero(x: Node) -> bool:
+    return constant_value(x) == 0

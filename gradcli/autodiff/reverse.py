@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from gradcli.autodiff.powers import Factored
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Derivation, Node, Number, by_serial, cone, current_derivation
 from gradcli.graph.operation import (
@@ -26,10 +27,10 @@ from gradcli.graph.operation import (
     cast_to,
 )
 from gradcli.graph.ops.creation import eye, ones, tangent, zeros
-from gradcli.graph.ops.elementwise import divide
+from gradcli.graph.ops.elementwise import constant_value, divide, multiply_no_nan
 from gradcli.graph.ops.linear_algebra import contract
-from gradcli.graph.ops.reductions import any_
-from gradcli.graph.ops.selection import isfinite, link, logical_and, logical_not, not_equal, where
+from gradcli.graph.ops.reductions import any_, sum_
+from gradcli.graph.ops.selection import isfinite, link, logical_and, logical_not, not_equal, where, zero
 from gradcli.graph.ops.shaping import broadcasted, reshape, reshaped, stretched_axes, unbroadcast
 from gradcli.graph.types import Shape, is_float, show_shape
 
@@ -197,14 +198,21 @@ def contributions(
     rule = node.op.rule
     inputs = node.inputs
     positions = [i for i in node.op.differentiable_inputs(node) if inputs[i] in active]
+    if node.op.squared is not None and is_float(node.dtype):
+        factored = Factored(c.g, node)
+        if factored.quotient is not None:
+            yield from _through_square(derivation, node, c, factored.quotient, {inputs[i] for i in positions})
+            if factored.rest is None:
+                return
+            c = Cotangent(factored.rest, c.mask)
     match rule:
         case Elementwise():
             for i in positions:
                 yield inputs[i], _to_shape(_through_partial(node, i, rule, c), inputs[i].shape)
         case Product():
             for i in positions:
-                factor = guarded(inputs[i ^ 1], c.mask)
-                yield inputs[i], _to_shape(Cotangent(c.g * factor, c.mask), inputs[i].shape)
+                g = c.g * guarded(inputs[i ^ 1], c.mask)
+                yield inputs[i], _to_shape(Cotangent(g, product_mask(node, i, c.mask)), inputs[i].shape)
         case Linear():
             for i in positions:
                 yield inputs[i], through_linear(node, i, rule, c)
@@ -239,6 +247,26 @@ def contributions(
             return
 
 
+def _through_square(
+    derivation: Derivation, node: Node, c: Cotangent, quotient: Node, xs: set[Node]
+) -> Iterator[tuple[Node, Cotangent]]:
+    """What a root u passes on of a cotangent quotient * u: u du = d(u^2) / 2, and u^2 is a polynomial.
+
+    What keeps the slope connected as that of the root would be is added as a zero.
+    """
+    assert node.op.squared is not None
+    square = node.op.squared(node, *node.inputs)
+    inner = sweep(derivation, [(square, Cotangent(0.5 * quotient, c.mask))], xs, {*node.inputs, node})
+    kept = link(c.g) if node.op.degree == "abs" else zero(node)
+    for x, got in inner.items():
+        yield x, Cotangent(got.g + _spread(kept, x.shape), got.mask)
+
+
+def _spread(kept: Node, shape: Shape) -> Node:
+    """A zero in the shape of an input, larger or smaller."""
+    return broadcasted(kept if kept.shape == shape else sum_(kept, axis=None), shape)
+
+
 def placeholder(derivation: Derivation, x: Node) -> Node:
     """The node that stands for dx in a tangent rule; it never remains in the result, which is linear in it."""
     key = ("tangent", x.shape, x.dtype, x.risky)
@@ -251,6 +279,26 @@ def placeholder(derivation: Derivation, x: Node) -> Node:
 
 def guarded(factor: Node, mask: Node | None) -> Node:
     return factor if mask is None or not factor.risky else where(mask, factor, 0)
+
+
+def product_mask(node: Node, i: int, mask: Node | None) -> Node | None:
+    """Where input i of an elementwise product is selected: not where its partner is the 0 of an indicator."""
+    partner = node.inputs[i ^ 1]
+    if not node.inputs[i].risky or not is_indicator(partner):
+        return mask
+    taken = broadcasted(not_equal(partner, 0), node.shape)
+    return taken if mask is None else logical_and(taken, mask)
+
+
+_INDICATORS = {"one_hot", "eye"}
+_MOVING = {"reshape", "transpose", "broadcast_to", "index", "gather", "identity", "stop_gradient", "tril", "triu"}
+
+
+def is_indicator(x: Node) -> bool:
+    """Whether a node is 0 and 1 by what it is, not by its values: one_hot, or a condition as a number."""
+    while x.op.name in _MOVING or x.op.name == "cast" and x.inputs[0].dtype != "bool":
+        x = x.inputs[0]
+    return x.op.name in _INDICATORS or x.op.name == "cast"
 
 
 def _to_shape(c: Cotangent, shape: Shape) -> Cotangent:
@@ -275,6 +323,11 @@ def _through_partial(node: Node, i: int, rule: Elementwise, c: Cotangent) -> Cot
     p: Node | Number = partial(node, *node.inputs)
     if not isinstance(p, Node):
         return c if p == 1 else Cotangent(c.g * p, c.mask)
+    if absorbs_zero(node, i, rule) and not _is_never_zero(c.g):
+        g = c.g
+        for factor in p.inputs if p.op.name == "multiply" and node.op.name in _RECIPROCAL else (p,):
+            g = multiply_no_nan(guarded(factor, c.mask), g)
+        return Cotangent(broadcasted(g, node.shape), c.mask)
     if p.op.name == "recip" and not p.attrs.get("positive") and not (c.mask is not None and p.risky):
         return Cotangent(broadcasted(divide(c.g, p.inputs[0]), node.shape), c.mask)
     g = c.g
@@ -283,6 +336,18 @@ def _through_partial(node: Node, i: int, rule: Elementwise, c: Cotangent) -> Cot
         g = g * guarded(factor, c.mask)
     g = broadcasted(g, node.shape)
     return Cotangent(g, _nowhere(node.shape) if p.op.name == "zero" else c.mask)
+
+
+def absorbs_zero(node: Node, i: int, rule: Elementwise) -> bool:
+    """Whether an input gets 0 where the incoming gradient is 0, whatever the partial is; of quotients those of 1/x."""
+    return i in rule.absorbs and not (node.op is divide and constant_value(node.inputs[0]) != 1)
+
+
+def _is_never_zero(g: Node) -> bool:
+    """Whether an incoming gradient is a number other than 0, everywhere."""
+    while g.op.name in ("broadcast_to", "reshape"):
+        g = g.inputs[0]
+    return g.op.name == "ones" or bool(constant_value(g))
 
 
 def _nowhere(shape: Shape) -> Node:
@@ -294,10 +359,13 @@ def through_linear(node: Node, i: int, rule: Linear, c: Cotangent) -> Cotangent:
     g = rule.transpose(i, c.g, node)
     if node.op.name in _SAME_PLACE:
         return _to_shape(Cotangent(g, c.mask), x.shape)
-    if c.mask is None or not x.risky:
+    if not x.risky or c.mask is None and not rule.picks(node):
         return Cotangent(g, None)
-    moved = rule.transpose(i, cast_to(broadcasted(c.mask, node.shape), c.g.dtype), node)
-    return Cotangent(g, not_equal(moved, 0))
+    if c.mask is None:
+        selected = ones(shape=node.shape, dtype=c.g.dtype)
+    else:
+        selected = cast_to(broadcasted(c.mask, node.shape), c.g.dtype)
+    return Cotangent(g, not_equal(rule.transpose(i, selected, node), 0))
 
 
 def _chosen_matrices(node: Node, mask: Node) -> Node:
@@ -350,9 +418,18 @@ def through_contraction(node: Node, i: int, rule: Contraction, c: Cotangent) -> 
         return broadcasted(reshape(y, shape=tuple(sizes.get(k, 1) for k in own)), x.shape)
 
     operands = [b for b, _ in others]
-    if c.mask is None:
+    dtype = x.dtype if is_float(x.dtype) else "float64"
+    indicators = x.risky and any([is_indicator(b) for b in operands])
+    if c.mask is None and not indicators:
         return Cotangent(product(c.g, operands), None)
-    selected = cast_to(broadcasted(c.mask, node.shape), x.dtype if is_float(x.dtype) else "float64")
+    taken = [
+        cast_to(not_equal(b, 0), dtype) if indicators and is_indicator(b) else ones(shape=b.shape, dtype=dtype)
+        for b in operands
+    ]
+    if c.mask is None:
+        reached = product(ones(shape=node.shape, dtype=dtype), taken)
+        return Cotangent(product(c.g, operands), not_equal(reached, 0))
+    selected = cast_to(broadcasted(c.mask, node.shape), dtype)
     # An entry of an operand that meets no selected entry of g is not selected either.
     operands = [
         where(_met(node, labels, out, k, selected), b, 0) if b.risky else b for k, b in enumerate(node.inputs) if k != i
@@ -367,7 +444,7 @@ def through_contraction(node: Node, i: int, rule: Contraction, c: Cotangent) -> 
                 singular = cast_to(logical_not(isfinite(b)), selected.dtype)
                 met = product(selected, [*ones_like[:k], singular, *ones_like[k + 1 :]])
                 g = where(not_equal(met, 0), g, product(c.g, finite))
-    return Cotangent(g, not_equal(product(selected, ones_like), 0) if x.risky else None)
+    return Cotangent(g, not_equal(product(selected, taken), 0) if x.risky else None)
 
 
 def _met(node: Node, labels: Sequence[tuple[int, ...]], out: tuple[int, ...], k: int, selected: Node) -> Node:

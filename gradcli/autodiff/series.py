@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 
-from gradcli.autodiff.powers import binomial, natural_powers
+from gradcli.autodiff.powers import binomial, even_power, natural_powers
 from gradcli.graph.node import Derivation, Node, cone, current_derivation
 from gradcli.graph.operation import (
     Contraction,
@@ -24,10 +24,25 @@ from gradcli.graph.operation import (
     Zero,
 )
 from gradcli.graph.ops.creation import tangent, zeros
-from gradcli.graph.ops.elementwise import constant_value, divide, log, multiply, power, products, recip, subtract
+from gradcli.graph.ops.elementwise import (
+    constant_value,
+    divide,
+    divide_no_nan,
+    log,
+    multiply,
+    multiply_no_nan,
+    power,
+    products,
+    recip,
+    recip_no_nan,
+    square,
+    subtract,
+)
 from gradcli.graph.ops.linear_algebra import matmul, solve
 from gradcli.graph.ops.selection import equal, greater, where
 from gradcli.graph.ops.shaping import broadcasted
+
+QUOTIENTS = (divide, recip, divide_no_nan, recip_no_nan)
 
 Request = tuple[Node, int]
 Coefficient = Generator[Request, "Node | None", "Node | None"]
@@ -121,7 +136,7 @@ class Series:
         if node in self.placeholders:
             return self._of_placeholder(node, k)
         op, rule = node.op, node.op.rule
-        if op.name in ("divide", "recip"):
+        if op in QUOTIENTS:
             return self._quotient(node, k)
         if op is solve:
             return self._solve(node, k)
@@ -152,6 +167,8 @@ class Series:
 
     def _elementwise(self, node: Node, k: int, rule: Elementwise) -> Coefficient:
         """k y_k = Σ over inputs, Σ_j j u_j w_{k-j}, with w the series of the partial."""
+        if node.op is square and (expression := self._even_power(node, node.inputs[0], 2)) is not None:
+            return (yield expression, k)
         if node.op.name == "zero":
             return None
         factors: list[Node] = []
@@ -170,7 +187,11 @@ class Series:
                 if uj is None:
                     continue
                 w = yield p, k - j
-                if w is not None:
+                if w is None:
+                    continue
+                if i in rule.absorbs:
+                    total = _plus(total, _times(1 / k, multiply_no_nan(w, self._weighted(u, j, uj))))
+                else:
                     factors += [self._weighted(u, j, uj), w]
         if factors:
             total = _plus(total, _times(1 / k, products(*factors)))
@@ -193,6 +214,10 @@ class Series:
 
     def _product(self, node: Node, k: int) -> Coefficient:
         """Cauchy products; of a square only half of the terms are different."""
+        if len(node.inputs) == 2 and node.inputs[0] is node.inputs[1]:
+            expression = self._even_power(node, node.inputs[0], 2)
+            if expression is not None:
+                return (yield expression, k)
         factors: list[Node] = []
         twice: list[Node] = []
         for i in range(0, len(node.inputs), 2):
@@ -284,9 +309,19 @@ class Series:
             total = _plus(total, (yield self.expressions[key], k - 1))
         return None if total is None else _times(1 / k, total)
 
+    def _even_power(self, node: Node, base: Node, exponent: int) -> Node | None:
+        """An even power of a root as the polynomial that it is, made once for a node."""
+        key = (node, -1)
+        if key not in self.expressions:
+            expression = even_power(base, exponent)
+            if expression is None:
+                return None
+            self.expressions[key] = expression
+        return self.expressions[key]
+
     def _quotient(self, node: Node, k: int) -> Coefficient:
         """b_0 y_k = a_k - Σ_{j≥1} b_j y_{k-j}."""
-        a, b = node.inputs if node.op is divide else (None, node.inputs[0])
+        a, b = node.inputs if len(node.inputs) == 2 else (None, node.inputs[0])
         numerator = (yield a, k) if a is not None else None
         factors: list[Node] = []
         if self.depends(b):
@@ -304,7 +339,7 @@ class Series:
         assert b0 is not None
         if node.attrs.get("positive"):
             return numerator * recip(b0, positive=True)
-        return divide(numerator, b0)
+        return (divide if node.op in (divide, recip) else divide_no_nan)(numerator, b0)
 
     def _solve(self, node: Node, k: int) -> Coefficient:
         """A_0 y_k = b_k - Σ_{j≥1} A_j y_{k-j}."""
@@ -328,7 +363,8 @@ class Series:
             return (yield from self._exponential(node, k, base, exponent))
         key = (node, 0)
         if key not in self.expressions:
-            natural = natural_powers(base, exponent)
+            natural = even_power(base, int(value)) if value is not None and value == int(value) else None
+            natural = natural or natural_powers(base, exponent)
             if natural is not None:
                 self.expressions[key] = natural
         if key in self.expressions:
@@ -349,8 +385,12 @@ class Series:
         general = divide(_times(1 / k, products(*factors)), u0)
         if u1 is None:
             return general
-        at_zero = binomial(exponent, value, k) * power(u0, exponent - k) * power(u1, float(k))
-        return where(equal(u0, 0), at_zero, general)
+        if value is None:
+            # The exponent may be an integer: right at 0 order by order, as the derivative of any other operation.
+            assert isinstance(node.op.rule, Elementwise)
+            at_zero = yield from self._elementwise(node, k, node.op.rule)
+            return general if at_zero is None else where(equal(u0, 0), at_zero, general)
+        return where(equal(u0, 0), binomial(value, k) * power(u0, exponent - k) * power(u1, float(k)), general)
 
     def _exponential(self, node: Node, k: int, base: Node, exponent: Node) -> Coefficient:
         """a^p = exp(p log a): k y_k = Σ_j j l_j y_{k-j}."""

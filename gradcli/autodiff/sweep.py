@@ -24,6 +24,7 @@ from gradcli.graph.operation import (
     cast_to,
 )
 from gradcli.graph.ops.creation import tangent
+from gradcli.graph.ops.elementwise import multiply_no_nan
 from gradcli.graph.ops.linear_algebra import solve
 from gradcli.graph.ops.selection import isfinite, logical_and, logical_not, not_equal, where
 from gradcli.graph.ops.shaping import broadcasted, reshaped, swap, transpose
@@ -103,10 +104,14 @@ class Sweep:
                     p = partial(node, *inputs)
                     if isinstance(p, Node) and p.op.name == "zero":
                         continue
-                    yield self._scaled_to(node, i, parts, mask, p)
+                    if isinstance(p, Node) and reverse.absorbs_zero(node, i, rule):
+                        yield self._absorbed(node, i, parts, mask, p)
+                    else:
+                        yield self._scaled_to(node, i, parts, mask, p)
             case Product():
                 for i in positions:
-                    yield self._scaled_to(node, i, parts, mask, inputs[i ^ 1])
+                    x, some, _ = self._scaled_to(node, i, parts, mask, inputs[i ^ 1])
+                    yield x, some, reverse.mask_to(reverse.product_mask(node, i, mask), x.shape)
             case Linear():
                 for i in positions:
                     yield self._through_linear(node, i, rule, parts, mask)
@@ -146,6 +151,25 @@ class Sweep:
         if isinstance(p, Node):
             p = reverse.guarded(p, mask)
         some = [self._to_shape(views.times(v, p, node.shape), node.shape, x.shape) for v in parts]
+        return x, some, reverse.mask_to(mask, x.shape)
+
+    def _absorbed(
+        self, node: Node, i: int, parts: list[View], mask: Node | None, p: Node
+    ) -> tuple[Node, list[View], Node | None]:
+        """Times a partial that may be infinite, but 0 where the cotangent is 0."""
+        x = node.inputs[i]
+        p = broadcasted(reverse.guarded(p, mask), node.shape)
+        some: list[View] = []
+        for view in parts:
+            if view.factors:
+                value, classes = views.flushed(view, self.dtype)
+                ((factor, own),) = views.times(View(1.0, (), view.out), p, node.shape).factors or ((p, ()),)
+                joint = tuple(dict.fromkeys((*classes, *own)))
+                array = multiply_no_nan(_along(factor, own, joint), _along(value, classes, joint))
+                view = View(1.0, ((array, joint),), view.out)
+            else:
+                view = views.times(view, p, node.shape)
+            some.append(self._to_shape(view, node.shape, x.shape))
         return x, some, reverse.mask_to(mask, x.shape)
 
     def _to_shape(self, view: View, shape: Shape, target: Shape) -> View:
@@ -274,7 +298,7 @@ class Sweep:
         name = node.op.name
         own_mask = (
             reverse.through_linear(node, i, rule, reverse.Cotangent(_blank(node), mask)).mask
-            if mask is not None and x.risky
+            if x.risky and (mask is not None or rule.picks(node))
             else None
         )
         front = len(self.seeds)

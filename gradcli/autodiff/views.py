@@ -154,7 +154,10 @@ def _is_gram(factors: Sequence[Factor], gone: set[int]) -> bool:
     return False
 
 
-_NEVER_NEGATIVE = {"sigmoid", "softmax", "exp", "exp2", "square", "abs", "ones", "zeros", "softplus", "relu", "cosh"}
+_NEVER_NEGATIVE = {
+    "sigmoid", "softmax", "exp", "exp2", "square", "abs", "ones", "zeros", "softplus", "relu", "cosh", "erfc",
+    "sigmoid_slope", "tanh_slope", "asinh_slope", "acosh_slope", "atan_slope", "expm1_slope", "exp2_slope",
+}  # fmt: skip
 _AT_MOST_ONE = {"sigmoid", "softmax", "ones", "zeros", "tanh", "sin", "cos", "erf"}
 
 

@@ -186,6 +186,7 @@ NAMESPACE = SimpleNamespace(
 
 KERNELS: dict[str, Function] = {
     "erf": lambda _, x: math.erf(x),
+    "erfc": lambda _, x: math.erfc(x),
     "cast": lambda _, x, dtype: TYPES[dtype](x),
 }
 """In place of operations' own kernels: SciPy's erf would import NumPy, and Python's bool has no methods of arrays."""
@@ -199,7 +200,9 @@ BOTH = {
 FLOATS = BOTH | {
     "recip", "divide", "recip_no_nan", "divide_no_nan", "sqrt", "rsqrt", "cbrt", "exp", "expm1", "exp2", "log", "log1p",
     "log2", "log10", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh",
-    "atanh", "hypot", "erf", "sigmoid", "softplus", "leaky_relu", "elu", "xlogy", "isnan", "isfinite",
+    "atanh", "hypot", "erf", "erfc", "sigmoid", "softplus", "leaky_relu", "elu", "xlogy", "isnan", "isfinite",
+    "multiply_no_nan", "power_slope", "exp2_slope", "one_minus_square", "atan_slope", "cosine", "tanh_slope",
+    "asinh_slope", "acosh_slope", "sigmoid_slope", "expm1_slope",
 }  # fmt: skip
 """The operations that are computed here: on booleans (and where), on integers and floats, on floats."""
 

@@ -31,25 +31,37 @@ ZERO = Zero()
 
 
 class Elementwise:
-    """The local partials as expressions ``partial(y, *inputs)``, one per input; None for an input without one."""
+    """The local partials as expressions ``partial(y, *inputs)``, one per input; None for an input without one.
 
-    __slots__ = ("partials",)
+    ``absorbs`` lists the inputs to which 0 is passed on wherever the incoming gradient is 0, also where the partial is
+    infinite (TensorFlow's ``sqrt``, ``rsqrt`` and ``reciprocal``).
+    """
 
-    def __init__(self, partials: tuple[Partial | Zero | None, ...]) -> None:
+    __slots__ = ("absorbs", "partials")
+
+    def __init__(self, partials: tuple[Partial | Zero | None, ...], absorbs: tuple[int, ...] = ()) -> None:
         self.partials = partials
+        self.absorbs = absorbs
 
 
 class Linear:
     """Linear in all differentiable inputs together: only the transpose ``transpose(i, g, y)`` is written.
 
-    ``inputs`` lists the differentiable inputs, None means all.
+    ``inputs`` lists the differentiable inputs, None means all. ``picks`` says whether a result leaves out entries of the
+    inputs: those are not selected, as in a branch of ``where`` that is not taken.
     """
 
-    __slots__ = ("transpose", "inputs")
+    __slots__ = ("inputs", "picks", "transpose")
 
-    def __init__(self, transpose: Callable[[int, Node, Node], Node], inputs: tuple[int, ...] | None = None) -> None:
+    def __init__(
+        self,
+        transpose: Callable[[int, Node, Node], Node],
+        inputs: tuple[int, ...] | None = None,
+        picks: Callable[[Node], bool] = lambda y: False,
+    ) -> None:
         self.transpose = transpose
         self.inputs = inputs
+        self.picks = picks
 
 
 class Product:
@@ -150,6 +162,10 @@ class Operation:
     ``bool``. A composed operation has ``expand`` in place of infer, kernel and rule.
     ``workspace``: how many arrays of the size of its largest operand the kernel takes beside its result.
     ``singular``: the value or a partial may be NaN or infinite at a finite input (for some inputs: a function of them).
+    ``squared(y, *inputs)`` is the square of a result that is a root, as a polynomial of the inputs: even powers of the
+    result have the derivatives of that polynomial, also where the root has a kink.
+    ``written(y, *inputs)`` says the same with operations that people know: what a formula shows for an operation that
+    only derivatives use.
     """
 
     def __init__(
@@ -165,6 +181,8 @@ class Operation:
         kernel: Kernel | None = None,
         rule: Rule | None = None,
         expand: Callable[..., Node] | None = None,
+        squared: Callable[..., Node] | None = None,
+        written: Callable[..., Node] | None = None,
         adapt: Callable[[list[Node]], list[Node]] | None = None,
         singular: bool | Callable[[Sequence[Node]], bool] = False,
         shareable: bool = True,
@@ -186,6 +204,8 @@ class Operation:
         self.kernel = kernel
         self.rule: Rule = rule if rule is not None else NoDerivative()
         self.expand = expand
+        self.squared = squared
+        self.written = written
         self.adapt = adapt
         self.singular = singular
         self.shareable = shareable

@@ -58,6 +58,8 @@ def apply(node: Node, inputs: Sequence[Text], float_dtype: str = "") -> Text:
         return Text(f"-{inputs[0].at_least(MINUS)}", MINUS)
     if name == "logical_not":
         return Text(f"not {inputs[0].at_least(NOT)}", NOT)
+    if op.written is not None:
+        return _in_words(node, inputs)
     if name == "recip_no_nan":
         return Text(f"divide_no_nan(1, {inputs[0].text})")
     if name == "reshape" and (axis := _inserted(node.shape, node.inputs[0].shape)) is not None:
@@ -81,6 +83,16 @@ def apply(node: Node, inputs: Sequence[Text], float_dtype: str = "") -> Text:
         k = node.attrs["k"]
         return Text(f"diag({inputs[0].text}" + (f", {k})" if k else ")"))
     return Text(f"{name}({', '.join(_arguments(node, inputs, float_dtype))})")
+
+
+def _in_words(node: Node, inputs: Sequence[Text]) -> Text:
+    """An operation that only derivatives use, as people would write it."""
+    from gradcli.graph.ops.creation import make_leaf
+
+    stand_ins = [make_leaf("x", "variable", x.shape, x.dtype, False) for x in node.inputs]
+    assert node.op.written is not None
+    written = node.op.written(node.with_inputs(tuple(stand_ins)), *stand_ins)
+    return expression(written, dict(zip(stand_ins, [t.at_least(ATOM) for t in inputs], strict=True)))
 
 
 def _inserted(shape: Sequence[int], other: Sequence[int]) -> int | None:

@@ -16,6 +16,7 @@ from gradcli.autodiff import degree
 from gradcli.autodiff.connection import connections
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import cast_to
+from gradcli.graph.ops.elementwise import multiply_no_nan
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.ops.selection import link, zero
 from gradcli.graph.ops.shaping import broadcasted
@@ -77,8 +78,9 @@ def derive(
     }
     wanted = [x for x, g in zip(asked.xs, row, strict=False) if order and isinstance(g, Reason) and x in own]
     stopped = [x for x in asked.stops if x.op.name != "leaf"]
+    plain = _unguarded(program, found)
     with graph.derivation.suspended():
-        written = Written([*found, *wanted], own, stopped, graph.float_dtype, asked.xs if order else ())
+        written = Written([*found, *wanted], own, stopped, graph.float_dtype, asked.xs if order else (), plain)
         texts = written.targets[: len(found)]
         texts = _connected(asked, found, texts, written, program)
     named = {own[node]: new for node, new in written.names.items()}
@@ -100,6 +102,19 @@ def derive(
         {leaf: graph.initial[leaf] for leaf in leaves},
         named,
     )
+
+
+def _unguarded(program: Program, found: Sequence[Node]) -> list[Node]:
+    """The guarded products whose first factor is finite at the values of the program, or which have no values."""
+    import numpy as np
+
+    products = [node for node in cone(found) if node.op is multiply_no_nan]
+    guarded = [node.inputs[0] for node in products if node.inputs[0].risky]
+    if not guarded or any([x.op.name == "leaf" and program._graph.lacks_value(x) for x in cone(guarded)]):
+        return products
+    with np.errstate(all="ignore"):
+        finite = dict(zip(guarded, [np.isfinite(v).all() for v in program._graph._evaluate(guarded)], strict=True))
+    return [node for node in products if finite.get(node.inputs[0], True)]
 
 
 def _connected(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from gradcli.graph.node import Node, Number, cone
-from gradcli.graph.operation import literal
+from gradcli.graph.operation import cast_to, literal
 from gradcli.graph.ops.creation import ones, zeros
 from gradcli.graph.ops.elementwise import add, multiply, neg, power
 from gradcli.graph.ops.linear_algebra import diagonal, embed_diagonal, matmul
@@ -49,6 +49,12 @@ def _filled(node: Node) -> Node | None:
     if not is_float(node.dtype) or value not in (0, 1) or str(value) == "-0.0":
         return None
     return (ones if value == 1 else zeros)(shape=node.shape, dtype=node.dtype)
+
+
+def in_words(node: Node) -> Node:
+    """An operation that only derivatives use, as people would write it."""
+    assert node.op.written is not None
+    return broadcasted(cast_to(node.op.written(node, *node.inputs), node.dtype), node.shape)
 
 
 def _nothing(node: Node) -> Node | None:
@@ -160,6 +166,7 @@ FORMS: dict[str, list[tuple[str, Rule]]] = {
     "embed_diagonal": [("a diagonal of a rectangle -> pad(diag(x))", _diagonal_matrix)],
     "expand_delta": [("delta * x -> diag(x)", _delta)],
     "collect_delta": [("diagonal of x -> diag(x)", _delta)],
+    "others": [("others(x) -> sum(x) - x", in_words)],
 }
 """What a formula gets just before it is printed, with its algebra."""
 

@@ -7,17 +7,29 @@ from collections.abc import Collection, Sequence
 from gradcli.graph.node import Derivation, Node, cone
 from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import make_leaf
+from gradcli.graph.ops.elementwise import multiply
+from gradcli.graph.ops.reductions import others
 from gradcli.graph.ops.selection import stop_gradient
+from gradcli.graph.ops.shaping import broadcasted
 from gradcli.rewrite import algebra, contractions, shapes
-from gradcli.rewrite.engine import Engine, joined
-from gradcli.rewrite.forms import FIRST, FORMS, NOTHING, ordered, remade
+from gradcli.rewrite.engine import Engine, Rules, joined
+from gradcli.rewrite.forms import FIRST, FORMS, NOTHING, in_words, ordered, remade
+
+
+WORDS: Rules = {
+    op.name: [(f"{op.name} -> {op.formula}", in_words)]
+    for op in table.values()
+    if op.written is not None and op is not others  # sums over others are recognized in larger formulas first
+}
+"""What only derivatives use, in operations that people know."""
 
 
 class Written:
     """Targets rewritten in operations that the language has.
 
     ``named`` are nodes that have a name: they stay nodes, and nothing looks through them. ``stopped`` are those of them
-    that pass no gradient on, ``apart`` those that stay nodes of their own where they only stand for another. ``targets`` are the new nodes in the order of the old, ``names`` the new node of each named
+    that pass no gradient on, ``apart`` those that stay nodes of their own where they only stand for another. ``plain``
+    are nodes of multiply_no_nan that may be written as products. ``targets`` are the new nodes in the order of the old, ``names`` the new node of each named
     one that the targets need.
     """
 
@@ -28,10 +40,12 @@ class Written:
         stopped: Collection[Node] = (),
         dtype: str = "float64",
         apart: Collection[Node] = (),
+        plain: Collection[Node] = (),
     ) -> None:
+        self._plain = frozenset(plain)
         self._apart = frozenset(apart)
         self._derivation = Derivation(dtype)
-        self._rules = joined(algebra.RULES, shapes.RULES, contractions.RULES, shapes.ENTRYWISE)
+        self._rules = joined(WORDS, algebra.RULES, shapes.RULES, contractions.RULES, shapes.ENTRYWISE)
         self._engine = Engine(self._rules, algebra.CAREFUL, self._derivation)
         self._stand_ins: dict[Node, Node] = {}
         self._definitions: dict[Node, Node] = {}
@@ -49,7 +63,11 @@ class Written:
         new: dict[Node, Node] = {}
         for node in nodes:
             engine.exposed = node in exposed
-            result = engine.settled(node, new)
+            if node in self._plain:
+                with self._derivation.active():
+                    result = engine.settled(broadcasted(multiply(*[new[x] for x in node.inputs]), node.shape))
+            else:
+                result = engine.settled(node, new)
             if node in named and node.op.name != "leaf":
                 if node in stopped:
                     result = stop_gradient(result)

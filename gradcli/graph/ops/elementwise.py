@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from gradcli.graph.node import Node, Number, derived_float
+from gradcli.graph.node import Node, Number, cone, derived_float
 from gradcli.graph.operation import (
     Elementwise,
     Linear,
@@ -20,21 +20,39 @@ from gradcli.graph.operation import (
 )
 from gradcli.graph.ops.kernels import (
     Ufunc,
+    cosine_kernel,
     divide_no_nan_kernel,
     elu_kernel,
     erf_kernel,
+    erfc_kernel,
+    exp2_slope_kernel,
     has_scipy,
     integer_safe,
     leaky_relu_kernel,
     mod_kernel,
+    multiply_no_nan_kernel,
     power_kernel,
+    power_slope_kernel,
     products_kernel,
     recip_kernel,
     sigmoid_kernel,
+    sigmoid_slope_kernel,
     softplus_kernel,
+    tanh_slope_kernel,
     xlogy_kernel,
 )
-from gradcli.graph.ops.selection import greater, less, link, maximum, minimum, not_equal, sign, where, zero
+from gradcli.graph.ops.selection import (
+    greater,
+    less,
+    link,
+    maximum,
+    minimum,
+    not_equal,
+    sign,
+    unless_nan,
+    where,
+    zero,
+)
 from gradcli.graph.types import is_float
 
 
@@ -44,10 +62,21 @@ def _elementwise(name: str, spec: str, doc: str, *partials: Any, **entry: Any) -
     return register(Operation(name, spec, doc, family="elementwise", **entry))
 
 
-def _function(name: str, doc: str, partial: Any, **entry: Any) -> Operation:
+def _function(name: str, doc: str, partial: Any, absorbs: bool = False, **entry: Any) -> Operation:
     """A smooth function of one real variable: integers become floats."""
     entry.setdefault("kernel", Ufunc(name))
-    return _elementwise(name, "x", doc, partial, accepts="float", infer=unchanged, **entry)
+    rule = Elementwise((partial,), (0,) if absorbs else ())
+    return _elementwise(name, "x", doc, accepts="float", infer=unchanged, rule=rule, **entry)
+
+
+def _slope(name: str, spec: str, doc: str, *partials: Any, **entry: Any) -> Operation:
+    """A slope that derivatives use where the formula, which ``written`` gives, would lose digits.
+
+    Most have two inputs: the result y of a function, in which the slope is differentiated, and the x that y was computed
+    from, which has digits that y lost.
+    """
+    entry.setdefault("infer", unchanged)
+    return _elementwise(name, spec, doc, *partials, accepts="float", hidden=True, **entry)
 
 
 add = _elementwise(
@@ -67,6 +96,11 @@ multiply = _elementwise(
     rule=Product(), formula="a * b", example="multiply(2.0, [1.0, 3.0])",
 )  # fmt: skip
 
+multiply_no_nan = _elementwise(
+    "multiply_no_nan", "a, b", "Product, and 0 where b is 0 even if a is infinite or NaN.", accepts="float",
+    rule=Product(), kernel=multiply_no_nan_kernel, workspace=0.3, formula="where(b == 0, 0, a * b)",
+    example="multiply_no_nan(inf, 0.0)",
+)  # fmt: skip
 products = _elementwise(
     "products", "*factors:operands", "a1*b1 + a2*b2 + …, in one operation.", kernel=products_kernel, rule=Product(),
     hidden=True, workspace=1.0, formula="a1*b1 + a2*b2 + …",
@@ -79,12 +113,12 @@ def _over(a: Node, b: Node) -> Node:
 
 recip = _elementwise(
     "recip", "x, positive:flag=false", "1/x; with `positive`, NaN for x < 0 (the slope of a logarithm).",
-    lambda y, x: -y * y, accepts="float", kernel=recip_kernel, singular=True, infer=unchanged,
+    rule=Elementwise((lambda y, x: -y * y,), absorbs=(0,)), accepts="float", kernel=recip_kernel, singular=True, infer=unchanged,
     workspace=1.3, formula="1 / x", domain="x != 0", example="recip(-4.0)",
 )  # fmt: skip
 divide = _elementwise(
     "divide", "a, b", "True division; integers become floats.",
-    lambda y, a, b: recip(b), lambda y, a, b: _over(a, b),
+    rule=Elementwise((lambda y, a, b: recip(b), lambda y, a, b: _over(a, b)), absorbs=(1,)),
     symbol="/", aliases=("div", "truediv"), accepts="float", kernel=Ufunc("true_divide"), singular=True,
     degree="quotient", formula="a / b", domain="b != 0", example="divide(1.0, 4.0)",
 )  # fmt: skip
@@ -108,40 +142,31 @@ def constant_value(x: Node) -> Number | None:
 
 
 def _pow_base(y: Node, a: Node, p: Node) -> Node:
-    """p·a^(p−1), exactly 0 for ever once an exponent without variables and constants has reached 0."""
+    """p·a^(p−1), exactly 0 for ever once the exponent has reached 0."""
     exponent = constant_value(p)
     if exponent is not None:
         if exponent == 0:
             return zero(a)
         # x^1 has the slope 1, which stays connected as TensorFlow's x^0 does.
         return zero(a) + 1 if exponent == 1 else exponent * power(a, exponent - 1)
-    if next(_leaves(p), None) is None:
-        # The exponent that is not selected would be -1, which no integer can have.
-        lower = p - 1 if is_float(a.dtype) else maximum(p - 1, 0)
-        return where(not_equal(p, 0), p * power(a, lower), zero(a))
     if is_float(a.dtype):
-        return p * power(a, p - 1)
-    if any(x.attrs["kind"] == "variable" for x in _leaves(p)):
-        return p * power(cast_to(a, derived_float()), p - 1)
-    return p * power(a, maximum(p - 1, 0))
+        lower = power(a, p - 1)
+    elif any(x.op.name == "leaf" and x.attrs["kind"] == "variable" for x in cone([p])):
+        lower = power(cast_to(a, derived_float()), p - 1)
+    else:
+        # The exponent that is not selected would be -1, which no integer can have.
+        lower = power(a, maximum(p - 1, 0))
+    return where(not_equal(p, 0), p * lower, zero(a))
 
 
-def _leaves(p: Node) -> Iterator[Node]:
-    """The variables and constants below a node, as they are found: the first is near even in a tower of powers."""
-    seen = {p}
-    todo = [p]
-    while todo:
-        node = todo.pop()
-        if node.op.name == "leaf":
-            yield node
-        for x in reversed(node.inputs):
-            if x not in seen:
-                seen.add(x)
-                todo.append(x)
-
-
-def _pow_exponent(y: Node, a: Node, p: Node) -> Node:
-    return y * where(greater(a, 0), log(a), 0.0)
+_power_slope = _slope(
+    "power_slope", "y, a, p", "y*log(a) for y = a^p, 0 for a <= 0; finite also where y has overflowed.",
+    lambda _, y, a, p: where(greater(a, 0), log(a), 0.0),
+    lambda _, y, a, p: y * where(greater(a, 0), recip(a, positive=True), 0.0),
+    None,
+    infer=broadcasting, kernel=power_slope_kernel, singular=True, workspace=3.0, formula="where(a > 0, y * log(a), 0)",
+    written=lambda _, y, a, p: y * (log(a) if (constant_value(a) or 0) > 0 else where(greater(a, 0), log(a), 0.0)),
+)  # fmt: skip
 
 
 def _pow_singular(inputs: Sequence[Node]) -> bool:
@@ -151,7 +176,8 @@ def _pow_singular(inputs: Sequence[Node]) -> bool:
 
 
 power = _elementwise(
-    "pow", "a, b", "Power; 0^0 is 1. An integer to a negative literal power is a float.", _pow_base, _pow_exponent,
+    "pow", "a, b", "Power; 0^0 is 1. An integer to a negative literal power is a float.",
+    _pow_base, lambda y, a, p: _power_slope(y, a, p),
     symbol="^", aliases=("power",), kernel=power_kernel, singular=_pow_singular, formula="a ^ b",
     domain="a > 0, or an integer b", example="pow(2.0, 3)",
 )  # fmt: skip
@@ -162,14 +188,14 @@ square = _elementwise(
 )  # fmt: skip
 absolute = _elementwise(
     "abs", "x", "Absolute value; slope 0 at 0.", lambda y, x: sign(x), aliases=("absolute",), kernel=Ufunc("abs"),
-    degree="abs", formula="|x|", example="abs(-2.0)",
+    degree="abs", squared=lambda y, x: x * x, formula="|x|", example="abs(-2.0)",
 )  # fmt: skip
 sqrt = _function(
-    "sqrt", "Square root.", lambda y, x: 0.5 * recip(y), singular=True, domain="x >= 0 (slope infinite at 0)",
+    "sqrt", "Square root.", lambda y, x: 0.5 * recip(y), absorbs=True, singular=True, domain="x >= 0 (slope infinite at 0)",
     formula="sqrt(x)", example="sqrt(2.0)",
 )  # fmt: skip
 rsqrt = _function(
-    "rsqrt", "1 / sqrt(x).", lambda y, x: -0.5 * y * y * y, kernel=lambda xp, x: 1 / xp.sqrt(x), singular=True,
+    "rsqrt", "1 / sqrt(x).", lambda y, x: -0.5 * y * y * y, absorbs=True, kernel=lambda xp, x: 1 / xp.sqrt(x), singular=True,
     domain="x > 0", workspace=1.0, formula="1 / sqrt(x)", example="rsqrt(4.0)",
 )  # fmt: skip
 cbrt = _function(
@@ -180,8 +206,13 @@ exp = _function("exp", "e to the power x.", lambda y, x: y, singular=True, formu
 expm1 = _function(
     "expm1", "exp(x) - 1, exact near 0.", lambda y, x: exp(x), singular=True, formula="expm1(x)", example="expm1(1e-9)"
 )
+_exp2_slope = _slope(
+    "exp2_slope", "y, x", "log(2) * 2^x, finite also where y = 2^x has just overflowed.",
+    lambda _, y, x: math.log(2), None,
+    kernel=exp2_slope_kernel, singular=True, workspace=2.0, formula="log(2) * y", written=lambda _, y, x: math.log(2) * y,
+)  # fmt: skip
 exp2 = _function(
-    "exp2", "2 to the power x.", lambda y, x: math.log(2) * y, singular=True, formula="exp2(x)", example="exp2(3.0)"
+    "exp2", "2 to the power x.", lambda y, x: _exp2_slope(y, x), singular=True, formula="exp2(x)", example="exp2(3.0)"
 )
 log = _function(
     "log", "Natural logarithm; NaN, and a NaN gradient, for x < 0.", lambda y, x: recip(x, positive=True),
@@ -206,21 +237,37 @@ tan = _function(
     "tan", "Tangent of an angle in radians.", lambda y, x: 1 + square(tan(x)), singular=True,
     domain="x != pi/2 + k*pi", formula="tan(x)", example="tan(pi/4)",
 )  # fmt: skip
+_one_minus_square = _slope(
+    "one_minus_square", "x", "1 - x^2, exact near 1 and -1, with the slope -2*x.", lambda _, x: -2 * x,
+    kernel=lambda xp, x: (1 - x) * (1 + x), workspace=1.0, formula="1 - x^2", written=lambda _, x: (1 - x) * (1 + x),
+)  # fmt: skip
 asin = _function(
-    "asin", "Inverse sine.", lambda y, x: recip(sqrt((1 - x) * (1 + x))), aliases=("arcsin",), singular=True,
+    "asin", "Inverse sine.", lambda y, x: recip(sqrt(_one_minus_square(x))), aliases=("arcsin",), singular=True,
     kernel=Ufunc("arcsin"), domain="-1 <= x <= 1", formula="asin(x)", example="asin(0.5)",
 )  # fmt: skip
 acos = _function(
-    "acos", "Inverse cosine.", lambda y, x: -recip(sqrt((1 - x) * (1 + x))), aliases=("arccos",), singular=True,
+    "acos", "Inverse cosine.", lambda y, x: -recip(sqrt(_one_minus_square(x))), aliases=("arccos",), singular=True,
     kernel=Ufunc("arccos"), domain="-1 <= x <= 1", formula="acos(x)", example="acos(0.5)",
 )  # fmt: skip
+_atan_slope = _slope(
+    "atan_slope", "x", "1 / (1 + x^2), with slopes that do not vanish before their time.",
+    lambda s, x: -2 * x * s * s,
+    kernel=lambda xp, x: 1 / (1 + x * x), workspace=1.0, formula="1 / (1 + x^2)", written=lambda _, x: 1 / (1 + x * x),
+)  # fmt: skip
 atan = _function(
-    "atan", "Inverse tangent.", lambda y, x: recip(1 + x * x), aliases=("arctan",), kernel=Ufunc("arctan"),
+    "atan", "Inverse tangent.", lambda y, x: _atan_slope(x), aliases=("arctan",), kernel=Ufunc("arctan"),
     formula="atan(x)", example="atan(1.0)",
+)  # fmt: skip
+_cosine = _slope(
+    "cosine", "a, b", "a / hypot(a, b), and 0 at the origin: the cosine of the angle of the point (a, b).",
+    lambda _, a, b: square(_cosine(b, a)) * recip_no_nan(hypot(a, b)),
+    lambda c, a, b: -c * _cosine(b, a) * recip_no_nan(hypot(a, b)),
+    infer=broadcasting, kernel=cosine_kernel, singular=True, workspace=4.0, formula="a / hypot(a, b)",
+    written=lambda _, a, b: divide_no_nan(a, hypot(a, b)),
 )  # fmt: skip
 atan2 = _elementwise(
     "atan2", "y, x", "The angle of the point (x, y), from -pi to pi.",
-    lambda _, a, b: b * recip(a * a + b * b), lambda _, a, b: -a * recip(a * a + b * b),
+    lambda _, a, b: _cosine(b, a) / hypot(a, b), lambda _, a, b: -_cosine(a, b) / hypot(a, b),
     aliases=("arctan2",), accepts="float", kernel=Ufunc("arctan2"), singular=True, domain="(x, y) != (0, 0)",
     formula="atan2(y, x)", example="atan2(1.0, -1.0)",
 )  # fmt: skip
@@ -230,31 +277,55 @@ sinh = _function(
 cosh = _function(
     "cosh", "Hyperbolic cosine.", lambda y, x: sinh(x), singular=True, formula="cosh(x)", example="cosh(1.0)"
 )
-tanh = _function("tanh", "Hyperbolic tangent.", lambda y, x: 1 - y * y, formula="tanh(x)", example="tanh(0.5)")
+_tanh_slope = _slope(
+    "tanh_slope", "y, x", "1 - y^2 for y = tanh(x), exact also where y is near 1.", lambda _, y, x: -2 * y, None,
+    kernel=tanh_slope_kernel, workspace=2.0, formula="1 - y^2", written=lambda _, y, x: 1 / square(cosh(x)),
+)  # fmt: skip
+tanh = _function("tanh", "Hyperbolic tangent.", lambda y, x: _tanh_slope(y, x), formula="tanh(x)", example="tanh(0.5)")
+_asinh_slope = _slope(
+    "asinh_slope", "y, x", "1 / cosh(y) for y = asinh(x).", lambda s, y, x: -x * s * s, None,
+    kernel=lambda xp, y, x: 1 / xp.hypot(x.dtype.type(1), x), workspace=1.0, formula="1 / cosh(y)",
+    written=lambda _, y, x: 1 / hypot(1.0, x),
+)  # fmt: skip
 asinh = _function(
-    "asinh", "Inverse hyperbolic sine.", lambda y, x: recip(cosh(y)), aliases=("arcsinh",), kernel=Ufunc("arcsinh"),
+    "asinh", "Inverse hyperbolic sine.", lambda y, x: _asinh_slope(y, x), aliases=("arcsinh",), kernel=Ufunc("arcsinh"),
     formula="asinh(x)", example="asinh(1.0)",
 )  # fmt: skip
+_acosh_slope = _slope(
+    "acosh_slope", "y, x", "1 / sinh(y) for y = acosh(x).", lambda s, y, x: -x * s * s, None,
+    kernel=lambda xp, y, x: xp.true_divide(x.dtype.type(1), xp.sqrt(x - 1) * xp.sqrt(x + 1)), singular=True, workspace=2.0, formula="1 / sinh(y)",
+    written=lambda _, y, x: 1 / (sqrt(x - 1) * sqrt(x + 1)),
+)  # fmt: skip
 acosh = _function(
-    "acosh", "Inverse hyperbolic cosine.", lambda y, x: recip(sinh(y)), aliases=("arccosh",), singular=True,
+    "acosh", "Inverse hyperbolic cosine.", lambda y, x: _acosh_slope(y, x), aliases=("arccosh",), singular=True,
     kernel=Ufunc("arccosh"), domain="x >= 1", formula="acosh(x)", example="acosh(2.0)",
 )  # fmt: skip
 atanh = _function(
-    "atanh", "Inverse hyperbolic tangent.", lambda y, x: recip((1 - x) * (1 + x), positive=True), singular=True,
+    "atanh", "Inverse hyperbolic tangent.", lambda y, x: recip(_one_minus_square(x), positive=True), singular=True,
     aliases=("arctanh",), kernel=Ufunc("arctanh"), domain="-1 < x < 1", formula="atanh(x)", example="atanh(0.5)",
 )  # fmt: skip
 hypot = _elementwise(
     "hypot", "a, b", "sqrt(a^2 + b^2) without overflow; slope 0 at the origin.",
-    lambda y, a, b: a * recip_no_nan(y), lambda y, a, b: b * recip_no_nan(y),
-    accepts="float", kernel=Ufunc("hypot"), singular=True, formula="sqrt(a^2 + b^2)", example="hypot(3.0, 4.0)",
+    lambda y, a, b: _cosine(a, b), lambda y, a, b: _cosine(b, a),
+    accepts="float", kernel=Ufunc("hypot"), singular=True, squared=lambda y, a, b: a * a + b * b,
+    formula="sqrt(a^2 + b^2)", example="hypot(3.0, 4.0)",
 )  # fmt: skip
 erf = _function(
     "erf", "The error function.", lambda y, x: 2 / math.sqrt(math.pi) * exp(-x * x), kernel=erf_kernel,
     workspace=lambda node: 0.0 if has_scipy() else 10.0, formula="2/sqrt(pi) * integral of exp(-t^2) for t from 0 to x", example="erf(0.5)",
 )  # fmt: skip
+erfc = _function(
+    "erfc", "1 - erf(x), exact for large x.", lambda y, x: -2 / math.sqrt(math.pi) * exp(-x * x), kernel=erfc_kernel,
+    workspace=lambda node: 0.0 if has_scipy() else 10.0, formula="1 - erf(x)", example="erfc(10.0)",
+)  # fmt: skip
 
+_sigmoid_slope = _slope(
+    "sigmoid_slope", "y, x", "y*(1 - y) for y = sigmoid(x), exact also where y is near 1.",
+    lambda _, y, x: -tanh(0.5 * x), None,
+    kernel=sigmoid_slope_kernel, workspace=2.0, formula="y * (1 - y)", written=lambda _, y, x: y * sigmoid(-x),
+)  # fmt: skip
 sigmoid = _function(
-    "sigmoid", "The logistic function, stable for large |x|.", lambda y, x: y * (1 - y), kernel=sigmoid_kernel,
+    "sigmoid", "The logistic function, stable for large |x|.", lambda y, x: _sigmoid_slope(y, x), kernel=sigmoid_kernel,
     workspace=2.2, formula="1 / (1 + exp(-x))", example="sigmoid(-1000.0)",
 )  # fmt: skip
 softplus = _function(
@@ -263,18 +334,23 @@ softplus = _function(
 )  # fmt: skip
 relu = _elementwise(
     "relu", "x", "x where it is positive, else 0; slope 0 at 0.", infer=unchanged,
-    rule=SameAs(lambda y, x: where(greater(x, 0), x, 0), link=True), kernel=lambda xp, x: xp.maximum(x, x.dtype.type(0)),
+    rule=SameAs(lambda y, x: unless_nan(x, where(greater(x, 0), x, 0), math.nan * x), link=True), kernel=lambda xp, x: xp.maximum(x, x.dtype.type(0)),
     formula="where(x > 0, x, 0)", example="relu([-1.0, 2.0])",
 )  # fmt: skip
 leaky_relu = _elementwise(
     "leaky_relu", "x, alpha:number=0.2", "x where it is positive, else alpha*x.", infer=unchanged, accepts="float",
-    rule=Elementwise((lambda y, x: where(greater(x, 0), 1.0, float(y.attrs["alpha"])) + link(x),)),
+    rule=Elementwise((lambda y, x: unless_nan(x, where(greater(x, 0), 1.0, float(y.attrs["alpha"])), math.nan) + link(x),)),
     kernel=leaky_relu_kernel, degree="abs",
     workspace=1.3, formula="where(x > 0, x, alpha*x)", example="leaky_relu([-1.0, 2.0])",
 )  # fmt: skip
+_expm1_slope = _slope(
+    "expm1_slope", "y, x", "1 + y for y = exp(x) - 1, exact also where y is near -1.", lambda _, y, x: 1, None,
+    kernel=lambda xp, y, x: xp.exp(xp.minimum(x, x.dtype.type(0))), workspace=1.0, formula="1 + y",
+    written=lambda _, y, x: exp(x),
+)  # fmt: skip
 elu = _function(
     "elu", "x where it is positive, else exp(x) - 1; slope 1 at 0.",
-    lambda y, x: where(less(y, 0), y + 1, 1.0),
+    lambda y, x: unless_nan(x, where(less(y, 0), _expm1_slope(y, x), 1.0), math.nan),
     kernel=elu_kernel,
     workspace=1.3, formula="where(x > 0, x, exp(x) - 1)", example="elu([-1.0, 2.0])",
 )  # fmt: skip
@@ -282,7 +358,7 @@ elu = _function(
 
 gelu = register(Operation(
     "gelu", "x", "Gaussian error linear unit, the exact one.", family="elementwise", accepts="float",
-    expand=lambda x: 0.5 * x * (1 + erf(x * math.sqrt(0.5))), formula="x/2 * (1 + erf(x / sqrt(2)))",
+    expand=lambda x: 0.5 * x * erfc(-math.sqrt(0.5) * x), formula="x/2 * (1 + erf(x / sqrt(2)))",
     example="gelu(1.0)",
 ))  # fmt: skip
 silu = register(Operation(

@@ -23,6 +23,15 @@ class Ufunc:
         return getattr(xp, self.name)(*inputs)
 
 
+def patched(xp: Any, y: Array, where: Array, exact: Callable[..., Array], *inputs: Array) -> Array:
+    """y with ``exact(*inputs)`` at the entries ``where``, for which alone it is computed; y is a new array or a scalar."""
+    if not getattr(y, "ndim", 0):
+        return exact(*inputs) if where else y
+    if where.any():
+        y[where] = exact(*[xp.broadcast_to(x, y.shape)[where] for x in inputs])
+    return y
+
+
 def recip_kernel(xp: Any, x: Array, positive: bool = False) -> Array:
     if not positive:
         return xp.true_divide(x.dtype.type(1), x)
@@ -39,6 +48,21 @@ def xlogy_kernel(xp: Any, a: Array, b: Array) -> Array:
     return xp.where(a == 0, xp.zeros_like(b), a * xp.log(xp.where(a == 0, xp.ones_like(b), b)))
 
 
+def multiply_no_nan_kernel(xp: Any, a: Array, b: Array) -> Array:
+    """a * b, and 0 where b is 0, whatever a is."""
+    y = a * b
+    return patched(xp, y, xp.isnan(y), lambda a, b: xp.where(b == 0, xp.zeros_like(b), a * b), a, b)
+
+
+def cross_entropy_kernel(xp: Any, labels: Array, logs: Array) -> Array:
+    """labels * logs, and 0 where a label is 0 and its logarithm -infinity."""
+    y = labels * logs
+    impossible = xp.isnan(y)
+    if impossible.any():
+        impossible &= (labels == 0) & (logs == -math.inf)
+    return patched(xp, y, impossible, xp.zeros_like, y)
+
+
 def elu_kernel(xp: Any, x: Array) -> Array:
     return xp.where(x > 0, x, xp.expm1(xp.minimum(x, x.dtype.type(0))))
 
@@ -53,6 +77,47 @@ def sigmoid_kernel(xp: Any, x: Array) -> Array:
     return xp.where(x >= 0, x.dtype.type(1), small) / (1 + small)
 
 
+def sigmoid_slope_kernel(xp: Any, y: Array, x: Array) -> Array:
+    """y * (1 - y) from x: of a y that is rounded to 1 the difference is lost."""
+    small = xp.exp(-xp.abs(x))
+    return small / xp.square(1 + small)
+
+
+def tanh_slope_kernel(xp: Any, y: Array, x: Array) -> Array:
+    """1 - y^2, from x where y is near 1 or -1: there the difference has lost its digits."""
+
+    def far(x: Array) -> Array:
+        small = xp.exp(-2 * xp.abs(x))
+        return 4 * small / xp.square(1 + small)
+
+    return patched(xp, 1 - y * y, xp.abs(y) > 0.9, far, x)
+
+
+def exp2_slope_kernel(xp: Any, y: Array, x: Array) -> Array:
+    """log(2) * 2^x, finite just above the largest x for which 2^x is."""
+    return (2 * math.log(2)) * xp.exp2(x - 1)
+
+
+def power_slope_kernel(xp: Any, y: Array, a: Array, p: Array) -> Array:
+    """y * log(a) with y = a^p, and 0 for a <= 0; finite also where y is a little too large."""
+    slope = y * xp.where(a > 0, xp.log(xp.where(a > 0, a, xp.ones_like(a))), xp.zeros_like(a))
+
+    def halves(a: Array, p: Array) -> Array:
+        root = xp.power(a, p / 2)
+        return root * xp.log(a) * root
+
+    large = (xp.abs(y) == math.inf) & (a > 0) & (a < math.inf) & (p == p)
+    return patched(xp, slope, large, halves, a, p)
+
+
+def cosine_kernel(xp: Any, a: Array, b: Array) -> Array:
+    """a / hypot(a, b), and 0 at the origin; scaled by the larger one, since hypot may overflow."""
+    largest = xp.maximum(xp.abs(a), xp.abs(b))
+    scale = xp.where((largest == 0) | xp.logical_not(xp.isfinite(largest)), xp.ones_like(largest), largest)
+    a, b = xp.true_divide(a, scale), xp.true_divide(b, scale)
+    return divide_no_nan_kernel(xp, a, xp.hypot(a, b))
+
+
 def softplus_kernel(xp: Any, x: Array) -> Array:
     return xp.maximum(x, x.dtype.type(0)) + xp.log1p(xp.exp(-xp.abs(x)))
 
@@ -63,16 +128,25 @@ def has_scipy() -> bool:
     return find_spec("scipy") is not None
 
 
-def erf_kernel(xp: Any, x: Array) -> Array:
-    """SciPy's where it is installed, else the standard library's, entry by entry."""
-    try:
-        from scipy.special import erf
-    except ImportError:
-        if not getattr(x, "shape", ()):
-            return x.dtype.type(math.erf(x))
-        flat = [math.erf(v) for v in xp.ravel(x).tolist()]
-        return xp.asarray(flat, dtype=x.dtype).reshape(x.shape)
-    return erf(x)
+def _special(name: str) -> Callable[..., Array]:
+    """SciPy's function where it is installed, else the standard library's, entry by entry."""
+
+    def kernel(xp: Any, x: Array) -> Array:
+        try:
+            from scipy import special
+        except ImportError:
+            function = getattr(math, name)
+            if not getattr(x, "shape", ()):
+                return x.dtype.type(function(x))
+            flat = [function(v) for v in xp.ravel(x).tolist()]
+            return xp.asarray(flat, dtype=x.dtype).reshape(x.shape)
+        return getattr(special, name)(x)
+
+    return kernel
+
+
+erf_kernel = _special("erf")
+erfc_kernel = _special("erfc")
 
 
 def power_kernel(xp: Any, a: Array, b: Array) -> Array:
@@ -118,19 +192,60 @@ def products_kernel(xp: Any, *factors: Array) -> Array:
     return y
 
 
+def mean_kernel(xp: Any, x: Array, axis: Sequence[int], keepdims: bool) -> Array:
+    """The sum over the count; where the sum overflows, the sum of the entries over the count."""
+    count = x.dtype.type(math.prod([x.shape[a] for a in axis]))
+    y = xp.true_divide(xp.sum(x, axis=axis, keepdims=keepdims), count)
+    if not xp.isfinite(y).all() and count:
+        return xp.sum(x / count, axis=axis, keepdims=keepdims)
+    return y
+
+
+def _scale(xp: Any, x: Array, axes: Sequence[int]) -> Array:
+    """The largest entry along axes, 1 where that is 0 or not finite: of what is divided by it, squares stay in range."""
+    largest = xp.max(xp.abs(x), axis=tuple(axes), keepdims=True, initial=0)
+    return xp.where((largest == 0) | ~xp.isfinite(largest), xp.ones_like(largest), largest)
+
+
 def norm_kernel(xp: Any, x: Array, axes: Sequence[int], keepdims: bool) -> Array:
     """Scaled by the largest entry, so that squares neither overflow nor vanish."""
-    largest = xp.max(xp.abs(x), axis=tuple(axes), keepdims=True, initial=0)
-    scale = xp.where((largest == 0) | ~xp.isfinite(largest), xp.ones_like(largest), largest)
+    scale = _scale(xp, x, axes)
     y = scale * xp.sqrt(xp.sum(xp.square(x / scale), axis=tuple(axes), keepdims=True))
     return y if keepdims else xp.squeeze(y, axis=tuple(axes))
 
 
+def direction_kernel(xp: Any, x: Array, axes: Sequence[int]) -> Array:
+    """x / norm(x), and 0 where the norm is 0; finite also where the norm is not."""
+    scaled = x / _scale(xp, x, axes)
+    return divide_no_nan_kernel(xp, scaled, xp.sqrt(xp.sum(xp.square(scaled), axis=tuple(axes), keepdims=True)))
+
+
+def _largest_apart(xp: Any, x: Array, axis: int) -> tuple[Array, Array]:
+    """The largest entry m along an axis, and the sum of exp(x - m) over the other entries.
+
+    logsumexp is m + log1p(rest), which keeps the digits of a small rest. Where m is infinite, 0 stands for it.
+    """
+    where = xp.argmax(x, axis=axis, keepdims=True)
+    largest = xp.take_along_axis(x, where, axis=axis)
+    finite = xp.isfinite(largest)
+    shift = xp.where(finite, largest, xp.zeros_like(largest))
+    e = xp.exp(x - shift)
+    first = xp.take_along_axis(e, where, axis=axis)
+    xp.put_along_axis(e, where, x.dtype.type(0), axis=axis)
+    rest = xp.sum(e, axis=axis, keepdims=True)
+    return shift, xp.where(finite, rest, first + rest - 1)
+
+
 def logsumexp_kernel(xp: Any, x: Array, axes: Sequence[int], keepdims: bool) -> Array:
-    largest = xp.max(x, axis=tuple(axes), keepdims=True, initial=-math.inf)
-    shift = xp.where(xp.isfinite(largest), largest, xp.zeros_like(largest))
-    y = xp.log(xp.sum(xp.exp(x - shift), axis=tuple(axes), keepdims=True)) + shift
-    return y if keepdims else xp.squeeze(y, axis=tuple(axes))
+    """The largest entry plus the logarithm of 1 and the rest."""
+    kept = [k for k in range(x.ndim) if k not in axes]
+    flat = xp.transpose(x, (*kept, *axes)).reshape((*(x.shape[k] for k in kept), -1))
+    if flat.shape[-1]:
+        shift, rest = _largest_apart(xp, flat, -1)
+        y = (shift + xp.log1p(rest))[..., 0]
+    else:
+        y = xp.full(flat.shape[:-1], -math.inf, dtype=x.dtype)
+    return y.reshape(tuple(1 if k in axes else n for k, n in enumerate(x.shape))) if keepdims else y[()]
 
 
 def softmax_kernel(xp: Any, x: Array, axis: int) -> Array:
@@ -139,8 +254,28 @@ def softmax_kernel(xp: Any, x: Array, axis: int) -> Array:
 
 
 def log_softmax_kernel(xp: Any, x: Array, axis: int) -> Array:
-    shifted = x - xp.max(x, axis=axis, keepdims=True, initial=-math.inf)
-    return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
+    if not x.shape[axis]:
+        return x
+    shift, rest = _largest_apart(xp, x, axis)
+    return (x - shift) - xp.log1p(rest)
+
+
+def others_kernel(xp: Any, x: Array, axis: int) -> Array:
+    """For each entry the sum of the others along an axis.
+
+    The sum less the entry, but in rows in which that cancels digits (or holds NaN or infinity) the sum of those before
+    and those after.
+    """
+    rows = xp.moveaxis(x, axis, -1)
+    y = xp.sum(rows, axis=-1, keepdims=True) - rows
+    lost = ~(xp.abs(y) >= 0.5 * xp.abs(rows)).all(axis=-1)
+    if lost.any():
+        bad = rows[lost]
+        before, after = xp.zeros_like(bad), xp.zeros_like(bad)
+        xp.cumsum(bad[:, :-1], axis=-1, out=before[:, 1:])
+        xp.cumsum(bad[:, :0:-1], axis=-1, out=after[:, -2::-1])
+        y[lost] = before + after
+    return xp.moveaxis(y, -1, axis)
 
 
 def cumulative_kernel(xp: Any, x: Array, axis: int, exclusive: bool, reverse: bool, product: bool = False) -> Array:

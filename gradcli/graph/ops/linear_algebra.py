@@ -125,7 +125,7 @@ def _diagonal_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 diagonal = _algebra(
     "diagonal", "x, k:int=0", "The k-th diagonal of the last two axes.", hidden=True, accepts="any",
     infer=_diagonal_shape, kernel=lambda xp, x, k: xp.diagonal(x, k, -2, -1), formula="y[i] = x[i, i + k]",
-    rule=Linear(lambda i, g, y: embed_diagonal(g, k=y.attrs["k"], rows=y.inputs[0].shape[-2], columns=y.inputs[0].shape[-1])),
+    rule=Linear(lambda i, g, y: embed_diagonal(g, k=y.attrs["k"], rows=y.inputs[0].shape[-2], columns=y.inputs[0].shape[-1]), picks=lambda y: True),
 )  # fmt: skip
 
 
@@ -176,7 +176,7 @@ def _triangle(name: str, doc: str) -> Operation:
 
     return _algebra(
         name, "x, k:int=0", doc, infer=infer, accepts="any", kernel=lambda xp, x, k: getattr(xp, name)(x, k),
-        rule=Linear(lambda i, g, y: y.op(g, k=y.attrs["k"])), workspace=0.2, formula="x, with zeros", example=f"{name}([[1, 2], [3, 4]])",
+        rule=Linear(lambda i, g, y: y.op(g, k=y.attrs["k"]), picks=lambda y: True), workspace=0.2, formula="x, with zeros", example=f"{name}([[1, 2], [3, 4]])",
     )  # fmt: skip
 
 

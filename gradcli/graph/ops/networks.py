@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradcli.graph.node import Node
-from gradcli.graph.operation import Operation, Tangent, register
+from gradcli.graph.operation import Operation, Product, Tangent, broadcasting, register
 from gradcli.graph.ops.elementwise import exp, square
-from gradcli.graph.ops.kernels import log_softmax_kernel, softmax_kernel
-from gradcli.graph.ops.reductions import mean, sum_
+from gradcli.graph.ops.kernels import cross_entropy_kernel, log_softmax_kernel, softmax_kernel
+from gradcli.graph.ops.reductions import mean, others, sum_
 from gradcli.graph.types import Shape, normalize_axis
 
 
@@ -18,16 +18,21 @@ def _along(inputs: Sequence[Node], attrs: dict[str, Any]) -> tuple[Shape, str]:
     return inputs[0].shape, inputs[0].dtype
 
 
+def _less_mean(weights: Node, dx: Node, axis: int) -> Node:
+    """dx - sum(weights*dx) for weights that add up to 1, as sums over the other entries: 1 - w would lose a small rest."""
+    return others(weights, axis=axis) * dx - others(weights * dx, axis=axis)
+
+
 def _softmax_tangent(y: Node, xs: Sequence[Node], dxs: Sequence[Node | None]) -> Node:
     (dx,) = dxs
     assert dx is not None
-    return y * (dx - sum_(y * dx, axis=y.attrs["axis"], keepdims=True))
+    return y * _less_mean(y, dx, y.attrs["axis"])
 
 
 def _log_softmax_tangent(y: Node, xs: Sequence[Node], dxs: Sequence[Node | None]) -> Node:
     (dx,) = dxs
     assert dx is not None
-    return dx - sum_(exp(y) * dx, axis=y.attrs["axis"], keepdims=True)
+    return _less_mean(exp(y), dx, y.attrs["axis"])
 
 
 softmax = register(Operation(
@@ -40,10 +45,15 @@ log_softmax = register(Operation(
     accepts="float", infer=_along, kernel=log_softmax_kernel, rule=Tangent(_log_softmax_tangent), degree="other",
     workspace=1.1, formula="x - logsumexp(x)", example="log_softmax([0.0, 1000.0])",
 ))  # fmt: skip
+_cross = register(Operation(
+    "cross_entropy_terms", "labels, logs", "labels * logs, and 0 where a label is 0 and its logarithm -infinity.",
+    family="elementwise", accepts="float", infer=broadcasting, kernel=cross_entropy_kernel, rule=Product(), hidden=True,
+    workspace=0.3, formula="labels * logs", written=lambda y, labels, logs: labels * logs,
+))  # fmt: skip
 softmax_cross_entropy = register(Operation(
     "softmax_cross_entropy", "labels, logits", "Cross entropy of one-hot or soft labels: one loss per row.",
     family="networks", accepts="float", aliases=("softmax_cross_entropy_with_logits",),
-    expand=lambda labels, logits: -sum_(labels * log_softmax(logits, axis=-1), axis=-1),
+    expand=lambda labels, logits: -sum_(_cross(labels, log_softmax(logits, axis=-1)), axis=-1),
     formula="-sum(labels * log_softmax(logits), -1)", example="softmax_cross_entropy([0.0, 1.0], [1.0, 2.0])",
 ))  # fmt: skip
 mse = register(Operation(

@@ -17,9 +17,16 @@ from gradcli.graph.operation import (
     cast_to,
     register,
 )
-from gradcli.graph.ops.elementwise import multiply, recip_no_nan, square
-from gradcli.graph.ops.kernels import cumulative_kernel, logsumexp_kernel, norm_kernel
-from gradcli.graph.ops.selection import equal, where, zero
+from gradcli.graph.ops.elementwise import divide_no_nan, multiply, square
+from gradcli.graph.ops.kernels import (
+    cumulative_kernel,
+    direction_kernel,
+    logsumexp_kernel,
+    mean_kernel,
+    norm_kernel,
+    others_kernel,
+)
+from gradcli.graph.ops.selection import equal, unless_nan, where, zero
 from gradcli.graph.ops.shaping import broadcasted, reshaped, transpose
 from gradcli.graph.ops.slicing import sliced, unindex
 from gradcli.graph.types import Shape, normalize_axes, normalize_axis, reduce_shape, show_shape, size_of
@@ -81,9 +88,7 @@ sum_ = _reduction(
     ), aliases=("reduce_sum",), adapt=_summable, rule=Linear(lambda i, g, y: _spread(g, y)), formula="x1 + x2 + …",
 )  # fmt: skip
 mean = _reduction(
-    "mean", "Mean of entries; NaN if there are none.", lambda xp, x, axis, keepdims: xp.true_divide(
-        xp.sum(x, axis=axis, keepdims=keepdims), x.dtype.type(size_of(tuple(x.shape[a] for a in axis)))
-    ),
+    "mean", "Mean of entries; NaN if there are none.", mean_kernel,
     aliases=("reduce_mean",), accepts="float", rule=Linear(lambda i, g, y: _spread(g * (1 / max(count_of(y), 1)), y)),
     formula="(x1 + … + xn) / n",
 )  # fmt: skip
@@ -124,11 +129,12 @@ prod_ = _reduction(
 
 
 def _extreme(y: Node, x: Node) -> Node:
-    """The mean of the entries that equal the extreme: ties share the gradient evenly."""
+    """The mean of the entries that equal the extreme: ties share the gradient evenly. NaN spreads to all entries."""
     chosen = equal(x, broadcasted(reshaped(y, _keep(y, x)), x.shape))
     axes, keep = y.attrs["axis"], y.attrs["keepdims"]
     picked = sum_(where(chosen, x, 0), axis=axes, keepdims=keep)
-    return picked / sum_(cast_to(chosen, x.dtype), axis=axes, keepdims=keep)
+    mean_of_picked = picked / sum_(cast_to(chosen, x.dtype), axis=axes, keepdims=keep)
+    return unless_nan(y, mean_of_picked, math.nan * sum_(x, axis=axes, keepdims=keep))
 
 
 max_ = _reduction(
@@ -165,28 +171,79 @@ std = _reduction(
 )  # fmt: skip
 
 
+def _others_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+    attrs["axis"] = normalize_axis(attrs["axis"], inputs[0].rank)
+    return inputs[0].shape, inputs[0].dtype
+
+
+others = _reduction(
+    "others", "For each entry the sum of the others along an axis, without the cancellation of sum(x) - x.",
+    others_kernel, spec="x, axis:int=-1", infer=_others_shape, accepts="float", hidden=True,
+    rule=Linear(lambda i, g, y: others(g, **y.attrs)), workspace=2.0, formula="sum(x) - x",
+    written=lambda y, x: sum_(x, axis=y.attrs["axis"], keepdims=True) - x,
+)  # fmt: skip
+
+
+def _direction_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+    attrs["axis"] = normalize_axes(attrs["axis"], inputs[0].rank)
+    return inputs[0].shape, inputs[0].dtype
+
+
+def _direction_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
+    """(dx - y*sum(y*dx)) / norm(x), with the entry itself left out of the sum: (1 - y^2)*dx has a form of its own."""
+    (x,), (dx,) = xs, dxs
+    assert dx is not None
+    axes = y.attrs["axis"]
+    along = _last(y, axes)
+    moved = _last(dx, axes)
+    rest = others(square(along), axis=-1) * moved - along * others(along * moved, axis=-1)
+    return divide_no_nan(_back(rest, x, axes), norm(x, axis=axes, keepdims=True))
+
+
+direction = _reduction(
+    "direction", "x / norm(x), and 0 where the norm is 0.", lambda xp, x, axis: direction_kernel(xp, x, axis),
+    spec="x, axis:axes=None", infer=_direction_shape, accepts="float", hidden=True, rule=Tangent(_direction_tangent),
+    degree="other", singular=True, workspace=2.1, formula="x / norm(x)",
+    written=lambda y, x: divide_no_nan(x, norm(x, axis=y.attrs["axis"], keepdims=True)),
+)  # fmt: skip
+
+
+def _back(x: Node, like: Node, axes: Sequence[int]) -> Node:
+    """The inverse of _last: entries of the last axis put back along the axes."""
+    kept = [a for a in range(like.rank) if a not in axes]
+    order = [*kept, *axes]
+    x = reshaped(x, tuple(like.shape[a] for a in order))
+    return x if order == list(range(like.rank)) else transpose(x, axes=tuple(order.index(a) for a in range(like.rank)))
+
+
 def _norm_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
     (x,), (dx,) = xs, dxs
     assert dx is not None
-    along = sum_(x * dx, axis=y.attrs["axis"], keepdims=y.attrs["keepdims"])
-    return along * recip_no_nan(y)
+    return sum_(direction(x, axis=y.attrs["axis"]) * dx, axis=y.attrs["axis"], keepdims=y.attrs["keepdims"])
 
 
 norm = _reduction(
     "norm", "Euclidean (Frobenius) norm without overflow; slope 0 at 0.",
     lambda xp, x, axis, keepdims: norm_kernel(xp, x, axis, keepdims), accepts="float", rule=Tangent(_norm_tangent),
     degree="other", singular=True, workspace=2.1, formula="sqrt(x1^2 + x2^2 + …)",
+    squared=lambda y, x: sum_(x * x, axis=y.attrs["axis"], keepdims=y.attrs["keepdims"]),
 )  # fmt: skip
 
 
 def _logsumexp_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
-    """The softmax weights of the entries: exp(x - y) would lose the digits that y lost to a large x."""
+    """The softmax weights of the entries: exp(x - y) would lose the digits that y lost to a large x.
+
+    Of nothing but -infinity the weights are 0.
+    """
     from gradcli.graph.ops.networks import softmax
 
     (x,), (dx,) = xs, dxs
     assert dx is not None
     axes = y.attrs["axis"]
     weights, moved = softmax(_last(x, axes), axis=-1), _last(dx, axes)
+    if x.risky:
+        empty = equal(reshaped(y, (*weights.shape[:-1], 1)), -math.inf)
+        weights = where(broadcasted(empty, weights.shape), 0, weights)
     return reshaped(sum_(weights * moved, axis=-1), y.shape)
 
 
@@ -243,7 +300,7 @@ _CUMULATIVE = "x, axis:int=0, exclusive:flag=false, reverse:flag=false"
 
 cumsum = _reduction(
     "cumsum", "Running sum along an axis.", cumulative_kernel, infer=_along, spec=_CUMULATIVE,
-    rule=Linear(lambda i, g, y: cumsum(g, **{**y.attrs, "reverse": not y.attrs["reverse"]})),
+    rule=Linear(lambda i, g, y: cumsum(g, **{**y.attrs, "reverse": not y.attrs["reverse"]}), picks=lambda y: y.attrs["exclusive"]),
     workspace=_turned, formula="yk = x1 + … + xk", example="cumsum([1, 2, 3])",
 )  # fmt: skip
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from gradcli.diagnostics import GradcliError
-from gradcli.graph.node import Node
+from gradcli.graph.node import Node, Number
 from gradcli.graph.operation import (
     ZERO,
     Elementwise,
@@ -93,14 +94,29 @@ sign = register(Operation(
     "sign", "x", "-1, 0 or 1; connected, with gradient 0.", family="selection", infer=unchanged, degree="sign",
     rule=Elementwise((ZERO,)), kernel=Ufunc("sign"), formula="sign(x)", example="sign(-2.5)",
 ))  # fmt: skip
+
+
+def unless_nan(x: Node, expression: Node, lost: Node | Number) -> Node:
+    """The expression, and ``lost`` where x is NaN; only where x may be that at all.
+
+    A comparison with NaN is false, and would select a branch although nothing was compared.
+    """
+    return where(isnan(x), lost, expression) if x.risky and is_float(x.dtype) else expression
+
+
+def _chosen(y: Node, first: Node, a: Node, b: Node) -> Node:
+    """One of two; where the result is NaN, both have the slope NaN."""
+    return unless_nan(y, where(first, a, b), math.nan * (a + b))
+
+
 maximum = register(Operation(
     "maximum", "a, b", "The larger of two; a tie goes to the first.", family="selection", infer=broadcasting,
-    rule=SameAs(lambda y, a, b: where(greater_equal(a, b), a, b)), degree="linear",
+    rule=SameAs(lambda y, a, b: _chosen(y, greater_equal(a, b), a, b)), degree="linear",
     kernel=Ufunc("maximum"), formula="where(a >= b, a, b)", example="maximum(1.0, 2.0)",
 ))  # fmt: skip
 minimum = register(Operation(
     "minimum", "a, b", "The smaller of two; a tie goes to the first.", family="selection", infer=broadcasting,
-    rule=SameAs(lambda y, a, b: where(less_equal(a, b), a, b)), degree="linear",
+    rule=SameAs(lambda y, a, b: _chosen(y, less_equal(a, b), a, b)), degree="linear",
     kernel=Ufunc("minimum"), formula="where(a <= b, a, b)", example="minimum(1.0, 2.0)",
 ))  # fmt: skip
 

@@ -10,7 +10,7 @@ from gradcli.graph.node import Node
 from gradcli.graph.operation import Linear, NoDerivative, SameAs, cast_to, literal, unchanged
 from gradcli.graph.ops.selection import where
 from gradcli.graph.ops.shaping import Attrs, Inputs, broadcasted, input_of, not_negative, reshape, shaping
-from gradcli.graph.types import Shape, is_integer, normalize_axis, promote, show_shape
+from gradcli.graph.types import Shape, is_integer, normalize_axis, promote, show_shape, size_of
 
 # joins
 
@@ -97,9 +97,14 @@ def _index_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     return (*shape, *x.shape[axis:]), x.dtype
 
 
+def _takes_few(y: Node) -> bool:
+    """Whether an operation that takes each entry at most once leaves some out."""
+    return size_of(y.shape) < size_of(input_of(y).shape)
+
+
 index = shaping(
     "index", "x, items:string", "x[items]: basic indexing.", hidden=True, infer=_index_shape,
-    rule=Linear(lambda i, g, y: unindex(g, items=y.attrs["items"], shape=input_of(y).shape)),
+    rule=Linear(lambda i, g, y: unindex(g, items=y.attrs["items"], shape=input_of(y).shape), picks=_takes_few),
     kernel=lambda xp, x, items: x[_slices(items)] if getattr(x, "shape", ()) else xp.asarray(x)[_slices(items)],
     formula="x[items]",
 )  # fmt: skip
@@ -208,7 +213,7 @@ def _collect_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 collect_delta = shaping(
     "collect_delta", "x, pattern:ints", "The entries at which axes of one number agree: a diagonal.",
     example="collect_delta([[1, 2], [3, 4]], [0, 0])", infer=_collect_shape, kernel=lambda xp, x, pattern: diagonal_view(xp, x, pattern).copy(), formula="diagonal of x",
-    rule=Linear(lambda i, g, y: expand_delta(g, pattern=y.attrs["pattern"])),
+    rule=Linear(lambda i, g, y: expand_delta(g, pattern=y.attrs["pattern"]), picks=_takes_few),
 )  # fmt: skip
 
 # indices that are values
@@ -252,7 +257,8 @@ gather = shaping(
     aliases=("take",), infer=_gather_shape, formula="x[indices]", example="gather([10, 20, 30], [2, 0, 0])",
     kernel=lambda xp, x, i, axis: xp.take(x, _checked(xp, i, x.shape[axis]), axis=axis),
     rule=Linear(
-        lambda i, g, y: scatter_add(g, y.inputs[1], axis=y.attrs["axis"], size=input_of(y).shape[y.attrs["axis"]]), (0,)
+        lambda i, g, y: scatter_add(g, y.inputs[1], axis=y.attrs["axis"], size=input_of(y).shape[y.attrs["axis"]]), (0,),
+        picks=lambda y: True,
     ),
 )  # fmt: skip
 

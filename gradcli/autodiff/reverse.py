@@ -339,8 +339,13 @@ def _through_partial(node: Node, i: int, rule: Elementwise, c: Cotangent) -> Cot
 
 
 def absorbs_zero(node: Node, i: int, rule: Elementwise) -> bool:
-    """Whether an input gets 0 where the incoming gradient is 0, whatever the partial is; of quotients those of 1/x."""
-    return i in rule.absorbs and not (node.op is divide and constant_value(node.inputs[0]) != 1)
+    """Whether an input gets 0 where the incoming gradient is 0, whatever the partial is.
+
+    Of quotients that holds of 1/x; it does not hold of the slope of a logarithm.
+    """
+    if node.op is divide and constant_value(node.inputs[0]) != 1:
+        return False
+    return i in rule.absorbs and not node.attrs.get("positive")
 
 
 def _is_never_zero(g: Node) -> bool:

@@ -363,7 +363,7 @@ class Series:
             return (yield from self._exponential(node, k, base, exponent))
         key = (node, 0)
         if key not in self.expressions:
-            natural = even_power(base, int(value)) if value is not None and value == int(value) else None
+            natural = even_power(base, int(value)) if value is not None and float(value).is_integer() else None
             natural = natural or natural_powers(base, exponent)
             if natural is not None:
                 self.expressions[key] = natural

@@ -133,7 +133,7 @@ NAMESPACE = SimpleNamespace(
     power=_power,
     floor_divide=_floor_divide,
     mod=_mod,
-    abs=abs,
+    abs=lambda x: x.dtype.type(abs(x)),
     sign=lambda x: x.dtype.type((x > 0) - (x < 0)) if x == x else x,
     # NumPy gives the second of two equal numbers, which are different if they are 0 and -0; NaN goes before all.
     maximum=lambda a, b: a if a > b or a != a else b if b >= a else Float(math.nan),
@@ -173,14 +173,14 @@ NAMESPACE = SimpleNamespace(
     arcsin=_function(math.asin),
     arccos=_function(math.acos),
     arctan=_function(math.atan),
-    arctan2=math.atan2,
+    arctan2=lambda a, b: Float(math.atan2(a, b)),
     sinh=_function(math.sinh),
     cosh=lambda x: _cosh(abs(x)),
     tanh=_function(math.tanh),
     arcsinh=_function(math.asinh),
     arccosh=_function(math.acosh),
     arctanh=_function(math.atanh, {1: math.inf, -1: -math.inf}),
-    hypot=math.hypot,
+    hypot=lambda a, b: Float(math.hypot(a, b)),
 )
 """NumPy's functions of single numbers. Booleans are Python's own."""
 
@@ -201,7 +201,7 @@ FLOATS = BOTH | {
     "recip", "divide", "recip_no_nan", "divide_no_nan", "sqrt", "rsqrt", "cbrt", "exp", "expm1", "exp2", "log", "log1p",
     "log2", "log10", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh",
     "atanh", "hypot", "erf", "erfc", "sigmoid", "softplus", "leaky_relu", "elu", "xlogy", "isnan", "isfinite",
-    "multiply_no_nan", "power_slope", "exp2_slope", "one_minus_square", "atan_slope", "cosine", "tanh_slope",
+    "multiply_no_nan", "power_slope", "exp2_slope", "one_minus_square", "atan_slope", "hypot_slope", "tanh_slope",
     "asinh_slope", "acosh_slope", "sigmoid_slope", "expm1_slope",
 }  # fmt: skip
 """The operations that are computed here: on booleans (and where), on integers and floats, on floats."""

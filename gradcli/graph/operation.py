@@ -352,6 +352,7 @@ def _passes_gradient(source: str, target: str) -> bool:
 
 
 def register(op: Operation) -> Operation:
+    assert op.name not in TABLE, f"two operations are called {op.name}"
     TABLE[op.name] = op
     return op
 

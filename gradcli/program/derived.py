@@ -110,10 +110,10 @@ def _unguarded(program: Program, found: Sequence[Node]) -> list[Node]:
 
     products = [node for node in cone(found) if node.op is multiply_no_nan]
     guarded = [node.inputs[0] for node in products if node.inputs[0].risky]
-    if not guarded or any([x.op.name == "leaf" and program._graph.lacks_value(x) for x in cone(guarded)]):
+    if not guarded or any([x.op.name == "leaf" and program.lacks_value(x) for x in cone(guarded)]):
         return products
     with np.errstate(all="ignore"):
-        finite = dict(zip(guarded, [np.isfinite(v).all() for v in program._graph._evaluate(guarded)], strict=True))
+        finite = dict(zip(guarded, [np.isfinite(v).all() for v in program._evaluate(guarded)], strict=True))
     return [node for node in products if finite.get(node.inputs[0], True)]
 
 

@@ -276,6 +276,8 @@ SPECS: dict[str, list[Case]] = {
     "atanh": function("atanh", lambda x: np.log((1 + x) / (1 - x)) / 2, UNIT),
     "hypot": binary("hypot", lambda a, b: np.sqrt(a * a + b * b), away),
     "erf": function("erf", erf, (-3, 3)),
+    "erfc": function("erfc", scipy.special.erfc, (-3, 3)),
+    "multiply_no_nan": binary("multiply_no_nan", np.multiply, away),
     "sigmoid": function("sigmoid", scipy.special.expit, (-5, 5)),
     "softplus": function("softplus", lambda x: np.logaddexp(x, 0), (-5, 5)),
     "link": [case("link(x) + x", lambda x: x, x=s) for s in ((), (2, 3))],

@@ -261,11 +261,19 @@ def test_what_is_not_selected_contributes_exactly_nothing(expression, x, expecte
     assert_derivatives(expression, x, expected)
 
 
-@pytest.mark.parametrize(("expression", "x"), [("relu(log(x))", -1.0), ("maximum(log(x), 0)", -1.0)])
-def test_a_value_may_be_nan_where_the_derivative_of_the_taken_branch_is_not(expression, x):
-    value, *rest = derivatives(expression, x, 3)
-    assert np.isnan(value)
-    assert rest == [0, 0, 0]
+@pytest.mark.parametrize("function", ["relu(a)", "leaky_relu(a)", "elu(a)", "maximum(a, 0)", "maximum(0, a)", "minimum(a, 1)",
+                                      "minimum(1, a)", "clip(a, -1, 1)", "max([a, 1.0])", "min([1.0, a, 2.0])", "abs(a)"])  # fmt: skip
+@pytest.mark.parametrize(("a", "x"), [("x", nan), ("log(x)", -1.0), ("x - x", inf)])
+def test_where_a_value_is_nan_its_gradient_is(function, a, x):
+    value, first = derivatives(function.replace("a)", f"{a})").replace("a,", f"{a},").replace("[a", f"[{a}"), x, 1)
+    assert np.isnan(value) and np.isnan(first)
+
+
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_nan_spreads_to_all_entries_of_an_extreme(name):
+    (_, first) = derivatives(f"sum({name}(x, axis=1))", [[2.0, nan, 1.0], [3.0, 3.0, 3.0]], 1)
+    assert np.isnan(first[0]).all()
+    assert first[1] == pytest.approx([1 / 3] * 3)
 
 
 ELEMENTWISE = [

@@ -20,7 +20,7 @@ from gradcli.graph.operation import (
 )
 from gradcli.graph.ops.kernels import (
     Ufunc,
-    cosine_kernel,
+    hypot_slope_kernel,
     divide_no_nan_kernel,
     elu_kernel,
     erf_kernel,
@@ -258,16 +258,16 @@ atan = _function(
     "atan", "Inverse tangent.", lambda y, x: _atan_slope(x), aliases=("arctan",), kernel=Ufunc("arctan"),
     formula="atan(x)", example="atan(1.0)",
 )  # fmt: skip
-_cosine = _slope(
-    "cosine", "a, b", "a / hypot(a, b), and 0 at the origin: the cosine of the angle of the point (a, b).",
-    lambda _, a, b: square(_cosine(b, a)) * recip_no_nan(hypot(a, b)),
-    lambda c, a, b: -c * _cosine(b, a) * recip_no_nan(hypot(a, b)),
-    infer=broadcasting, kernel=cosine_kernel, singular=True, workspace=4.0, formula="a / hypot(a, b)",
+_hypot_slope = _slope(
+    "hypot_slope", "a, b", "a / hypot(a, b), and 0 at the origin: the cosine of the angle of the point (a, b).",
+    lambda _, a, b: square(_hypot_slope(b, a)) * recip_no_nan(hypot(a, b)),
+    lambda c, a, b: -c * _hypot_slope(b, a) * recip_no_nan(hypot(a, b)),
+    infer=broadcasting, kernel=hypot_slope_kernel, singular=True, workspace=4.0, formula="a / hypot(a, b)",
     written=lambda _, a, b: divide_no_nan(a, hypot(a, b)),
 )  # fmt: skip
 atan2 = _elementwise(
     "atan2", "y, x", "The angle of the point (x, y), from -pi to pi.",
-    lambda _, a, b: _cosine(b, a) / hypot(a, b), lambda _, a, b: -_cosine(a, b) / hypot(a, b),
+    lambda _, a, b: _hypot_slope(b, a) / hypot(a, b), lambda _, a, b: -_hypot_slope(a, b) / hypot(a, b),
     aliases=("arctan2",), accepts="float", kernel=Ufunc("arctan2"), singular=True, domain="(x, y) != (0, 0)",
     formula="atan2(y, x)", example="atan2(1.0, -1.0)",
 )  # fmt: skip
@@ -306,7 +306,7 @@ atanh = _function(
 )  # fmt: skip
 hypot = _elementwise(
     "hypot", "a, b", "sqrt(a^2 + b^2) without overflow; slope 0 at the origin.",
-    lambda y, a, b: _cosine(a, b), lambda y, a, b: _cosine(b, a),
+    lambda y, a, b: _hypot_slope(a, b), lambda y, a, b: _hypot_slope(b, a),
     accepts="float", kernel=Ufunc("hypot"), singular=True, squared=lambda y, a, b: a * a + b * b,
     formula="sqrt(a^2 + b^2)", example="hypot(3.0, 4.0)",
 )  # fmt: skip

@@ -110,7 +110,7 @@ def power_slope_kernel(xp: Any, y: Array, a: Array, p: Array) -> Array:
     return patched(xp, slope, large, halves, a, p)
 
 
-def cosine_kernel(xp: Any, a: Array, b: Array) -> Array:
+def hypot_slope_kernel(xp: Any, a: Array, b: Array) -> Array:
     """a / hypot(a, b), and 0 at the origin; scaled by the larger one, since hypot may overflow."""
     largest = xp.maximum(xp.abs(a), xp.abs(b))
     scale = xp.where((largest == 0) | xp.logical_not(xp.isfinite(largest)), xp.ones_like(largest), largest)
@@ -271,10 +271,11 @@ def others_kernel(xp: Any, x: Array, axis: int) -> Array:
     lost = ~(xp.abs(y) >= 0.5 * xp.abs(rows)).all(axis=-1)
     if lost.any():
         bad = rows[lost]
-        before, after = xp.zeros_like(bad), xp.zeros_like(bad)
-        xp.cumsum(bad[:, :-1], axis=-1, out=before[:, 1:])
+        total, after = xp.zeros_like(bad), xp.zeros_like(bad)
+        xp.cumsum(bad[:, :-1], axis=-1, out=total[:, 1:])
         xp.cumsum(bad[:, :0:-1], axis=-1, out=after[:, -2::-1])
-        y[lost] = before + after
+        total += after
+        y[lost] = total
     return xp.moveaxis(y, -1, axis)
 
 

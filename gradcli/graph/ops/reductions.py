@@ -178,8 +178,8 @@ def _others_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 
 others = _reduction(
     "others", "For each entry the sum of the others along an axis, without the cancellation of sum(x) - x.",
-    others_kernel, spec="x, axis:int=-1", infer=_others_shape, accepts="float", hidden=True,
-    rule=Linear(lambda i, g, y: others(g, **y.attrs)), workspace=2.0, formula="sum(x) - x",
+    others_kernel, spec="x, axis:int=-1", infer=_others_shape, accepts="float", hidden=True, example="",
+    rule=Linear(lambda i, g, y: others(g, **y.attrs)), workspace=3.0, formula="sum(x) - x",
     written=lambda y, x: sum_(x, axis=y.attrs["axis"], keepdims=True) - x,
 )  # fmt: skip
 
@@ -202,7 +202,7 @@ def _direction_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 
 direction = _reduction(
     "direction", "x / norm(x), and 0 where the norm is 0.", lambda xp, x, axis: direction_kernel(xp, x, axis),
-    spec="x, axis:axes=None", infer=_direction_shape, accepts="float", hidden=True, rule=Tangent(_direction_tangent),
+    spec="x, axis:axes=None", infer=_direction_shape, accepts="float", hidden=True, example="", rule=Tangent(_direction_tangent),
     degree="other", singular=True, workspace=2.1, formula="x / norm(x)",
     written=lambda y, x: divide_no_nan(x, norm(x, axis=y.attrs["axis"], keepdims=True)),
 )  # fmt: skip

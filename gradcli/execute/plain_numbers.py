@@ -201,7 +201,7 @@ FLOATS = BOTH | {
     "recip", "divide", "recip_no_nan", "divide_no_nan", "sqrt", "rsqrt", "cbrt", "exp", "expm1", "exp2", "log", "log1p",
     "log2", "log10", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh",
     "atanh", "hypot", "erf", "erfc", "sigmoid", "softplus", "leaky_relu", "elu", "xlogy", "isnan", "isfinite",
-    "multiply_no_nan", "power_slope", "exp2_slope", "one_minus_square", "atan_slope", "hypot_slope", "tanh_slope",
+    "multiply_no_nan", "power_slope", "exp2_slope", "one_minus_square", "atan_slope", "hypot_slope", "atan2_slope", "tanh_slope",
     "asinh_slope", "acosh_slope", "sigmoid_slope", "expm1_slope",
 }  # fmt: skip
 """The operations that are computed here: on booleans (and where), on integers and floats, on floats."""

@@ -190,15 +190,11 @@ def _less_mean(node: Node) -> Node | None:
             continue
         for rest, x in (a.inputs, a.inputs[::-1]):
             for w, turned in (b.inputs, b.inputs[::-1]):
-                if rest.op.name != "others" or turned.op.name != "others" or turned.inputs[0].op.name != "neg":
+                if rest.op.name != "complement" or turned.op.name != "others" or turned.inputs[0].op.name != "neg":
                     continue
-                if rest.inputs[0] is w and turned.inputs[0].inputs[0] is x and _adds_up_to_one(w):
+                if rest.inputs[0] is w and turned.inputs[0].inputs[0] is x:
                     return subtract(x, multiply(w, TABLE["sum"](x, axis=rest.attrs["axis"], keepdims=True)))
     return None
-
-
-def _adds_up_to_one(w: Node) -> bool:
-    return w.op.name == "softmax" or w.op.name == "exp" and w.inputs[0].op.name == "log_softmax"
 
 
 def _minus_zero(node: Node) -> Node | None:
@@ -283,7 +279,7 @@ RULES: dict[str, list[tuple[str, Rule]]] = {
         ("2 + 3 -> 5", _folded), ("x + link(y) -> x", _without_nothing), ("2 * x + 3 * x -> 5 * x", _collected),
         ("x + -y -> x - y", _sum_with_negative), ("2 * x - y + 3 * x -> 5 * x - y", _collected_earlier),
         ("y + x -> x + y where that is there already", older_sum),
-        ("x * others(w) + w * others(-x) -> x - w * sum(x) for weights w that add up to 1", _less_mean),
+        ("x * complement(w) + w * others(-x) -> x - w * sum(x)", _less_mean),
     ],
     "subtract": [
         ("2 - 3 -> -1", _folded), ("x - 0 -> x", _minus_zero), ("x - -y -> x + y", _difference_of_negative),

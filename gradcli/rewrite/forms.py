@@ -166,6 +166,7 @@ FORMS: dict[str, list[tuple[str, Rule]]] = {
     "embed_diagonal": [("a diagonal of a rectangle -> pad(diag(x))", _diagonal_matrix)],
     "expand_delta": [("delta * x -> diag(x)", _delta)],
     "collect_delta": [("diagonal of x -> diag(x)", _delta)],
+    "complement": [("complement(x) -> 1 - x", in_words)],
     "others": [("others(x) -> sum(x) - x", in_words)],
 }
 """What a formula gets just before it is printed, with its algebra."""

@@ -8,7 +8,7 @@ from gradcli.graph.node import Derivation, Node, cone
 from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.ops.elementwise import multiply
-from gradcli.graph.ops.reductions import others
+from gradcli.graph.ops.reductions import complement, others
 from gradcli.graph.ops.selection import stop_gradient
 from gradcli.graph.ops.shaping import broadcasted
 from gradcli.rewrite import algebra, contractions, shapes
@@ -19,7 +19,7 @@ from gradcli.rewrite.forms import FIRST, FORMS, NOTHING, in_words, ordered, rema
 WORDS: Rules = {
     op.name: [(f"{op.name} -> {op.formula}", in_words)]
     for op in table.values()
-    if op.written is not None and op is not others  # sums over others are recognized in larger formulas first
+    if op.written is not None and op not in (complement, others)  # these are recognized in larger formulas first
 }
 """What only derivatives use, in operations that people know."""
 

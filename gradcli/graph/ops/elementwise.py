@@ -265,9 +265,15 @@ _hypot_slope = _slope(
     infer=broadcasting, kernel=hypot_slope_kernel, singular=True, workspace=4.0, formula="a / hypot(a, b)",
     written=lambda _, a, b: divide_no_nan(a, hypot(a, b)),
 )  # fmt: skip
+_atan2_slope = _slope(
+    "atan2_slope", "a, b", "a / (a^2 + b^2), without squares that overflow or vanish.",
+    lambda s, a, b: (_atan2_slope(b, a) - s) * (_atan2_slope(b, a) + s), lambda s, a, b: -2 * s * _atan2_slope(b, a),
+    infer=broadcasting, kernel=lambda xp, a, b: xp.true_divide(hypot_slope_kernel(xp, a, b), xp.hypot(a, b)),
+    singular=True, workspace=4.0, formula="a / (a^2 + b^2)", written=lambda _, a, b: a / (a * a + b * b),
+)  # fmt: skip
 atan2 = _elementwise(
     "atan2", "y, x", "The angle of the point (x, y), from -pi to pi.",
-    lambda _, a, b: _hypot_slope(b, a) / hypot(a, b), lambda _, a, b: -_hypot_slope(a, b) / hypot(a, b),
+    lambda _, a, b: _atan2_slope(b, a), lambda _, a, b: -_atan2_slope(a, b),
     aliases=("arctan2",), accepts="float", kernel=Ufunc("arctan2"), singular=True, domain="(x, y) != (0, 0)",
     formula="atan2(y, x)", example="atan2(1.0, -1.0)",
 )  # fmt: skip

@@ -9,7 +9,7 @@ from gradcli.graph.node import Node
 from gradcli.graph.operation import Operation, Product, Tangent, broadcasting, register
 from gradcli.graph.ops.elementwise import exp, square
 from gradcli.graph.ops.kernels import cross_entropy_kernel, log_softmax_kernel, softmax_kernel
-from gradcli.graph.ops.reductions import mean, others, sum_
+from gradcli.graph.ops.reductions import complement, mean, others, sum_
 from gradcli.graph.types import Shape, normalize_axis
 
 
@@ -19,8 +19,8 @@ def _along(inputs: Sequence[Node], attrs: dict[str, Any]) -> tuple[Shape, str]:
 
 
 def _less_mean(weights: Node, dx: Node, axis: int) -> Node:
-    """dx - sum(weights*dx) for weights that add up to 1, as sums over the other entries: 1 - w would lose a small rest."""
-    return others(weights, axis=axis) * dx - others(weights * dx, axis=axis)
+    """dx - sum(weights*dx) for weights that add up to 1, with the entry itself left out: 1 - w would lose a small rest."""
+    return complement(weights, axis=axis) * dx - others(weights * dx, axis=axis)
 
 
 def _softmax_tangent(y: Node, xs: Sequence[Node], dxs: Sequence[Node | None]) -> Node:

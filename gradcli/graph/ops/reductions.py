@@ -9,6 +9,7 @@ from typing import Any
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
 from gradcli.graph.operation import (
+    Elementwise,
     Linear,
     NoDerivative,
     Operation,
@@ -184,6 +185,13 @@ others = _reduction(
 )  # fmt: skip
 
 
+complement = _reduction(
+    "complement", "1 - x for numbers x that add up to 1 along an axis: the sum of the others, exact also where x is near 1.",
+    others_kernel, spec="x, axis:int=-1", infer=_others_shape, accepts="float", hidden=True, example="",
+    rule=Elementwise((lambda y, x: -1,)), workspace=3.0, formula="1 - x", written=lambda y, x: 1 - x,
+)  # fmt: skip
+
+
 def _direction_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     attrs["axis"] = normalize_axes(attrs["axis"], inputs[0].rank)
     return inputs[0].shape, inputs[0].dtype
@@ -196,7 +204,7 @@ def _direction_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
     axes = y.attrs["axis"]
     along = _last(y, axes)
     moved = _last(dx, axes)
-    rest = others(square(along), axis=-1) * moved - along * others(along * moved, axis=-1)
+    rest = complement(square(along), axis=-1) * moved - along * others(along * moved, axis=-1)
     return divide_no_nan(_back(rest, x, axes), norm(x, axis=axes, keepdims=True))
 
 

@@ -70,19 +70,44 @@ MOST_STEPS = 100
 
 
 def even_power(base: Node, exponent: int) -> Node | None:
-    """An even power of a root, or of a root times a number, as the polynomial that it is; None for any other."""
-    factor: Node | None = None
-    if base.op.name == "multiply":
-        a, b = base.inputs
-        base, factor = (a, b) if constant_value(b) is not None else (b, a)
-        if constant_value(factor) is None or base.shape != (base.shape or factor.shape):
-            return None
-    if base.op.squared is None or exponent < 2 or exponent % 2:
+    """An even power of a root, or of a root times other factors, as the polynomial that it is; None for any other."""
+    if exponent < 2 or exponent % 2:
         return None
+    square = _square_of_root(base)
+    return None if square is None else _natural_power(square, exponent // 2)
+
+
+def _square_of_root(base: Node) -> Node | None:
+    """The square of a root, of its negative, and of its products and quotients with others."""
+    factors: list[Node] = []
+    while base.op.squared is None:
+        match base.op.name:
+            case "neg" | "identity":
+                (base,) = base.inputs
+            case "multiply":
+                a, b = base.inputs
+                base, other = (a, b) if _leads_to_root(a) else (b, a)
+                factors.append(multiply(other, other))
+            case "divide":
+                base, other = base.inputs
+                factors.append(recip(multiply(other, other)))
+            case _:
+                return None
     square: Node = base.op.squared(base, *base.inputs)
-    if factor is not None:
-        square = square * (factor * factor)
-    return _natural_power(square, exponent // 2)
+    for factor in factors:
+        square = multiply(square, factor)
+    return square
+
+
+def _leads_to_root(x: Node) -> bool:
+    while x.op.name in ("neg", "identity", "divide"):
+        x = x.inputs[0]
+    return x.op.squared is not None
+
+
+def is_same(a: Node, b: Node) -> bool:
+    """Whether two nodes are one, or the same root of the same inputs, named twice."""
+    return a is b or a.op is b.op and a.op.squared is not None and a.inputs == b.inputs and a.attrs == b.attrs
 
 
 class Factored:
@@ -106,7 +131,7 @@ class Factored:
 
     def _whole(self, g: Node) -> Node | None:
         """g divided by the root, where that is a factor as a whole."""
-        if g is self._root:
+        if is_same(g, self._root):
             return ones(shape=g.shape, dtype=g.dtype)
         self._steps -= 1
         if self._steps < 0:

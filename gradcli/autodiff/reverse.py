@@ -208,7 +208,8 @@ def contributions(
     match rule:
         case Elementwise():
             for i in positions:
-                yield inputs[i], _to_shape(_through_partial(node, i, rule, c), inputs[i].shape)
+                own = Cotangent(c.g, product_mask(node, i, c.mask)) if node.op is divide and i else c
+                yield inputs[i], _to_shape(_through_partial(node, i, rule, own), inputs[i].shape)
         case Product():
             for i in positions:
                 g = c.g * guarded(inputs[i ^ 1], c.mask)
@@ -282,23 +283,46 @@ def guarded(factor: Node, mask: Node | None) -> Node:
 
 
 def product_mask(node: Node, i: int, mask: Node | None) -> Node | None:
-    """Where input i of an elementwise product is selected: not where its partner is the 0 of an indicator."""
+    """Where input i of a product, or the divisor of a quotient, is selected: not where its partner is an indicator's 0."""
     partner = node.inputs[i ^ 1]
-    if not node.inputs[i].risky or not is_indicator(partner):
+    if not (node.inputs[i].risky or node.op is divide) or not is_indicator(partner):
         return mask
     taken = broadcasted(not_equal(partner, 0), node.shape)
     return taken if mask is None else logical_and(taken, mask)
 
 
 _INDICATORS = {"one_hot", "eye"}
-_MOVING = {"reshape", "transpose", "broadcast_to", "index", "gather", "identity", "stop_gradient", "tril", "triu"}
+_MOVING = {
+    "reshape",
+    "transpose",
+    "broadcast_to",
+    "index",
+    "gather",
+    "identity",
+    "stop_gradient",
+    "tril",
+    "triu",
+    "neg",
+}
 
 
-def is_indicator(x: Node) -> bool:
-    """Whether a node is 0 and 1 by what it is, not by its values: one_hot, or a condition as a number."""
-    while x.op.name in _MOVING or x.op.name == "cast" and x.inputs[0].dtype != "bool":
-        x = x.inputs[0]
-    return x.op.name in _INDICATORS or x.op.name == "cast"
+def is_indicator(x: Node, most: int = 16) -> bool:
+    """Whether a node is 0 at some entries by what it is, not by its values: one_hot, a condition as a number, or times one.
+
+    ``most`` operations are looked through.
+    """
+    todo = [x]
+    for _ in range(most):
+        if not todo:
+            break
+        x = todo.pop()
+        if x.op.name in _INDICATORS or x.op.name == "cast" and x.inputs[0].dtype == "bool":
+            return True
+        if x.op.name in _MOVING or x.op.name == "cast":
+            todo.append(x.inputs[0])
+        elif x.op.name == "multiply":
+            todo += x.inputs
+    return False
 
 
 def _to_shape(c: Cotangent, shape: Shape) -> Cotangent:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 
-from gradcli.autodiff.powers import binomial, even_power, natural_powers
+from gradcli.autodiff import reverse
+from gradcli.autodiff.powers import binomial, even_power, is_same, natural_powers
 from gradcli.graph.node import Derivation, Node, cone, current_derivation
 from gradcli.graph.operation import (
     Contraction,
@@ -22,8 +23,9 @@ from gradcli.graph.operation import (
     Select,
     Tangent,
     Zero,
+    cast_to,
 )
-from gradcli.graph.ops.creation import tangent, zeros
+from gradcli.graph.ops.creation import ones_like, tangent, zeros
 from gradcli.graph.ops.elementwise import (
     constant_value,
     divide,
@@ -39,7 +41,7 @@ from gradcli.graph.ops.elementwise import (
     subtract,
 )
 from gradcli.graph.ops.linear_algebra import matmul, solve
-from gradcli.graph.ops.selection import equal, greater, where
+from gradcli.graph.ops.selection import equal, greater, isfinite, logical_not, not_equal, where
 from gradcli.graph.ops.shaping import broadcasted
 
 QUOTIENTS = (divide, recip, divide_no_nan, recip_no_nan)
@@ -214,14 +216,26 @@ class Series:
 
     def _product(self, node: Node, k: int) -> Coefficient:
         """Cauchy products; of a square only half of the terms are different."""
-        if len(node.inputs) == 2 and node.inputs[0] is node.inputs[1]:
+        if len(node.inputs) == 2 and is_same(*node.inputs):
             expression = self._even_power(node, node.inputs[0], 2)
             if expression is not None:
                 return (yield expression, k)
         factors: list[Node] = []
         twice: list[Node] = []
+        masked: Node | None = None
         for i in range(0, len(node.inputs), 2):
             a, b = node.inputs[i : i + 2]
+            for other, x in ((a, b), (b, a)):
+                if not self.depends(other) and x.risky and reverse.is_indicator(other):
+                    # What an indicator leaves out is not selected, NaN included.
+                    u = yield x, k
+                    if u is not None:
+                        masked = _plus(masked, where(not_equal(other, 0), u * other, 0))
+                    break
+            else:
+                other = None
+            if other is not None:
+                continue
             if a is b:
                 for j in range((k + 1) // 2):
                     u, v = (yield a, j), (yield a, k - j)
@@ -240,7 +254,7 @@ class Series:
                 if u is not None and v is not None:
                     factors += [u, v]
         doubled = _times(2, _sum_of_products(twice)) if twice else None
-        return _plus(_sum_of_products(factors) if factors else None, doubled)
+        return _plus(_plus(_sum_of_products(factors) if factors else None, doubled), masked)
 
     def _linear(self, node: Node, k: int) -> Coefficient:
         """The operation itself on the k-th coefficients."""
@@ -275,8 +289,29 @@ class Series:
                     break
                 parts.append(c)
             if len(parts) == len(share):
-                total = _plus(total, node.op(*parts, **node.attrs))
+                total = _plus(total, self._contracted(node, parts, share))
         return total
+
+    def _contracted(self, node: Node, parts: Sequence[Node], share: Sequence[int]) -> Node:
+        """One term: NaN and infinity count where an indicator takes them."""
+        fixed = [
+            not j and not self.depends(u) and reverse.is_indicator(u) for u, j in zip(node.inputs, share, strict=True)
+        ]
+        whole = node.op(*parts, **node.attrs)
+        if not any(fixed) or not any([p.risky and not still for p, still in zip(parts, fixed, strict=True)]):
+            return whole
+        finite = [p if still else where(isfinite(p), p, 0) for p, still in zip(parts, fixed, strict=True)]
+        met: Node | None = None
+        for n, p in enumerate(parts):
+            if p.risky and not fixed[n]:
+                bad = cast_to(logical_not(isfinite(p)), p.dtype)
+                others = [
+                    cast_to(not_equal(q, 0), q.dtype) if still else ones_like(q)
+                    for q, still in zip(parts, fixed, strict=True)
+                ]
+                met = _plus(met, node.op(*[bad if m == n else q for m, q in enumerate(others)], **node.attrs))
+        assert met is not None
+        return where(not_equal(met, 0), whole, node.op(*finite, **node.attrs))
 
     def _select(self, node: Node, k: int) -> Coefficient:
         condition, a, b = node.inputs

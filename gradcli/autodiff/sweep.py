@@ -24,7 +24,7 @@ from gradcli.graph.operation import (
     cast_to,
 )
 from gradcli.graph.ops.creation import tangent
-from gradcli.graph.ops.elementwise import multiply_no_nan
+from gradcli.graph.ops.elementwise import divide, multiply_no_nan
 from gradcli.graph.ops.linear_algebra import solve
 from gradcli.graph.ops.selection import isfinite, logical_and, logical_not, not_equal, where
 from gradcli.graph.ops.shaping import broadcasted, reshaped, swap, transpose
@@ -104,10 +104,11 @@ class Sweep:
                     p = partial(node, *inputs)
                     if isinstance(p, Node) and p.op.name == "zero":
                         continue
+                    own = reverse.product_mask(node, i, mask) if node.op is divide and i else mask
                     if isinstance(p, Node) and reverse.absorbs_zero(node, i, rule):
-                        yield self._absorbed(node, i, parts, mask, p)
+                        yield self._absorbed(node, i, parts, own, p)
                     else:
-                        yield self._scaled_to(node, i, parts, mask, p)
+                        yield self._scaled_to(node, i, parts, own, p)
             case Product():
                 for i in positions:
                     x, some, _ = self._scaled_to(node, i, parts, mask, inputs[i ^ 1])

@@ -15,7 +15,6 @@ from gradcli.rewrite import algebra, contractions, shapes
 from gradcli.rewrite.engine import Engine, Rules, joined
 from gradcli.rewrite.forms import FIRST, FORMS, NOTHING, in_words, ordered, remade
 
-
 WORDS: Rules = {
     op.name: [(f"{op.name} -> {op.formula}", in_words)]
     for op in table.values()

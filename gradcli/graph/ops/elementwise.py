@@ -20,13 +20,13 @@ from gradcli.graph.operation import (
 )
 from gradcli.graph.ops.kernels import (
     Ufunc,
-    hypot_slope_kernel,
     divide_no_nan_kernel,
     elu_kernel,
     erf_kernel,
     erfc_kernel,
     exp2_slope_kernel,
     has_scipy,
+    hypot_slope_kernel,
     integer_safe,
     leaky_relu_kernel,
     mod_kernel,

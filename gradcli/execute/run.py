@@ -114,7 +114,9 @@ def _explained(np: Any, name: str, problem: Exception) -> GradcliError:
         return GradcliError("LimitError", f"no memory for the result of {name}")
     if isinstance(problem, np.linalg.LinAlgError):
         return _linear_algebra_error(name, problem)
-    if isinstance(problem, (ValueError, TypeError, IndexError, OverflowError, ArithmeticError)):
+    if isinstance(problem, IndexError):
+        return GradcliError("ValueError", str(problem))
+    if isinstance(problem, (ValueError, TypeError, OverflowError, ArithmeticError)):
         return GradcliError("ValueError", f"{name} failed: {problem}")
     raise problem
 

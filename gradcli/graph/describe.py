@@ -29,7 +29,7 @@ IN_WORDS = {
     "stack": "linear: each value gets its part of the gradient", "pad": "linear: the gradient without the border",
     "index": "linear: the gradient at the entries that are taken, 0 elsewhere", "unindex": "linear: the gradient at the entries of x",
     "diagonal": "linear: the gradient on the diagonal", "embed_diagonal": "linear: the diagonal of the gradient",
-    "take_along": "linear: the gradient, put back", "scatter_add": "linear in g: the gradient at the indices",
+    "take_along": "linear: the gradient is added up at the indices", "scatter_along": "linear in g: the gradient at the indices", "scatter_add": "linear in g: the gradient at the indices",
     "expand_delta": "linear: the diagonal of the gradient", "collect_delta": "linear: the gradient on the diagonal",
     "gather": "linear: the gradient is added up at the indices", "sort": "linear: the gradient, put back in the order of x",
     "sum": "linear: the gradient is spread over the summed entries",
@@ -93,7 +93,7 @@ def describe_derivative(op: Operation) -> str:
 def _inputs(op: Operation, shape: tuple[int, ...]) -> list[Node]:
     from gradcli.graph.ops.creation import make_leaf
 
-    return [make_leaf(p.name, "variable", shape, "float64", False) for p in op.parameters if p.kind == "tensor"]
+    return [make_leaf(p.name, "variable", shape, "float64", False) for p in op.parameters if p.one_tensor]
 
 
 def _partials(op: Operation, rule: Elementwise) -> str:

@@ -128,8 +128,9 @@ Rule = Elementwise | Linear | Product | Contraction | Select | SameAs | Tangent 
 class Parameter:
     """One parameter of a signature.
 
-    ``kind`` is ``tensor``, ``tensors`` (a list of them), ``operands`` (all remaining positional arguments) or, for what
-    must be known before anything is evaluated, ``int ints axis axes shape number flag dtype string``.
+    ``kind`` is ``tensor``, ``indices`` or ``condition`` (a tensor whose dtype is its own affair), ``tensors`` (a list of
+    them), ``operands`` (all remaining positional arguments) or, for what must be known before anything is evaluated,
+    ``int ints axis axes shape number flag dtype string``.
     """
 
     __slots__ = ("name", "kind", "default", "keyword_only")
@@ -139,6 +140,11 @@ class Parameter:
         self.kind = kind
         self.default = default
         self.keyword_only = keyword_only
+
+    @property
+    def one_tensor(self) -> bool:
+        """Whether the argument is one input of the node."""
+        return self.kind in ("tensor", "indices", "condition")
 
 
 class Operation:
@@ -219,6 +225,12 @@ class Operation:
             for p in self.parameters
             if p.default is not None and not p.kind.startswith("tensor")
         }
+
+    @cached_property
+    def apart(self) -> tuple[int, ...]:
+        """Positions of inputs that take no part in bringing dtypes together: conditions and indices."""
+        inputs = [p for p in self.parameters if p.one_tensor]
+        return tuple(i for i, p in enumerate(inputs) if p.kind != "tensor")
 
     @cached_property
     def signature(self) -> str:

@@ -21,12 +21,14 @@ def attributes(
     """The static attributes of a call, defaults filled in."""
     attrs: dict[str, Any] = {}
     for p in op.parameters:
-        if p.kind in ("tensor", "tensors", "operands"):
+        if p.one_tensor or p.kind in ("tensors", "operands"):
             continue
         argument = bound.get(p.name)
         if argument is not None:
             _misplaced(e, op, p.kind, argument, bound)
             attrs[p.name] = KINDS[p.kind](e, argument, scope)
+            if p.kind == "int" and attrs[p.name] is None and p.default not in (None, "None"):
+                e.fail("TypeError", f"`{p.name}` of {op.name} must be an integer, not None", argument)
         if attrs.get(p.name) is None:
             attrs[p.name] = op.defaults.get(p.name)
             if p.kind == "dtype":

@@ -113,7 +113,7 @@ WORDS: dict[str, Word] = {
     "asinh": operator("arsinh") + r"\left(<0>\right)", "acosh": operator("arcosh") + r"\left(<0>\right)",
     "atanh": operator("artanh") + r"\left(<0>\right)",
     **_operators("atan2 hypot erf softplus relu leaky_relu elu sign round trunc mod xlogy isnan isfinite "
-                 "sort argsort roll flip tril triu take_along"),
+                 "sort argsort roll flip tril triu take_along scatter_along"),
     "exp": "e^{<0>}", "expm1": r"e^{<0>} - 1", "exp2": "2^{<0>}", "log1p": r"\log\left(1 + <0>\right)",
     "log2": r"\log_{2}\left(<0>\right)", "log10": r"\log_{10}\left(<0>\right)", "sqrt": r"\sqrt{<0>}",
     "rsqrt": r"\frac{1}{\sqrt{<0>}}", "cbrt": r"\sqrt[3]{<0>}", "square": "<0!>^{2}", "abs": r"\left\lvert <0> \right\rvert",

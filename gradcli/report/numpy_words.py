@@ -167,6 +167,7 @@ WORDS: dict[str, Word] = {
     "collect_delta": lambda n: f"_diagonal_view({{0}}, {tuple(n.attrs['pattern'])})",
     "gather": lambda n: f"np.take({{all}}, axis={n.attrs['axis']})",
     "scatter_add": lambda n: f"_scatter_add({{all}}, {n.attrs['axis']}, {n.attrs['size']})",
+    "scatter_along": lambda n: f"_scatter_along({{all}}, {n.attrs['axis']}, {n.attrs['size']})",
     "argsort": _axis("np.argsort", ', kind="stable"'), "sort": _axis("np.sort"),
     "take_along": lambda n: f"np.take_along_axis({{all}}, axis={n.attrs['axis']})",
     "zeros": _made("zeros"), "ones": _made("ones"), "eye": _eye, "arange": _arange, "linspace": _linspace,
@@ -213,7 +214,7 @@ _KERNELS: dict[str, Callable[..., Any]] = {
     "_cumulative": kernels.cumulative_kernel, "_cofactor": linear_algebra.cofactor_kernel,
     "_logdet": linear_algebra.logdet_kernel, "_cholesky": linear_algebra.cholesky_kernel,
     "_embed": linear_algebra.embed_kernel, "_diagonal_view": slicing.diagonal_view, "_expand": slicing.expand_kernel,
-    "_scatter_add": slicing.scatter_kernel,
+    "_scatter_add": slicing.scatter_kernel, "_scatter_along": slicing.scatter_along_kernel,
 }  # fmt: skip
 
 _NEEDS = {"_expand": "_diagonal_view"}

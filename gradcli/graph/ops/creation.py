@@ -10,6 +10,7 @@ from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Operation, register
 from gradcli.graph.ops.shaping import broadcast_to
+from gradcli.graph.ops.slicing import without_floats
 from gradcli.graph.types import INTEGER_OF, Shape, is_float, is_integer
 
 Inputs = Sequence[Node]
@@ -206,9 +207,9 @@ def _one_hot_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 
 
 one_hot = _creation(
-    "one_hot", "indices, depth:int, dtype:dtype=None", "1 at the index, 0 elsewhere; rows of zeros out of range.",
+    "one_hot", "indices:indices, depth:int, dtype:dtype=None", "1 at the index, 0 elsewhere; rows of zeros out of range.",
     lambda xp, i, depth, dtype: (xp.expand_dims(i, -1) == xp.arange(depth)).astype(dtype), accepts="any",
-    infer=_one_hot_shape, workspace=0.2, formula="y[i, k] = (x[i] == k)", example="one_hot([0, 2], 3)",
+    adapt=lambda nodes: [without_floats(nodes[0])], infer=_one_hot_shape, workspace=0.2, formula="y[i, k] = (x[i] == k)", example="one_hot([0, 2], 3)",
 )  # fmt: skip
 
 # Words of the language that the table documents and the language layer carries out, before anything is evaluated.

@@ -86,6 +86,8 @@ def _slice(e: Elaborator, item: syntax.Slice, size: int, scope: Scope) -> tuple[
         assert item.step is not None
         e.fail("ValueError", "a slice needs a step other than 0", item.step)
     start, stop, step = slice(lower, upper, step).indices(size)
+    if not range(start, stop, step):
+        return 0, 0, 1
     return start, (stop if stop >= 0 else None), step
 
 

@@ -315,7 +315,10 @@ def test_rows_of_points_agree_with_numpy(case):
     program = gradcli.loads(case.program(given=True) + QUESTIONS)
     names = ["y", "first", "second", "jvp"]
     rng = np.random.default_rng(1)
-    rows = {"x": np.stack([case.x(k) for k in range(3)]), "i": np.stack([rng.permuted(case.indices) for _ in range(3)])}
+    rows = {
+        "x": np.stack([case.x(k) for k in range(3)]),
+        "i": np.stack([rng.permuted(case.indices.ravel()).reshape(case.indices.shape) for _ in range(3)]),
+    }
     for varied in (("x",), ("i",), ("x", "i")):
         columns = {name: rows[name] for name in varied}
         kept = {"x": rows["x"][0], "i": case.indices} | {name: None for name in varied}

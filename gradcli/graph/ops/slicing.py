@@ -132,6 +132,15 @@ def sliced(x: Node, axis: int, start: int, stop: int) -> Node:
     return index(x, items=(*(_whole(n) for n in x.shape[:axis]), (start, stop, 1)))
 
 
+def _pad_inputs(nodes: list[Node]) -> list[Node]:
+    """One dtype; the number 0 around truth values is false."""
+    x, constant = nodes
+    if x.dtype == "bool" and constant.op.name == "literal" and constant.attrs["value"] == 0:
+        constant = literal(False, "bool")
+    dtype = promote([x.dtype, constant.dtype])
+    return [cast_to(x, dtype), cast_to(constant, dtype)]
+
+
 def _pad(x: Node, constant: Node, paddings: Sequence[Sequence[int]]) -> Node:
     if len(paddings) != x.rank or any(len(p) != 2 or min(p) < 0 for p in paddings):
         raise GradcliError(
@@ -151,7 +160,7 @@ def _pad(x: Node, constant: Node, paddings: Sequence[Sequence[int]]) -> Node:
 pad = shaping(
     "pad", "x, paddings:pairs, constant_values:tensor=0", "Filled up on both ends of each axis.",
     expand=lambda x, constant, paddings: _pad(x, constant, paddings), formula="x, with a border",
-    example="pad([1, 2], [[1, 1]])", accepts="same",
+    example="pad([1, 2], [[1, 1]])", adapt=_pad_inputs,
 )  # fmt: skip
 
 # deltas: a pattern gives each axis of the large array a class, and axes of one class hold their diagonal

@@ -131,7 +131,7 @@ WORDS: dict[str, Word] = {
     "diagonal": operator("diag") + r"\left(<0>\right)", "embed_diagonal": operator("diag") + r"\left(<0>\right)",
     "expand_delta": operator("diag") + r"\left(<0>\right)", "collect_delta": operator("diag") + r"\left(<0>\right)",
     "inv": "<0!>^{-1}", "det": r"\det\left(<0>\right)", "logdet": r"\log \det\left(<0>\right)", "solve": "<0!>^{-1} <1!>",
-    "cholesky": operator("chol") + r"\left(<0>\right)", "cofactor": operator("cof") + r"\left(<0>\right)",
+    "cholesky": operator("chol") + r"\left(<0>\right)", "cofactor": operator("cof") + r"\left(<0>\right)", "completion": operator("completion") + r"\left(<0>\right)",
     "reshape": _spread, "broadcast_to": _full, "transpose": r"<0!>^{\top}", "concat": _concat, "stack": _stack,
     "unindex": _pad, "index": _index, "gather": r"<0!>\left[<1>\right]",
     "scatter_add": operator("scatter") + r"_{<1>}\left(<0>\right)", "one_hot": operator("onehot") + r"\left(<0>\right)",

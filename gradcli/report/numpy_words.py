@@ -107,7 +107,7 @@ WORDS: dict[str, Word] = {
     "argmax": "np.argmax(a, axis=axis, keepdims=keepdims)", "argmin": "np.argmin(a, axis=axis, keepdims=keepdims)",
     "contraction": "np.einsum(equation, *operands)", "diagonal": "np.diagonal(a, k, -2, -1)",
     "embed_diagonal": _diagonal_matrix, "tril": "np.tril(a, k)", "triu": "np.triu(a, k)", "inv": "np.linalg.inv(a)",
-    "det": "np.linalg.det(a)", "solve": "np.linalg.solve(a, b)", "cofactor": "_cofactor(a, b)",
+    "det": "np.linalg.det(a)", "solve": "np.linalg.solve(a, b)", "cofactor": "_cofactor(a, b)", "completion": "_completion(a, k)",
     "reshape": "np.reshape(a, shape)", "broadcast_to": "np.broadcast_to(a, shape)", "transpose": _transpose,
     "roll": "np.roll(a, shift, axis)", "flip": "np.flip(a, axis)", "concat": "np.concatenate([*operands], axis=axis)",
     "stack": "np.stack([*operands], axis=axis)", "unindex": _unindex,
@@ -234,7 +234,9 @@ def _helper(function: Callable[..., Any]) -> str:
 HELPERS = _named([
     kernels.recip_kernel, kernels.divide_no_nan_kernel, kernels.xlogy_kernel, kernels.elu_kernel, kernels.leaky_relu_kernel,
     kernels.sigmoid_kernel, kernels.softplus_kernel, kernels.norm_kernel, kernels.logsumexp_kernel, kernels.softmax_kernel,
-    kernels.log_softmax_kernel, kernels.cumulative_kernel, linear_algebra.cofactor_kernel, linear_algebra.logdet_kernel,
+    kernels.log_softmax_kernel, kernels.cumulative_kernel, linear_algebra.cofactor_kernel,
+    linear_algebra.small_cofactors_kernel, linear_algebra.subsets, linear_algebra.expansion, linear_algebra.scaled_svd,
+    linear_algebra.completion_kernel, linear_algebra.logdet_kernel,
     linear_algebra.cholesky_kernel, linear_algebra.embed_kernel, slicing.diagonal_view, slicing.expand_kernel,
     slicing.scatter_kernel, slicing.scatter_along_kernel,
 ])  # fmt: skip

@@ -233,37 +233,35 @@ def expansion(n: int, r: int) -> tuple[list[list[int]], list[list[int]]]:
 def small_cofactors_kernel(xp: Any, a: Any) -> Any:
     """The cofactors as sums of products of entries; minors of the first r rows of those that are left, r = 1, 2, …."""
     n = a.shape[-1]
-    if not n:
-        return a.copy()
-    left = xp.stack([xp.delete(a, i, axis=-2) for i in range(n)], axis=-3)
-    minors = xp.ones((*a.shape[:-2], n, 1), dtype=a.dtype)
+    if n < 2:
+        return xp.ones_like(a)
+    if n == 3:
+        return xp.cross(xp.roll(a, -1, -2), xp.roll(a, -2, -2))
     signs = xp.asarray([(-1) ** k for k in range(2 * n)], dtype=a.dtype)
-    for r in range(1, n):
+    others = [[i for i in range(n) if i != k] for k in range(n)]
+    minors = left = xp.take(a, others, axis=-2)
+    minors = left[..., 0, :]
+    for r in range(2, n):
         columns, smaller = expansion(n, r)
-        terms = left[..., r - 1, :][..., columns] * minors[..., smaller]
+        terms = xp.take(left[..., r - 1, :], columns, axis=-1) * xp.take(minors, smaller, axis=-1)
         minors = xp.sum(terms * signs[r - 1 : 2 * r - 1], axis=-1)
-    return xp.flip(minors, -1) * signs[xp.add.outer(xp.arange(n), xp.arange(n))]
+    return xp.flip(minors, -1) * xp.outer(signs[:n], signs[:n])
 
 
 def _minors(a: Node) -> Node:
     """The same as an expression, which is a polynomial of the entries."""
     n = a.shape[-1]
-    if not n:
-        return a
-    batch = tuple(range(a.rank - 2))
+    if n < 2:
+        return ones(shape=a.shape, dtype=a.dtype)
+    whole = [(0, k, 1) for k in a.shape[:-2]]
     left = gather(a, _table([[i for i in range(n) if i != k] for k in range(n)]), axis=a.rank - 2)
-    minors = ones(shape=(*a.shape[:-2], n, 1), dtype=a.dtype)
-    for r in range(1, n):
+    minors = index(left, items=(*whole, (0, n, 1), 0))
+    for r in range(2, n):
         columns, smaller = expansion(n, r)
-        row = index(left, items=(*((0, k, 1) for k in left.shape[:-2]), r - 1))
+        row = index(left, items=(*whole, (0, n, 1), r - 1))
         signs = array(values=tuple(float((-1) ** (r - 1 + k)) for k in range(r)), shape=(r,), dtype=a.dtype)
-        factors = [
-            gather(row, _table(columns), axis=a.rank - 1),
-            gather(minors, _table(smaller), axis=a.rank - 1),
-            signs,
-        ]
-        own = (*batch, *range(a.rank - 2, a.rank + 1))
-        minors = contract(factors, [own, own, own[-1:]], own[:-1])
+        signed = gather(row, _table(columns), axis=a.rank - 1) * signs
+        minors = sum_(signed * gather(minors, _table(smaller), axis=a.rank - 1), axis=-1)
     checkered = array(
         values=tuple(float((-1) ** (i + j)) for i in range(n) for j in range(n)), shape=(n, n), dtype=a.dtype
     )

@@ -273,19 +273,10 @@ def _gather_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     return (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]), x.dtype
 
 
-def checked(xp: Any, indices: Any, size: int) -> Any:
-    """The indices, if an axis of this size has them all."""
-    bad = (indices < -size) | (indices >= size)
-    if xp.any(bad):
-        value = int(xp.asarray(indices)[xp.asarray(bad)].flat[0])
-        raise IndexError(f"index {value} is out of range for an axis of size {size}")
-    return indices
-
-
 gather = shaping(
     "gather", "x, indices:indices, axis:int=0", "The slices at the given indices along an axis; `x[indices]` is the same.",
     aliases=("take",), adapt=_indexed_inputs, infer=_gather_shape, formula="x[indices]", example="gather([10, 20, 30], [2, 0, 0])",
-    kernel=lambda xp, x, i, axis: xp.take(x, checked(xp, i, x.shape[axis]), axis=axis),
+    kernel=lambda xp, x, i, axis: xp.take(x, i, axis=axis),
     rule=Linear(
         lambda i, g, y: scatter_add(g, y.inputs[1], axis=y.attrs["axis"], size=input_of(y).shape[y.attrs["axis"]]), (0,)
     ),
@@ -320,7 +311,7 @@ def scatter_kernel(xp: Any, g: Any, indices: Any, axis: int, size: int) -> Any:
 scatter_add = shaping(
     "scatter_add", "g, indices:indices, axis:int, size:int", "Zeros, with slices of g added at the indices: gather transposed.",
     example="scatter_add([1, 2, 3], [0, 2, 2], 0, 4)", adapt=_indexed_inputs, infer=_scatter_shape, workspace=1.0,
-    kernel=lambda xp, g, i, axis, size: scatter_kernel(xp, g, checked(xp, i, size), axis, size),
+    kernel=scatter_kernel,
     formula="x[indices] += g",
     rule=Linear(lambda i, g, y: gather(g, y.inputs[1], axis=y.attrs["axis"]), (0,)),
 )  # fmt: skip
@@ -390,7 +381,7 @@ take_along = shaping(
     "take_along", "x, indices:indices, axis:int=-1", "The entries at the indices along an axis, for each row of the "
     "others on its own; repeated and negative indices may be among them, more or fewer than the axis has.",
     aliases=("take_along_axis",), example="take_along([[30, 10, 20], [5, 6, 7]], [[1, 2], [-1, -1]])", adapt=_indexed_inputs,
-    infer=_along_shape, kernel=lambda xp, x, i, axis: xp.take_along_axis(x, checked(xp, i, x.shape[axis]), axis=axis),
+    infer=_along_shape, kernel=lambda xp, x, i, axis: xp.take_along_axis(x, i, axis=axis),
     workspace=1.0, formula="y[i, k] = x[i, indices[i, k]]",
     rule=Linear(
         lambda i, g, y: unbroadcast(

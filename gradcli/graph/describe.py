@@ -41,6 +41,8 @@ IN_WORDS = {
     "outer": "linear in each operand: g @ b for a, g.T @ a for b",
     "einsum": "linear in each operand: einsum of the gradient and the others", "full": "the value gets the sum of the gradient",
     "dot": "linear in each operand: for vectors b * g for a, a * g for b",
+    "random_normal": "linear in mean and stddev, as mean + stddev * z with z drawn from N(0, 1)",
+    "random_uniform": "linear in minval and maxval, as minval + (maxval - minval) * z with z drawn from U(0, 1)",
     "prod": "for each entry the product of the others", "cumprod": "for each entry the products of the others",
     "cholesky": "dy = y @ f(solve(y, solve(y, (da + da.T) / 2).T).T), f: lower triangle, half the diagonal",
 }  # fmt: skip
@@ -60,7 +62,7 @@ def describe_derivative(op: Operation) -> str:
         )
     if op.family == "creation":
         return "none"
-    if op.expand is not None:
+    if op.expand is not None and op.kernel is None:
         return f"that of {op.formula}"
     rule = op.rule
     match rule:

@@ -130,7 +130,7 @@ class Parameter:
 
     ``kind`` is ``tensor``, ``indices`` or ``condition`` (a tensor whose dtype is its own affair), ``tensors`` (a list of
     them), ``operands`` (all remaining positional arguments) or, for what must be known before anything is evaluated,
-    ``int ints axis axes shape number flag dtype string``.
+    ``int ints axis axes shape number flag dtype string``; a ``parameter`` is a number or a value, then an input.
     """
 
     __slots__ = ("name", "kind", "default", "keyword_only")
@@ -153,7 +153,8 @@ class Operation:
     ``spec`` is the signature, each parameter as ``name``, ``name:kind`` or ``name:kind=default``.
     ``accepts`` says what the inputs are brought to before ``infer`` sees them: ``number`` (a common dtype, not bool),
     ``float`` (a common dtype, integers become floats), ``any`` (left alone), ``same`` (a common dtype, bool allowed),
-    ``bool``. A composed operation has ``expand`` in place of infer, kernel and rule.
+    ``bool``. A composed operation has ``expand`` in place of infer, kernel and rule; one that is composed in some cases
+    has both, and ``expand`` gives None in the others.
     ``workspace``: how many arrays of the size of its largest operand the kernel takes beside its result.
     ``singular``: the value or a partial may be NaN or infinite at a finite input (for some inputs: a function of them).
     """
@@ -170,7 +171,7 @@ class Operation:
         infer: Infer | None = None,
         kernel: Kernel | None = None,
         rule: Rule | None = None,
-        expand: Callable[..., Node] | None = None,
+        expand: Callable[..., Node | None] | None = None,
         adapt: Callable[[list[Node]], list[Node]] | None = None,
         singular: bool | Callable[[Sequence[Node]], bool] = False,
         shareable: bool = True,
@@ -271,8 +272,8 @@ class Operation:
         if self.defaults:
             attrs = {**self.defaults, **attrs}
         nodes = self.prepare(nodes)
-        if self.expand is not None:
-            return self.expand(*nodes, **attrs)
+        if self.expand is not None and (node := self.expand(*nodes, **attrs)) is not None:
+            return node
         assert self.infer is not None
         shape, dtype = self.infer(nodes, attrs)
         if len(shape) > MOST_AXES:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import did_you_mean
+from gradcli.graph.node import Node
 from gradcli.graph.operation import Operation
 from gradcli.graph.types import DTYPES
 from gradcli.language import syntax
-from gradcli.language.values import Scope
+from gradcli.language.values import Scope, Weak
 
 if TYPE_CHECKING:
     from gradcli.language.elaborate import Elaborator
@@ -134,6 +135,19 @@ def _number(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int |
     return number
 
 
+def _parameter(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | float | Node | None:
+    """A number of the text as it is, anything else as a node."""
+    if is_none(expression):
+        return None
+    value = e.value(expression, scope)
+    if isinstance(value, Weak):
+        return value.value
+    node = e.node(value, expression)
+    if node.dtype == "bool":
+        e.fail("TypeError", "a number is needed here, not bool", expression)
+    return node
+
+
 def _seed(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | tuple[int, ...] | None:
     """One integer, or several (as the printer writes those of unseeded calls)."""
     if is_none(expression):
@@ -189,6 +203,7 @@ KINDS: dict[str, Callable[[Elaborator, Any, Scope], Any]] = {
     "shape": shape,
     "pairs": _pairs,
     "number": _number,
+    "parameter": _parameter,
     "seed": _seed,
     "flag": _flag,
     "dtype": dtype,

@@ -92,7 +92,11 @@ def _concat(node: Node) -> str:
 
 
 def _random(letter: str, first: str, second: str) -> Callable[[Node], str]:
-    return lambda node: rf"\mathcal{{{letter}}}\left({node.attrs[first]}, {node.attrs[second]}\right)"
+    def text(node: Node) -> str:
+        shown = "<0>, <1>" if node.inputs else f"{node.attrs[first]}, {node.attrs[second]}"
+        return rf"\mathcal{{{letter}}}\left({shown}\right)"
+
+    return text
 
 
 def _where(node: Node) -> str:

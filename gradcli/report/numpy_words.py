@@ -63,6 +63,14 @@ def _rounding(name: str) -> Callable[[Node], str]:
     return lambda node: f"np.{name}(a)" if is_float(node.dtype) else "a"
 
 
+def _random(function: str, first: str, second: str) -> Callable[[Node], str]:
+    def word(node: Node) -> str:
+        a, b = ("a" if node.attrs[first] is None else first), ("b" if node.attrs[second] is None else second)
+        return f"np.random.RandomState(seed).{function}({a}, {b}, shape).astype(dtype)"
+
+    return word
+
+
 def _products(node: Node) -> str:
     return " + ".join([f"x{i} * x{i + 1}" for i in range(0, len(node.inputs), 2)])
 
@@ -120,8 +128,7 @@ WORDS: dict[str, Word] = {
     "zeros": "np.zeros(shape, dtype=dtype)", "ones": "np.ones(shape, dtype=dtype)", "eye": "np.eye(n, m, dtype=dtype)",
     "arange": "np.arange(start, stop, step).astype(dtype)", "linspace": "np.linspace(start, stop, num).astype(dtype)",
     "one_hot": "(np.expand_dims(a, -1) == np.arange(depth)).astype(dtype)",
-    "random_normal": "np.random.RandomState(seed).normal(mean, stddev, shape).astype(dtype)",
-    "random_uniform": "np.random.RandomState(seed).uniform(minval, maxval, shape).astype(dtype)",
+    "random_normal": _random("normal", "mean", "stddev"), "random_uniform": _random("uniform", "minval", "maxval"),
 }  # fmt: skip
 """Every operation that has a kernel, but for numbers and leaves."""
 

@@ -426,6 +426,20 @@ def _solve_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     return b.shape, b.dtype
 
 
+def _solve_vectors(a: Node, b: Node) -> Node | None:
+    """A batch of vectors is one of matrices with one column; what is of a's rank, and one vector, is left as it is."""
+    if a.rank < 3 or b.rank != a.rank - 1:
+        return None
+    if b.shape != a.shape[:-1] or a.shape[-1] != a.shape[-2]:
+        raise GradcliError(
+            "ShapeError",
+            f"solve needs a vector for each matrix, of shape {show_shape(a.shape[:-1])}, not {show_shape(b.shape)}",
+            operands=[(0, f"shape {show_shape(a.shape)}"), (1, f"shape {show_shape(b.shape)}")],
+            help="one with an axis less than a is a batch of vectors; matrices have as many axes as a",
+        )
+    return reshape(solve(a, reshape(b, shape=(*b.shape, 1))), shape=b.shape)
+
+
 def _solve_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
     da, db = dxs
     if db is not None:
@@ -435,7 +449,8 @@ def _solve_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 
 
 solve = _algebra(
-    "solve", "a, b", "The x with a @ x = b; a singular matrix is an error.", aliases=("matrix_solve",), accepts="float",
+    "solve", "a, b", "The x with a @ x = b; a singular matrix is an error. A b with an axis less than a is a batch of vectors.",
+    aliases=("matrix_solve",), accepts="float", expand=_solve_vectors,
     infer=_solve_shape, kernel=lambda xp, a, b: xp.linalg.solve(a, b), degree="solve", singular=True,
     rule=Tangent(_solve_tangent, {1: lambda i, g, y: solve(swap(y.inputs[0]), g)}, matrix=True), workspace=0.4, formula="inv(a) @ b",
     domain="invertible matrices", example="solve([[2.0, 0.0], [0.0, 4.0]], [1.0, 1.0])",

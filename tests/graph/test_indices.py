@@ -321,7 +321,7 @@ def test_rows_of_points_agree_with_numpy(case):
     }
     for varied in (("x",), ("i",), ("x", "i")):
         columns = {name: rows[name] for name in varied}
-        kept = {"x": rows["x"][0], "i": case.indices} | {name: None for name in varied}
+        kept = {"x": rows["x"][0], "i": case.indices} | dict.fromkeys(varied)
         fixed = program._with({name: value for name, value in kept.items() if value is not None})
         ask = lambda p: [Item((r.name,), r.name, r.value) for r in p.eval_results(names)]  # noqa: E731
         batch = Batch(Varied(fixed, {name: str(c.dtype) for name, c in columns.items()}, False), ask)

@@ -14,7 +14,7 @@ from gradcli.graph.ops.elementwise import multiply
 from gradcli.graph.ops.kernels import Ufunc
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.ops.selection import isnan, where, zero
-from gradcli.graph.ops.shaping import flip, reshape, swap
+from gradcli.graph.ops.shaping import flip, reshape, roll, swap
 from gradcli.graph.ops.slicing import gather, index
 from gradcli.graph.types import Shape, show_shape
 
@@ -253,6 +253,17 @@ def _minors(a: Node) -> Node:
     n = a.shape[-1]
     if n < 2:
         return ones(shape=a.shape, dtype=a.dtype)
+    checkered = array(
+        values=tuple(float((-1) ** (i + j)) for i in range(n) for j in range(n)), shape=(n, n), dtype=a.dtype
+    )
+    if n == 2:
+        return flip(a, axis=(a.rank - 2, a.rank - 1)) * checkered
+    if n == 3:
+
+        def rolled(rows: int, columns: int) -> Node:
+            return roll(roll(a, shift=-rows, axis=a.rank - 2), shift=-columns, axis=a.rank - 1)
+
+        return rolled(1, 1) * rolled(2, 2) - rolled(1, 2) * rolled(2, 1)
     whole = [(0, k, 1) for k in a.shape[:-2]]
     left = gather(a, _table([[i for i in range(n) if i != k] for k in range(n)]), axis=a.rank - 2)
     minors = index(left, items=(*whole, (0, n, 1), 0))
@@ -262,9 +273,6 @@ def _minors(a: Node) -> Node:
         signs = array(values=tuple(float((-1) ** (r - 1 + k)) for k in range(r)), shape=(r,), dtype=a.dtype)
         signed = gather(row, _table(columns), axis=a.rank - 1) * signs
         minors = sum_(signed * gather(minors, _table(smaller), axis=a.rank - 1), axis=-1)
-    checkered = array(
-        values=tuple(float((-1) ** (i + j)) for i in range(n) for j in range(n)), shape=(n, n), dtype=a.dtype
-    )
     return flip(minors, axis=(a.rank - 1,)) * checkered
 
 

@@ -33,7 +33,19 @@ ZERO_WITH_FIRST = {"divide", "divide_no_nan", "floor_divide", "mod", "xlogy"}
 
 UNIONS = {"add", "subtract", "maximum", "minimum", "hypot"}
 
-MERGING = {"sum", "mean", "cumsum", "scatter_add", "contraction", "matmul", "products", "norm", "max", "min"}
+MERGING = {
+    "sum",
+    "mean",
+    "cumsum",
+    "scatter_add",
+    "scatter_along",
+    "contraction",
+    "matmul",
+    "products",
+    "norm",
+    "max",
+    "min",
+}
 """Operations whose result on patterns is a count."""
 
 

@@ -285,4 +285,5 @@ def lifted(node: Node, i: int, rule: Linear, g: Node, seeds: Shape) -> Node:
 
 
 def _indices(node: Node, x: Node, seeds: Shape) -> Node:
-    return broadcasted(x, (*seeds, *x.shape)) if node.op.name == "take_along" else x
+    """Indices with an axis of size 1 for each seed axis, where they stand axis beside axis with the value."""
+    return reshaped(x, (*(1 for _ in seeds), *x.shape)) if node.op.name in ("take_along", "scatter_along") else x

@@ -133,6 +133,13 @@ def _through_items(items: Sequence[object], shape: Sequence[int]) -> tuple[Label
     return (*own, *rest), (*out, *rest)
 
 
+def _row_by_row(node: Node) -> tuple[list[Labels], Labels]:
+    """A value and its indices broadcast on all axes but one; what is repeated there is needed whole."""
+    labels = _but(_axes(node), node.rank)
+    return [tuple([k if n == node.shape[i] else None for i, (k, n) in enumerate(zip(labels, x.shape, strict=True))])
+            for x in node.inputs], labels  # fmt: skip
+
+
 def _gathered(node: Node) -> tuple[list[Labels], Labels]:
     x, indices = node.inputs
     axis = node.attrs["axis"]
@@ -155,11 +162,11 @@ RULES: dict[str, Callable[[Node], tuple[list[Labels], Labels]]] = {
     **dict.fromkeys(("link", "zero", "zeros_like", "ones_like", "broadcast_to"), _entrywise),
     **dict.fromkeys(ACCUMULATED, _accumulated),
     **dict.fromkeys(("norm", "logsumexp", "argmax", "argmin"), _reduced_whole),
-    **dict.fromkeys(("softmax", "log_softmax", "cumsum", "cumprod", "sort", "argsort", "take_along"), _along_others),
+    **dict.fromkeys(("softmax", "log_softmax", "cumsum", "cumprod", "sort", "argsort"), _along_others),
     **dict.fromkeys(("flip", "concat"), _along_others),
     **dict.fromkeys(("diagonal", "embed_diagonal", "tril", "triu", "inv", "det", "logdet", "cholesky"), _matrices),
     "stack": _stacked, "transpose": _transposed, "reshape": _reshaped, "index": _indexed, "unindex": _unindexed,
-    "gather": _gathered,
+    "gather": _gathered, **dict.fromkeys(("take_along", "scatter_along"), _row_by_row),
 }  # fmt: skip
 """By name; contractions and entrywise operations follow from their rule and family, all others need all of everything."""
 

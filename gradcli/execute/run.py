@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from gradcli.execute.loop import Loop
     from gradcli.execute.profile import Record
 
-Locate = Callable[[Node], "Label | None"]
+Locate = Callable[[Node], "tuple[str, Label | None]"]
+"""The name of the operation that the user wrote for a node, and where it stands."""
 
 
 def run(
@@ -22,7 +23,7 @@ def run(
     """The values of the plan's targets as NumPy arrays that share no memory with the inputs.
 
     ``leaves`` holds the value of every leaf that the plan needs. Raises GradcliError where an operation fails on its
-    values (a singular matrix, a conversion of NaN to an integer), with the label that ``locate`` gives its node. With a
+    values (a singular matrix, a conversion of NaN to an integer), named and labelled as ``locate`` says of its node. With a
     ``record`` each step is timed.
     """
     import numpy as np
@@ -103,7 +104,12 @@ class _Run:
             self.values[position[node]] = value
 
     def _failed(self, node: Node, problem: Exception) -> GradcliError:
-        return _located(_explained(self.np, node.op.name, problem), node, self.plan, self.locate)
+        name, label = node.op.name, None
+        if self.locate is not None:
+            name, label = self.locate(self.plan.original.get(node, node))
+        error = _explained(self.np, name, problem)
+        error.labels = error.labels or ((label,) if label is not None else ())
+        return error
 
 
 def _explained(np: Any, name: str, problem: Exception) -> GradcliError:
@@ -114,7 +120,9 @@ def _explained(np: Any, name: str, problem: Exception) -> GradcliError:
         return GradcliError("LimitError", f"no memory for the result of {name}")
     if isinstance(problem, np.linalg.LinAlgError):
         return _linear_algebra_error(name, problem)
-    if isinstance(problem, (ValueError, TypeError, IndexError, OverflowError, ArithmeticError)):
+    if isinstance(problem, IndexError):
+        return GradcliError("ValueError", str(problem))
+    if isinstance(problem, (ValueError, TypeError, OverflowError, ArithmeticError)):
         return GradcliError("ValueError", f"{name} failed: {problem}")
     raise problem
 
@@ -150,10 +158,3 @@ def _linear_algebra_error(name: str, problem: Exception) -> GradcliError:
             help="check for equal or zero rows, or add a multiple of the identity: `a + 1e-6 * eye(n)`",
         )
     return GradcliError("ValueError", f"{name}: {problem}")
-
-
-def _located(error: GradcliError, node: Node, plan: Plan, locate: Locate | None) -> GradcliError:
-    label = locate(plan.original.get(node, node)) if locate is not None and not error.labels else None
-    if label is not None:
-        error.labels = (label,)
-    return error

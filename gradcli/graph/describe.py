@@ -29,7 +29,7 @@ IN_WORDS = {
     "stack": "linear: each value gets its part of the gradient", "pad": "linear: the gradient without the border",
     "index": "linear: the gradient at the entries that are taken, 0 elsewhere", "unindex": "linear: the gradient at the entries of x",
     "diagonal": "linear: the gradient on the diagonal", "embed_diagonal": "linear: the diagonal of the gradient",
-    "take_along": "linear: the gradient, put back", "scatter_add": "linear in g: the gradient at the indices",
+    "take_along": "linear: the gradient is added up at the indices", "scatter_along": "linear in g: the gradient at the indices", "scatter_add": "linear in g: the gradient at the indices",
     "expand_delta": "linear: the diagonal of the gradient", "collect_delta": "linear: the gradient on the diagonal",
     "gather": "linear: the gradient is added up at the indices", "sort": "linear: the gradient, put back in the order of x",
     "sum": "linear: the gradient is spread over the summed entries",
@@ -41,6 +41,8 @@ IN_WORDS = {
     "outer": "linear in each operand: g @ b for a, g.T @ a for b",
     "einsum": "linear in each operand: einsum of the gradient and the others", "full": "the value gets the sum of the gradient",
     "dot": "linear in each operand: for vectors b * g for a, a * g for b",
+    "random_normal": "linear in mean and stddev, as mean + stddev * z with z drawn from N(0, 1)",
+    "random_uniform": "linear in minval and maxval, as minval + (maxval - minval) * z with z drawn from U(0, 1)",
     "prod": "for each entry the product of the others", "cumprod": "for each entry the products of the others",
     "cholesky": "dy = y @ f(solve(y, solve(y, (da + da.T) / 2).T).T), f: lower triangle, half the diagonal",
 }  # fmt: skip
@@ -60,7 +62,7 @@ def describe_derivative(op: Operation) -> str:
         )
     if op.family == "creation":
         return "none"
-    if op.expand is not None:
+    if op.expand is not None and op.kernel is None:
         return f"that of {op.formula}"
     rule = op.rule
     match rule:
@@ -93,7 +95,7 @@ def describe_derivative(op: Operation) -> str:
 def _inputs(op: Operation, shape: tuple[int, ...]) -> list[Node]:
     from gradcli.graph.ops.creation import make_leaf
 
-    return [make_leaf(p.name, "variable", shape, "float64", False) for p in op.parameters if p.kind == "tensor"]
+    return [make_leaf(p.name, "variable", shape, "float64", False) for p in op.parameters if p.one_tensor]
 
 
 def _partials(op: Operation, rule: Elementwise) -> str:

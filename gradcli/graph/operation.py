@@ -140,8 +140,9 @@ Rule = Elementwise | Linear | Product | Contraction | Select | SameAs | Tangent 
 class Parameter:
     """One parameter of a signature.
 
-    ``kind`` is ``tensor``, ``tensors`` (a list of them), ``operands`` (all remaining positional arguments) or, for what
-    must be known before anything is evaluated, ``int ints axis axes shape number flag dtype string``.
+    ``kind`` is ``tensor``, ``indices`` or ``condition`` (a tensor whose dtype is its own affair), ``tensors`` (a list of
+    them), ``operands`` (all remaining positional arguments) or, for what must be known before anything is evaluated,
+    ``int ints axis axes shape number flag dtype string``; a ``parameter`` is a number or a value, then an input.
     """
 
     __slots__ = ("name", "kind", "default", "keyword_only")
@@ -152,6 +153,11 @@ class Parameter:
         self.default = default
         self.keyword_only = keyword_only
 
+    @property
+    def one_tensor(self) -> bool:
+        """Whether the argument is one input of the node."""
+        return self.kind in ("tensor", "indices", "condition")
+
 
 class Operation:
     """One entry of the table.
@@ -159,7 +165,8 @@ class Operation:
     ``spec`` is the signature, each parameter as ``name``, ``name:kind`` or ``name:kind=default``.
     ``accepts`` says what the inputs are brought to before ``infer`` sees them: ``number`` (a common dtype, not bool),
     ``float`` (a common dtype, integers become floats), ``any`` (left alone), ``same`` (a common dtype, bool allowed),
-    ``bool``. A composed operation has ``expand`` in place of infer, kernel and rule.
+    ``bool``. A composed operation has ``expand`` in place of infer, kernel and rule; one that is composed in some cases
+    has both, and ``expand`` gives None in the others.
     ``workspace``: how many arrays of the size of its largest operand the kernel takes beside its result.
     ``singular``: the value or a partial may be NaN or infinite at a finite input (for some inputs: a function of them).
     ``squared(y, *inputs)`` is the square of a result that is a root, as a polynomial of the inputs: even powers of the
@@ -180,7 +187,7 @@ class Operation:
         infer: Infer | None = None,
         kernel: Kernel | None = None,
         rule: Rule | None = None,
-        expand: Callable[..., Node] | None = None,
+        expand: Callable[..., Node | None] | None = None,
         squared: Callable[..., Node] | None = None,
         written: Callable[..., Node] | None = None,
         adapt: Callable[[list[Node]], list[Node]] | None = None,
@@ -241,6 +248,12 @@ class Operation:
         }
 
     @cached_property
+    def apart(self) -> tuple[int, ...]:
+        """Positions of inputs that take no part in bringing dtypes together: conditions and indices."""
+        inputs = [p for p in self.parameters if p.one_tensor]
+        return tuple(i for i, p in enumerate(inputs) if p.kind != "tensor")
+
+    @cached_property
     def signature(self) -> str:
         shown: list[str] = []
         for p in self.parameters:
@@ -279,8 +292,8 @@ class Operation:
         if self.defaults:
             attrs = {**self.defaults, **attrs}
         nodes = self.prepare(nodes)
-        if self.expand is not None:
-            return self.expand(*nodes, **attrs)
+        if self.expand is not None and (node := self.expand(*nodes, **attrs)) is not None:
+            return node
         assert self.infer is not None
         shape, dtype = self.infer(nodes, attrs)
         if len(shape) > MOST_AXES:

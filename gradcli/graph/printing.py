@@ -114,7 +114,7 @@ def _arguments(node: Node, inputs: Sequence[Text], float_dtype: str) -> list[str
         elif p.kind == "operands":
             shown.extend(t.text for t in rest)
             rest = []
-        elif p.kind == "tensor":
+        elif p.one_tensor or p.kind == "parameter" and rest:
             if rest:
                 shown.append(rest.pop(0).text)
         elif p.name in node.attrs:

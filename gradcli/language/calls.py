@@ -24,9 +24,6 @@ KEYWORDS = {
 }  # fmt: skip
 """Keyword names of TensorFlow and NumPy for parameters that have another name here."""
 
-APART = {"where": (0,), "gather": (1,), "one_hot": (0,), "scatter_add": (1,), "take_along": (1,)}
-"""Inputs that take no part in bringing dtypes together: conditions and indices."""
-
 
 def enter(e: Elaborator, call: syntax.Call, scope: Scope) -> None:
     name = call.function
@@ -122,7 +119,7 @@ def _enter_operation(e: Elaborator, op: Operation, bound: Mapping[str, Any], cal
     tensors: list[syntax.Expression] = []
     for p in op.parameters:
         argument = bound.get(p.name)
-        if p.kind == "tensor":
+        if p.one_tensor:
             tensors.append(
                 argument if argument is not None else syntax.Number(call.start, call.end, int(p.default or 0))
             )
@@ -187,7 +184,7 @@ def _quickly(e: Elaborator, op: Operation, operands: Sequence[Operand], at: synt
 
 
 def operand_nodes(e: Elaborator, op: Operation, operands: Sequence[Operand]) -> list[Node]:
-    apart = APART.get(op.name, ())
+    apart = op.apart
     dtypes = [v.dtype for i, (v, _) in enumerate(operands) if isinstance(v, Node) and i not in apart]
     meets = promote(dtypes) if dtypes else None
     weak = [v.value for i, (v, _) in enumerate(operands) if isinstance(v, Weak) and i not in apart]

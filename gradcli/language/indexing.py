@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gradcli.graph.node import Node
-from gradcli.graph.ops.slicing import gather, index
+from gradcli.graph.ops.slicing import gather, index, without_floats
 from gradcli.graph.types import is_integer, show_shape
 from gradcli.language import calls, syntax
 from gradcli.language.values import Scope, Weak
@@ -86,6 +86,8 @@ def _slice(e: Elaborator, item: syntax.Slice, size: int, scope: Scope) -> tuple[
         assert item.step is not None
         e.fail("ValueError", "a slice needs a step other than 0", item.step)
     start, stop, step = slice(lower, upper, step).indices(size)
+    if not range(start, stop, step):
+        return 0, 0, 1
     return start, (stop if stop >= 0 else None), step
 
 
@@ -95,7 +97,7 @@ def _entry(e: Elaborator, item: syntax.Expression, size: int, axis: int, scope: 
     if isinstance(value, Weak):
         number: Any = value.value
     else:
-        node = e.node(value, item)
+        node = without_floats(e.node(value, item))
         if node.dtype == "bool":
             e.fail(
                 "TypeError", "an index must be an integer, not bool", item, help="select with `where(condition, x, 0)`"

@@ -13,7 +13,6 @@ from gradcli.graph.layout import Style, laid_out
 from gradcli.graph.node import Node, cone
 from gradcli.graph.printing import ATOM, PRODUCT, Text, apply, number
 from gradcli.graph.types import INTEGER_OF, is_float, promote
-from gradcli.language.calls import APART
 from gradcli.language.elaborate import OPERATIONS
 from gradcli.language.values import Elaborated
 
@@ -126,7 +125,7 @@ class ProgramStyle(Style):
         """A number takes the dtype of what it meets, else the program's own."""
         if literal.dtype == "bool":
             return self._number(literal)
-        apart = APART.get(user.op.name, ())
+        apart = user.op.apart
         if user.op.name in ("index", "transpose", "neg"):
             return None
         others = [

@@ -27,10 +27,7 @@ SIGNS = {sign: table[name] for sign, name in BINARY.items() if table[name].quick
 CALLED = {
     name: op
     for name, op in OPERATIONS.items()
-    if op.quick
-    and op.name not in SPECIAL
-    and len(op.parameters) <= 2
-    and all(p.kind == "tensor" for p in op.parameters)
+    if op.quick and op.name not in SPECIAL and len(op.parameters) <= 2 and all(p.one_tensor for p in op.parameters)
 }
 
 

@@ -285,7 +285,7 @@ def _normal(expression: syntax.Expression) -> _Applied | None:
                     name = argument.name.id
                     name = name if name in known else KEYWORDS.get(name, name)
                 given[name] = argument.value
-            tensors = [p.name for p in operation.parameters if p.kind == "tensor"]
+            tensors = [p.name for p in operation.parameters if p.one_tensor]
             if not given.keys() <= known or not all(name in given for name in tensors):
                 return None
             others = {name: value for name, value in given.items() if name not in tensors}

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import did_you_mean
+from gradcli.graph.node import Node
 from gradcli.graph.operation import Operation
 from gradcli.graph.types import DTYPES
 from gradcli.language import syntax
-from gradcli.language.values import Scope
+from gradcli.language.values import Scope, Weak
 
 if TYPE_CHECKING:
     from gradcli.language.elaborate import Elaborator
@@ -21,12 +22,14 @@ def attributes(
     """The static attributes of a call, defaults filled in."""
     attrs: dict[str, Any] = {}
     for p in op.parameters:
-        if p.kind in ("tensor", "tensors", "operands"):
+        if p.one_tensor or p.kind in ("tensors", "operands"):
             continue
         argument = bound.get(p.name)
         if argument is not None:
             _misplaced(e, op, p.kind, argument, bound)
             attrs[p.name] = KINDS[p.kind](e, argument, scope)
+            if p.kind == "int" and attrs[p.name] is None and p.default not in (None, "None"):
+                e.fail("TypeError", f"`{p.name}` of {op.name} must be an integer, not None", argument)
         if attrs.get(p.name) is None:
             attrs[p.name] = op.defaults.get(p.name)
             if p.kind == "dtype":
@@ -132,6 +135,19 @@ def _number(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int |
     return number
 
 
+def _parameter(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | float | Node | None:
+    """A number of the text as it is, anything else as a node."""
+    if is_none(expression):
+        return None
+    value = e.value(expression, scope)
+    if isinstance(value, Weak):
+        return value.value
+    node = e.node(value, expression)
+    if node.dtype == "bool":
+        e.fail("TypeError", "a number is needed here, not bool", expression)
+    return node
+
+
 def _seed(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | tuple[int, ...] | None:
     """One integer, or several (as the printer writes those of unseeded calls)."""
     if is_none(expression):
@@ -187,6 +203,7 @@ KINDS: dict[str, Callable[[Elaborator, Any, Scope], Any]] = {
     "shape": shape,
     "pairs": _pairs,
     "number": _number,
+    "parameter": _parameter,
     "seed": _seed,
     "flag": _flag,
     "dtype": dtype,

@@ -110,6 +110,12 @@ class Elaborated:
             place = self._place(node)
         return Span(self.source, *place) if place else None
 
+    def written(self, node: Node) -> Node:
+        """The operation of the program that a node was made for: the node itself, or the one whose derivative it serves."""
+        while node in self.derivation.origin:
+            node = self.derivation.origin[node]
+        return node
+
     def _place(self, node: Node) -> tuple[int, int] | None:
         if node in self.places or node.serial > self.last_of_lines:
             return self.places.get(node)

@@ -190,10 +190,11 @@ RULES: dict[str, Rule] = {
     "reshape": _reshape, "broadcast_to": _to_shape, "transpose": _transpose, "roll": _roll, "index": _index,
     "unindex": _unindex, "expand_delta": _delta, "collect_delta": _delta, "gather": _gather,
     "scatter_add": _scatter_add, "matmul": _matmul, "contraction": _contraction, "solve": _solve,
-    **dict.fromkeys(("flip", "concat", "stack", "argsort", "sort", "take_along", "cumsum", "cumprod"), _along_axis),
+    **dict.fromkeys(("flip", "concat", "stack", "argsort", "sort", "cumsum", "cumprod"), _along_axis),
     **dict.fromkeys(("sum", "mean", "prod", "max", "min", "norm", "logsumexp", "any", "all"), _along_axis),
+    **dict.fromkeys(("take_along", "scatter_along"), _along_axis),
     **dict.fromkeys(("argmax", "argmin", "softmax", "log_softmax"), _along_axis),
     **dict.fromkeys(("diagonal", "embed_diagonal", "tril", "triu", "one_hot"), _natural),
-    **dict.fromkeys(("inv", "det", "logdet", "cholesky", "cofactor"), _natural),
+    **dict.fromkeys(("inv", "det", "logdet", "cholesky", "cofactor", "completion"), _natural),
 }  # fmt: skip
 """By name; elementwise operations and selections need no entry, and what has none is called row by row."""

@@ -34,7 +34,7 @@ class Planned:
         processes: bool = False,
         known: Sequence[Node] = (),
     ) -> None:
-        self._locate = program._locate
+        self._written = program._written
         given = {*inputs, *known}
         constant = constant_parts(nodes, given)
         self._plan = program._plan(nodes, [*constant, *known], repeated=True, processes=processes)
@@ -54,7 +54,7 @@ class Planned:
                 return self._function(*[values[leaf] for leaf in self._moving])
             except Exception:  # noqa: BLE001
                 pass  # the slower way says which operation failed, and where it stands in the program
-        return run(self._plan, {**self._fixed, **values}, self._locate)
+        return run(self._plan, {**self._fixed, **values}, self._written)
 
 
 class Compiled:

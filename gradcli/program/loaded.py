@@ -266,7 +266,7 @@ class Loaded:
     def _run(self, plan: Plan, leaves: Mapping[Node, Array]) -> list[Array]:
         from gradcli.execute.run import run
 
-        return run(plan, leaves, self._locate, self.record)
+        return run(plan, leaves, self._written, self.record)
 
     def _sweeps(self) -> ModuleType | None:
         """The sweeps over scalar programs, where the program is large enough for them and they are wanted."""
@@ -319,6 +319,11 @@ class Loaded:
             if unset or any([x in found for x in node.inputs]):
                 found.add(node)
         return found
+
+    def _written(self, node: Node) -> tuple[str, Label | None]:
+        """The name of the operation that an error of a node speaks of, and where that stands."""
+        written: Node = self._graph.written(node)
+        return written.op.name, self._locate(written) or self._locate(node)
 
     def _locate(self, node: Node) -> Label | None:
         span: Span | None = self._graph.span(node)

@@ -142,7 +142,7 @@ class Point:
         plan = program._plan(nodes, repeated=True)
         own = [n for n in plan.leaves if n in program._graph.initial]
         fixed = {leaf: program._leaf_value(leaf) for leaf in own}
-        return lambda given: run(plan, {**fixed, **given}, program._locate)
+        return lambda given: run(plan, {**fixed, **given}, program._written)
 
     def movable(self, nodes: Sequence[Node], xs: Sequence[Node]) -> Callable[[Sequence[Array]], list[Array]]:
         """The nodes' values as a function of those of xs, whatever they are; stopped nodes stay as they are."""

@@ -112,7 +112,7 @@ class Batch:
         plan = Plan(nodes)
         original = self._plan.original
         leaves = {leaf: self.program._leaf_value(leaf) for leaf in plan.leaves}
-        return run(plan, leaves, lambda node: self.program._locate(original.get(node, node)))
+        return run(plan, leaves, lambda node: self.program._written(original.get(node, node)))
 
     def _last_uses(self) -> dict[Node, list[Node]]:
         last = {x: node for node, below in self._steps.items() for x in below}
@@ -169,7 +169,7 @@ class Batch:
         try:
             row = {leaf: converted(columns[name][0], leaf) for name, leaf in program.columns.items()}
             program._leaf_values = {**fixed, **row}
-            values = run(self._plan, program._values_of(self._plan), program._locate)
+            values = run(self._plan, program._values_of(self._plan), program._written)
         finally:
             program._leaf_values = fixed
         return [value[None] for value in values]

@@ -92,7 +92,11 @@ def _concat(node: Node) -> str:
 
 
 def _random(letter: str, first: str, second: str) -> Callable[[Node], str]:
-    return lambda node: rf"\mathcal{{{letter}}}\left({node.attrs[first]}, {node.attrs[second]}\right)"
+    def text(node: Node) -> str:
+        shown = "<0>, <1>" if node.inputs else f"{node.attrs[first]}, {node.attrs[second]}"
+        return rf"\mathcal{{{letter}}}\left({shown}\right)"
+
+    return text
 
 
 def _where(node: Node) -> str:
@@ -113,7 +117,7 @@ WORDS: dict[str, Word] = {
     "asinh": operator("arsinh") + r"\left(<0>\right)", "acosh": operator("arcosh") + r"\left(<0>\right)",
     "atanh": operator("artanh") + r"\left(<0>\right)",
     **_operators("atan2 hypot erf softplus relu leaky_relu elu sign round trunc mod xlogy isnan isfinite "
-                 "sort argsort roll flip tril triu take_along"),
+                 "sort argsort roll flip tril triu take_along scatter_along"),
     "exp": "e^{<0>}", "expm1": r"e^{<0>} - 1", "exp2": "2^{<0>}", "log1p": r"\log\left(1 + <0>\right)",
     "log2": r"\log_{2}\left(<0>\right)", "log10": r"\log_{10}\left(<0>\right)", "sqrt": r"\sqrt{<0>}",
     "rsqrt": r"\frac{1}{\sqrt{<0>}}", "cbrt": r"\sqrt[3]{<0>}", "square": "<0!>^{2}", "abs": r"\left\lvert <0> \right\rvert",
@@ -131,7 +135,7 @@ WORDS: dict[str, Word] = {
     "diagonal": operator("diag") + r"\left(<0>\right)", "embed_diagonal": operator("diag") + r"\left(<0>\right)",
     "expand_delta": operator("diag") + r"\left(<0>\right)", "collect_delta": operator("diag") + r"\left(<0>\right)",
     "inv": "<0!>^{-1}", "det": r"\det\left(<0>\right)", "logdet": r"\log \det\left(<0>\right)", "solve": "<0!>^{-1} <1!>",
-    "cholesky": operator("chol") + r"\left(<0>\right)", "cofactor": operator("cof") + r"\left(<0>\right)",
+    "cholesky": operator("chol") + r"\left(<0>\right)", "cofactor": operator("cof") + r"\left(<0>\right)", "completion": operator("completion") + r"\left(<0>\right)",
     "reshape": _spread, "broadcast_to": _full, "transpose": r"<0!>^{\top}", "concat": _concat, "stack": _stack,
     "unindex": _pad, "index": _index, "gather": r"<0!>\left[<1>\right]",
     "scatter_add": operator("scatter") + r"_{<1>}\left(<0>\right)", "one_hot": operator("onehot") + r"\left(<0>\right)",

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import ast
 import keyword
-from collections.abc import Sequence
-from textwrap import fill, indent
+from collections.abc import Iterable, Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
 
 from gradcli.graph.layout import Style, laid_out
 from gradcli.graph.node import Node, cone
-from gradcli.graph.printing import MINUS, Text, number
+from gradcli.graph.printing import Text, number
 from gradcli.graph.types import is_float, size_of
 from gradcli.program.derived import Derived
 from gradcli.report import numpy_words
+from gradcli.report.numpy_words import dtype, value, written
 
 SMALL = 12
 """Entries of an array up to which it stands in the signature as a default."""
+
+WIDEST = 100
+"""Characters from which a signature or a dictionary has a line for each entry."""
 
 RESERVED = {"np", "math", "gradient", "l", "I", "O"}
 """Names that the module needs, and those that linters take for digits."""
@@ -27,16 +32,19 @@ def render(derived: Derived) -> str:
     """A module with the function ``gradient``, whose defaults are the values of the program."""
     style = _NumPy(derived)
     body = [*style.declarations(), *style.formulas()]
-    text = "\n".join(body)
-    helpers = numpy_words.helpers(text)
-    code = "\n\n\n".join([_head(derived), *helpers]) + "\n\n\n" if helpers else _head(derived) + "\n\n\n"
-    module = code + style.signature() + "\n" + indent(style.documentation() + "\n" + text, "    ") + "\n"
-    imports = ("import math\n\n" if "math." in module else "") + "import numpy as np"
-    return module.replace("IMPORTS", imports, 1)
+    needs = style.needs
+    helpers = numpy_words.helpers(needs)
+    head = _docstring([_title(derived), "", f"Written by gradcli derive from {' '.join(derived.source.split())}.", ""])
+    imports = ("import math\n\n" if needs.math else "") + "import numpy as np"
+    function = [style.signature(), _docstring(style.documentation(), "    "), *(f"    {line}" for line in body)]
+    return "\n\n\n".join([f"{head}\n\n{imports}", *helpers, "\n".join(function)]) + "\n"
 
 
-def _head(derived: Derived) -> str:
-    return f'"""{_title(derived)}\n\nWritten by gradcli derive from {derived.source}.\n"""\n\nIMPORTS'
+def _docstring(lines: Sequence[str], indent: str = "") -> str:
+    """Lines as a string literal at the start of a module or function: whatever they hold, it ends where they do."""
+    first, *rest, last = lines
+    text = "\n".join([first, *(indent + line if line else "" for line in rest), indent + last])
+    return indent + ast.unparse(ast.Module([ast.Expr(ast.Constant(text))], []))
 
 
 def _title(derived: Derived) -> str:
@@ -49,6 +57,27 @@ def _title(derived: Derived) -> str:
     return f"The {what} of {summed} with respect to {by}."
 
 
+def _spelled(names: Iterable[str]) -> dict[str, str]:
+    """How Python spells names, each in its own way: most as they are, then the others with underscores behind."""
+    names = list(dict.fromkeys(names))
+    spelled = {name: name for name in names if _is_free(name)}
+    taken = set(spelled)
+    for name in names:
+        if name not in spelled:
+            base = name.lstrip("_")
+            new = (base if base.isidentifier() else f"v{base}") + "_"
+            while new in taken or not _is_free(new):
+                new += "_"
+            taken.add(new)
+            spelled[name] = new
+    return spelled
+
+
+def _is_free(name: str) -> bool:
+    """Whether a name means nothing else in the module; helpers begin with an underscore."""
+    return not (keyword.iskeyword(name) or name in RESERVED or name.startswith("_"))
+
+
 class _NumPy(Style):
     """How NumPy writes operations and numbers."""
 
@@ -56,18 +85,9 @@ class _NumPy(Style):
         super().__init__(short=14)
         self.derived = derived
         self.known = [g for g in derived.gradients if g.node is not None]
-        self.spelled: dict[str, str] = {}
-        names = [str(leaf.attrs["name"]) for leaf in derived.leaves] + [*derived.named, *(g.name for g in self.known)]
-        for name in names:
-            spelled = name
-            while (
-                keyword.iskeyword(spelled)
-                or spelled in RESERVED
-                or spelled.startswith("_")
-                or self._other(name, spelled)
-            ):
-                spelled = spelled.lstrip("_") + "_"
-            self.spelled[name] = spelled
+        self.needs = numpy_words.Needs()
+        leaves = [str(leaf.attrs["name"]) for leaf in derived.leaves]
+        self.spelled = _spelled([*leaves, *derived.named, *(g.name for g in self.known)])
         self.names = {node: self.spelled[name] for name, node in derived.named.items() if node.op.name != "leaf"}
         for g in self.known:
             if g.node is not None and g.node.op.name != "leaf":
@@ -90,9 +110,6 @@ class _NumPy(Style):
             todo = [v for leaf in new if isinstance(v := self.derived.initial[leaf], Node)]
         return [leaf for leaf in self.derived.leaves if leaf in found]
 
-    def _other(self, name: str, spelled: str) -> bool:
-        return any(spelled == s and name != n for n, s in self.spelled.items())
-
     # the style
 
     def leaf(self, node: Node) -> Text:
@@ -103,14 +120,13 @@ class _NumPy(Style):
             return _number(node)
         if node.op.name == "array":
             values = np.reshape(np.asarray(node.attrs["values"], dtype=node.dtype), node.shape)
-            return Text(f"np.array({_nested(values)}, dtype=np.{_type(node.dtype)})")
-        return numpy_words.apply(node, operands)
+            return Text(f"np.array({_nested(values)}, dtype={ast.unparse(dtype(node.dtype))})")
+        return numpy_words.apply(node, operands, self.needs)
 
     def literal(self, literal: Node, user: Node, position: int) -> Text | None:
         """A plain number beside an array of its dtype, which it takes; else a scalar of NumPy."""
         met = [x for x in user.inputs if x.op.name != "literal"]
-        arithmetic = user.op.name in numpy_words.INFIX or user.op.name == "pow"
-        return _plain(literal) if arithmetic and met else _number(literal)
+        return _plain(literal) if user.op.name in ARITHMETIC and met else _number(literal)
 
     # the parts of the function
 
@@ -118,13 +134,12 @@ class _NumPy(Style):
         """Parameters without a value of their own first."""
         derived = self.derived
         required = [leaf for leaf in derived.leaves if derived.initial[leaf] is None]
+        given = [leaf for leaf in derived.leaves if leaf not in required]
         parameters = [self.leaf(leaf).text for leaf in required if leaf in self.used]
         parameters += [f"{self.leaf(leaf).text}=None" for leaf in required if leaf not in self.used]
-        parameters += [
-            f"{self.leaf(leaf).text}={self._default(leaf) or 'None'}" for leaf in derived.leaves if leaf not in required
-        ]
+        parameters += [f"{self.leaf(leaf).text}={self._default(leaf) or 'None'}" for leaf in given]
         line = f"def gradient({', '.join(parameters)}):"
-        if len(line) > 100:
+        if len(line) > WIDEST:
             line = "def gradient(\n" + "".join(f"    {p},\n" for p in parameters) + "):"
         return '@np.errstate(all="ignore")\n' + line
 
@@ -133,33 +148,23 @@ class _NumPy(Style):
         initial: Any = self.derived.initial[leaf]
         if isinstance(initial, Node):
             if initial.op.name == "literal":
-                return _tuples(initial.attrs["value"])
+                return ast.unparse(value(initial.attrs["value"]))
             if initial.op.name != "array" or size_of(initial.shape) > SMALL:
                 return None
             initial = np.reshape(np.asarray(initial.attrs["values"], dtype=initial.dtype), initial.shape)
-        return _tuples(initial.tolist()) if 0 < initial.size <= SMALL else None
+        return ast.unparse(value(_tuples(initial.tolist()))) if 0 < initial.size <= SMALL else None
 
-    def documentation(self) -> str:
+    def documentation(self) -> list[str]:
         rows = [f"{self.leaf(leaf).text}: {leaf.dtype}, shape {list(leaf.shape)}" for leaf in self.derived.leaves]
-        given = [
+        given = (
             "Parameters are given as anything that NumPy takes for an array; left out, they have the program's values."
-        ]
+        )
         entries = ", ".join(f'"{g.x if self.derived.order else g.name}"' for g in self.derived.gradients)
         reasons = [f"    {g.x} is None: {g.reason.with_line()}" for g in self.derived.gradients if g.reason is not None]
-        returns = fill(f"Returns a dict with {entries}: arrays of the shapes of the parameters, or None where there is no gradient."
-                       if self.derived.order else f"Returns a dict with {entries}.", 100)  # fmt: skip
-        lines = [
-            f'"""{_title(self.derived)}',
-            "",
-            *given,
-            "",
-            *(f"    {row}" for row in rows),
-            "",
-            returns,
-            *reasons,
-            '"""',
-        ]
-        return "\n".join(line.replace("\\", "\\\\") for line in lines)
+        returns = (f"Returns a dict with {entries}: arrays of the shapes of the parameters, or None where there is no gradient."
+                   if self.derived.order else f"Returns a dict with {entries}.")  # fmt: skip
+        shown = [f"    {row}" for row in rows]
+        return [_title(self.derived), "", given, "", *shown, "", *fill(returns, 100).split("\n"), *reasons, ""]
 
     def declarations(self) -> list[str]:
         """Parameters as arrays of their dtypes and shapes; values that are computed, where none is given."""
@@ -170,22 +175,25 @@ class _NumPy(Style):
                 continue
             leaf, name, initial = line.node, line.name, self.derived.initial[line.node]
             if initial is not None and self._default(leaf) is None:
-                value = (
+                given = (
                     self.values.texts[initial].text if isinstance(initial, Node) else f"np.array({_nested(initial)})"
                 )
-                lines += [f"if {name} is None:", f"    {name} = {value}"]
-            shape = f"({leaf.shape[0]},)" if leaf.rank == 1 else str(tuple(leaf.shape))
-            lines.append(f"{name} = np.broadcast_to(np.asarray({name}, dtype=np.{_type(leaf.dtype)}), {shape})")
+                lines += [f"if {name} is None:", f"    {name} = {given}"]
+            converted = written(
+                "np.broadcast_to(np.asarray(x, dtype=dtype), shape)",
+                x=ast.Name(name, ast.Load()), dtype=dtype(leaf.dtype), shape=value(tuple(leaf.shape)),
+            )  # fmt: skip
+            lines.append(f"{name} = {converted}")
         return lines
 
     def formulas(self) -> list[str]:
         lines = [f"{line.name} = {line.text.text}" for line in self.layout.lines if line.node.op.name != "leaf"]
         entries: list[str] = []
         for g in self.derived.gradients:
-            key = g.x if self.derived.order else g.name
-            entries.append(f'"{key}": None' if g.node is None else f'"{key}": np.array({self._result(g.node)})')
+            key = f'"{g.x if self.derived.order else g.name}"'
+            entries.append(f"{key}: None" if g.node is None else f"{key}: np.array({self._result(g.node)})")
         answer = "return {" + ", ".join(entries) + "}"
-        if len(answer) > 100:
+        if len(answer) > WIDEST:
             answer = "return {\n" + "".join(f"    {entry},\n" for entry in entries) + "}"
         return [*lines, *answer.split("\n")]
 
@@ -194,34 +202,32 @@ class _NumPy(Style):
         return name if name is not None else self.layout.texts[node].text
 
 
-def _type(dtype: str) -> str:
-    return "bool_" if dtype == "bool" else dtype
+ARITHMETIC = {
+    "add", "subtract", "multiply", "divide", "matmul", "pow", "less", "less_equal", "greater", "greater_equal", "equal", "not_equal",
+}  # fmt: skip
+"""Written with signs, between which a plain number takes the dtype of what it meets."""
 
 
 def _plain(literal: Node) -> Text:
-    value = literal.attrs["value"]
-    if isinstance(value, bool):
-        return Text(str(value))
-    if is_float(literal.dtype):
-        if value != value or value - value != 0:
-            return Text("-np.inf", MINUS) if value < 0 else Text("np.nan" if value != value else "np.inf")
-        if value == int(value) and abs(value) < 1e6 and str(value) != "-0.0":
-            return number(int(value), "int64")
-    return number(value, literal.dtype)
+    entry = literal.attrs["value"]
+    is_whole = is_float(literal.dtype) and abs(entry) < 1e6 and entry == int(entry) and str(entry) != "-0.0"
+    if is_whole:
+        return number(int(entry), "int64")
+    return Text(ast.unparse(value(entry)))
 
 
 def _number(literal: Node) -> Text:
     if literal.dtype == "bool":
         return Text("np.True_" if literal.attrs["value"] else "np.False_")
-    return Text(f"np.{literal.dtype}({_plain(literal).text})")
+    return Text(written("dtype(x)", dtype=dtype(literal.dtype), x=numpy_words.tree(_plain(literal).text)))
 
 
-def _tuples(values: Any) -> str:
-    if isinstance(values, list):
-        return "(" + ", ".join(map(_tuples, values)) + ("," if len(values) == 1 else "") + ")"
-    return repr(values).replace("nan", "np.nan").replace("inf", "np.inf")
+def _tuples(entry: Any) -> Any:
+    return tuple(map(_tuples, entry)) if isinstance(entry, list) else entry
 
 
 def _nested(values: Any) -> str:
-    text = repr(values.tolist())
-    return text.replace("nan", "np.nan").replace("inf", "np.inf")
+    """An array as nested lists. Its text is Python's own for finite numbers, of which there may be millions."""
+    entries = values.tolist()
+    is_plain = values.dtype.kind != "f" or bool(np.isfinite(values).all())
+    return repr(entries) if is_plain else ast.unparse(value(entries))

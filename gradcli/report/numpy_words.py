@@ -1,233 +1,291 @@
-"""How NumPy writes each operation: one entry an operation, as a text with the operands in it, or a function of the node."""
+"""How NumPy writes each operation, one entry an operation, and what a module needs beside NumPy for that.
+
+A word is a Python expression, parsed before anything is put into it: operands, attributes and names take their places as
+parts of the tree, so that no text of a program is ever read as Python.
+"""
 
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from textwrap import dedent
+from types import FunctionType
 from typing import Any
 
 from gradcli.graph.node import Node
 from gradcli.graph.ops import kernels, linear_algebra, slicing
-from gradcli.graph.printing import ATOM, COMPARISON, MINUS, POSTFIX, POWER, PRODUCT, SUM, Text, equation, items_text
+from gradcli.graph.printing import Text, equation, items_text
 from gradcli.graph.types import is_float
 
-INFIX = {
-    "add": ("+", SUM), "subtract": ("-", SUM), "multiply": ("*", PRODUCT), "divide": ("/", PRODUCT), "matmul": ("@", PRODUCT),
-    "less": ("<", COMPARISON), "less_equal": ("<=", COMPARISON), "greater": (">", COMPARISON),
-    "greater_equal": (">=", COMPARISON), "equal": ("==", COMPARISON), "not_equal": ("!=", COMPARISON),
-}  # fmt: skip
-
 Word = str | Callable[[Node], str]
-"""``{0}`` and ``{1}`` are the operands, ``{all}`` all of them; ``_name(`` calls the helper of that name."""
+"""An expression in which ``a``, ``b``, ``c`` are the operands, or ``x0``, ``x1``, …, and ``*operands`` all of them.
+
+``dtype`` and ``shape`` are those of the value, ``axes`` is the axis or the tuple of them, ``equation`` that of an einsum;
+other names are attributes of the node. A name with an underscore in front is a helper, a kernel of the engine.
+"""
+
+OPERANDS = {"a": 0, "b": 1, "c": 2}
 
 
 def _np(names: str) -> dict[str, Word]:
-    return {name: f"np.{name}({{all}})" for name in names.split()}
+    return {name: f"np.{name}(*operands)" for name in names.split()}
 
 
 def _reduction(function: str, own_dtype: bool = False) -> Callable[[Node], str]:
     def word(node: Node) -> str:
+        axes = "" if _is_whole(node) else ", axis=axes"
         keep = ", keepdims=True" if node.attrs["keepdims"] else ""
-        dtype = f", dtype=np.{node.dtype}" if own_dtype and not is_float(node.dtype) else ""
-        return f"{function}({{0}}{_axes(node)}{keep}{dtype})"
+        dtype = ", dtype=dtype" if own_dtype and not is_float(node.dtype) else ""
+        return f"{function}(a{axes}{keep}{dtype})"
 
     return word
 
 
-def _axes(node: Node) -> str:
-    axes = tuple(node.attrs["axis"])
-    if axes == tuple(range(node.inputs[0].rank)):
-        return ""
-    return f", axis={axes[0] if len(axes) == 1 else axes}"
-
-
-def _helper(function: str) -> Callable[[Node], str]:
-    """A helper that wants axes and keepdims."""
-    return lambda node: f"{function}({{0}}, {tuple(node.attrs['axis'])}, {node.attrs['keepdims']})"
+def _is_whole(node: Node) -> bool:
+    """Whether all axes are reduced."""
+    return tuple(node.attrs["axis"]) == tuple(range(node.inputs[0].rank))
 
 
 def _cumulative(product: bool) -> Callable[[Node], str]:
     def word(node: Node) -> str:
-        axis, exclusive, reverse = (node.attrs[k] for k in ("axis", "exclusive", "reverse"))
-        if exclusive or reverse:
-            return f"_cumulative({{0}}, {axis}, {exclusive}, {reverse}, {product})"
-        return f"np.{'cumprod' if product else 'cumsum'}({{0}}, axis={axis}, dtype=np.{node.dtype})"
+        if node.attrs["exclusive"] or node.attrs["reverse"]:
+            return f"_cumulative(a, axis, exclusive, reverse, {product})"
+        return f"np.{'cumprod' if product else 'cumsum'}(a, axis=axis, dtype=dtype)"
 
     return word
 
 
 def _rounding(name: str) -> Callable[[Node], str]:
-    return lambda node: f"np.{name}({{0}})" if is_float(node.dtype) else "{0}"
+    return lambda node: f"np.{name}(a)" if is_float(node.dtype) else "a"
 
 
-def _axis(function: str, after: str = "") -> Callable[[Node], str]:
-    return lambda node: f"{function}({{0}}, axis={node.attrs['axis']}{after})"
-
-
-def _joined(function: str) -> Callable[[Node], str]:
-    return lambda node: f"np.{function}([{{all}}], axis={node.attrs['axis']})"
-
-
-def _random(function: str, *parameters: str) -> Callable[[Node], str]:
+def _random(function: str, first: str, second: str) -> Callable[[Node], str]:
     def word(node: Node) -> str:
-        a = node.attrs
-        numbers = ", ".join(repr(a[p]) for p in parameters)
-        seed = list(a["seed"]) if isinstance(a["seed"], tuple) else a["seed"]
-        return f"np.random.RandomState({seed}).{function}({numbers}, {tuple(a['shape'])}).astype(np.{node.dtype})"
+        a, b = ("a" if node.attrs[first] is None else first), ("b" if node.attrs[second] is None else second)
+        return f"np.random.RandomState(seed).{function}({a}, {b}, shape).astype(dtype)"
 
     return word
 
 
-def _made(function: str) -> Callable[[Node], str]:
-    return lambda node: f"np.{function}({tuple(node.attrs['shape'])}, dtype=np.{_bool(node.dtype)})"
-
-
-def _bool(dtype: str) -> str:
-    return "bool_" if dtype == "bool" else dtype
+def _products(node: Node) -> str:
+    return " + ".join([f"x{i} * x{i + 1}" for i in range(0, len(node.inputs), 2)])
 
 
 def _unindex(node: Node) -> str:
     """Only borders are left: gaps and dropped axes were written in other words."""
     pairs = [(start, n - stop) for (start, stop, _), n in zip(node.attrs["items"], node.attrs["shape"], strict=True)]
-    return f"np.pad({{0}}, {pairs})"
+    return f"np.pad(a, {pairs})"
 
 
 def _diagonal_matrix(node: Node) -> str:
-    if node.inputs[0].rank == 1 and node.attrs["rows"] == node.attrs["columns"] == node.inputs[0].shape[0] + abs(
-        node.attrs["k"]
-    ):
-        return f"np.diag({{0}}, {node.attrs['k']})" if node.attrs["k"] else "np.diag({0})"
-    return f"_embed({{0}}, {node.attrs['k']}, {node.attrs['rows']}, {node.attrs['columns']})"
+    x, k = node.inputs[0], node.attrs["k"]
+    if x.rank == 1 and node.attrs["rows"] == node.attrs["columns"] == x.shape[0] + abs(k):
+        return "np.diag(a, k)" if k else "np.diag(a)"
+    return "_embed(a, k, rows, columns)"
 
 
-def _full(node: Node) -> str:
-    shape = tuple(node.attrs["shape"])
-    return f"np.broadcast_to({{0}}, {shape})"
-
-
-def _einsum(node: Node) -> str:
-    return f'np.einsum("{equation(node)}", {{all}})'
-
-
-def _recip(node: Node) -> str:
-    return "_recip({0}, True)" if node.attrs.get("positive") else "1 / {0}"
-
-
-def _arange(node: Node) -> str:
-    a = node.attrs
-    return f"np.arange({a['start']}, {a['stop']}, {a['step']}).astype(np.{node.dtype})"
-
-
-def _linspace(node: Node) -> str:
-    a = node.attrs
-    return f"np.linspace({a['start']}, {a['stop']}, {a['num']}).astype(np.{node.dtype})"
-
-
-def _one_hot(node: Node) -> str:
-    return f"(np.expand_dims({{0}}, -1) == np.arange({node.attrs['depth']})).astype(np.{node.dtype})"
-
-
-def _roll(node: Node) -> str:
-    return f"np.roll({{0}}, {node.attrs['shift']}, {node.attrs['axis']})"
-
-
-def _eye(node: Node) -> str:
-    return f"np.eye({node.attrs['n']}, {node.attrs['m']}, dtype=np.{_bool(node.dtype)})"
+def _transpose(node: Node) -> str:
+    reversed_ = tuple(node.attrs["axes"]) == tuple(reversed(range(node.rank)))
+    return "a.T" if reversed_ else "np.transpose(a, axes)"
 
 
 WORDS: dict[str, Word] = {
+    "add": "a + b", "subtract": "a - b", "multiply": "a * b", "divide": "a / b", "matmul": "a @ b", "pow": "a ** b", "neg": "-a",
+    "less": "a < b", "less_equal": "a <= b", "greater": "a > b", "greater_equal": "a >= b", "equal": "a == b",
+    "not_equal": "a != b",
     **_np("exp expm1 exp2 log log1p log2 log10 sin cos tan sinh cosh tanh sqrt cbrt hypot sign abs square maximum minimum "
           "where mod floor_divide isnan isfinite logical_and logical_or logical_not zeros_like ones_like"),
-    **{f"a{name}": f"np.arc{name}({{0}})" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
+    **{f"a{name}": f"np.arc{name}(a)" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
     **{name: _rounding(name) for name in ("floor", "ceil", "round", "trunc")},
-    **{name: f"_{name}({{0}})" for name in ("sigmoid", "softplus", "erf", "erfc", "elu", "logdet")},
+    **{name: f"_{name}(a)" for name in ("sigmoid", "softplus", "elu", "logdet", "cholesky")},
     **{name: _reduction(f"np.{name}", own_dtype=True) for name in ("sum", "prod")},
     **{name: _reduction(f"np.{name}") for name in ("mean", "max", "min", "any", "all")},
-    "atan2": "np.arctan2({all})", "rsqrt": "1 / np.sqrt({0})", "relu": lambda node: f"np.maximum({{0}}, np.{node.dtype}(0))",
-    "leaky_relu": lambda node: f"_leaky_relu({{0}}, {node.attrs['alpha']})",
-    "recip": _recip, "divide_no_nan": "_divide_no_nan({all})", "recip_no_nan": "_divide_no_nan(1, {0})",
-    "multiply_no_nan": "_multiply_no_nan({all})", "xlogy": "_xlogy({all})", "link": "np.zeros_like({0})", "zero": "np.zeros_like({0})",
-    "identity": "{0}", "stop_gradient": "{0}", "cast": lambda node: f"np.asarray({{0}}).astype(np.{_bool(node.dtype)})",
-    "norm": _helper("_norm"), "logsumexp": _helper("_logsumexp"), "softmax": lambda n: f"_softmax({{0}}, {n.attrs['axis']})",
-    "log_softmax": lambda n: f"_log_softmax({{0}}, {n.attrs['axis']})",
-    "cumsum": _cumulative(False), "cumprod": _cumulative(True),
-    "argmax": lambda n: f"np.argmax({{0}}, axis={n.attrs['axis']}, keepdims={n.attrs['keepdims']})",
-    "argmin": lambda n: f"np.argmin({{0}}, axis={n.attrs['axis']}, keepdims={n.attrs['keepdims']})",
-    "contraction": _einsum, "diagonal": lambda n: f"np.diagonal({{0}}, {n.attrs['k']}, -2, -1)",
-    "embed_diagonal": _diagonal_matrix, "tril": lambda n: f"np.tril({{0}}, {n.attrs['k']})",
-    "triu": lambda n: f"np.triu({{0}}, {n.attrs['k']})", "inv": "np.linalg.inv({0})", "det": "np.linalg.det({0})",
-    "solve": "np.linalg.solve({all})", "cholesky": "_cholesky({0})", "cofactor": "_cofactor({all})",
-    "reshape": lambda n: f"np.reshape({{0}}, {tuple(n.shape)})", "broadcast_to": _full,
-    "transpose": lambda n: f"np.transpose({{0}}, {tuple(n.attrs['axes'])})", "roll": _roll,
-    "flip": lambda n: f"np.flip({{0}}, {tuple(n.attrs['axis'])})", "concat": _joined("concatenate"), "stack": _joined("stack"),
-    "unindex": _unindex, "index": lambda n: f"{{0!p}}[{items_text(n.attrs['items'], n.inputs[0].shape, 'np.newaxis')}]",
-    "expand_delta": lambda n: f"_expand({{0}}, {tuple(n.attrs['pattern'])})",
-    "collect_delta": lambda n: f"_diagonal_view({{0}}, {tuple(n.attrs['pattern'])})",
-    "gather": lambda n: f"np.take({{all}}, axis={n.attrs['axis']})",
-    "scatter_add": lambda n: f"_scatter_add({{all}}, {n.attrs['axis']}, {n.attrs['size']})",
-    "argsort": _axis("np.argsort", ', kind="stable"'), "sort": _axis("np.sort"),
-    "take_along": lambda n: f"np.take_along_axis({{all}}, axis={n.attrs['axis']})",
-    "zeros": _made("zeros"), "ones": _made("ones"), "eye": _eye, "arange": _arange, "linspace": _linspace,
-    "one_hot": _one_hot, "random_normal": _random("normal", "mean", "stddev"),
-    "random_uniform": _random("uniform", "minval", "maxval"),
+    **{name: f"np.vectorize(math.{name}, otypes=[dtype])(a)" for name in ("erf", "erfc")},
+    "multiply_no_nan": "_multiply_no_nan(a, b)", "products": _products,
+    "atan2": "np.arctan2(a, b)", "rsqrt": "1 / np.sqrt(a)", "relu": "np.maximum(a, dtype(0))",
+    "leaky_relu": "_leaky_relu(a, alpha)", "recip": lambda n: "_recip(a, True)" if n.attrs.get("positive") else "1 / a",
+    "divide_no_nan": "_divide_no_nan(a, b)", "recip_no_nan": "_divide_no_nan(1, a)",
+    "xlogy": "_xlogy(a, b)", "link": "np.zeros_like(a)", "zero": "np.zeros_like(a)",
+    "identity": "a", "stop_gradient": "a", "cast": "np.asarray(a).astype(dtype)",
+    "norm": "_norm(a, axis, keepdims)", "logsumexp": "_logsumexp(a, axis, keepdims)", "softmax": "_softmax(a, axis)",
+    "log_softmax": "_log_softmax(a, axis)", "cumsum": _cumulative(False), "cumprod": _cumulative(True),
+    "argmax": "np.argmax(a, axis=axis, keepdims=keepdims)", "argmin": "np.argmin(a, axis=axis, keepdims=keepdims)",
+    "contraction": "np.einsum(equation, *operands)", "diagonal": "np.diagonal(a, k, -2, -1)",
+    "embed_diagonal": _diagonal_matrix, "tril": "np.tril(a, k)", "triu": "np.triu(a, k)", "inv": "np.linalg.inv(a)",
+    "det": "np.linalg.det(a)", "solve": "np.linalg.solve(a, b)", "cofactor": "_cofactor(a, b)", "completion": "_completion(a, k)",
+    "reshape": "np.reshape(a, shape)", "broadcast_to": "np.broadcast_to(a, shape)", "transpose": _transpose,
+    "roll": "np.roll(a, shift, axis)", "flip": "np.flip(a, axis)", "concat": "np.concatenate([*operands], axis=axis)",
+    "stack": "np.stack([*operands], axis=axis)", "unindex": _unindex,
+    "index": lambda n: f"a[{items_text(n.attrs['items'], n.inputs[0].shape, 'np.newaxis')}]",
+    "expand_delta": "_expand(a, pattern)", "collect_delta": "_diagonal_view(a, pattern)",
+    "gather": "np.take(a, b, axis=axis)", "scatter_add": "_scatter(a, b, axis, size)",
+    "scatter_along": "_scatter_along(a, b, axis, size)",
+    "argsort": 'np.argsort(a, axis=axis, kind="stable")', "sort": "np.sort(a, axis=axis)",
+    "take_along": "np.take_along_axis(a, b, axis=axis)",
+    "zeros": "np.zeros(shape, dtype=dtype)", "ones": "np.ones(shape, dtype=dtype)", "eye": "np.eye(n, m, dtype=dtype)",
+    "arange": "np.arange(start, stop, step).astype(dtype)", "linspace": "np.linspace(start, stop, num).astype(dtype)",
+    "one_hot": "(np.expand_dims(a, -1) == np.arange(depth)).astype(dtype)",
+    "random_normal": _random("normal", "mean", "stddev"), "random_uniform": _random("uniform", "minval", "maxval"),
 }  # fmt: skip
-"""Every operation that has a kernel, but for those of INFIX, powers, signs and numbers."""
+"""Every operation that has a kernel, but for numbers and leaves."""
 
-WRITTEN_ELSEWHERE = {"pow", "neg", "literal", "array", "leaf", "products", *INFIX}
+WRITTEN_ELSEWHERE = {"literal", "array", "leaf"}
 
 
-def apply(node: Node, operands: Sequence[Text]) -> Text:
-    """The text of one node for NumPy, given those of its inputs."""
-    name = node.op.name
-    if name in INFIX:
-        symbol, level = INFIX[name]
-        left = operands[0].at_least(level + (level == COMPARISON))
-        return Text(f"{left} {symbol} {operands[1].at_least(level + 1)}", level)
-    if name == "pow":
-        return Text(f"{operands[0].at_least(POSTFIX)} ** {operands[1].at_least(MINUS)}", POWER)
-    if name == "neg":
-        return Text(f"-{operands[0].at_least(MINUS)}", MINUS)
-    if name == "transpose" and tuple(node.attrs["axes"]) == tuple(reversed(range(node.rank))):
-        return Text(f"{operands[0].at_least(POSTFIX)}.T", POSTFIX)
-    word = WORDS[name]
-    pattern = word if isinstance(word, str) else word(node)
-    binds = PRODUCT if pattern.startswith("1 /") else operands[0].binds if pattern == "{0}" else ATOM
-    texts = [t.at_least(MINUS) if pattern.startswith("1 /") else t.text for t in operands]
-    shown = pattern.replace("{0!p}", operands[0].at_least(POSTFIX) if operands else "").replace(
-        "{all}", ", ".join(texts)
+class Needs:
+    """What a module must define or import for the words in it: ``helpers`` by name, and whether ``math``."""
+
+    def __init__(self) -> None:
+        self.helpers: set[str] = set()
+        self.math = False
+
+
+def apply(node: Node, operands: Sequence[Text], needs: Needs) -> Text:
+    """The text of one node for NumPy, given those of its inputs; what it calls is noted in ``needs``."""
+    word = WORDS[node.op.name]
+
+    def part(name: str) -> ast.expr | None:
+        if name in OPERANDS or (name[0] == "x" and name[1:].isdigit()):
+            return tree(operands[OPERANDS[name] if name in OPERANDS else int(name[1:])].text)
+        if name == "dtype":
+            return dtype(node.dtype)
+        if name == "equation":
+            return ast.Constant(equation(node))
+        if name == "shape":
+            return value(tuple(node.shape))
+        if name == "axes" and "axes" not in node.attrs:
+            axes = tuple(node.attrs["axis"])
+            return value(axes[0] if len(axes) == 1 else axes)
+        if name == "seed" and isinstance(node.attrs["seed"], tuple):
+            return value(list(node.attrs["seed"]))
+        return value(node.attrs[name]) if name in node.attrs else None
+
+    filled = _Filled(part, [tree(t.text) for t in operands], needs).visit(
+        _parsed(word if isinstance(word, str) else word(node))
     )
-    for i, text in enumerate(texts):
-        shown = shown.replace(f"{{{i}}}", text)
-    return Text(shown, binds)
+    return Text(ast.unparse(filled))
 
 
-# Helpers are the engine's own kernels, with np in place of the parameter for the array library.
-
-_KERNELS: dict[str, Callable[..., Any]] = {
-    "_recip": kernels.recip_kernel, "_divide_no_nan": kernels.divide_no_nan_kernel, "_xlogy": kernels.xlogy_kernel,
-    "_elu": kernels.elu_kernel, "_leaky_relu": kernels.leaky_relu_kernel, "_sigmoid": kernels.sigmoid_kernel,
-    "_softplus": kernels.softplus_kernel, "_erf": kernels.erf_kernel, "_norm": kernels.norm_kernel,
-    "_logsumexp": kernels.logsumexp_kernel, "_softmax": kernels.softmax_kernel, "_log_softmax": kernels.log_softmax_kernel,
-    "_cumulative": kernels.cumulative_kernel, "_cofactor": linear_algebra.cofactor_kernel,
-    "_logdet": linear_algebra.logdet_kernel, "_cholesky": linear_algebra.cholesky_kernel,
-    "_embed": linear_algebra.embed_kernel, "_diagonal_view": slicing.diagonal_view, "_expand": slicing.expand_kernel,
-    "_scatter_add": slicing.scatter_kernel,
-}  # fmt: skip
-
-_NEEDS = {"_expand": "_diagonal_view"}
+def written(template: str, **parts: ast.expr) -> str:
+    """An expression with these trees in place of names."""
+    return ast.unparse(_Filled(parts.get, [], Needs()).visit(_parsed(template)))
 
 
-def helpers(text: str) -> list[str]:
-    """The sources of the helpers that a text calls, each a function of its own."""
-    wanted = [name for name in _KERNELS if f"{name}(" in text]
-    wanted += [_NEEDS[name] for name in wanted if name in _NEEDS and _NEEDS[name] not in wanted]
-    return [_source(name, _KERNELS[name]) for name in sorted(wanted)]
+@lru_cache(1024)
+def tree(text: str) -> ast.expr:
+    """A piece that was written here, as a tree again, not to be changed."""
+    return _parsed(text)
+
+
+def _parsed(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body
+
+
+class _Filled(ast.NodeTransformer):
+    """A word with trees in place of its names."""
+
+    def __init__(self, part: Callable[[str], ast.expr | None], operands: list[ast.expr], needs: Needs) -> None:
+        self._part = part
+        self._operands = operands
+        self._needs = needs
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        part = self._part(node.id)
+        if part is not None:
+            return part
+        if node.id == "math":
+            self._needs.math = True
+        elif node.id != "np":
+            self._needs.helpers.add(node.id)
+        return node
+
+    def visit_Starred(self, node: ast.Starred) -> Any:
+        assert isinstance(node.value, ast.Name) and node.value.id == "operands"
+        return self._operands
+
+
+def dtype(name: str) -> ast.expr:
+    """``np.float64``."""
+    return ast.Attribute(ast.Name("np", ast.Load()), "bool_" if name == "bool" else name, ast.Load())
+
+
+def value(entry: Any) -> ast.expr:
+    """A number, a bool, a text or None, or tuples and lists of them; NaN and infinities are NumPy's."""
+    if isinstance(entry, tuple):
+        return ast.Tuple([value(part) for part in entry], ast.Load())
+    if isinstance(entry, list):
+        return ast.List([value(part) for part in entry], ast.Load())
+    if isinstance(entry, bool) or entry is None or isinstance(entry, str):
+        return ast.Constant(entry)
+    if math.copysign(1.0, entry) < 0 and entry == entry:
+        return ast.UnaryOp(ast.USub(), value(-entry))
+    if math.isfinite(entry):
+        return ast.Constant(entry)
+    return ast.Attribute(ast.Name("np", ast.Load()), "nan" if entry != entry else "inf", ast.Load())
+
+
+# ---- helpers: the engine's own kernels, with np in place of the parameter for the array library
+
+
+def _named(functions: Iterable[Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
+    return {_helper(function): function for function in functions}
+
+
+def _helper(function: Callable[..., Any]) -> str:
+    return "_" + function.__name__.strip("_").removesuffix("_kernel")
+
+
+HELPERS = _named([
+    kernels.recip_kernel, kernels.divide_no_nan_kernel, kernels.multiply_no_nan_kernel, kernels.xlogy_kernel, kernels.elu_kernel, kernels.leaky_relu_kernel,
+    kernels.sigmoid_kernel, kernels.softplus_kernel, kernels.norm_kernel, kernels.logsumexp_kernel, kernels.softmax_kernel,
+    kernels.log_softmax_kernel, kernels.cumulative_kernel, linear_algebra.cofactor_kernel,
+    linear_algebra.small_cofactors_kernel, linear_algebra.subsets, linear_algebra.expansion, linear_algebra.scaled_svd,
+    linear_algebra.completion_kernel, linear_algebra.logdet_kernel,
+    linear_algebra.cholesky_kernel, linear_algebra.embed_kernel, slicing.diagonal_view, slicing.expand_kernel,
+    slicing.scatter_kernel, slicing.scatter_along_kernel,
+])  # fmt: skip
+"""What words may call, by the name that it has in a module."""
+
+
+def helpers(needs: Needs) -> list[str]:
+    """The sources of the helpers that a module needs, and of those that they call, each a function of its own."""
+    sources: dict[str, str] = {}
+    todo = {name: HELPERS[name] for name in needs.helpers}
+    while todo:
+        name, kernel = todo.popitem()
+        plain = _Plain(kernel)
+        sources[name] = plain.source(name)
+        needs.math = needs.math or plain.math
+        todo |= {called: function for called, function in plain.calls.items() if called not in sources}
+    return [sources[name] for name in sorted(sources)]
 
 
 class _Plain(ast.NodeTransformer):
-    """A kernel without its annotations, and with np for its parameter xp."""
+    """A kernel without its annotations, with np for its parameter xp, and with what it finds in its own module."""
+
+    def __init__(self, kernel: Callable[..., Any]) -> None:
+        assert isinstance(kernel, FunctionType)
+        self._globals: Mapping[str, Any] = kernel.__globals__
+        self._tree = ast.parse(dedent(inspect.getsource(kernel)))
+        self._own = {
+            node.id
+            for node in ast.walk(self._tree)
+            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
+        }
+        self._own |= {node.arg for node in ast.walk(self._tree) if isinstance(node, ast.arg)} - {"xp"}
+        self.calls: dict[str, Callable[..., Any]] = {}
+        self.math = False
+
+    def source(self, name: str) -> str:
+        """The function under this name."""
+        function = self.visit(self._tree).body[0]
+        assert isinstance(function, ast.FunctionDef)
+        function.name = name
+        return ast.unparse(ast.fix_missing_locations(function))
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
         node.args.args = [ast.arg(a.arg) for a in node.args.args if a.arg != "xp"]
@@ -235,16 +293,26 @@ class _Plain(ast.NodeTransformer):
         self.generic_visit(node)
         return node
 
-    def visit_Name(self, node: ast.Name) -> ast.Name:
-        return ast.Name("np", node.ctx) if node.id == "xp" else node
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.Assign:
+        assert node.value is not None
+        return ast.Assign([self.visit(node.target)], self.visit(node.value))
 
     def visit_Call(self, node: ast.Call) -> ast.Call:
+        node.args = [a for a in node.args if not (isinstance(a, ast.Name) and a.id == "xp")]
         self.generic_visit(node)
-        node.args = [a for a in node.args if not (isinstance(a, ast.Name) and a.id == "np")]
         return node
 
-
-def _source(name: str, kernel: Callable[..., Any]) -> str:
-    tree = _Plain().visit(ast.parse(dedent(inspect.getsource(kernel))))
-    tree.body[0].name = name
-    return ast.unparse(ast.fix_missing_locations(tree))
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        if node.id == "xp":
+            return ast.Name("np", node.ctx)
+        if node.id in self._own or (node.id not in self._globals and hasattr(builtins, node.id)):
+            return node
+        found = self._globals[node.id]
+        if found is math:
+            self.math = True
+            return node
+        if isinstance(found, FunctionType):
+            called = _helper(found)
+            self.calls[called] = found
+            return ast.Name(called, node.ctx)
+        return value(found)

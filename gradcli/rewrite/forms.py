@@ -130,6 +130,8 @@ def _diagonal_matrix(node: Node) -> Node | None:
     n, k, rows, columns = x.shape[-1], node.attrs["k"], node.attrs["rows"], node.attrs["columns"]
     if x.rank == 1 and rows == columns == n + abs(k):
         return None
+    if not n:
+        return zeros(shape=node.shape, dtype=node.dtype)
     if x.rank == 1:
         square = embed_diagonal(x, k=0, rows=n, columns=n)
     else:

@@ -181,9 +181,8 @@ def test_a_bool_has_no_gradient() -> None:
 
 
 def test_an_error_in_a_derivative_names_the_line_of_its_operation() -> None:
-    with pytest.raises(gradcli.GradcliError) as caught:
-        gradcli.loads("variable x = ones([4, 4])\ny = det(x)\nH = hessian(y, x)").eval(["H"])
-    assert caught.value.labels and caught.value.labels[0].span.text in ("det(x)", "hessian(y, x)")
+    with pytest.raises(gradcli.GradcliError, match=r"^<string>:2:5: ValueError: logdet: the matrix is singular"):
+        gradcli.loads("variable x = ones([4, 4])\ny = logdet(x)\nH = hessian(y, x)").eval(["H"])
 
 
 @pytest.mark.parametrize(

@@ -490,11 +490,19 @@ SPECS: dict[str, list[Case]] = {
         case("det(a)", np.linalg.det, regular, a=(2, 2, 2)),
         case("det(a)", lambda a: a[0, 0], a=(1, 1)),
         case("det(a @ a.T)", lambda a: scipy.linalg.det(a) ** 2, regular, a=(3, 3)),
+        case("det(outer(a, a))", lambda a: 0.0, a=(4,)),
+        case("det(a)", scipy.linalg.det, regular, a=(8, 8)),
+        case("det(a, regular=true)", scipy.linalg.det, regular, a=(3, 3)),
     ],
     "cofactor": [
         case("cofactor(a, det(a))", lambda a: scipy.linalg.det(a) * scipy.linalg.inv(a).T, regular, a=(3, 3)),
         case("cofactor(a, det(a))", lambda a: scipy.linalg.det(a) * scipy.linalg.inv(a).T, regular, a=(4, 4)),
         case("cofactor(a, det(a))", lambda a: np.array([b[::-1, ::-1] * [[1, -1], [-1, 1]] for b in a]), a=(3, 2, 2)),
+    ],
+    "completion": [
+        flat("a = outer(x, x); det(a + completion(a, 2)[0]) != 0", lambda x: True, domain=POSITIVE, x=(3,)),
+        flat("completion(a, 1)[:, 0]", lambda a: 0 * a, ("float64", "float32"), domain=regular, a=(2, 3, 3)),
+        flat("a = outer(x, x); t = completion(a, 1); max(abs(t[1] @ t[2].T - t[0])) < 1e-5", lambda x: True, x=(3,)),
     ],
     "logdet": [
         case("logdet(a)", logdet, regular, a=(3, 3)),
@@ -511,6 +519,20 @@ SPECS: dict[str, list[Case]] = {
         case("solve(a, b)", solve, {"a": regular}, a=(3, 3), b=(3,)),
         case("solve(a, b)", solve, {"a": regular}, a=(3, 3), b=(3, 2)),
         case("solve(a, b)", solve, {"a": regular}, a=(2, 3, 3), b=(2, 3, 2)),
+        case(
+            "solve(a, b)",
+            lambda a, b: np.einsum("kij,kj->ki", np.linalg.inv(a), b),
+            {"a": regular},
+            a=(2, 3, 3),
+            b=(2, 3),
+        ),
+        case(
+            "solve(a, b)",
+            lambda a, b: np.einsum("mkij,mkj->mki", np.linalg.inv(a), b),
+            {"a": regular},
+            a=(2, 1, 2, 2),
+            b=(2, 1, 2),
+        ),
         case("solve(a, a.T @ a.T)", lambda a: solve(a, a.T @ a.T), regular, a=(2, 2)),
     ],
     "cholesky": [
@@ -610,6 +632,15 @@ SPECS: dict[str, list[Case]] = {
     "take_along": [
         case("take_along(x, argsort(x), 0)", np.sort, apart, x=(4,)),
         case("take_along(x, [[1, 0], [0, 1]], -1)", lambda x: np.array([x[0, ::-1], x[1]]), x=(2, 2)),
+        case("take_along(x, [[-1, 1, 1, 0]], 1)", lambda x: x[:, [2, 1, 1, 0]], x=(2, 3)),
+    ],
+    "scatter_along": [
+        case("scatter_along(x, [0, 2, -1], 0, 3)", lambda x: np.array([x[0], 0, x[1] + x[2]]), x=(3,)),
+        case(
+            "scatter_along(x, [[0, 1], [1, 1]], 1, 3)",
+            lambda x: np.array([[x[0, 0], x[0, 1], 0], [0, x[1, 0] + x[1, 1], 0]]),
+            x=(2, 2),
+        ),
     ],
     "expand_delta": [
         case("expand_delta(x, [0, 0])", np.diag, x=(3,)),
@@ -683,6 +714,19 @@ SPECS: dict[str, list[Case]] = {
             lambda: 10 + 0.5 * np.random.RandomState(1).normal(0, 1, 3),
             ("float64", "float32"),
         ),
+        case(
+            "random_normal([2, 3], m, s, seed=4)",
+            lambda m, s: m + s * np.random.RandomState(4).normal(0, 1, (2, 3)),
+            POSITIVE,
+            m=(),
+            s=(2, 1),
+        ),
+        case(
+            "random_normal([3], stddev=s, seed=4)",
+            lambda s: s * np.random.RandomState(4).normal(0, 1, 3),
+            POSITIVE,
+            s=(3,),
+        ),
     ],
     "random_uniform": [
         flat(
@@ -694,6 +738,13 @@ SPECS: dict[str, list[Case]] = {
             "random_uniform([3], -1, 1, seed=1)",
             lambda: 2 * np.random.RandomState(1).uniform(0, 1, 3) - 1,
             ("float64", "float32"),
+        ),
+        case(
+            "random_uniform([2, 3], -a, b, seed=4)",
+            lambda a, b: -a + (a + b) * np.random.RandomState(4).uniform(0, 1, (2, 3)),
+            POSITIVE,
+            a=(3,),
+            b=(),
         ),
     ],
     "one_hot": [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -527,6 +528,125 @@ def test_erf_without_scipy_is_scipys_to_4_units_in_the_last_place(monkeypatch):
     assert np.all(np.abs(value - expected) <= 4 * np.spacing(np.abs(expected)))
     assert np.isnan(erf_kernel(np, np.array([math.nan]))).all()
     assert erf_kernel(np, np.float32(0.5)).dtype == np.float32
+
+
+def exact_det(a: list[list[int]]) -> Fraction:
+    """By elimination in fractions."""
+    rows, result = [[Fraction(int(v)) for v in row] for row in a], Fraction(1)
+    while rows:
+        pivot = next((row for row in rows if row[0]), None)
+        if pivot is None:
+            return Fraction(0)
+        result *= pivot[0] * (-1) ** rows.index(pivot)
+        rest = [row for row in rows if row is not pivot]
+        rows = [[v - row[0] / pivot[0] * p for v, p in zip(row[1:], pivot[1:], strict=True)] for row in rest]
+    return result
+
+
+def exact_minor(a, rows, columns):
+    """The derivative of det by the entries (rows[k], columns[k]): a minor with the sign of its place."""
+    if len({*rows}) < len(rows) or len({*columns}) < len(columns):
+        return Fraction(0)
+    swaps = sum(x > y for order in (rows, columns) for k, x in enumerate(order) for y in order[k + 1 :])
+    rest = [[v for j, v in enumerate(row) if j not in columns] for i, row in enumerate(a) if i not in rows]
+    return (-1) ** (sum(rows) + sum(columns) + swaps) * exact_det(rest)
+
+
+def of_rank(n, rank, seed=0):
+    """An integer matrix."""
+    rng = np.random.default_rng(seed)
+    return rng.integers(-3, 4, (n, rank)) @ rng.integers(-3, 4, (rank, n)) if rank < n else rng.integers(-5, 6, (n, n))
+
+
+RANKS = [
+    (0, 0),
+    (1, 0),
+    (2, 1),
+    (4, 4),
+    (4, 3),
+    (4, 2),
+    (4, 1),
+    (5, 3),
+    (6, 5),
+    (6, 2),
+    (8, 8),
+    (8, 7),
+    (8, 5),
+    (8, 1),
+    (9, 0),
+]
+
+
+@pytest.mark.parametrize(("n", "rank"), RANKS)
+def test_derivatives_of_a_determinant_are_its_minors_at_every_rank(n, rank):
+    a = of_rank(n, rank, seed=n)
+    rng = np.random.default_rng(rank)
+    program = gradcli.loads(
+        f"variable a: [{n}, {n}]\ny = det(a)\ng = gradients(y, a)\nH = hessian(y, a)\nJ = jacobian(g, a)"
+    )
+    for dtype, tolerance in (("float64", 1e-14), ("float32", 1e-5)):
+        found = program._with({"a": a.astype(float)}) if dtype == "float64" else gradcli.loads(
+            program.source.text, dtype=dtype
+        )._with({"a": a.astype(dtype)})  # fmt: skip
+        values = found.eval(["g", "H", "J"])
+        scale = max(1.0, float(np.linalg.norm(a, 2)) if n else 0) ** max(n - 1, 0)  # of the products that cancel
+        for _ in range(12 if n else 0):
+            (i, k), (j, m) = rng.integers(0, n, (2, 2)).tolist()
+            first, second = exact_minor(a.tolist(), [i], [j]), exact_minor(a.tolist(), [i, k], [j, m])
+            assert values["g"][i, j] == pytest.approx(float(first), abs=tolerance * scale)
+            assert values["H"][i, j, k, m] == pytest.approx(float(second), abs=tolerance * scale)
+            assert values["J"][i, j, k, m] == pytest.approx(float(second), abs=tolerance * scale)
+        if n <= 6 and dtype == "float64":  # whole numbers all the way
+            np.testing.assert_array_equal(values["H"], np.round(values["H"]))
+
+
+@pytest.mark.parametrize(("n", "rank"), [(1, 0), (2, 0), (3, 1), (4, 1), (4, 3), (5, 2), (8, 7), (8, 4)])
+def test_derivatives_of_all_orders_along_a_line_are_those_of_a_polynomial(n, rank):
+    """Of det(a + t b), whose coefficients come from n + 1 exact values; in a stack beside a regular matrix."""
+    a, b, c = of_rank(n, rank, seed=1), of_rank(n, n, seed=2), of_rank(n, n, seed=3)
+    points = [
+        [[int(x + t * y) for x, y in zip(r, s, strict=True)] for r, s in zip(a, b, strict=True)] for t in range(n + 1)
+    ]
+    system = [[Fraction(t) ** k for k in range(n + 1)] for t in range(n + 1)]
+    values = [exact_det(p) for p in points]
+    whole = exact_det(system)
+    coefficients = [
+        exact_det([[*row[:k], v, *row[k + 1 :]] for row, v in zip(system, values, strict=True)]) / whole
+        for k in range(n + 1)
+    ]
+    expected = [float(math.factorial(k) * coefficients[k]) if k <= n else 0.0 for k in range(6)]
+    text = (
+        f"variable t = 0.0\na = {a.tolist()}\nb = {b.tolist()}\nc = {c.tolist()}\ny = det(a + t*b)\n"
+        "stacked = det(stack([c + t*b, a + t*b]))\nT = taylor(y, t, 5)\nS = taylor(stacked, t, 5)\n"
+        'first = gradients(y, t)\nsecond = jvp(first, t, 1.0)\nthird = gradients(second, t, unconnected_gradients="zero")\n'
+    )
+    program = gradcli.loads(text)
+    found = program.eval(["T", "S", "first", "second", "third"])
+    scale = max(1.0, *map(abs, expected))
+    np.testing.assert_allclose(found["T"], expected, rtol=1e-9, atol=1e-10 * scale)
+    np.testing.assert_allclose(found["S"][:, 1], expected, rtol=1e-9, atol=1e-10 * scale)
+    nested = [found["first"], found["second"], found["third"]]
+    np.testing.assert_allclose(nested, expected[1:4], rtol=1e-9, atol=1e-10 * scale)
+    for order in range(1, 6):
+        value = program.grad(["y"], ["t"], order=order)["t"]
+        assert value == pytest.approx(expected[order], rel=1e-9, abs=1e-10 * scale)
+
+
+@pytest.mark.parametrize("n", [3, 5, 8])
+@pytest.mark.parametrize("small", [0.0, 1e-300, 1e-12, 1e-3])
+def test_a_determinant_near_singular_and_at_every_scale_of_rows_and_columns(n, small):
+    """The derivatives of det(r a c) are those of det(a), multiplied, however large or small the entries of r and c."""
+    a = of_rank(n, n - 1, seed=n) + small * np.eye(n)
+    rows, columns = 2.0 ** np.linspace(-300 // n, 300 // n, n).round(), 2.0 ** (90 // n * np.arange(n))
+    scaled = rows[:, None] * a * columns
+    text = f"variable a: [{n}, {n}]\ny = det(a)\ng = gradients(y, a)\nH = hessian(y, a)\n"
+    plain, moved = (gradcli.loads(text).eval(["g", "H"], {"a": x}) for x in (a, scaled))
+    whole = np.prod(rows) * np.prod(columns)
+    unit = rows[:, None] * columns / whole
+    tolerance = 1e-9 * max(np.abs(plain["g"]).max(), np.abs(plain["H"]).max())
+    np.testing.assert_allclose(moved["g"] * unit, plain["g"], rtol=1e-9, atol=tolerance)
+    again = moved["H"] * unit[:, :, None, None] * (rows[:, None] * columns)
+    np.testing.assert_allclose(again, plain["H"], rtol=1e-9, atol=tolerance)
 
 
 @pytest.mark.parametrize("n", [2, 3])

@@ -7,10 +7,11 @@ from math import isfinite
 from typing import Any
 
 from gradcli.diagnostics import GradcliError
-from gradcli.graph.node import Node
-from gradcli.graph.operation import Operation, register
+from gradcli.graph.node import TABLE, Node
+from gradcli.graph.operation import Operation, SameAs, cast_to, literal, register
 from gradcli.graph.ops.shaping import broadcast_to
-from gradcli.graph.types import INTEGER_OF, Shape, is_float, is_integer
+from gradcli.graph.ops.slicing import without_floats
+from gradcli.graph.types import INTEGER_OF, Shape, broadcast, is_float, is_integer, show_shape
 
 Inputs = Sequence[Node]
 Attrs = dict[str, Any]
@@ -164,33 +165,89 @@ ones_like = _alike("ones_like", "Ones of x's shape and dtype; no gradient passes
 def _random_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     if not is_float(attrs["dtype"]):
         raise GradcliError("TypeError", f"random numbers are floats, not {attrs['dtype']}")
-    if not attrs.get("stddev", 0) >= 0:
-        raise GradcliError(
-            "ValueError", f"a standard deviation cannot be {attrs['stddev']}", help="use one of 0 or more"
-        )
-    low, high = attrs.get("minval", 0), attrs.get("maxval", 1)
-    if not (isfinite(low) and isfinite(high) and low <= high):
-        raise GradcliError("ValueError", f"there is no uniform distribution from {low} to {high}")
-    return _leaf_shape(inputs, attrs)
+    if not inputs:
+        if not attrs.get("stddev", 0) >= 0:
+            _impossible_normal(attrs["stddev"])
+        low, high = attrs.get("minval", 0), attrs.get("maxval", 1)
+        if not (isfinite(low) and isfinite(high) and low <= high):
+            _impossible_uniform(low, high)
+    shape, dtype = _leaf_shape(inputs, attrs)
+    for i, x in enumerate(inputs):
+        if broadcast([x.shape, shape], "parameter and result") != shape:
+            raise GradcliError(
+                "ShapeError",
+                f"a parameter of shape {show_shape(x.shape)} does not broadcast to {show_shape(shape)}",
+                operands=[(i, f"shape {show_shape(x.shape)}")],
+            )
+    return shape, dtype
 
 
-def _normal(xp: Any, shape: Shape, mean: float, stddev: float, seed: Any, dtype: str) -> Any:
+def _drawn(name: str, first: str, second: str) -> Any:
+    """Parameters that are values of the program become inputs, so that gradients pass to them; numbers are attributes.
+
+    A number beside a value is both: an input in the dtype of the result, and an attribute with all of its digits.
+    """
+
+    def expand(*inputs: Node, **attrs: Any) -> Node | None:
+        if inputs or not any([isinstance(attrs[key], Node) for key in (first, second)]):
+            return None
+        dtype = attrs["dtype"]
+        given = {key: attrs[key] for key in (first, second)}
+        nodes = [cast_to(x, dtype) if isinstance(x, Node) else literal(x, dtype) for x in given.values()]
+        numbers = {key: None if isinstance(x, Node) else x for key, x in given.items()}
+        return TABLE[name](*nodes, **{**attrs, **numbers})
+
+    return expand
+
+
+def _either(given: Sequence[Any], first: Any, second: Any) -> tuple[Any, Any]:
+    """The two parameters of a drawing: the attributes, and values for those that are None."""
+    return (given[0] if first is None else first), (given[1] if second is None else second)
+
+
+def _normal(xp: Any, *given: Any, shape: Shape, mean: Any, stddev: Any, seed: Any, dtype: str) -> Any:
+    mean, stddev = _either(given, mean, stddev)
+    if xp.any(xp.less(stddev, 0)):
+        _impossible_normal(float(xp.min(stddev)))
     return xp.asarray(xp.random.RandomState(seed).normal(mean, stddev, shape), dtype=dtype)
 
 
-def _uniform(xp: Any, shape: Shape, minval: float, maxval: float, seed: Any, dtype: str) -> Any:
-    return xp.asarray(xp.random.RandomState(seed).uniform(minval, maxval, shape), dtype=dtype)
+def _impossible_normal(stddev: float) -> None:
+    raise GradcliError("ValueError", f"a standard deviation cannot be {stddev}", help="use one of 0 or more")
+
+
+def _uniform(xp: Any, *given: Any, shape: Shape, minval: Any, maxval: Any, seed: Any, dtype: str) -> Any:
+    low, high = _either(given, minval, maxval)
+    bad = xp.ravel(~(xp.isfinite(low) & xp.isfinite(high) & xp.less_equal(low, high)))
+    if xp.any(bad):
+        at = xp.argmax(bad)
+        _impossible_uniform(*(float(xp.ravel(x)[at]) for x in xp.broadcast_arrays(low, high)))
+    return xp.asarray(xp.random.RandomState(seed).uniform(low, high, shape), dtype=dtype)
+
+
+def _impossible_uniform(low: float, high: float) -> None:
+    raise GradcliError("ValueError", f"there is no uniform distribution from {low} to {high}")
+
+
+def _moved_normal(y: Node, mean: Node, stddev: Node) -> Node:
+    return mean + stddev * random_normal(shape=y.shape, seed=y.attrs["seed"], dtype=y.dtype)
+
+
+def _moved_uniform(y: Node, low: Node, high: Node) -> Node:
+    return low + (high - low) * random_uniform(shape=y.shape, seed=y.attrs["seed"], dtype=y.dtype)
 
 
 random_normal = _creation(
-    "random_normal", "shape:shape, mean:number=0, stddev:number=1, seed:seed=None, dtype:dtype=None",
-    "Normally distributed numbers, the same at every run.", _normal, infer=_random_shape, shareable=False,
-    formula="N(mean, stddev^2)", example="random_normal([2], seed=1)",
+    "random_normal", "shape:shape, mean:parameter=0, stddev:parameter=1, seed:seed=None, dtype:dtype=None",
+    "Normally distributed numbers, the same at every run; gradients pass to mean and stddev.", _normal, infer=_random_shape,
+    shareable=False, accepts="any", expand=_drawn("random_normal", "mean", "stddev"), rule=SameAs(_moved_normal), degree="linear",
+    formula="N(mean, stddev^2)", domain="stddev >= 0", example="random_normal([2], seed=1)",
 )  # fmt: skip
 random_uniform = _creation(
-    "random_uniform", "shape:shape, minval:number=0, maxval:number=1, seed:seed=None, dtype:dtype=None",
-    "Uniformly distributed numbers, the same at every run.", _uniform, infer=_random_shape, shareable=False,
-    formula="U(minval, maxval)", example="random_uniform([2], seed=1)",
+    "random_uniform", "shape:shape, minval:parameter=0, maxval:parameter=1, seed:seed=None, dtype:dtype=None",
+    "Uniformly distributed numbers, the same at every run; gradients pass to minval and maxval.", _uniform, infer=_random_shape,
+    shareable=False, accepts="any", expand=_drawn("random_uniform", "minval", "maxval"), rule=SameAs(_moved_uniform), degree="linear",
+    formula="U(minval, maxval)", domain="minval <= maxval", example="random_uniform([2], seed=1)",
 )  # fmt: skip
 
 
@@ -206,9 +263,9 @@ def _one_hot_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 
 
 one_hot = _creation(
-    "one_hot", "indices, depth:int, dtype:dtype=None", "1 at the index, 0 elsewhere; rows of zeros out of range.",
+    "one_hot", "indices:indices, depth:int, dtype:dtype=None", "1 at the index, 0 elsewhere; rows of zeros out of range.",
     lambda xp, i, depth, dtype: (xp.expand_dims(i, -1) == xp.arange(depth)).astype(dtype), accepts="any",
-    infer=_one_hot_shape, workspace=0.2, formula="y[i, k] = (x[i] == k)", example="one_hot([0, 2], 3)",
+    adapt=lambda nodes: [without_floats(nodes[0])], infer=_one_hot_shape, workspace=0.2, formula="y[i, k] = (x[i] == k)", example="one_hot([0, 2], 3)",
 )  # fmt: skip
 
 # Words of the language that the table documents and the language layer carries out, before anything is evaluated.

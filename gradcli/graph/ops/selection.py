@@ -44,7 +44,7 @@ def _where_shape(inputs: Sequence[Node], attrs: dict[str, Any]) -> tuple[Shape, 
 
 
 where = register(Operation(
-    "where", "condition, a, b", "a where the condition holds, else b; what is not selected contributes nothing.",
+    "where", "condition:condition, a, b", "a where the condition holds, else b; what is not selected contributes nothing.",
     family="selection", aliases=("select",), adapt=_where_inputs, infer=_where_shape, rule=Select(), degree="linear",
     kernel=lambda xp, c, a, b: xp.where(c, a, b), formula="where(condition, a, b)",
     example="where([true, false], 1.0, 2.0)",

@@ -9,8 +9,17 @@ from gradcli.diagnostics import GradcliError, counted
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Linear, NoDerivative, SameAs, cast_to, literal, unchanged
 from gradcli.graph.ops.selection import where
-from gradcli.graph.ops.shaping import Attrs, Inputs, broadcasted, input_of, not_negative, reshape, shaping
-from gradcli.graph.types import Shape, is_integer, normalize_axis, promote, show_shape, size_of
+from gradcli.graph.ops.shaping import (
+    Attrs,
+    Inputs,
+    broadcasted,
+    input_of,
+    not_negative,
+    reshape,
+    shaping,
+    unbroadcast,
+)
+from gradcli.graph.types import Shape, broadcast, is_integer, normalize_axis, promote, show_shape, size_of
 
 # joins
 
@@ -128,6 +137,15 @@ def sliced(x: Node, axis: int, start: int, stop: int) -> Node:
     return index(x, items=(*(_whole(n) for n in x.shape[:axis]), (start, stop, 1)))
 
 
+def _pad_inputs(nodes: list[Node]) -> list[Node]:
+    """One dtype; the number 0 around truth values is false."""
+    x, constant = nodes
+    if x.dtype == "bool" and constant.op.name == "literal" and constant.attrs["value"] == 0:
+        constant = literal(False, "bool")
+    dtype = promote([x.dtype, constant.dtype])
+    return [cast_to(x, dtype), cast_to(constant, dtype)]
+
+
 def _pad(x: Node, constant: Node, paddings: Sequence[Sequence[int]]) -> Node:
     if len(paddings) != x.rank or any(len(p) != 2 or min(p) < 0 for p in paddings):
         raise GradcliError(
@@ -147,7 +165,7 @@ def _pad(x: Node, constant: Node, paddings: Sequence[Sequence[int]]) -> Node:
 pad = shaping(
     "pad", "x, paddings:pairs, constant_values:tensor=0", "Filled up on both ends of each axis.",
     expand=lambda x, constant, paddings: _pad(x, constant, paddings), formula="x, with a border",
-    example="pad([1, 2], [[1, 1]])", accepts="same",
+    example="pad([1, 2], [[1, 1]])", adapt=_pad_inputs,
 )  # fmt: skip
 
 # deltas: a pattern gives each axis of the large array a class, and axes of one class hold their diagonal
@@ -225,14 +243,24 @@ def index_array(values: Sequence[int]) -> Node:
     return array(values=tuple(values), shape=(len(values),), dtype="int64")
 
 
-def _gather_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
-    x, indices = inputs
+def without_floats(indices: Node) -> Node:
+    """``[]`` as an array of integers: without entries it says nothing of a dtype."""
+    empty = indices.op.name == "array" and indices.attrs["values"] == () and not is_integer(indices.dtype)
+    return cast_to(indices, "int64") if empty else indices
+
+
+def _indexed_inputs(nodes: list[Node]) -> list[Node]:
+    """A value and its indices."""
+    x, indices = nodes[0], without_floats(nodes[1])
     if not is_integer(indices.dtype):
         raise GradcliError(
             "TypeError", f"indices must be integers, not {indices.dtype}", operands=[(1, f"dtype {indices.dtype}")]
         )
-    axis = attrs["axis"] = normalize_axis(attrs["axis"], x.rank)
-    size = x.shape[axis]
+    return [x, indices]
+
+
+def _in_range(indices: Node, axis: int, size: int) -> None:
+    """ShapeError for an index of the program's text that the axis does not have; others are looked at by the kernels."""
     known = indices.attrs["values"] if indices.op.name == "array" else ()
     for number in known if isinstance(known, tuple) else ():
         if not -size <= number < size:
@@ -241,21 +269,19 @@ def _gather_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
                 f"index {number} is out of range for axis {axis}, of size {size}",
                 operands=[(1, f"from {-size} to {size - 1}" if size else "the axis is empty")],
             )
+
+
+def _gather_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+    x, indices = inputs
+    axis = attrs["axis"] = normalize_axis(attrs["axis"], x.rank)
+    _in_range(indices, axis, x.shape[axis])
     return (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]), x.dtype
 
 
-def _checked(xp: Any, indices: Any, size: int) -> Any:
-    bad = (indices < -size) | (indices >= size)
-    if xp.any(bad):
-        value = int(xp.asarray(indices)[xp.asarray(bad)].flat[0])
-        raise GradcliError("ValueError", f"index {value} is out of range for an axis of size {size}")
-    return indices
-
-
 gather = shaping(
-    "gather", "x, indices, axis:int=0", "The slices at the given indices along an axis; `x[indices]` is the same.",
-    aliases=("take",), infer=_gather_shape, formula="x[indices]", example="gather([10, 20, 30], [2, 0, 0])",
-    kernel=lambda xp, x, i, axis: xp.take(x, _checked(xp, i, x.shape[axis]), axis=axis),
+    "gather", "x, indices:indices, axis:int=0", "The slices at the given indices along an axis; `x[indices]` is the same.",
+    aliases=("take",), adapt=_indexed_inputs, infer=_gather_shape, formula="x[indices]", example="gather([10, 20, 30], [2, 0, 0])",
+    kernel=lambda xp, x, i, axis: xp.take(x, i, axis=axis),
     rule=Linear(
         lambda i, g, y: scatter_add(g, y.inputs[1], axis=y.attrs["axis"], size=input_of(y).shape[y.attrs["axis"]]), (0,),
         picks=lambda y: True,
@@ -265,10 +291,6 @@ gather = shaping(
 
 def _scatter_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     g, indices = inputs
-    if not is_integer(indices.dtype):
-        raise GradcliError(
-            "TypeError", f"indices must be integers, not {indices.dtype}", operands=[(1, f"dtype {indices.dtype}")]
-        )
     axis = attrs["axis"] = normalize_axis(attrs["axis"], g.rank - indices.rank + 1)
     if g.shape[axis : axis + indices.rank] != indices.shape:
         raise GradcliError(
@@ -277,24 +299,25 @@ def _scatter_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
             operands=[(0, f"shape {show_shape(g.shape)}"), (1, f"shape {show_shape(indices.shape)}")],
         )
     not_negative("scatter_add", [attrs["size"]])
+    _in_range(indices, axis, attrs["size"])
     return (*g.shape[:axis], attrs["size"], *g.shape[axis + indices.rank :]), g.dtype
 
 
 def scatter_kernel(xp: Any, g: Any, indices: Any, axis: int, size: int) -> Any:
-    """Zeros, with slices of g added at the indices along an axis."""
-    count = xp.size(indices)
-    shape = xp.shape(g)
-    flat = xp.reshape(g, (*shape[:axis], count, *shape[axis + xp.ndim(indices) :]))
-    moved = xp.moveaxis(flat, axis, 0)
-    y = xp.zeros((size, *moved.shape[1:]), dtype=g.dtype)
-    xp.add.at(y, xp.reshape(indices, -1), moved)
-    return xp.moveaxis(y, 0, axis)
+    """Zeros, with slices of g added at the indices along an axis; as one long row, which is fast."""
+    before, after = g.shape[:axis], g.shape[axis + indices.ndim :]
+    y = xp.zeros((*before, size, *after), dtype=g.dtype)
+    row = int(xp.prod(after))
+    first = xp.reshape(xp.arange(int(xp.prod(before))) * (size * row), (-1, 1, 1))
+    place = first + xp.reshape(xp.arange(size)[indices], (-1, 1)) * row + xp.arange(row)
+    xp.add.at(xp.reshape(y, -1), xp.reshape(place, -1), xp.reshape(g, -1))
+    return y
 
 
 scatter_add = shaping(
-    "scatter_add", "g, indices, axis:int, size:int", "Zeros, with slices of g added at the indices: gather transposed.",
-    example="scatter_add([1, 2, 3], [0, 2, 2], 0, 4)", infer=_scatter_shape, workspace=1.0,
-    kernel=lambda xp, g, i, axis, size: scatter_kernel(xp, g, _checked(xp, i, size), axis, size),
+    "scatter_add", "g, indices:indices, axis:int, size:int", "Zeros, with slices of g added at the indices: gather transposed.",
+    example="scatter_add([1, 2, 3], [0, 2, 2], 0, 4)", adapt=_indexed_inputs, infer=_scatter_shape, workspace=3.0,
+    kernel=scatter_kernel,
     formula="x[indices] += g",
     rule=Linear(lambda i, g, y: gather(g, y.inputs[1], axis=y.attrs["axis"]), (0,)),
 )  # fmt: skip
@@ -313,24 +336,74 @@ argsort = shaping(
 )  # fmt: skip
 
 
-def _permuted(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
-    x, indices = inputs
-    if not is_integer(indices.dtype) or indices.shape != x.shape:
+def _aligned(name: str, x: Node, indices: Node, axis: int) -> Shape:
+    """The shape of the other axes of a value and its indices, which broadcast; 1 on the axis itself."""
+    if indices.rank != x.rank:
         raise GradcliError(
-            "ShapeError" if is_integer(indices.dtype) else "TypeError",
-            "take_along needs integers of the shape of x as indices",
-            operands=[(0, f"shape {show_shape(x.shape)}"), (1, f"{indices.dtype}{list(indices.shape)}")],
+            "ShapeError",
+            f"{name} needs indices with as many axes as the value, {x.rank}, not {indices.rank}",
+            operands=[(0, f"shape {show_shape(x.shape)}"), (1, f"shape {show_shape(indices.shape)}")],
+            help="`gather` takes the same indices in every row",
         )
-    return _sorted_axis(inputs, attrs)
+    others = [(*shape[:axis], 1, *shape[axis + 1 :]) for shape in (x.shape, indices.shape)]
+    return broadcast(others, "value and indices")
+
+
+def _along_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+    x, indices = inputs
+    axis = attrs["axis"] = normalize_axis(attrs["axis"], x.rank)
+    shape = _aligned("take_along", x, indices, axis)
+    _in_range(indices, axis, x.shape[axis])
+    return (*shape[:axis], indices.shape[axis], *shape[axis + 1 :]), x.dtype
+
+
+def _scatter_along_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+    g, indices = inputs
+    axis, size = normalize_axis(attrs["axis"], g.rank), attrs["size"]
+    attrs["axis"] = axis
+    shape = _aligned("scatter_along", g, indices, axis)
+    if shape != (*g.shape[:axis], 1, *g.shape[axis + 1 :]) or g.shape[axis] != indices.shape[axis]:
+        raise GradcliError(
+            "ShapeError",
+            "scatter_along needs an entry of g for each index",
+            operands=[(0, f"shape {show_shape(g.shape)}"), (1, f"shape {show_shape(indices.shape)}")],
+        )
+    not_negative("scatter_along", [size])
+    _in_range(indices, axis, size)
+    return (*shape[:axis], size, *shape[axis + 1 :]), g.dtype
+
+
+def scatter_along_kernel(xp: Any, g: Any, indices: Any, axis: int, size: int) -> Any:
+    """Zeros, with entries of g added at the indices along an axis; as one long row, which is fast."""
+    rows = xp.moveaxis(g, axis, -1)
+    y = xp.zeros((*rows.shape[:-1], size), dtype=g.dtype)
+    place = xp.broadcast_to(xp.moveaxis(xp.arange(size)[indices], axis, -1), rows.shape)
+    first = xp.reshape(xp.arange(rows[..., :1].size) * size, rows[..., :1].shape)
+    xp.add.at(xp.reshape(y, -1), xp.reshape(first + place, -1), xp.reshape(rows, -1))
+    return xp.moveaxis(y, -1, axis)
 
 
 take_along = shaping(
-    "take_along", "x, indices, axis:int", "Entries permuted along an axis, by indices of x's shape.",
-    example="take_along([30, 10, 20], [1, 2, 0], 0)", infer=_permuted,
-    kernel=lambda xp, x, i, axis: xp.take_along_axis(x, i, axis=axis), workspace=1.0, formula="x, rearranged",
+    "take_along", "x, indices:indices, axis:int=-1", "The entries at the indices along an axis, for each row of the "
+    "others on its own; repeated and negative indices may be among them, more or fewer than the axis has.",
+    aliases=("take_along_axis",), example="take_along([[30, 10, 20], [5, 6, 7]], [[1, 2], [-1, -1]])", adapt=_indexed_inputs,
+    infer=_along_shape, kernel=lambda xp, x, i, axis: xp.take_along_axis(x, i, axis=axis),
+    workspace=1.0, formula="y[i, k] = x[i, indices[i, k]]",
     rule=Linear(
-        lambda i, g, y: take_along(g, argsort(y.inputs[1], axis=y.attrs["axis"]), axis=y.attrs["axis"]), (0,)
+        lambda i, g, y: unbroadcast(
+            scatter_along(g, y.inputs[1], axis=y.attrs["axis"], size=input_of(y).shape[y.attrs["axis"]]),
+            input_of(y).shape,
+        ),
+        (0,),
+        picks=lambda y: True,
     ),
+)  # fmt: skip
+scatter_along = shaping(
+    "scatter_along", "g, indices:indices, axis:int, size:int", "Zeros, with entries of g added at the indices along an "
+    "axis: take_along transposed.", example="scatter_along([[1, 2], [3, 4]], [[0, 2], [1, 1]], 1, 3)",
+    adapt=_indexed_inputs, infer=_scatter_along_shape, kernel=scatter_along_kernel, workspace=3.0,
+    formula="x[i, indices[i, k]] += g[i, k]",
+    rule=Linear(lambda i, g, y: take_along(g, y.inputs[1], axis=y.attrs["axis"]), (0,)),
 )  # fmt: skip
 sort = shaping(
     "sort", "x, axis:int=-1", "Sorted in ascending order.", infer=_sorted_axis,

@@ -160,10 +160,10 @@ class Factored:
                 return None if first is None or second is None else first + second
             case "where":
                 condition, *branches = g.inputs
-                found = [x if _is_zero(x) else self._whole(x) for x in branches]
-                if None in found or all([_is_zero(x) for x in branches]):
+                if all([_is_zero(x) for x in branches]):
                     return None
-                return where(condition, *found)
+                a, b = (x if _is_zero(x) else self._whole(x) for x in branches)
+                return None if a is None or b is None else where(condition, a, b)
         return None
 
 

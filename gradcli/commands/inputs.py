@@ -101,10 +101,15 @@ class Inputs(NamedTuple):
 
 
 def standard_input() -> bytes:
-    """All of standard input."""
+    """All of standard input; a DataError where it cannot be read."""
     if sys.stdin is None:
         raise GradcliError("DataError", "standard input is closed")
-    return sys.stdin.buffer.read()
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as problem:
+        from gradcli.data import unreadable
+
+        raise unreadable("<stdin>", problem) from None
 
 
 def read_value_file(path: str) -> Values:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy
 
     from gradcli.data.reading import Values
-    from gradcli.program import Program
+    from gradcli.program.program import Precision, Program
 
     Value = str | numpy.ndarray[Any, Any]
 
@@ -40,7 +40,7 @@ class Inputs(NamedTuple):
     inline: tuple[str, ...]
     set_: Mapping[str, str] = {}
     values: str | None = None
-    dtype: str | None = None
+    dtype: Precision | None = None
     random_seed: int = 0
     max_memory: int | None = None
     threads: int | None = None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from gradcli.autodiff import reverse
 from gradcli.data import standard
-from gradcli.diagnostics import GradcliError, Label, Source, Span, did_you_mean
+from gradcli.diagnostics import GradcliError, Label, Source, Span, did_you_mean, listed
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import Data, array
 from gradcli.graph.switches import without
@@ -334,6 +334,14 @@ def given_array(value: Any, name: str) -> Array:
         array = np.asarray(value)
     except ValueError:
         raise GradcliError("DataError", f"{what} is no array: its rows differ in length") from None
+    except Exception as problem:  # noqa: BLE001  an object may do anything when it is asked for its array
+        raise GradcliError("DataError", f"{what} is no array: {problem}") from None
+    if array.dtype == object:
+        raise GradcliError(
+            "DataError",
+            f"{what} is {type(value).__name__}, which is no array of numbers that fit into one of {listed(DTYPES)}",
+            help="give a number, a list of numbers or a NumPy array",
+        )
     return array if array.dtype.name in DTYPES and array.dtype.isnative else standard(array, what)
 
 

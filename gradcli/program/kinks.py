@@ -80,6 +80,11 @@ KINKS: Mapping[str, Rule] = {
     "argsort": SORTED,
     "norm": ORIGIN,
     "hypot": ORIGIN,
+    "atan2": Rule(
+        "at the negative x axis",
+        lambda node, x, y: _zero(x[0]) & (x[1] <= 0),
+        "derivative that of either side, the value jumps from -pi to pi",
+    ),
     "divide_no_nan": Rule(
         "at a divisor of 0", lambda node, x, y: _zero(x[1]), "derivative taken as 0, infinite beside it"
     ),

@@ -85,7 +85,7 @@ mean = _reduction(
         xp.sum(x, axis=axis, keepdims=keepdims), x.dtype.type(size_of(tuple(x.shape[a] for a in axis)))
     ),
     aliases=("reduce_mean",), accepts="float", rule=Linear(lambda i, g, y: _spread(g * (1 / max(count_of(y), 1)), y)),
-    formula="(x1 + … + xn) / n",
+    singular=lambda inputs: 0 in inputs[0].shape, formula="(x1 + … + xn) / n",
 )  # fmt: skip
 
 

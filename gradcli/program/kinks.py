@@ -10,6 +10,7 @@ import numpy as np
 from gradcli.diagnostics import Span
 from gradcli.graph.node import Node, cone
 from gradcli.graph.types import is_float
+from gradcli.language.reasons import COMPARISONS
 from gradcli.results import Kink
 
 if TYPE_CHECKING:
@@ -107,7 +108,6 @@ KINKS: Mapping[str, Rule] = {
     "equal": EQUAL,
     "not_equal": EQUAL,
 }
-COMPARISONS = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}
 
 
 def suspects(roots: Sequence[Node], xs: Sequence[Node] | None) -> list[Node]:

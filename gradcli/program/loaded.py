@@ -115,6 +115,8 @@ class Loaded:
         return value
 
     def _leaf(self, name: str) -> Node:
+        if name in self._graph.names and name not in self._graph.leaves:
+            raise self._graph.computed(name)
         if name not in self._graph.leaves:
             similar = did_you_mean(name, self._graph.leaves)
             raise GradcliError(

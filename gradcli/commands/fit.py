@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradcli.commands.endings import Command
-from gradcli.commands.inputs import Inputs
+from gradcli.commands.inputs import Inputs, variables_apart
 from gradcli.commands.options import (
     INPUT_FILE,
     OUTPUT_FILE,
@@ -228,7 +228,8 @@ def command(
     _check_files({"FILE": inputs.file, "--values": inputs.values}, {"--history": history, "--checkpoint": checkpoint})
     _check_files({"--output": output}, {"--history": history, "--checkpoint": checkpoint})
     destination = Destination.chosen(format, precision, output, (*ENDINGS, ".expr"))
-    program = inputs.load(inputs.program_text())
+    others = [*variables_apart(over), *bounds, *(data or ())]
+    program = inputs.load(inputs.program_text(), ([minimize] if minimize else None, others))
     from gradcli.commands.fitting import Saver, Watcher, explained, say
     from gradcli.graph.types import size_of
     from gradcli.program.fitted import Settings, fit

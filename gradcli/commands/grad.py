@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gradcli.commands.endings import Command
-from gradcli.commands.inputs import Inputs, ProgramText, entries_for, read_value_file
+from gradcli.commands.inputs import Inputs, ProgramText, entries_for, read_value_file, variables_apart
 from gradcli.commands.options import (
     INPUT_FILE,
     output_options,
@@ -107,7 +107,7 @@ def command(
         read = _heads(seeds, text, of)
         of = list(read)
         heads = read | heads
-    program = inputs.load(text)
+    program = inputs.load(text, (of, [*variables_apart(wrt), *stop, *heads]))
 
     def ask(program: Program) -> GradReply:
         return program.grad_results(

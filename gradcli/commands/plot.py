@@ -143,7 +143,7 @@ def command(
     else:
         _check(ranges, orders, log)
         text = inputs.program_text()
-        program = inputs.load(text)
+        program = inputs.load(text, (of, [*(chosen.name for chosen in ranges), *(data or ())]))
         if len(ranges) == 1:
             drawn = _curves(program, of, ranges[0], orders or range(2), samples or _samples(output, 400), log or "none")
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError, Label, Source, Span, listed
@@ -52,6 +52,9 @@ class UserFunction:
         self.definition = definition
         self.visible = visible
 
+
+Asked = tuple[Collection[str] | None, Collection[str]]
+"""The names that a question is about: its ys, by default (None) the outputs of the program, and others."""
 
 Value = Node | Weak | Missing | Several | UserFunction | Operation
 

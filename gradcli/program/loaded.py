@@ -19,7 +19,7 @@ from gradcli.language.elaborate import Elaborator, elaborate
 from gradcli.language.expression import constant_expression
 from gradcli.language.frames import Frames
 from gradcli.language.parser import parse
-from gradcli.language.values import Elaborated, Missing
+from gradcli.language.values import Asked, Elaborated, Missing
 
 if TYPE_CHECKING:
     from gradcli.execute.plan import Plan
@@ -32,7 +32,11 @@ LARGE = 2000
 
 
 class Loaded:
-    """A program, parsed and turned into a graph: names to nodes, nodes to arrays."""
+    """A program, parsed and turned into a graph: names to nodes, nodes to arrays.
+
+    Where it is made to answer one question, ``asked`` has the names of that: derivatives that only others need may be
+    missing.
+    """
 
     def __init__(
         self,
@@ -44,6 +48,7 @@ class Loaded:
         max_memory: int | None,
         unsafe: Iterable[str] = (),
         threads: int | None = None,
+        asked: Asked | None = None,
     ) -> None:
         self.source = source
         self.folder = folder
@@ -54,6 +59,7 @@ class Loaded:
         self.record: Record | None = None  # of a run that is to be profiled
         self.origins: dict[str, tuple[str, str | None]] = {}  # files, and keys in them, that settings were read from
         self._unsafe = frozenset(unsafe)
+        self._asked = asked
         self._syntax = parse(source)
         self._settings = {
             name: given if isinstance(given, str) else given_array(given, name) for name, given in settings.items()
@@ -71,6 +77,7 @@ class Loaded:
             seed=self.random_seed,
             unsafe=self._unsafe,
             frames=frames,
+            asked=self._asked,
         )
 
     def framed(self) -> Frames:
@@ -219,7 +226,7 @@ class Loaded:
         """This program, elaborated anew with other settings or in another precision."""
         return type(self)(
             self.source, self.folder, dtype or self.dtype, self.random_seed, settings, self.max_memory, unsafe,
-            self.threads,
+            self.threads, self._asked,
         )  # fmt: skip
 
     def _plan(

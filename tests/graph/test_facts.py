@@ -31,6 +31,8 @@ from gradcli.graph.types import is_float
 from gradcli.language import calls, printer, reasons, remedies, spellings
 from gradcli.language.elaborate import BINARY
 from gradcli.program import batched, cuts, finite, hints, kinks, swept, traced
+from gradcli.program.derived import derive
+from gradcli.report import formulas
 from gradcli.rewrite import algebra, engine, forms, shapes, simplify, terms
 from tests.graph.examples import Array, Example, evaluate, every, examples, on_arrays, on_leaves, value_of
 
@@ -398,6 +400,8 @@ def test_what_makes_no_number_out_of_nothing():
     """Operations without inputs are finite, but for those that hold values."""
     starts = {e.name for e in every() if not e.node.inputs}
     assert {*starts, "leaf", "literal"} >= finite._SOURCES
+    holding = {e.name for e in every() if not e.node.inputs and {"values", "seed"} & e.node.attrs.keys()}
+    assert holding <= finite._SOURCES
     for name in starts - finite._SOURCES:
         assert all(np.isfinite(e.value()).all() for e in examples()[name]), name
 
@@ -751,6 +755,32 @@ def test_what_is_worked_out_at_once_where_both_operands_are_numbers():
 def test_cheap_functions_are_functions_of_numpy_that_kernels_call():
     called = {op.kernel.name for op in table.values() if isinstance(op.kernel, Ufunc)}
     assert called >= cost.ARITHMETIC
+
+
+# what wrong facts did
+
+
+@pytest.mark.parametrize(
+    ("text", "gradient"),
+    [
+        ("variable x = 3.0; variable b = [0.0, 2.0]; y = sum(where(b != 0, x*floor_divide(5.0, b), x))", 3.0),
+        ("variable x = 3.0; variable e: [2, 0] = zeros([2, 0]); y = where(false, x*sum(mean(e, axis=1)), x)", 1.0),
+    ],
+)
+def test_what_is_not_selected_contributes_nothing_whatever_made_it(text, gradient):
+    assert gradcli.loads(text).grad("y", "x") == {"x": gradient}
+
+
+def test_a_jacobian_keeps_the_whole_part_of_a_number_that_was_cast():
+    p = gradcli.loads("variable x = [1.0, 2.0]; y = x*cast(cast(2.7, int64), float64)")
+    assert p.jacobian()["y"]["x"].tolist() == [[2.0, 0.0], [0.0, 2.0]]
+
+
+def test_a_power_of_a_function_that_is_linear_in_x_ends_in_none():
+    program = gradcli.loads("variable x = 2.0; y = xlogy(x, 3.0); z = y*y*y")
+    written = formulas.render(derive(program, ["z"], order=0))
+    assert "y * y * y" in written
+    assert gradcli.loads(written).grad("z", order=4) == program.grad("z", order=4) == {"x": None}
 
 
 # no list without a test

@@ -28,7 +28,7 @@ from gradcli.graph.ops.elementwise import absolute
 from gradcli.graph.ops.kernels import Ufunc
 from gradcli.graph.ops.shaping import broadcasted
 from gradcli.graph.types import is_float
-from gradcli.language import calls, printer, reasons, remedies, spellings
+from gradcli.language import calls, needed, printer, reasons, remedies, spellings
 from gradcli.language.elaborate import BINARY
 from gradcli.program import batched, cuts, finite, hints, kinks, swept, traced
 from gradcli.program.derived import derive
@@ -394,6 +394,21 @@ def test_reductions_of_nothing_are_singular_where_they_are_not_finite():
             continue
         value = value_of(node, (np.zeros((2, 0)),))
         assert np.isfinite(value).all() or node.risky, op.name
+
+
+def test_calls_that_are_numbered_in_the_order_of_the_program_are_those_that_differ():
+    calls = {name: f"{name}([4])" for name, op in table.items() if op.family == "creation" and "shape" in op.spec}
+    differ = set()
+    for name, call in calls.items():
+        if op_takes_a_shape(name):
+            a, b = gradcli.loads(f"a = {call}; b = {call}").eval().values()
+            differ |= {name} if not np.array_equal(a, b) else set()
+    assert differ == needed.COUNTED
+
+
+def op_takes_a_shape(name: str) -> bool:
+    required = [p for p in table[name].parameters if p.default is None]
+    return [p.kind for p in required] == ["shape"] and not table[name].hidden
 
 
 def test_what_makes_no_number_out_of_nothing():

@@ -10,6 +10,7 @@ import ast
 import itertools
 import math
 import operator
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -648,6 +649,29 @@ def test_views_are_views_and_nothing_else_is():
     assert shared >= plan.VIEWS
     assert shared <= plan.VIEWS | plan.COPIED
     assert own & plan.VIEWS == {"reshape"}, "of what lies in memory in another order it is a copy"
+
+
+def test_kernels_that_work_entry_by_entry_take_no_more_memory_than_announced():
+    """Other kernels are measured in whole runs, by the tests of plans."""
+    size, buffers = 200_000, 1 << 18
+    wrong = []
+    for name, some in examples().items():
+        example = next((e for e in some if e.node.inputs), some[0])
+        if example.node.op.family not in ENTRYWISE or not example.node.inputs:
+            continue
+        inputs = [np.resize(x, size) for x in example.inputs]
+        leaves = [make_leaf("x", "variable", (size,), str(x.dtype), False) for x in inputs]
+        node = Node(example.node.op, tuple(leaves), example.node.attrs, (size,), example.node.dtype, False)
+        value_of(node, tuple(inputs))  # modules that a kernel imports are no arrays
+        tracemalloc.start()
+        try:
+            value = value_of(node, tuple(inputs))
+            taken = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        if taken > plan.working_space(node) + value.nbytes + buffers:
+            wrong.append((name, taken / value.nbytes))
+    assert wrong == []
 
 
 # many rows

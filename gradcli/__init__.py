@@ -12,6 +12,11 @@ __version__ = "0.1.0"
 __all__ = ["GradcliError", "Program", "__version__", "load", "loads"]
 
 
+def __dir__() -> list[str]:
+    """What there is, whether it has been used yet or not."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
+
+
 def __getattr__(name: str) -> Any:
     """The interface is loaded when it is first used, so that the commands start quickly."""
     if name == "GradcliError":

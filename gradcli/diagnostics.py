@@ -74,6 +74,10 @@ class GradcliError(Exception):
         self.help = help
         self.operands: tuple[tuple[int, str], ...] = tuple(operands)
 
+    def __reduce__(self) -> tuple[type[GradcliError], tuple[object, ...]]:
+        """What makes the error again in another process."""
+        return type(self), (self.kind, self.message, self.labels, self.help, self.operands)
+
     @property
     def span(self) -> Span | None:
         return self.labels[0].span if self.labels else None

@@ -18,7 +18,7 @@ from gradcli.graph.ops.creation import tangent
 from gradcli.graph.ops.linear_algebra import contract
 from gradcli.graph.ops.shaping import broadcasted, reshaped, transpose
 from gradcli.graph.ops.slicing import collect_delta, expand_delta
-from gradcli.graph.types import Shape
+from gradcli.graph.types import Shape, is_float
 
 Classes = tuple[int, ...]
 Factor = tuple[Node, Classes]
@@ -43,6 +43,8 @@ def uniform(x: Node) -> float | None:
     factor = 1.0
     while True:
         name = x.op.name
+        if name in ("cast", "neg", "add", "multiply") and not is_float(x.dtype):
+            return None  # integers are cut off and wrap
         if name == "ones":
             return factor
         if name == "zeros":

@@ -7,7 +7,7 @@ import sys
 import click
 
 from gradcli.commands.endings import Command, is_terminal
-from gradcli.commands.inputs import Inputs
+from gradcli.commands.inputs import Inputs, variables_apart
 from gradcli.commands.options import Finite, program_options, xs_option, ys_option
 from gradcli.commands.output import screen, write
 
@@ -76,7 +76,7 @@ def command(
     """
     if every_entry and directions is not None:
         raise click.UsageError("--every-entry and --directions exclude each other.")
-    program = inputs.load(inputs.program_text())
+    program = inputs.load(inputs.program_text(), (of, variables_apart(wrt)))
     from gradcli.program.check import Settings, check
 
     orders = (1, 2) if order == "both" else (int(order),)

@@ -8,7 +8,7 @@ import click
 
 from gradcli.commands.endings import Command
 from gradcli.commands.inputs import Inputs
-from gradcli.commands.options import program_options, question_options
+from gradcli.commands.options import OUTPUT_FILE, program_options, question_options
 from gradcli.commands.output import write
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ Examples:
 @click.option("--steps", is_flag=True, help="Show how the derivative is found, rule by rule: as text, or for LaTeX.")
 @click.option(
     "--output",
-    type=click.Path(),
+    type=OUTPUT_FILE,
     metavar="FILE",
     help="Write to a file, whole or not at all, in place of standard output.",
 )

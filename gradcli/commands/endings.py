@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import click
 
 from gradcli.diagnostics import GradcliError
 
+JSON = ("json", "ndjson")
+
 
 class Command(click.Command):
     """A command whose failures are rendered in the format that it was asked for."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        words = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except GradcliError as problem:
+            ctx.exit(report_failure(problem, as_json=_asks_for_json(words)))
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -24,7 +35,12 @@ class Command(click.Command):
             silence_standard_output()
             ctx.exit(0)
         except Exception as problem:  # noqa: BLE001  whatever it is, users get a message and no traceback
-            ctx.exit(report_failure(problem, as_json=ctx.params.get("format") in ("json", "ndjson")))
+            ctx.exit(report_failure(problem, as_json=ctx.params.get("format") in JSON))
+
+
+def _asks_for_json(words: Sequence[str]) -> bool:
+    """Whether a command line that has not been understood asks for JSON."""
+    return any([f"--format={form}" in words or ("--format", form) in pairwise(words) for form in JSON])
 
 
 def report_failure(problem: Exception, as_json: bool) -> int:

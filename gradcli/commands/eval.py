@@ -60,7 +60,7 @@ def command(
 
         watch.refuse_beside("--profile")
         profiling.check(format, output, points)
-        program = inputs.load(inputs.program_text())
+        program = inputs.load(inputs.program_text(), (of, ()))
         profiling.deliver(program, lambda: program.eval_results(of), "eval", format)
         return 0
     if points is not None or skip_bad:
@@ -68,10 +68,12 @@ def command(
         from gradcli.commands.points import RowStream, items
 
         rows = RowStream.chosen(points, skip_bad, format, precision, output)
-        rows.deliver(inputs.load(inputs.program_text([points])), lambda varied: items(varied.eval_results(of)))
+        rows.deliver(
+            inputs.load(inputs.program_text([points]), (of, ())), lambda varied: items(varied.eval_results(of))
+        )
         return 0
     destination = Destination.chosen(format, precision, output)
-    program = inputs.load(inputs.program_text())
+    program = inputs.load(inputs.program_text(), (of, ()))
     if watch.found(lambda: _traced(program, of)):
         return 1
     results = program.eval_results(of, plain=True)

@@ -14,8 +14,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradcli.commands.endings import Command
-from gradcli.commands.inputs import Inputs
-from gradcli.commands.options import Finite, named, output_options, program_options, several_names
+from gradcli.commands.inputs import Inputs, variables_apart
+from gradcli.commands.options import (
+    INPUT_FILE,
+    OUTPUT_FILE,
+    Finite,
+    named,
+    output_options,
+    program_options,
+    several_names,
+)
 from gradcli.commands.output import ENDINGS, Destination
 from gradcli.diagnostics import GradcliError
 
@@ -185,10 +193,10 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
     help="Rows of --data that a step sees; each epoch shuffles them anew, as --random-seed says.",
 )
 @click.option("--clip", type=Finite(0, min_open=True), metavar="NORM", help="Shorten longer gradients to it.")
-@click.option("--history", type=click.Path(), metavar="FILE", help="Write each step as a line of NDJSON.")
-@click.option("--checkpoint", type=click.Path(), metavar="FILE", help="Save the state of the run, at its end too.")
+@click.option("--history", type=OUTPUT_FILE, metavar="FILE", help="Write each step as a line of NDJSON.")
+@click.option("--checkpoint", type=OUTPUT_FILE, metavar="FILE", help="Save the state of the run, at its end too.")
 @click.option("--every", type=click.IntRange(1), metavar="N", help="Steps from one --checkpoint to the next: 100.")
-@click.option("--resume", type=click.Path(), metavar="FILE", help="Go on from a checkpoint of the same program.")
+@click.option("--resume", type=INPUT_FILE, metavar="FILE", help="Go on from a checkpoint of the same program.")
 @partial(output_options, also=("expr",))
 def command(
     inputs: Inputs,
@@ -220,7 +228,8 @@ def command(
     _check_files({"FILE": inputs.file, "--values": inputs.values}, {"--history": history, "--checkpoint": checkpoint})
     _check_files({"--output": output}, {"--history": history, "--checkpoint": checkpoint})
     destination = Destination.chosen(format, precision, output, (*ENDINGS, ".expr"))
-    program = inputs.load(inputs.program_text())
+    others = [*variables_apart(over), *bounds, *(data or ())]
+    program = inputs.load(inputs.program_text(), ([minimize] if minimize else None, others))
     from gradcli.commands.fitting import Saver, Watcher, explained, say
     from gradcli.graph.types import size_of
     from gradcli.program.fitted import Settings, fit

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from gradcli.commands.endings import Command
-from gradcli.commands.inputs import Inputs, ProgramText, entries_for, read_value_file
+from gradcli.commands.inputs import Inputs, ProgramText, entries_for, read_value_file, variables_apart
 from gradcli.commands.options import (
+    INPUT_FILE,
     output_options,
     points_options,
     profile_option,
@@ -47,7 +48,7 @@ Examples:
 @click.option("--every-order", is_flag=True, help="Show all orders up to --order.")
 @click.option(
     "--seeds",
-    type=click.Path(allow_dash=True),
+    type=INPUT_FILE,
     metavar="FILE|-",
     help="Head gradients by name, in the same files as --values; the ys are the names that have one."
     " --seed wins over it.",
@@ -106,7 +107,7 @@ def command(
         read = _heads(seeds, text, of)
         of = list(read)
         heads = read | heads
-    program = inputs.load(text)
+    program = inputs.load(text, (of, [*variables_apart(wrt), *stop, *heads]))
 
     def ask(program: Program) -> GradReply:
         return program.grad_results(

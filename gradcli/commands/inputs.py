@@ -12,12 +12,13 @@ import click
 
 from gradcli.commands.endings import is_terminal
 from gradcli.commands.options import utf8
-from gradcli.diagnostics import GradcliError
+from gradcli.diagnostics import GradcliError, Source
 
 if TYPE_CHECKING:
     import numpy
 
     from gradcli.data.reading import Values
+    from gradcli.language.values import Asked
     from gradcli.program import Program
 
     Value = str | numpy.ndarray[Any, Any]
@@ -75,8 +76,11 @@ class Inputs(NamedTuple):
             raise GradcliError("DataError", f"there is no file {brief}", help="-e 'TEXT' gives a program inline")
         return ProgramText(read_source(self.file), shown, os.path.dirname(self.file))
 
-    def load(self, text: ProgramText) -> Program:
-        """The program with its values; what it means is decided by the engine."""
+    def load(self, text: ProgramText, asked: Asked | None = None) -> Program:
+        """The program with its values; what it means is decided by the engine.
+
+        With ``asked`` it is for a question about those names only.
+        """
         from gradcli.commands.names import leaves
 
         settings: dict[str, Value] = {}
@@ -84,27 +88,37 @@ class Inputs(NamedTuple):
             settings |= entries_for(read_value_file(self.values), lambda: leaves(text.text), self.values, "sets")
         for name, value in self.set_.items():
             settings[name] = value_of("--set", name, value)
-        from gradcli.program import loads
+        from gradcli.program import Program
 
-        program = loads(
-            text.text,
-            text.name,
-            folder=text.folder,
-            dtype=self.dtype,
-            random_seed=self.random_seed,
-            settings=settings,
-            max_memory=self.max_memory,
+        program = Program(
+            Source(text.name, text.text),
+            text.folder,
+            self.dtype,
+            self.random_seed,
+            settings,
+            self.max_memory,
             threads=self.threads,
+            asked=asked,
         )
         program.origins = {name: path_and_key(value) for name, value in self.set_.items() if value.startswith("@")}
         return program
 
 
+def variables_apart(wrt: Iterable[str] | None) -> list[str]:
+    """The names of ``--wrt`` without its patterns, which match variables only."""
+    return [name for name in wrt or () if not any(c in name for c in "*?[")]
+
+
 def standard_input() -> bytes:
-    """All of standard input."""
+    """All of standard input; a DataError where it cannot be read."""
     if sys.stdin is None:
         raise GradcliError("DataError", "standard input is closed")
-    return sys.stdin.buffer.read()
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as problem:
+        from gradcli.data import unreadable
+
+        raise unreadable("<stdin>", problem) from None
 
 
 def read_value_file(path: str) -> Values:

@@ -47,7 +47,7 @@ def command(
         raise click.UsageError("There is no direction: give --tangent 'x=1'.")
     text = inputs.program_text()
     directions = {name: value_of("--tangent", name, value) for name, value in tangent.items()}
-    program = inputs.load(text)
+    program = inputs.load(text, (of, [*tangent, *(stop or ())]))
     from gradcli.program.matrices import tangents_of
 
     results = tangents_of(program, directions, of, stop or ())

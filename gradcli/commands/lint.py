@@ -12,6 +12,7 @@ import click
 
 from gradcli.commands.endings import Command, report_failure, stream_has_color
 from gradcli.commands.inputs import Inputs
+from gradcli.commands.options import INPUT_FILE
 from gradcli.commands.output import write
 from gradcli.diagnostics import GradcliError
 
@@ -37,7 +38,7 @@ class _Checked(NamedTuple):
 
 
 @click.command("lint", cls=Command, epilog=EPILOG)
-@click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(allow_dash=True))
+@click.argument("files", nargs=-1, metavar="[FILE]...", type=INPUT_FILE)
 @click.option("-e", "inline", multiple=True, metavar="TEXT", help="The program itself, in place of FILE.")
 @click.option(
     "--fix", is_flag=True,

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 
 import click
 
-from gradcli.commands.inputs import Inputs
+from gradcli.commands.inputs import Inputs, variables_apart
 from gradcli.commands.options import (
     output_options,
     points_options,
@@ -68,14 +68,14 @@ def answer(
         if sparsity:
             raise click.UsageError("--sparsity does not depend on values, and goes without --points.")
         rows = RowStream.chosen(points, skip_bad, format, precision, output)
-        program = inputs.load(inputs.program_text([points]))
+        program = inputs.load(inputs.program_text([points]), (of, [*variables_apart(wrt), *(stop or ())]))
         from gradcli.program import matrices
 
         ask = matrices.jacobians if kind == "jacobian" else matrices.hessians
         rows.deliver(program, lambda varied: blocks(ask(varied, of, wrt, stop or ()).blocks))
         return
     destination = Destination.chosen(format, precision, output)
-    program = inputs.load(inputs.program_text())
+    program = inputs.load(inputs.program_text(), (of, [*variables_apart(wrt), *(stop or ())]))
     from gradcli.program import matrices
 
     ask = matrices.jacobians if kind == "jacobian" else matrices.hessians

@@ -39,10 +39,11 @@ def names_in_file(path: str | None) -> list[str]:
     """The names of a program file in order, or none if it cannot be read."""
     if path is None or path == "-":
         return []
+    from gradcli.data import decode, read_bytes
+
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
-    except (OSError, ValueError):
+        text = decode(read_bytes(path, pipes=False), path)
+    except GradcliError:
         return []
     found: dict[str, None] = {}
     for match in re.finditer(STATEMENT, re.sub(COMMENT, "", text)):

@@ -61,6 +61,13 @@ class Names(click.ParamType[list[str]]):
         ]
 
 
+INPUT_FILE = click.Path(allow_dash=True, readable=False)
+"""The name of a file to read, or ``-``. click does not look at the file: what reads it says what is wrong with it."""
+
+OUTPUT_FILE = click.Path(readable=False)
+"""The name of a file to write, which may exist and need not be readable."""
+
+
 class Setting(click.ParamType[tuple[str, str]]):
     """``NAME=EXPR`` or ``NAME=@FILE``."""
 
@@ -142,7 +149,7 @@ def program_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     for option in reversed(
         (
-            click.argument("file", required=False, type=click.Path(allow_dash=True)),
+            click.argument("file", required=False, type=INPUT_FILE),
             click.option("-e", "inline", multiple=True, metavar="TEXT", help="The program itself, in place of FILE."),
             settings_option(
                 "--set",
@@ -154,7 +161,7 @@ def program_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--values",
                 "values",
-                type=click.Path(allow_dash=True),
+                type=INPUT_FILE,
                 metavar="FILE|-",
                 help="Values by name: a JSON object, an .npz file, or what gradcli printed (json, ndjson, plain)."
                 " --set wins over it.",
@@ -232,7 +239,7 @@ def output_options(function: F, also: Sequence[str] = ()) -> F:
             ),
             click.option(
                 "--output",
-                type=click.Path(),
+                type=OUTPUT_FILE,
                 metavar="FILE",
                 help=f"Write to a {listed(['.npz', '.json', '.csv', *[f'.{form}' for form in also]], 'or')} file, whole or not at all, in place of standard output."
                 " An .npz file has no entry for None.",
@@ -259,7 +266,7 @@ def points_options(function: F) -> F:
         (
             click.option(
                 "--points",
-                type=click.Path(allow_dash=True),
+                type=INPUT_FILE,
                 metavar="FILE|-",
                 help="Answer for each row of a CSV file (a header names variables or constants, scalars below) or of"
                 ' NDJSON ({"x": [1, 2]} on each line), one line of csv or json a row, as the rows arrive.',

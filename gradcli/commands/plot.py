@@ -12,7 +12,7 @@ import click
 
 from gradcli.commands.endings import Command, is_terminal, stream_has_color
 from gradcli.commands.inputs import Inputs
-from gradcli.commands.options import named, program_options, several_names
+from gradcli.commands.options import INPUT_FILE, OUTPUT_FILE, named, program_options, several_names
 from gradcli.commands.output import write
 from gradcli.diagnostics import GradcliError
 
@@ -103,7 +103,7 @@ class OrdersType(click.ParamType[range]):
     help="Data of the program as dots: the names of x and y, or of one array with both as columns; over two variables"
     " perhaps of a class, too. Repeatable.",
 )
-@click.option("--history", type=click.Path(allow_dash=True), metavar="FILE|-",
+@click.option("--history", type=INPUT_FILE, metavar="FILE|-",
               help="Draw the loss of a fit by step, from what `gradcli fit --history` wrote, in place of a program.")  # fmt: skip
 @click.option(
     "--samples", type=click.IntRange(2, 1_000_000), metavar="N",
@@ -113,7 +113,7 @@ class OrdersType(click.ParamType[range]):
     "--log", type=click.Choice(["x", "y", "xy", "none"]),
     help="Axes that are logarithmic; by default y for the positive losses of a history, else none.",
 )  # fmt: skip
-@click.option("--output", type=click.Path(), metavar="FILE",
+@click.option("--output", type=OUTPUT_FILE, metavar="FILE",
               help="Write a .svg, .png or .pdf file, whole or not at all, in place of standard output.")  # fmt: skip
 def command(
     inputs: Inputs,
@@ -143,7 +143,7 @@ def command(
     else:
         _check(ranges, orders, log)
         text = inputs.program_text()
-        program = inputs.load(text)
+        program = inputs.load(text, (of, [*(chosen.name for chosen in ranges), *(data or ())]))
         if len(ranges) == 1:
             drawn = _curves(program, of, ranges[0], orders or range(2), samples or _samples(output, 400), log or "none")
         else:

@@ -17,6 +17,7 @@ from gradcli.commands.output import screen, write
 from gradcli.diagnostics import GradcliError
 
 if TYPE_CHECKING:
+    from gradcli.data.rows import Rows
     from gradcli.program import Program
     from gradcli.program.points import Answers
     from gradcli.program.varied import Ask, Item
@@ -85,7 +86,7 @@ class RowStream:
         name = "<stdin>" if self.path == "-" else self.path
         points = Points(program, ask, name, self.skip_bad)
         with _opened(self.path) as (file, size), _bar(size, self.output is not None) as bar:
-            for rows in read_rows(file, name, points.field_of, self.skip_bad):
+            for rows in _as_read(read_rows(file, name, points.field_of, self.skip_bad), name):
                 for answers in points.answers(rows) if len(rows.numbers) or not rows.bad else ():
                     send(self._text(answers))
                     self._tell(answers.bad, bar)
@@ -181,14 +182,24 @@ def _opened(path: str) -> Iterator[tuple[IO[bytes], int | None]]:
             raise GradcliError("DataError", "standard input is closed")
         yield sys.stdin.buffer, _size(sys.stdin)
         return
-    from gradcli.data import unreadable
+    from gradcli.data import opened
 
-    try:
-        file = open(path, "rb")  # noqa: SIM115
-    except (OSError, ValueError) as problem:
-        raise unreadable(path, problem) from None
-    with file:
+    with opened(path) as file:
         yield file, _size(file)
+
+
+def _as_read(blocks: Iterator[Rows], name: str) -> Iterator[Rows]:
+    """The blocks of a stream; a DataError where the stream cannot be read on."""
+    while True:
+        try:
+            rows = next(blocks)
+        except StopIteration:
+            return
+        except OSError as problem:
+            from gradcli.data import unreadable
+
+            raise unreadable(name, problem) from None
+        yield rows
 
 
 def _size(file: Any) -> int | None:

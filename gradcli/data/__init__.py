@@ -4,11 +4,12 @@ What reads files of values is in :mod:`gradcli.data.reading`, which most command
 """
 
 from gradcli.data.arrays import first_not_finite, standard, write_npz
-from gradcli.data.files import decode, read_bytes, unreadable, write_atomically
+from gradcli.data.files import decode, opened, read_bytes, unreadable, write_atomically
 
 __all__ = [
     "decode",
     "first_not_finite",
+    "opened",
     "read_bytes",
     "standard",
     "unreadable",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, NoReturn
 
 from gradcli.diagnostics import GradcliError, did_you_mean
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def read_bytes(path: str | os.PathLike[str], *, pipes: bool = True) -> bytes:
-    """The contents of a file; a file that cannot be read is a DataError that names it.
+@contextmanager
+def opened(path: str | os.PathLike[str], *, pipes: bool = True) -> Iterator[IO[bytes]]:
+    """A binary file to read from; a file that cannot be opened is a DataError that names it.
 
-    Devices are refused, for they may never end; ``pipes`` says whether a FIFO, which may never begin, is read.
+    Devices are refused, for they may never end; ``pipes`` says whether a FIFO, which may never begin, is opened.
     """
     try:
         mode = os.stat(path).st_mode
@@ -25,10 +26,20 @@ def read_bytes(path: str | os.PathLike[str], *, pipes: bool = True) -> bytes:
             fail(f"{path} is a device, not a file")
         if stat.S_ISFIFO(mode) and not pipes:
             fail(f"{path} is a pipe, not a file", "copy what comes out of it to a file")
-        with open(path, "rb") as file:
-            return file.read()
+        file = open(path, "rb")  # noqa: SIM115
     except (OSError, ValueError) as problem:
         raise unreadable(path, problem) from None
+    with file:
+        yield file
+
+
+def read_bytes(path: str | os.PathLike[str], *, pipes: bool = True) -> bytes:
+    """The contents of a file, which is opened as :func:`opened` does; one that cannot be read is a DataError."""
+    with opened(path, pipes=pipes) as file:
+        try:
+            return file.read()
+        except OSError as problem:
+            raise unreadable(path, problem) from None
 
 
 def decompressed(data: bytes, name: str) -> bytes:
@@ -55,6 +66,8 @@ def unreadable(path: str | os.PathLike[str], problem: Exception) -> GradcliError
     """What to say of a file that could not be read; for a missing one, which name in its folder comes closest."""
     from pathlib import Path
 
+    if not os.fspath(path):
+        return GradcliError("DataError", "the name of the file is empty")
     path = Path(path)
     help = None
     if isinstance(problem, FileNotFoundError):

@@ -150,7 +150,7 @@ def _gathered(node: Node) -> tuple[list[Labels], Labels]:
 
 def _matrices(node: Node) -> tuple[list[Labels], Labels]:
     """Operations on the last two axes: the axes before them stay."""
-    batch = tuple(range(node.inputs[0].rank - 2))
+    batch = tuple(range(max(node.rank, node.inputs[0].rank) - 2))
     own = [(*batch, *[None] * (x.rank - len(batch))) for x in node.inputs]
     return own, (*batch, *[None] * (node.rank - len(batch)))
 

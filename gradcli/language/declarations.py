@@ -278,13 +278,8 @@ def finish(e: Elaborator) -> None:
     for name in e.overrides:
         if name in e.program.leaves:
             continue
-        if name in e.bound:
-            e.fail(
-                "NameError",
-                f"`{name}` is computed, and only variables and constants can be set",
-                e.bound[name].place,
-                help=f"declare it: `variable {name} = …`",
-            )
+        if name in e.program.names:
+            raise e.program.computed(name)
         similar = did_you_mean(name, e.program.leaves)
         known = ", ".join(list(e.program.leaves)[:8])
         raise GradcliError(

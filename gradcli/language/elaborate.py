@@ -21,8 +21,9 @@ from gradcli.graph.ops.shaping import transpose
 from gradcli.graph.switches import without
 from gradcli.graph.types import INTEGER_OF
 from gradcli.language import calls, declarations, foreign, indexing, lists, literals, syntax
+from gradcli.language.derivatives import FORMS
 from gradcli.language.frames import Frames
-from gradcli.language.values import Binding, Elaborated, Missing, Scope, Several, UserFunction, Value, Weak
+from gradcli.language.values import Asked, Binding, Elaborated, Missing, Scope, Several, UserFunction, Value, Weak
 
 if TYPE_CHECKING:
     from gradcli.language.scalars import Scalars
@@ -398,24 +399,32 @@ def elaborate(
     seed: int = 0,
     unsafe: Collection[str] = (),
     frames: Frames | None = None,
+    asked: Asked | None = None,
 ) -> Elaborated:
     """The graph of a program.
 
     ``overrides`` holds values for variables and constants: an array, or a text in the language. ``folder`` is where
     ``load`` reads. ``unsafe`` names variables and constants that may hold NaN or infinity, whatever their value is now.
-    ``frames`` takes a record of the calls. Raises GradcliError.
+    ``frames`` takes a record of the calls. With ``asked`` derivatives may be missing that those names do not need.
+    Raises GradcliError.
     """
     elaborator = Elaborator(source, overrides or {}, folder, dtype, seed)
     elaborator.unsafe = unsafe
     elaborator.frames = frames
-    elaborator.statements = program.statements
+    statements: Sequence[syntax.Statement] = program.statements
+    elaborator.statements = statements
+    if asked is not None and any([word in source.text for word in ("gradients", *FORMS)]):
+        from gradcli.language.needed import without_unasked
+
+        of, also = asked
+        statements = without_unasked(statements, (of, {*also, *elaborator.overrides}))
     if len(source.text) > LONG and not without("scalars"):
         from gradcli.language.scalars import value_of
 
         elaborator.quick_value = value_of
     try:
         with uncollected():
-            for statement in program.statements:
+            for statement in statements:
                 if not statement.quickly(elaborator):
                     declarations.execute(elaborator, statement)
         declarations.finish(elaborator)

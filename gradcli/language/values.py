@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
-from gradcli.diagnostics import Source, Span
-from gradcli.graph.node import Derivation, Node
+from gradcli.diagnostics import GradcliError, Label, Source, Span, listed
+from gradcli.graph.node import Derivation, Node, cone
 from gradcli.graph.operation import Operation
 from gradcli.language import syntax
 from gradcli.results import Reason
@@ -52,6 +52,9 @@ class UserFunction:
         self.definition = definition
         self.visible = visible
 
+
+Asked = tuple[Collection[str] | None, Collection[str]]
+"""The names that a question is about: its ys, by default (None) the outputs of the program, and others."""
 
 Value = Node | Weak | Missing | Several | UserFunction | Operation
 
@@ -127,6 +130,22 @@ class Elaborated:
         value = self.names[line.words[0]]
         assert isinstance(value, Node)
         return value
+
+    def computed(self, name: str) -> GradcliError:
+        """The error for a name that is computed where a variable or constant is needed: what to use in its place."""
+        value = self.names[name]
+        help = f"declare it in place of its definition: `variable {name} = …`"
+        label: list[Label] = []
+        if isinstance(value, Node):
+            leaves = [str(x.attrs["name"]) for x in cone([value]) if x in self.initial]
+            if leaves:
+                shown = [f"`{leaf}`" for leaf in leaves[:3]]
+                help = f"use what it is computed from, {listed(shown, 'or')}; or {help}"
+            span = self.span(value)
+            label = [Label(span)] if span is not None else []
+        return GradcliError(
+            "NameError", f"`{name}` is computed, and only variables and constants can be set", label, help
+        )
 
     @property
     def size(self) -> int:

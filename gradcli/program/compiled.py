@@ -81,6 +81,9 @@ class Compiled:
         self._selects = not guarded and any(isinstance(node.op.rule, (Select, SameAs)) for node in cone(nodes))
         self._guarded: Compiled | None = None
 
+    def __repr__(self) -> str:
+        return f"<compiled {', '.join(self._of)} of {', '.join(self._leaves) or 'no inputs'}>"
+
     def __call__(self, **values: Array) -> dict[str, Array]:
         for name in values:
             if name not in self._leaves:

@@ -17,7 +17,7 @@ from gradcli.program.program import Question
 
 CUTS_IN_A_ROW = 5
 
-_KINKED = {"abs", "relu", "leaky_relu", "where", "maximum", "minimum", "max", "min", "sort", "mod"}
+_KINKED = {"abs", "relu", "leaky_relu", "where", "maximum", "minimum", "max", "min", "sort", "mod", "sign"}
 
 
 class Orders(NamedTuple):

@@ -10,6 +10,7 @@ import numpy as np
 from gradcli.diagnostics import Span
 from gradcli.graph.node import Node, cone
 from gradcli.graph.types import is_float
+from gradcli.language.reasons import COMPARISONS
 from gradcli.results import Kink
 
 if TYPE_CHECKING:
@@ -80,6 +81,11 @@ KINKS: Mapping[str, Rule] = {
     "argsort": SORTED,
     "norm": ORIGIN,
     "hypot": ORIGIN,
+    "atan2": Rule(
+        "at the negative x axis",
+        lambda node, x, y: _zero(x[0]) & (x[1] <= 0),
+        "derivative that of either side, the value jumps from -pi to pi",
+    ),
     "divide_no_nan": Rule(
         "at a divisor of 0", lambda node, x, y: _zero(x[1]), "derivative taken as 0, infinite beside it"
     ),
@@ -102,7 +108,6 @@ KINKS: Mapping[str, Rule] = {
     "equal": EQUAL,
     "not_equal": EQUAL,
 }
-COMPARISONS = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}
 
 
 def suspects(roots: Sequence[Node], xs: Sequence[Node] | None) -> list[Node]:

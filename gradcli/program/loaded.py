@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from gradcli.autodiff import reverse
 from gradcli.data import standard
-from gradcli.diagnostics import GradcliError, Label, Source, Span, did_you_mean
+from gradcli.diagnostics import GradcliError, Label, Source, Span, did_you_mean, listed
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import Data, array
 from gradcli.graph.switches import without
@@ -19,7 +19,7 @@ from gradcli.language.elaborate import Elaborator, elaborate
 from gradcli.language.expression import constant_expression
 from gradcli.language.frames import Frames
 from gradcli.language.parser import parse
-from gradcli.language.values import Elaborated, Missing
+from gradcli.language.values import Asked, Elaborated, Missing
 
 if TYPE_CHECKING:
     from gradcli.execute.plan import Plan
@@ -32,7 +32,11 @@ LARGE = 2000
 
 
 class Loaded:
-    """A program, parsed and turned into a graph: names to nodes, nodes to arrays."""
+    """A program, parsed and turned into a graph: names to nodes, nodes to arrays.
+
+    Where it is made to answer one question, ``asked`` has the names of that: derivatives that only others need may be
+    missing.
+    """
 
     def __init__(
         self,
@@ -44,6 +48,7 @@ class Loaded:
         max_memory: int | None,
         unsafe: Iterable[str] = (),
         threads: int | None = None,
+        asked: Asked | None = None,
     ) -> None:
         self.source = source
         self.folder = folder
@@ -54,6 +59,7 @@ class Loaded:
         self.record: Record | None = None  # of a run that is to be profiled
         self.origins: dict[str, tuple[str, str | None]] = {}  # files, and keys in them, that settings were read from
         self._unsafe = frozenset(unsafe)
+        self._asked = asked
         self._syntax = parse(source)
         self._settings = {
             name: given if isinstance(given, str) else given_array(given, name) for name, given in settings.items()
@@ -71,6 +77,7 @@ class Loaded:
             seed=self.random_seed,
             unsafe=self._unsafe,
             frames=frames,
+            asked=self._asked,
         )
 
     def framed(self) -> Frames:
@@ -115,6 +122,8 @@ class Loaded:
         return value
 
     def _leaf(self, name: str) -> Node:
+        if name in self._graph.names and name not in self._graph.leaves:
+            raise self._graph.computed(name)
         if name not in self._graph.leaves:
             similar = did_you_mean(name, self._graph.leaves)
             raise GradcliError(
@@ -217,7 +226,7 @@ class Loaded:
         """This program, elaborated anew with other settings or in another precision."""
         return type(self)(
             self.source, self.folder, dtype or self.dtype, self.random_seed, settings, self.max_memory, unsafe,
-            self.threads,
+            self.threads, self._asked,
         )  # fmt: skip
 
     def _plan(
@@ -339,6 +348,14 @@ def given_array(value: Any, name: str) -> Array:
         array = np.asarray(value)
     except ValueError:
         raise GradcliError("DataError", f"{what} is no array: its rows differ in length") from None
+    except Exception as problem:  # noqa: BLE001  an object may do anything when it is asked for its array
+        raise GradcliError("DataError", f"{what} is no array: {problem}") from None
+    if array.dtype == object:
+        raise GradcliError(
+            "DataError",
+            f"{what} is {type(value).__name__}, which is no array of numbers that fit into one of {listed(DTYPES)}",
+            help="give a number, a list of numbers or a NumPy array",
+        )
     return array if array.dtype.name in DTYPES and array.dtype.isnative else standard(array, what)
 
 

@@ -56,6 +56,8 @@ def hessians(
 ) -> Blocks:
     """A block for each pair of xs, row by row, of the sum of the ys, which are scalars."""
     of, ys, wrt, xs, stops = _asked(program, of, wrt, stop)
+    if not ys:
+        raise GradcliError("ValueError", "a Hessian is that of a scalar, and none is named")
     for name, y in zip(of, ys, strict=True):
         if size_of(y.shape) != 1:
             raise _no_scalar(program, name, y)

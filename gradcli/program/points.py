@@ -65,13 +65,14 @@ class Points:
         return Field("float", leaf.shape)
 
     def _unknown(self, name: str) -> GradcliError:
-        leaves = self._program._graph.leaves
-        if name in self._program._graph.names:
-            help: str | None = f"only variables and constants can be set: `variable {name} = …`"
-        else:
-            similar = did_you_mean(name, leaves)
-            shown = ", ".join(list(leaves)[:8])
-            help = f"did you mean `{similar}`?" if similar else (f"it has {shown}" if shown else "it declares none")
+        graph = self._program._graph
+        if name in graph.names:
+            error = graph.computed(name)
+            error.message = f"{self._name} has a column `{name}`, but {error.message}"
+            return error
+        similar = did_you_mean(name, graph.leaves)
+        shown = ", ".join(list(graph.leaves)[:8])
+        help = f"did you mean `{similar}`?" if similar else (f"it has {shown}" if shown else "it declares none")
         return GradcliError(
             "NameError", f"{self._name} has a column `{name}`, and the program no such variable or constant", help=help
         )

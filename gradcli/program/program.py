@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from gradcli.autodiff import reverse
 from gradcli.data import decode, read_bytes
-from gradcli.diagnostics import GradcliError, Label, Source
+from gradcli.diagnostics import GradcliError, Label, Source, counted
 from gradcli.graph.node import Node
 from gradcli.graph.types import size_of
 from gradcli.language.reasons import explain
+from gradcli.program import arguments
 from gradcli.program.loaded import Loaded, array_node, given_array
 from gradcli.results import Reason, Result
 
-Array = Any
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike
+
+    Array = np.ndarray[Any, Any]
+    Names = str | Iterable[str]
+
 Unconnected = Literal["none", "zero", "error"]
+Precision = Literal["float32", "float64"]
 
 
 def read_source(path: str | os.PathLike[str]) -> str:
@@ -24,10 +32,32 @@ def read_source(path: str | os.PathLike[str]) -> str:
     return decode(read_bytes(path), os.fspath(path))
 
 
-def load(path: str | os.PathLike[str], **options: Any) -> Program:
-    """The program of a file; ``load`` in it reads below the file's own folder. For the options see :func:`loads`."""
-    options.setdefault("folder", os.path.dirname(path))
-    return loads(read_source(path), os.fspath(path), **options)
+def load(
+    path: str | os.PathLike[str],
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    dtype: Precision | None = None,
+    random_seed: int = 0,
+    settings: Mapping[str, ArrayLike] | None = None,
+    max_memory: int | None = None,
+    threads: int | None = None,
+) -> Program:
+    """The program of a file; ``load`` in it reads below ``folder``, by default the file's own.
+
+    For the other options see :func:`loads`. Raises :class:`GradcliError`.
+    """
+    name = arguments.path(path, "path")
+    folder = arguments.path_or_none(folder, "folder")
+    return loads(
+        read_source(name),
+        name,
+        folder=os.path.dirname(name) if folder is None else folder,
+        dtype=dtype,
+        random_seed=random_seed,
+        settings=settings,
+        max_memory=max_memory,
+        threads=threads,
+    )
 
 
 def loads(
@@ -35,21 +65,28 @@ def loads(
     name: str = "<string>",
     *,
     folder: str | os.PathLike[str] | None = None,
-    dtype: str | None = None,
+    dtype: Precision | None = None,
     random_seed: int = 0,
-    settings: Mapping[str, str | Array] | None = None,
+    settings: Mapping[str, ArrayLike] | None = None,
     max_memory: int | None = None,
     threads: int | None = None,
 ) -> Program:
     """The program of a text.
 
-    ``settings`` replaces values of variables and constants, by arrays or by expressions in the language; ``dtype``
-    (float32 or float64) overrides the program's dtype line; ``max_memory`` is a limit in bytes on the arrays of a run
-    (default: what is free), ``threads`` how many may work on large arrays (default: one for each processor). Raises
-    :class:`GradcliError`.
+    ``name`` stands for the text in messages, and ``load`` in it reads below ``folder`` (default: the current one).
+    ``settings`` replaces values of variables and constants, by arrays or by expressions in the language (strings);
+    ``dtype`` (float32 or float64) overrides the program's dtype line; ``max_memory`` is a limit in bytes on the arrays
+    of a run (default: what is free), ``threads`` how many may work on large arrays (default: one for each processor).
+    Raises :class:`GradcliError`.
     """
     return Program(
-        Source(name, text), folder or "", dtype, random_seed, dict(settings or {}), max_memory, threads=threads
+        Source(arguments.text(name, "name"), arguments.text(text, "text")),
+        arguments.path_or_none(folder, "folder") or "",
+        arguments.dtype_or_none(dtype),
+        arguments.integer(random_seed, "random_seed", 0, arguments.LARGEST_SEED),
+        arguments.by_name(settings, "settings"),
+        arguments.integer_or_none(max_memory, "max_memory", 1),
+        threads=arguments.integer_or_none(threads, "threads", 1, arguments.MOST_THREADS),
     )
 
 
@@ -78,45 +115,61 @@ class Question(NamedTuple):
 class Program(Loaded):
     """An expression program, parsed and turned into a graph. Made by :func:`load` and :func:`loads`."""
 
-    # the Python interface
+    # the Python interface: every argument is checked by :mod:`gradcli.program.arguments`
 
-    def eval(self, of: Sequence[str] | None = None, values: Mapping[str, Array] | None = None) -> dict[str, Array]:
+    def __repr__(self) -> str:
+        leaves = self._graph.leaves
+        variables = self.variables
+        asked = self._graph.outputs or self._graph.definitions
+        parts = [
+            _some("output" if self._graph.outputs else "name", asked),
+            _some("variable", variables),
+            _some("constant", [name for name in leaves if name not in variables]),
+        ]
+        return f"<Program {self.source.name!r}: {'; '.join(filter(None, parts)) or 'empty'}>"
+
+    def eval(self, of: Names | None = None, values: Mapping[str, ArrayLike] | None = None) -> dict[str, Array | None]:
         """The values of names, as NumPy arrays of the program's shapes and dtypes.
 
-        ``of`` defaults to the program's outputs, else to every name that is computed; a gradient that does not exist is
-        None. ``values`` replaces values of variables and constants; a value of another shape gives the program that
-        shape, as ``--set`` does. Raises :class:`GradcliError`.
+        ``of`` is a name or several, by default the program's outputs, else every name that is computed; a gradient
+        that does not exist is None. ``values`` replaces values of variables and constants; a value of another shape
+        gives the program that shape, as ``--set`` does. Raises :class:`GradcliError`.
         """
-        return {r.name: r.value for r in self._with(values).eval_results(of)}
+        of = arguments.names_or_none(of, "of")
+        return {r.name: r.value for r in self._given(values).eval_results(of)}
 
     def grad(
         self,
-        of: Sequence[str] | None = None,
-        wrt: Sequence[str] | None = None,
+        of: Names | None = None,
+        wrt: Names | None = None,
         order: int = 1,
         *,
-        seeds: Mapping[str, Array] | None = None,
-        stop: Sequence[str] = (),
+        seeds: Mapping[str, ArrayLike] | None = None,
+        stop: Names = (),
         unconnected: Unconnected = "none",
-        values: Mapping[str, Array] | None = None,
+        values: Mapping[str, ArrayLike] | None = None,
     ) -> dict[str, Array | None]:
         """The derivatives of the sum of ``of`` with respect to each of ``wrt``, with the contract of ``tf.gradients``.
 
-        ``of`` defaults to the outputs, else the last named value; ``wrt`` to all variables. ``seeds`` are head
-        gradients of the shapes of their ys. ``order`` n repeats the pass n times with the same x. Each result has its
-        x's shape, and its dtype where that is a float; None means not connected. Raises :class:`GradcliError`.
+        ``of`` is a name or several, by default the outputs, else the last named value; ``wrt`` likewise, by default all
+        variables, where ``*`` matches variables. ``seeds`` are head gradients of the shapes of their ys. ``order`` n
+        (1 to 2000) repeats the pass n times with the same x. Each result has its x's shape, and its dtype where that is
+        a float; None means not connected. Raises :class:`GradcliError`.
         """
-        given = {name: given_array(value, name) for name, value in (seeds or {}).items()}
-        reply = self._with(values).grad_results(of, wrt, order, seeds=given, stop=stop, unconnected=unconnected)
+        of, wrt, stop = arguments.names_or_none(of, "of"), arguments.names_or_none(wrt, "wrt"), _stops(stop)
+        order = arguments.integer(order, "order", 1, arguments.LARGEST_ORDER)
+        arguments.one_of(unconnected, "unconnected", ("none", "zero", "error"))
+        heads = _arrays(seeds, "seeds")
+        reply = self._given(values).grad_results(of, wrt, order, seeds=heads, stop=stop, unconnected=unconnected)
         return {r.name: r.value for r in reply.orders[-1][1]}
 
     def jacobian(
         self,
-        of: Sequence[str] | None = None,
-        wrt: Sequence[str] | None = None,
+        of: Names | None = None,
+        wrt: Names | None = None,
         *,
-        stop: Sequence[str] = (),
-        values: Mapping[str, Array] | None = None,
+        stop: Names = (),
+        values: Mapping[str, ArrayLike] | None = None,
     ) -> dict[str, dict[str, Array]]:
         """The derivative of every entry of each y with respect to every entry of each x, as ``{y: {x: array}}``.
 
@@ -126,15 +179,16 @@ class Program(Loaded):
         """
         from gradcli.program.matrices import jacobians, nested
 
-        return nested(jacobians(self._with(values), of, wrt, stop).blocks)
+        of, wrt = arguments.names_or_none(of, "of"), arguments.names_or_none(wrt, "wrt")
+        return nested(jacobians(self._given(values), of, wrt, _stops(stop)).blocks)
 
     def hessian(
         self,
-        of: Sequence[str] | None = None,
-        wrt: Sequence[str] | None = None,
+        of: Names | None = None,
+        wrt: Names | None = None,
         *,
-        stop: Sequence[str] = (),
-        values: Mapping[str, Array] | None = None,
+        stop: Names = (),
+        values: Mapping[str, ArrayLike] | None = None,
     ) -> dict[str, dict[str, Array]]:
         """The second derivatives of a scalar, the sum of ``of``, as ``{x1: {x2: array}}``, cross blocks included.
 
@@ -144,15 +198,16 @@ class Program(Loaded):
         """
         from gradcli.program.matrices import hessians, nested
 
-        return nested(hessians(self._with(values), of, wrt, stop).blocks)
+        of, wrt = arguments.names_or_none(of, "of"), arguments.names_or_none(wrt, "wrt")
+        return nested(hessians(self._given(values), of, wrt, _stops(stop)).blocks)
 
     def jvp(
         self,
-        tangents: Mapping[str, Array],
-        of: Sequence[str] | None = None,
+        tangents: Mapping[str, ArrayLike],
+        of: Names | None = None,
         *,
-        stop: Sequence[str] = (),
-        values: Mapping[str, Array] | None = None,
+        stop: Names = (),
+        values: Mapping[str, ArrayLike] | None = None,
     ) -> dict[str, Array]:
         """The derivative of each y along a direction, as ``{y: array}``: forward mode, no matrix is built.
 
@@ -162,12 +217,10 @@ class Program(Loaded):
         """
         from gradcli.program.matrices import tangents_of
 
-        given = {name: given_array(value, name) for name, value in tangents.items()}
-        return {r.name: r.value for r in tangents_of(self._with(values), given, of, stop)}
+        given, of = _arrays(tangents, "tangents"), arguments.names_or_none(of, "of")
+        return {r.name: r.value for r in tangents_of(self._given(values), given, of, _stops(stop))}
 
-    def compile(
-        self, of: Sequence[str], inputs: Sequence[str] = (), processes: bool = False
-    ) -> Callable[..., dict[str, Array]]:
+    def compile(self, of: Names, inputs: Names = (), processes: bool = False) -> Callable[..., dict[str, Array]]:
         """A function of keyword arguments ``inputs`` that gives the values of ``of``: planned once, safe in threads.
 
         Each input must have the shape and a dtype convertible to that of its declaration; inputs that are left out keep
@@ -177,7 +230,13 @@ class Program(Loaded):
         """
         from gradcli.program.compiled import Compiled
 
-        return Compiled(self, of, inputs, processes)
+        return Compiled(
+            self, arguments.names(of, "of"), arguments.names(inputs, "inputs"), arguments.flag(processes, "processes")
+        )
+
+    def _given(self, values: Mapping[str, ArrayLike] | None) -> Program:
+        """This program with the values of one call."""
+        return self._with(arguments.by_name(values, "values"))
 
     # what the commands ask
 
@@ -312,6 +371,21 @@ class Program(Loaded):
             [Label(reason.span)] if reason.span else [],
             help="use `--unconnected none` or `--unconnected zero` to allow it",
         )
+
+
+def _stops(stop: Names) -> list[str]:
+    return arguments.names(stop, "stop")
+
+
+def _arrays(given: Mapping[str, ArrayLike] | None, argument: str) -> dict[str, Array]:
+    return {name: given_array(value, name) for name, value in arguments.by_name(given, argument).items()}
+
+
+def _some(what: str, names: Sequence[str], most: int = 5) -> str:
+    """``2 variables x, k``; of many names the first few, and nothing where there are none."""
+    if not names:
+        return ""
+    return f"{counted(len(names), what)} {', '.join(names[:most])}{', …' if len(names) > most else ''}"
 
 
 def _later(order: int, name: str) -> Reason:

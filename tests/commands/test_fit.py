@@ -501,7 +501,7 @@ DATA = "constant X = [[1.0]]; variable w = [1.0, 1.0]; y = mean((X @ w)^2)"
         (["-e", "dtype float32; variable x = 1.0; y = x", "--bounds", "x=1e308.."], 1, "`x` starts at 1.0, outside"),
         (["-e", "constant x = 1.0; y = x^2"], 1, "the program has no variables to fit"),
         (["-e", STOPPED, "--over", "a*"], 1, "no variable matches `a*`"),
-        (["-e", STOPPED, "--over", "b"], 1, "no variable or constant `b`"),
+        (["-e", STOPPED, "--over", "b"], 1, "`b` is computed, and only variables and constants"),
         (["-e", STOPPED, "--minimize", "loss"], 1, "no value `loss`"),
         (["-e", DATA, "--set", "X=@nan.csv:a,b"], 1, "`X[1, 0]` is nan (column `a` of nan.csv, line 3)"),
         (["-e", DATA, "--set", "X=@nan.csv:b,a"], 1, "`X[1, 1]` is nan (column `a` of nan.csv, line 3)"),

@@ -198,7 +198,7 @@ def test_wrong_options(gradcli, arguments, words):
     ("arguments", "words"),
     [
         (["--x", "xx=0:1"], ["error[NameError]", "no variable or constant `xx`", "did you mean `x`?"]),
-        (["--x", "y=0:1"], ["error[NameError]", "no variable or constant `y`"]),
+        (["--x", "y=0:1"], ["error[NameError]", "`y` is computed", "use what it is computed from, `"]),
         (["--x", "x=a:1"], ["error[NameError]", "`a` is not defined", "--x x:1:1"]),
         (["--x", "x=0:[1, 2]"], ["error[TypeError]", "`[1, 2]` is no number"]),
         (["--x", "w=0:1"], ["error[ShapeError]", "w has shape [2]", "^^^", "choose an entry: `--x 'w[0]=0:1'`"]),

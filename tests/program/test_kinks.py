@@ -46,7 +46,7 @@ def test_the_slopes_are_those_of_the_program_and_of_differences(expression, text
 
 def test_every_operation_with_a_kink_is_found_on_it():
     programs = {
-        "sign": "sign(x)", "elu": "elu(x)", "sqrt": "sqrt(x)", "cbrt": "cbrt(x)", "rsqrt": "rsqrt(x)", "min": "min([x, 0.])",
+        "sign": "sign(x)", "atan2": "atan2(x, -1.)", "elu": "elu(x)", "sqrt": "sqrt(x)", "cbrt": "cbrt(x)", "rsqrt": "rsqrt(x)", "min": "min([x, 0.])",
         "argmax": "argmax([x, 0.])", "argmin": "argmin([x, 0.])", "sort": "sort([x, 0.])", "argsort": "argsort([x, 0.])",
         "divide_no_nan": "divide_no_nan(1., x)", "xlogy": "xlogy(x, 2.)", "pow": "x^0.5", "floor": "floor(x)",
         "ceil": "ceil(x)", "trunc": "trunc(x)", "round": "round(x + 0.5)", "mod": "mod(x, 2.)", "less": "x < 0",

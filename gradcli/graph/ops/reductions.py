@@ -91,7 +91,7 @@ sum_ = _reduction(
 mean = _reduction(
     "mean", "Mean of entries; NaN if there are none.", mean_kernel,
     aliases=("reduce_mean",), accepts="float", rule=Linear(lambda i, g, y: _spread(g * (1 / max(count_of(y), 1)), y)),
-    formula="(x1 + … + xn) / n",
+    singular=lambda inputs: 0 in inputs[0].shape, formula="(x1 + … + xn) / n",
 )  # fmt: skip
 
 

@@ -1,0 +1,139 @@
+"""What callers of the Python interface may give: each argument is checked, and brought to one form, here.
+
+Every function takes the value and the name of its argument, and raises GradcliError for what it does not accept.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from gradcli.diagnostics import GradcliError, did_you_mean, listed
+
+LARGEST_ORDER = 2000
+LARGEST_SEED = 2**32 - 1
+MOST_THREADS = 1024
+
+
+def names(value: object, argument: str) -> list[str]:
+    """Names of a program as a list; a string is one name."""
+    if isinstance(value, str):
+        return [_spelled(value)]
+    found = None
+    if isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray, Mapping)):
+        with suppress(TypeError):  # what NumPy's scalars say when they are asked for their entries
+            found = list(value)
+    if found is None:
+        _wrong(argument, "a name or a list of names", value, f'{argument}=["x", "y"]')
+    for name in found:
+        if not isinstance(name, str):
+            _wrong(f"each name in {argument}", "a string", name, f'{argument}=["x", "y"]')
+    return [_spelled(name) for name in found]
+
+
+def names_or_none(value: object, argument: str) -> list[str] | None:
+    """Names as a list, or None, which leaves the choice to the program."""
+    return None if value is None else names(value, argument)
+
+
+def by_name(value: object, argument: str) -> dict[str, Any]:
+    """A mapping from names to values; None is an empty one. The values themselves are checked where they are used."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        _wrong(argument, "a mapping from names to values", value, f'{argument}={{"x": 1.0}}')
+    for name in value:
+        if not isinstance(name, str):
+            _wrong(f"each name in {argument}", "a string", name, f'{argument}={{"x": 1.0}}')
+    return {_spelled(name): item for name, item in value.items()}
+
+
+def integer(value: object, argument: str, least: int, most: int | None = None) -> int:
+    """A whole number from ``least`` to ``most``; NumPy's integers are taken, bools are not."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or getattr(value, "shape", ()) != ():
+        _wrong(argument, "an integer", value, f"{argument}={least}")
+    try:
+        number = int(value.__index__())
+    except (TypeError, ValueError):
+        _wrong(argument, "an integer", value, f"{argument}={least}")
+    if number < least or most is not None and number > most:
+        allowed = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise GradcliError("ValueError", f"{argument} must be {allowed}, not {number}")
+    return number
+
+
+def integer_or_none(value: object, argument: str, least: int, most: int | None = None) -> int | None:
+    return None if value is None else integer(value, argument, least, most)
+
+
+def one_of(value: object, argument: str, allowed: Sequence[str]) -> str:
+    """One of a few words."""
+    if isinstance(value, str) and value in allowed:
+        return value
+    choices = listed([f'"{word}"' for word in allowed], "or")
+    close = did_you_mean(value, allowed) if isinstance(value, str) else None
+    raise GradcliError(
+        "ValueError" if isinstance(value, str) else "TypeError",
+        f"{argument} must be {choices}, not {_shown(value)}",
+        help=f'did you mean `{argument}="{close}"`?' if close else f'write `{argument}="{allowed[0]}"`',
+    )
+
+
+def flag(value: object, argument: str) -> bool:
+    """True or False, NumPy's included."""
+    if type(value).__name__ not in ("bool", "bool_") or getattr(value, "shape", ()) != ():
+        _wrong(argument, "True or False", value, f"{argument}=True")
+    return bool(value)
+
+
+def text(value: object, argument: str) -> str:
+    if not isinstance(value, str):
+        _wrong(argument, "a string", value, "decode bytes: `data.decode()`" if isinstance(value, bytes) else None)
+    return value
+
+
+def path(value: object, argument: str) -> str:
+    """The name of a file or folder as a string."""
+    try:
+        name = os.fspath(value)  # type: ignore[call-overload]
+    except TypeError:
+        name = None
+    if not isinstance(name, str):
+        _wrong(argument, "a string or a path", value, "`pathlib.Path` makes one")
+    return name
+
+
+def path_or_none(value: object, argument: str) -> str | None:
+    return None if value is None else path(value, argument)
+
+
+def dtype_or_none(value: object) -> str | None:
+    return None if value is None else one_of(value, "dtype", ("float32", "float64"))
+
+
+def _spelled(name: str) -> str:
+    """A name as programs spell it: letters that Unicode calls compatible are the same."""
+    if name.isascii():
+        return name
+    import unicodedata
+
+    return unicodedata.normalize("NFKC", name)
+
+
+def _wrong(argument: str, needed: str, value: object, example: str | None) -> NoReturn:
+    help = None
+    if example is not None:
+        help = example if "`" in example else f"such as `{example}`"
+    raise GradcliError("TypeError", f"{argument} must be {needed}, not {_shown(value)}", help=help)
+
+
+def _shown(value: object) -> str:
+    """A value in a message: short ones as they are, else what sort of value it is."""
+    if value is None or isinstance(value, (bool, int, float, str, bytes)):
+        shown = repr(value)
+        if len(shown) <= 40:
+            return shown
+    kind = type(value).__name__
+    return f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"

@@ -1,0 +1,882 @@
+"""What modules claim of operations by name, derived from the kernels: over all operations of the table, hidden ones too.
+
+Where a list need not be complete, a name that is in it must satisfy the claim; where a missing name would be a fault,
+that is found too.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import math
+import operator
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gradcli
+from gradcli.autodiff import degree, jacobian, polynomial, reverse, routes, sparsity, views
+from gradcli.execute import axes, cost, plan, scalars, steps, straight
+from gradcli.graph import describe
+from gradcli.graph.node import Derivation, Node
+from gradcli.graph.operation import Contraction, Elementwise, Linear, NoDerivative, literal
+from gradcli.graph.ops import table
+from gradcli.graph.ops.creation import make_leaf
+from gradcli.graph.ops.elementwise import absolute
+from gradcli.graph.ops.kernels import Ufunc
+from gradcli.graph.ops.shaping import broadcasted
+from gradcli.graph.types import is_float
+from gradcli.language import calls, needed, printer, reasons, remedies, spellings
+from gradcli.language.elaborate import BINARY
+from gradcli.program import batched, cuts, finite, hints, kinks, swept, traced
+from gradcli.program.derived import derive
+from gradcli.report import formulas
+from gradcli.rewrite import algebra, engine, forms, shapes, simplify, terms
+from tests.graph.examples import Array, Example, evaluate, every, examples, on_arrays, on_leaves, value_of
+
+ENTRYWISE = ("elementwise", "selection")
+SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, 0.3, -2.5, 1e-300, -1e-300, 1e300, -1e300, math.inf, -math.inf, math.nan])
+
+
+def names(found) -> list[str]:
+    """The operations of some examples, each once, for a message."""
+    return sorted({example.name for example in found})
+
+
+def drawn(example: Example, draw) -> tuple[Array, ...]:
+    """The inputs, those that can move replaced by what ``draw`` gives for a shape and dtype."""
+    inputs = list(example.inputs)
+    for i in example.floats:
+        x = example.node.inputs[i]
+        if x.op.name != "literal":
+            inputs[i] = np.asarray(draw(x.shape), x.dtype)
+    return tuple(inputs)
+
+
+def attempt(example: Example, inputs: tuple[Array, ...]) -> Array | None:
+    """The value, or None where the kernel refuses the inputs (a singular matrix)."""
+    try:
+        return example.value(*inputs)
+    except (gradcli.GradcliError, np.linalg.LinAlgError, OverflowError, ValueError):
+        return None
+
+
+def test_there_are_examples_of_every_operation_with_a_kernel():
+    assert {op.name for op in table.values() if op.kernel is not None} - {"literal"} == examples().keys()
+
+
+# entry by entry
+
+
+def moved(x: Array, entry: tuple[int, ...]) -> Array:
+    y = np.array(x)
+    y[entry] = ~y[entry] if y.dtype == bool else y[entry] + (1 if y.dtype.kind == "i" else 0.37)
+    return y
+
+
+def is_entrywise(example: Example) -> bool:
+    """Whether an entry of the value depends on no other entry of an input than those that broadcast to it."""
+    before = example.value()
+    for i, x in enumerate(example.inputs):
+        for entry in itertools.islice(np.ndindex(x.shape), 4):
+            here = np.zeros(x.shape, bool)
+            here[entry] = True
+            after = example.value(*example.with_input(i, moved(x, entry)))
+            changed = (after != before) & ~(np.isnan(after) & np.isnan(before))
+            if after.shape != before.shape or np.any(changed & ~np.broadcast_to(here, before.shape)):
+                return False
+    return True
+
+
+def test_elementwise_operations_and_selections_work_entry_by_entry():
+    """Read by axes of loops, batches of rows, and the search for what is not finite."""
+    assert set(ENTRYWISE) == finite._ENTRYWISE
+    claimed = [e for e in every() if e.node.op.family in ENTRYWISE and e.node.inputs]
+    assert len(names(claimed)) > 60
+    assert names(e for e in claimed if not is_entrywise(e)) == []
+
+
+def test_a_transpose_that_leaves_entries_where_they_are():
+    for name in reverse._SAME_PLACE:
+        assert isinstance(table[name].rule, Linear)
+        assert all(is_entrywise(e) for e in examples()[name])
+
+
+# zeros
+
+
+def patterned(rng: np.random.Generator, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """A pattern of a shape and values that are 0 only where it is."""
+    pattern = rng.random(shape) < 0.5
+    return pattern, np.where(pattern, rng.uniform(0.3, 2.0, shape) * rng.choice([-1.0, 1.0], shape), 0.0)
+
+
+def wrong_zeros(example: Example, unknown: set[int], rng: np.random.Generator) -> bool:
+    """Whether the pattern of an operation misses an entry that is not 0."""
+    node = on_arrays(example)
+    given = {x: patterned(rng, x.shape) for i, x in enumerate(node.inputs) if i in unknown}
+    found = {x: on_arrays_pattern(pattern) for x, (pattern, _) in given.items()}
+    known = {x: x not in found for x in node.inputs}
+    pattern = evaluate(sparsity._pattern(node, known, lambda x: sparsity._of(x, found)))
+    assert set(np.unique(pattern)) <= {0.0, 1.0}, example.name
+    inputs = tuple([given[x][1] if x in given else v for x, v in zip(node.inputs, example.inputs, strict=True)])
+    value = attempt(example, tuple([np.asarray(v, x.dtype) for v, x in zip(inputs, node.inputs, strict=True)]))
+    if value is None or value.dtype == bool:
+        return False
+    return bool(np.any((value != 0) & ~np.isnan(value) & (pattern == 0)))
+
+
+def on_arrays_pattern(pattern: Array) -> Node:
+    from gradcli.program.loaded import array_node
+
+    return array_node(np.asarray(pattern, sparsity.DTYPE))
+
+
+def test_patterns_of_zeros_miss_nothing():
+    rng = np.random.default_rng(1)
+    wrong = []
+    with Derivation().active():
+        for example in every(15):
+            free = [i for i in example.floats if example.node.inputs[i].op.name != "literal"]
+            choices = [free, *([i] for i in free if len(free) > 1)]
+            wrong += [example for chosen in choices if chosen if wrong_zeros(example, set(chosen), rng)]
+    assert names(wrong) == []
+
+
+def test_lists_of_zeros_name_operations():
+    assert {*sparsity.ZERO_AT_ZERO, *sparsity.ZERO_WITH_FIRST, *sparsity.UNIONS, *sparsity.MERGING} <= table.keys()
+    for name in sparsity.ZERO_AT_ZERO:
+        assert not np.any(value_of(examples()[name][0].node, (np.zeros(3),))), name
+
+
+@pytest.mark.parametrize("name", ["link", "zero", "zeros_like", "ones_like"])
+def test_what_only_connects_is_one_number_whatever_the_input(name):
+    """Rewriting leaves ``link`` and ``zero`` out of sums, patterns have no entry for them."""
+    assert set(terms._CONNECTING) == {"link", "zero"}
+    value = value_of(examples()[name][0].node, (SPECIAL,))
+    assert value.tolist() == [float(name == "ones_like")] * len(SPECIAL)
+    assert not np.signbit(value).any()
+
+
+def filled(example: Example, number: float) -> Node:
+    """The node with each float input filled with a number, in a way that shows."""
+    inputs = [
+        broadcasted(literal(number, x.dtype), x.shape) if i in example.floats and x.op.name != "literal" else x
+        for i, x in enumerate(on_arrays(example).inputs)
+    ]
+    return example.node.with_inputs(tuple(inputs))
+
+
+def test_what_is_seen_to_be_filled_with_one_number():
+    wrong = []
+    for example in every():
+        for number in (0.0, 1.0, 2.5):
+            node = filled(example, number)
+            uniform, filling = views.uniform(node), terms.filling(node)
+            seen = [float(x) for x in (uniform, filling) if x is not None]
+            seen += [constant for constant in (0.0, 1.0) if simplify._is_constant(node, constant)]
+            if seen and any(np.any(evaluate(node) != x) for x in seen):
+                wrong.append(example)
+    assert names(wrong) == []
+
+
+# signs and ranges
+
+
+def variants(example: Example) -> Iterator[tuple[Node, set[Node], list[tuple[Array, ...]]]]:
+    """The node on inputs of any sign and on inputs that are not negative, on one input twice, with values for each."""
+    rng = np.random.default_rng(2)
+    any_sign = [drawn(example, lambda shape: rng.choice(SPECIAL, shape)) for _ in range(6)]
+    any_sign.append(tuple([-np.abs(x) if x.dtype.kind == "f" else x for x in example.inputs]))
+    any_sign = [values if not literal_inputs(example) else keep_literals(example, values) for values in any_sign]
+    leaves = on_leaves(example)
+    yield leaves, set(), any_sign
+    positive = [tuple([np.abs(x) if x.dtype.kind == "f" else x for x in values]) for values in any_sign]
+    inputs = tuple([absolute(x) if x.op.name == "leaf" else x for x in leaves.inputs])
+    positive = [keep_literals(example, values) for values in positive]
+    yield example.node.with_inputs(inputs), {x for x in inputs if x.op.name == "abs"}, positive
+    if len(inputs) == 2 and inputs[0].shape == inputs[1].shape and inputs[1].op.name != "literal":
+        yield example.node.with_inputs((leaves.inputs[0],) * 2), set(), [(values[0],) * 2 for values in any_sign]
+
+
+def literal_inputs(example: Example) -> bool:
+    return any(x.op.name == "literal" for x in example.node.inputs)
+
+
+def keep_literals(example: Example, values: tuple[Array, ...]) -> tuple[Array, ...]:
+    """Values in which literals have their own."""
+    pairs = zip(example.node.inputs, example.inputs, values, strict=True)
+    return tuple([own if x.op.name == "literal" else value for x, own, value in pairs])
+
+
+def test_what_counts_as_never_negative_is_not():
+    """In the products of Jacobians, where square roots of such factors are taken."""
+    wrong, seen = [], set()
+    for example in every(15):
+        for node, _, inputs in variants(example):
+            if not views.nonnegative(node):
+                continue
+            seen.add(example.name)
+            found = [attempt(example, values) for values in inputs]
+            if any(np.any(value < 0) for value in found if value is not None):
+                wrong.append(example)
+    assert names(wrong) == []
+    assert views._NEVER_NEGATIVE | {"multiply", "add", "sqrt", "recip", "where", "maximum"} <= seen
+
+
+def test_what_counts_as_positive_is_no_negative_zero_either():
+    """There 1/|x| becomes 1/x, which differs for negative numbers and for -0."""
+    wrong, seen = [], set()
+    for example in every(15):
+        for node, known, inputs in variants(example):
+            if not engine._positive(node, known):
+                continue
+            seen.add(example.name)
+            found = [attempt(example, values) for values in inputs]
+            if any(np.any(np.signbit(value) & ~np.isnan(value)) for value in found if value is not None):
+                wrong.append(example)
+    assert names(wrong) == []
+    assert engine._POSITIVE | engine._CLOSED | {"pow"} <= seen
+
+
+def test_what_counts_as_at_most_one():
+    for name in views._AT_MOST_ONE:
+        for example in examples()[name]:
+            for values in next(variants(example))[2]:
+                assert not np.any(np.abs(example.value(*values)) > 1), name
+
+
+# degrees
+
+
+def along(example: Example, chosen: set[int], step: float, count: int) -> Array | None:
+    """Values on a line through the inputs: [count, entries]."""
+    rng = np.random.default_rng(3)
+    way = {i: rng.uniform(0.2, 1.0, example.inputs[i].shape) * rng.choice([-1.0, 1.0]) for i in chosen}
+    rows = []
+    for t in np.arange(count) * step:
+        values = [x + t * way[i] if i in chosen else x for i, x in enumerate(example.inputs)]
+        found = attempt(example, tuple(values))
+        if found is None:
+            return None
+        rows.append(found.astype(float).reshape(-1))
+    return np.array(rows)
+
+
+def is_of_degree(rows: Array, n: int) -> bool:
+    """Whether values at equal distances are those of a polynomial of degree n."""
+    difference = np.diff(rows, n=n + 1, axis=0)
+    scale = np.maximum(np.abs(rows).max(initial=1.0), 1.0)
+    return bool(np.all(np.abs(difference) <= 1e-12 * 2**n * scale))
+
+
+def moving(example: Example) -> list[set[int]]:
+    """Which inputs move: all that have a derivative, and each alone."""
+    free = [
+        i for i in example.floats
+        if i in example.node.op.differentiable_inputs(example.node) and example.node.inputs[i].op.name != "literal"
+    ]  # fmt: skip
+    return [set(chosen) for chosen in ([free] if len(free) == 1 else [free, *[[i] for i in free]]) if chosen]
+
+
+MOST_DEGREES = 6
+
+
+def test_degrees_bound_the_values_between_kinks():
+    wrong, checked = [], set()
+    for example in every(12):
+        node = on_arrays(example)
+        for chosen in moving(example):
+            bound = polynomial._degree(node, [1.0 if i in chosen else 0.0 for i in range(len(node.inputs))])
+            if not bound <= MOST_DEGREES or example.node.dtype == "bool":
+                continue
+            rows = along(example, chosen, 0.02, int(bound) + 4)
+            if rows is not None and rows.size:
+                checked.add(example.name)
+                if not is_of_degree(rows, int(bound)):
+                    wrong.append(example)
+    assert names(wrong) == []
+    assert {"abs", "leaky_relu", "relu", "square", "divide", "solve", "xlogy", "prod", "pow", "sign"} <= checked
+
+
+def test_what_is_called_piecewise_is_and_nothing_else():
+    """An operation of a degree, seen from far: one polynomial, or several that meet at kinks or jumps."""
+    piecewise, whole = set(), set()
+    for example in every(12):
+        node = on_arrays(example)
+        for chosen in moving(example):
+            bound = polynomial._degree(node, [1.0 if i in chosen else 0.0 for i in range(len(node.inputs))])
+            if isinstance(node.op.rule, NoDerivative) or not bound <= MOST_DEGREES or example.node.dtype == "bool":
+                continue
+            rows = along(example, chosen, 0.7, 20)
+            if rows is not None and rows.size:
+                (whole if is_of_degree(rows, int(bound)) else piecewise).add(example.name)
+    # where jumps by its condition, which has no derivative
+    assert piecewise | {"where"} == cuts._KINKED
+
+
+def orders_of(example: Example, i: int, most: int) -> tuple[float, int]:
+    """The last order that the table promises for an input, and the one after which the gradient is None."""
+    node = on_leaves(example)
+    x = node.inputs[i]
+    with Derivation().active():
+        promised = degree.last_order([node], x)
+        ys: list[Node] = [node]
+        for order in range(most):
+            (g,) = reverse.gradients(ys, [x])
+            if g is None:
+                return promised, order
+            ys = [g]
+    return promised, most
+
+
+def test_the_last_order_is_that_of_repeated_differentiation():
+    wrong = []
+    for name, some in examples().items():
+        for example in some[:6] if name != "cofactor" else ():  # one input of which is the determinant of the other
+            for i in example.floats:
+                if example.node.inputs[i].op.name != "literal" and example.node.dtype != "bool":
+                    promised, found = orders_of(example, i, 4)
+                    wrong += [example] if min(promised, 4) != found else []
+    assert names(wrong) == []
+
+
+def test_what_ends_in_none_is_known_to_the_rewriting_of_powers():
+    """A polynomial must not become a power, whose derivatives never end."""
+    wrong = []
+    for some in examples().values():
+        for example in some[:6]:
+            node = on_leaves(example)
+            for i in example.floats:
+                x = node.inputs[i]
+                ends = x.op.name == "leaf" and 0 < degree.last_order([node], x) < math.inf
+                if ends and node.op.degree != "sign" and x not in engine._degree_from(node):
+                    wrong.append(example)
+    assert names(wrong) == []
+
+
+# derivatives that are finite
+
+
+def test_what_is_not_singular_has_finite_values_and_slopes():
+    """Only at an overflow of plain arithmetic: the strong zero guards the others."""
+    ordinary = np.array([0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 1e-200, -1e-200, 40.0, -40.0, 900.0, -900.0])
+    rng = np.random.default_rng(4)
+    wrong = []
+    for some in examples().values():
+        for example in some[:4]:
+            node = on_leaves(example)
+            singular = node.op.singular
+            free = [(i, x) for i, x in enumerate(node.inputs) if x.op.name == "leaf"]
+            if not free or (singular if isinstance(singular, bool) else singular(node.inputs)):
+                continue
+            with Derivation().active():
+                slopes = [g for g in reverse.gradients([node], [x for _, x in free]) if g is not None]
+                seconds = [g for s in slopes for g in reverse.gradients([s], [x for _, x in free]) if g is not None]
+            for _ in range(4):
+                given = {x: np.asarray(rng.choice(ordinary, x.shape)) for _, x in free}
+                with np.errstate(all="ignore"):
+                    found = [evaluate(n, given) for n in (node, *slopes, *seconds)]
+                if not all(np.isfinite(value).all() for value in found if value.dtype.kind == "f"):
+                    wrong.append(example)
+    assert names(wrong) == []
+
+
+def test_reductions_of_nothing_are_singular_where_they_are_not_finite():
+    for op in table.values():
+        if op.family != "reductions" or op.kernel is None or op.accepts == "bool":
+            continue
+        try:
+            node = op(make_leaf("x", "variable", (2, 0), "float64", False), axis=1)
+        except gradcli.GradcliError:
+            continue
+        value = value_of(node, (np.zeros((2, 0)),))
+        assert np.isfinite(value).all() or node.risky, op.name
+
+
+def test_calls_that_are_numbered_in_the_order_of_the_program_are_those_that_differ():
+    calls = {name: f"{name}([4])" for name, op in table.items() if op.family == "creation" and "shape" in op.spec}
+    differ = set()
+    for name, call in calls.items():
+        if op_takes_a_shape(name):
+            a, b = gradcli.loads(f"a = {call}; b = {call}").eval().values()
+            differ |= {name} if not np.array_equal(a, b) else set()
+    assert differ == needed.COUNTED
+
+
+def op_takes_a_shape(name: str) -> bool:
+    required = [p for p in table[name].parameters if p.default is None]
+    return [p.kind for p in required] == ["shape"] and not table[name].hidden
+
+
+def test_what_makes_no_number_out_of_nothing():
+    """Operations without inputs are finite, but for those that hold values."""
+    starts = {e.name for e in every() if not e.node.inputs}
+    assert {*starts, "leaf", "literal"} >= finite._SOURCES
+    holding = {e.name for e in every() if not e.node.inputs and {"values", "seed"} & e.node.attrs.keys()}
+    assert holding <= finite._SOURCES
+    for name in starts - finite._SOURCES:
+        assert all(np.isfinite(e.value()).all() for e in examples()[name]), name
+
+
+def far(name: str, x: float, dtype: str) -> Array:
+    node = Node(table[name], (make_leaf("x", "variable", (), dtype, False),), {}, (), dtype, False)
+    return value_of(node, (np.asarray(x, dtype),))
+
+
+def test_the_limits_that_hints_name():
+    for name, limits in hints._LIMITS.items():
+        for dtype, limit in zip(("float32", "float64"), limits, strict=True):
+            assert np.isfinite(far(name, limit, dtype)), (name, dtype)
+            assert np.isinf(far(name, limit + 2, dtype)), (name, dtype)
+    for name in hints._LOGARITHMS:
+        assert far(name, 0.0, "float64") == -math.inf
+        assert np.isnan(far(name, -1.0, "float64"))
+        assert far(name, 1.0, "float64") == 0.0
+    assert {*hints._DOMAINS, *hints._SLOPES} <= table.keys()
+
+
+# smoothness
+
+POINTS = (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 3.0)
+
+
+def is_rough(f, at: float) -> bool:
+    """Whether a function that is finite on both sides of a point jumps or bends there."""
+    h = 1e-6
+    with np.errstate(all="ignore"):
+        before, here, after = (float(f(at + t)) for t in (-h, 0.0, h))
+    if not np.isfinite([before, here, after]).all():
+        return False
+    left, right = (here - before) / h, (after - here) / h
+    return abs(left - right) > 1e-3 * (1 + abs(left) + abs(right))
+
+
+def test_no_kink_of_an_operation_is_missing():
+    """Functions of one or two numbers, along each of them."""
+    missing = []
+    for example in every():
+        node = example.node
+        if node.op.family not in ENTRYWISE or node.shape or not example.floats or node.dtype == "bool":
+            continue
+        free = [i for i in example.floats if node.inputs[i].op.name != "literal"]
+        for point in itertools.product(POINTS, repeat=len(free)):
+            inputs = list(example.inputs)
+            for i, x in zip(free, point, strict=True):
+                inputs[i] = np.asarray(x)
+            for i in free:
+
+                def f(x, i=i, inputs=inputs, example=example):
+                    found = attempt(example, (*inputs[:i], np.asarray(x), *inputs[i + 1 :]))
+                    return math.nan if found is None else found
+
+                if is_rough(f, float(inputs[i])):
+                    rule = kinks.KINKS.get(example.name, kinks.AT_WHOLE if example.name == "cast" else None)
+                    if rule is None or not np.all(rule.test(node, inputs, example.value(*inputs))):
+                        missing.append((example.name, point))
+    assert missing == []
+
+
+def test_comparisons_are_those_of_the_table():
+    python = {"less": operator.lt, "less_equal": operator.le, "greater": operator.gt, "greater_equal": operator.ge,
+              "equal": operator.eq, "not_equal": operator.ne}  # fmt: skip
+    assert python.keys() == reasons.COMPARISONS
+    assert {name for name, op in table.items() if op.accepts == "same" and op.symbol} == reasons.COMPARISONS
+    for name, function in python.items():
+        kernel = table[name].kernel
+        for a, b in itertools.product(SPECIAL, repeat=2):
+            assert kernel(np, a, b) == function(float(a), float(b)), (name, a, b)
+
+
+def test_remedies_are_for_what_cuts_a_gradient():
+    for name in remedies._SMOOTH:
+        nodes = [on_leaves(e) for e in examples().get(name, ())]
+        assert nodes, name
+        assert any(len(node.op.differentiable_inputs(node)) < len(node.inputs) for node in nodes), name
+
+
+# linear operations
+
+
+def columns(example: Example, i: int) -> Array:
+    """The matrix of an operation that is linear in an input: what each unit of it gives."""
+    x = example.inputs[i]
+    units = np.eye(x.size).reshape(x.size, *x.shape)
+    nothing = [
+        0 * v if k in example.node.op.differentiable_inputs(example.node) else v for k, v in enumerate(example.inputs)
+    ]
+    zeros = example._replace(inputs=tuple(nothing))
+    found = [zeros.value(*zeros.with_input(i, unit)).astype(float) for unit in units]
+    return np.array(found).reshape(x.size, -1).T
+
+
+def linear() -> Iterator[tuple[Example, int]]:
+    for example in every():
+        if isinstance(example.node.op.rule, Linear) and is_float(example.node.dtype):
+            for i in example.node.op.differentiable_inputs(example.node):
+                if i in example.floats and example.node.shape.count(0) == 0:
+                    yield example, i
+
+
+def test_factors_of_routes_that_count_as_one_are():
+    one = set(routes._UNIT) | set(routes._UNIT_IN_PLACE)
+    seen = set()
+    for example, i in linear():
+        if example.name in one:
+            seen.add(example.name)
+            matrix = columns(example, i)
+            assert set(np.unique(np.abs(matrix))) <= {0.0, 1.0}, example.name
+            if example.name in routes._UNIT_IN_PLACE and example.inputs[i].shape == example.node.shape:
+                assert np.array_equal(np.abs(matrix), np.eye(len(matrix))), example.name
+    assert seen | {"expand_dims", "squeeze"} >= one
+
+
+@pytest.mark.parametrize("deltas", [False, True])
+def test_a_jacobian_through_a_linear_operation_is_its_matrix(deltas):
+    """The sweep moves deltas and constant axes through the operations that it knows by name, and axes of attributes."""
+    wrong = []
+    for example, i in linear():
+        node = on_leaves(example)
+        x = node.inputs[i]
+        if x.op.name != "leaf":
+            continue
+        with Derivation().active():
+            y = node * node if deltas else node
+            (found,) = jacobian.jacobian(y, [x])
+        given = {leaf: v for leaf, v in zip(node.inputs, example.inputs, strict=True) if leaf.op.name == "leaf"}
+        matrix = columns(example, i)
+        if deltas:
+            matrix = 2 * np.diag(example.value().reshape(-1)) @ matrix
+        value = evaluate(found, given).reshape(matrix.shape)
+        if not np.allclose(value, matrix, rtol=1e-12, atol=1e-12):
+            wrong.append(example)
+    assert names(wrong) == []
+
+
+# axes that go along
+
+
+def tile(example: Example, label: int, k: int | None, start: int, stop: int) -> tuple[steps.Place, list]:
+    """The place of an operation in a loop, and the registers for one tile."""
+    rows, _ = axes.flow(example.node)
+    cut = tuple([own.index(label) if label in own else None for own in rows])
+    shape = list(example.node.shape)
+    if k is not None:
+        shape[k] = stop - start
+    inputs = [
+        x if at is None else x[(slice(None),) * at + (slice(start, stop),)]
+        for x, at in zip(example.inputs, cut, strict=True)
+    ]
+    place = steps.Place(example.node, range(steps.FIRST, steps.FIRST + len(inputs)), steps.FIRST + len(inputs),
+                        plan_piece(k, cut))  # fmt: skip
+    return place, [None, stop - start, *inputs, np.full(shape, 7, example.node.dtype)]
+
+
+def plan_piece(k, cut):
+    from gradcli.execute.cuts import Piece
+
+    return Piece(k, cut)
+
+
+def in_tiles(example: Example, label: int, k: int, size: int) -> Array:
+    """The value, computed in tiles along an axis."""
+    pieces = []
+    for start, stop in ((0, 1), (1, size)):
+        place, registers = tile(example, label, k, start, stop)
+        with np.errstate(all="ignore"):
+            steps.step(np, place).run(registers)
+        pieces.append(np.array(registers[place.out]))
+    return np.concatenate(pieces, axis=k)
+
+
+def added_up(example: Example, label: int, size: int) -> Array:
+    """The value, accumulated over tiles of an axis that is summed over."""
+    total = None
+    for start, stop in ((0, 1), (1, size)):
+        place, registers = tile(example, label, None, start, stop)
+        with np.errstate(all="ignore"):
+            how = steps.accumulator(np, place)
+            part = how.part(registers)
+        total = part if total is None else how.combine(total, part)
+    return how.finish(total) if how.finish else total
+
+
+def test_axes_that_go_along_can_be_cut():
+    wrong, cut, summed = [], set(), set()
+    for example in every():
+        if not example.node.inputs:
+            continue
+        rows, out = axes.flow(example.node)
+        assert [len(own) for own in rows] == [x.rank for x in example.node.inputs], example.name
+        assert len(out) == example.node.rank, example.name
+        sizes = {
+            label: n
+            for own, x in zip(rows, example.node.inputs, strict=True)
+            for label, n in zip(own, x.shape, strict=True)
+        }
+        for label, size in sizes.items():
+            if label is None or size < 2:
+                continue
+            if label in out:
+                k = out.index(label)
+                assert example.node.shape[k] == size, example.name
+                found = in_tiles(example, label, k, size)
+                cut.add(example.name)
+            elif example.name in axes.ACCUMULATED or isinstance(example.node.op.rule, Contraction):
+                found = np.asarray(added_up(example, label, size))
+                summed.add(example.name)
+            else:
+                continue
+            if not np.allclose(found, example.value(), rtol=1e-12, atol=1e-12, equal_nan=True):
+                wrong.append(example)
+    assert names(wrong) == []
+    assert summed >= set(axes.ACCUMULATED)
+    assert cut >= axes.RULES.keys() - {"link", "zero"}
+
+
+def test_views_are_views_and_nothing_else_is():
+    """A plan counts no memory for them, and copies a result that shares its own with something else."""
+    shared, own = set(), set()
+    for example in every():
+        if not example.node.shape or not example.node.inputs or 0 in example.node.shape:
+            continue
+        with np.errstate(all="ignore"):
+            value = example.node.op.kernel(np, *example.inputs, **example.node.attrs)
+        (shared if any(np.shares_memory(value, x) for x in example.inputs) else own).add(example.name)
+    assert shared >= plan.VIEWS
+    assert shared <= plan.VIEWS | plan.COPIED
+    assert own & plan.VIEWS == {"reshape"}, "of what lies in memory in another order it is a copy"
+
+
+def test_kernels_that_work_entry_by_entry_take_no_more_memory_than_announced():
+    """Other kernels are measured in whole runs, by the tests of plans."""
+    size, buffers = 200_000, 1 << 18
+    wrong = []
+    for name, some in examples().items():
+        example = next((e for e in some if e.node.inputs), some[0])
+        if example.node.op.family not in ENTRYWISE or not example.node.inputs:
+            continue
+        inputs = [np.resize(x, size) for x in example.inputs]
+        leaves = [make_leaf("x", "variable", (size,), str(x.dtype), False) for x in inputs]
+        node = Node(example.node.op, tuple(leaves), example.node.attrs, (size,), example.node.dtype, False)
+        value_of(node, tuple(inputs))  # modules that a kernel imports are no arrays
+        tracemalloc.start()
+        try:
+            value = value_of(node, tuple(inputs))
+            taken = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        if taken > plan.working_space(node) + value.nbytes + buffers:
+            wrong.append((name, taken / value.nbytes))
+    assert wrong == []
+
+
+# many rows
+
+
+def other_rows(example: Example, i: int, count: int) -> Array:
+    """Values near the example's for an input, as valid as its own."""
+    x = example.inputs[i]
+    if x.dtype.kind == "f":
+        return np.stack([x * (1 + 0.07 * k) for k in range(count)])
+    if x.dtype.kind == "b":
+        return np.stack([x ^ bool(k % 2) for k in range(count)])
+    return np.stack([np.roll(x, k, axis=-1) if x.ndim else x for k in range(count)])
+
+
+def test_many_rows_give_what_each_gives():
+    wrong, done = [], set()
+    for example in every(25):
+        n = len(example.inputs)
+        for size in range(1, min(n, 3) + 1):
+            for chosen in itertools.combinations(range(min(n, 4)), size):
+                values = [other_rows(example, i, 3) if i in chosen else x for i, x in enumerate(example.inputs)]
+                flags = [i in chosen for i in range(n)]
+                with np.errstate(all="ignore"):
+                    found = batched.evaluated(np, example.node, values, flags, 3)
+                rows = [
+                    example.value(*[v[k] if b else v for v, b in zip(values, flags, strict=True)]) for k in range(3)
+                ]
+                done.add(example.name)
+                expected = np.array(rows)
+                if found.shape != expected.shape or not np.allclose(found, expected, 1e-11, 1e-11, equal_nan=True):
+                    wrong.append(example)
+    assert names(wrong) == []
+    assert done >= batched.RULES.keys()
+
+
+# the same arithmetic in other words
+
+
+def both(function, kernel, count: int, dtype: str) -> bool:
+    """Whether a function of numbers gives what a kernel gives, to the bit and with the sign of 0."""
+    with np.errstate(all="ignore"):
+        special = SPECIAL.astype(dtype)
+    for values in itertools.product(special, repeat=count):
+        with np.errstate(all="ignore"):
+            a, b = np.asarray(function(*values), float), np.asarray(kernel(np, *values), float)
+        if not (np.array_equal(a, b, equal_nan=True) and (np.isnan(a) or np.signbit(a) == np.signbit(b))):
+            return False
+    return True
+
+
+def arity(name: str) -> int:
+    return len(examples()[name][0].inputs)
+
+
+@pytest.mark.parametrize("name", scalars.INLINE)
+def test_python_written_for_numbers_gives_what_the_kernel_gives(name):
+    op = table[name]
+    arguments = ["a", "b", "c"][: arity(name)]
+    text = scalars.INLINE[name].format(*arguments, kernel=f"kernel({', '.join(arguments)})", zero="0.0")
+    function = eval(f"lambda {', '.join(arguments)}: {text}", {"kernel": lambda *x: op.kernel(np, *map(np.float64, x))})
+    assert both(lambda *x: function(*map(float, x)), op.kernel, arity(name), "float64"), text
+
+
+@pytest.mark.parametrize("name", [*straight.OPERATORS, *straight.SAME])
+def test_python_written_for_arrays_gives_what_the_kernel_gives(name):
+    arguments = ["a", "b"][: arity(name)]
+    text = straight.OPERATORS.get(name, "{0}").format(*arguments)
+    function = eval(f"lambda {', '.join(arguments)}: {text}")
+    for dtype in ("float64", "float32"):
+        assert both(function, table[name].kernel, arity(name), dtype), text
+
+
+@pytest.mark.parametrize("name", swept.BUILT_IN)
+def test_operators_of_sweeps_give_what_the_kernel_gives(name):
+    assert both(swept.BUILT_IN[name], table[name].kernel, arity(name), "float64")
+
+
+def test_what_lint_takes_in_either_order():
+    for name in spellings.COMMUTATIVE:
+        kernel = table[name].kernel
+        assert both(lambda a, b, kernel=kernel: kernel(np, b, a), kernel, 2, "float64")
+    for name in kernels_of_two():
+        if name in spellings.COMMUTATIVE:
+            assert table[name].symbol
+
+
+def kernels_of_two() -> list[str]:
+    return [name for name in examples() if arity(name) == 2]
+
+
+def test_the_slope_of_a_quotient_is_a_product_whose_factors_are_multiplied_one_by_one():
+    for name in reverse._RECIPROCAL:
+        node = on_leaves(next(e for e in examples()[name] if not e.node.shape))
+        rule = node.op.rule
+        assert isinstance(rule, Elementwise)
+        slope = rule.partials[-1](node, *node.inputs)
+        assert slope.op.name == "multiply", name
+
+
+def test_indices_and_conditions_take_no_part_in_bringing_dtypes_together():
+    for name, inputs in calls.APART.items():
+        for example in examples()[name]:
+            assert all(not is_float(example.node.inputs[i].dtype) for i in inputs), name
+    for example in every():
+        mixed = {i for i, x in enumerate(example.node.inputs) if not is_float(x.dtype)}
+        if mixed and is_float(example.node.dtype) and len(mixed) < len(example.inputs):
+            assert mixed <= set(calls.APART.get(example.name, ())), example.name
+
+
+def test_what_is_worked_out_at_once_where_both_operands_are_numbers():
+    for symbol, name in BINARY.items():
+        operands = ("true", "false") if symbol in ("and", "or") else ("2.5", "1.5")
+        if symbol == "@":
+            continue
+        node = gradcli.loads(f"y = {operands[0]} {symbol} {operands[1]}")._target("y")
+        assert (node.op.name == "literal") == (name in printer.ARITHMETIC), name
+
+
+def test_cheap_functions_are_functions_of_numpy_that_kernels_call():
+    called = {op.kernel.name for op in table.values() if isinstance(op.kernel, Ufunc)}
+    assert called >= cost.ARITHMETIC
+
+
+# what wrong facts did
+
+
+@pytest.mark.parametrize(
+    ("text", "gradient"),
+    [
+        ("variable x = 3.0; variable b = [0.0, 2.0]; y = sum(where(b != 0, x*floor_divide(5.0, b), x))", 3.0),
+        ("variable x = 3.0; variable e: [2, 0] = zeros([2, 0]); y = where(false, x*sum(mean(e, axis=1)), x)", 1.0),
+    ],
+)
+def test_what_is_not_selected_contributes_nothing_whatever_made_it(text, gradient):
+    assert gradcli.loads(text).grad("y", "x") == {"x": gradient}
+
+
+def test_a_jacobian_keeps_the_whole_part_of_a_number_that_was_cast():
+    p = gradcli.loads("variable x = [1.0, 2.0]; y = x*cast(cast(2.7, int64), float64)")
+    assert p.jacobian()["y"]["x"].tolist() == [[2.0, 0.0], [0.0, 2.0]]
+
+
+def test_a_power_of_a_function_that_is_linear_in_x_ends_in_none():
+    program = gradcli.loads("variable x = 2.0; y = xlogy(x, 3.0); z = y*y*y")
+    written = formulas.render(derive(program, ["z"], order=0))
+    assert "y * y * y" in written
+    assert gradcli.loads(written).grad("z", order=4) == program.grad("z", order=4) == {"x": None}
+
+
+# no list without a test
+
+ELSEWHERE = {
+    "commands.main.COMMANDS", "report.matrices.AXES", "language.parser.CONSTRUCT", "language.calls.KEYWORDS",
+    "language.derivatives.FORMS", "graph.describe.IN_WORDS", "language.elaborate.BINARY",
+}  # fmt: skip
+"""Words that are names of operations, too, and claim nothing of them."""
+
+OTHER_TESTS = {
+    "execute.plain_numbers.KERNELS", "execute.plain_numbers.LOGIC", "execute.plain_numbers.BOTH",
+    "execute.plain_numbers.FLOATS", "execute.steps.MAKERS", "execute.steps.COMBINE", "graph.describe._MATRICES",
+    "graph.printing._INFIX", "language.spellings.SPELLINGS", "report.latex_words.INFIX", "report.latex_words.WORDS",
+    "report.latex_words.WRITTEN_ELSEWHERE", "report.latex_words._BINDS", "report.numpy_words.INFIX",
+    "report.numpy_words.WORDS", "report.numpy_words.WRITTEN_ELSEWHERE", "rewrite.algebra.RULES",
+    "rewrite.algebra.CAREFUL", "rewrite.forms.NOTHING", "rewrite.forms.FORMS", "rewrite.shapes.RULES",
+    "rewrite.simplify.RULES", "program.traced._SOURCES", "program.kinks.KINKS",
+}  # fmt: skip
+"""Rules and writers, whose answers the tests of their modules compare with values."""
+
+
+def lists_of_operations() -> dict[str, set[str]]:
+    """The module-level constants that name two operations or more, outside the table: by module and name."""
+    root = Path(gradcli.__file__).parent
+    found: dict[str, set[str]] = {}
+    for path in root.rglob("*.py"):
+        if path.parent == root / "graph" / "ops":
+            continue
+        module = ".".join(path.relative_to(root).with_suffix("").parts)
+        for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+            if not isinstance(statement, (ast.Assign, ast.AnnAssign)) or statement.value is None:
+                continue
+            words = [n.value for n in ast.walk(statement.value) if isinstance(n, ast.Constant)]
+            texts = [word.split() for word in words if isinstance(word, str)]
+            named = {name for text in texts if set(text) <= table.keys() for name in text}
+            target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+            if len(named) > 1 and isinstance(target, ast.Name):
+                found[f"{module}.{target.id}"] = named
+    return found
+
+
+def test_every_list_of_operations_has_a_test():
+    """A list that a module keeps of operations by name is used in this file, or stands in one of the sets above."""
+    text = Path(__file__).read_text(encoding="utf-8")
+    found = lists_of_operations()
+    listed = ELSEWHERE | OTHER_TESTS
+    assert listed <= found.keys(), "a name that no module has any more"
+    short = {name: ".".join(name.split(".")[-2:]) for name in found if name not in listed}
+    assert [name for name, used in short.items() if used not in text] == []
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [axes.RULES, batched.RULES, algebra.RULES, algebra.CAREFUL, forms.FORMS, forms.NOTHING, shapes.RULES, simplify.RULES,
+     steps.MAKERS, steps.COMBINE, kinks.KINKS, traced._SOURCES, describe.IN_WORDS, describe._MATRICES],
+)  # fmt: skip
+def test_rules_are_for_operations_that_exist(rules):
+    of_plans = {"half_tangent", "sine", "cosine"}  # made by plans only, and in no table
+    assert set(rules) - table.keys() <= of_plans

@@ -18,12 +18,13 @@ COUNTED = {"random_normal", "random_uniform"}
 def without_unasked(statements: Sequence[syntax.Statement], asked: Asked) -> Sequence[syntax.Statement]:
     """The statements without those that are derivatives, or computed from such, that no name asked for needs.
 
-    All other statements stay, so that a mistake in them is found whatever is asked for. Everything stays where a name
-    asked for is not bound at the top level, for the error about it tells all names, and where a program has no outputs.
+    All other statements stay, so that a mistake in them is found whatever is asked for. Everything stays where nothing
+    is asked for by name, so that the whole program is checked, and where a name asked for is not bound at the top level,
+    for the error about it tells all names.
     """
     of, also = asked
     if of is None:
-        of = [name.id for statement in statements if isinstance(statement, syntax.Output) for name in statement.names]
+        return statements
     bound = {name for statement in statements for name in _bound(statement)}
     needed = {*of, *also}
     if not of or not needed <= bound:

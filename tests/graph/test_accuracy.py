@@ -167,10 +167,12 @@ def condition(f: Exact, at: Sequence[Real]) -> Real:
 
 
 def error(got: float, exact: Real, f: Exact, at: Sequence[Real], dtype: str) -> float:
-    """The error as a part of what is allowed; 0 where the exact number is not a normal one."""
+    """The error as a part of what is allowed; of results below the smallest normal number it is enough that they are."""
     low, high, unit = LIMITS[dtype]
-    if not isinstance(exact, mpmath.mpf) or not low <= abs(exact) <= high:
+    if not isinstance(exact, mpmath.mpf) or abs(exact) > high:
         return 0.0
+    if abs(exact) < low:
+        return 0.0 if abs(got) <= low * (1 + ULPS * unit) else math.inf
     if not math.isfinite(got):
         return math.inf
     return float(abs(mpf(got) - exact) / abs(exact) / unit / (1 + condition(f, at)) / ULPS)

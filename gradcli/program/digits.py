@@ -21,7 +21,7 @@ from gradcli.graph.types import is_float, size_of
 Array = np.ndarray[Any, Any]
 
 EPS = 1.1e-16
-DRAWS = 3
+DRAWS = 2
 """Evaluations with rounding errors, of which the largest change counts."""
 
 SAFETY = 100.0
@@ -55,15 +55,36 @@ def noise(targets: Sequence[Node], leaves: Mapping[Node, Array]) -> list[Array]:
     exact = _evaluated(targets, leaves, np, None)
     found = [np.zeros(t.shape) for t in targets]
     for seed in range(DRAWS):
-        again = _evaluated(targets, leaves, np, np.random.RandomState(seed))
+        again = _evaluated(targets, leaves, np, _Rounding(seed))
         found = [np.fmax(n, np.abs(a - b)) for n, a, b in zip(found, exact, again, strict=True)]
     return found
 
 
+class _Rounding:
+    """Rounding errors, the same for a node at each point: of its value, and of its slope between points beside the first.
+
+    An operation and its derivative are each rounded by itself: of ``log(exp(x))`` the slope is 1 whatever the values are
+    off by, and a second derivative that is computed is not 0.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._random = np.random.RandomState(seed)
+        self._found: dict[Node, tuple[Array, Array, Array]] = {}
+
+    def __call__(self, node: Node, value: Array, leaf: bool) -> Array:
+        if node not in self._found:
+            off, slope = (EPS * self._random.uniform(0.5, 1, (2, *value.shape))) * self._random.choice(
+                [-1, 1], (2, *value.shape)
+            )
+            self._found[node] = value, off, 0 * slope if leaf else slope
+        first, off, slope = self._found[node]
+        return np.asarray(value + first * off if value is first else first * (1 + off) + (value - first) * (1 + slope))
+
+
 def _evaluated(
-    targets: Sequence[Node], known: Mapping[Node, Array], xp: Any, random: np.random.RandomState | None
+    targets: Sequence[Node], known: Mapping[Node, Array], xp: Any, rounding: _Rounding | None
 ) -> list[Array]:
-    """The values of the targets; with ``random`` each rounded anew, the leaves and what else is ``known`` included."""
+    """The values of the targets; with ``rounding`` each is rounded, the leaves and what else is ``known`` included."""
     values: dict[Node, Array] = {}
     needed = set(targets)
     nodes: list[Node] = []
@@ -84,9 +105,8 @@ def _evaluated(
         else:
             value = _applied(node, [values[x] for x in node.inputs], xp)
         value = np.asarray(value, dtype=object if xp is not np and is_float(node.dtype) else None)
-        if random is not None and is_float(node.dtype) and (given is not None or node.op.family in _ROUNDS):
-            value = value * (1 + EPS * random.uniform(0.5, 1, value.shape) * random.choice([-1, 1], value.shape))
-            value = np.asarray(value)
+        if rounding is not None and is_float(node.dtype) and (given is not None or node.op.family in _ROUNDS):
+            value = rounding(node, value, given is not None)
         values[node] = value
         for x in dict.fromkeys(node.inputs):
             if last[x] is node and x not in kept:
@@ -146,7 +166,7 @@ class Differences:
         spread = np.zeros(len(slope))
         shift = np.zeros(len(slope))
         for seed in range(DRAWS):
-            other, again = self._quotients(at, move, power + seed, digits, np.random.RandomState(seed))
+            other, again = self._quotients(at, move, power + seed, digits, _Rounding(seed))
             spread = np.fmax(spread, _floats(np.abs(again - slope)))
             shift = np.fmax(shift, _floats(np.abs(other - mean)))
         middle = _floats(mean)
@@ -156,26 +176,24 @@ class Differences:
         return Slope(_floats(slope), SAFETY * spread)
 
     def _quotients(
-        self, at: Sequence[Array], move: Sequence[Array], power: int, digits: int, random: np.random.RandomState | None
+        self, at: Sequence[Array], move: Sequence[Array], power: int, digits: int, rounding: _Rounding | None
     ) -> tuple[Array, Array]:
         """The mean of the values on both sides, and the slope."""
         import mpmath
 
-        state = random.get_state() if random is not None else None
         with mpmath.workdps(digits):
             step = mpmath.mpf(10) ** -power
+            known = {n: _many(v) if is_float(n.dtype) else v for n, v in self._fixed.items()}
             sides = []
-            for side in (-step, step):
-                if random is not None and state is not None:
-                    random.set_state(state)
+            for side in (-step, step) if rounding is None else (0, -step, step):
                 given = {leaf: _many(x) + side * _many(m) for leaf, x, m in zip(self._xs, at, move, strict=True)}
-                known = {n: _many(v) if is_float(n.dtype) else v for n, v in self._fixed.items()}
                 try:
-                    found = _evaluated(self._targets, {**known, **given}, namespace(), random)
+                    found = _evaluated(self._targets, {**known, **given}, namespace(), rounding)
                 except (ArithmeticError, AttributeError, TypeError, ValueError, NotImplementedError, GradcliError):
                     raise UnknownError from None
                 sides.append(np.concatenate([np.ravel(np.asarray(v, dtype=object)) for v in found]))
-            return (sides[0] + sides[1]) / 2, (sides[1] - sides[0]) / (2 * step)
+            left, right = sides[-2:]
+            return (left + right) / 2, (right - left) / (2 * step)
 
 
 def _many(x: Array) -> Array:

@@ -6,8 +6,8 @@ held fixed in the differences too. At order 2 the Hessian is compared times rand
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial, reduce
 from typing import Any
@@ -21,7 +21,7 @@ from gradcli.graph.ops.elementwise import add
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.types import is_float, show_entry
 from gradcli.program.differences import central, one_sided
-from gradcli.program.digits import SAFETY, WORK, Differences, UnknownError, available, noise
+from gradcli.program.digits import SAFETY, WORK, Differences, UnknownError, UnresolvedError, available, noise
 from gradcli.program.judge import TINY, Judge, Verdict
 from gradcli.program.loaded import Loaded
 from gradcli.program.point import Point
@@ -98,6 +98,8 @@ class _Check:
         digits = self._digits(point.terms, [x], max(at.size, 1))
 
         def by_forward(move: Array) -> Verdict:
+            if not valid.any() and valid.size:
+                return Verdict(_dot(g, move), math.nan, "unclear")
             slope = float(np.sum(_joined(forward({v: move.astype(v.dtype)}))[valid]))
 
             def noise() -> float:
@@ -107,10 +109,16 @@ class _Check:
             return self.judge.exact(_dot(g, move), slope, defined, noise)
 
         def by_differences(move: Array) -> Verdict:
+            if not valid.any() and valid.size:
+                return Verdict(_dot(g, move), math.nan, "unclear")
             if digits is not None and defined:
-                with suppress(UnknownError):
+                try:
                     slope, error = _summed(*digits.along([at], [move], values))
                     return self.judge.digits(_dot(g, move), slope, error + _smallest([move]))
+                except UnresolvedError:
+                    return Verdict(_dot(g, move), math.nan, "unclear")
+                except UnknownError:
+                    pass
 
             def of(step: float) -> Array:
                 return _joined(function([at + step * move]))[valid]
@@ -198,7 +206,8 @@ class _Check:
             rows = [_or_zero(h, x) for h, x in zip(reverse.gradients([along], xs), xs, strict=True)]
         evaluate = point.function([*passes, *forward, *rows])
         moving = point.movable(gs, xs)
-        digits = self._digits(gs, xs, 1)
+        count = self.how.directions or SECOND_ORDER_DIRECTIONS
+        digits = self._digits(gs, xs, count)
         at = [np.asarray(point.base[x], dtype="float64") for x in xs]
         splits = np.cumsum([x.size for x in at])[:-1]
         base = _joined([point.base[g] for g in gs])
@@ -208,7 +217,6 @@ class _Check:
         least = float(np.sum(np.abs(terms[np.isfinite(terms)])))
         sizes = [max(least, float(np.max(np.abs(g[np.isfinite(g)]), initial=0))) for g in np.split(base, splits)]
         worst: dict[tuple[int, str], tuple[int, Verdict]] = {}
-        count = self.how.directions or SECOND_ORDER_DIRECTIONS
         target, eps = self.judge.target, self.judge.eps
         for move in zip(*[point.moves(x, count, seed=3 + i) for i, x in zip(group, xs, strict=True)], strict=True):
             step = {u: m.astype(u.dtype) for u, m in zip(us, move, strict=True)}
@@ -226,16 +234,22 @@ class _Check:
                         _keep(worst, (m, method), k, verdict)
 
             if digits is not None and defined:
-                with suppress(UnknownError):
+                try:
                     slopes, noises = digits.along(at, move, base)
+                except UnresolvedError:
+                    for m in range(len(xs)):
+                        if found[m].size:
+                            _keep(worst, (m, "differences"), 0, Verdict(float(found[m][0]), math.nan, "unclear"))
+                    continue
+                except UnknownError:
+                    pass
+                else:
                     for m, (values, errors) in enumerate(
                         zip(np.split(slopes, splits), np.split(noises, splits), strict=True)
                     ):
                         for k in self.judge.candidates(found[m], values):
-                            verdict = self.judge.digits(
-                                float(found[m][k]), float(values[k]), float(errors[k]) + smallest
-                            )
-                            _keep(worst, (m, "differences"), k, verdict)
+                            mine, error = float(found[m][k]), float(errors[k]) + smallest
+                            _keep(worst, (m, "differences"), k, self.judge.digits(mine, float(values[k]), error))
                     continue
 
             def of(step: float, move: Sequence[Array] = move) -> Array:

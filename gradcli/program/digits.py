@@ -35,12 +35,16 @@ MORE_DIGITS = 700
 STEP = 50
 """The step of differences is 1e-50 of the entry that moves: its square is far below what float64 shows."""
 
-WORK = 30_000
-"""Entries evaluated in so many digits, in all: about a second."""
+WORK = 5_000
+"""Entries evaluated in so many digits, for all moves of a variable: about a second."""
 
 
 class UnknownError(Exception):
     """A slope in many digits is not to be had: an operation without such a kernel, a value that float64 does not hold."""
+
+
+class UnresolvedError(Exception):
+    """No step is short enough: the function has waves or teeth that float64 does not resolve either."""
 
 
 class Slope(NamedTuple):
@@ -151,7 +155,8 @@ class Differences:
     def along(self, at: Sequence[Array], move: Sequence[Array], values: Array) -> Slope:
         """The slopes of all entries of the targets, joined, along a move of the xs.
 
-        ``values`` are those that float64 gives; raises UnknownError where they are other ones than in many digits.
+        ``values`` are those that float64 gives. Raises UnknownError where they are other ones than in many digits, or
+        UnresolvedError.
         """
         sizes = [np.abs(x[(m != 0) & (x != 0)] / m[(m != 0) & (x != 0)]) for x, m in zip(at, move, strict=True)]
         nearest = min([1.0, *[float(s.min()) for s in sizes if s.size]])
@@ -166,9 +171,15 @@ class Differences:
         spread = np.zeros(len(slope))
         shift = np.zeros(len(slope))
         for seed in range(DRAWS):
-            other, again = self._quotients(at, move, power + seed, digits, _Rounding(seed))
+            other, again = self._quotients(at, move, power, digits, _Rounding(seed))
             spread = np.fmax(spread, _floats(np.abs(again - slope)))
             shift = np.fmax(shift, _floats(np.abs(other - mean)))
+        # A step as long as the waves of sin(1e200), or the teeth of mod, tells nothing.
+        _, closer = self._quotients(at, move, power + 3, digits + 6, None)
+        for s, c, off in zip(slope, closer, spread, strict=True):
+            largest = max(abs(s), abs(c))
+            if not abs(s - c) <= 1e-6 * largest and not largest <= 1e-15 * off:
+                raise UnresolvedError
         middle = _floats(mean)
         apart = np.abs(middle - values)
         if not np.isfinite(middle).all() or (apart > 1e-9 * np.abs(middle) + SAFETY * shift + 1e-300).any():

@@ -102,6 +102,8 @@ class Judge:
         difference = verdict.difference
         if difference <= self._relative(verdict):
             return verdict
+        if not math.isfinite(reverse) and not math.isfinite(other):
+            return verdict._replace(word="unclear")
         if self.on_kink and math.isfinite(reverse) != math.isfinite(other):
             return verdict._replace(word="kink")
         return verdict if difference <= noise() else verdict._replace(word="FAILED")
@@ -109,6 +111,8 @@ class Judge:
     def digits(self, reverse: float, other: float, noise: float) -> Verdict:
         """The same where ``other`` comes from differences in hundreds of digits."""
         verdict = Verdict(reverse, other, "ok")
+        if not math.isfinite(other) and not math.isfinite(reverse):  # beyond all numbers of float64
+            return verdict._replace(word="unclear" if verdict.difference else "ok")
         allowed = self.fine * max(abs(reverse), abs(other)) + noise if math.isfinite(reverse) else 0.0
         return verdict if verdict.difference <= allowed else verdict._replace(word="FAILED")
 

@@ -248,8 +248,9 @@ class _Check:
                         zip(np.split(slopes, splits), np.split(noises, splits), strict=True)
                     ):
                         for k in self.judge.candidates(found[m], values):
-                            mine, error = float(found[m][k]), float(errors[k]) + smallest
-                            _keep(worst, (m, "differences"), k, self.judge.digits(mine, float(values[k]), error))
+                            off = float(errors[k]) + smallest
+                            verdict = self.judge.digits(float(found[m][k]), float(values[k]), off)
+                            _keep(worst, (m, "differences"), k, verdict)
                     continue
 
             def of(step: float, move: Sequence[Array] = move) -> Array:

@@ -66,12 +66,10 @@ WRONG = {
     "half saturated": ("sigmoid", Elementwise((lambda y, x: y * (1 - y),)), "x = 30.0; y = sigmoid(x)", 1),
     "saturated tanh": ("tanh", Elementwise((lambda y, x: 1 - y * y,)), "x = -20.0; y = 3*tanh(x)", 1),
     "saturated among others": ("tanh", Elementwise((lambda y, x: 1 - y * y,)), "x = [0.1, 25.0]; y = sum(tanh(x))", 1),
-    "saturated at order 2": ("softplus", Elementwise((lambda y, x: e.recip(1 + e.exp(-x)),)), "x = -1e-9; y = softplus(x) - x/2", 0),
     "overflow inside": ("hypot", Elementwise((lambda y, a, b: a * e.recip(e.sqrt(a * a + b * b)), lambda y, a, b: b * e.recip(y))), "x = 1e200; y = hypot(x, 1e199)", 1),
     "underflow inside": ("hypot", Elementwise((lambda y, a, b: a * e.recip(e.sqrt(a * a + b * b)), lambda y, a, b: b * e.recip(y))), "x = 1e-200; y = hypot(x, 1e-199)", 1),
     "atan2 overflows": ("atan2", Elementwise((lambda y, a, b: b * e.recip(a * a + b * b), lambda y, a, b: -a * e.recip(a * a + b * b))), "x = 1e200; y = atan2(x, 1e180)", 1),
     "norm overflows": ("norm", Tangent(_norm), "x = [1e200, 3e199]; y = norm(x)", 1),
-    "atan overflows": ("atan", Elementwise((lambda y, x: e.recip(1 + x * x),)), "x = 1e160; y = atan(x)*1e30", 0),
     "wrong at order 2 only": ("sin", Elementwise((lambda y, x: _steep_cosine(x),)), "x = 0.3; y = sin(x)", 2),
     "saturated at order 2 only": ("sigmoid", Elementwise((lambda y, x: _right_slope(x),)), "x = 40.0; y = sigmoid(x)", 2),
     "none": ("sin", Elementwise((None,)), "x = 1e-9; y = 1 + 1e-9*sin(x)", 1),
@@ -79,7 +77,7 @@ WRONG = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [name for name, (*_, order) in WRONG.items() if order])
+@pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_rule_is_found(monkeypatch, name):
     operation, rule, text, order = WRONG[name]
     monkeypatch.setattr(table[operation], "rule", rule)
@@ -158,7 +156,8 @@ def test_every_operation_with_a_derivative_is_evaluated_in_many_digits(monkeypat
             continue
         if not isinstance(operation.rule, Elementwise | Tangent) or operation.name == "sign":
             continue
-        text = f"variable x = [0.31, 0.42]; y = {operation.name}({'x, 0.7' if len(operation.inputs) > 1 else 'x'})"
+        second = ", 0.7" if [p.kind for p in operation.parameters].count("tensor") > 1 else ""
+        text = f"variable x = [0.31, 0.42]; y = {operation.name}(x{second})"
         if operation.name == "acosh":
             text = text.replace("0.", "1.")
         run_check(gradcli.loads(text), how=Settings(orders=(1,)))

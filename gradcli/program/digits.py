@@ -232,7 +232,7 @@ class Namespace:
             "log2": lambda x: mp.log(x, 2), "log10": mp.log10, "sqrt": mp.sqrt, "sin": mp.sin, "cos": mp.cos,
             "tan": mp.tan, "arcsin": mp.asin, "arccos": mp.acos, "arctan": mp.atan, "sinh": mp.sinh, "cosh": mp.cosh,
             "tanh": mp.tanh, "arcsinh": mp.asinh, "arccosh": mp.acosh, "arctanh": mp.atanh, "floor": mp.floor,
-            "ceil": mp.ceil, "rint": mp.nint, "sign": mp.sign, "trunc": lambda x: mp.sign(x) * mp.floor(abs(x)),
+            "ceil": mp.ceil, "rint": mp.nint, "round": mp.nint, "sign": mp.sign, "trunc": lambda x: mp.sign(x) * mp.floor(abs(x)),
             "cbrt": lambda x: mp.sign(x) * mp.cbrt(abs(x)),
         }  # fmt: skip
         two: dict[str, Callable[..., Any]] = {

@@ -152,6 +152,8 @@ def _trace_command(inputs: Inputs, objective: Objective, problem: NotFiniteError
         return anywhere
     program = [word for text in inputs.inline for word in ("-e", text)] or [inputs.file or "-"]
     words = ["gradcli", "grad", *program, "--of", objective.name]
+    if problem.order > 1:
+        words += ["--order", str(problem.order)]
     if objective.variables != objective.program.variables:
         words += ["--wrt", ",".join(objective.variables)]
     options = {"--values": inputs.values, "--dtype": inputs.dtype, "--random-seed": inputs.random_seed or None}

@@ -6,9 +6,10 @@ held fixed in the differences too. At order 2 the Hessian is compared times rand
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, partial, reduce
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from gradcli.graph.ops.elementwise import add
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.types import is_float, show_entry
 from gradcli.program.differences import central, one_sided
-from gradcli.program.judge import Judge, Verdict
+from gradcli.program.digits import SAFETY, WORK, Differences, UnknownError, UnresolvedError, available, noise
+from gradcli.program.judge import TINY, Judge, Verdict
 from gradcli.program.loaded import Loaded
 from gradcli.program.point import Point
 from gradcli.results import Checked, Comparison
@@ -52,6 +54,8 @@ def check(
     if program._graph.float_dtype == "float32" or program.dtype == "float32":
         program = program._again(program._settings, "float64")
         notes.append("the program is float32, and was checked in float64")
+    if not available():
+        notes.append("differences are those of float64: pip install 'gradcli[check]' for hundreds of digits")
     with np.errstate(all="ignore"):  # differences of overflowing values are NaN or infinite, and are judged as such
         return _Check(Point(program, of, wrt, notes), how or Settings()).run()
 
@@ -63,7 +67,9 @@ class _Check:
         self.point = point
         self.how = how
         default, eps = (1e-2, 6e-8) if point.coarse else (1e-6, 1.1e-16)
-        self.judge = Judge(how.tolerance or default, eps, bool(point.kinks))
+        # On a kink there is a slope from each side.
+        self.precise = available() and not point.kinks and not point.coarse
+        self.judge = Judge(how.tolerance or default, eps, bool(point.kinks), how.tolerance or 1e-9)
 
     def run(self) -> Checked:
         point = self.point
@@ -81,18 +87,39 @@ class _Check:
         g = np.asarray(point.base[point.gradients[i]], dtype="float64")
         with point.derivation.active():
             v = point.directions[i]
-            forward = point.function([orders.jvp(term, x, v) for term in point.terms])
+            tangents = [orders.jvp(term, x, v) for term in point.terms]
+        forward = point.function(tangents)
         function = point.movable(point.terms, [x])
         at = np.asarray(point.base[x], dtype="float64")
         values = _joined([point.base[t] for t in point.terms])
         valid = np.isfinite(values)
         size, defined = float(np.sum(np.abs(values[valid]))), bool(valid.all())
 
+        digits = self._digits(point.terms, [x], max(at.size, 1))
+
         def by_forward(move: Array) -> Verdict:
+            if not valid.any() and valid.size:
+                return Verdict(_dot(g, move), math.nan, "unclear")
             slope = float(np.sum(_joined(forward({v: move.astype(v.dtype)}))[valid]))
-            return self.judge.exact(_dot(g, move), slope, size, defined)
+
+            def noise() -> float:
+                mine, *others = self._noise([point.gradients[i], *tangents], {v: move})
+                return float(mine @ np.abs(np.ravel(move)) + sum([np.sum(n) for n in others])) + _smallest([move])
+
+            return self.judge.exact(_dot(g, move), slope, defined, noise)
 
         def by_differences(move: Array) -> Verdict:
+            if not valid.any() and valid.size:
+                return Verdict(_dot(g, move), math.nan, "unclear")
+            if digits is not None and defined:
+                try:
+                    slope, error = _summed(*digits.along([at], [move], values))
+                    return self.judge.digits(_dot(g, move), slope, error + _smallest([move]))
+                except UnresolvedError:
+                    return Verdict(_dot(g, move), math.nan, "unclear")
+                except UnknownError:
+                    pass
+
             def of(step: float) -> Array:
                 return _joined(function([at + step * move]))[valid]
 
@@ -109,6 +136,19 @@ class _Check:
         if is_float(x.dtype) or point.connected[i]:
             found.append(self._worst(name, x, "differences", by_differences))
         return found
+
+    def _digits(self, nodes: Sequence[Node], xs: Sequence[Node], count: int) -> Differences | None:
+        """Differences in hundreds of digits along so many moves; None where they are not to be had."""
+        point = self.point
+        if not self.precise:
+            return None
+        moved, leaves, fixed = point.moved(nodes, xs)
+        return Differences.within(WORK // count, moved, leaves, {**point.leaves(moved), **fixed})
+
+    def _noise(self, nodes: Sequence[Node], directions: Mapping[Node, Array]) -> list[Array]:
+        """What rounding may change each entry of the nodes by, each node in one row."""
+        given = {v: np.asarray(move, dtype=v.dtype) for v, move in directions.items()}
+        return [SAFETY * np.ravel(n) for n in noise(nodes, {**self.point.leaves(nodes), **given})]
 
     def _worst(self, name: str, x: Node, method: str, compare: Callable[[Array], Verdict]) -> Comparison:
         """The worst of the entries, or of the directions; in a direction that fails, the entry that is to blame."""
@@ -166,6 +206,8 @@ class _Check:
             rows = [_or_zero(h, x) for h, x in zip(reverse.gradients([along], xs), xs, strict=True)]
         evaluate = point.function([*passes, *forward, *rows])
         moving = point.movable(gs, xs)
+        count = self.how.directions or SECOND_ORDER_DIRECTIONS
+        digits = self._digits(gs, xs, count)
         at = [np.asarray(point.base[x], dtype="float64") for x in xs]
         splits = np.cumsum([x.size for x in at])[:-1]
         base = _joined([point.base[g] for g in gs])
@@ -175,27 +217,52 @@ class _Check:
         least = float(np.sum(np.abs(terms[np.isfinite(terms)])))
         sizes = [max(least, float(np.max(np.abs(g[np.isfinite(g)]), initial=0))) for g in np.split(base, splits)]
         worst: dict[tuple[int, str], tuple[int, Verdict]] = {}
-        count = self.how.directions or SECOND_ORDER_DIRECTIONS
-        moves = [point.moves(x, count, seed=3 + i) for i, x in zip(group, xs, strict=True)]
-        for n in range(count):
-            step_of = [some[n] for some in moves]
-            found = evaluate({u: s.astype(u.dtype) for u, s in zip(us, step_of, strict=True)})
+        target, eps = self.judge.target, self.judge.eps
+        for move in zip(*[point.moves(x, count, seed=3 + i) for i, x in zip(group, xs, strict=True)], strict=True):
+            step = {u: m.astype(u.dtype) for u, m in zip(us, move, strict=True)}
+            found = [np.ravel(value).astype("float64") for value in evaluate(step)]
+            smallest = _smallest(move)
+            rounding = cache(partial(self._noise, (*passes, *forward, *rows), step))
+            for m in range(len(xs)):
+                for method, j in (("forward", len(xs) + m), ("series", 2 * len(xs) + m)):
+                    for k in self.judge.candidates(found[m], found[j]):
 
-            def of(step: float, step_of: list[Array] = step_of) -> Array:
-                return _joined(moving([x + step * move for x, move in zip(at, step_of, strict=True)]))
+                        def noise(m: int = m, j: int = j, k: int = k) -> float:
+                            return float(rounding()[m][k] + rounding()[j][k]) + smallest  # noqa: B023  called at once
 
-            target, eps = self.judge.target, self.judge.eps
+                        verdict = self.judge.exact(float(found[m][k]), float(found[j][k]), defined, noise)
+                        _keep(worst, (m, method), k, verdict)
+
+            if digits is not None and defined:
+                try:
+                    slopes, noises = digits.along(at, move, base)
+                except UnresolvedError:
+                    for m in range(len(xs)):
+                        if found[m].size:
+                            _keep(worst, (m, "differences"), 0, Verdict(float(found[m][0]), math.nan, "unclear"))
+                    continue
+                except UnknownError:
+                    pass
+                else:
+                    for m, (values, errors) in enumerate(
+                        zip(np.split(slopes, splits), np.split(noises, splits), strict=True)
+                    ):
+                        for k in self.judge.candidates(found[m], values):
+                            off = float(errors[k]) + smallest
+                            verdict = self.judge.digits(float(found[m][k]), float(values[k]), off)
+                            _keep(worst, (m, "differences"), k, verdict)
+                    continue
+
+            def of(step: float, move: Sequence[Array] = move) -> Array:
+                return _joined(moving([x + step * m for x, m in zip(at, move, strict=True)]))
+
             numeric, error = central(of, target, eps)
             sides: list[tuple[Array, Array]] | None = None
-            for m, (slopes, errors) in enumerate(zip(np.split(numeric, splits), np.split(error, splits), strict=True)):
-                mine = np.ravel(found[m]).astype("float64")
-                for method, values in (("forward", found[len(xs) + m]), ("series", found[2 * len(xs) + m])):
-                    others = np.ravel(values).astype("float64")
-                    for k in self.judge.candidates(mine, others, sizes[m]):
-                        verdict = self.judge.exact(float(mine[k]), float(others[k]), sizes[m], defined)
-                        _keep(worst, (m, method), k, verdict)
-                for k in self.judge.candidates(mine, slopes, sizes[m]):
-                    verdict = self.judge.numeric(float(mine[k]), float(slopes[k]), float(errors[k]), sizes[m], defined)
+            for m, (values, errors) in enumerate(zip(np.split(numeric, splits), np.split(error, splits), strict=True)):
+                for k in self.judge.candidates(found[m], values):
+                    verdict = self.judge.numeric(
+                        float(found[m][k]), float(values[k]), float(errors[k]), sizes[m], defined
+                    )
                     if verdict.word != "ok" and point.kinks:
                         sides = sides or [one_sided(of, side, target, eps) for side in (-1, 1)]
                         j = k + (int(splits[m - 1]) if m else 0)
@@ -237,6 +304,11 @@ def _dot(g: Array, move: Array) -> float:
 
 def _summed(slopes: Array, errors: Array) -> tuple[float, float]:
     return float(np.sum(slopes)), float(np.sum(errors))
+
+
+def _smallest(move: Sequence[Array]) -> float:
+    """What no normal number makes along a move."""
+    return TINY * sum([float(np.sum(np.abs(m))) for m in move])
 
 
 def _only(scale: Array, k: int) -> Array:

@@ -221,11 +221,12 @@ def gradient_norm(gradients: Values, values: Values, bounds: Bounds) -> float:
 def _not_finite(objective: Objective, loss: float, gradients: Values, step: int) -> GradcliError | None:
     import numpy as np
 
+    help = "a smaller `--lr` or `--bounds` may do" if step > 0 else None
     if not math.isfinite(loss):
-        return objective.not_finite(f"`{objective.name}` is {loss}", step)
+        return objective.not_finite(f"`{objective.name}` is {loss}", step, help)
     for name, g in gradients.items():
         if not np.isfinite(g).all():
             return objective.not_finite(
-                f"the gradient of `{objective.name}` with respect to `{name}` is not finite", step
+                f"the gradient of `{objective.name}` with respect to `{name}` is not finite", step, help
             )
     return None

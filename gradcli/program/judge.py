@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,6 +12,9 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 BADNESS = {"": 0, "ok": 0, "kink": 1, "unclear": 2, "FAILED": 3}
+
+TINY = 2.3e-308
+"""What is below all normal numbers need not be seen."""
 
 CLEAR = 1e-2
 """The relative error from which on a difference says nothing."""
@@ -57,18 +61,22 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """The tolerance (relative), the rounding error of the computation, and whether the point lies on a kink."""
+    """The tolerance (relative), the rounding error of the computation, and whether the point lies on a kink.
+
+    ``fine`` is the tolerance where the other number comes from hundreds of digits.
+    """
 
     tolerance: float
     eps: float
     on_kink: bool = False
+    fine: float = 1e-9
 
     @property
     def target(self) -> float:
         """The relative error that differences should reach."""
         return 0.01 * self.tolerance
 
-    def candidates(self, reverse: Array, other: Array, size: float) -> list[int]:
+    def candidates(self, reverse: Array, other: Array) -> list[int]:
         """The positions worth a verdict: the largest difference, and what is not within the tolerance."""
         if not reverse.size:
             return []
@@ -76,21 +84,37 @@ class Judge:
             same = (reverse == other) | (np.isnan(reverse) & np.isnan(other))
             difference = np.where(same, 0.0, np.abs(reverse - other))
             largest = np.maximum(np.abs(reverse), np.abs(other))
-            within = difference <= self.tolerance * (largest + 1e-3 * size)
+            within = difference <= min(self.tolerance, self.fine) * largest
         worst = int(np.argmax(np.where(np.isnan(difference), np.inf, difference)))
         return [worst, *np.flatnonzero(~(within & np.isfinite(largest)))[:MOST_CANDIDATES].tolist()]
 
-    def exact(self, reverse: float, other: float, size: float, defined: bool) -> Verdict:
-        """Two numbers without other errors than rounding.
+    def exact(self, reverse: float, other: float, defined: bool, noise: Callable[[], float]) -> Verdict:
+        """Two numbers without other errors than rounding, of which ``noise`` tells how large they may be.
 
-        ``size`` is that of the function that they are derivatives of, ``defined`` says that it is finite.
+        ``defined`` says that the function that they are derivatives of is finite. On a kink one of them may be infinite,
+        or infinity times 0, where the other one is not.
         """
         verdict = Verdict(reverse, other, "ok")
         if not defined and not math.isfinite(reverse):
             return Verdict(reverse, reverse, "ok")
         if not defined and not math.isfinite(other):
             return verdict._replace(word="unclear")
-        return verdict if verdict.difference <= self._allowed(verdict, size) else verdict._replace(word="FAILED")
+        difference = verdict.difference
+        if difference <= self._relative(verdict):
+            return verdict
+        if not math.isfinite(reverse) and not math.isfinite(other):
+            return verdict._replace(word="unclear")
+        if self.on_kink and math.isfinite(reverse) != math.isfinite(other):
+            return verdict._replace(word="kink")
+        return verdict if difference <= noise() else verdict._replace(word="FAILED")
+
+    def digits(self, reverse: float, other: float, noise: float) -> Verdict:
+        """The same where ``other`` comes from differences in hundreds of digits."""
+        verdict = Verdict(reverse, other, "ok")
+        if not math.isfinite(other) and not math.isfinite(reverse):  # beyond all numbers of float64
+            return verdict._replace(word="unclear" if verdict.difference else "ok")
+        allowed = self.fine * max(abs(reverse), abs(other)) + noise if math.isfinite(reverse) else 0.0
+        return verdict if verdict.difference <= allowed else verdict._replace(word="FAILED")
 
     def numeric(self, reverse: float, other: float, error: float, size: float, defined: bool) -> Verdict:
         """The same where ``other`` comes from differences, off by about ``error``."""
@@ -120,6 +144,10 @@ class Judge:
         inside = math.isnan(verdict.reverse) or low <= verdict.reverse <= high
         nearest = min(slopes, key=lambda slope: Verdict(verdict.reverse, slope, "").badness)
         return Verdict(verdict.reverse, nearest, "kink" if inside else "FAILED")
+
+    def _relative(self, verdict: Verdict) -> float:
+        largest = max(abs(verdict.reverse), abs(verdict.other))
+        return self.tolerance * largest if math.isfinite(largest) else 0.0
 
     def _allowed(self, verdict: Verdict, size: float) -> float:
         largest = max(abs(verdict.reverse), abs(verdict.other))

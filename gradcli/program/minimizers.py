@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from functools import reduce
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from gradcli.autodiff import reverse
 from gradcli.autodiff.jacobian import jacobian
@@ -20,7 +20,7 @@ from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.types import show_entry, size_of
 from gradcli.program.compiled import Planned, constant_parts
 from gradcli.program.fitted import Moment, Outcome, Settings, State, Watch, gradient_norm, watched
-from gradcli.program.objective import Objective
+from gradcli.program.objective import NotFiniteError, Objective
 
 Array = Any
 
@@ -29,6 +29,12 @@ TINY = 1e-12
 
 ANEW = 1000
 """After so many steps a method begins anew, so that a resumed run has no more than these to go through again."""
+
+SUFFICIENT = 1e-4
+"""The part of the fall along the slope that a step must reach, as in SciPy's line searches."""
+
+SEARCHES = 200
+"""Trial steps of a line search of L-BFGS-B: what is shortened from beyond all floats must get to where it is finite."""
 
 PAIRS = 50
 """Of x and gradient that L-BFGS keeps, where they are small: networks need fewer steps than with SciPy's 10."""
@@ -93,6 +99,15 @@ class _Anew(Exception):  # noqa: N818  it ends a part of a run
     """The method begins anew, where the search now starts."""
 
 
+class Evaluated(NamedTuple):
+    """A loss and its gradient [entries of x], or of squares also the residuals [entries of y] and their Jacobian."""
+
+    loss: float
+    gradient: Array
+    residuals: Array = None
+    jacobian: Array = None
+
+
 class _Search:
     """A loss of one vector, in which all variables stand one after the other; by itself, L-BFGS-B."""
 
@@ -103,7 +118,8 @@ class _Search:
         self.leaves = objective.leaves
         self.resumed = state
         self.clock = monotonic()
-        self._last: tuple[Array, float, Array] | None = None
+        self.base: tuple[Array, float, Array]
+        self._last: tuple[Array, Evaluated] | None = None
         steps = replayed(state, settings.steps)
         if steps:
             self.begin(State(steps.start, {name: memory["begun"] for name, memory in state.memory.items()}, {}))
@@ -114,6 +130,8 @@ class _Search:
         """Forget all steps; the method begins at ``start``."""
         self.start = start
         self.good: Outcome | None = None
+        self.refused: GradcliError | None = None
+        self.lowest: tuple[Array, float] | None = None
 
     @property
     def is_replaying(self) -> bool:
@@ -144,31 +162,96 @@ class _Search:
         return self.good.state.step if self.good is not None else self.start.step
 
     def loss(self, x: Array) -> tuple[float, Array]:
-        """The loss and its gradient. Raises _Ended, or at the start GradcliError, where they are not finite."""
+        """The loss and its gradient. Raises GradcliError where they are not finite, or cannot be evaluated."""
+        return self.at(x)[:2]
+
+    def at(self, x: Array) -> Evaluated:
+        """The same with the residuals and their Jacobian, if there are any."""
         import numpy as np
 
         if self._last is None or not np.array_equal(self._last[0], x):
-            loss, gradient = self.evaluated(x)
-            if not (math.isfinite(loss) and np.isfinite(gradient).all()):
-                what = (
-                    f"`{self.objective.name}`"
-                    if not math.isfinite(loss)
-                    else f"the gradient of `{self.objective.name}`"
-                )
-                problem = self.objective.not_finite(f"{what} is not finite in the search", self.step, self.values(x))
-                if self.good is None:
-                    raise problem
-                raise _Ended(self.good._replace(reason="not finite", problem=problem))
-            self._last = (x.copy(), loss, gradient)
-        return self._last[1:]
+            found = self.evaluated(x)
+            if not math.isfinite(found.loss):
+                raise self.not_finite(f"`{self.objective.title}`", x)
+            if not np.isfinite(found.gradient).all():
+                raise self.not_finite(f"the gradient of `{self.objective.title}`", x)
+            self._last = x.copy(), found
+        return self._last[1]
 
-    def evaluated(self, x: Array) -> tuple[float, Array]:
+    def not_finite(self, what: str, x: Array, order: int = 1) -> GradcliError:
+        """The error that says so; :attr:`inside` tells how such points are avoided."""
+        help = self.inside if self.good is not None else None
+        return self.objective.not_finite(f"{what} is not finite in the search", self.step, help, self.values(x), order)
+
+    inside = "`--bounds` may keep the values where it is finite"
+
+    def trial(self, x: Array) -> tuple[float, Array]:
+        """The loss and its gradient for a line search, which goes back where they are not finite.
+
+        There they are those of the parabola along the step s that has the loss f and the slope g·s < 0 of the last
+        accepted point, and its minimum at s/4: f - g·s, with the slope -3g·s. Line searches interpolate by parabolas
+        and cubics, so a quarter of the step is the next trial, and no point that is not finite is accepted.
+        """
+        import numpy as np
+
+        before, loss, gradient = self.base
+        step = x - before
+        slope = abs(float(gradient @ step))
+        try:
+            found = self.loss(x)
+        except GradcliError as problem:
+            self.refuse(problem)
+            if not np.isfinite(step).all():
+                raise self.ended(problem) from None
+        else:
+            if found[0] < min(loss - SUFFICIENT * slope, self.lowest[1] if self.lowest is not None else math.inf):
+                self.lowest = x.copy(), found[0]
+            return found
+        largest = float(np.abs(step).max(initial=0)) or 1.0
+        unit = step / largest
+        slope = min(max(slope, 8 * math.ulp(loss)), 1e300)  # what rounding takes for no rise would be accepted
+        return loss + slope, 3 * slope / (largest * float(unit @ unit)) * unit
+
+    def refuse(self, problem: GradcliError) -> None:
+        """Remember why a trial point cannot be stepped to; at the start, and for any other reason, raise it."""
+        if self.good is None or problem.kind != "ValueError":
+            raise problem
+        self.refused = problem
+
+    def given_up(self) -> Exception:
+        """What to raise where the method ends after a trial point that was not finite.
+
+        It begins anew at the lowest trial point, if that is lower: the loss may fall so steeply towards the end of its
+        domain that no step fulfils the other condition of a line search, that of a slope that is less steep.
+        """
+        assert self.good is not None
+        assert self.refused is not None
+        if self.lowest is not None:
+            self.accepted(self.lowest[0])
+            self.start = self.good.state._replace(memory={}, begun=None)
+            return _Anew()
+        self.refused.message = f"the search found no step that lowers `{self.objective.title}`: {self.refused.message}"
+        return self.ended(self.refused)
+
+    def ended(self, problem: GradcliError) -> _Ended:
+        """The end of a run at the last accepted point, because of a problem."""
+        assert self.good is not None
+        reason = "not finite" if isinstance(problem, NotFiniteError) else "failed"
+        return _Ended(self.good._replace(reason=reason, problem=problem))
+
+    def evaluated(self, x: Array) -> Evaluated:
         loss, gradients = self.objective.at(self.values(x), 0)
-        return loss, self.vector(gradients)
+        return Evaluated(loss, self.vector(gradients))
 
     def accepted(self, x: Array) -> None:
         """A point that the method stepped to. Raises _Ended where the run ends here, _Anew where the method begins anew."""
+        import numpy as np
+
         loss, gradient = self.loss(x)
+        if self.refused is not None and np.array_equal(x, self.base[0]):
+            return  # the step was shortened until rounding made it none
+        self.refused = self.lowest = None
+        self.base = x.copy(), loss, gradient
         before = self.good
         step = self.step if before is None else self.step + 1
         steps = step - self.start.step
@@ -224,19 +307,26 @@ class _Search:
     def run(self, optimize: Any) -> str:
         """Hand the search to SciPy, and say why that ended it."""
         x = self.vector(self.start.values)
-        limits = {"maxfun": sys.maxsize >> 1, "gtol": TINY, "ftol": 1e-15, "maxcor": PAIRS if len(x) <= 100_000 else 10}
+        limits = {
+            "maxfun": sys.maxsize >> 1, "gtol": TINY, "ftol": 1e-15, "maxcor": PAIRS if len(x) <= 100_000 else 10,
+            "maxls": SEARCHES,
+        }  # fmt: skip
         return self.minimized(optimize, "L-BFGS-B", limits, bounds=optimize.Bounds(*self.bounds()))
 
     def minimized(self, optimize: Any, method: str, limits: dict[str, Any], **more: Any) -> str:
         found = optimize.minimize(
-            self.loss, self.vector(self.start.values), jac=True, method=method, callback=self.accepted,
+            self.trial, self.vector(self.start.values), jac=True, method=method, callback=self.accepted,
             options={"maxiter": sys.maxsize >> 1, **limits}, **more,
         )  # fmt: skip
+        if self.refused is not None:
+            raise self.given_up()
         return f"{method} says: {found.message}"
 
 
 class _Newton(_Search):
     """Newton's method, with conjugate gradients for the step."""
+
+    inside = "a start nearer to the minimum may do, or lbfgs with `--bounds`"
 
     def __init__(self, objective: Objective, settings: Settings, watch: Watch, state: State) -> None:
         super().__init__(objective, settings, watch, state)
@@ -272,7 +362,10 @@ class _Newton(_Search):
             self._at = x.copy(), {**given, **dict(zip(self.parts, self.evaluated_parts(given), strict=True))}
         directions = {self.directions[name]: value for name, value in self.values(v).items()}
         found = self.products({**self._at[1], **directions})
-        return self.vector(dict(zip(self.leaves, found, strict=True)))
+        product = self.vector(dict(zip(self.leaves, found, strict=True)))
+        if not np.isfinite(product).all():
+            raise self.ended(self.not_finite(f"a product with the Hessian of `{self.objective.name}`", x, order=2))
+        return product
 
     def run(self, optimize: Any) -> str:
         return self.minimized(optimize, "Newton-CG", {"xtol": TINY}, hessp=self.product)
@@ -287,38 +380,37 @@ class _Squares(_Search):
         xs = list(self.leaves.values())
         with program._graph.derivation.active():
             blocks = jacobian(objective.y, xs)
-        self.residuals = Planned(program, [objective.y], xs)
         self.matrix = Planned(program, [objective.y, *blocks], xs)
-        self._matrix: Array = None
         self._begun = False
 
     def residual(self, x: Array) -> Array:
-        """The residuals [entries of y]; not finite ones end the run as a loss does."""
+        """The residuals [entries of y]; where they or their Jacobian are not finite NaN, from which the method goes back."""
         import numpy as np
 
-        (found,) = self.residuals(self.given(x))
-        flat = found.reshape(-1).astype(np.float64)
-        if not np.isfinite(flat).all():
-            self.loss(x)
-        return flat
+        try:
+            return self.at(x).residuals
+        except GradcliError as problem:
+            self.refuse(problem)
+        if not np.isfinite(x).all():
+            raise self.given_up()
+        return np.full(size_of(self.objective.y.shape), np.nan)
 
-    def evaluated(self, x: Array) -> tuple[float, Array]:
+    def evaluated(self, x: Array) -> Evaluated:
         import numpy as np
 
         y, *blocks = self.matrix(self.given(x))
         flat = y.reshape(-1).astype(np.float64)
         sizes = [size_of(leaf.shape) for leaf in self.leaves.values()]
         rows = [block.reshape(flat.size, size) for block, size in zip(blocks, sizes, strict=True)]
-        self._matrix = np.concatenate(rows, axis=1).astype(np.float64, copy=False)
-        return float(flat @ flat) / 2, flat @ self._matrix
+        matrix = np.concatenate(rows, axis=1).astype(np.float64, copy=False)
+        return Evaluated(float(flat @ flat) / 2, flat @ matrix, flat, matrix)
 
     def jacobian(self, x: Array) -> Array:
         """The Jacobian [entries of y, entries of x], which is asked for at each point that is accepted."""
         if self._begun:
             self.accepted(x)
         self._begun = True
-        self.loss(x)
-        return self._matrix
+        return self.at(x).jacobian
 
     def run(self, optimize: Any) -> str:
         self._begun = False
@@ -326,4 +418,6 @@ class _Squares(_Search):
             self.residual, self.vector(self.start.values), jac=self.jacobian, bounds=self.bounds(),
             ftol=TINY, xtol=TINY, gtol=TINY, max_nfev=sys.maxsize >> 1,
         )  # fmt: skip
+        if self.refused is not None:
+            raise self.given_up()
         return f"least squares say: {found.message}"

@@ -31,7 +31,8 @@ def explain(objective: Objective, problem: NotFiniteError) -> None:
     if finding is not None:
         problem.message += f": {finding.message}"
         problem.labels = (Label(finding.span),) if finding.span is not None else problem.labels
-        problem.help = "; ".join(filter(None, [finding.help, problem.help])) or None
+        # A guard such as `where(x > 0, log(x), 0)` would make another loss, which may fall for ever.
+        problem.help = "; ".join(filter(None, [finding.fact, problem.help])) or None
 
 
 def _finding(objective: Objective, problem: NotFiniteError) -> Finding | None:
@@ -42,7 +43,7 @@ def _finding(objective: Objective, problem: NotFiniteError) -> Finding | None:
         return None
     try:
         traced = trace_gradients(
-            objective.program._with(problem.values), [objective.name], objective.variables, [1]
+            objective.program._with(problem.values), [objective.name], objective.variables, [problem.order]
         )  # fmt: skip
     except (GradcliError, MemoryError):
         return None

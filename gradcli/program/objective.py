@@ -69,13 +69,24 @@ class _Function(NamedTuple):
 
 
 class NotFiniteError(GradcliError):
-    """A loss or a gradient is NaN or infinite at ``values``, in batches those of the data included, if they are known."""
+    """A loss or a derivative is NaN or infinite at ``values``, in batches those of the data included, if they are known.
+
+    ``order`` is 1 for a loss or its gradient, 2 for a Hessian.
+    """
 
     def __init__(
-        self, kind: Kind, message: str, labels: Iterable[Label] = (), help: str | None = None, *, values: Values | None
+        self,
+        kind: Kind,
+        message: str,
+        labels: Iterable[Label] = (),
+        help: str | None = None,
+        *,
+        values: Values | None,
+        order: int = 1,
     ) -> None:
         super().__init__(kind, message, labels, help)
         self.values = values
+        self.order = order
 
 
 class Objective:
@@ -169,15 +180,17 @@ class Objective:
         loss, *gradients = self._functions[count](self._seen)
         return float(loss.reshape(())), dict(zip(self.variables, gradients, strict=True))
 
-    def not_finite(self, what: str, step: int, values: Values | None = None) -> NotFiniteError:
+    def not_finite(
+        self, what: str, step: int, help: str | None, values: Values | None = None, order: int = 1
+    ) -> NotFiniteError:
         """What to raise where ``what`` is NaN or infinite at ``values``, by default those that :meth:`at` saw last.
 
         :func:`gradcli.program.not_finite.explain` finds out why it is.
         """
         label = self.program._locate(self.y)
-        help = "a smaller `--lr` or `--bounds` may do" if step > 0 else None
         labels = [Label(label.span)] if label else []
-        return NotFiniteError("ValueError", f"{what} at step {step}", labels, help, values=values or self._seen)
+        message = f"{what} at step {step}"
+        return NotFiniteError("ValueError", message, labels, help, values=values or self._seen, order=order)
 
     def _gradients(self, program: Loaded, names: Sequence[str]) -> list[Node | None]:
         with program._graph.derivation.active():

@@ -144,17 +144,26 @@ class Point:
         fixed = {leaf: program._leaf_value(leaf) for leaf in own}
         return lambda given: run(plan, {**fixed, **given}, program._written)
 
-    def movable(self, nodes: Sequence[Node], xs: Sequence[Node]) -> Callable[[Sequence[Array]], list[Array]]:
-        """The nodes' values as a function of those of xs, whatever they are; stopped nodes stay as they are."""
+    def moved(self, nodes: Sequence[Node], xs: Sequence[Node]) -> tuple[list[Node], list[Node], Values]:
+        """The nodes as they are where xs move: with leaves in place of xs, and the values of what is stopped."""
         leaves = [
             x if x.op.name == "leaf" and is_float(x.dtype) else make_leaf("x", "constant", x.shape, "float64", x.risky)
             for x in xs
         ]
-        held = [make_leaf("held", "constant", n.shape, n.dtype, n.risky) for n in self.stops if n not in xs]
         kept = [n for n in self.stops if n not in xs]
+        held = [make_leaf("held", "constant", n.shape, n.dtype, n.risky) for n in kept]
         moved = substituted(nodes, {**dict(zip(kept, held, strict=True)), **dict(zip(xs, leaves, strict=True))})
+        return list(moved), leaves, {leaf: self.base[n] for leaf, n in zip(held, kept, strict=True)}
+
+    def leaves(self, nodes: Sequence[Node]) -> Values:
+        """The values of the program's leaves that some nodes are computed from."""
+        graph = self.program._graph
+        return {n: self.program._leaf_value(n) for n in cone(nodes) if n.op.name == "leaf" and n in graph.initial}
+
+    def movable(self, nodes: Sequence[Node], xs: Sequence[Node]) -> Callable[[Sequence[Array]], list[Array]]:
+        """The nodes' values as a function of those of xs, whatever they are; stopped nodes stay as they are."""
+        moved, leaves, fixed = self.moved(nodes, xs)
         function = self.function(moved)
-        fixed = {leaf: self.base[n] for leaf, n in zip(held, kept, strict=True)}
 
         def call(values: Sequence[Array]) -> list[Array]:
             try:

@@ -31,6 +31,7 @@ class Finding(NamedTuple):
 
     ``formula`` is the operation, ``bad`` of its ``size`` entries are not finite. If ``backward`` it is the guilty factor
     in a derivative, of the given ``order`` where that is known. ``operands`` are its inputs, the last one its result.
+    ``help`` says what to write, ``fact`` the part of it that no formula with other values belongs to.
     """
 
     message: str
@@ -42,6 +43,7 @@ class Finding(NamedTuple):
     size: int
     operands: list[Operand]
     help: str | None
+    fact: str | None = None
 
 
 class Traced(NamedTuple):
@@ -115,16 +117,18 @@ def _finding(
     formula = naming.formula(node)
     what, entries = _kinds(made.values), _entries(made)
     help: str | None
+    fact: str | None = None
     if node.op.name in _SOURCES:
         name = f"the {node.attrs['kind']} {node.attrs['name']}" if node.op.name == "leaf" else "a number of the program"
         message = f"{name} holds {what}{entries}"
-        help = f"give it finite values: `--set '{node.attrs['name']}=…'`" if node.op.name == "leaf" else None
+        help = fact = f"give it finite values: `--set '{node.attrs['name']}=…'`" if node.op.name == "leaf" else None
     else:
         users: dict[Node, list[Node]] = {}
         for user in cone(targets):
             for x in user.inputs:
                 users.setdefault(x, []).append(user)
-        help = hint(naming, made, users, origin)
+        known = hint(naming, made, users, origin)
+        help, fact = (known.text, known.fact) if known is not None else (None, None)
         where = f"the derivative of {naming.formula(origin)}" if origin is not None else formula
         if order is not None and order > 1:
             where = f"at order {order}, {where}"
@@ -134,7 +138,16 @@ def _finding(
     operands.append(Operand(formula, list(zip(made.indices, made.values, strict=True))))
     distinct = list({operand.name: operand for operand in operands}.values())
     return Finding(
-        message, program._graph.span(node), formula, origin is not None, order, made.bad, made.size, distinct, help
+        message,
+        program._graph.span(node),
+        formula,
+        origin is not None,
+        order,
+        made.bad,
+        made.size,
+        distinct,
+        help,
+        fact,
     )
 
 

@@ -418,6 +418,7 @@ def test_divergence_leaves_the_last_good_values(gradcli, line):
     assert Path("h.ndjson").read_text().count("\n") == 2
 
 
+EDGE = "variable x = 0.0; variable k = 2.0; y = (x + 1)^2 + k + where(sqrt(x) >= 0, 0, sqrt(x))"
 ROOTS = "variable x = 0.5; variable k = 2.0; constant X = [4.0]; y = sum(sqrt(x)*k + X)"
 
 
@@ -425,7 +426,7 @@ ROOTS = "variable x = 0.5; variable k = 2.0; constant X = [4.0]; y = sum(sqrt(x)
     ("arguments", "options"),
     [
         (["roots.expr", "--lr", "1"], ["roots.expr", "--of", "y", "--set", "x=-0.9142135623730949", "--set"]),
-        (["-e", ROOTS, "--method", "lbfgs", "--over", "x"], ["-e", ROOTS, "--of", "y", "--wrt", "x", "--set"]),
+        (["-e", EDGE, "--method", "lbfgs", "--over", "x"], ["-e", EDGE, "--of", "y", "--wrt", "x", "--set"]),
         (["roots.expr", "--set", "x=-1"], ["roots.expr", "--of", "y", "--set", "x=-1", "--trace"]),
         (["roots.expr", "--set", "x=0", "--dtype", "float32"], ["--dtype", "float32", "--set", "x=0.0"]),
         (["roots.expr", "--values", "v.json", "--set", "X=@a b.csv:a"], ["--values", "v.json", "--set", "X=@a b.csv:a"]),

@@ -28,7 +28,7 @@ def test_a_finding_is_shown_like_an_error_and_nothing_is_printed(gradcli, comman
         "  |\n"
         "  = note: x[1] = 0.0\n"
         "  = note: (log(x))[1] = -inf\n"
-        "  = help: keep the argument above 0, `log(x + 1e-12)`, or leave 0 out: `where(x > 0, log(x), 0)`\n"
+        "  = help: a logarithm needs x > 0: write `log(x + 1e-12)`, or leave 0 out, `where(x > 0, log(x), 0)`\n"
     )
 
 

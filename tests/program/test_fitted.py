@@ -259,12 +259,18 @@ def test_a_run_in_two_parts_is_the_whole_run(tmp_path, method, batch):
 CURVE = "variable x = [0.5, 3.0]; constant t = linspace(0, 2, 30); r = x[0]*exp(-x[1]*t) - 3*exp(-t) - sin(5*t)"
 
 
+BEYOND = "variable x = [1e4, 3.0, 1e-3]; y = sum(x - log(x)) + (x[0]*x[2] - x[1])^2"
+"""Trial steps lead to where the loss is NaN."""
+
+
 @pytest.mark.parametrize("cut", [0, 5, 8, 10])
 @pytest.mark.parametrize(
     ("method", "text"),
-    [("lbfgs", VALLEY), ("newton-cg", VALLEY), ("least-squares", CURVE)],
-    ids=["lbfgs", "newton", "squares"],
-)
+    [
+        ("lbfgs", VALLEY), ("newton-cg", VALLEY), ("least-squares", CURVE), ("lbfgs", BEYOND), ("newton-cg", BEYOND),
+    ],
+    ids=["lbfgs", "newton", "squares", "lbfgs beyond", "newton beyond"],
+)  # fmt: skip
 def test_a_run_of_scipys_methods_too(tmp_path, monkeypatch, method, text, cut):
     """The method begins anew at step 8, and a run is cut before, at, and after it."""
     monkeypatch.setattr(minimizers, "ANEW", 8)
@@ -314,6 +320,18 @@ def test_a_run_that_began_anew_at_another_step_can_be_cut_too(monkeypatch):
     assert [state.begun for state in states if state.step in (7, 8, 16, 17, 18)] == [None, 7, 7, None, 17]
     for state in states:
         found = fitted(VALLEY, method="lbfgs", steps=30, state=state)
+        assert found.state.values["x"].tobytes() == whole.state.values["x"].tobytes()
+
+
+def test_a_run_that_began_anew_below_the_end_of_its_domain_can_be_cut_too():
+    """The slope grows towards 0, so that a line search finds lower points, but none with a slope that is less steep."""
+    text = "variable x = [1.0, 9.0]; y = log(x[0]) + 3*log(x[1]) + x[1]"
+    states = []
+    whole = fitted(text, method="newton-cg", steps=12, watch=lambda moment: states.append(moment.state))
+    assert any(state.begun for state in states)
+    for state in states:
+        found = fitted(text, method="newton-cg", steps=12, state=state)
+        assert found.state.step == whole.state.step
         assert found.state.values["x"].tobytes() == whole.state.values["x"].tobytes()
 
 
@@ -383,12 +401,102 @@ def test_a_rate_beyond_all_floats_ends_a_run_as_a_loss_that_is_not_finite():
     assert Schedule(0.1, "step", 1, 1e200).at(2, 9) == math.inf
 
 
+NORMAL = """
+variable m = 0.0; variable s = 1.0
+y = sum(log(s) + ([99.0, 101.5, 98.6, 101.4, 100.0] - m)^2/(2*s^2))
+"""
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "newton-cg"])
+@pytest.mark.parametrize("start", [1e-3, 0.1, 3.0, 5.0, 100.0, 1e6])
+def test_a_search_goes_back_from_where_the_loss_is_not_finite(method, start):
+    outcome = fitted(f"variable x = {start}; y = x - log(x)", method=method)
+    assert (outcome.problem, float(outcome.state.values["x"])) == (None, pytest.approx(1.0, abs=1e-6))
+
+
+def test_lbfgs_ends_as_scipys_own_run():
+    def loss(x):
+        return x[0] - np.log(x[0]), 1 - 1 / x
+
+    with np.errstate(all="ignore"):
+        there = optimize.minimize(loss, [3.0], jac=True, method="L-BFGS-B", options={"gtol": 1e-12, "ftol": 1e-15})
+    outcome = fitted("variable x = 3.0; y = x - log(x)", method="lbfgs")
+    assert float(outcome.state.values["x"]) == pytest.approx(there.x[0], rel=1e-9)
+    assert outcome.reason.startswith("L-BFGS-B says: CONVERGENCE")
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "newton-cg"])
+def test_a_normal_likelihood_from_far(method):
+    outcome = fitted(NORMAL, method=method)
+    data = np.array([99.0, 101.5, 98.6, 101.4, 100.0])
+    assert outcome.problem is None
+    assert float(outcome.state.values["m"]) == pytest.approx(data.mean(), rel=1e-7)
+    assert abs(float(outcome.state.values["s"])) == pytest.approx(data.std(), rel=1e-7)
+
+
+@pytest.mark.parametrize("start", [1e-3, 3.0, 1e6])
+@pytest.mark.parametrize("bounds", [{}, {"x": (1e-4, math.inf)}])
+def test_least_squares_go_back_too(start, bounds):
+    text = f"variable x = {start}; y = [x - 2, log(x) - 1, sqrt(x)]"
+    outcome = fitted(text, method="least-squares", bounds=bounds)
+    x = float(outcome.state.values["x"])
+    assert outcome.problem is None
+    assert x - 2 + (math.log(x) - 1) / x + 0.5 == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "inside",
+    ["sqrt(2 - x)", "log(2 - x)", "(2 - x)^0.5", "acos(x - 1)", "atanh(x - 1)", "sum(cholesky([[2 - x]]))", "where(x < 2, 2 - x, nan)",
+     "-log(x - 2)*0 + 2 - x", "where(x < 2, 2 - x, inf)", "where(x < 2, 2 - x, -inf)"],
+)  # fmt: skip
+@pytest.mark.parametrize("method", ["lbfgs", "newton-cg"])
+def test_every_end_of_a_domain_is_one(method, inside):
+    """The minimum is inside; the first steps lead over the end, where operations give NaN, infinity, or an error."""
+    inside = inside if "*0" not in inside else "where(x < 2, 2 - x + 0*log(2 - x), nan)"
+    start = 0.1 if inside.startswith("a") else -30.0
+    outcome = fitted(f"variable x = {start}; y = (x - 1.5)^2 + 1e-3/({inside} + 0.1)", method=method)
+    assert outcome.problem is None
+    assert outcome.gnorm < 1e-6
+    assert 1 < float(outcome.state.values["x"]) < 2
+
+
 @pytest.mark.parametrize("method", ["lbfgs", "newton-cg", "least-squares"])
-def test_in_scipys_methods_too(method):
-    outcome = fitted("variable x = 1.0; y = log(x)*10 + 20", method=method)
-    assert outcome.problem.message.startswith("`y` is not finite in the search")
-    assert math.isfinite(outcome.loss)
-    assert float(outcome.state.values["x"]) > 0
+def test_an_end_of_the_domain_is_gone_to_until_no_step_helps(method):
+    outcome = fitted("variable x = 1.0; y = where(x < 0.5, nan, x^2)", method=method)
+    assert float(outcome.state.values["x"]) == pytest.approx(0.5, rel=1e-8)
+    title = "Σy²/2" if method == "least-squares" else "y"
+    assert outcome.problem.message.startswith(
+        f"the search found no step that lowers `{title}`: `{title}` is not finite in the search at step"
+    )
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "newton-cg", "least-squares"])
+def test_no_help_names_an_option_that_the_method_has_not(method):
+    outcome = fitted("variable x = 1.0; y = where(x < 1, nan, x^2)", method=method)
+    help = outcome.problem.help
+    assert outcome.problem.message.endswith("is not finite in the search at step 0")
+    assert "--lr" not in help
+    assert ("--bounds" in help) == (method != "newton-cg" or "lbfgs with `--bounds`" in help)
+    with pytest.raises(NotFiniteError) as caught:
+        fitted("variable x = -1.0; y = log(x)", method=method)
+    assert caught.value.help is None
+
+
+def test_a_hessian_that_is_not_finite_is_said_to_be_that():
+    text = "variable x = [0.0, 1.0]; y = sum(abs(x)^1.5)"
+    outcome = fitted(text, method="newton-cg")
+    assert (outcome.state.step, outcome.reason) == (0, "not finite")
+    problem = outcome.problem
+    assert problem.message == "a product with the Hessian of `y` is not finite in the search at step 0"
+    explain(Objective(gradcli.loads(text)), problem)
+    assert "at order 2, the derivative of abs(x)^1.5 makes infinity in 1 of 2 entries" in problem.message
+    assert "positive definite" not in problem.message + problem.help
+
+
+def test_what_leaves_all_floats_ends_a_search():
+    outcome = fitted("variable x = 1.0; y = 1e200*exp(x)*1e100", method="lbfgs")
+    assert outcome.problem.message == "`y` is not finite in the search at step 0"
+    assert float(outcome.state.values["x"]) == 1
 
 
 @pytest.mark.parametrize("method", ["lbfgs", "newton-cg", "least-squares"])
@@ -417,12 +525,21 @@ def test_nothing_to_fit_in_an_array_without_entries(method):
     assert abs(outcome.state.values["z"]) < 1e-3
 
 
-@pytest.mark.parametrize("method", ["sgd", "lbfgs"])
-def test_an_operation_that_fails_on_the_way_loses_nothing(method):
-    outcome = fitted("variable x = 1.0; y = sum(cholesky([[x]]))", method=method, rate=Schedule(0.8))
-    assert outcome.state.step == (2 if method == "sgd" else 0)
+def test_an_operation_that_fails_on_the_way_loses_nothing():
+    outcome = fitted("variable x = 1.0; y = sum(cholesky([[x]]))", rate=Schedule(0.8))
+    assert outcome.state.step == 2
     assert outcome.loss == math.sqrt(outcome.state.values["x"])
-    assert "not positive definite" in outcome.problem.message
+    assert outcome.problem.message == "cholesky: the matrix is not positive definite"
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "newton-cg", "least-squares"])
+def test_a_search_goes_back_from_where_an_operation_fails(method):
+    outcome = fitted("variable x = 2.0; y = sum(cholesky([[x - 1]])) + x^2", method=method)
+    assert outcome.loss == pytest.approx(0.5 if method == "least-squares" else 1.0, rel=1e-5)
+    if method != "least-squares":
+        assert outcome.problem.message == (
+            "the search found no step that lowers `y`: cholesky: the matrix is not positive definite"
+        )
 
 
 @pytest.mark.parametrize("given", [True, False])
@@ -474,6 +591,48 @@ def test_where_it_comes_from(text, message, help):
     explain(objective, problem)
     assert problem.message == message
     assert problem.help is None if help is None else help in problem.help
+
+
+@pytest.mark.parametrize(
+    ("loss", "fact"),
+    [
+        ("x - log(x - 1)", "a logarithm needs x > 0"),
+        ("x - log2(x - 1)", "a logarithm needs x > 0"),
+        ("x - log1p(x - 2)", "log1p needs x > -1"),
+        ("x - 2*log(x - 1)", "log needs x > 0"),
+        ("x + sqrt(x - 1)", "sqrt needs x >= 0"),
+        ("x - (x - 1)^0.5", "a negative number has no real power unless the exponent is an integer"),
+        ("x + asin(x - 1)", "asin needs -1 <= x <= 1"),
+        ("x + acos(x - 1)", "acos needs -1 <= x <= 1"),
+        ("x + atanh(x - 1)", "atanh needs -1 < x < 1"),
+        ("x - acosh(x)", "acosh needs x >= 1"),
+        ("x + 1/floor(relu(x))", "floor(relu(x)) is 0, which cannot be divided by"),
+        ("x + exp(1e3*(1 - x))", "exp overflows where its argument is above about 709"),
+        ("x - 2*log(exp(x - 1)) + log(x - 1)", "a logarithm needs x > 0"),
+    ],
+)  # fmt: skip
+def test_no_help_makes_another_loss_that_may_fall_for_ever(loss, fact):
+    """`x - where(x > 0, log(x), 0)` falls for ever, where `x - log(x)` has a minimum."""
+    objective = Objective(gradcli.loads(f"variable x = 1.9; y = {loss}"))
+    problem = fit(objective, Settings(rate=Schedule(30.0)), unwatched).problem
+    values = problem.values
+    explain(objective, problem)
+    assert problem.help == f"{fact}; a smaller `--lr` or `--bounds` may do"
+    finding = traced.trace_gradients(objective.program._with(values), ["y"], ["x"], [1]).finding
+    assert finding.help.startswith(fact)
+
+
+def test_a_formula_with_the_same_values_is_offered():
+    objective = Objective(gradcli.loads("variable x = 0.0; y = log(1 + exp(-x)) - x"))
+    problem = fit(objective, Settings(rate=Schedule(-1e3), steps=9), unwatched).problem
+    explain(objective, problem)
+    assert "write `softplus(-x)` for `log(1 + exp(-x))`" in problem.help
+
+
+def test_facts_hold_no_formulas():
+    from gradcli.program.hints import _DOMAINS, _SLOPES
+
+    assert not [hint for hint in (*_DOMAINS.values(), *_SLOPES.values()) if "`" in hint.fact]
 
 
 def test_a_trace_that_does_not_fit_into_memory_finds_nothing(monkeypatch):

@@ -1,0 +1,329 @@
+"""A program evaluated node by node: in float64 with rounding errors put in, or in hundreds of digits.
+
+What a slope is off by because the program rounds, and no rule is wrong, is what it changes by when every operation is
+off by a rounding error (Vignes 1993, discrete stochastic arithmetic). What it should be is known from differences in so
+many digits that nothing cancels, overflows or vanishes: the kernels run with a namespace of mpmath's functions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gradcli.diagnostics import GradcliError
+from gradcli.graph.node import Node, cone
+from gradcli.graph.types import is_float, size_of
+
+Array = np.ndarray[Any, Any]
+
+EPS = 1.1e-16
+DRAWS = 2
+"""Evaluations with rounding errors, of which the largest change counts."""
+
+SAFETY = 100.0
+"""Rounding errors of an operation and of its derivative, in those that are put in: section 13 allows 16 and their sum."""
+
+_ROUNDS = {"elementwise", "reductions", "linear algebra", "networks"}
+
+DIGITS = 200
+MORE_DIGITS = 700
+"""Where a slope is smaller than 200 digits of the values show."""
+STEP = 50
+"""The step of differences is 1e-50 of the entry that moves: its square is far below what float64 shows."""
+
+WORK = 5_000
+"""Entries evaluated in so many digits, for all moves of a variable: about a second."""
+
+
+class UnknownError(Exception):
+    """A slope in many digits is not to be had: an operation without such a kernel, a value that float64 does not hold."""
+
+
+class UnresolvedError(Exception):
+    """No step is short enough: the function has waves or teeth that float64 does not resolve either."""
+
+
+class Slope(NamedTuple):
+    """Derivatives, and what the rounding errors of a program change them by."""
+
+    values: Array
+    noise: Array
+
+
+def noise(targets: Sequence[Node], leaves: Mapping[Node, Array]) -> list[Array]:
+    """By how much each entry of the targets changes if every operation is off by a rounding error."""
+    exact = _evaluated(targets, leaves, np, None)
+    found = [np.zeros(t.shape) for t in targets]
+    for seed in range(DRAWS):
+        again = _evaluated(targets, leaves, np, _Rounding(seed))
+        found = [np.fmax(n, np.abs(a - b)) for n, a, b in zip(found, exact, again, strict=True)]
+    return found
+
+
+class _Rounding:
+    """Rounding errors, the same for a node at each point: of its value, and of its slope between points beside the first.
+
+    An operation and its derivative are each rounded by itself: of ``log(exp(x))`` the slope is 1 whatever the values are
+    off by, and a second derivative that is computed is not 0.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._random = np.random.RandomState(seed)
+        self._found: dict[Node, tuple[Array, Array, Array]] = {}
+
+    def __call__(self, node: Node, value: Array, leaf: bool) -> Array:
+        if node not in self._found:
+            off, slope = (EPS * self._random.uniform(0.5, 1, (2, *value.shape))) * self._random.choice(
+                [-1, 1], (2, *value.shape)
+            )
+            self._found[node] = value, off, 0 * slope if leaf else slope
+        first, off, slope = self._found[node]
+        return np.asarray(value + first * off if value is first else first * (1 + off) + (value - first) * (1 + slope))
+
+
+def _evaluated(
+    targets: Sequence[Node], known: Mapping[Node, Array], xp: Any, rounding: _Rounding | None
+) -> list[Array]:
+    """The values of the targets; with ``rounding`` each is rounded, the leaves and what else is ``known`` included."""
+    values: dict[Node, Array] = {}
+    needed = set(targets)
+    nodes: list[Node] = []
+    for node in reversed(cone(targets)):
+        if node in needed:
+            nodes.append(node)
+            if node not in known:
+                needed.update(node.inputs)
+    nodes.reverse()
+    last = {x: node for node in nodes for x in node.inputs}
+    kept = set(targets)
+    for node in nodes:
+        given = known.get(node)
+        if given is not None:
+            value = given
+        elif node.op.name == "literal":
+            value = np.asarray(node.attrs["value"], dtype=node.dtype)
+        else:
+            value = _applied(node, [values[x] for x in node.inputs], xp)
+        value = np.asarray(value, dtype=object if xp is not np and is_float(node.dtype) else None)
+        if rounding is not None and is_float(node.dtype) and (given is not None or node.op.family in _ROUNDS):
+            value = rounding(node, value, given is not None)
+        values[node] = value
+        for x in dict.fromkeys(node.inputs):
+            if last[x] is node and x not in kept:
+                values.pop(x, None)  # what is known was not computed from it
+    return [values[t] for t in targets]
+
+
+def _applied(node: Node, given: Sequence[Array], xp: Any) -> Any:
+    if xp is not np:
+        if node.op.name == "cast" and is_float(node.dtype):
+            return given[0]
+        special = xp.special(node)
+        if special is not None:
+            return special(*given)
+    assert node.op.kernel is not None
+    return node.op.kernel(xp, *[x[()] if x.dtype != object else x for x in given], **node.attrs)
+
+
+class Differences:
+    """Some nodes as a function of leaves, whose slopes are found by central differences in hundreds of digits."""
+
+    def __init__(self, targets: Sequence[Node], xs: Sequence[Node], fixed: Mapping[Node, Array]) -> None:
+        self._targets = targets
+        self._xs = xs
+        self._fixed = fixed
+
+    @classmethod
+    def within(
+        cls, work: int, targets: Sequence[Node], xs: Sequence[Node], leaves: Mapping[Node, Array]
+    ) -> Differences | None:
+        """None where one evaluation takes more ``work``, in entries; what does not move is evaluated in float64."""
+        moving = set(xs)
+        for node in cone(targets):
+            if any([x in moving for x in node.inputs]):
+                moving.add(node)
+        needed = dict.fromkeys([*[x for n in moving for x in n.inputs], *targets])
+        if sum([size_of(n.shape) for n in moving]) + sum([size_of(x.shape) for x in needed]) > work:
+            return None
+        still = [n for n in needed if n not in moving]
+        return cls(targets, xs, dict(zip(still, _evaluated(still, leaves, np, None), strict=True)))
+
+    def along(self, at: Sequence[Array], move: Sequence[Array], values: Array) -> Slope:
+        """The slopes of all entries of the targets, joined, along a move of the xs.
+
+        ``values`` are those that float64 gives. Raises UnknownError where they are other ones than in many digits, or
+        UnresolvedError.
+        """
+        sizes = [np.abs(x[(m != 0) & (x != 0)] / m[(m != 0) & (x != 0)]) for x, m in zip(at, move, strict=True)]
+        nearest = min([1.0, *[float(s.min()) for s in sizes if s.size]])
+        if not nearest or not all([np.isfinite(x).all() for x in at]):
+            raise UnknownError
+        power = STEP + math.ceil(-math.log10(nearest))
+        digits = DIGITS + 2 * (power - STEP)
+        mean, slope = self._quotients(at, move, power, digits, None)
+        if any([not s or abs(s) < abs(v) * 10**-60 for s, v in zip(slope, mean, strict=True)]):
+            power, digits = power + STEP, digits + MORE_DIGITS
+            mean, slope = self._quotients(at, move, power, digits, None)
+        spread = np.zeros(len(slope))
+        shift = np.zeros(len(slope))
+        for seed in range(DRAWS):
+            other, again = self._quotients(at, move, power, digits, _Rounding(seed))
+            spread = np.fmax(spread, _floats(np.abs(again - slope)))
+            shift = np.fmax(shift, _floats(np.abs(other - mean)))
+        # A step as long as the waves of sin(1e200), or the teeth of mod, tells nothing.
+        _, closer = self._quotients(at, move, power + 3, digits + 6, None)
+        for s, c, off in zip(slope, closer, spread, strict=True):
+            largest = max(abs(s), abs(c))
+            if not abs(s - c) <= 1e-6 * largest and not largest <= 1e-15 * off:
+                raise UnresolvedError
+        middle = _floats(mean)
+        apart = np.abs(middle - values)
+        if not np.isfinite(middle).all() or (apart > 1e-9 * np.abs(middle) + SAFETY * shift + 1e-300).any():
+            raise UnknownError
+        return Slope(_floats(slope), SAFETY * spread)
+
+    def _quotients(
+        self, at: Sequence[Array], move: Sequence[Array], power: int, digits: int, rounding: _Rounding | None
+    ) -> tuple[Array, Array]:
+        """The mean of the values on both sides, and the slope."""
+        import mpmath
+
+        with mpmath.workdps(digits):
+            step = mpmath.mpf(10) ** -power
+            known = {n: _many(v) if is_float(n.dtype) else v for n, v in self._fixed.items()}
+            sides = []
+            for side in (-step, step) if rounding is None else (0, -step, step):
+                given = {leaf: _many(x) + side * _many(m) for leaf, x, m in zip(self._xs, at, move, strict=True)}
+                try:
+                    found = _evaluated(self._targets, {**known, **given}, namespace(), rounding)
+                except (ArithmeticError, AttributeError, TypeError, ValueError, NotImplementedError, GradcliError):
+                    raise UnknownError from None
+                sides.append(np.concatenate([np.ravel(np.asarray(v, dtype=object)) for v in found]))
+            left, right = sides[-2:]
+            return (left + right) / 2, (right - left) / (2 * step)
+
+
+def _many(x: Array) -> Array:
+    import mpmath
+
+    return np.asarray(np.frompyfunc(mpmath.mpf, 1, 1)(np.asarray(x, dtype="float64")), dtype=object)
+
+
+def _floats(x: Array) -> Array:
+    return np.array([float(v) for v in x], dtype="float64")
+
+
+class Namespace:
+    """NumPy's functions on arrays of mpmath's numbers; NaN where a function has no real value."""
+
+    def __init__(self) -> None:
+        import mpmath as mp
+
+        self._special = {
+            "erf": mp.erf, "erfc": mp.erfc, "log_cosh": lambda x: mp.log(mp.cosh(x)),
+            "log_ndtr": lambda x: mp.log(mp.erfc(-x / mp.sqrt(2)) / 2),
+        }  # fmt: skip
+        one: dict[str, Callable[..., Any]] = {
+            "exp": mp.exp, "expm1": mp.expm1, "exp2": lambda x: mp.mpf(2) ** x, "log": mp.log, "log1p": mp.log1p,
+            "log2": lambda x: mp.log(x, 2), "log10": mp.log10, "sqrt": mp.sqrt, "sin": mp.sin, "cos": mp.cos,
+            "tan": mp.tan, "arcsin": mp.asin, "arccos": mp.acos, "arctan": mp.atan, "sinh": mp.sinh, "cosh": mp.cosh,
+            "tanh": mp.tanh, "arcsinh": mp.asinh, "arccosh": mp.acosh, "arctanh": mp.atanh, "floor": mp.floor,
+            "ceil": mp.ceil, "rint": mp.nint, "round": mp.nint, "sign": mp.sign, "trunc": lambda x: mp.sign(x) * mp.floor(abs(x)),
+            "cbrt": lambda x: mp.sign(x) * mp.cbrt(abs(x)),
+        }  # fmt: skip
+        two: dict[str, Callable[..., Any]] = {
+            "hypot": mp.hypot, "arctan2": mp.atan2, "power": lambda a, b: mp.mpf(a) ** b,
+            "true_divide": lambda a, b: mp.mpf(a) / b, "divide": lambda a, b: mp.mpf(a) / b,
+            "mod": lambda a, b: a - b * mp.floor(mp.mpf(a) / b), "floor_divide": lambda a, b: mp.floor(mp.mpf(a) / b),
+        }  # fmt: skip
+        tests = {"isnan": mp.isnan, "isfinite": mp.isfinite, "isinf": mp.isinf}
+        self._functions = {
+            **{name: _entrywise(f, 1) for name, f in one.items()},
+            **{name: _entrywise(f, 2) for name, f in two.items()},
+            **{name: _test(f) for name, f in tests.items()},
+        }
+        self.linalg = _LinearAlgebra()
+
+    def __getattr__(self, name: str) -> Any:
+        function = self._functions.get(name) or getattr(np, name)
+        return (lambda *a, **k: _array(function(*a, **k))) if callable(function) else function
+
+    def special(self, node: Node) -> Callable[..., Array] | None:
+        """The function of an operation whose kernel is not written in NumPy's functions."""
+        found = self._special.get(node.op.name)
+        return _entrywise(found, 1) if found is not None else None
+
+
+class _LinearAlgebra:
+    """What kernels use of ``numpy.linalg``, for stacks of small matrices."""
+
+    def __init__(self) -> None:
+        import mpmath as mp
+
+        self._mp = mp
+
+    def inv(self, a: Array) -> Array:
+        return self._each(lambda m: self._mp.inverse(m), a, a.shape)
+
+    def det(self, a: Array) -> Array:
+        return self._each(self._mp.det, a, a.shape[:-2])
+
+    def cholesky(self, a: Array) -> Array:
+        return self._each(self._mp.cholesky, a, a.shape)
+
+    def slogdet(self, a: Array) -> tuple[Array, Array]:
+        det = self.det(a)
+        return namespace().sign(det), namespace().log(np.abs(det))
+
+    def solve(self, a: Array, b: Array) -> Array:
+        return np.asarray(np.matmul(self.inv(a), b))
+
+    def _each(self, function: Callable[[Any], Any], a: Array, shape: tuple[int, ...]) -> Array:
+        n = a.shape[-1]
+        found = []
+        for matrix in a.reshape(-1, n, n):
+            result = function(self._mp.matrix(matrix.tolist()))
+            found.extend(list(result) if isinstance(result, self._mp.matrix) else [result])
+        whole = np.empty(len(found), dtype=object)
+        whole[:] = found
+        return whole.reshape(shape)
+
+
+def _array(x: Any) -> Any:
+    """NumPy gives a number where the result of numbers of other libraries has no axes; kernels ask for its dtype."""
+    return x if isinstance(x, np.ndarray) else np.asarray(x)
+
+
+@cache
+def namespace() -> Namespace:
+    return Namespace()
+
+
+def available() -> bool:
+    """Whether mpmath is installed."""
+    from importlib.util import find_spec
+
+    return find_spec("mpmath") is not None
+
+
+def _entrywise(function: Callable[..., Any], inputs: int) -> Callable[..., Array]:
+    def real(*values: Any) -> Any:
+        import mpmath
+
+        try:
+            found = function(*values)
+        except ZeroDivisionError:
+            return mpmath.nan
+        return found if not isinstance(found, mpmath.mpc) else mpmath.nan
+
+    ufunc = np.frompyfunc(real, inputs, 1)
+    return lambda *arrays: np.asarray(ufunc(*arrays), dtype=object)
+
+
+def _test(function: Callable[[Any], bool]) -> Callable[..., Array]:
+    ufunc = np.frompyfunc(function, 1, 1)
+    return lambda x: np.asarray(ufunc(x)).astype(bool)

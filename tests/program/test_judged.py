@@ -1,0 +1,172 @@
+"""``check`` against rules that are wrong, each in another way, and against programs that are right and look wrong.
+
+The wrong rules are put into the table, so that none of them depends on what the rules of the package are.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+
+import pytest
+
+import gradcli
+from gradcli.autodiff import orders
+from gradcli.graph.operation import Elementwise, Operation, Tangent, unchanged
+from gradcli.graph.ops import elementwise as e
+from gradcli.graph.ops import reductions, selection, table
+from gradcli.program import digits
+from gradcli.program.check import Settings
+from gradcli.program.check import check as run_check
+
+
+def verdicts(text, **how):
+    return {(c.order, c.method): c.verdict for c in run_check(gradcli.loads(text), how=Settings(**how)).comparisons}
+
+
+def failed(text):
+    return {place for place, verdict in verdicts(text).items() if verdict == "FAILED"}
+
+
+def _unary(name, kernel, partial):
+    """An operation of the tests alone, whose value is right."""
+    return Operation(
+        name,
+        "x",
+        "",
+        family="elementwise",
+        accepts="float",
+        infer=unchanged,
+        kernel=kernel,
+        rule=Elementwise((partial,)),
+    )
+
+
+_steep_cosine = _unary("steep_cosine", lambda xp, x: xp.cos(x), lambda y, x: -(1 + 1e-6) * e.sin(x))
+_right_slope = _unary(  # of the logistic function, with a derivative that has lost its digits
+    "right_slope", lambda xp, x: xp.exp(-xp.abs(x)) / (1 + xp.exp(-xp.abs(x))) ** 2,
+    lambda y, x: y * (1 - 2 * (1 - e.recip(1 + e.exp(x)))) * selection.cast_to(selection.less(x, 36.0), x.dtype),
+)  # fmt: skip
+
+
+def _norm(y, inputs, tangents):
+    """x·dx / sqrt(x·x), whose squares overflow and vanish."""
+    (x,), (dx,) = inputs, tangents
+    return reductions.sum_(x * dx) * e.recip(e.sqrt(reductions.sum_(e.square(x))))
+
+
+WRONG = {
+    "sign": ("sin", Elementwise((lambda y, x: -e.cos(x),)), "x = 0.3; y = sin(x)", 1),
+    "factor": ("sin", Elementwise((lambda y, x: (1 + 1e-6) * e.cos(x),)), "x = 0.3; y = sin(x)", 1),
+    "a smaller factor": ("exp", Elementwise((lambda y, x: (1 - 1e-8) * y,)), "x = 0.3; y = exp(x)*x", 1),
+    "factor of a small term": ("sin", Elementwise((lambda y, x: 1.1 * e.cos(x),)), "x = 0.3; y = exp(10) + 1e-9*sin(x)", 1),
+    "factor of a small entry": ("sin", Elementwise((lambda y, x: 1.1 * e.cos(x),)), "x = [1e-200, 5.0]; y = sum(x*[1e-9, 1.0] + sin(x)*[1e-12, 0.0])", 1),
+    "saturated above": ("sigmoid", Elementwise((lambda y, x: y * (1 - y),)), "x = 40.0; y = sigmoid(x)", 1),
+    "saturated far above": ("sigmoid", Elementwise((lambda y, x: y * (1 - y),)), "x = 690.0; y = sigmoid(x)", 1),
+    "half saturated": ("sigmoid", Elementwise((lambda y, x: y * (1 - y),)), "x = 30.0; y = sigmoid(x)", 1),
+    "saturated tanh": ("tanh", Elementwise((lambda y, x: 1 - y * y,)), "x = -20.0; y = 3*tanh(x)", 1),
+    "saturated among others": ("tanh", Elementwise((lambda y, x: 1 - y * y,)), "x = [0.1, 25.0]; y = sum(tanh(x))", 1),
+    "overflow inside": ("hypot", Elementwise((lambda y, a, b: a * e.recip(e.sqrt(a * a + b * b)), lambda y, a, b: b * e.recip(y))), "x = 1e200; y = hypot(x, 1e199)", 1),
+    "underflow inside": ("hypot", Elementwise((lambda y, a, b: a * e.recip(e.sqrt(a * a + b * b)), lambda y, a, b: b * e.recip(y))), "x = 1e-200; y = hypot(x, 1e-199)", 1),
+    "atan2 overflows": ("atan2", Elementwise((lambda y, a, b: b * e.recip(a * a + b * b), lambda y, a, b: -a * e.recip(a * a + b * b))), "x = 1e200; y = atan2(x, 1e180)", 1),
+    "norm overflows": ("norm", Tangent(_norm), "x = [1e200, 3e199]; y = norm(x)", 1),
+    "wrong at order 2 only": ("sin", Elementwise((lambda y, x: _steep_cosine(x),)), "x = 0.3; y = sin(x)", 2),
+    "saturated at order 2 only": ("sigmoid", Elementwise((lambda y, x: _right_slope(x),)), "x = 40.0; y = sigmoid(x)", 2),
+    "none": ("sin", Elementwise((None,)), "x = 1e-9; y = 1 + 1e-9*sin(x)", 1),
+    "below cancelling terms": ("sin", Elementwise((lambda y, x: 1.1 * e.cos(x),)), "x = 0.7; y = exp(3*x) - exp(x)*exp(2*x) + 1e-8*sin(x)", 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_rule_is_found(monkeypatch, name):
+    operation, rule, text, order = WRONG[name]
+    monkeypatch.setattr(table[operation], "rule", rule)
+    assert min(order for order, _ in failed(f"variable {text}")) == order
+
+
+RIGHT = [
+    "x = 0.7; y = exp(3*x) - exp(x)*exp(2*x)",
+    "x = 3.0; y = (x + 1)^2 - x^2 - 2*x",
+    "x = 300.; y = log(exp(x)) - x",
+    "x = 1e8; y = sqrt(x^2 + 1) - x",
+    "x = 0.3; y = sin(x)^2 + cos(x)^2",
+    "x = 1e-5; y = (1 - cos(x))/x^2",
+    "x = 1e6; y = cos(x)",
+    "x = 1e200; y = sin(x)",
+    "x = 1e17; y = exp(-x)",
+    "x = 1e-300; y = sqrt(x)",
+    "x = 1e-120; y = 1 - cos(x)",
+    "x = 1e150; y = x^2",
+    "x = 1e-200; y = x^3",
+    "x = 1e200; y = x^3",
+    "x = -1e150; y = log(x^2)",
+    "x = [1e-200, 1.0]; y = sum(relu(x) + abs(x))",
+    "x = [1e150, 1e-150, 1.0]; y = sum(x*[1e-150, 1e150, 1.0])",
+    "x = [1e8, 1.0]; y = sum(x) - x[0]",
+    "x = 1.0; y = (1e16 + x) - 1e16",
+    "x = 5.0; y = mod(x, 1.7)*1e5",
+    "x = 800.0; y = exp(x)",
+    "x = [[1.0, 2.0], [2.0, 4.0000001]]; y = det(x)",
+    "x = [[1.0, 2.0], [2.0, 4.001]]; y = sum(inv(x))",
+    "x = [1.0, 2.0, 3.0]; y = sum(softmax(x))",
+    "x = [1e3, -1e3]; y = logsumexp(x) - x[0]",
+    "x = -1.0; y = sqrt(maximum(x, 0))",
+    "x = [-1.0, 4.0]; y = sum(sqrt(relu(x)))",
+    "x = -1.0; y = log(relu(x) + 1) + relu(x)^0.5",
+    "x = 0.0; y = abs(x)*x",
+]
+
+
+@pytest.mark.parametrize("text", RIGHT)
+def test_a_right_program_passes(text):
+    assert failed(f"variable {text}") == set()
+
+
+@pytest.mark.parametrize("text", ["x = -1.0; y = sqrt(maximum(x, 0))", "x = [-1.0, 4.0]; y = sum(sqrt(relu(x)))"])
+def test_where_only_one_mode_is_finite_is_a_kink(text):
+    """What is not selected contributes nothing: reverse mode gives 0, and a tangent of 0 times infinity is none of it."""
+    found = run_check(gradcli.loads(f"variable {text}"))
+    assert [kink.text for kink in found.kinks] == ["sqrt at 0"]
+    assert {c.verdict for c in found.comparisons} <= {"ok", "kink"}
+    assert found.comparisons[0].reverse == 0
+
+
+def test_a_mode_that_is_not_finite_off_a_kink_fails(monkeypatch):
+    right = orders.jvp
+    monkeypatch.setattr(orders, "jvp", lambda y, x, v: right(y, x, v) * math.nan)
+    assert (1, "forward") in failed("variable x = 0.3; y = sin(x)")
+
+
+def test_every_operation_with_a_derivative_is_evaluated_in_many_digits(monkeypatch):
+    """What has no kernel in NumPy's functions has one among the special functions of the namespace."""
+    unknown = set()
+    right = digits.Differences.along
+
+    def along(self, *arguments):
+        try:
+            return right(self, *arguments)
+        except digits.UnknownError:
+            unknown.add(text)
+            raise
+
+    monkeypatch.setattr(digits.Differences, "along", along)
+    for operation in table.values():
+        if operation.family not in ("elementwise", "reductions", "networks") or operation.hidden or operation.expand:
+            continue
+        if not isinstance(operation.rule, Elementwise | Tangent) or operation.name == "sign":
+            continue
+        second = ", 0.7" if [p.kind for p in operation.parameters].count("tensor") > 1 else ""
+        text = f"variable x = [0.31, 0.42]; y = {operation.name}(x{second})"
+        if operation.name == "acosh":
+            text = text.replace("0.", "1.")
+        run_check(gradcli.loads(text), how=Settings(orders=(1,)))
+    assert unknown == set()
+
+
+def test_without_mpmath_differences_are_those_of_float64(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mpmath", None)
+    monkeypatch.setattr(digits, "available", lambda: False)
+    monkeypatch.setattr("gradcli.program.check.available", lambda: False)
+    found = run_check(gradcli.loads("variable x = 0.3; y = sin(x)*x"))
+    assert found.passed
+    assert any("pip install 'gradcli[check]'" in note for note in found.notes)

@@ -251,7 +251,7 @@ acos = _function(
 )  # fmt: skip
 _atan_slope = _slope(
     "atan_slope", "x", "1 / (1 + x^2), with slopes that do not vanish before their time.",
-    lambda s, x: -2 * x * s * s,
+    lambda s, x: -2 * (x * s) * s,
     kernel=lambda xp, x: 1 / (1 + x * x), workspace=1.0, formula="1 / (1 + x^2)", written=lambda _, x: 1 / (1 + x * x),
 )  # fmt: skip
 atan = _function(

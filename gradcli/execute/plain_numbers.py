@@ -186,9 +186,10 @@ NAMESPACE = SimpleNamespace(
 
 KERNELS: dict[str, Function] = {
     "erf": lambda _, x: math.erf(x),
+    "erfc": lambda _, x: math.erfc(x),
     "cast": lambda _, x, dtype: TYPES[dtype](x),
 }
-"""In place of operations' own kernels: SciPy's erf would import NumPy, and Python's bool has no methods of arrays."""
+"""In place of operations' own kernels: SciPy's erf and erfc would import NumPy, and Python's bool has no methods of arrays."""
 
 LOGIC = {"logical_and", "logical_or", "logical_not", "where"}
 BOTH = {
@@ -199,7 +200,7 @@ BOTH = {
 FLOATS = BOTH | {
     "recip", "divide", "recip_no_nan", "divide_no_nan", "sqrt", "rsqrt", "cbrt", "exp", "expm1", "exp2", "log", "log1p",
     "log2", "log10", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh",
-    "atanh", "hypot", "erf", "sigmoid", "softplus", "leaky_relu", "elu", "xlogy", "isnan", "isfinite",
+    "atanh", "hypot", "erf", "erfc", "sigmoid", "softplus", "leaky_relu", "elu", "xlogy", "isnan", "isfinite",
 }  # fmt: skip
 """The operations that are computed here: on booleans (and where), on integers and floats, on floats."""
 

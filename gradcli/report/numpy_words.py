@@ -9,7 +9,7 @@ from textwrap import dedent
 from typing import Any
 
 from gradcli.graph.node import Node
-from gradcli.graph.ops import kernels, linear_algebra, slicing
+from gradcli.graph.ops import kernels, linear_algebra, slicing, special
 from gradcli.graph.printing import ATOM, COMPARISON, MINUS, POSTFIX, POWER, PRODUCT, SUM, Text, equation, items_text
 from gradcli.graph.types import is_float
 
@@ -137,12 +137,17 @@ def _eye(node: Node) -> str:
     return f"np.eye({node.attrs['n']}, {node.attrs['m']}, dtype=np.{_bool(node.dtype)})"
 
 
+def _of_order(name: str) -> Callable[[Node], str]:
+    return lambda node: f"_{name}({{0}}, {node.attrs['order']})"
+
+
 WORDS: dict[str, Word] = {
     **_np("exp expm1 exp2 log log1p log2 log10 sin cos tan sinh cosh tanh sqrt cbrt hypot sign abs square maximum minimum "
           "where mod floor_divide isnan isfinite logical_and logical_or logical_not zeros_like ones_like"),
     **{f"a{name}": f"np.arc{name}({{0}})" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
     **{name: _rounding(name) for name in ("floor", "ceil", "round", "trunc")},
-    **{name: f"_{name}({{0}})" for name in ("sigmoid", "softplus", "erf", "elu", "logdet")},
+    **{name: f"_{name}({{0}})" for name in ("sigmoid", "softplus", "erf", "elu", "logdet", "erfc", "log_ndtr", "log_cosh")},
+    **{name: _of_order(name) for name in ("erfcx", "sinc")},
     **{name: _reduction(f"np.{name}", own_dtype=True) for name in ("sum", "prod")},
     **{name: _reduction(f"np.{name}") for name in ("mean", "max", "min", "any", "all")},
     "atan2": "np.arctan2({all})", "rsqrt": "1 / np.sqrt({0})", "relu": lambda node: f"np.maximum({{0}}, np.{node.dtype}(0))",
@@ -213,17 +218,19 @@ _KERNELS: dict[str, Callable[..., Any]] = {
     "_cumulative": kernels.cumulative_kernel, "_cofactor": linear_algebra.cofactor_kernel,
     "_logdet": linear_algebra.logdet_kernel, "_cholesky": linear_algebra.cholesky_kernel,
     "_embed": linear_algebra.embed_kernel, "_diagonal_view": slicing.diagonal_view, "_expand": slicing.expand_kernel,
-    "_scatter_add": slicing.scatter_kernel,
+    "_scatter_add": slicing.scatter_kernel, "_erfc": special.erfc_kernel, "_erfcx": special.erfcx_kernel,
+    "_log_ndtr": special.log_ndtr_kernel, "_log_cosh": special.log_cosh_kernel, "_sinc": special.sinc_kernel,
 }  # fmt: skip
 
-_NEEDS = {"_expand": "_diagonal_view"}
+_NEEDS = {"_expand": ["_diagonal_view"], "_log_ndtr": ["_erfc", "_erfcx"]}
+"""The helpers that a helper calls."""
 
 
 def helpers(text: str) -> list[str]:
     """The sources of the helpers that a text calls, each a function of its own."""
     wanted = [name for name in _KERNELS if f"{name}(" in text]
-    wanted += [_NEEDS[name] for name in wanted if name in _NEEDS and _NEEDS[name] not in wanted]
-    return [_source(name, _KERNELS[name]) for name in sorted(wanted)]
+    wanted += [other for name in wanted for other in _NEEDS.get(name, ())]
+    return [_source(name, _KERNELS[name]) for name in sorted(set(wanted))]
 
 
 class _Plain(ast.NodeTransformer):
@@ -236,7 +243,8 @@ class _Plain(ast.NodeTransformer):
         return node
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
-        return ast.Name("np", node.ctx) if node.id == "xp" else node
+        called = {kernel.__name__: name for name, kernel in _KERNELS.items()}
+        return ast.Name("np" if node.id == "xp" else called.get(node.id, node.id), node.ctx)
 
     def visit_Call(self, node: ast.Call) -> ast.Call:
         self.generic_visit(node)

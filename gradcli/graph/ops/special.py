@@ -140,7 +140,7 @@ def _hazard(x: Node) -> Node:
 
 
 log_ndtr = _entry(
-    "log_ndtr", "x", "Logarithm of the normal distribution function.",
+    "log_ndtr", "x", "Logarithm of the normal distribution.",
     kernel=log_ndtr_kernel, rule=Elementwise((lambda y, x: _hazard(x),)), singular=True, workspace=10.0,
     formula="log((1+erf(x/sqrt(2)))/2)", example="log_ndtr(-40.0)",
 )  # fmt: skip

@@ -16,6 +16,7 @@ from gradcli.diagnostics import Source
 from gradcli.language import syntax
 from gradcli.language.calls import KEYWORDS
 from gradcli.language.elaborate import BINARY, OPERATIONS
+from gradcli.language.foreign import Argument, filled
 from gradcli.language.parser import parse
 from gradcli.language.walking import names, parts, same
 
@@ -376,23 +377,17 @@ def rewritten(found: Found, text: str) -> str:
     for name in LEFT_OUT - found.captured.keys():
         better = better.replace(f", {name}={name}", "")
 
-    def filled(match: re.Match[str]) -> str:
-        expression = found.captured.get(match[1])
-        if expression is None or match[2]:
-            return match[0]
-        inner = unparenthesised(text[expression.start : expression.end])
-        alone = better[: match.start()].rstrip()[-1:] in ("", "(", ",", "=") and (
-            better[match.end() :].lstrip()[:1] in ("", ")", ",")
-        )
-        loose = isinstance(expression, (syntax.Binary, syntax.Unary))
-        return inner if alone or not loose else f"({inner})"
-
-    result = re.sub(r"\b([a-z]\w*)\b(\(|=(?!=))?", filled, better)
+    result = filled(better, {name: _argument(expression, text) for name, expression in found.captured.items()})
     if len(found.rest) > 1:
         return _product(found.rest, result, text)
     whole = text[found.at.start : found.at.end]
     kept = unparenthesised(whole) != whole or not found.bare and _binds(found.at) > _binds(_top(better))
     return f"({result})" if kept and not isinstance(_top(better), syntax.Call) else result
+
+
+def _argument(expression: syntax.Expression, text: str) -> Argument:
+    inner = unparenthesised(text[expression.start : expression.end])
+    return Argument(inner, loose=isinstance(expression, (syntax.Binary, syntax.Unary)))
 
 
 def _product(factors: Iterable[Factor | None], better: str, text: str) -> str:

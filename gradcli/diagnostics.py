@@ -140,7 +140,7 @@ def _single(word: str) -> str:
 
 def _slips(length: int) -> int:
     """How many letters of a word may be wrong."""
-    return 0 if length < 3 else 1 if length < 8 else 2 if length < 12 else 3
+    return 0 if length < 3 else 1 if length < 7 else 2 if length < 12 else 3
 
 
 def _distance(a: str, b: str) -> float:

@@ -56,12 +56,8 @@ def _no_modules_or_methods(e: Elaborator, function: syntax.Attribute, call: synt
     """``np.sin(x)``, ``x.sum(1)``: what to write instead."""
     from gradcli.language import suggestions
 
-    root: syntax.Expression = function
-    while isinstance(root, syntax.Attribute):
-        root = root.base
-    module = root if isinstance(root, syntax.Name) and not e.knows(root, scope) else None
-    hint = suggestions.for_dotted(e.source.text, function, call, module)
-    if module is not None:
+    module, hint = suggestions.for_dotted(e.source.text, call, lambda name: e.knows(name, scope))
+    if module:
         e.fail("NameError", "there are no modules", function, help=hint)
     e.fail("NameError", f"there are no methods, so no `.{function.name.id}(…)`", function, help=hint)
 

@@ -59,12 +59,21 @@ def _define(e: Elaborator, function: syntax.Function) -> None:
 
 
 def _printing(e: Elaborator, expression: syntax.Expression) -> str | None:
-    """What to write for ``print(y)``."""
+    """What to write for ``print(y)``, ``y <- 3``, ``y == 3`` and ``-- a comment``."""
+    from gradcli.language import foreign
+
     function = expression.function if isinstance(expression, syntax.Call) else None
     if isinstance(function, syntax.Name) and function.id in ("print", "println", "disp") and function.id not in e.bound:
-        from gradcli.language import foreign
-
         return foreign.ADVICE[function.id]
+    text = e.source.text[expression.start : expression.end]
+    if text.startswith("--"):
+        return "a comment starts with `#`"
+    if isinstance(expression, syntax.Binary) and isinstance(expression.left, syntax.Name):
+        name, right = expression.left.id, expression.right
+        if expression.operator == "==" and name not in e.bound:
+            return f"to bind a name, write `{name} = {e.source.text[right.start : right.end]}`"
+        if expression.operator == "<" and isinstance(right, syntax.Unary) and "<-" in text:
+            return f"to bind a name, write `{name} = {e.source.text[right.operand.start : right.operand.end]}`"
     return None
 
 

@@ -52,7 +52,7 @@ CALLS: dict[str, str] = {
     **_each("trapz trapezoid", "y", "sum(y[1:] + y[:-1])/2"), **_each("mse_loss mean_squared_error", "a, b", "mse(a, b)"),
     **_each("l1_loss mae", "a, b", "mean(abs(a - b))"), "bool(x)": "x != 0", **_each("float double", "x", "cast(x, float64)"),
     "int(x)": "cast(x, int64)", **_each("astype to type", "x, dtype", "cast(x, dtype)"),
-    **_each("array asarray tensor as_tensor convert_to_tensor constant Constant", "x", "x"),
+    **_each("array asarray tensor as_tensor convert_to_tensor Constant", "x", "x"),
     **_each("detach", "x", "stop_gradient(x)"), **_each("item numpy tolist cpu cuda clone copy contiguous", "x", "x"),
     "log(x, b)": "log(x)/log(b)", "round(x, n)": "round(x*10^n)/10^n",
 }  # fmt: skip
@@ -240,7 +240,9 @@ def _captured(form: Form, arguments: Sequence[Argument]) -> dict[str, Argument] 
     wanted = list(form.positional)
     if wanted and wanted[-1].startswith("*"):
         rest = positional[len(wanted) - 1 :]
-        inner = rest[0].text[1:-1] if len(rest) == 1 and rest[0].text.startswith("[") else ", ".join(a.text for a in rest)
+        inner = (
+            rest[0].text[1:-1] if len(rest) == 1 and rest[0].text.startswith("[") else ", ".join(a.text for a in rest)
+        )
         if not inner:
             return None
         captured[wanted.pop()] = Argument(inner)

@@ -162,6 +162,12 @@ def wrong_character(source: Source, start: int) -> GradcliError:
     if operator:
         end = start + len(operator)
         return error(source, start, end, f"`{operator}` is not an operator here", OPERATORS[operator])
+    if character == "\\":
+        if not text[start + 1 :].partition("\n")[0].strip():
+            return error(source, start, start + 1, "`\\` means nothing here", LINES)
+        left, right = re.search(r"(\w+)\s*$", text[:start]), re.match(r"\s*(\w+)", text[start + 1 :])
+        solution = f"solve({left[1]}, {right[1]})" if left and right else "solve(A, b)"
+        return error(source, start, start + 1, "`\\` is not an operator here", f"write `{solution}`")
     return unknown(source, start)
 
 

@@ -41,7 +41,7 @@ ALONG = "axis=axis, keepdims=keepdims"
 
 _SQUARE = ("{}^2", "square({})", "{0}*{0}")
 _SQUARES = tuple(f"sum({square.format('x')}, {ALONG})" for square in _SQUARE)
-_TWO_SQUARES = tuple(f"{a.format('x')} + {b.format('y')}" for a in _SQUARE for b in _SQUARE)
+_TWO_SQUARES = tuple(f"{a.format('x')} + {b.format('y')}" for i, a in enumerate(_SQUARE) for b in _SQUARE[i:])
 
 
 def _less(part: str, of: str = "1") -> tuple[str, str]:

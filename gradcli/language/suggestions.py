@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gradcli.diagnostics import did_you_mean
 from gradcli.graph.operation import Operation
 from gradcli.language import foreign, syntax
 from gradcli.language.elaborate import CONSTANTS, OPERATIONS
 from gradcli.language.foreign import Argument
+
+Known = Callable[[syntax.Name], bool]
+"""Whether a name stands for anything where the error is."""
 
 LIST = "`gradcli ops` lists the operations"
 LONGEST = 80
@@ -20,24 +23,52 @@ _REDUCTIONS = {"sum", "mean", "prod", "max", "min", "var", "std", "norm", "any",
 _SHAPED = {"zeros", "ones", "random_normal", "random_uniform", "reshape", "tile", "broadcast_to"}
 
 
-def for_dotted(text: str, function: syntax.Attribute, call: syntax.Call, module: syntax.Name | None) -> str:
-    """``np.sum(x, 1)`` and ``x.sum(1)`` as ``sum(x, axis=1)``."""
+def for_dotted(text: str, call: syntax.Call, known: Known) -> tuple[bool, str]:
+    """Whether a module is called, and what to type: ``np.sum(x, 1)`` and ``x.sum(1)`` are ``sum(x, axis=1)``."""
+    function = call.function
+    assert isinstance(function, syntax.Attribute)
+    word = function.name.id
+    module = _module(function, known)
+    if any(a.name is not None and a.name.id == "requires_grad" for a in call.arguments):
+        return module is not None, "declare it: `variable x = …`"
+    written = _dotted(text, call, known)
+    if written is not None and len(written) <= LONGEST:
+        return module is not None, f"write `{written}`"
+    if word in OPERATIONS:
+        return module is not None, f"call it by its name; the signature is `{OPERATIONS[word].signature}`"
+    return module is not None, _other(word, LIST)
+
+
+def _module(function: syntax.Attribute, known: Known) -> syntax.Name | None:
+    root: syntax.Expression = function
+    while isinstance(root, syntax.Attribute):
+        root = root.base
+    return root if isinstance(root, syntax.Name) and not known(root) else None
+
+
+def _dotted(text: str, call: syntax.Call, known: Known) -> str | None:
+    """A call of a method or of a function in a module as it is written here, methods of methods included."""
+    function = call.function
+    assert isinstance(function, syntax.Attribute)
+    module = _module(function, known)
     path = _path(function, module)
-    word = path[-1]
     arguments = _arguments(text, call, module)
     if module is None:
         base = function.base
         loose = isinstance(base, (syntax.Binary, syntax.Unary))
-        shown = _plain(text[base.start : base.end], None)
-        arguments = [Argument(shown[1:-1] if loose and shown.startswith("(") else shown, loose=loose), *arguments]
+        inner: str | None = _plain(text[base.start : base.end], None)
+        if isinstance(base, syntax.Call) and isinstance(base.function, syntax.Attribute):
+            inner = _dotted(text, base, known)
+        if inner is None:
+            return None
+        if loose and inner.startswith("(") and _closes_at_end(inner):
+            inner = inner[1:-1]
+        arguments = [Argument(inner, loose=loose), *arguments]
     written = foreign.written_here(path, arguments, dotted=True)
+    word = path[-1]
     if written is None and word in OPERATIONS:
-        written = _operation(word, OPERATIONS[word], arguments)
-        if written is None:
-            return f"call it by its name; the signature is `{OPERATIONS[word].signature}`"
-    if written is None:
-        return _other(word, LIST)
-    return f"write `{written}`" if len(written) <= LONGEST else f"write `{word}(…)`" if word in OPERATIONS else LIST
+        return _operation(word, OPERATIONS[word], arguments)
+    return written
 
 
 def for_call(text: str, call: syntax.Call) -> str | None:
@@ -87,6 +118,9 @@ def for_unknown(
     ``beside`` says that the text is a value given beside a program, ``outside`` that the program binds the name.
     """
     word = name.id
+    raw = text[name.start : name.end]
+    if raw.endswith(("ᵀ", "ᵗ")):
+        return False, f"the transpose is `{raw[:-1]}.T`"
     if call is None and word in foreign.VALUES:
         return False, f"write `{foreign.VALUES[word]}`"
     if outside:
@@ -96,7 +130,9 @@ def for_unknown(
         if written is not None and len(written) <= LONGEST:
             return False, f"write `{written}`"
         if word in foreign.names():
-            shown = foreign.written_here([word], [Argument(p) for p in ("x", "y", "z")[: max(1, len(call.arguments))]], False)
+            shown = foreign.written_here(
+                [word], [Argument(p) for p in ("x", "y", "z")[: max(1, len(call.arguments))]], False
+            )
             if shown:
                 return False, f"write `{shown}`"
         if word in foreign.ADVICE:

@@ -24,6 +24,9 @@ def special(source: Source, start: int) -> Special | None:
         return _bars(text, start)
     if character == "!" and text[start + 1 : start + 2] != "=" and _follows_operand(text, start):
         return _factorial(text, start)
+    percent = re.search(r"(?<![\w.])([0-9.]+)$", text[:start]) if character == "%" else None
+    if percent and not re.match(r"[%*/\s]*[\w(]", text[start + 1 :]):
+        return start, start + 1, "`%` is not an operator here", f"a percentage is `{percent[1]}/100`"
     if character in _ROOTS:
         inner = _OPERAND.match(text, start + 1)
         name = _ROOTS[character]
@@ -41,14 +44,14 @@ def special(source: Source, start: int) -> Special | None:
     if character in "'′’" and _follows_operand(text, start):
         return prime(source, start)
     raised = re.compile(r"[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+").match(text, start)
-    name = re.search(r"([a-z]\w*)$", text[:start])
+    function = re.search(r"([a-z]\w*)$", text[:start])
     after = _OPERAND.match(text, raised.end()) if raised else None
-    if raised and name and after and after[1].startswith("(") and len(after[1]) <= _LONGEST:
+    if raised and function and after and after[1].startswith("(") and len(after[1]) <= _LONGEST:
         power = raised[0].translate(str.maketrans("⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "+-0123456789"))
         message = f"`{raised[0]}` cannot stand in a name or number"
-        if power == "-1" and name[1] in ("sin", "cos", "tan", "sinh", "cosh", "tanh"):
-            return start, raised.end(), message, f"for the inverse function write `a{name[1]}{after[1]}`"
-        return start, raised.end(), message, f"write `{name[1]}{after[1]}^{power}`"
+        if power == "-1" and function[1] in ("sin", "cos", "tan", "sinh", "cosh", "tanh"):
+            return start, raised.end(), message, f"for the inverse function write `a{function[1]}{after[1]}`"
+        return start, raised.end(), message, f"write `{function[1]}{after[1]}^{power}`"
     return None
 
 
@@ -100,14 +103,24 @@ def _factorial(text: str, start: int) -> Special:
         for factor in range(2, int(number[1]) + 1):
             product *= factor
         return start, start + 1, "`!` is not an operator here", f"for the factorial write `{product}`"
-    return start, start + 1, "`!` is not an operator here", "the factorial of a whole number n is `prod(arange(1, n + 1))`"
+    return (
+        start,
+        start + 1,
+        "`!` is not an operator here",
+        "the factorial of a whole number n is `prod(arange(1, n + 1))`",
+    )
 
 
 def _latex(text: str, start: int) -> Special | None:
     from gradcli.language.foreign import LATEX
 
     word = re.compile(r"\\([A-Za-z]+)").match(text, start)
-    if word is None or re.search(r"[\w)\]]$", text[:start].rstrip()) and word[1] not in _COMMANDS and word[1] not in LATEX:
+    if (
+        word is None
+        or re.search(r"[\w)\]]$", text[:start].rstrip())
+        and word[1] not in _COMMANDS
+        and word[1] not in LATEX
+    ):
         return None
     message = f"`{word[0]}` is LaTeX"
     name = word[1]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from gradcli.diagnostics import GradcliError, Label, Source, Span, did_you_mean
 from gradcli.language import symbols
-from gradcli.language.foreign import OPERATORS, WORDS
+from gradcli.language.foreign import DTYPES, OPERATORS, WORDS
 from gradcli.language.lexer import LINES, Token, error, make_lexer, quoted
 from gradcli.language.parser import State, link, start_of
 from gradcli.language.tables import END_OF_TEXT, Tables
@@ -276,6 +276,22 @@ def reserved_word(trouble: Trouble) -> Advice | None:
     return None
 
 
+def declaration(trouble: Trouble) -> Advice | None:
+    """``variable x 3`` and ``variable x, y``."""
+    before, found = trouble.before, trouble.found
+    if len(before) == 2 and before[0].text in ("variable", "var", "constant", "const") and before[1].kind == "NAME":
+        head = f"{before[0].text} {before[1].text}"
+        if before[1].text in DTYPES and found.kind == "NAME":
+            return Advice(
+                help=f"the dtype stands behind the name: `{before[0].text} {found.text}: {DTYPES[before[1].text]}`"
+            )
+        if found.text == ",":
+            return Advice(help=f"declare one name a statement: `{head} = …`")
+        if found.kind == "NUMBER" or found.text == "[":
+            return Advice(help=f"write `{head} = {found.text}{'…' if found.text == '[' else ''}`")
+    return None
+
+
 def words_of_other_languages(trouble: Trouble) -> Advice | None:
     if trouble.found.text in ("if", "else", "for"):
         return Advice(help=WORDS[trouble.found.text])
@@ -341,7 +357,13 @@ def brackets(trouble: Trouble) -> Advice | None:
         return Advice(message, f"leave the `{found.text}` out")
     if found.text == "," and trouble.wants_operator and "," not in trouble.expected:
         decimal = re.compile(r"\d+").match(trouble.source.text, found.end)
-        if previous and previous.kind == "NUMBER" and previous.text.isdigit() and previous.end == found.start and decimal:
+        if (
+            previous
+            and previous.kind == "NUMBER"
+            and previous.text.isdigit()
+            and previous.end == found.start
+            and decimal
+        ):
             number = f"{previous.text}.{decimal[0]}"
             return Advice(help=f"a decimal point is `.`: write `{number}`; a list is `[{previous.text}, {decimal[0]}]`")
         return Advice(help="there are no tuples: write `[a, b]`, or a statement for each")
@@ -413,6 +435,6 @@ def is_operation(name: str) -> bool:
 
 
 LOOKS: list[Callable[[Trouble], Advice | None]] = [
-    foreign_symbol, foreign_operator, chained_comparison, never_closed, reserved_word, words_of_other_languages, equals_sign,
+    foreign_symbol, foreign_operator, chained_comparison, never_closed, reserved_word, declaration, words_of_other_languages, equals_sign,
     braces_and_colons, brackets, unfinished_line, missing_operator,
 ]  # fmt: skip

@@ -72,6 +72,7 @@ _HALVED = ("(x/sqrt(2))", "(x*sqrt(0.5))", "(x/2^0.5)", "(x*0.5^0.5)")
 _SCALED = ("(x/(y*sqrt(2)))", "(x/sqrt(2)/y)")
 
 _NORMAL = "erf rounds to -1 or 1 where the distribution function is small"
+_SOLVED = "an inverse costs more and loses more digits than a solution"
 _TAIL = "it is 0 where erf rounds to 1, and loses digits before"
 _DIGITS = "the difference loses the digits of a small x"
 _AT_ZERO = "it is NaN at 0, and near 0 its derivatives lose all digits"
@@ -124,14 +125,10 @@ SPELLINGS = (
     Spelling("log-cosh", ("log(cosh(x))", "log((exp(x) + exp(-x))/2)", "log(0.5*(exp(x) + exp(-x)))"), "log_cosh(x)",
              "cosh overflows for large x, and the logarithm loses the digits of a small one"),
     Spelling("logdet", ("log(det(x))",), "logdet(x)", "the determinant of a large matrix overflows or vanishes"),
-    Spelling("solve", ("(z @ inv(x)) @ y",), "z @ solve(x, y)",
-             "an inverse costs more and loses more digits than a solution", matrices=True),
-    Spelling("solve", ("inv(x) @ y", "dot(inv(x), y)"), "solve(x, y)",
-             "an inverse costs more and loses more digits than a solution", matrices=True),
-    Spelling("solve", ("(-inv(x)) @ y",), "-solve(x, y)",
-             "an inverse costs more and loses more digits than a solution", matrices=True),
-    Spelling("solve", ("y @ inv(x)", "dot(y, inv(x))"), "solve(x.T, y.T).T",
-             "an inverse costs more and loses more digits than a solution", matrices=True),
+    Spelling("solve", ("(z @ inv(x)) @ y",), "z @ solve(x, y)", _SOLVED, matrices=True),
+    Spelling("solve", ("inv(x) @ y", "dot(inv(x), y)"), "solve(x, y)", _SOLVED, matrices=True),
+    Spelling("solve", ("(-inv(x)) @ y",), "-solve(x, y)", _SOLVED, matrices=True),
+    Spelling("solve", ("y @ inv(x)", "dot(y, inv(x))"), "solve(x.T, y.T).T", _SOLVED, matrices=True),
     Spelling("log1p", _logs(_less("exp(x)")), "log(-expm1(x))", "it is -inf where exp(x) rounds to 1"),
     Spelling("log1p", ("log(1 + x)",), "log1p(x)", "the sum loses the digits of a small x"),
     Spelling("log1p", _logs(_less("x")), "log1p(-x)", _DIGITS),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gradcli
-from gradcli.language.spellings import SPELLINGS
+from gradcli.language.formulas import SPELLINGS
 from gradcli.program.lint import lint
 
 DIGITS = 60

@@ -17,7 +17,6 @@ from gradcli.language.formulas import SPELLINGS, Spelling
 from gradcli.language.parser import parse
 from gradcli.language.walking import names, parts, same
 
-
 COMMUTATIVE = {"add", "multiply"}
 LEFT_OUT = {"axis", "keepdims"}
 

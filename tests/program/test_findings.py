@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import gradcli
 from gradcli.diagnostics import Source
-from gradcli.language.parser import parse
 from gradcli.language.formulas import SPELLINGS
+from gradcli.language.parser import parse
 from gradcli.language.spellings import Search, rewritten
 from gradcli.language.walking import same
 from gradcli.program.lint import lint

@@ -5,6 +5,7 @@ Nothing here prints or reads files; :mod:`gradcli.report.errors` renders what th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
@@ -111,12 +112,55 @@ def listed(words: Sequence[str], last: str = "and") -> str:
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
-    """The candidate closest to a mistyped word, or None if nothing is close."""
-    import difflib
+    """The candidate that ``word`` is most likely a slip of the finger for, or None if none is near.
 
-    names = list(candidates)
-    folded = {name.lower(): name for name in reversed(names)}
-    if word.lower() in folded:
-        return folded[word.lower()]
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    return close[0] if close else None
+    Case and underscores do not count. Else as many letters may be wrong as :func:`_slips` allows for the shorter word:
+    what resembles a short word only by half is another word, and no suggestion is better than a wrong one.
+    """
+    plain = _plain(word)
+    best: str | None = None
+    least = len(word) + 1.0
+    for name in candidates:
+        other = _plain(name)
+        most = _slips(min(len(plain), len(other)))
+        distance = math.inf
+        if _single(plain) == _single(other):
+            distance = 0.5 * (plain != other)  # a doubled letter is a slip in the shortest name, too
+        elif abs(len(plain) - len(other)) <= most:
+            distance = _distance(plain, other)
+        if distance < least and distance <= max(most + 0.5, 0.5):
+            best, least = name, distance
+    return best
+
+
+def _plain(word: str) -> str:
+    return word.replace("_", "").casefold() or word
+
+
+def _single(word: str) -> str:
+    """A word without repetitions of a letter."""
+    return "".join([a for a, b in zip(word, f" {word}", strict=False) if a != b or not a.isalpha()])
+
+
+def _slips(length: int) -> int:
+    """How many letters of a word may be wrong."""
+    return 0 if length < 3 else 1 if length < 7 else 2 if length < 12 else 3
+
+
+def _distance(a: str, b: str) -> float:
+    """How many letters to insert, leave out, change or swap with their neighbour, the optimal string alignment distance.
+
+    A changed letter counts a little more, and twice in words of up to three letters: `bar` is not `var`.
+    """
+    changed = 2.0 if min(len(a), len(b)) <= 3 else 1.1
+    above: list[float] = []
+    before: list[float] = []
+    row = [float(j) for j in range(len(b) + 1)]
+    for i, letter in enumerate(a, 1):
+        above, before, row = before, row, [float(i)]
+        for j, other in enumerate(b, 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + changed * (letter != other))
+            if i > 1 and j > 1 and letter == b[j - 2] and a[i - 2] == other:
+                cost = min(cost, above[j - 2] + 1)
+            row.append(cost)
+    return row[-1]

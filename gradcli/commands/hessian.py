@@ -16,6 +16,7 @@ Examples:
   gradcli hessian -e 'variable x = [1, 2]; y = x[0]^3 * x[1]'
   gradcli hessian model.expr --sparsity
   gradcli hessian model.expr --set 'x=[1, 2]' --output H.npz
+  gradcli hessian model.expr --trace --kinks
   gradcli hessian model.expr --points rows.csv
 
 \b
@@ -33,10 +34,10 @@ With --sparsity there is a line of stars and dots for each row; in json, under
 
 @click.command("hessian", cls=Command, epilog=EPILOG)
 @matrix_options("The scalar y, in place of the program's outputs; several add up. Repeatable.")
-def command(**options: Any) -> None:
+def command(**options: Any) -> int:
     """Print the second derivatives of a scalar output with respect to each pair of variables.
 
     FILE is a program; - or, in a pipe, nothing stands for standard input. The block of x1 and x2 has the shape of x1
     followed by that of x2. Its entries are zeros, never None. Seed lines play no part.
     """
-    answer("hessian", **options)
+    return answer("hessian", **options)

@@ -16,6 +16,7 @@ Examples:
   gradcli jacobian -e 'variable x = [1, 2]; y = [x[0]*x[1], x[0]^2]'
   gradcli jacobian model.expr --sparsity
   gradcli jacobian model.expr --set 'x=[1, 2]' --output J.npz
+  gradcli jacobian model.expr --trace --kinks
   gradcli jacobian model.expr --points rows.csv
 
 \b
@@ -33,10 +34,10 @@ With --sparsity there is a line of stars and dots for each row; in json, under
 
 @click.command("jacobian", cls=Command, epilog=EPILOG)
 @matrix_options("The ys, in place of the program's outputs. Repeatable.")
-def command(**options: Any) -> None:
+def command(**options: Any) -> int:
     """Print the Jacobian of each output of a program with respect to each of its variables.
 
     FILE is a program; - or, in a pipe, nothing stands for standard input. The block of y and x has the shape of y
     followed by that of x. Its entries are zeros where y does not depend on x, never None. Seed lines play no part.
     """
-    answer("jacobian", **options)
+    return answer("jacobian", **options)

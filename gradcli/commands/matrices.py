@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
@@ -17,6 +17,12 @@ from gradcli.commands.options import (
     xs_option,
 )
 from gradcli.commands.output import Destination
+from gradcli.commands.watching import Watch, watching_options
+
+if TYPE_CHECKING:
+    from gradcli.program import Program
+    from gradcli.program.traced import Traced
+    from gradcli.results import Kink
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,6 +43,7 @@ def matrix_options(of_help: str) -> Callable[[F], F]:
                     help="Show which entries may be non-zero, decided from the graph and the constants, whatever the"
                     " variables are.",
                 ),
+                watching_options,
                 points_options,
                 output_options,
             )
@@ -55,31 +62,56 @@ def answer(
     wrt: list[str] | None,
     stop: list[str] | None,
     sparsity: bool,
+    trace: bool,
+    kinks: bool,
     points: str | None,
     skip_bad: bool,
     format: str | None,
     precision: int | None,
     output: str | None,
-) -> None:
-    """Compute the blocks and deliver them, once or for each row of points."""
+) -> int:
+    """Compute the blocks and deliver them, once or for each row of points; the exit status."""
+    watch = Watch(trace, kinks, format in ("json", "ndjson"))
+    if sparsity:
+        watch.refuse_beside("--sparsity")
     if points is not None or skip_bad:
         from gradcli.commands.points import RowStream, blocks
 
         if sparsity:
             raise click.UsageError("--sparsity does not depend on values, and goes without --points.")
+        watch.refuse_beside("--points")
         rows = RowStream.chosen(points, skip_bad, format, precision, output)
         program = inputs.load(inputs.program_text([points]), (of, [*variables_apart(wrt), *(stop or ())]))
         from gradcli.program import matrices
 
         ask = matrices.jacobians if kind == "jacobian" else matrices.hessians
         rows.deliver(program, lambda varied: blocks(ask(varied, of, wrt, stop or ()).blocks))
-        return
+        return 0
     destination = Destination.chosen(format, precision, output)
     program = inputs.load(inputs.program_text(), (of, [*variables_apart(wrt), *(stop or ())]))
     from gradcli.program import matrices
 
+    if watch.found(lambda: _traced(program, kind, of, wrt, stop or [])):
+        return 1
     ask = matrices.jacobians if kind == "jacobian" else matrices.hessians
     found = ask(program, of, wrt, stop or (), sparsity)
     from gradcli.report.matrices import Matrices
+    from gradcli.results import Result
 
     destination.deliver(Matrices(kind, program.source.name, found.of, found.blocks, sparsity))
+    results = [] if sparsity else [Result(block.name, block.value) for block in found.blocks]
+    watch.finish(results, lambda: _kinks(program, of, wrt, stop or []))
+    return 0
+
+
+def _traced(program: Program, kind: str, of: list[str] | None, wrt: list[str] | None, stop: list[str]) -> Traced | None:
+    from gradcli.program.traced import trace_gradients
+
+    return trace_gradients(program, of, wrt, [1] if kind == "jacobian" else [1, 2], stop=stop)
+
+
+def _kinks(program: Program, of: list[str] | None, wrt: list[str] | None, stop: list[str]) -> list[Kink]:
+    from gradcli.program.kinks import at_the_point
+
+    asked = program.question(of, wrt, {}, stop)
+    return at_the_point(program, asked.ys, asked.xs)

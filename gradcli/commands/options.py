@@ -34,6 +34,34 @@ def named(text: str) -> str:
     return unicodedata.normalize("NFKC", utf8(text))
 
 
+def split_outside_brackets(text: str) -> list[str]:
+    """The parts of a list, cut at the commas that stand in no brackets: ``x[:,1], y`` is two."""
+    parts = [""]
+    depth = 0
+    for character in text:
+        depth = max(0, depth + (character in "([{") - (character in ")]}"))
+        if character == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
+
+
+def not_a_name(text: str) -> str | None:
+    """What to do about an expression that is given where a name belongs; None for a name or a pattern of names."""
+    if re.fullmatch(r"([\w*?]|\[[\w!-]+\])+", text) and not re.fullmatch(r"\w+\[[\d-]+\]", text):
+        return None
+    if re.fullmatch(r"\w+(\s+\w+)+", text):
+        return f"put commas between names: `{','.join(text.split())}`."
+    whole = re.fullmatch(r"(\w+)\[.+\]", text)
+    if whole is None:
+        return f"options take names; bind the expression first, `part = {text}`, and name that."
+    return (
+        f"name the slice first, `part = {text}`, and compute y from it; a gradient can be sliced in its place:"
+        f" `g = gradients(y, {whole[1]}){text.removeprefix(whole[1])}`."
+    )
+
+
 class Names(click.ParamType[list[str]]):
     """Names separated by commas."""
 
@@ -42,9 +70,12 @@ class Names(click.ParamType[list[str]]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
         if isinstance(value, list):
             return value
-        names = [name.strip() for name in named(value).split(",") if name.strip()]
+        names = [name.strip() for name in split_outside_brackets(named(value)) if name.strip()]
         if not names:
             self.fail("no name is given.", param, ctx)
+        for name in names:
+            if (advice := not_a_name(name)) is not None:
+                self.fail(f"{name!r} is not a name: {advice}", param, ctx)
         return names
 
     def shell_complete(
@@ -81,7 +112,8 @@ class Setting(click.ParamType[tuple[str, str]]):
             self.fail(f"{value!r} is not of the form NAME=EXPR or NAME=@FILE.", param, ctx)
         name = named(name)
         if not name.isidentifier():
-            self.fail(f"{name!r} is not a name.", param, ctx)
+            advice = not_a_name(name)
+            self.fail(f"{name!r} is not a name{f': {advice}' if advice else '.'}", param, ctx)
         if not text or text == "@":
             self.fail(f"no value is given for {name}.", param, ctx)
         # The name of a file stays as the system spells it.

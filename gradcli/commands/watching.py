@@ -65,11 +65,15 @@ class Watch(NamedTuple):
         return traced.finding is not None
 
     def finish(self, results: Iterable[Result], ask: Callable[[], list[Kink]]) -> None:
-        """Say on which kinks the results sit, if that is wanted, and that a trace helps where one is not finite."""
-        if self.kinks:
+        """Say on which kinks the results sit, if that is wanted, and that a trace helps where one is not finite.
+
+        A trace that found nothing names them, too: there a derivative may be another one than a reader expects.
+        """
+        if self.kinks or self.trace:
             from gradcli.report import traced as report
 
             kinks = ask()
+        if self.kinks or self.trace and kinks:
             self._say(report.render_kinks_json(kinks) if self.json else report.render_kinks(kinks))
         names = [] if self.trace else list(dict.fromkeys([r.name for r in results if not r.finite]))
         if names:

@@ -189,7 +189,7 @@ KERNELS: dict[str, Function] = {
     "erfc": lambda _, x: math.erfc(x),
     "cast": lambda _, x, dtype: TYPES[dtype](x),
 }
-"""In place of operations' own kernels: SciPy's erf would import NumPy, and Python's bool has no methods of arrays."""
+"""In place of operations' own kernels: SciPy's erf and erfc would import NumPy, and Python's bool has no methods of arrays."""
 
 LOGIC = {"logical_and", "logical_or", "logical_not", "where"}
 BOTH = {

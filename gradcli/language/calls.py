@@ -10,7 +10,7 @@ from gradcli.graph.node import Node
 from gradcli.graph.operation import Operation, cast_to
 from gradcli.graph.ops.creation import SPECIAL
 from gradcli.graph.types import is_float, is_integer, promote
-from gradcli.language import foreign, functions, special, statics, syntax
+from gradcli.language import functions, special, statics, syntax
 from gradcli.language.values import Scope, UserFunction, Value, Weak
 
 if TYPE_CHECKING:
@@ -28,10 +28,12 @@ KEYWORDS = {
 def enter(e: Elaborator, call: syntax.Call, scope: Scope) -> None:
     name = call.function
     if isinstance(name, syntax.Attribute):
-        _no_modules_or_methods(e, name, scope)
+        _no_modules_or_methods(e, name, call, scope)
     if not isinstance(name, syntax.Name):
-        e.fail("TypeError", "only names can be called", name, help="to multiply, write `*` between the two")
-    target = e.resolve(name, scope, called=True)
+        from gradcli.language import suggestions
+
+        e.fail("TypeError", "only names can be called", name, help=suggestions.for_product(e.source.text, call))
+    target = e.resolve(name, scope, call)
     if isinstance(target, UserFunction):
         functions.enter(e, target, call, scope)
     elif isinstance(target, Operation):
@@ -41,26 +43,20 @@ def enter(e: Elaborator, call: syntax.Call, scope: Scope) -> None:
         else:
             _enter_operation(e, target, bound, call, scope)
     else:
-        e.fail(
-            "TypeError", f"`{name.id}` is a value, not a function", name, help="to multiply, write `*` between the two"
-        )
+        from gradcli.language import suggestions
+
+        help = suggestions.for_product(e.source.text, call)
+        e.fail("TypeError", f"`{name.id}` is a value, not a function", name, help=help)
 
 
-def _no_modules_or_methods(e: Elaborator, function: syntax.Attribute, scope: Scope) -> NoReturn:
-    """``np.sin(x)``, ``x.sum()``: what to write instead."""
-    root: syntax.Expression = function
-    while isinstance(root, syntax.Attribute):
-        root = root.base
-    module = isinstance(root, syntax.Name) and not e.knows(root, scope)
-    word = function.name.id
-    if word in e.operations:
-        base = e.source.text[function.base.start : function.base.end]
-        hint = f"write `{word}({'…' if module or len(base) > 40 else base})`"
-    else:
-        hint = foreign.FUNCTIONS.get(word, "`gradcli ops` lists the operations")
+def _no_modules_or_methods(e: Elaborator, function: syntax.Attribute, call: syntax.Call, scope: Scope) -> NoReturn:
+    """``np.sin(x)``, ``x.sum(1)``: what to write instead."""
+    from gradcli.language import suggestions
+
+    module, hint = suggestions.for_dotted(e.source.text, call, lambda name: e.knows(name, scope))
     if module:
         e.fail("NameError", "there are no modules", function, help=hint)
-    e.fail("NameError", f"there are no methods, so no `.{word}(…)`", function, help=hint)
+    e.fail("NameError", f"there are no methods, so no `.{function.name.id}(…)`", function, help=hint)
 
 
 def bind(e: Elaborator, op: Operation, call: syntax.Call) -> dict[str, Any]:
@@ -75,6 +71,8 @@ def bind(e: Elaborator, op: Operation, call: syntax.Call) -> dict[str, Any]:
             known = {p.name for p in parameters if p.kind != "operands"}
             key = KEYWORDS.get(key, key) if key not in known else key
             if key not in known:
+                from gradcli.language import foreign
+
                 similar = foreign.PARAMETERS.get(key)
                 similar = similar if similar in known else did_you_mean(key, known)
                 e.fail(
@@ -89,7 +87,10 @@ def bind(e: Elaborator, op: Operation, call: syntax.Call) -> dict[str, Any]:
         elif rest is not None and i >= positional.index(rest):
             bound.setdefault(rest.name, []).append(argument.value)
         elif i >= len(positional):
+            from gradcli.language import suggestions
+
             other = {"max": "maximum", "min": "minimum"}.get(op.name)
+            written = suggestions.for_call(e.source.text, call)
             most = f"at most {len(positional)} argument{'s' * (len(positional) != 1)}"
             e.fail(
                 "TypeError",
@@ -97,6 +98,8 @@ def bind(e: Elaborator, op: Operation, call: syntax.Call) -> dict[str, Any]:
                 argument,
                 help=f"the larger or smaller of two values is `{other}(a, b)`; an axis is given by name, `axis=…`"
                 if other
+                else f"write `{written}`"
+                if written
                 else f"the signature is `{op.signature}`",
             )
         else:

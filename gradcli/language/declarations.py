@@ -9,7 +9,7 @@ from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import Operation
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.types import DTYPES, Shape, is_float, is_integer, show_shape
-from gradcli.language import foreign, statics, syntax
+from gradcli.language import statics, syntax
 from gradcli.language.values import Missing, Scope, Several, UserFunction, Value, Weak
 
 if TYPE_CHECKING:
@@ -59,10 +59,21 @@ def _define(e: Elaborator, function: syntax.Function) -> None:
 
 
 def _printing(e: Elaborator, expression: syntax.Expression) -> str | None:
-    """What to write for ``print(y)``."""
+    """What to write for ``print(y)``, ``y <- 3``, ``y == 3`` and ``-- a comment``."""
+    from gradcli.language import foreign
+
     function = expression.function if isinstance(expression, syntax.Call) else None
     if isinstance(function, syntax.Name) and function.id in ("print", "println", "disp") and function.id not in e.bound:
-        return foreign.FUNCTIONS[function.id]
+        return foreign.ADVICE[function.id]
+    text = e.source.text[expression.start : expression.end]
+    if text.startswith("--"):
+        return "a comment starts with `#`"
+    if isinstance(expression, syntax.Binary) and isinstance(expression.left, syntax.Name):
+        name, right = expression.left.id, expression.right
+        if expression.operator == "==" and name not in e.bound:
+            return f"to bind a name, write `{name} = {e.source.text[right.start : right.end]}`"
+        if expression.operator == "<" and isinstance(right, syntax.Unary) and "<-" in text:
+            return f"to bind a name, write `{name} = {e.source.text[right.operand.start : right.operand.end]}`"
     return None
 
 
@@ -150,12 +161,15 @@ def _constant(e: Elaborator, node: Node, at: syntax.Syntax, what: str) -> None:
 def _dtype(e: Elaborator, statement: syntax.Dtype) -> None:
     name = statement.name.id
     if name not in ("float32", "float64"):
-        similar = did_you_mean(name, ("float32", "float64"))
+        from gradcli.language import foreign
+
+        meant = foreign.DTYPES.get(name)
+        similar = meant if meant in ("float32", "float64") else did_you_mean(name, ("float32", "float64"))
         e.fail(
             "TypeError",
             f"the precision of a program is float32 or float64, not {name}",
             statement.name,
-            help=f"did you mean `{similar}`?" if similar else None,
+            help=(f"write `dtype {similar}`" if meant else f"did you mean `{similar}`?") if similar else None,
         )
     if e.dtype_line is not None:
         e.fail(

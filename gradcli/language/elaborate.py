@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from gradcli.diagnostics import GradcliError, Kind, Label, Source, Span, counted, did_you_mean
+from gradcli.diagnostics import GradcliError, Kind, Label, Source, Span, counted
 from gradcli.graph.fold import fold
 from gradcli.graph.node import Node, uncollected
 from gradcli.graph.operation import Operation, literal
@@ -20,7 +20,7 @@ from gradcli.graph.ops.creation import array
 from gradcli.graph.ops.shaping import transpose
 from gradcli.graph.switches import without
 from gradcli.graph.types import INTEGER_OF
-from gradcli.language import calls, declarations, foreign, indexing, lists, literals, syntax
+from gradcli.language import calls, declarations, indexing, lists, literals, syntax
 from gradcli.language.derivatives import FORMS
 from gradcli.language.frames import Frames
 from gradcli.language.values import Asked, Binding, Elaborated, Missing, Scope, Several, UserFunction, Value, Weak
@@ -190,7 +190,7 @@ class Elaborator:
     def _name(self, expression: syntax.Name, scope: Scope) -> None:
         self.values.append(self.resolve(expression, scope))
 
-    def resolve(self, name: syntax.Name, scope: Scope, called: bool = False) -> Value:
+    def resolve(self, name: syntax.Name, scope: Scope, call: syntax.Call | None = None) -> Value:
         """What a name stands for here; an unknown name is an error with a suggestion."""
         binding = self.find(name.id, scope)
         if binding is not None:
@@ -199,7 +199,7 @@ class Elaborator:
             return Weak(CONSTANTS[name.id])
         if name.id in OPERATIONS:
             return OPERATIONS[name.id]
-        self.unknown(name, scope, called)
+        self.unknown(name, scope, call)
 
     def knows(self, name: syntax.Name, scope: Scope) -> bool:
         """Whether a name stands for anything here."""
@@ -213,7 +213,7 @@ class Elaborator:
                 return None
         return binding
 
-    def unknown(self, name: syntax.Name, scope: Scope, called: bool = False) -> NoReturn:
+    def unknown(self, name: syntax.Name, scope: Scope, call: syntax.Call | None = None) -> NoReturn:
         if scope.function is not None and name.id == scope.function.name.id:
             self.fail(
                 "NameError",
@@ -240,23 +240,14 @@ class Elaborator:
                 label="used here",
                 also=[(below, "bound here")],
             )
-        similar = did_you_mean(name.id, [*scope.names, *self.bound, *CONSTANTS, *OPERATIONS])
-        if name.id in foreign.VALUES and not called:
-            hint = f"write `{foreign.VALUES[name.id]}`"
-        elif called and name.id in foreign.FUNCTIONS:
-            hint = foreign.FUNCTIONS[name.id]
-        elif self.outer is not None and any(name.id == target.id for target in self.outer.targets()):
-            hint = "a value given beside the program knows what is built in, none of the program's names"
-        elif similar:
-            hint = f"did you mean `{similar}`?"
-        elif name.id in ("float32", "float64", "int32", "int64", "bool"):
-            hint = f"a dtype is not a value; to convert: `cast(x, {name.id})`"
-        elif called:
-            hint = f"`gradcli ops` lists the operations; to define one: `def {name.id}(x) = …`"
-        elif self.outer is not None:
-            hint = "a value given beside the program knows what is built in, and no other names"
-        else:
-            hint = f"bind it above: `{name.id} = …` or `variable {name.id}`"
+        from gradcli.language import suggestions
+
+        outside = self.outer is not None and any(name.id == target.id for target in self.outer.targets())
+        missing, hint = suggestions.for_unknown(
+            self.source.text, name, call, [*scope.names, *self.bound], self.outer is not None, outside
+        )
+        if missing:
+            self.fail("NameError", f"gradcli has no operation `{name.id}`", name, help=hint)
         self.fail("NameError", f"`{name.id}` is not defined", name, help=hint, label="not known here")
 
     def targets(self) -> Iterator[syntax.Name]:
@@ -305,12 +296,12 @@ class Elaborator:
 
     def _attribute(self, expression: syntax.Attribute, scope: Scope) -> None:
         if expression.name.id != "T":
+            from gradcli.language import suggestions
+
             name = expression.name.id
-            hint = "the only attribute is `.T`, the transpose"
-            if name in OPERATIONS:
-                hint = f"call it: `{name}(…)`"
-            elif name in CONSTANTS or name in foreign.FUNCTIONS:
-                hint = f"write `{name}`" if name in CONSTANTS else foreign.FUNCTIONS[name]
+            base = expression.base
+            module = isinstance(base, syntax.Name) and not self.knows(base, scope)
+            hint = suggestions.for_attribute(self.source.text, expression, module)
             self.fail("NameError", f"there is no attribute `.{name}`", expression.name, help=hint)
         self.push(self._apply_transpose, expression)
         self.push(self.enter, expression.base, scope)

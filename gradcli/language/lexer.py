@@ -24,23 +24,6 @@ BYTE_ORDER_MARK = "\ufeff"
 MIDDLE_DOTS = "\u00b7\u0387"  # they may stand inside an identifier, but who writes `a·b` means a product
 
 LINES = "an expression goes on over several lines only inside parentheses"
-AGAIN = "a name is bound once: give the new value a new name, `{0}2 = {0} {1} …`"
-
-# Operators of other languages, and what to write here.
-FOREIGN = {
-    "===": "write `==`", "!==": "write `!=`", "<>": "write `!=`", "=<": "write `<=`", "=>": "write `>=`",
-    "&&": "write `and`", "||": "write `or`", "!": "write `not`", "~": "write `not`",
-    "&": "write `and`, or `logical_and(a, b)`", "|": "write `or`, or `logical_or(a, b)`",
-    "//": "write `floor(a / b)`", "%": "write `mod(a, b)`", ":=": "write `=`", "|>": "write `f(x)`",
-    "++": "write `x + 1`", "->": "write `def f(x) = …`", "?": "write `where(condition, a, b)`",
-    ".*": "write `*`", "./": "write `/`", ".^": "write `^`", "<<": "write `x * 2^n`", ">>": "write `floor(x / 2^n)`",
-    "**=": AGAIN, "+=": AGAIN, "-=": AGAIN, "*=": AGAIN, "/=": AGAIN, "^=": AGAIN, "@=": AGAIN,
-}  # fmt: skip
-CHARACTERS = dict.fromkeys("×·⋅∙•∗", "*") | dict.fromkeys("−–—‐‑‒", "-") | dict.fromkeys("÷∕⁄", "/") | {
-    "≤": "<=", "≥": ">=", "≠": "!=", "≡": "==", "∧": "and", "∨": "or", "¬": "not", "√": "sqrt(x)", "∞": "inf", "…": "...",
-    "∂": "gradients(y, x)", "∇": "gradients(y, x)", "∑": "sum(x)", "∏": "prod(x)", "∥": "norm(x)", "∈": ":",
-    "½": "0.5", "¼": "0.25", "¾": "0.75", "←": "=", "≔": "=",
-} | dict.fromkeys("“”„«»", '"') | dict.fromkeys("‘’‚", "'")  # fmt: skip
 
 
 def error(source: Source, start: int, end: int, message: str, help: str | None = None, *more: Label) -> GradcliError:
@@ -167,12 +150,18 @@ def wrong_character(source: Source, start: int) -> GradcliError:
         return strange_character(source, min(prefix, len(text) - 1), text[start:prefix])
     if not character.isascii():
         return strange_character(source, start, "")
-    operator = next((one for one in sorted(FOREIGN, key=len, reverse=True) if text.startswith(one, start)), None)
+    from gradcli.language.foreign import OPERATORS
+
+    operator = next((one for one in sorted(OPERATORS, key=len, reverse=True) if text.startswith(one, start)), None)
     if operator == "%" and not text[text.rfind("\n", 0, start) + 1 : start].strip():
         return error(source, start, start + 1, "a comment starts with `#`", "write `#`")
+    from gradcli.language import symbols
+
+    if (found := symbols.special(source, start)) is not None:
+        return error(source, *found)
     if operator:
         end = start + len(operator)
-        return error(source, start, end, f"`{operator}` is not an operator here", FOREIGN[operator])
+        return error(source, start, end, f"`{operator}` is not an operator here", OPERATORS[operator])
     if character == "\\":
         if not text[start + 1 :].partition("\n")[0].strip():
             return error(source, start, start + 1, "`\\` means nothing here", LINES)
@@ -195,6 +184,11 @@ def unknown(source: Source, start: int) -> GradcliError:
 def strange_character(source: Source, start: int, name: str) -> GradcliError:
     """A character beyond ASCII after ``name`` (a name or number, perhaps empty)."""
     character = source.text[start]
+    from gradcli.language import symbols
+    from gradcli.language.foreign import CHARACTERS
+
+    if (found := symbols.special(source, start)) is not None:
+        return error(source, *found)
     run = start
     while run < len(source.text) and unicodedata.decomposition(source.text[run]).startswith(("<super>", "<sub>")):
         run += 1
@@ -235,6 +229,13 @@ def wrong_number(source: Source, start: int) -> GradcliError:
                 break
         else:
             return strange_character(source, prefix, text[start:prefix])
+    from gradcli.language.foreign import VALUES
+
+    exponent = re.compile(r"[0-9.]+[eE][+-]?[0-9]+(?=[fFLld]\b)").match(text, start)
+    if exponent:
+        message = f"`{text[exponent.end()]}` stands straight after a number"
+        help = f"write `{exponent[0]}`; `dtype float32` sets the precision"
+        return error(source, start, exponent.end() + 1, message, help)
     attribute = re.fullmatch(r"(.*?)\.?\.([A-Za-z_]\w*)", whole)
     if re.match(r"0[xXbBoO][0-9a-fA-F_]+$", whole):
         message, help = "numbers are written in decimal", None
@@ -255,7 +256,7 @@ def wrong_number(source: Source, start: int) -> GradcliError:
         help = f"write `{digits}`; `dtype float32` sets the precision"
     else:
         message = f"`{rest}` stands straight after a number"
-        help = f"write `{digits}*{rest}`" if rest.isidentifier() else None
+        help = f"write `{digits}*{VALUES.get(rest, rest)}`" if rest.isidentifier() else None
     return error(source, start, end, message, help)
 
 
@@ -273,5 +274,7 @@ def wrong_string(source: Source, start: int) -> GradcliError:
     line_end = re.compile(r"[^\r\n]*").match(text, start)
     assert line_end is not None
     if quote == "'" and start and (text[start - 1].isalnum() or text[start - 1] in ")]"):
-        return error(source, start, start + 1, "string is not closed", "the transpose is `.T`")
+        from gradcli.language import symbols
+
+        return error(source, *symbols.prime(source, start))
     return error(source, start, line_end.end(), "string is not closed", f"end it with `{quote}` on the same line")

@@ -1,13 +1,9 @@
-"""Formulas that have a better spelling: the list of them, and the search for them in a program's text.
-
-A rule is written in the language itself: a name that is not called stands for any expression, the same one wherever it
-occurs; ``axis`` and ``keepdims`` may be absent from the program, and are then left out of the better spelling.
-"""
+"""The search for formulas that have a better spelling in a program's text, and their rewriting."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import accumulate
 from typing import NamedTuple
@@ -16,51 +12,16 @@ from gradcli.diagnostics import Source
 from gradcli.language import syntax
 from gradcli.language.calls import KEYWORDS
 from gradcli.language.elaborate import BINARY, OPERATIONS
+from gradcli.language.foreign import Argument, filled
+from gradcli.language.formulas import SPELLINGS, Spelling
 from gradcli.language.parser import parse
 from gradcli.language.walking import names, parts, same
 
-
-class Spelling(NamedTuple):
-    """A rule: ``patterns`` are better written as ``better``, because of ``why``; ``code`` names the rule.
-
-    With ``whole`` the rule is for arrays of one axis only, unless an axis is given.
-    """
-
-    code: str
-    patterns: tuple[str, ...]
-    better: str
-    why: str
-    whole: bool = False
-
-
-ALONG = "axis=axis, keepdims=keepdims"
-
-_SQUARES = tuple(f"sum({square}, {ALONG})" for square in ("x^2", "square(x)", "x*x"))
-
-SPELLINGS = (
-    Spelling("log-softmax", ("log(softmax(x, axis=axis))",), "log_softmax(x, axis=axis)",
-             "it is -inf where softmax rounds to 0"),
-    Spelling("log-sigmoid", ("log(sigmoid(x))",), "-softplus(-x)", "it is -inf where sigmoid rounds to 0"),
-    Spelling("log-sigmoid", ("log(1 - sigmoid(x))",), "-softplus(x)", "it is -inf where sigmoid rounds to 1"),
-    Spelling("softplus", ("log(1 + exp(x))", "log1p(exp(x))"), "softplus(x)", "exp overflows for large x"),
-    Spelling("logsumexp", (f"log(sum(exp(x), {ALONG}))",), f"logsumexp(x, {ALONG})", "exp overflows for large x"),
-    Spelling("norm", tuple(f"sqrt({s})" for s in _SQUARES) + tuple(f"{s}^0.5" for s in _SQUARES), f"norm(x, {ALONG})",
-             "its gradient is NaN at 0, and the squares may overflow"),
-    Spelling("hypot", ("sqrt(x^2 + y^2)", "sqrt(square(x) + square(y))", "sqrt(x*x + y*y)"), "hypot(x, y)",
-             "its gradient is NaN at 0, and the squares may overflow"),
-    Spelling("softmax", ("exp(x)/sum(exp(x), axis=axis, keepdims=true)", "exp(x)/sum(exp(x))"), "softmax(x, axis=axis)",
-             "exp overflows for large x", whole=True),
-    Spelling("sigmoid", ("1/(1 + exp(-x))", "exp(x)/(1 + exp(x))"), "sigmoid(x)", "exp overflows for large x"),
-    Spelling("sigmoid", ("1/(1 + exp(x))",), "sigmoid(-x)", "exp overflows for large x"),
-    Spelling("log1p", ("log(1 + x)",), "log1p(x)", "the sum loses the digits of a small x"),
-    Spelling("log1p", ("log(1 - x)",), "log1p(-x)", "the difference loses the digits of a small x"),
-    Spelling("expm1", ("exp(x) - 1",), "expm1(x)", "the difference loses the digits of a small x"),
-    Spelling("expm1", ("1 - exp(x)",), "-expm1(x)", "the difference loses the digits of a small x"),
-    Spelling("sqrt", ("x^0.5",), "sqrt(x)", "the power is a square root"),
-)  # fmt: skip
-
 COMMUTATIVE = {"add", "multiply"}
 LEFT_OUT = {"axis", "keepdims"}
+
+MOST_FACTORS = 8
+"""Factors of a product among which a quotient is looked for: each is tried with each."""
 
 Locals = Mapping[str, "syntax.Expression | None"]
 """What the names of one function are defined as; None for parameters, and for what has no definition to look into."""
@@ -68,14 +29,25 @@ Locals = Mapping[str, "syntax.Expression | None"]
 NOTHING: Locals = {}
 
 
+class Factor(NamedTuple):
+    """A factor of a product, or with ``below`` a divisor."""
+
+    value: syntax.Expression
+    below: bool
+
+
 class Found(NamedTuple):
-    """An expression that a rule fits. ``through`` are the definitions that were looked into to see it."""
+    """An expression that a rule fits. ``through`` are the definitions that were looked into to see it.
+
+    ``rest`` are the factors of a product that stay, in order; None is the place of what the rule fits.
+    """
 
     rule: Spelling
     at: syntax.Expression
     captured: dict[str, syntax.Expression]
     through: tuple[syntax.Expression, ...]
     bare: bool
+    rest: tuple[Factor | None, ...] = (None,)
 
 
 class _Applied(NamedTuple):
@@ -136,6 +108,25 @@ class Search:
             if match is not None and not self.rebound & _called(rule.better):
                 captured = {name: expression for name, (expression, _) in match.captured.items()}
                 return Found(rule, at, captured, match.through, bare)
+        return self._in_a_product(at, names, bare) if isinstance(at, syntax.Binary) else None
+
+    def _in_a_product(self, at: syntax.Binary, names: Locals, bare: bool) -> Found | None:
+        """``a*sin(x)/x``: a quotient that a rule fits, of a factor and a divisor of a product."""
+        factors = list(_factors(at))
+        if not 2 < len(factors) <= MOST_FACTORS:
+            return None
+        for i, above in enumerate(factors):
+            for k, below in enumerate(factors):
+                if above.below or not below.below:
+                    continue
+                quotient = syntax.Binary(at.start, at.end, "/", above.value, below.value, at.at)
+                applied = _Applied("divide", [quotient.left, quotient.right], {})
+                for rule, pattern in _patterns().get("divide", ()):
+                    match = self._operation(pattern, applied, names, _Match({}, ())) if rule.factor else None
+                    if match is not None and not self.rebound & _called(rule.better):
+                        captured = {name: expression for name, (expression, _) in match.captured.items()}
+                        rest = [None if n == i else f for n, f in enumerate(factors) if n != k]
+                        return Found(rule, at, captured, match.through, bare, tuple(rest))
         return None
 
     def _applied(self, expression: syntax.Expression) -> _Applied | None:
@@ -239,18 +230,64 @@ def rewritten(found: Found, text: str) -> str:
     for name in LEFT_OUT - found.captured.keys():
         better = better.replace(f", {name}={name}", "")
 
-    def filled(match: re.Match[str]) -> str:
-        expression = found.captured.get(match[2])
-        if expression is None or match[3]:
-            return match[0]
-        inner = unparenthesised(text[expression.start : expression.end])
-        loose = isinstance(expression, (syntax.Binary, syntax.Unary))
-        return match[1] + (f"({inner})" if match[1] and loose else inner)
-
-    better = re.sub(r"(-?)\b([a-z]\w*)\b(\(|=)?", filled, better)
+    result = filled(better, {name: _argument(expression, text) for name, expression in found.captured.items()})
+    if len(found.rest) > 1:
+        return _product(found.rest, result, text)
     whole = text[found.at.start : found.at.end]
-    kept = unparenthesised(whole) != whole or not found.bare and isinstance(found.at, syntax.Call)
-    return f"({better})" if better.startswith("-") and kept else better
+    kept = unparenthesised(whole) != whole or not found.bare and _binds(found.at) > _binds(_top(better))
+    return f"({result})" if kept and not isinstance(_top(better), syntax.Call) else result
+
+
+def _argument(expression: syntax.Expression, text: str) -> Argument:
+    inner = unparenthesised(text[expression.start : expression.end])
+    return Argument(inner, loose=isinstance(expression, (syntax.Binary, syntax.Unary)))
+
+
+def _product(factors: Iterable[Factor | None], better: str, text: str) -> str:
+    """A product in which the better spelling takes its place; it is a call or a product itself."""
+    result = ""
+    for factor in factors:
+        shown = better if factor is None else text[factor.value.start : factor.value.end]
+        result += shown if not result else f"/{shown}" if factor is not None and factor.below else f"*{shown}"
+    return result
+
+
+def _factors(expression: syntax.Expression) -> Iterator[Factor]:
+    """The factors and divisors of a product in the order in which they are written; what is in parentheses is one."""
+    if not isinstance(expression, syntax.Binary) or expression.operator not in ("*", "/"):
+        yield Factor(expression, False)
+        return
+    spine: list[syntax.Binary] = []
+    at: syntax.Expression = expression
+    while (
+        isinstance(at, syntax.Binary) and at.operator in ("*", "/") and (at is expression or at.start == at.left.start)
+    ):
+        spine.append(at)
+        at = at.left
+    yield Factor(at, False)
+    for binary in reversed(spine):
+        right = binary.right
+        if binary.operator == "/" and isinstance(right, syntax.Binary) and right.operator == "*":
+            yield from (Factor(value, below != (binary.operator == "/")) for value, below in _factors(right))
+        else:
+            yield Factor(right, binary.operator == "/")
+
+
+_LEVELS = {"+": 1, "-": 1, "*": 2, "/": 2, "@": 2, "^": 4}
+
+
+def _binds(expression: syntax.Expression) -> int:
+    """How tightly an expression holds together: a sum, a product, a sign, a power, anything else."""
+    if isinstance(expression, syntax.Unary):
+        return 3
+    return _LEVELS.get(expression.operator, 0) if isinstance(expression, syntax.Binary) else 5
+
+
+@cache
+def _top(better: str) -> syntax.Expression:
+    (statement,) = parse(Source("", better)).statements
+    assert isinstance(statement, syntax.Bare)
+    return statement.value
 
 
 def unparenthesised(text: str) -> str:
@@ -314,4 +351,4 @@ def _patterns() -> dict[str, list[tuple[Spelling, _Applied]]]:
 @cache
 def _called(better: str) -> frozenset[str]:
     """The operations of a better spelling: a program may have given their names to other things."""
-    return frozenset(re.findall(r"([a-z_]\w*)\(", better))
+    return frozenset([*re.findall(r"([a-z_]\w*)\(", better), *re.findall(r"\bpi\b", better)])

@@ -174,7 +174,12 @@ def dtype(e: Elaborator, expression: syntax.Expression, scope: Scope) -> str | N
         name = expression.value
     if name in DTYPES:
         return name
-    similar = did_you_mean(name, DTYPES) if name else None
+    from gradcli.language import foreign
+
+    if isinstance(expression, syntax.Attribute) and expression.name.id in DTYPES:
+        similar: str | None = expression.name.id  # np.float32
+    else:
+        similar = foreign.DTYPES.get(name) or did_you_mean(name, DTYPES) if name else None
     e.fail(
         "TypeError",
         f"`{name}` is not a dtype" if name else "a dtype is needed here",

@@ -7,21 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gradcli.diagnostics import GradcliError, Label, Source, Span
-from gradcli.language.lexer import FOREIGN, LINES, Token, error, make_lexer, quoted
+from gradcli.diagnostics import GradcliError, Label, Source, Span, did_you_mean
+from gradcli.language import symbols
+from gradcli.language.foreign import DTYPES, OPERATORS, WORDS
+from gradcli.language.lexer import LINES, Token, error, make_lexer, quoted
 from gradcli.language.parser import State, link, start_of
 from gradcli.language.tables import END_OF_TEXT, Tables
 
-# Words that open a statement or an expression elsewhere.
-WORDS = {
-    "import": "leave it out: every operation is built in", "from": "leave it out: every operation is built in",
-    "let": "write `x = …`", "val": "write `x = …`", "return": "the last expression of a block is its value: leave `return` out",
-    "if": "write `where(condition, a, b)`", "else": "write `where(condition, a, b)`",
-    "for": "write `iterate(f, x0, n)`: f applied n times", "while": "write `iterate(f, x0, n)`: f applied n times",
-    "lambda": "write `def f(x) = …` on a line of its own", "function": "write `def f(x) = …`",
-    "func": "write `def f(x) = …`", "fn": "write `def f(x) = …`", "print": "write `output …`",
-    "int": "write `constant n: int64 = …`", "float": "write `variable x = …`", "double": "write `variable x = …`",
-}  # fmt: skip
+KEYWORDS = ("variable", "constant", "var", "const", "def", "output", "seed", "dtype")
 COMPARISONS = {"<", "<=", ">", ">=", "==", "!="}
 CLOSING = {"(": ")", "[": "]", "{": "}"}
 
@@ -200,16 +193,27 @@ def describe(trouble: Trouble, closing: str) -> str:
 # ---- frequent mistakes, the most telling first
 
 
+def foreign_symbol(trouble: Trouble) -> Advice | None:
+    """What only its place tells: ``|x|``, ``5!``, ``x'``."""
+    for item in (trouble.found, trouble.previous):
+        if item is not None and item.end > item.start:
+            special = symbols.special(trouble.source, item.start)
+            if special is not None:
+                start, end, message, help = special
+                return Advice(message, help, start, end)
+    return None
+
+
 def foreign_operator(trouble: Trouble) -> Advice | None:
     found, previous, text = trouble.found, trouble.previous, trouble.source.text
     if not trouble.before and text.startswith(("//", "/*"), found.start):
         return Advice("a comment starts with `#`", "write `#`", found.start, found.start + 2)
-    for operator in sorted(FOREIGN, key=len, reverse=True):
+    for operator in sorted(OPERATORS, key=len, reverse=True):
         for start in (previous.start if previous else found.start, found.start):
             # `:=` begins with the token found and `+=` ends with it; `!` is only a part of `!=`.
             if found.end <= start + len(operator) and text.startswith(operator, start):
                 name = trouble.before[0].text if trouble.before and trouble.before[0].kind == "NAME" else "x"
-                help = FOREIGN[operator].format(name, operator[:-1])
+                help = OPERATORS[operator].format(name, operator[:-1])
                 return Advice(f"`{operator}` is not an operator here", help, start, start + len(operator))
     return None
 
@@ -254,6 +258,11 @@ def never_closed(trouble: Trouble) -> Advice | None:
 
 def reserved_word(trouble: Trouble) -> Advice | None:
     found, previous = trouble.found, trouble.previous
+    if previous and previous.text == "." and found.text == "constant":
+        inner = symbols.in_brackets(trouble.source.text, found.end)
+        return Advice("there are no modules", f"write the value itself: `{inner or '3.0'}`")
+    if previous and previous.text == "." and found.text in ("newaxis", "and", "or", "not"):
+        return Advice("there are no modules", f"write `{found.text}`")
     if found.text.isidentifier() and found.kind not in ("NAME", "_DTYPE", "_OUTPUT", "_SEED"):
         if found.text == "not" and trouble.wants_expression:
             return Advice(help="put it in parentheses: `(not …)`")
@@ -267,12 +276,32 @@ def reserved_word(trouble: Trouble) -> Advice | None:
     return None
 
 
+def declaration(trouble: Trouble) -> Advice | None:
+    """``variable x 3`` and ``variable x, y``."""
+    before, found = trouble.before, trouble.found
+    if len(before) == 2 and before[0].text in ("variable", "var", "constant", "const") and before[1].kind == "NAME":
+        head = f"{before[0].text} {before[1].text}"
+        if before[1].text in DTYPES and found.kind == "NAME":
+            return Advice(
+                help=f"the dtype stands behind the name: `{before[0].text} {found.text}: {DTYPES[before[1].text]}`"
+            )
+        if found.text == ",":
+            return Advice(help=f"declare one name a statement: `{head} = …`")
+        if found.kind == "NUMBER" or found.text == "[":
+            return Advice(help=f"write `{head} = {found.text}{'…' if found.text == '[' else ''}`")
+    return None
+
+
 def words_of_other_languages(trouble: Trouble) -> Advice | None:
     if trouble.found.text in ("if", "else", "for"):
         return Advice(help=WORDS[trouble.found.text])
     for item in (trouble.previous, *trouble.before[:1]):
         if item and item.kind == "NAME" and item.text in WORDS:
             return Advice(help=WORDS[item.text])
+    if len(trouble.before) == 1 and trouble.found.kind in ("NAME", "STRING") and trouble.before[0].kind == "NAME":
+        keyword = did_you_mean(trouble.before[0].text, KEYWORDS)
+        if keyword and not is_operation(trouble.before[0].text):
+            return Advice(help=f"did you mean `{keyword} {trouble.found.text} …`?")
     return None
 
 
@@ -327,6 +356,16 @@ def brackets(trouble: Trouble) -> Advice | None:
         message = f"`{found.text}` closes nothing: there is no `{opening}` before it"
         return Advice(message, f"leave the `{found.text}` out")
     if found.text == "," and trouble.wants_operator and "," not in trouble.expected:
+        decimal = re.compile(r"\d+").match(trouble.source.text, found.end)
+        if (
+            previous
+            and previous.kind == "NUMBER"
+            and previous.text.isdigit()
+            and previous.end == found.start
+            and decimal
+        ):
+            number = f"{previous.text}.{decimal[0]}"
+            return Advice(help=f"a decimal point is `.`: write `{number}`; a list is `[{previous.text}, {decimal[0]}]`")
         return Advice(help="there are no tuples: write `[a, b]`, or a statement for each")
     if found.text == ";" and trouble.open and trouble.open[-1].text != "{":
         if trouble.open[-1].text != "[":
@@ -354,7 +393,8 @@ def missing_operator(trouble: Trouble) -> Advice | None:
         return Advice(help="write `,` between the two") if "," in trouble.expected else None
     left, right = previous.text, found.text + ("…" if found.text in CLOSING else "")
     if previous.kind == "NAME" and found.kind in ("NAME", "NUMBER") and is_operation(left):
-        return Advice(help=f"write `{left}({right})`")
+        whole = not trouble.ahead or trouble.ahead[0].text in (")", "]", "}", ",", "+", "-")
+        return Advice(help=f"write `{left}({right if whole else '…'})`")
     if found.kind == "NAME" and is_operation(found.text):
         other = trouble.ahead[0] if trouble.ahead else None
         if other and {previous.kind, other.kind} <= {"NAME", "NUMBER"}:
@@ -395,6 +435,6 @@ def is_operation(name: str) -> bool:
 
 
 LOOKS: list[Callable[[Trouble], Advice | None]] = [
-    foreign_operator, chained_comparison, never_closed, reserved_word, words_of_other_languages, equals_sign,
+    foreign_symbol, foreign_operator, chained_comparison, never_closed, reserved_word, declaration, words_of_other_languages, equals_sign,
     braces_and_colons, brackets, unfinished_line, missing_operator,
 ]  # fmt: skip

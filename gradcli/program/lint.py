@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from gradcli.autodiff.connection import connected
-from gradcli.diagnostics import Label, Span
+from gradcli.diagnostics import GradcliError, Label, Span
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.elementwise import constant_value
-from gradcli.graph.types import is_integer
+from gradcli.graph.types import is_float, is_integer
 from gradcli.language import syntax
 from gradcli.language.reasons import explain
-from gradcli.language.spellings import Found, Search, expressions, rewritten
+from gradcli.language.spellings import Found, Search, expressions, rewritten, unparenthesised
 from gradcli.language.walking import names
 from gradcli.program.program import Program
 from gradcli.results import Reason
@@ -54,7 +54,7 @@ def lint(program: Program) -> list[Finding]:
     findings with these codes; without codes, all.
     """
     checks = _Checks(program)
-    found = [*checks.unused(), *checks.without_influence(), *checks.spelled(), *checks.roots()]
+    found = [*checks.unused(), *checks.without_influence(), *checks.spelled(), *checks.roots(), *checks.constants()]
     ignored = _ignored(program.source.text)
     kept = [f for f in found if not any(_covers(ignored.get(line), f.code) for line in (0, f.span.line))]
     return sorted(kept, key=lambda finding: (finding.span.start, finding.code))
@@ -185,7 +185,9 @@ class _Checks:
             # Of arrays with more axes, the formula is a softmax over all entries, which has no name.
             if f.rule.whole and not f.captured.get("axis") and any(node.rank != 1 for node in nodes):
                 continue
-            if f.rule.code in ("norm", "hypot"):
+            if f.rule.matrices and any(x.rank > 2 for node in nodes for x in node.inputs):
+                continue
+            if f.rule.code in ("norm", "hypot", "sinc", "filled-gap"):
                 self.respelled.append(Span(self.source, f.at.start, f.at.end))
             yield self._respelled(f, bool(nodes))
 
@@ -233,6 +235,90 @@ class _Checks:
                     "keep it away from 0, `sqrt(x + 1e-12)`, or select: `where(x > 0, sqrt(x), 0)`",
                 )
 
+    def constants(self) -> Iterator[Finding]:
+        """``where(x == a, c, f(x))`` with f smooth at a: the slope there is the constant's, 0, where that of f is meant."""
+        everything = cone([value for value in self.graph.names.values() if isinstance(value, Node)])
+        choices = [node for node in everything if node.op.name == "where" and node in self.graph.places]
+        varies = connected_to(everything) if choices else set()
+        for node in choices:
+            start, end = self.graph.places[node]
+            condition, a, b = node.inputs
+            if condition.op.name not in ("equal", "not_equal") or any(
+                s.start <= start and end <= s.end for s in self.respelled
+            ):
+                continue
+            constant, function = (a, b) if condition.op.name == "equal" else (b, a)
+            value = constant_value(constant)
+            for x, there in (condition.inputs, condition.inputs[::-1]):
+                at = constant_value(there)
+                if x in varies and at is not None and is_float(x.dtype) and value is not None and function in varies:
+                    slope = self._slope(function, x, float(at), float(value))
+                    if slope is not None:
+                        yield self._constant(Span(self.source, start, end), function, x, float(at), float(value), slope)
+
+    def _slope(self, function: Node, x: Node, at: float, value: float) -> float | None:
+        """The slope at a place of a function that has, or tends to, a value there; None where it is not smooth."""
+        if x not in set(cone([function])):
+            return None
+        slopes: list[float] = []
+        for step in (1e-3, 1e-4):
+            right, left = (self._value_at(function, x, at + sign * step) for sign in (1, -1))
+            if right is None or left is None or not abs(right - value) + abs(left - value) < 1e3 * step:
+                return None
+            if not abs((right - value) - (value - left)) < 0.1 * step * max(1.0, abs(right - left) / step):
+                return None
+            slopes.append((right - left) / (2 * step))
+        first, second = slopes
+        return second if abs(first - second) <= 1e-2 * max(abs(second), 1e-2) else None
+
+    def _value_at(self, function: Node, x: Node, at: float) -> float | None:
+        """The first entry of a function of x where all entries of x have a value; None where it cannot be computed."""
+        import numpy as np
+
+        values: dict[Node, Any] = {x: np.full(x.shape, at, "float64")}
+        try:
+            with np.errstate(all="ignore"):
+                for node in cone([function]):
+                    if node not in values:
+                        values[node] = self._entries(node, values)
+        except (GradcliError, ArithmeticError, TypeError, ValueError):
+            return None
+        entries = np.asarray(values[function]).ravel()
+        return float(entries[0]) if entries.size else None
+
+    def _entries(self, node: Node, values: dict[Node, Any]) -> Any:
+        import numpy as np
+
+        if node.op.name == "leaf":
+            return self.program._leaf_value(node)
+        if node.op.kernel is None or not all([i in values for i in node.inputs]):
+            raise ValueError
+        return np.asarray(node.op.kernel(np, *[values[i] for i in node.inputs], **node.attrs))
+
+    def _constant(self, place: Span, function: Node, x: Node, at: float, value: float, slope: float) -> Finding:
+        written = self.graph.places.get(function)
+        shown = self.source.text[slice(*written)] if written else ""
+        if function.op.name == "leaf":
+            shown = function.attrs["name"]
+        there = self._value_at(function, x, at)
+        if there is not None and abs(there - value) <= 1e-9 * max(1.0, abs(value)) and shown:
+            help = f"the function has that value there by itself: write `{_brief(unparenthesised(shown))}`"
+        else:
+            name = x.attrs["name"] if x.op.name == "leaf" else "x"
+            moved = name if not at else f"({name} {'-' if at > 0 else '+'} {abs(at):g})"
+            line = f"{value:g} {'-' if slope < 0 else '+'} {abs(slope):.6g}*{moved}"
+            help = (
+                f"put the power series of the function in place of the constant, which begins with `{line}`, and take it"
+                f" for all small `{moved}`: the function loses its digits there"
+            )
+        return Finding(
+            "constant-branch",
+            f"`{_brief(' '.join(place.text.split()))}` has the derivatives of the constant there, 0, not those of the"
+            " function",
+            (Label(place),),
+            help,
+        )
+
     def _reaches_zero(self, x: Node) -> bool:
         """Whether a value that is never negative can be 0, as far as its operations show; a leaf, by its own value."""
         while x.op.name in ("sum", "mean", "max", "min", "reshape", "broadcast_to", "identity", "index", "transpose"):
@@ -269,6 +355,18 @@ def _ignored(text: str) -> dict[int, set[str]]:
 
 def _covers(codes: set[str] | None, code: str) -> bool:
     return codes is not None and (code in codes or "" in codes)
+
+
+def connected_to(everything: Sequence[Node]) -> set[Node]:
+    """The nodes to which a gradient leads from some variable."""
+    varies: set[Node] = set()
+    for node in everything:
+        if node.op.name == "leaf":
+            if node.attrs["kind"] == "variable":
+                varies.add(node)
+        elif any([node.inputs[i] in varies for i in node.op.differentiable_inputs(node)]):
+            varies.add(node)
+    return varies
 
 
 def _is_root(node: Node) -> bool:

@@ -111,13 +111,25 @@ def _made(digit: str) -> Callable[[Node], str]:
     return lambda node: rf"\mathbf{{{digit}}}_{{{sizes(node.shape)}}}" if node.shape else digit
 
 
+def _derivative(name: str) -> Callable[[Node], str]:
+    """A function whose ``order`` says which derivative of it is meant."""
+
+    def word(node: Node) -> str:
+        order = node.attrs["order"]
+        return operator(name) + (f"^{{({order})}}" if order else "") + r"\left(<0>\right)"
+
+    return word
+
+
 WORDS: dict[str, Word] = {
     **_functions("log sin cos tan sinh cosh tanh"),
     "asin": r"\arcsin\left(<0>\right)", "acos": r"\arccos\left(<0>\right)", "atan": r"\arctan\left(<0>\right)",
     "asinh": operator("arsinh") + r"\left(<0>\right)", "acosh": operator("arcosh") + r"\left(<0>\right)",
     "atanh": operator("artanh") + r"\left(<0>\right)",
-    **_operators("atan2 hypot erf softplus relu leaky_relu elu sign round trunc mod xlogy isnan isfinite "
+    **_operators("atan2 hypot erf erfc softplus relu leaky_relu elu sign round trunc mod xlogy isnan isfinite "
                  "sort argsort roll flip tril triu take_along scatter_along"),
+    "log_ndtr": r"\log\Phi\left(<0>\right)", "log_cosh": r"\log\cosh\left(<0>\right)",
+    "erfcx": _derivative("erfcx"), "sinc": _derivative("sinc"),
     "exp": "e^{<0>}", "expm1": r"e^{<0>} - 1", "exp2": "2^{<0>}", "log1p": r"\log\left(1 + <0>\right)",
     "log2": r"\log_{2}\left(<0>\right)", "log10": r"\log_{10}\left(<0>\right)", "sqrt": r"\sqrt{<0>}",
     "rsqrt": r"\frac{1}{\sqrt{<0>}}", "cbrt": r"\sqrt[3]{<0>}", "square": "<0!>^{2}", "abs": r"\left\lvert <0> \right\rvert",

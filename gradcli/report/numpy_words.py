@@ -17,7 +17,7 @@ from types import FunctionType
 from typing import Any
 
 from gradcli.graph.node import Node
-from gradcli.graph.ops import kernels, linear_algebra, slicing
+from gradcli.graph.ops import kernels, linear_algebra, slicing, special
 from gradcli.graph.printing import Text, equation, items_text
 from gradcli.graph.types import is_float
 
@@ -101,7 +101,8 @@ WORDS: dict[str, Word] = {
           "where mod floor_divide isnan isfinite logical_and logical_or logical_not zeros_like ones_like"),
     **{f"a{name}": f"np.arc{name}(a)" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
     **{name: _rounding(name) for name in ("floor", "ceil", "round", "trunc")},
-    **{name: f"_{name}(a)" for name in ("sigmoid", "softplus", "elu", "logdet", "cholesky")},
+    **{name: f"_{name}(a)" for name in ("sigmoid", "softplus", "elu", "logdet", "cholesky", "log_ndtr", "log_cosh")},
+    **{name: f"_{name}(a, order)" for name in ("erfcx", "sinc")},
     **{name: _reduction(f"np.{name}", own_dtype=True) for name in ("sum", "prod")},
     **{name: _reduction(f"np.{name}") for name in ("mean", "max", "min", "any", "all")},
     **{name: f"np.vectorize(math.{name}, otypes=[dtype])(a)" for name in ("erf", "erfc")},
@@ -246,7 +247,8 @@ HELPERS = _named([
     linear_algebra.small_cofactors_kernel, linear_algebra.subsets, linear_algebra.expansion, linear_algebra.scaled_svd,
     linear_algebra.completion_kernel, linear_algebra.logdet_kernel,
     linear_algebra.cholesky_kernel, linear_algebra.embed_kernel, slicing.diagonal_view, slicing.expand_kernel,
-    slicing.scatter_kernel, slicing.scatter_along_kernel,
+    slicing.scatter_kernel, slicing.scatter_along_kernel, special.erfcx_kernel, special.log_ndtr_kernel,
+    special.log_cosh_kernel, special.sinc_kernel,
 ])  # fmt: skip
 """What words may call, by the name that it has in a module."""
 

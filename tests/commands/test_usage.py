@@ -5,11 +5,12 @@ import re
 import subprocess
 import sys
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from gradcli.commands.main import COMMANDS, cli
-from gradcli.commands.options import Bytes
+from gradcli.commands.options import Bytes, Names, Setting
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -207,3 +208,35 @@ def test_other_ends(gradcli, monkeypatch, failure, status, word):
 def test_click_can_call_the_group():
     assert CliRunner().invoke(cli, ["--help"]).exit_code == 0
     assert sys.stdout is not None
+
+
+SLICED = "variable x = [[2.0, 3.0]]; z = x[:, 0]^3 + x[:, 1]^3; part = x[:, 1]"
+
+
+def name_options():
+    """Every option of every command that takes names or NAME=EXPR, with what to put behind the name."""
+    context = click.Context(cli)
+    for command in COMMANDS:
+        found = cli.get_command(context, command)
+        for parameter in found.params:
+            if isinstance(parameter, click.Option) and isinstance(parameter.type, (Names, Setting)):
+                yield command, parameter.opts[0], "=1.0" * isinstance(parameter.type, Setting)
+
+
+@pytest.mark.parametrize(("command", "option", "value"), list(name_options()))
+def test_a_slice_has_no_name(gradcli, command, option, value):
+    for text, advice in [
+        ("x[:,1]", "name the slice first, `part = x[:,1]`"), ("x[0,1]", "name the slice first"),
+        ("x[-1]", "name the slice first"), ("sum(x,axis=0)", "bind the expression first"), ("x.T", "bind the expression"),
+    ]:  # fmt: skip
+        done = gradcli(command, "-e", SLICED, option, text + value)
+        if not (value and "=" in text):
+            assert done.status == 2
+            assert f"'{text}' is not a name: " in done.err
+            assert advice in done.err
+
+
+def test_a_list_of_names_is_cut_outside_of_brackets(gradcli):
+    assert "'x[:,1]' is not a name" in gradcli("grad", "-e", SLICED, "--wrt", "x,x[:,1]").err
+    assert gradcli("grad", "-e", SLICED, "--of", "z", "--wrt", "[xz]*").out == "x = [[12.0, 27.0]]\n"
+    assert "put commas between names: `z,x`" in gradcli("eval", "-e", SLICED, "--of", "z x").err

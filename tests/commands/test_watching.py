@@ -143,3 +143,26 @@ def test_nothing_is_found_in_the_samples_and_the_results_stay(command_line, monk
     assert traced.startswith("trace: nothing: ")
     assert kinks
     assert all([line == "kinks: none" or line.startswith("kink: ") for line in kinks])
+
+
+@pytest.mark.parametrize("command", ["hessian", "jacobian"])
+def test_matrices_are_traced_too(gradcli, command):
+    done = gradcli(command, "-e", "variable x = 0.0\ny = sqrt(x)", "--trace")
+    assert (done.status, done.out) == (1, "")
+    assert "2 | y = sqrt(x)\n  |     ^^^^^^^\n" in done.err
+    done = gradcli(command, "-e", "variable x = -1.0; y = relu(x) + x^2", "--kinks")
+    assert (done.status, done.err) == (0, "kinks: none\n")
+    assert "--trace shows the operation" in gradcli(command, "-e", "variable x = 0.0\ny = sqrt(x)").err
+    assert gradcli(command, "-e", SQRT, "--trace", "--sparsity").status == 2
+
+
+@pytest.mark.parametrize(("command", "text"), [
+    ("grad", "variable p = 0.0\ny = xlogy(p, 3.0)"), ("hessian", "variable p = 0.0; variable q = 3.0\ny = xlogy(p, q)"),
+    ("grad", "variable p = [0.0, 1.0]\ny = sum(abs(p))"),
+])  # fmt: skip
+def test_a_trace_that_finds_nothing_names_the_kinks(gradcli, command, text):
+    done = gradcli(command, "-e", text, "--trace")
+    assert done.status == 0
+    first, second = done.err.splitlines()
+    assert first.startswith("trace: nothing")
+    assert second.startswith("kink: ") and "at 0, line 2" in second

@@ -278,6 +278,16 @@ SPECS: dict[str, list[Case]] = {
     "erf": function("erf", erf, (-3, 3)),
     "erfc": function("erfc", scipy.special.erfc, (-3, 3)),
     "multiply_no_nan": binary("multiply_no_nan", np.multiply, away),
+    "erfcx": [
+        *function("erfcx", scipy.special.erfcx, (-1, 4)),
+        case("erfcx(x, order=1)", lambda x: 2 * x * scipy.special.erfcx(x) - 2 / np.sqrt(np.pi), (-1, 4), x=(3,)),
+    ],
+    "log_ndtr": function("log_ndtr", lambda x: np.log(scipy.special.ndtr(x)), (-5, 3)),
+    "log_cosh": function("log_cosh", lambda x: np.log(np.cosh(x)), (-3, 3)),
+    "sinc": [
+        *function("sinc", np.sinc, (-4, 4)),
+        case("sinc(x, 1)", lambda x: (np.cos(np.pi * x) - np.sinc(x)) / x, away, x=(3,)),
+    ],
     "sigmoid": function("sigmoid", scipy.special.expit, (-5, 5)),
     "softplus": function("softplus", lambda x: np.logaddexp(x, 0), (-5, 5)),
     "link": [case("link(x) + x", lambda x: x, x=s) for s in ((), (2, 3))],

@@ -75,7 +75,8 @@ ERRORS: list[tuple[str, str, str | None]] = [
     ("y = «1.0f»", "`f` stands straight after a number", "write `1.0`; `dtype float32` sets the precision"),
     (f"y = «{'9' * 5000}»", "a whole number of 5000 digits is too long", "write it as `1e…`"),
     ("y = «'abc»\n", "string is not closed", "end it with `'` on the same line"),
-    ("y = A«'»", "string is not closed", "the transpose is `.T`"),
+    ("y = A«'»", "`'` is not an operator here",
+     "the derivative of a value y is `gradients(y, x)`; the transpose of A is `A.T`"),
     ('y = "C:«\\d»ata"', "`\\d` means nothing in a string", "write `\\\\` for a backslash"),
     # operators of mathematics and of other languages
     ("y = a«×»b", "`×` is not part of the language", "write `*`"),
@@ -151,7 +152,8 @@ ERRORS: list[tuple[str, str, str | None]] = [
     ("y = a«\u200b»b", "U+200B is a control or invisible character that a program cannot contain", "remove it"),
     ("y«\xa0»= 3", "U+00A0 is white space that a program cannot contain", "type an ordinary space"),
     ("y = «☃»", "`☃` (U+2603) cannot stand here", None),
-    ("y = x «$»", "`$` (U+0024) cannot stand here", None),
+    ("y = x «$»", "`$` is not part of the language", "leave it out: formulas stand as they are"),
+    ("y = x «`»", "``` (U+0060) cannot stand here", None),
 ]  # fmt: skip
 
 

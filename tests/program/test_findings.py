@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 import gradcli
 from gradcli.diagnostics import Source
+from gradcli.language.formulas import SPELLINGS
 from gradcli.language.parser import parse
-from gradcli.language.spellings import SPELLINGS, Search, rewritten
+from gradcli.language.spellings import Search, rewritten
 from gradcli.language.walking import same
 from gradcli.program.lint import lint
 from gradcli.program.mended import mend
@@ -98,6 +99,7 @@ def test_many_variables_without_influence():
 
 
 V = "variable x = [0.3, 1.2, -0.4]\nvariable m = [[0.3, 1.2, -0.4], [1.0, 2.0, 0.5]]\nvariable s = 0.25\n"
+V += "variable p = 0.8\nvariable q = [[2.0, 0.5, 0.1], [0.2, 3.0, 0.3], [0.4, 0.6, 2.5]]\n"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,7 @@ V = "variable x = [0.3, 1.2, -0.4]\nvariable m = [[0.3, 1.2, -0.4], [1.0, 2.0, 0
         ("sqrt(sum(square(m), axis=1, keepdims=true))", "norm(m, axis=1, keepdims=true)"),
         ("sqrt(sum((x - s)*(x - s)))", "norm(x - s)"),
         ("sum(m^2, axis=0)^0.5", "norm(m, axis=0)"),
-        ("sqrt(s^2 + x*x)", None),
+        ("sqrt(s^2 + x*x)", "hypot(s, x)"),
         ("sqrt(s^2 + x^2)", "hypot(s, x)"),
         ("exp(x)/sum(exp(x))", "softmax(x)"),
         ("exp(m)/sum(exp(m), axis=1, keepdims=true)", "softmax(m, axis=1)"),
@@ -139,6 +141,47 @@ V = "variable x = [0.3, 1.2, -0.4]\nvariable m = [[0.3, 1.2, -0.4], [1.0, 2.0, 0
         ("2 - (1 - exp(x))", "2 - (-expm1(x))"),
         ("s^0.5", "sqrt(s)"),
         ("(s + x^2)^0.5", "sqrt(s + x^2)"),
+        ("log(1 - exp(-p))", "log(-expm1(-p))"),
+        ("log(-exp(-p) + 1)", "log(-expm1(-p))"),
+        ("1 - erf(x)", "erfc(x)"),
+        ("s*(-erf(x) + 1.0)", "s*erfc(x)"),
+        ("0.5 - erf(x)/2", "0.5*erfc(x)"),
+        ("1 + erf(x)", None),
+        ("log(1 + erf(x))", "where(x < -1, log_ndtr(sqrt(2)*x) + log(2), log1p(erf(x)))"),
+        ("log(1 - erf(x + s))", "where((x + s) > 1, log_ndtr(-sqrt(2)*(x + s)) + log(2), log1p(-erf(x + s)))"),
+        ("log(0.5*(1 + erf(x/sqrt(2))))", "log_ndtr(x)"),
+        ("2*log((1 + erf((x - s)/sqrt(2)))/2)", "2*log_ndtr(x - s)"),
+        ("log(0.5 + 0.5*erf(x*sqrt(0.5)))", "log_ndtr(x)"),
+        ("log(0.5*(1 - erf(x/2^0.5)))", "log_ndtr(-x)"),
+        ("log(erfc((x - s)/(p*sqrt(2)))/2)", "log_ndtr(-(x - s)/p)"),
+        ("log(0.5*(1 + erf(x)))", "log_ndtr(sqrt(2)*x)"),
+        ("log(cosh(x))", "log_cosh(x)"),
+        ("s*log((exp(2*x) + exp(-(2*x)))/2)", "s*log_cosh(2*x)"),
+        ("log(0.5*(exp(x) + exp(-x)))", "log_cosh(x)"),
+        ("0.5*log(det(m.T @ m + diag([1.0, 1, 1])))", "0.5*logdet(m.T @ m + diag([1.0, 1, 1]))"),
+        ("inv(q) @ x", "solve(q, x)"),
+        ("-inv(q) @ x", "-solve(q, x)"),
+        ("dot(inv(q), x)", "solve(q, x)"),
+        ("x @ inv(q) @ x", "x @ solve(q, x)"),
+        ("m @ inv(q)", "solve(q.T, m.T).T"),
+        ("q @ x", None),
+        ("1 - tanh(x)^2", "4*sigmoid(2*x)*sigmoid(-2*x)"),
+        ("s/(1 - square(tanh(x)))", "s/(4*sigmoid(2*x)*sigmoid(-2*x))"),
+        ("-tanh(x)*tanh(x) + 1", "4*sigmoid(2*x)*sigmoid(-2*x)"),
+        ("sin(x)/x", "sinc(x/pi)"),
+        ("sin(x - s)/(x - s)", "sinc((x - s)/pi)"),
+        ("sin(pi*x)/(pi*x)", "sinc(x)"),
+        ("2*sin(x)/x", "2*sinc(x/pi)"),
+        ("s*sin(x)*p/(2*x)", "s*sinc(x/pi)*p/2"),
+        ("sin(x)/s", None),
+        ("(1 - cos(x))/x^2", "0.5*square(sinc(x/(2*pi)))"),
+        ("3*(1 - cos(x))/(x*x*s)", None),
+        ("s*(1 - cos(x))/x^2/p", "s*0.5*square(sinc(x/(2*pi)))/p"),
+        ("(cos(x) - 1)/square(x)", "-0.5*square(sinc(x/(2*pi)))"),
+        ("1 - cos(x)", None),
+        ("where(x == 0, 1.0, sin(x)/x)", "sinc(x/pi)"),
+        ("where(abs(x) > 1e-8, sin(x)/x, 1)", "sinc(x/pi)"),
+        ("where(x == 0, 1, x/expm1(x))", "where(abs(x) < 0.02, 1 - x/2 + x^2/12 - x^4/720 + x^6/30240, x/expm1(x))"),
         ("log(2 + exp(x))", None),
         ("log(1 + exp(x) + s)", None),
         ("exp(x) - 2", None),
@@ -149,7 +192,7 @@ V = "variable x = [0.3, 1.2, -0.4]\nvariable m = [[0.3, 1.2, -0.4], [1.0, 2.0, 0
     ],
 )
 def test_formulas(formula, better):
-    text = f"{V}y = {formula}  # of x\noutput y, x, m, s\n"
+    text = f"{V}y = {formula}  # of x\noutput y, x, m, s, p, q\n"
     mended = mend(text, "a.expr")
     assert mended.text == (text if better is None else text.replace(formula, better))
     assert len(mended.done) == (better is not None)
@@ -198,7 +241,8 @@ def test_names_may_mean_other_things(text):
 
 def test_formulas_are_seen_through_names_but_not_changed():
     text = (
-        V + "e = exp(x); t = sum(e); y = log(t)\ndef f(u) = { d = u^2; sqrt(sum(d)) }\nz = f(x)\noutput y, z, m, s, x\n"
+        V
+        + "e = exp(x); t = sum(e); y = log(t)\ndef f(u) = { d = u^2; sqrt(sum(d)) }\nz = f(x)\noutput y, z, m, s, x, p, q\n"
     )
     findings = lint(gradcli.loads(text))
     assert [(f.code, f.span.text, [label.span.text for label in f.labels[1:]]) for f in findings] == [
@@ -339,14 +383,14 @@ CAPTURED = ["u", "2*u", "(u + v)", "u[0]", "sin(u)", "sum(v, axis=0)", "u/v"]
 
 def spelled(text, captured, axis, keepdims):
     """A text in the words of the rules, with expressions for its names."""
-    text = re.sub(r"\b[xy]\b", lambda match: f"({captured[match[0]]})", text)
+    text = re.sub(r"\b[xyz]\b", lambda match: f"({captured[match[0]]})", text)
     text = text.replace("keepdims=keepdims", f"keepdims={keepdims}").replace("axis=axis", f"axis={axis}")
     return re.sub(r", \w+=None", "", text)
 
 
 written_badly = st.tuples(
     st.sampled_from([(rule, pattern) for rule in SPELLINGS for pattern in rule.patterns]),
-    st.fixed_dictionaries({"x": st.sampled_from(CAPTURED), "y": st.sampled_from(CAPTURED)}),
+    st.fixed_dictionaries({name: st.sampled_from(CAPTURED) for name in "xyz"}),
     st.sampled_from([None, "0", "-1", "[0, 1]"]),
     st.sampled_from([None, "true"]),
 )

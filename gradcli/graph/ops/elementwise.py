@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from gradcli.graph.node import Node, Number, cone, derived_float
+from gradcli.graph.node import TABLE, Node, Number, cone, derived_float
 from gradcli.graph.operation import (
     Elementwise,
     Linear,
@@ -23,7 +23,6 @@ from gradcli.graph.ops.kernels import (
     divide_no_nan_kernel,
     elu_kernel,
     erf_kernel,
-    erfc_kernel,
     exp2_slope_kernel,
     has_scipy,
     hypot_slope_kernel,
@@ -320,11 +319,6 @@ erf = _function(
     "erf", "The error function.", lambda y, x: 2 / math.sqrt(math.pi) * exp(-x * x), kernel=erf_kernel,
     workspace=lambda node: 0.0 if has_scipy() else 10.0, formula="2/sqrt(pi) * integral of exp(-t^2) for t from 0 to x", example="erf(0.5)",
 )  # fmt: skip
-erfc = _function(
-    "erfc", "1 - erf(x), exact for large x.", lambda y, x: -2 / math.sqrt(math.pi) * exp(-x * x), kernel=erfc_kernel,
-    workspace=lambda node: 0.0 if has_scipy() else 10.0, formula="1 - erf(x)", example="erfc(10.0)",
-)  # fmt: skip
-
 _sigmoid_slope = _slope(
     "sigmoid_slope", "y, x", "y*(1 - y) for y = sigmoid(x), exact also where y is near 1.",
     lambda _, y, x: -tanh(0.5 * x), None,
@@ -364,7 +358,7 @@ elu = _function(
 
 gelu = register(Operation(
     "gelu", "x", "Gaussian error linear unit, the exact one.", family="elementwise", accepts="float",
-    expand=lambda x: 0.5 * x * erfc(-math.sqrt(0.5) * x), formula="x/2 * (1 + erf(x / sqrt(2)))",
+    expand=lambda x: 0.5 * x * TABLE["erfc"](-math.sqrt(0.5) * x), formula="x/2 * (1 + erf(x / sqrt(2)))",
     example="gelu(1.0)",
 ))  # fmt: skip
 silu = register(Operation(

@@ -128,7 +128,7 @@ def has_scipy() -> bool:
     return find_spec("scipy") is not None
 
 
-def _special(name: str) -> Callable[..., Array]:
+def special_function(name: str) -> Callable[..., Array]:
     """SciPy's function where it is installed, else the standard library's, entry by entry."""
 
     def kernel(xp: Any, x: Array) -> Array:
@@ -145,8 +145,7 @@ def _special(name: str) -> Callable[..., Array]:
     return kernel
 
 
-erf_kernel = _special("erf")
-erfc_kernel = _special("erfc")
+erf_kernel = special_function("erf")
 
 
 def power_kernel(xp: Any, a: Array, b: Array) -> Array:

@@ -388,10 +388,10 @@ RESULTS = [
 
 
 @pytest.mark.parametrize("command", ["eval", "grad"])
-@pytest.mark.parametrize("render", [as_json.render, as_json.render_lines])
-def test_own_json_keeps_values_and_dtypes(command, render):
+@pytest.mark.parametrize("pieces", [as_json.pieces, as_json.line_pieces])
+def test_own_json_keeps_values_and_dtypes(command, pieces):
     reply = Reply(command, "f.expr", [(1, RESULTS)], of=["y"])
-    values = read_values(render(reply).encode(), "<stdin>")
+    values = read_values("".join(pieces(reply)).encode(), "<stdin>")
     assert values.reply
     assert list(values.entries) == ["a", "b", "c", "d"]
     for result in RESULTS[:4]:
@@ -402,7 +402,7 @@ def test_own_json_keeps_values_and_dtypes(command, render):
 
 
 def test_own_plain_text():
-    values = read_values(plain.render(Reply("eval", "f.expr", [(0, RESULTS)])).encode(), "<stdin>")
+    values = read_values("".join(plain.pieces(Reply("eval", "f.expr", [(0, RESULTS)]))).encode(), "<stdin>")
     assert list(values.entries) == ["a", "b", "c", "d"]
     for result in RESULTS[:4]:
         np.testing.assert_array_equal(values.entries[result.name], result.value)
@@ -410,7 +410,7 @@ def test_own_plain_text():
 
 def test_own_npz(tmp_path):
     with open(tmp_path / "v.npz", "wb") as file:
-        write_npz(file, {"file": np.eye(2), "naïve": np.array(1)})
+        write_npz(file, [("file", np.eye(2)), ("naïve", np.array(1))])
     values = read_values((tmp_path / "v.npz").read_bytes(), "v.npz")
     assert list(values.entries) == ["file", "naïve"]
     with np.load(tmp_path / "v.npz") as archive:
@@ -551,7 +551,7 @@ def test_formats_for_people_hold_no_values_by_name(text):
 
 
 def test_a_reply_of_jvp_has_values():
-    reply = as_json.render(Reply("jvp", "f", [(0, [Result("y", np.array([1.0, 2.0]))])], ["x"]))
+    reply = "".join(as_json.pieces(Reply("jvp", "f", [(0, [Result("y", np.array([1.0, 2.0]))])], ["x"])))
     values = read_values(reply.encode(), "v")
     assert values.reply
     assert values.entries["y"].tolist() == [1, 2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING, Any
 
 from gradcli.data.files import fail
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     Array = numpy.ndarray[Any, Any]
 
 
-def write_npz(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
+def write_npz(file: IO[bytes], arrays: Iterable[tuple[str, Array]]) -> None:
     """The arrays as an ``.npz`` file; unlike ``numpy.savez`` it takes any name, ``file`` included."""
     import zipfile
 
     import numpy as np
 
     with zipfile.ZipFile(file, "w") as archive:
-        for name, array in arrays.items():
+        for name, array in arrays:
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
 

@@ -17,6 +17,7 @@ from gradcli.diagnostics import GradcliError
 if TYPE_CHECKING:
     import numpy
 
+    from gradcli.data.memory import Memory
     from gradcli.data.reading import Values
     from gradcli.program import Program
 
@@ -65,7 +66,7 @@ class Inputs(NamedTuple):
         if self.file is None or self.file == "-":
             from gradcli.data import decode
 
-            return ProgramText(decode(standard_input(), "<stdin>"), "<stdin>", "")
+            return ProgramText(decode(standard_input(self.memory()), "<stdin>"), "<stdin>", "")
         from gradcli.program import read_source
 
         shown = os.fsencode(self.file).decode("utf-8", errors="replace")
@@ -75,15 +76,24 @@ class Inputs(NamedTuple):
             raise GradcliError("DataError", f"there is no file {brief}", help="-e 'TEXT' gives a program inline")
         return ProgramText(read_source(self.file), shown, os.path.dirname(self.file))
 
+    def memory(self) -> Memory:
+        """What reading files may take."""
+        from gradcli.data.memory import Memory
+
+        return Memory(self.max_memory)
+
     def load(self, text: ProgramText) -> Program:
         """The program with its values; what it means is decided by the engine."""
         from gradcli.commands.names import leaves
 
         settings: dict[str, Value] = {}
         if self.values is not None:
-            settings |= entries_for(read_value_file(self.values), lambda: leaves(text.text), self.values, "sets")
+            settings |= entries_for(
+                read_value_file(self.values, self.memory()), lambda: leaves(text.text), self.values, "sets"
+            )
+        memory = self.memory()
         for name, value in self.set_.items():
-            settings[name] = value_of("--set", name, value)
+            settings[name] = value_of("--set", name, value, memory)
         from gradcli.program import loads
 
         program = loads(
@@ -100,19 +110,23 @@ class Inputs(NamedTuple):
         return program
 
 
-def standard_input() -> bytes:
-    """All of standard input."""
+def standard_input(memory: Memory, cost: Callable[[bytes], int] = len) -> bytes:
+    """All of standard input, as long as there is memory for it."""
     if sys.stdin is None:
         raise GradcliError("DataError", "standard input is closed")
-    return sys.stdin.buffer.read()
+    from gradcli.data.files import read_all
+
+    return read_all(sys.stdin.buffer, "<stdin>", memory, cost)
 
 
-def read_value_file(path: str) -> Values:
+def read_value_file(path: str, memory: Memory) -> Values:
     """The named values of a file or, for ``-``, of standard input."""
     from gradcli.data import read_bytes
+    from gradcli.data.documents import cost
     from gradcli.data.reading import read_values
 
-    return read_values(standard_input(), "<stdin>") if path == "-" else read_values(read_bytes(path), path)
+    data = standard_input(memory, cost) if path == "-" else read_bytes(path, memory, cost=cost)
+    return read_values(data, "<stdin>" if path == "-" else path, memory)
 
 
 def entries_for(values: Values, known: Callable[[], Iterable[str]], path: str, verb: str) -> dict[str, Value]:
@@ -157,7 +171,7 @@ FILE = re.compile(rf"\w{ENDING}(:[^:]*)?$")
 """What looks like a file, perhaps with a key, and is no expression: arrays have no such attributes."""
 
 
-def value_of(option: str, name: str, text: str) -> Value:
+def value_of(option: str, name: str, text: str, memory: Memory | None = None) -> Value:
     """The value of ``NAME=EXPR`` (left to the engine) or of ``NAME=@FILE`` (the array in it)."""
     if not text.startswith("@"):
         if FILE.search(text):
@@ -169,7 +183,7 @@ def value_of(option: str, name: str, text: str) -> Value:
 
     path, key = path_and_key(text)
     try:
-        return read_array(path, key)
+        return read_array(path, key, memory=memory)
     except GradcliError as problem:
         raise GradcliError(problem.kind, f"{option} {name}: {problem.message}", problem.labels, problem.help) from None
 

@@ -51,8 +51,9 @@ def parse_csv(lines: Lines, name: str, memory: Memory, columns: str | None = Non
     result = np.empty((0, 0))
     count = 0
     try:
-        for rows in _whole_rows(lines, header.end if header is not None else 0):
-            memory.need(name, result.nbytes + 16 * sum(map(len, rows)))
+        for rows in _whole_rows(
+            lines, header.end if header is not None else 0, lambda n: memory.need(name, result.nbytes + n)
+        ):
             if not (rows := [line for line in rows if line.strip()]):
                 continue
             numbers = _numbers(rows, chosen)
@@ -90,18 +91,24 @@ def place_in_csv(lines: Lines, name: str, columns: str | None, row: int, column:
     return f"column {title} of {name}, line {begin}"
 
 
-def _whole_rows(lines: Lines, skipped: int) -> Iterator[list[str]]:
-    """The lines after the first ones, so many at a time that no row is cut: a quoted field may hold ends of lines."""
+def _whole_rows(lines: Lines, skipped: int, need: Callable[[int], None]) -> Iterator[list[str]]:
+    """The lines after the first ones, so many at a time that no row is cut: a quoted field may hold ends of lines.
+
+    ``need`` is told how much memory they take while they are read.
+    """
     held: list[str] = []
+    size = 0
     open_quote = False
     for block in lines():
         if skipped:
             block, skipped = block[skipped:], max(0, skipped - len(block))
         open_quote ^= sum([line.count('"') for line in block]) % 2 == 1
         held += block
+        size += sum([60 + 8 * len(line) for line in block])
+        need(size)
         if not open_quote:
             yield held
-            held = []
+            held, size = [], 0
     if held:
         yield held
 

@@ -117,6 +117,7 @@ class Content:
                 cut = max(data.rfind(b"\n"), data.rfind(b"\r", 0, -1)) + 1
                 if data and not cut:
                     pending.append(data)
+                    self.memory.need(self.name, 4 * CHUNK * len(pending))
                     continue
                 text = b"".join([*pending, data[:cut]])
                 pending = [data[cut:]]
@@ -163,6 +164,17 @@ def unreadable(path: str | os.PathLike[str], problem: Exception) -> GradcliError
     return GradcliError("DataError", message, help=help)
 
 
+unfinished: set[str] = set()
+"""The temporary files that are being written."""
+
+
+def remove_unfinished() -> None:
+    """What a process that ends in the middle of writing leaves behind."""
+    for temporary in list(unfinished):
+        with suppress(OSError):
+            os.unlink(temporary)
+
+
 def write_atomically(path: str | os.PathLike[str], content: bytes | Callable[[IO[bytes]], None]) -> None:
     """Write a file whole or not at all.
 
@@ -187,6 +199,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | Callable[[IO
             fail(f"cannot write {path}: it is read-only", f"allow it: `chmod u+w {path}`")
         # The name is known before there is such a file: whatever happens from here on, it is gone at the end.
         temporary = str(target.parent / f".{target.name[:50]}.{secrets.token_hex(4)}.tmp")
+        unfinished.add(temporary)
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             if callable(content):
                 content(file)
@@ -194,6 +207,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | Callable[[IO
                 file.write(content)
         os.chmod(temporary, _permissions(target))
         os.replace(temporary, target)
+        unfinished.discard(temporary)
         temporary = None
     except OSError as problem:
         if isinstance(problem, IsADirectoryError):
@@ -208,6 +222,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | Callable[[IO
         if temporary is not None:
             with suppress(OSError):
                 os.unlink(temporary)
+            unfinished.discard(temporary)
 
 
 def fail(message: str, help: str | None = None) -> NoReturn:

@@ -93,13 +93,15 @@ def _check_size(content: Content, whole: bool) -> None:
 
     Of some of its columns nothing is known yet but that there is a number a row.
     """
-    size = 0
+    size = row = 0
     with content.opened() as stream:
         while data := stream.read(CHUNK):
             size += 8 * data.count(b"\n")
             if whole:
                 size += 8 * data.count(b",")
-            content.memory.need(content.name, size)
+            cut = data.rfind(b"\n")
+            row = row + len(data) if cut < 0 else len(data) - cut
+            content.memory.need(content.name, size + 4 * row)
 
 
 def place_in_file(path: str, key: str | None, place: Sequence[int]) -> str | None:

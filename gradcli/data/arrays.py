@@ -92,6 +92,8 @@ def parse_npy(stream: IO[bytes], size: int | None, what: str, memory: Memory) ->
 
     The header says how much memory it takes: a LimitError before anything is read where that is too much.
     """
+    import zlib
+
     import numpy as np
 
     damage = "its header is damaged"
@@ -116,7 +118,7 @@ def parse_npy(stream: IO[bytes], size: int | None, what: str, memory: Memory) ->
         stream.seek(0)
         damage = "its numbers are damaged"
         array = np.lib.format.read_array(stream, allow_pickle=False)
-    except (GradcliError, MemoryError):
+    except (GradcliError, MemoryError, EOFError, OSError, zlib.error):  # who has opened the stream knows more
         raise
     except Exception:  # noqa: BLE001  NumPy reads a header with Python's tokenizer: anything may come out
         fail(f"{what} is not a readable .npy array: {damage}", "save it anew with numpy.save")

@@ -10,7 +10,6 @@ from gradcli.graph.operation import Operation
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.types import DTYPES, Shape, is_float, is_integer, show_shape
 from gradcli.language import foreign, statics, syntax
-from gradcli.language.least import of_function
 from gradcli.language.values import Missing, Scope, Several, UserFunction, Value, Weak
 
 if TYPE_CHECKING:
@@ -56,6 +55,8 @@ def _define(e: Elaborator, function: syntax.Function) -> None:
                 also=[(seen[p.name.id], "the first")],
             )
         seen[p.name.id] = p.name
+    from gradcli.language.least import of_function
+
     least = of_function(function, e.bound, e.constants, e.operations)
     e.bind(function.name, UserFunction(function, len(e.bound), least), e.top)
 

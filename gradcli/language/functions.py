@@ -8,7 +8,6 @@ from gradcli.diagnostics import did_you_mean
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Operation
 from gradcli.language import calls, syntax
-from gradcli.language.least import Least
 from gradcli.language.values import Binding, Scope, UserFunction, Value, Weak
 
 if TYPE_CHECKING:
@@ -118,6 +117,7 @@ def _settle(e: Elaborator, expression: syntax.Expression) -> None:
 
 def enter_iterate(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> None:
     from gradcli.language import statics
+    from gradcli.language.least import Least
 
     name = bound["f"]
     function = e.resolve(name, scope) if isinstance(name, syntax.Name) else None

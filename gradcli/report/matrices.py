@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from gradcli.diagnostics import counted
-from gradcli.report.as_csv import entries
 from gradcli.report.as_json import leaf
 from gradcli.report.columns import pieces as column_pieces
 from gradcli.report.json_parts import json_text
@@ -155,6 +154,8 @@ def _json_lines(reply: Matrices) -> Iterator[str]:
 
 def _csv(reply: Matrices) -> Iterator[str]:
     """``y,x,index,value``, the index along all axes of the block; of a pattern ``y,x,row,col`` of the non-zeros."""
+    from gradcli.report.as_csv import entries
+
     yield ",".join(AXES[reply.command]) + (",row,col\n" if reply.sparsity else ",index,value\n")
     for b in reply.blocks:
         start = f"{b.row},{b.column},"

@@ -55,7 +55,7 @@ variable x = 1.0
     def kept(definition, *rest):
         return found.setdefault(definition.name.id, of_function(definition, *rest))
 
-    monkeypatch.setattr("gradcli.language.declarations.of_function", kept)
+    monkeypatch.setattr("gradcli.language.least.of_function", kept)
     loads(f"{text}y = c(x)")
     assert found == {"a": Least(1, 1), "b": Least(2, 5), "c": Least(9, 22), "d": Least(1, 0)}
     for name, least in found.items():

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # signal itself takes a while to be imported, in which Ctrl-C would leave a traceback
 import gc
 import os
 import sys
-import warnings
-from contextlib import suppress
-from typing import NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+
+def _end(number: int, _: object) -> None:
+    """What a signal does while there is nothing to be closed yet."""
+    os._exit(128 + number)
 
 
 def main() -> NoReturn:
     """Run the command line and exit: 0 done, 1 program or data at fault, 2 usage, 130 by Ctrl-C."""
-    try:
-        from gradcli.commands import stopping
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # not where it is ignored
+        _signal.signal(_signal.SIGINT, _end)
+    from gradcli.commands import stopping
 
+    try:
         stopping.listen()
+        import warnings
+
         # What NumPy says of overflows and divisions is no message for users: they see the NaN and infinities.
         warnings.simplefilter("ignore")
         # Threads of NumPy's BLAS are started where a product is worth them (gradcli.execute.blas).
@@ -26,10 +37,12 @@ def main() -> NoReturn:
 
         status = run()
     except KeyboardInterrupt:
-        status = 130
+        status = stopping.status()
     # All is written. What the interpreter would do now, freeing millions of nodes one by one, is for nobody.
-    with suppress(OSError, ValueError, AttributeError):
+    try:
         sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):
+        pass
     os._exit(status)
 
 

@@ -23,7 +23,7 @@ def listen() -> None:
     to free a large graph is another one: a thread sees to it that they do not keep a user waiting.
     """
     for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-        if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):  # not where it is ignored
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as it is for a job in the background
             signal.signal(number, _interrupt)
     if os.name != "posix":
         return

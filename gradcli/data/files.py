@@ -182,7 +182,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | Callable[[IO
     place at the end; on failure the target is as it was and the temporary file is gone. What exists and is no regular
     file, such as a device or a pipe, is never replaced. Raises GradcliError.
     """
-    import secrets
+    import tempfile
     from pathlib import Path
 
     target = Path(os.path.realpath(path))
@@ -197,10 +197,9 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | Callable[[IO
             )
         if target.exists() and not os.access(target, os.W_OK):
             fail(f"cannot write {path}: it is read-only", f"allow it: `chmod u+w {path}`")
-        # The name is known before there is such a file: whatever happens from here on, it is gone at the end.
-        temporary = str(target.parent / f".{target.name[:50]}.{secrets.token_hex(4)}.tmp")
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
         unfinished.add(temporary)
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with os.fdopen(handle, "wb") as file:
             if callable(content):
                 content(file)
             else:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing takes a while to be imported
 if TYPE_CHECKING:
+    from typing import Any
+
     from gradcli.diagnostics import GradcliError
     from gradcli.program import Program, load, loads
 

@@ -1,11 +1,13 @@
 """Arrays and values from files: what is read, what is refused in which words, and that nothing is left half written."""
 
 import gzip
+import io
 import json
 import os
 import re
 import stat
 import threading
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 
 from gradcli.data import arrays, first_not_finite, read_bytes, write_atomically, write_npz
+from gradcli.data.memory import Memory
 from gradcli.data.reading import place_in_file, read_array, read_values
 from gradcli.diagnostics import GradcliError
 from gradcli.report import as_json, plain
@@ -388,10 +391,10 @@ RESULTS = [
 
 
 @pytest.mark.parametrize("command", ["eval", "grad"])
-@pytest.mark.parametrize("render", [as_json.render, as_json.render_lines])
-def test_own_json_keeps_values_and_dtypes(command, render):
+@pytest.mark.parametrize("pieces", [as_json.pieces, as_json.line_pieces])
+def test_own_json_keeps_values_and_dtypes(command, pieces):
     reply = Reply(command, "f.expr", [(1, RESULTS)], of=["y"])
-    values = read_values(render(reply).encode(), "<stdin>")
+    values = read_values("".join(pieces(reply)).encode(), "<stdin>")
     assert values.reply
     assert list(values.entries) == ["a", "b", "c", "d"]
     for result in RESULTS[:4]:
@@ -402,7 +405,7 @@ def test_own_json_keeps_values_and_dtypes(command, render):
 
 
 def test_own_plain_text():
-    values = read_values(plain.render(Reply("eval", "f.expr", [(0, RESULTS)])).encode(), "<stdin>")
+    values = read_values("".join(plain.pieces(Reply("eval", "f.expr", [(0, RESULTS)]))).encode(), "<stdin>")
     assert list(values.entries) == ["a", "b", "c", "d"]
     for result in RESULTS[:4]:
         np.testing.assert_array_equal(values.entries[result.name], result.value)
@@ -410,7 +413,7 @@ def test_own_plain_text():
 
 def test_own_npz(tmp_path):
     with open(tmp_path / "v.npz", "wb") as file:
-        write_npz(file, {"file": np.eye(2), "naïve": np.array(1)})
+        write_npz(file, [("file", np.eye(2)), ("naïve", np.array(1))])
     values = read_values((tmp_path / "v.npz").read_bytes(), "v.npz")
     assert list(values.entries) == ["file", "naïve"]
     with np.load(tmp_path / "v.npz") as archive:
@@ -551,7 +554,7 @@ def test_formats_for_people_hold_no_values_by_name(text):
 
 
 def test_a_reply_of_jvp_has_values():
-    reply = as_json.render(Reply("jvp", "f", [(0, [Result("y", np.array([1.0, 2.0]))])], ["x"]))
+    reply = "".join(as_json.pieces(Reply("jvp", "f", [(0, [Result("y", np.array([1.0, 2.0]))])], ["x"])))
     values = read_values(reply.encode(), "v")
     assert values.reply
     assert values.entries["y"].tolist() == [1, 2]
@@ -569,3 +572,106 @@ def test_what_was_written_to_a_mapped_array_stays(tmp_path):
     x[:] = 7
     assert first_not_finite(x) is None
     assert (x == 7).all()
+
+
+# --- what is larger than it looks
+
+ALLOWED = 8 << 20
+"""Bytes that reading may take in these tests; what is read would take eight times that."""
+
+
+def header(shape, dtype="<f8", version=1):
+    text = repr({"descr": dtype, "fortran_order": False, "shape": shape}).encode()
+    return b"\x93NUMPY" + bytes([version, 0]) + len(text).to_bytes(2 if version == 1 else 4, "little") + text
+
+
+def zipped(**members):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(f"{name}.npy", content)
+    return file.getvalue()
+
+
+BOMBS = {
+    "zeros.npy.gz": header((8 << 20,)) + bytes(64 << 20),
+    "promise.npy.gz": header((1 << 40,)),
+    "singles.npy.gz": header((1 << 21,), "<f2") + bytes(4 << 20),
+    "zeros.npz": zipped(x=header((8 << 20,)) + bytes(64 << 20)),
+    "zeros.npz.gz": zipped(x=header((8 << 20,)) + bytes(64 << 20)),
+    "rows.csv.gz": b"0,0\n" * (2 << 20),
+    "rows.csv": b"0,0\n" * (2 << 20),
+    "one_row.csv.gz": b"0," * (2 << 20) + b"0",
+    "one_field.csv.gz": b"a,b\n1," + b"0" * (8 << 20),
+    "one_quote.csv.gz": b'a,b\n1,"' + b"x\n" * (4 << 20),
+    "no_rows.csv.gz": b"\n" * (8 << 20),
+    "list.json.gz": b"[" + b"0," * (1 << 19) + b"0]",
+    "list.json": b"[" + b"0," * (1 << 19) + b"0]",
+    "brackets.json.gz": b"[" * (4 << 20),
+    "blanks.json.gz": b" " * (16 << 20),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_what_takes_more_memory_than_is_allowed_is_refused(name, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(BOMBS[name], 1) if name.endswith(".gz") else BOMBS[name])
+    tracemalloc.start()
+    try:
+        with pytest.raises(GradcliError, match=name.removesuffix(".gz")) as caught:
+            read_array(path, memory=Memory(ALLOWED))
+        assert tracemalloc.get_traced_memory()[1] < ALLOWED + (4 << 20)
+    finally:
+        tracemalloc.stop()
+    assert caught.value.kind == "LimitError"
+    assert "8 MiB" in caught.value.message
+    assert "--max-memory" in caught.value.help
+
+
+def test_a_long_header_is_not_read(tmp_path):
+    path = tmp_path / "a.npy.gz"
+    path.write_bytes(gzip.compress(b"\x93NUMPY\x02\x00" + (1 << 31).to_bytes(4, "little") + b" " * (1 << 20), 1))
+    fails(lambda: read_array(path), "header is damaged")
+
+
+def test_several_files_take_together_what_each_takes(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros(1 << 19))
+    memory = Memory(ALLOWED)
+    for _ in range(2):
+        read_array(tmp_path / "a.npy", memory=memory)
+    with pytest.raises(GradcliError, match="beside 8 MiB of other files"):
+        read_array(tmp_path / "a.npy", memory=memory)
+
+
+def test_of_many_arrays_the_one_is_read_that_is_asked_for(tmp_path):
+    path = tmp_path / "a.npz"
+    path.write_bytes(zipped(x=header((2,)) + bytes(16), y=header((8 << 20,)) + bytes(64 << 20)))
+    np.testing.assert_array_equal(read_array(path, "x", memory=Memory(ALLOWED)), [0.0, 0.0])
+    fails(lambda: read_array(path, memory=Memory(ALLOWED)), "several arrays")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_csv_file_is_read_in_parts(end, tmp_path, monkeypatch):
+    monkeypatch.setattr("gradcli.data.files.CHUNK", 10)
+    monkeypatch.setattr("gradcli.data.commas.LONG_ROW", 8)
+    path = tmp_path / "a.csv"
+    numbers = np.random.RandomState(0).standard_normal((50, 3))
+    rows = [",".join(map(repr, row)) for row in numbers.tolist()]
+    path.write_text(end.join(["a,b,c", "", *rows]), newline="")
+    np.testing.assert_array_equal(read_array(path), numbers)
+    np.testing.assert_array_equal(read_array(path, "c,a"), numbers[:, [2, 0]])
+    path.write_text("\ufeffa,t" + end + end.join(f'{k},"x{end}""y{end * 3}z"' for k in range(30)), newline="")
+    np.testing.assert_array_equal(read_array(path, "a"), np.arange(30.0))
+    path.write_text(end.join([*rows, "1,2", *rows]), newline="")
+    fails(lambda: read_array(path), "line 51, column 3: the row has 2 fields, but line 1 has 3")
+    path.write_bytes(f"1,2{end}3,4{end}5,\u00e9{end}".encode("latin-1"))
+    if end != "\r":
+        fails(lambda: read_array(path), "is not UTF-8 text: byte 0xe9 on line 3")
+
+
+def test_json_is_read_alike_where_it_is_long(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    path.write_text("[[1, 2.5], [-3e5, NaN]]")
+    before = read_array(path)
+    monkeypatch.setattr("gradcli.data.documents.LONG", 0)
+    np.testing.assert_array_equal(read_array(path), before)

@@ -162,8 +162,8 @@ class Factored:
                 condition, *branches = g.inputs
                 if all([_is_zero(x) for x in branches]):
                     return None
-                a, b = (x if _is_zero(x) else self._whole(x) for x in branches)
-                return None if a is None or b is None else where(condition, a, b)
+                first, second = (x if _is_zero(x) else self._whole(x) for x in branches)
+                return None if first is None or second is None else where(condition, first, second)
         return None
 
 

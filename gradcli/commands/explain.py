@@ -10,7 +10,7 @@ import click
 from gradcli.commands.endings import Command, is_terminal
 from gradcli.commands.inputs import Inputs
 from gradcli.commands.options import program_options, question_options
-from gradcli.commands.output import screen, write
+from gradcli.commands.output import screen, write, write_pieces
 
 if TYPE_CHECKING:
     from gradcli.commands.inputs import Value
@@ -83,6 +83,6 @@ def command(
     drawn = is_terminal(sys.stdout) and format in (None, "table")
     explained = report.rounded_to(explained, precision or (DIGITS if drawn else None))
     if format in (None, "json") and not drawn:
-        write(report.render_json(explained))
+        write_pieces(report.json_pieces(explained))
     else:
         write(report.render(explained, screen() if drawn else None))

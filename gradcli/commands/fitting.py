@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gradcli.commands import stopping
 from gradcli.commands.endings import is_terminal, stream_has_color
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ LOG_SECONDS = 5.0
 DRAWN_SECONDS = 0.1
 """How often the bar of a terminal is drawn anew."""
 
+
+STEP_SECONDS = 0.5
+"""How long a step may take after Ctrl-C."""
 
 LONGEST_COMMAND = 400
 """Characters of a command line that a message still shows."""
@@ -72,6 +76,7 @@ class Watcher:
         self._bar: Steps | None = None
         self._shown = self._begun = monotonic()
         self._first: int | None = None
+        self._before: Any = signal.SIG_DFL
 
     def __call__(self, moment: Moment) -> str | None:
         if self._first is None:
@@ -83,6 +88,8 @@ class Watcher:
             self._journal.write(history_line(moment))
         if self._saver is not None and not moment.again:
             self._saver.step(moment.state)
+        if self.interrupted:
+            _set_alarm(0)
         self._show(moment, monotonic())
         return "interrupted" if self.interrupted else None
 
@@ -101,10 +108,14 @@ class Watcher:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """A bar, if there is a terminal for it; the first Ctrl-C lets the step end, a second one ends at once."""
-        before = signal.getsignal(signal.SIGINT)
+        """A bar, if there is a terminal for it; the first Ctrl-C lets the step end, a second one ends at once.
+
+        A step that takes longer than a moment is given up, and the run ends with the values of the one before.
+        """
+        self._before = signal.getsignal(signal.SIGINT)
         with suppress(ValueError):  # signals belong to the main thread
             signal.signal(signal.SIGINT, self._interrupt)
+            stopping.tolerated = 1
         try:
             if not is_terminal(sys.stderr):
                 yield
@@ -114,14 +125,32 @@ class Watcher:
             with Steps(sys.stderr, self._steps, stream_has_color(sys.stderr)) as self._bar:
                 yield
         finally:
+            _set_alarm(0)
+            stopping.tolerated = 0
             if self._journal is not None:
                 self._journal.close()
             with suppress(ValueError):
-                signal.signal(signal.SIGINT, before)
+                signal.signal(signal.SIGINT, self._before)
 
     def _interrupt(self, *_: object) -> None:
         self.interrupted = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, self._before)
+        _set_alarm(STEP_SECONDS)
+
+
+def _set_alarm(seconds: float) -> None:
+    """Give up the step after so many seconds; 0 takes that back."""
+    if hasattr(signal, "setitimer"):
+        with suppress(ValueError):
+            if seconds:
+                signal.signal(signal.SIGALRM, _give_up)
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def _give_up(*_: object) -> None:
+    from gradcli.program.fitted import GivenUp
+
+    raise GivenUp
 
 
 def explained(inputs: Inputs, objective: Objective, problem: NotFiniteError, at_start: bool) -> None:

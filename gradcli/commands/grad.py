@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gradcli.commands.inputs import Value
+    from gradcli.data.memory import Memory
     from gradcli.program import GradReply, Program, Unconnected
     from gradcli.program.traced import Traced
     from gradcli.results import Kink
@@ -104,7 +105,7 @@ def command(
         destination = Destination.chosen(format, precision, output)
     text = inputs.program_text([seeds, points])
     if seeds is not None:
-        read = _heads(seeds, text, of)
+        read = _heads(seeds, inputs.memory(), text, of)
         of = list(read)
         heads = read | heads
     program = inputs.load(text, (of, [*variables_apart(wrt), *stop, *heads]))
@@ -164,11 +165,11 @@ def _kinks(program: Program, of: list[str] | None, wrt: list[str] | None, stop: 
     return at_the_point(program, asked.ys, asked.xs)
 
 
-def _heads(path: str, text: ProgramText, of: list[str] | None) -> dict[str, Value]:
+def _heads(path: str, memory: Memory, text: ProgramText, of: list[str] | None) -> dict[str, Value]:
     """The head gradients in a file, restricted to ``of`` if that is given."""
     from gradcli.commands.names import bound
 
-    heads = entries_for(read_value_file(path), lambda: bound(text.text), path, "seeds")
+    heads = entries_for(read_value_file(path, memory), lambda: bound(text.text), path, "seeds")
     if not heads:
         source = "<stdin>" if path == "-" else path
         raise GradcliError("DataError", f"{source} has no head gradient, so there is nothing to differentiate")

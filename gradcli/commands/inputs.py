@@ -17,6 +17,7 @@ from gradcli.diagnostics import GradcliError, Source
 if TYPE_CHECKING:
     import numpy
 
+    from gradcli.data.memory import Memory
     from gradcli.data.reading import Values
     from gradcli.language.values import Asked
     from gradcli.program import Program
@@ -66,7 +67,7 @@ class Inputs(NamedTuple):
         if self.file is None or self.file == "-":
             from gradcli.data import decode
 
-            return ProgramText(decode(standard_input(), "<stdin>"), "<stdin>", "")
+            return ProgramText(decode(standard_input(self.memory()), "<stdin>"), "<stdin>", "")
         from gradcli.program import read_source
 
         shown = os.fsencode(self.file).decode("utf-8", errors="replace")
@@ -75,6 +76,12 @@ class Inputs(NamedTuple):
             brief = brief if len(brief) <= 60 else brief[:59] + "…"
             raise GradcliError("DataError", f"there is no file {brief}", help="-e 'TEXT' gives a program inline")
         return ProgramText(read_source(self.file), shown, os.path.dirname(self.file))
+
+    def memory(self) -> Memory:
+        """What reading files may take."""
+        from gradcli.data.memory import Memory
+
+        return Memory(self.max_memory)
 
     def load(self, text: ProgramText, asked: Asked | None = None) -> Program:
         """The program with its values; what it means is decided by the engine.
@@ -85,9 +92,12 @@ class Inputs(NamedTuple):
 
         settings: dict[str, Value] = {}
         if self.values is not None:
-            settings |= entries_for(read_value_file(self.values), lambda: leaves(text.text), self.values, "sets")
+            settings |= entries_for(
+                read_value_file(self.values, self.memory()), lambda: leaves(text.text), self.values, "sets"
+            )
+        memory = self.memory()
         for name, value in self.set_.items():
-            settings[name] = value_of("--set", name, value)
+            settings[name] = value_of("--set", name, value, memory)
         from gradcli.program import Program
 
         program = Program(
@@ -109,24 +119,27 @@ def variables_apart(wrt: Iterable[str] | None) -> list[str]:
     return [name for name in wrt or () if not any(c in name for c in "*?[")]
 
 
-def standard_input() -> bytes:
-    """All of standard input; a DataError where it cannot be read."""
+def standard_input(memory: Memory, cost: Callable[[bytes], int] = len) -> bytes:
+    """All of standard input, as long as there is memory for it; a DataError where it cannot be read."""
     if sys.stdin is None:
         raise GradcliError("DataError", "standard input is closed")
-    try:
-        return sys.stdin.buffer.read()
-    except OSError as problem:
-        from gradcli.data import unreadable
+    from gradcli.data import unreadable
+    from gradcli.data.files import read_all
 
+    try:
+        return read_all(sys.stdin.buffer, "<stdin>", memory, cost)
+    except OSError as problem:
         raise unreadable("<stdin>", problem) from None
 
 
-def read_value_file(path: str) -> Values:
+def read_value_file(path: str, memory: Memory) -> Values:
     """The named values of a file or, for ``-``, of standard input."""
     from gradcli.data import read_bytes
+    from gradcli.data.documents import cost
     from gradcli.data.reading import read_values
 
-    return read_values(standard_input(), "<stdin>") if path == "-" else read_values(read_bytes(path), path)
+    data = standard_input(memory, cost) if path == "-" else read_bytes(path, memory, cost=cost)
+    return read_values(data, "<stdin>" if path == "-" else path, memory)
 
 
 def entries_for(values: Values, known: Callable[[], Iterable[str]], path: str, verb: str) -> dict[str, Value]:
@@ -171,7 +184,7 @@ FILE = re.compile(rf"\w{ENDING}(:[^:]*)?$")
 """What looks like a file, perhaps with a key, and is no expression: arrays have no such attributes."""
 
 
-def value_of(option: str, name: str, text: str) -> Value:
+def value_of(option: str, name: str, text: str, memory: Memory | None = None) -> Value:
     """The value of ``NAME=EXPR`` (left to the engine) or of ``NAME=@FILE`` (the array in it)."""
     if not text.startswith("@"):
         if FILE.search(text):
@@ -183,7 +196,7 @@ def value_of(option: str, name: str, text: str) -> Value:
 
     path, key = path_and_key(text)
     try:
-        return read_array(path, key)
+        return read_array(path, key, memory=memory)
     except GradcliError as problem:
         raise GradcliError(problem.kind, f"{option} {name}: {problem.message}", problem.labels, problem.help) from None
 

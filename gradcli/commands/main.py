@@ -10,6 +10,7 @@ from importlib import import_module
 import click
 
 from gradcli import __version__
+from gradcli.commands import stopping
 from gradcli.commands.endings import report_failure, silence_standard_output
 
 # name: (module that defines ``command``, one line for ``gradcli --help``)
@@ -117,7 +118,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         problem.show()
         return problem.exit_code
     except (click.Abort, KeyboardInterrupt):
-        return 130
+        return stopping.status()
     except BrokenPipeError:
         silence_standard_output()
         return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -45,17 +45,18 @@ class Destination(NamedTuple):
         return self.path is None and self.format == "table" and is_terminal(sys.stdout)
 
     def deliver(self, answer: Answer) -> None:
-        """Render the whole answer, then write it."""
+        """Write the answer piece by piece, for its text may take many times the memory of its numbers."""
         answer = answer.rounded(self.precision)
         if self.path is None:
-            write(answer.render(self.format, screen(self.precision) if self.is_drawn() else None))
+            write_pieces(answer.pieces(self.format, screen(self.precision) if self.is_drawn() else None))
             return
         from gradcli.data import write_atomically, write_npz
 
         if self.format == "npz":
             write_atomically(self.path, lambda file: write_npz(file, answer.arrays()))
         else:
-            write_atomically(self.path, answer.render(self.format, None).encode())
+            pieces = answer.pieces(self.format, None)
+            write_atomically(self.path, lambda file: file.writelines(piece.encode() for piece in pieces))
 
 
 def screen(precision: int | None = None) -> Screen:
@@ -70,6 +71,11 @@ def screen(precision: int | None = None) -> Screen:
 
 
 def write(text: str) -> None:
+    """Write a text to standard output (see :func:`write_pieces`)."""
+    write_pieces([text])
+
+
+def write_pieces(pieces: Iterable[str]) -> None:
     """Write to standard output and see that it arrives. In a pipe the text is UTF-8, whatever the locale."""
     stream = sys.stdout
     if stream is None:
@@ -78,10 +84,11 @@ def write(text: str) -> None:
     try:
         stream.flush()
         buffer = getattr(stream, "buffer", None)
-        if buffer is None:
-            stream.write(text)
-        else:
-            buffer.write(text.encode(encoding or "utf-8", errors="replace"))
+        for text in pieces:
+            if buffer is None:
+                stream.write(text)
+            else:
+                buffer.write(text.encode(encoding or "utf-8", errors="replace"))
         stream.flush()
     except BrokenPipeError:
         raise

@@ -215,12 +215,14 @@ def _history(path: str, keys: list[str], log: str | None) -> Curves:
     from gradcli.commands.inputs import standard_input
     from gradcli.data import read_bytes
     from gradcli.data.history import read_history
+    from gradcli.data.memory import Memory
     from gradcli.program.curves import series
 
     name = "<stdin>" if path == "-" else path
     if "step" in keys:
         raise click.UsageError("--of step: what a history holds is drawn by its steps.")
-    columns = read_history(standard_input() if path == "-" else read_bytes(path), name, list(dict.fromkeys(keys)))
+    data = standard_input(Memory()) if path == "-" else read_bytes(path)
+    columns = read_history(data, name, list(dict.fromkeys(keys)))
     return series(name, "step", columns, log)
 
 

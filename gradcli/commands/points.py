@@ -80,13 +80,15 @@ class RowStream:
         )
 
     def _run(self, program: Program, ask: Ask, send: Any) -> None:
+        from gradcli.data.memory import Memory
         from gradcli.data.rows import read_rows
         from gradcli.program.points import Points
 
         name = "<stdin>" if self.path == "-" else self.path
         points = Points(program, ask, name, self.skip_bad)
         with _opened(self.path) as (file, size), _bar(size, self.output is not None) as bar:
-            for rows in _as_read(read_rows(file, name, points.field_of, self.skip_bad), name):
+            memory = Memory(program.max_memory)
+            for rows in _as_read(read_rows(file, name, points.field_of, self.skip_bad, memory), name):
                 for answers in points.answers(rows) if len(rows.numbers) or not rows.bad else ():
                     send(self._text(answers))
                     self._tell(answers.bad, bar)

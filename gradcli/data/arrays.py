@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable
 from typing import IO, TYPE_CHECKING, Any
 
 from gradcli.data.files import fail
+from gradcli.data.memory import Memory
 from gradcli.diagnostics import GradcliError, counted
 from gradcli.graph.types import DTYPES
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     Array = numpy.ndarray[Any, Any]
 
 
-def write_npz(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
+def write_npz(file: IO[bytes], arrays: Iterable[tuple[str, Array]]) -> None:
     """The arrays as an ``.npz`` file; unlike ``numpy.savez`` it takes any name, ``file`` included."""
     import zipfile
 
     import numpy as np
 
     with zipfile.ZipFile(file, "w") as archive:
-        for name, array in arrays.items():
+        for name, array in arrays:
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
 
@@ -49,7 +49,7 @@ def standard(array: Array, what: str) -> Array:
         dtype = "float32" if size <= 4 else "float64"
     else:
         fail(f"{what} has dtype {array.dtype}, but needs real numbers or booleans")
-    return np.array(array, dtype=dtype, order="C")
+    return np.asarray(array, dtype=dtype, order="C")
 
 
 def first_not_finite(array: Array) -> tuple[int, ...] | None:
@@ -83,12 +83,25 @@ def released(array: Array) -> None:
         base.madvise(mmap.MADV_DONTNEED)
 
 
-def parse_npy(stream: IO[bytes], size: int, what: str) -> Array:
-    """One array in NumPy's own format, of which ``size`` bytes are there."""
+LONGEST_HEADER = 1 << 20
+"""Bytes of a header that describes one array; NumPy itself takes 10,000 characters."""
+
+
+def parse_npy(stream: IO[bytes], size: int | None, what: str, memory: Memory) -> Array:
+    """One array in NumPy's own format, of which ``size`` bytes are there, if that is known.
+
+    The header says how much memory it takes: a LimitError before anything is read where that is too much.
+    """
+    import zlib
+
     import numpy as np
 
     damage = "its header is damaged"
     try:
+        start = stream.read(12)
+        if int.from_bytes(start[8:10] if start[6:7] == b"\1" else start[8:12], "little") > LONGEST_HEADER:
+            raise ValueError
+        stream.seek(0)
         version = np.lib.format.read_magic(stream)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read_header(stream)
@@ -98,16 +111,20 @@ def parse_npy(stream: IO[bytes], size: int, what: str) -> Array:
         needed = dtype.itemsize
         for extent in shape:
             needed *= extent
-        if needed > size:
+        if size is not None and needed > size:
             fail(f"{what} is cut short: its header promises {counted(needed, 'byte')} of numbers, the file has {size}")
+        converted = 0 if dtype.name in DTYPES and dtype.isnative else needed // max(dtype.itemsize, 1) * 8
+        memory.need(what, needed + converted)
         stream.seek(0)
         damage = "its numbers are damaged"
         array = np.lib.format.read_array(stream, allow_pickle=False)
-    except (GradcliError, MemoryError):
+    except (GradcliError, MemoryError, EOFError, OSError, zlib.error):  # who has opened the stream knows more
         raise
     except Exception:  # noqa: BLE001  NumPy reads a header with Python's tokenizer: anything may come out
         fail(f"{what} is not a readable .npy array: {damage}", "save it anew with numpy.save")
-    return standard(array, what)
+    array = standard(array, what)
+    memory.keep(array.nbytes)
+    return array
 
 
 def mapped_npy(path: Path) -> Array | None:
@@ -125,26 +142,26 @@ def mapped_npy(path: Path) -> Array | None:
     return np.asarray(array) if known else None
 
 
-def parse_npz(data: bytes, name: str, key: str | None) -> dict[str, Array]:
-    """The arrays of an archive by name, or only the one called ``key``."""
+def parse_npz(
+    file: IO[bytes], name: str, memory: Memory, choose: Callable[[list[str]], Collection[str]] = list
+) -> dict[str, Array]:
+    """The arrays of an archive by name: those that ``choose`` takes of the names that there are."""
     import zipfile
     import zlib
 
     damages = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, OSError, EOFError)
     try:
-        archive = zipfile.ZipFile(io.BytesIO(data))
+        archive = zipfile.ZipFile(file)
     except damages as problem:
         fail(f"{name} is not a readable .npz file: {problem}")
     arrays = {}
     with archive:
-        labels = [member.removesuffix(".npy") for member in archive.namelist()]
-        for member in archive.infolist():
-            label = member.filename.removesuffix(".npy")
-            if label == member.filename or (key in labels and label != key):
-                continue
+        members = {m.filename.removesuffix(".npy"): m for m in archive.infolist() if m.filename.endswith(".npy")}
+        for label in choose(list(members)):
+            member = members[label]
             try:
                 with archive.open(member) as stream:
-                    arrays[label] = parse_npy(stream, member.file_size, f"{label} of {name}")
+                    arrays[label] = parse_npy(stream, member.file_size, f"{label} of {name}", memory)
             except damages as problem:
                 fail(f"{label} of {name} cannot be read: {problem}")
     return arrays

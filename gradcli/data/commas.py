@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradcli.data.files import fail
+from gradcli.data.memory import Memory
 from gradcli.diagnostics import counted, did_you_mean
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     Array = numpy.ndarray[Any, Any]
 
+
+LONG_ROW = 1 << 18
+"""Characters of a row from which on it is read in pieces."""
 
 MOST_COLUMNS = 20
 """Of more columns only the first ones are listed in a message."""
@@ -28,7 +32,11 @@ class _Row(NamedTuple):
     fields: list[str]
 
 
-def parse_csv(text: str, name: str, columns: str | None = None) -> Array:
+Lines = Callable[[], Iterator[list[str]]]
+"""The lines of a text, from its start on, some at a time, so that no more of it is held."""
+
+
+def parse_csv(lines: Lines, name: str, memory: Memory, columns: str | None = None) -> Array:
     """The rows of a CSV text as a float64 array [rows, columns]; blank lines and a header of words are skipped.
 
     ``columns`` are names in the header, ``b,a``, of the columns to take, in that order (``"a, b",c`` where a name holds
@@ -36,29 +44,41 @@ def parse_csv(text: str, name: str, columns: str | None = None) -> Array:
     """
     import numpy as np
 
-    lines = _lines(text)
     header = _header(lines, name)
     names = header.fields if header is not None else []
     wanted = _fields(columns) if columns is not None else None
     chosen = _positions(wanted, names, name) if wanted is not None else None
-    rows = [line for line in lines[header.end if header is not None else 0 :] if line.strip()]
-    if not rows:
-        fail(f"{name} has no rows of numbers")
+    result = np.empty((0, 0))
+    count = 0
     try:
-        array = np.loadtxt(
-            rows, delimiter=",", ndmin=2, dtype=np.float64, comments=None, quotechar='"', usecols=chosen
-        )  # fmt: skip
+        for rows in _whole_rows(
+            lines, header.end if header is not None else 0, lambda n: memory.need(name, result.nbytes + n)
+        ):
+            if not (rows := [line for line in rows if line.strip()]):
+                continue
+            numbers = _numbers(rows, chosen)
+            if count and numbers.shape[1] != result.shape[1]:
+                raise ValueError("its rows differ in length")
+            if chosen is not None and _is_ragged(rows, len(names)):
+                _blame_csv(lines, name, header, chosen)  # where all columns are read, NumPy counts them
+            if count + len(numbers) > len(result):
+                # In place: a large array grows without a second one beside it.
+                room = max(count + len(numbers), len(result) + len(result) // 8)
+                result.resize((room, numbers.shape[1]), refcheck=False)
+            result[count : count + len(numbers)] = numbers
+            count += len(numbers)
     except ValueError as problem:
         _blame_csv(lines, name, header, chosen)
         fail(f"{name} is not readable as CSV: {problem}")
-    if chosen is not None and _is_ragged(rows, len(names)):
-        _blame_csv(lines, name, header, chosen)  # where all columns are read, NumPy counts them
-    return array[:, 0] if wanted is not None and len(wanted) == 1 else array
+    if not count:
+        fail(f"{name} has no rows of numbers")
+    result.resize((count, result.shape[1]), refcheck=False)
+    memory.keep(result.nbytes)
+    return result[:, 0] if wanted is not None and len(wanted) == 1 else result
 
 
-def place_in_csv(text: str, name: str, columns: str | None, row: int, column: int) -> str:
+def place_in_csv(lines: Lines, name: str, columns: str | None, row: int, column: int) -> str:
     """Where an entry of what :func:`parse_csv` gives stands in the text: ``column `b` of d.csv, line 3``."""
-    lines = _lines(text)
     header = _header(lines, name)
     rows = _rows(lines, name)
     if header is not None:
@@ -71,14 +91,54 @@ def place_in_csv(text: str, name: str, columns: str | None, row: int, column: in
     return f"column {title} of {name}, line {begin}"
 
 
-def _lines(text: str) -> list[str]:
-    """The lines of a file: words of a text column may hold other marks that Unicode takes for the end of a line."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+def _whole_rows(lines: Lines, skipped: int, need: Callable[[int], None]) -> Iterator[list[str]]:
+    """The lines after the first ones, so many at a time that no row is cut: a quoted field may hold ends of lines.
+
+    ``need`` is told how much memory they take while they are read.
+    """
+    held: list[str] = []
+    size = 0
+    open_quote = False
+    for block in lines():
+        if skipped:
+            block, skipped = block[skipped:], max(0, skipped - len(block))
+        open_quote ^= sum([line.count('"') for line in block]) % 2 == 1
+        held += block
+        size += sum([60 + 8 * len(line) for line in block])
+        need(size)
+        if not open_quote:
+            yield held
+            held, size = [], 0
+    if held:
+        yield held
 
 
-def _rows(lines: Sequence[str], name: str) -> Iterator[_Row]:
+def _numbers(rows: list[str], chosen: Sequence[int] | None) -> Array:
+    """The numbers of some rows. Raises ValueError."""
+    import numpy as np
+
+    def read(rows: list[str]) -> Array:
+        return np.loadtxt(
+            rows, delimiter=",", ndmin=2, dtype=np.float64, comments=None, quotechar='"', usecols=chosen
+        )  # fmt: skip
+
+    if len(rows) > 1 or chosen is not None or len(rows[0]) <= LONG_ROW or '"' in rows[0]:
+        return read(rows)
+    # NumPy takes thirty bytes for a character of a row, and hears no Ctrl-C before its end.
+    (row,) = rows
+    pieces = []
+    start = 0
+    while start <= len(row):
+        end = row.find(",", start + LONG_ROW)
+        end = len(row) if end < 0 else end
+        pieces.append(read([row[start:end] or " ,"]))
+        start = end + 1
+    return np.concatenate(pieces, axis=1)
+
+
+def _rows(lines: Lines, name: str) -> Iterator[_Row]:
     """The rows that are not blank."""
-    reader = csv.reader(f"{line}\n" for line in lines)
+    reader = csv.reader(f"{line}\n" for block in lines() for line in block)
     end = 0
     try:
         for fields in reader:
@@ -98,8 +158,11 @@ def _is_ragged(rows: Sequence[str], width: int) -> bool:
         return True
 
 
-def _header(lines: Sequence[str], name: str) -> _Row | None:
+def _header(lines: Lines, name: str) -> _Row | None:
     """The first row, if it is words: a row in which some fields are numbers is one with a mistake."""
+    start = next((line for block in lines() for line in block if line.strip()), "")
+    if _is_number(start[: start.find(",", 0, LONG_ROW)]):  # it may be long
+        return None
     first = next(_rows(lines, name), None)
     words = first is not None and any(first.fields) and not any(map(_is_number, first.fields))
     return first if words else None
@@ -141,7 +204,7 @@ def _is_number(text: str) -> bool:
     return "_" not in text
 
 
-def _blame_csv(lines: Sequence[str], name: str, header: _Row | None, chosen: Sequence[int] | None) -> None:
+def _blame_csv(lines: Lines, name: str, header: _Row | None, chosen: Sequence[int] | None) -> None:
     """Raise for the first row that is not as many numbers as the first one, or the header, has."""
     titles = header.fields if header is not None else []
     width = len(titles) if chosen is not None else None

@@ -8,24 +8,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, NoReturn
 
+from gradcli.data.memory import Memory
 from gradcli.diagnostics import GradcliError, did_you_mean
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+CHUNK = 1 << 20
+"""Bytes that are read at a time."""
+
 
 @contextmanager
 def opened(path: str | os.PathLike[str], *, pipes: bool = True) -> Iterator[IO[bytes]]:
-    """A binary file to read from; a file that cannot be opened is a DataError that names it.
-
-    Devices are refused, for they may never end; ``pipes`` says whether a FIFO, which may never begin, is opened.
-    """
+    """A binary file to read from; a file that cannot be opened is a DataError that names it (see :func:`check_sort`)."""
     try:
-        mode = os.stat(path).st_mode
-        if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
-            fail(f"{path} is a device, not a file")
-        if stat.S_ISFIFO(mode) and not pipes:
-            fail(f"{path} is a pipe, not a file", "copy what comes out of it to a file")
+        check_sort(path, pipes)
         file = open(path, "rb")  # noqa: SIM115
     except (OSError, ValueError) as problem:
         raise unreadable(path, problem) from None
@@ -33,32 +30,127 @@ def opened(path: str | os.PathLike[str], *, pipes: bool = True) -> Iterator[IO[b
         yield file
 
 
-def read_bytes(path: str | os.PathLike[str], *, pipes: bool = True) -> bytes:
-    """The contents of a file, which is opened as :func:`opened` does; one that cannot be read is a DataError."""
-    with opened(path, pipes=pipes) as file:
+Cost = Callable[[bytes], int]
+
+
+def read_bytes(
+    path: str | os.PathLike[str], memory: Memory | None = None, *, pipes: bool = True, cost: Cost = len
+) -> bytes:
+    """The contents of a file; a file that cannot be read is a DataError that names it, a too large one a LimitError.
+
+    Devices are refused, for they may never end; ``pipes`` says whether a FIFO, which may never begin, is read. ``cost``
+    says how much memory some bytes of it take while they are understood.
+    """
+    try:
+        check_sort(path, pipes)
+        with open(path, "rb") as file:
+            return read_all(file, str(path), memory or Memory(), cost)
+    except (OSError, ValueError) as problem:
+        raise unreadable(path, problem) from None
+
+
+def check_sort(path: str | os.PathLike[str], pipes: bool) -> bool:
+    """Whether a file is a FIFO; a DataError for what is not read. Raises OSError where there is none."""
+    mode = os.stat(path).st_mode
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        fail(f"{path} is a device, not a file")
+    if stat.S_ISFIFO(mode) and not pipes:
+        fail(f"{path} is a pipe, not a file", "copy what comes out of it to a file")
+    return stat.S_ISFIFO(mode)
+
+
+def read_all(stream: IO[bytes], name: str, memory: Memory, cost: Cost = len) -> bytes:
+    """All that a stream gives, as long as there is memory for it: LimitError. Ctrl-C is heard between its pieces."""
+    pieces = bytearray()
+    total = 0
+    while data := stream.read(CHUNK):
+        total += cost(data)
+        memory.need(name, total)
+        pieces += data
+    return bytes(pieces) if len(pieces) < CHUNK else pieces  # type: ignore[return-value]
+
+
+class Content:
+    """The bytes of a file, decompressed where its name ends in ``.gz``, as a stream that can be begun anew.
+
+    Raises DataError for a file that cannot be read, LimitError for a pipe that does not fit into memory.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], memory: Memory, *, pipes: bool = True) -> None:
+        self.name = str(path)
+        self.memory = memory
+        self.compressed = self.name.lower().endswith(".gz")
+        self._path = path
+        self._held: bytes | None = None
         try:
-            return file.read()
-        except OSError as problem:
+            if check_sort(path, pipes):
+                self._held = read_bytes(path, memory)
+        except (OSError, ValueError) as problem:
             raise unreadable(path, problem) from None
 
+    @contextmanager
+    def opened(self) -> Iterator[IO[bytes]]:
+        """The stream, from the start; what is wrong with the file while it is read is a DataError."""
+        import io
 
-def decompressed(data: bytes, name: str) -> bytes:
-    """What was compressed by gzip."""
-    import gzip
-    import zlib
+        try:
+            with io.BytesIO(self._held) if self._held is not None else open(self._path, "rb") as file:
+                if not self.compressed:
+                    yield file
+                    return
+                import gzip
+                import zlib
 
-    try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as problem:
-        fail(f"{name} is not readable as gzip: {problem}")
+                try:
+                    with gzip.GzipFile(fileobj=file, mode="rb") as stream:
+                        yield stream  # type: ignore[misc]
+                except (gzip.BadGzipFile, EOFError, zlib.error) as problem:
+                    fail(f"{self.name} is not readable as gzip: {problem}")
+        except OSError as problem:
+            raise unreadable(self._path, problem) from None
+
+    def size(self) -> int | None:
+        """The bytes that there are, where that is known without reading them."""
+        if self.compressed:
+            return None
+        return len(self._held) if self._held is not None else os.stat(self._path).st_size
+
+    def read(self, cost: Cost = len) -> bytes:
+        """All of it (see :func:`read_all`)."""
+        with self.opened() as stream:
+            return read_all(stream, self.name, self.memory, cost)
+
+    def lines(self) -> Iterator[list[str]]:
+        """The lines of a UTF-8 text without their ends, some thousand at a time."""
+        with self.opened() as stream:
+            pending: list[bytes] = []
+            number = 1
+            while True:
+                data = stream.read(CHUNK)
+                cut = max(data.rfind(b"\n"), data.rfind(b"\r", 0, -1)) + 1
+                if data and not cut:
+                    pending.append(data)
+                    self.memory.need(self.name, 4 * CHUNK * len(pending))
+                    continue
+                text = b"".join([*pending, data[:cut]])
+                pending = [data[cut:]]
+                if text:
+                    # Words of a text column may hold other marks that Unicode takes for the end of a line.
+                    lines = decode(text, self.name, number).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+                    if not lines[-1] and cut:
+                        lines.pop()
+                    number += len(lines)
+                    yield lines
+                if not data:
+                    return
 
 
-def decode(data: bytes, name: str) -> str:
-    """UTF-8 text, with or without a byte order mark."""
+def decode(data: bytes, name: str, line: int = 1) -> str:
+    """UTF-8 text, with or without a byte order mark; messages count lines from ``line`` on."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
-        line = data.count(b"\n", 0, problem.start) + 1
+        line += data.count(b"\n", 0, problem.start)
         fail(f"{name} is not UTF-8 text: byte 0x{data[problem.start]:02x} on line {line}", "save it as UTF-8")
 
 
@@ -87,6 +179,17 @@ def unreadable(path: str | os.PathLike[str], problem: Exception) -> GradcliError
     return GradcliError("DataError", message, help=help)
 
 
+unfinished: set[str] = set()
+"""The temporary files that are being written."""
+
+
+def remove_unfinished() -> None:
+    """What a process that ends in the middle of writing leaves behind."""
+    for temporary in list(unfinished):
+        with suppress(OSError):
+            os.unlink(temporary)
+
+
 def write_atomically(path: str | os.PathLike[str], content: bytes | Callable[[IO[bytes]], None]) -> None:
     """Write a file whole or not at all.
 
@@ -110,6 +213,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | Callable[[IO
         if target.exists() and not os.access(target, os.W_OK):
             fail(f"cannot write {path}: it is read-only", f"allow it: `chmod u+w {path}`")
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        unfinished.add(temporary)
         with os.fdopen(handle, "wb") as file:
             if callable(content):
                 content(file)
@@ -117,6 +221,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | Callable[[IO
                 file.write(content)
         os.chmod(temporary, _permissions(target))
         os.replace(temporary, target)
+        unfinished.discard(temporary)
         temporary = None
     except OSError as problem:
         if isinstance(problem, IsADirectoryError):
@@ -131,6 +236,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | Callable[[IO
         if temporary is not None:
             with suppress(OSError):
                 os.unlink(temporary)
+            unfinished.discard(temporary)
 
 
 def fail(message: str, help: str | None = None) -> NoReturn:

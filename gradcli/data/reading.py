@@ -6,21 +6,25 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradcli.data.arrays import mapped_npy, parse_npy, parse_npz, standard
 from gradcli.data.commas import parse_csv, place_in_csv
-from gradcli.data.documents import array_of, is_record, json_value, parse_json
-from gradcli.data.files import decode, decompressed, fail, read_bytes
+from gradcli.data.documents import array_of, cost, is_record, json_value, parse_json
+from gradcli.data.files import CHUNK, Content, decode, fail
+from gradcli.data.memory import Memory
 from gradcli.diagnostics import GradcliError, did_you_mean, listed
 
 if TYPE_CHECKING:
     import numpy
 
     Array = numpy.ndarray[Any, Any]
+
+MOST_NAMES = 20
+"""Of more names only the first ones are listed in a message."""
 
 ARRAY_ENDINGS = (".npy", ".npz", ".csv", ".json")
 
@@ -42,6 +46,7 @@ def read_array(
     *,
     pipes: bool = True,
     choose: Callable[[str], str] | None = None,
+    memory: Memory | None = None,
 ) -> Array:
     """An array from an ``.npy``, ``.npz``, ``.csv`` or ``.json`` file, or from one of these compressed: ``.csv.gz``.
 
@@ -50,7 +55,8 @@ def read_array(
     left out if there is only one; of a CSV file it names columns (see :func:`gradcli.data.commas.parse_csv`). A large
     ``.npy`` file is mapped into memory where it can be: what is read of it is what is used. The dtype is one of the five of the language. Devices are never read, FIFOs only
     with ``pipes``. ``choose`` spells how a key is given, for the message where one is missing (by default FILE:KEY).
-    Raises GradcliError (DataError) that names the file.
+    Raises GradcliError that names the file: a DataError, or a LimitError where ``memory`` (by default what is free) does
+    not do, before that is full.
     """
     path = Path(path)
     compressed = path.suffix.lower() == ".gz"
@@ -60,22 +66,42 @@ def read_array(
     if key is not None and ending == ".npy":
         fail(f"{path} holds one array, so there is no {key!r} in it")
     name = str(path)
+    memory = memory or Memory()
     if ending == ".npy" and not compressed and (mapped := mapped_npy(path)) is not None:
         return mapped
-    data = read_bytes(path, pipes=pipes)
-    if compressed:
-        data = decompressed(data, name)
-    if not data:
-        fail(f"{name} is empty")
+    content = Content(path, memory, pipes=pipes)
+    with content.opened() as stream:
+        if not stream.read(1):
+            fail(f"{name} is empty")
     if ending == ".npy":
-        return parse_npy(io.BytesIO(data), len(data), name)
+        with content.opened() as stream:
+            return parse_npy(stream, content.size(), name, memory)
     if ending == ".npz":
-        chosen: Array = _one_of(parse_npz(data, name, key), name, key, choose)
-        return chosen
-    text = decode(data, name)
+        with content.opened() as stream:
+            file = io.BytesIO(content.read()) if compressed else stream
+            arrays = parse_npz(file, name, memory, lambda names: [_chosen(names, name, key, choose)])
+        return next(iter(arrays.values()))
     if ending == ".csv":
-        return parse_csv(text, name, key)
+        _check_size(content, key is None)
+        return parse_csv(content.lines, name, memory, key)
+    text = decode(content.read(cost), name)
     return _array_of_document(parse_json(text, name), name, key, choose)
+
+
+def _check_size(content: Content, whole: bool) -> None:
+    """Raise a LimitError for a CSV file whose numbers do not fit, which takes a tenth of the time of reading them.
+
+    Of some of its columns nothing is known yet but that there is a number a row.
+    """
+    size = row = 0
+    with content.opened() as stream:
+        while data := stream.read(CHUNK):
+            size += 8 * data.count(b"\n")
+            if whole:
+                size += 8 * data.count(b",")
+            cut = data.rfind(b"\n")
+            row = row + len(data) if cut < 0 else len(data) - cut
+            content.memory.need(content.name, size + 4 * row)
 
 
 def place_in_file(path: str, key: str | None, place: Sequence[int]) -> str | None:
@@ -83,26 +109,24 @@ def place_in_file(path: str, key: str | None, place: Sequence[int]) -> str | Non
 
     The file is read anew, which is rarely needed; None too where that is no longer possible.
     """
-    compressed = path.lower().endswith(".gz")
     if not path.lower().removesuffix(".gz").endswith(".csv"):
         return None
     try:
-        data = read_bytes(path, pipes=False)
-        text = decode(decompressed(data, path) if compressed else data, path)
+        lines = Content(path, Memory(), pipes=False).lines
         row, column = (*place, 0)[:2]
-        return place_in_csv(text, os.path.basename(path), key, row, column)
+        return place_in_csv(lines, os.path.basename(path), key, row, column)
     except (GradcliError, IndexError, ValueError, StopIteration):  # it is another file by now
         return None
 
 
-def read_values(data: bytes, name: str) -> Values:
+def read_values(data: bytes, name: str, memory: Memory | None = None) -> Values:
     """Named values from the contents of a file that messages call ``name``.
 
     Understood are ``.npz``, a JSON mapping from names to values, gradcli's own replies in JSON or NDJSON, and lines
     ``name = literal``. Entries that are null, None or not connected are left out.
     """
     if data.startswith(b"PK"):
-        return Values(dict(parse_npz(data, name, None)))
+        return Values(dict(parse_npz(io.BytesIO(data), name, memory or Memory())))
     if data.startswith(b"\x93NUMPY"):
         fail(f"{name} holds one array without a name", f"give it a name: --set 'NAME=@{name}'")
     text = decode(data, name)
@@ -212,17 +236,27 @@ def _array_of_document(document: Any, name: str, key: str | None, choose: Callab
 
 
 def _one_of(arrays: Mapping[str, Any], name: str, key: str | None, choose: Callable[[str], str] | None) -> Any:
-    """The entry called ``key``, or the only one."""
+    return arrays[_chosen(arrays, name, key, choose)]
+
+
+def _chosen(labels: Iterable[str], name: str, key: str | None, choose: Callable[[str], str] | None) -> str:
+    """The label called ``key``, or the only one."""
+    arrays = list(labels)
     if key is None and len(arrays) == 1:
-        return next(iter(arrays.values()))
+        return arrays[0]
     if not arrays:
         fail(f"{name} holds no arrays")
-    names = ", ".join(arrays)
+    names = _some(arrays)
     if key is None:
-        first = next(iter(arrays))
-        spelled = choose(first) if choose else f"{name}:{first}"
+        spelled = choose(arrays[0]) if choose else f"{name}:{arrays[0]}"
         fail(f"{name} holds several arrays ({names}) and none was chosen", f"name one: {spelled}")
     if key not in arrays:
         close = did_you_mean(key, arrays)
         fail(f"{name} holds {names}, but no {key!r}", f"did you mean {close}?" if close else None)
-    return arrays[key]
+    return key
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first names of what may be thousands."""
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

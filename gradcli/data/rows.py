@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, Protocol
 from gradcli.data.arrays import standard
 from gradcli.data.documents import array_of
 from gradcli.data.files import decode, fail
+from gradcli.data.memory import Memory
 from gradcli.diagnostics import GradcliError
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 18
 """Bytes that are read at a time; what a slow pipe holds so far is taken as it is."""
+
+COST = 8
+"""Bytes that are taken for a byte of a row while it is understood, at least."""
 
 EXACT = 2.0**53
 """Integers from here on are not all floats."""
@@ -60,18 +64,25 @@ class _Format(Protocol):
         """The rows in some lines, of which the first is row ``first`` of the stream."""
 
 
-def read_rows(stream: IO[bytes], name: str, field_of: Callable[[str], Field], skip_bad: bool = False) -> Iterator[Rows]:
+def read_rows(
+    stream: IO[bytes],
+    name: str,
+    field_of: Callable[[str], Field],
+    skip_bad: bool = False,
+    memory: Memory | None = None,
+) -> Iterator[Rows]:
     """The rows of a stream in blocks as they arrive.
 
     A stream whose first character is ``{`` is NDJSON, an object for each row; anything else is CSV with a header, of
     which an empty block is yielded at once. Blank lines are no rows. A block ends where the stream has nothing more to
     read at the moment, so a slow producer's rows are not held back. ``field_of`` tells what a column of a name holds,
     or raises. Without ``skip_bad`` the block of the first bad row is the last one.
-    Raises GradcliError (DataError) for a stream that cannot be read, is empty or has no usable header.
+    Raises GradcliError: a DataError for a stream that cannot be read, is empty or has no usable header, a LimitError for
+    a row that ``memory`` (by default what is free) does not hold.
     """
     reader: _Format | None = None
     count = read = 0
-    for data in _complete_lines(stream, name):
+    for data in _complete_lines(stream, name, memory or Memory()):
         read += len(data)
         if reader is None:
             data = data.removeprefix(b"\xef\xbb\xbf")
@@ -92,7 +103,7 @@ def read_rows(stream: IO[bytes], name: str, field_of: Callable[[str], Field], sk
         fail(f"{name} is empty", 'the first line names the columns: `x,y`, or is an object: `{"x": 1}`')
 
 
-def _complete_lines(stream: IO[bytes], name: str) -> Iterator[bytes]:
+def _complete_lines(stream: IO[bytes], name: str, memory: Memory) -> Iterator[bytes]:
     """What has arrived, up to the last end of a line; the rest once it is complete."""
     read = getattr(stream, "read1", stream.read)
     pending: list[bytes] = []
@@ -109,6 +120,7 @@ def _complete_lines(stream: IO[bytes], name: str) -> Iterator[bytes]:
             pending = []
         if cut < len(data):
             pending.append(data[cut:])
+            memory.need(f"a row of {name}", COST * CHUNK * len(pending))
     if pending:
         yield b"".join(pending)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from gradcli.data.memory import free_memory, show_bytes
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node, cone
 from gradcli.graph.switches import without
@@ -202,45 +202,3 @@ class Plan:
             f"array has shape {list(self.largest.shape)} and takes {show_bytes(bytes_of(self.largest))}",
             help="use smaller shapes, or `--dtype float32`" + (", or raise --max-memory" if limit is not None else ""),
         )
-
-
-def show_bytes(count: int) -> str:
-    size = float(count)
-    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB"):
-        if size < 1024 or unit == "PiB":
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.3g} {unit}"
-        size /= 1024
-    raise AssertionError
-
-
-def free_memory() -> int | None:
-    """Bytes that can be allocated without swapping and within the process's own limit, where the system tells."""
-    known = [n for n in (_free_of_system(), _free_of_process()) if n is not None]
-    return min(known, default=None)
-
-
-def _free_of_process() -> int | None:
-    """What is left of the limit on address space (``ulimit -v``)."""
-    try:
-        import resource
-
-        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-        if limit == resource.RLIM_INFINITY:
-            return None
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        return max(limit - pages * resource.getpagesize(), 0)
-    except (ImportError, OSError, ValueError):
-        return None
-
-
-def _free_of_system() -> int | None:
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        pass
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        return None

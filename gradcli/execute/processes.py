@@ -92,7 +92,9 @@ class Team:
         """What a worker does until it is told to end, or nobody is left who could tell."""
         import signal
 
+        signal.set_wakeup_fd(-1)  # it is the caller's, who would take signals of this process for his own
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         blas.become_single_threaded()
         worker = loop.new_worker()
         given = {**self._reads, **self._writes}

@@ -55,7 +55,10 @@ def _define(e: Elaborator, function: syntax.Function) -> None:
                 also=[(seen[p.name.id], "the first")],
             )
         seen[p.name.id] = p.name
-    e.bind(function.name, UserFunction(function, len(e.bound)), e.top)
+    from gradcli.language.least import of_function
+
+    least = of_function(function, e.bound, e.constants, e.operations)
+    e.bind(function.name, UserFunction(function, len(e.bound), least), e.top)
 
 
 def _printing(e: Elaborator, expression: syntax.Expression) -> str | None:

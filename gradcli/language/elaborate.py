@@ -26,12 +26,15 @@ from gradcli.language.frames import Frames
 from gradcli.language.values import Asked, Binding, Elaborated, Missing, Scope, Several, UserFunction, Value, Weak
 
 if TYPE_CHECKING:
+    from gradcli.data.memory import Memory
     from gradcli.language.scalars import Scalars
 
 Place = tuple[int, int]
 
 CONSTANTS = {"pi": math.pi, "e": math.e, "inf": math.inf, "nan": math.nan}
 NODE_LIMIT = 5_000_000
+CALL_LIMIT = 1_000_000
+SHORTER = "each call is written out: bind a value to a name, `h = f(x)`, and use the name again, or repeat less often"
 LONG = 50_000
 """Characters of a text from which on its expressions are looked at for scalars first."""
 
@@ -61,6 +64,7 @@ class Elaborator:
         self.forced_dtype = dtype
         self.seed = seed
         self.unsafe: Collection[str] = ()
+        self.memory: Memory | None = None
         self.draws = 0
         self.calls = 0
         self.frames: Frames | None = None
@@ -81,6 +85,10 @@ class Elaborator:
     @property
     def operations(self) -> Mapping[str, Operation]:
         return OPERATIONS
+
+    @property
+    def constants(self) -> Mapping[str, float]:
+        return CONSTANTS
 
     @property
     def float_dtype(self) -> str:
@@ -121,8 +129,24 @@ class Elaborator:
                     places[made] = place
                     todo.extend([x for x in made.inputs if x not in places])
         if program.size > NODE_LIMIT:
-            self.fail("LimitError", f"the program has more than {NODE_LIMIT} operations", place)
+            self.fail("LimitError", f"the program has more than {NODE_LIMIT} operations", place, help=SHORTER)
         return node
+
+    def check_room(self, calls: int, operations: int, at: syntax.Syntax) -> None:
+        """Refuse at once what would pass the limits on calls and operations in a while."""
+        if self.program.size + operations > NODE_LIMIT:
+            found, limit, what = operations, NODE_LIMIT, "operations"
+        elif self.calls + calls > CALL_LIMIT:
+            found, limit, what = calls, CALL_LIMIT, "calls of functions"
+        else:
+            return
+        beside = "" if found > limit else " beside those that there are"
+        self.fail(
+            "LimitError",
+            f"this makes {found} {what} or more{beside}, and a program has at most {limit}",
+            at,
+            help=SHORTER,
+        )
 
     # the machine
 
@@ -389,18 +413,20 @@ def elaborate(
     dtype: str | None = None,
     seed: int = 0,
     unsafe: Collection[str] = (),
+    memory: Memory | None = None,
     frames: Frames | None = None,
     asked: Asked | None = None,
 ) -> Elaborated:
     """The graph of a program.
 
     ``overrides`` holds values for variables and constants: an array, or a text in the language. ``folder`` is where
-    ``load`` reads. ``unsafe`` names variables and constants that may hold NaN or infinity, whatever their value is now.
-    ``frames`` takes a record of the calls. With ``asked`` derivatives may be missing that those names do not need.
-    Raises GradcliError.
+    ``load`` reads, and ``memory`` what that may take. ``unsafe`` names variables and constants that may hold NaN or
+    infinity, whatever their value is now. ``frames`` takes a record of the calls. With ``asked`` derivatives may be
+    missing that those names do not need. Raises GradcliError.
     """
     elaborator = Elaborator(source, overrides or {}, folder, dtype, seed)
     elaborator.unsafe = unsafe
+    elaborator.memory = memory
     elaborator.frames = frames
     statements: Sequence[syntax.Statement] = program.statements
     elaborator.statements = statements

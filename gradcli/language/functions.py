@@ -13,11 +13,12 @@ from gradcli.language.values import Binding, Scope, UserFunction, Value, Weak
 if TYPE_CHECKING:
     from gradcli.language.elaborate import Elaborator
 
-CALL_LIMIT = 1_000_000
+MOST_STEPS = 1_000_000
 
 
 def enter(e: Elaborator, function: UserFunction, call: syntax.Call, scope: Scope) -> None:
     """Evaluate the arguments in the caller's scope, defaults in the function's, then the body."""
+    e.check_room(*function.least, call)
     definition = function.definition
     names = [p.name.id for p in definition.parameters]
     bound: dict[str, syntax.Expression] = {}
@@ -77,8 +78,6 @@ def _start(
 def body(e: Elaborator, definition: syntax.Function, scope: Scope, values: list[Value], call: syntax.Syntax) -> None:
     """Push the body of a function whose parameters stand for ``values``; its value will be on the value stack."""
     e.calls += 1
-    if e.calls > CALL_LIMIT:
-        e.fail("LimitError", f"more than {CALL_LIMIT} calls of functions", call)
     if e.frames is not None:
         e.frames.enter(definition.name.id, (call.start, call.end))
     for p, value in zip(definition.parameters, values, strict=True):
@@ -118,6 +117,7 @@ def _settle(e: Elaborator, expression: syntax.Expression) -> None:
 
 def enter_iterate(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> None:
     from gradcli.language import statics
+    from gradcli.language.least import Least
 
     name = bound["f"]
     function = e.resolve(name, scope) if isinstance(name, syntax.Name) else None
@@ -128,9 +128,13 @@ def enter_iterate(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope
     count = statics.integer(e, bound["n"], scope)
     if count < 0:
         e.fail("ValueError", f"iterate needs a count of 0 or more, not {count}", bound["n"])
-    if count > CALL_LIMIT:
-        e.fail("LimitError", f"iterate applies a function at most {CALL_LIMIT} times", bound["n"])
+    if count > MOST_STEPS:
+        e.fail("LimitError", f"iterate applies a function at most {MOST_STEPS} times", bound["n"])
+    # A function that makes no operation may be the identity, which is applied once.
+    least = function.least if isinstance(function, UserFunction) else Least(0, 1)
+    e.check_room(*least.times(count if least.operations else min(count, 1)), call)
     start = bound["x0"]
+    sizes: list[int] = []
 
     def again(left: int, before: Node) -> None:
         value = e.node(e.values.pop(), call)
@@ -141,6 +145,11 @@ def enter_iterate(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope
                 e.frames.leave(value)
             e.values.append(value)
             return
+        sizes.append(e.program.size)
+        if len(sizes) > 2:
+            # The first step may make what later ones share.
+            made = min(sizes[-1] - sizes[-2], sizes[-2] - sizes[-3])
+            e.check_room(0, made * left, call)
         e.push(again, left - 1, value)
         if isinstance(function, Operation):
             e.values.append(calls.apply(e, function, [(value, start)], dict(function.defaults), call))

@@ -67,7 +67,8 @@ def _load(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope)
             help="copy the file there, or give the value with `--set NAME=@FILE`",
         )
     try:
-        values = read_array(path, key, pipes=False, choose=lambda key: f'load("{text}", "{key}")')
+        memory = (e.outer or e).memory
+        values = read_array(path, key, pipes=False, choose=lambda key: f'load("{text}", "{key}")', memory=memory)
     except GradcliError as error:
         raise calls.labelled(e, error, bound["path"], []) from None
     dtype = str(values.dtype)

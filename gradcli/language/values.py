@@ -13,6 +13,7 @@ from gradcli.language import syntax
 from gradcli.results import Reason
 
 if TYPE_CHECKING:
+    from gradcli.language.least import Least
     from gradcli.language.repeated import Repeated
 
 
@@ -44,13 +45,14 @@ class Several:
 
 
 class UserFunction:
-    """A ``def``; it sees the ``visible`` first names of the program."""
+    """A ``def``; it sees the ``visible`` first names of the program, and a call of it makes no less than ``least``."""
 
-    __slots__ = ("definition", "visible")
+    __slots__ = ("definition", "least", "visible")
 
-    def __init__(self, definition: syntax.Function, visible: int) -> None:
+    def __init__(self, definition: syntax.Function, visible: int, least: Least) -> None:
         self.definition = definition
         self.visible = visible
+        self.least = least
 
 
 Asked = tuple[Collection[str] | None, Collection[str]]

@@ -65,7 +65,7 @@ def save(path: str | os.PathLike[str], about: Mapping[str, Any], state: State) -
     arrays |= {f"memory/{name}/{key}": a for name, memory in state.memory.items() for key, a in memory.items()}
     record = {"identity": about, "step": state.step, "loss": state.loss, "begun": state.begun, "arrays": sorted(arrays)}
     arrays["checkpoint"] = np.frombuffer(json.dumps(record).encode(), dtype=np.uint8)
-    write_atomically(path, lambda file: write_npz(file, arrays))
+    write_atomically(path, lambda file: write_npz(file, arrays.items()))
 
 
 def resume(path: str | os.PathLike[str], about: Mapping[str, Any], objective: Objective) -> State:

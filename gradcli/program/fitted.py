@@ -76,6 +76,10 @@ class Outcome(NamedTuple):
     problem: GradcliError | None = None
 
 
+class GivenUp(KeyboardInterrupt):
+    """Raised in the middle of a step, it ends the run with the values of the step before."""
+
+
 def fit(objective: Objective, settings: Settings, watch: Watch, state: State | None = None) -> Outcome:
     """Minimise from the program's values, or from a ``state``: the steps after it are those of the whole run, to the bit.
 
@@ -86,13 +90,26 @@ def fit(objective: Objective, settings: Settings, watch: Watch, state: State | N
     settings = replace(settings, bounds=_bounds_by_name(objective, settings.bounds))
     import numpy as np
 
+    good: list[Moment] = []
+
+    def seen(moment: Moment) -> str | None:
+        reason = watch(moment)
+        if not moment.again:
+            good[:] = [moment]
+        return reason
+
     with np.errstate(all="ignore"):  # what overflows is seen in the loss
         check_bounds(settings.bounds, state.values)
-        if settings.method in RULES:
-            return _descend(objective, settings, watch, state)
-        from gradcli.program.minimizers import minimize
+        try:
+            if settings.method in RULES:
+                return _descend(objective, settings, seen, state)
+            from gradcli.program.minimizers import minimize
 
-        return minimize(objective, settings, watch, state)
+            return minimize(objective, settings, seen, state)
+        except GivenUp:
+            if not good:
+                raise
+            return Outcome(good[0].state, good[0].loss, good[0].gnorm, "interrupted")
 
 
 def _bounds_by_name(objective: Objective, bounds: Bounds) -> Bounds:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from gradcli.autodiff import reverse
 from gradcli.data import standard
+from gradcli.data.memory import Memory
 from gradcli.diagnostics import GradcliError, Label, Source, Span, did_you_mean, listed
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import Data, array
@@ -76,6 +77,7 @@ class Loaded:
             dtype=self.dtype,
             seed=self.random_seed,
             unsafe=self._unsafe,
+            memory=Memory(self.max_memory),
             frames=frames,
             asked=self._asked,
         )

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
-from gradcli.report.numbers import literal
+from gradcli.report.numbers import literal_pieces
 from gradcli.report.reply import Reply, title_of
 from gradcli.results import Result
 
 
-def render(reply: Reply) -> str:
-    """The results in columns. Values come last, for they have any width; each row of a matrix has a line of its own."""
-    parts = []
+def pieces(reply: Reply) -> Iterator[str]:
+    """The results in columns, in pieces. Values come last, for they have any width; each row of a matrix has a line of its own."""
+    between = ""
     for order, results in reply.orders:
         title = title_of(reply, order)
-        rows = [["name", "shape", "dtype", "value"]]
-        for result in results:
-            rows += _rows(result)
-        parts.append((f"{title}\n" if title else "") + aligned(rows))
-    return "\n".join(parts)
+        yield between + (f"{title}\n" if title else "")
+        heads = [("name", "shape", "dtype"), *map(_head, results)]
+        widths = [max(map(len, column)) for column in zip(*heads, strict=True)]
+        yield from _line(heads[0], widths, ["value"])
+        for head, result in zip(heads[1:], results, strict=True):
+            for line in _values(result, reply.precision):
+                yield from _line(head, widths, line)
+                head = ("", "", "")
+        between = "\n"
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], last: Iterable[str]) -> Iterator[str]:
+    yield "".join([f"{cell.ljust(width)}  " for cell, width in zip(cells, widths, strict=True)])
+    yield from last
+    yield "\n"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -31,23 +42,30 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
     return "".join(lines)
 
 
-def _rows(result: Result) -> list[list[str]]:
+def _head(result: Result) -> tuple[str, str, str]:
     if not result.connected:
-        reason = f"  ({result.reason.with_line()})" if result.reason else ""
-        return [[result.name, "", "", f"None{reason}"]]
+        return result.name, "", ""
+    return result.name, str(list(result.value.shape)), str(result.value.dtype)
+
+
+def _values(result: Result, digits: int | None) -> Iterator[Iterable[str]]:
+    """What stands in the last column, line by line, each in pieces."""
     value = result.value
-    head = [result.name, str(list(value.shape)), str(value.dtype)]
+    if not result.connected:
+        yield [f"None  ({result.reason.with_line()})" if result.reason else "None"]
+        return
     if value.ndim < 2 or value.size == 0:
-        return [[*head, literal(value)]]
+        yield literal_pieces(value, digits)
+        return
     # Line breaks between the rows as NumPy prints them: the brackets that open before a row are filled up with spaces.
-    flat = value.reshape(-1, value.shape[-1])
-    lines = []
-    for number, row in enumerate(flat):
+    width = value.shape[-1]
+    rows = value.size // width
+    flat = value.reshape(rows, width)
+    for number in range(rows):
         opened = _whole_blocks(number, value.shape)
         closed = _whole_blocks(number + 1, value.shape)
-        text = " " * (value.ndim - 1 - opened) + "[" * opened + literal(row) + "]" * closed
-        lines.append(text + ("," if number + 1 < len(flat) else ""))
-    return [[*head, lines[0]], *(["", "", "", line] for line in lines[1:])]
+        end = "]" * closed + ("," if number + 1 < rows else "")
+        yield chain([" " * (value.ndim - 1 - opened) + "[" * opened], literal_pieces(flat[number], digits), [end])
 
 
 def _whole_blocks(row: int, shape: tuple[int, ...]) -> int:

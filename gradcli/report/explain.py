@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradcli.autodiff.connection import MANY
@@ -12,7 +12,8 @@ from gradcli.report.as_json import leaf
 from gradcli.report.columns import aligned
 from gradcli.report.errors import ELISION, LINE_WIDTH, underlined
 from gradcli.report.json_parts import json_place, json_text
-from gradcli.report.numbers import json_value, literal, rounded
+from gradcli.report.numbers import json_pieces as number_pieces
+from gradcli.report.numbers import literal, rounded
 
 if TYPE_CHECKING:
     from gradcli.program.explanation import Contribution, Explained, Explanation, Route, Step, Way
@@ -270,22 +271,26 @@ def _near(near: Sequence[Near], pen: _Pen) -> list[list[str]]:
     ]
 
 
-def render_json(explained: Explained) -> str:
-    """One object, with one line for each x; places have ``file``, ``line``, ``column`` and what stands there."""
+def json_pieces(explained: Explained) -> Iterator[str]:
+    """One object, with one line for each x, in pieces; places have ``file``, ``line``, ``column`` and what stands there."""
     head = {"command": "explain", "file": explained.file, "of": explained.of, "order": explained.order}
-    entries = [f" {json_text(e.name)}: {_explanation(e)}" for e in explained.explanations]
-    body = "{\n" + ",\n".join(entries) + "}" if entries else "{}"
-    return f'{json_text(head)[:-1]}, "explanations": {body}}}\n'
+    yield f'{json_text(head)[:-1]}, "explanations": {{'
+    after = ""
+    for e in explained.explanations:
+        yield f"{after}\n {json_text(e.name)}: {{"
+        yield from _explanation(e)
+        after = ","
+    yield "}}\n"
 
 
-def _explanation(e: Explanation) -> str:
+def _explanation(e: Explanation) -> Iterator[str]:
     if e.value is None:
-        fields = (
-            f'"connected": false, "value": null, "reason": {json_text(e.reason.with_place() if e.reason else None)}'
-        )
+        yield f'"connected": false, "value": null, "reason": {json_text(e.reason.with_place() if e.reason else None)}'
     else:
-        fields = f'"connected": true, {leaf(e.value)}'
-        fields += f', "contributions": [{", ".join(map(_contribution_json, e.contributions))}]'
+        yield '"connected": true, '
+        yield from leaf(e.value)
+        yield ', "contributions": '
+        yield from _listed(map(_contribution_json, e.contributions))
     since = {"none_since": e.none_since, "zero_since": e.zero_since, "note": e.note}
     ways = [
         {
@@ -299,24 +304,38 @@ def _explanation(e: Explanation) -> str:
     ]
     near = [{"text": n.text, **_place(n.span), "help": n.help} for n in e.near]
     rest = json_text({**since, "ways": ways, "near": near})
-    return f"{{{fields}, {rest[1:]}"
+    yield f", {rest[1:]}"
 
 
-def _contribution_json(c: Contribution) -> str:
-    routes = ", ".join([_route_json(route) for route in c.shown])
-    rest = f"{{{leaf(c.rest)}}}" if c.rest is not None else "null"
-    of = json_text(c.of)
-    count = c.routes if c.routes < MANY else "null"
-    return f'{{"of": {of}, {leaf(c.value)}, "routes": {count}, "shown": [{routes}], "rest": {rest}}}'
+def _listed(items: Iterable[Iterator[str]]) -> Iterator[str]:
+    yield "["
+    for number, item in enumerate(items):
+        yield ", " if number else ""
+        yield from item
+    yield "]"
 
 
-def _route_json(route: Route) -> str:
-    steps = ", ".join(map(_step_json, route.steps))
-    through = json_text(route.through)
-    return f'{{{leaf(route.value)}, "through": {through}, "steps": [{steps}], "omitted": {route.omitted}}}'
+def _contribution_json(c: Contribution) -> Iterator[str]:
+    yield f'{{"of": {json_text(c.of)}, '
+    yield from leaf(c.value)
+    yield f', "routes": {c.routes if c.routes < MANY else "null"}, "shown": '
+    yield from _listed(map(_route_json, c.shown))
+    yield ', "rest": {' if c.rest is not None else ', "rest": null'
+    if c.rest is not None:
+        yield from leaf(c.rest)
+        yield "}"
+    yield "}"
 
 
-def _step_json(step: Step) -> str:
+def _route_json(route: Route) -> Iterator[str]:
+    yield "{"
+    yield from leaf(route.value)
+    yield f', "through": {json_text(route.through)}, "steps": '
+    yield from _listed(map(_step_json, route.steps))
+    yield f', "omitted": {route.omitted}}}'
+
+
+def _step_json(step: Step) -> Iterator[str]:
     fields = {
         "operation": step.operation,
         "text": step.text,
@@ -324,9 +343,11 @@ def _step_json(step: Step) -> str:
         **_place(step.span),
         "formula": step.formula,
     }
-    factor = json_value(step.factor) if step.factor is not None else "null"
-    gradient = json_value(step.gradient) if step.gradient is not None else "null"
-    return f'{json_text(fields)[:-1]}, "factor": {factor}, "gradient": {gradient}}}'
+    yield json_text(fields)[:-1]
+    for key, value in (("factor", step.factor), ("gradient", step.gradient)):
+        yield f', "{key}": '
+        yield from number_pieces(value) if value is not None else ["null"]
+    yield "}"
 
 
 def _place(span: Span | None) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradcli.diagnostics import GradcliError, Label, Source, Span, counted
 from gradcli.report.json_parts import json_number
-from gradcli.report.numbers import literal, tokens
+from gradcli.report.numbers import literal, rounded, tokens
 from gradcli.report.reply import Reply
 from gradcli.results import Result
 
@@ -37,14 +37,17 @@ class Fitted(NamedTuple):
         """See :class:`gradcli.report.reply.Answer`."""
         return self._replace(reply=self.reply.rounded(digits))
 
-    def render(self, format: str, screen: Screen | None) -> str:
+    def pieces(self, format: str, screen: Screen | None) -> Iterator[str]:
         """See :class:`gradcli.report.reply.Answer`; there is one format more, ``expr``."""
         if format == "expr":
             results = [result for result in self.reply.orders[0][1] if result.name not in self.as_written]
-            return with_values(self.source, [*results, *self.given], self.dtype)
-        return self.reply.render(format, screen)
+            digits = self.reply.precision
+            if digits is not None:
+                results = [r._replace(value=rounded(r.value, digits)) if r.connected else r for r in results]
+            return iter([with_values(self.source, [*results, *self.given], self.dtype)])
+        return self.reply.pieces(format, screen)
 
-    def arrays(self) -> dict[str, Any]:
+    def arrays(self) -> Iterator[tuple[str, Any]]:
         """See :class:`gradcli.report.reply.Answer`."""
         return self.reply.arrays()
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from gradcli.diagnostics import counted
 from gradcli.report.as_json import leaf
-from gradcli.report.columns import render as render_columns
+from gradcli.report.columns import pieces as column_pieces
 from gradcli.report.json_parts import json_text
-from gradcli.report.numbers import literal, rounded, tokens
+from gradcli.report.numbers import PART, literal_pieces, rounded, tokens
 from gradcli.report.reply import Reply
 from gradcli.results import Block, Result
 
@@ -33,24 +33,25 @@ class Matrices(NamedTuple):
     of: Sequence[str]
     blocks: Sequence[Block]
     sparsity: bool = False
+    precision: int | None = None
 
     def rounded(self, digits: int | None) -> Matrices:
-        """See :class:`gradcli.report.reply.Answer`."""
-        if digits is None:
-            return self
-        return self._replace(blocks=[b._replace(value=rounded(b.value, digits)) for b in self.blocks])
+        """See :class:`gradcli.report.reply.Answer`. The numbers are rounded where they are written."""
+        return self._replace(precision=digits)
 
-    def arrays(self) -> dict[str, Any]:
+    def arrays(self) -> Iterator[tuple[str, Any]]:
         """See :class:`gradcli.report.reply.Answer`: the keys are ``y/x``."""
-        return {f"{b.row}/{b.column}": b.value for b in self.blocks}
+        for b in self.blocks:
+            yield f"{b.row}/{b.column}", b.value if self.precision is None else rounded(b.value, self.precision)
 
-    def render(self, format: str, screen: Screen | None) -> str:
+    def pieces(self, format: str, screen: Screen | None) -> Iterator[str]:
         """See :class:`gradcli.report.reply.Answer`."""
         match format:
             case "table" if screen is not None:
                 from gradcli.report import drawings
 
-                return drawings.render(self, screen)
+                shown = [b._replace(value=value) for b, (_, value) in zip(self.blocks, self.arrays(), strict=True)]
+                return iter([drawings.render(self._replace(blocks=shown), screen)])
             case "json":
                 return _json(self)
             case "ndjson":
@@ -58,10 +59,9 @@ class Matrices(NamedTuple):
             case "csv":
                 return _csv(self)
             case "table" if not self.sparsity:
-                return render_columns(Reply("eval", self.file, [(0, [Result(b.name, b.value) for b in self.blocks])]))
-        if self.sparsity:
-            return "".join([f"# {heading(b)}\n{marks(flattened(b))}" for b in self.blocks])
-        return "".join([f"{b.name} = {literal(b.value)}\n" for b in self.blocks])
+                results = [Result(b.name, b.value) for b in self.blocks]
+                return column_pieces(Reply("eval", self.file, [(0, results)], precision=self.precision))
+        return _patterns(self.blocks) if self.sparsity else _plain(self)
 
 
 def flattened(block: Block) -> Any:
@@ -86,46 +86,81 @@ def marks(matrix: Any) -> str:
     return "".join(["".join([MARKS[entry] for entry in row]) + "\n" for row in matrix.tolist()])
 
 
-def _fields(block: Block, sparsity: bool) -> str:
-    if not sparsity:
-        return leaf(block.value)
-    rows, columns = np.nonzero(flattened(block))
-    return (
-        f'"shape": {list(block.value.shape)}, "nonzero": {len(rows)}, "rows": {rows.tolist()}, '
-        f'"cols": {columns.tolist()}'
-    )
+def _patterns(blocks: Sequence[Block]) -> Iterator[str]:
+    for b in blocks:
+        yield f"# {heading(b)}\n"
+        matrix = flattened(b)
+        rows = max(1, PART // max(1, matrix.shape[1]))
+        for start in range(0, len(matrix), rows):
+            yield marks(matrix[start : start + rows])
 
 
-def _json(reply: Matrices) -> str:
+def _plain(reply: Matrices) -> Iterator[str]:
+    for b in reply.blocks:
+        yield f"{b.name} = "
+        yield from literal_pieces(b.value, reply.precision)
+        yield "\n"
+
+
+def _places(block: Block) -> Iterator[tuple[Any, Any]]:
+    """The rows and the columns of the non-zeros, some at a time."""
+    matrix = flattened(block)
+    count = max(1, PART // max(1, matrix.shape[1]))
+    for start in range(0, len(matrix), count):
+        rows, columns = np.nonzero(matrix[start : start + count])
+        for first in range(0, len(rows), PART):
+            yield rows[first : first + PART] + start, columns[first : first + PART]
+
+
+def _fields(block: Block, reply: Matrices) -> Iterator[str]:
+    if not reply.sparsity:
+        yield from leaf(block.value, reply.precision)
+        return
+    yield f'"shape": {list(block.value.shape)}, "nonzero": {np.count_nonzero(block.value)}'
+    for which, name in enumerate(("rows", "cols")):
+        before = f', "{name}": ['
+        for places in _places(block):
+            if len(places[which]):
+                yield before + ", ".join(tokens(places[which]))
+                before = ", "
+        yield "]" if before == ", " else before + "]"
+
+
+def _json(reply: Matrices) -> Iterator[str]:
     key = "patterns" if reply.sparsity else f"{reply.command}s"
-    head = f'{{"command": "{reply.command}", "file": {json_text(reply.file)}'
+    yield f'{{"command": "{reply.command}", "file": {json_text(reply.file)}'
     if reply.command == "hessian":
-        head += f', "of": {json_text(list(reply.of))}'
-    groups = []
+        yield f', "of": {json_text(list(reply.of))}'
+    yield f', "{key}": {{'
+    after = ""
     for row, blocks in itertools.groupby(reply.blocks, key=lambda b: b.row):
-        entries = [f"  {json_text(b.column)}: {{{_fields(b, reply.sparsity)}}}" for b in blocks]
-        groups.append(f" {json_text(row)}: {{\n" + ",\n".join(entries) + "}")
-    return f'{head}, "{key}": {{\n' + ",\n".join(groups) + "}}\n"
+        yield f"{after}\n {json_text(row)}: {{"
+        after = ""
+        for b in blocks:
+            yield f"{after}\n  {json_text(b.column)}: {{"
+            yield from _fields(b, reply)
+            after = "},"
+        after = "}},"
+    yield "}}}}\n"
 
 
-def _json_lines(reply: Matrices) -> str:
+def _json_lines(reply: Matrices) -> Iterator[str]:
     first, second = AXES[reply.command]
-    return "".join(
-        [
-            f'{{"{first}": {json_text(b.row)}, "{second}": {json_text(b.column)}, {_fields(b, reply.sparsity)}}}\n'
-            for b in reply.blocks
-        ]
-    )
+    for b in reply.blocks:
+        yield f'{{"{first}": {json_text(b.row)}, "{second}": {json_text(b.column)}, '
+        yield from _fields(b, reply)
+        yield "}\n"
 
 
-def _csv(reply: Matrices) -> str:
+def _csv(reply: Matrices) -> Iterator[str]:
     """``y,x,index,value``, the index along all axes of the block; of a pattern ``y,x,row,col`` of the non-zeros."""
-    parts = [",".join(AXES[reply.command]) + (",row,col\n" if reply.sparsity else ",index,value\n")]
+    from gradcli.report.as_csv import entries
+
+    yield ",".join(AXES[reply.command]) + (",row,col\n" if reply.sparsity else ",index,value\n")
     for b in reply.blocks:
         start = f"{b.row},{b.column},"
-        if reply.sparsity:
-            parts += [f"{start}{i},{j}\n" for i, j in np.argwhere(flattened(b)).tolist()]
+        if not reply.sparsity:
+            yield from entries(start, b.value, reply.precision)
             continue
-        indices = itertools.product(*[list(map(str, range(size))) for size in b.value.shape])
-        parts += [f"{start}{';'.join(i)},{t}\n" for i, t in zip(indices, tokens(b.value), strict=True)]
-    return "".join(parts)
+        for rows, columns in _places(b):
+            yield "".join([f"{start}{i},{j}\n" for i, j in zip(rows.tolist(), columns.tolist(), strict=True)])

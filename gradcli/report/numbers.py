@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 Array = Any
 """A NumPy array, or a scalar that is a plain number (:mod:`gradcli.execute.plain_numbers`)."""
+
+PART = 1 << 14
+"""Entries that are texts at the same time."""
 
 
 def tokens(array: Array, nan: str = "nan", inf: str = "inf", minus_inf: str = "-inf") -> list[str]:
@@ -43,6 +47,12 @@ def rounded(array: Array, digits: int) -> Array:
         return array if math.isinf(number) else type(array)(number)
     import numpy as np
 
+    if array.size > PART:
+        result = np.empty(array.shape, array.dtype)
+        flat = result.reshape(-1)
+        for number, part in enumerate(parts(array, digits)):
+            flat[number * PART : (number + 1) * PART] = part
+        return result
     entries = [float(form % entry) for entry in array.reshape(-1).tolist()]
     with np.errstate(over="ignore"):
         nearest = np.array(entries, dtype=array.dtype).reshape(array.shape)
@@ -50,27 +60,58 @@ def rounded(array: Array, digits: int) -> Array:
     return np.where(np.isinf(nearest) & ~np.isinf(array), array, nearest)
 
 
-def nested(texts: list[str], shape: tuple[int, ...]) -> str:
-    """The entries in brackets, one level for each axis: ``[[1, 2], [3, 4]]``."""
-    if not shape:
-        return texts[0]
+def parts(array: Array, digits: int | None = None) -> Iterator[Array]:
+    """The entries in C order, so many at a time as flat arrays, rounded to ``digits`` significant digits if given.
+
+    Who writes them as text holds the texts of one part at a time, which take ten times the memory of the numbers.
+    """
+    if isinstance(array, (int, float)):
+        yield array if digits is None else rounded(array, digits)
+        return
+    flat = array.reshape(-1) if array.flags.c_contiguous else array.flat
+    for start in range(0, array.size, PART):
+        part = flat[start : start + PART]
+        yield part if digits is None else rounded(part, digits)
+
+
+def nested(texts: Iterable[list[str]], shape: tuple[int, ...]) -> Iterator[str]:
+    """The entries, given in parts, in brackets, one level for each axis: ``[[1, 2], [3, 4]]``, a piece for each part."""
     if 0 in shape:
         brackets = "[]"
         for size in reversed(shape[: shape.index(0)]):
             brackets = "[" + ", ".join([brackets] * size) + "]"
-        return brackets
-    for size in reversed(shape):
-        texts = ["[" + ", ".join(texts[i : i + size]) + "]" for i in range(0, len(texts), size)]
-    return texts[0]
+        yield brackets
+        return
+    start = 0
+    for part in texts:
+        count, size = len(part), 1
+        for extent in reversed(shape):
+            size *= extent
+            first, last = -start % size, (-start - 1) % size
+            part[first::size] = ["[" + text for text in part[first::size]]
+            part[last::size] = [text + "]" for text in part[last::size]]
+        yield (", " if start else "") + ", ".join(part)
+        start += count
+
+
+def literal_pieces(array: Array, digits: int | None = None) -> Iterator[str]:
+    """The pieces of :func:`literal`, of numbers rounded to ``digits`` significant digits if given."""
+    if array.size == 0:
+        return iter([f"zeros({list(array.shape)})"])
+    return nested((tokens(part) for part in parts(array, digits)), array.shape)
 
 
 def literal(array: Array) -> str:
     """The array as the language writes it; one without entries as ``zeros([0, 3])``, which keeps its shape."""
-    if array.size == 0:
-        return f"zeros({list(array.shape)})"
-    return nested(tokens(array), array.shape)
+    return "".join(literal_pieces(array))
+
+
+def json_pieces(array: Array, digits: int | None = None) -> Iterator[str]:
+    """The pieces of :func:`json_value`, of numbers rounded to ``digits`` significant digits if given."""
+    texts = (tokens(part, '"NaN"', '"Infinity"', '"-Infinity"') for part in parts(array, digits))
+    return nested(texts, array.shape)
 
 
 def json_value(array: Array) -> str:
     """The array as strict JSON, with the strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``."""
-    return nested(tokens(array, '"NaN"', '"Infinity"', '"-Infinity"'), array.shape)
+    return "".join(json_pieces(array))

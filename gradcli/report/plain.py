@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from gradcli.report.numbers import literal
+from collections.abc import Iterator
+
+from gradcli.report.numbers import literal_pieces
 from gradcli.report.reply import Reply
 
 
-def render(reply: Reply) -> str:
-    """The lines of a reply; with several orders each group stands below a comment ``# order 2``."""
-    lines = []
+def pieces(reply: Reply) -> Iterator[str]:
+    """The lines of a reply, in pieces; with several orders each group stands below a comment ``# order 2``."""
     for order, results in reply.orders:
         if reply.every_order:
-            lines.append(f"# order {order}")
-        lines += [f"{r.name} = {literal(r.value) if r.connected else 'None'}" for r in results]
-    return "".join(line + "\n" for line in lines)
+            yield f"# order {order}\n"
+        for result in results:
+            yield f"{result.name} = "
+            if result.connected:
+                yield from literal_pieces(result.value, reply.precision)
+            yield "\n" if result.connected else "None\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from gradcli.execute.plan import show_bytes
+from gradcli.data.memory import show_bytes
 from gradcli.report.columns import aligned
 
 if TYPE_CHECKING:

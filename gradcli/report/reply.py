@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from gradcli.results import Result
@@ -17,11 +17,14 @@ class Answer(Protocol):
     def rounded(self, digits: int | None) -> Answer:
         """The same with every number rounded to that many significant digits; None leaves it as it is."""
 
-    def render(self, format: str, screen: Screen | None) -> str:
-        """The text of a format (``table``, ``plain``, ``json``, ``ndjson``, ``csv``); no screen means a pipe."""
+    def pieces(self, format: str, screen: Screen | None) -> Iterator[str]:
+        """The text of a format (``table``, ``plain``, ``json``, ``ndjson``, ``csv``) in pieces; no screen means a pipe.
 
-    def arrays(self) -> dict[str, Any]:
-        """What an ``.npz`` file holds."""
+        No piece holds more than some thousand numbers, for the text of an array takes far more memory than the array.
+        """
+
+    def arrays(self) -> Iterator[tuple[str, Any]]:
+        """What an ``.npz`` file holds, by name."""
 
 
 class Reply(NamedTuple):
@@ -30,7 +33,7 @@ class Reply(NamedTuple):
     ``file`` is the name of the source. ``orders`` holds one group of results for each order; all but ``grad`` have a
     single group, whose number means nothing. ``of`` are the names that were differentiated (of ``jvp`` those with a
     tangent), ``summed`` says that a non-scalar one was summed, ``every_order`` that the groups are to be shown with
-    their numbers.
+    their numbers, ``precision`` to how many significant digits numbers are rounded.
     """
 
     command: Literal["eval", "grad", "jvp", "fit"]
@@ -39,49 +42,43 @@ class Reply(NamedTuple):
     of: Sequence[str] = ()
     every_order: bool = False
     summed: bool = False
+    precision: int | None = None
 
     def rounded(self, digits: int | None) -> Reply:
-        """The same reply with every number rounded to that many significant digits; None leaves it as it is."""
-        if digits is None:
-            return self
-        from gradcli.report.numbers import rounded
+        """See :class:`Answer`. The numbers are rounded where they are written, so that there is no second array."""
+        return self._replace(precision=digits)
 
-        groups = [
-            (order, [r._replace(value=rounded(r.value, digits)) if r.connected else r for r in results])
-            for order, results in self.orders
-        ]
-        return self._replace(orders=groups)
-
-    def render(self, format: str, screen: Screen | None) -> str:
+    def pieces(self, format: str, screen: Screen | None) -> Iterator[str]:
         """See :class:`Answer`; a format is imported when it is used."""
         if format == "table" and screen is not None:
             from gradcli.report import tables
 
-            return tables.render(self, screen)
+            return iter([tables.render(self, screen)])
         if format == "table":
             from gradcli.report import columns
 
-            return columns.render(self)
+            return columns.pieces(self)
         if format == "plain":
             from gradcli.report import plain
 
-            return plain.render(self)
+            return plain.pieces(self)
         if format == "csv":
             from gradcli.report import as_csv
 
-            return as_csv.render(self)
+            return as_csv.pieces(self)
         from gradcli.report import as_json
 
-        return as_json.render(self) if format == "json" else as_json.render_lines(self)
+        return as_json.pieces(self) if format == "json" else as_json.line_pieces(self)
 
-    def arrays(self) -> dict[str, Any]:
+    def arrays(self) -> Iterator[tuple[str, Any]]:
         """See :class:`Answer`. With several orders a name stands there once for each: ``order2/x``."""
-        return {
-            (f"order{order}/{result.name}" if self.every_order else result.name): result.value
-            for order, results in self.orders
-            for result in results
-            if result.connected
-        }
+        from gradcli.report.numbers import rounded
+
+        for order, results in self.orders:
+            # A name may have been asked for twice; an archive holds it once.
+            for result in {result.name: result for result in results if result.connected}.values():
+                name = f"order{order}/{result.name}" if self.every_order else result.name
+                yield name, result.value if self.precision is None else rounded(result.value, self.precision)
 
 
 def title_of(reply: Reply, order: int) -> str | None:

@@ -52,7 +52,7 @@ def json_lines(paths: Paths, values: Values, rows: int) -> str:
         for name in path[:-1]:
             level = level.setdefault(name, {})
         shape = None if value is None else value.shape[1:]
-        level[path[-1]] = "null" if shape is None else nested(["%s"] * _size(shape), shape)
+        level[path[-1]] = "null" if shape is None else "".join(nested([["%s"] * _size(shape)], shape))
     template = _object(fields)
     if not columns:
         return (template % () + "\n") * rows

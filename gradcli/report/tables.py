@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gradcli.report.numbers import tokens
+from gradcli.report.numbers import rounded, tokens
 from gradcli.report.reply import Reply, title_of
 from gradcli.results import Result
 
@@ -42,7 +42,7 @@ def render(reply: Reply, screen: Screen) -> str:
         for result in results:
             name = Text(result.name, style="bold")
             if result.connected:
-                value = result.value
+                value = result.value if reply.precision is None else rounded(result.value, reply.precision)
                 table.add_row(
                     name,
                     Text(_value(value, room, screen.precision)),

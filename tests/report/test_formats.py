@@ -20,14 +20,18 @@ EVERY = Reply("grad", "f.expr", [(1, [W1]), (2, [W2])], of=["y"], every_order=Tr
 EVAL = Reply("eval", "f.expr", [(0, [Result("y", np.array([[1, 2], [3, 4]])), Result("s", np.array(True)), W2])])
 
 
+def text(pieces, reply):
+    return "".join(pieces(reply))
+
+
 def test_plain():
-    assert plain.render(GRAD) == "w1 = [1.0, nan]\nw2 = None\n"
-    assert plain.render(EVAL) == "y = [[1, 2], [3, 4]]\ns = true\nw2 = None\n"
-    assert plain.render(EVERY) == "# order 1\nw1 = [1.0, nan]\n# order 2\nw2 = None\n"
+    assert text(plain.pieces, GRAD) == "w1 = [1.0, nan]\nw2 = None\n"
+    assert text(plain.pieces, EVAL) == "y = [[1, 2], [3, 4]]\ns = true\nw2 = None\n"
+    assert text(plain.pieces, EVERY) == "# order 1\nw1 = [1.0, nan]\n# order 2\nw2 = None\n"
 
 
 def test_json_of_grad():
-    assert json.loads(as_json.render(GRAD), parse_constant=pytest.fail) == {
+    assert json.loads(text(as_json.pieces, GRAD), parse_constant=pytest.fail) == {
         "command": "grad",
         "file": "f.expr",
         "of": ["y1", "y2"],
@@ -40,7 +44,7 @@ def test_json_of_grad():
 
 
 def test_json_of_eval():
-    assert json.loads(as_json.render(EVAL)) == {
+    assert json.loads(text(as_json.pieces, EVAL)) == {
         "command": "eval",
         "file": "f.expr",
         "values": {
@@ -52,7 +56,7 @@ def test_json_of_eval():
 
 
 def test_json_of_every_order():
-    reply = json.loads(as_json.render(EVERY))
+    reply = json.loads(text(as_json.pieces, EVERY))
     assert list(reply) == ["command", "file", "of", "orders"]
     assert [list(group) for group in reply["orders"]] == [["order", "gradients"]] * 2
     assert reply["orders"][1]["order"] == 2
@@ -61,50 +65,53 @@ def test_json_of_every_order():
 
 def test_json_has_each_name_once():
     twice = Reply("grad", "f.expr", [(1, [W1, W1])], of=["y"])
-    assert as_json.render(twice).count('"w1"') == 1
+    assert text(as_json.pieces, twice).count('"w1"') == 1
 
 
 def test_ndjson():
-    lines = [json.loads(line) for line in as_json.render_lines(EVERY).splitlines()]
+    lines = [json.loads(line) for line in text(as_json.line_pieces, EVERY).splitlines()]
     assert [(line["name"], line["order"], line["value"]) for line in lines] == [
         ("w1", 1, [1.0, "NaN"]),
         ("w2", 2, None),
     ]
-    assert '"order"' not in as_json.render_lines(GRAD)
+    assert '"order"' not in text(as_json.line_pieces, GRAD)
 
 
 def test_csv():
-    assert as_csv.render(GRAD) == "name,index,value\nw1,0,1.0\nw1,1,nan\nw2,,\n"
-    assert as_csv.render(EVAL) == "name,index,value\ny,0;0,1\ny,0;1,2\ny,1;0,3\ny,1;1,4\ns,,true\nw2,,\n"
-    assert as_csv.render(EVERY) == "order,name,index,value\n1,w1,0,1.0\n1,w1,1,nan\n2,w2,,\n"
+    assert text(as_csv.pieces, GRAD) == "name,index,value\nw1,0,1.0\nw1,1,nan\nw2,,\n"
+    assert text(as_csv.pieces, EVAL) == "name,index,value\ny,0;0,1\ny,0;1,2\ny,1;0,3\ny,1;1,4\ns,,true\nw2,,\n"
+    assert text(as_csv.pieces, EVERY) == "order,name,index,value\n1,w1,0,1.0\n1,w1,1,nan\n2,w2,,\n"
 
 
 def test_table_in_a_pipe():
-    assert columns.render(GRAD) == (
+    assert text(columns.pieces, GRAD) == (
         "gradients of Σ(y1 + y2)\n"
         "name  shape  dtype    value\n"
         "w1    [2]    float32  [1.0, nan]\n"
         "w2                    None  (cut by stop_gradient(a) on line 2)\n"
     )
-    assert columns.render(EVAL).splitlines()[1:3] == ["y     [2, 2]  int64  [[1, 2],", "                      [3, 4]]"]
+    assert text(columns.pieces, EVAL).splitlines()[1:3] == [
+        "y     [2, 2]  int64  [[1, 2],",
+        "                      [3, 4]]",
+    ]
 
 
 def test_a_cube_in_a_pipe_is_bracketed_as_numpy_does():
     reply = Reply("eval", "f", [(0, [Result("c", np.arange(8).reshape(2, 2, 2))])])
-    rows = [line[24:] for line in columns.render(reply).splitlines()[1:]]
+    rows = [line[24:] for line in text(columns.pieces, reply).splitlines()[1:]]
     assert rows == ["[[[0, 1],", "  [2, 3]],", " [[4, 5],", "  [6, 7]]]"]
 
 
 def test_nothing_is_elided_in_a_pipe():
     long = Reply("eval", "f", [(0, [Result("x", np.arange(5000))])])
-    for render in (plain.render, as_json.render, columns.render):
-        assert "4321" in render(long)
-        assert "..." not in render(long)
+    for pieces in (plain.pieces, as_json.pieces, columns.pieces):
+        assert "4321" in text(pieces, long)
+        assert "..." not in text(pieces, long)
 
 
 def test_table_on_a_terminal():
-    text = tables.render(GRAD, Screen(80))
-    assert [line.rstrip() for line in text.splitlines()] == [
+    shown = tables.render(GRAD, Screen(80))
+    assert [line.rstrip() for line in shown.splitlines()] == [
         "gradients of Σ(y1 + y2)",
         "╭──────┬─────────────────────────────────────────┬───────┬─────────╮",
         "│ name │ value                                   │ shape │ dtype   │",
@@ -129,10 +136,10 @@ def test_colour_only_where_it_is_asked_for():
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_long_arrays_are_summarised_on_a_terminal(width):
     reply = Reply("eval", "f", [(0, [Result("x", np.linspace(0, 1, 10**5)), Result("m", np.eye(50))])])
-    text = tables.render(reply, Screen(width))
-    assert "..." in text
-    assert max(map(len, text.splitlines())) <= width
-    assert text.count("\n") < 30
+    shown = tables.render(reply, Screen(width))
+    assert "..." in shown
+    assert max(map(len, shown.splitlines())) <= width
+    assert shown.count("\n") < 30
 
 
 def test_a_terminal_without_unicode():
@@ -146,8 +153,8 @@ def test_names_are_not_markup():
 
 def test_precision():
     reply = Reply("eval", "f", [(0, [Result("x", np.array([2 / 3, 1e9 / 7])), W2])]).rounded(3)
-    assert plain.render(reply) == "x = [0.667, 143000000.0]\nw2 = None\n"
-    assert json.loads(as_json.render(reply))["values"]["x"]["value"] == [0.667, 143000000.0]
+    assert text(plain.pieces, reply) == "x = [0.667, 143000000.0]\nw2 = None\n"
+    assert json.loads(text(as_json.pieces, reply))["values"]["x"]["value"] == [0.667, 143000000.0]
 
 
 def test_a_terminal_shows_the_precision_that_is_asked_for():

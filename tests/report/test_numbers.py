@@ -53,7 +53,9 @@ def test_arrays_without_entries(shape, text):
 
 
 def test_nesting():
-    assert nested(list("abcdef"), (1, 2, 3)) == "[[[a, b, c], [d, e, f]]]"
+    for size in (1, 2, 3, 4, 6):
+        parts = [list("abcdef"[i : i + size]) for i in range(0, 6, size)]
+        assert "".join(nested(parts, (1, 2, 3))) == "[[[a, b, c], [d, e, f]]]"
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,19 @@
 """The table of operations: importing this package fills it."""
 
 from gradcli.graph import node
-from gradcli.graph.ops import creation, elementwise, linear_algebra, networks, reductions, selection, shaping, slicing
+from gradcli.graph.ops import (
+    creation,
+    determinants,
+    elementwise,
+    linear_algebra,
+    networks,
+    reductions,
+    selection,
+    shaping,
+    slicing,
+)
 
 table = node.TABLE
-families = (elementwise, selection, reductions, linear_algebra, shaping, slicing, creation, networks)
+families = (elementwise, selection, reductions, linear_algebra, determinants, shaping, slicing, creation, networks)
 
 __all__ = ["families", "table"]

@@ -45,9 +45,3 @@ def test_the_graph_and_its_derivatives_need_no_numpy_to_load():
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], check=True, env=env, capture_output=True, text=True, timeout=60)
     assert done.stdout == "False\n"
-
-
-def test_no_file_is_longer_than_a_reader_can_hold():
-    files = (ROOT / "gradcli").rglob("*.py")
-    lengths = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8").count("\n") for path in files}
-    assert {name: length for name, length in lengths.items() if length > 480} == {}

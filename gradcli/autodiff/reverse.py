@@ -198,6 +198,8 @@ def contributions(
     rule = node.op.rule
     inputs = node.inputs
     positions = [i for i in node.op.differentiable_inputs(node) if inputs[i] in active]
+    if not positions:
+        return
     if node.op.squared is not None and is_float(node.dtype):
         factored = Factored(c.g, node)
         if factored.quotient is not None:

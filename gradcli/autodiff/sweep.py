@@ -95,6 +95,8 @@ class Sweep:
         rule = node.op.rule
         inputs = node.inputs
         positions = [i for i in node.op.differentiable_inputs(node) if inputs[i] in active]
+        if not positions:
+            return
         match rule:
             case Elementwise():
                 for i in positions:

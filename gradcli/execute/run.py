@@ -121,7 +121,7 @@ def _explained(np: Any, name: str, problem: Exception) -> GradcliError:
     if isinstance(problem, np.linalg.LinAlgError):
         return _linear_algebra_error(name, problem)
     if isinstance(problem, IndexError):
-        return GradcliError("ValueError", str(problem))
+        return GradcliError("ValueError", str(problem).replace("out of bounds", "out of range"))
     if isinstance(problem, (ValueError, TypeError, OverflowError, ArithmeticError)):
         return GradcliError("ValueError", f"{name} failed: {problem}")
     raise problem

@@ -195,6 +195,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("take_along", "scatter_along"), _along_axis),
     **dict.fromkeys(("argmax", "argmin", "softmax", "log_softmax"), _along_axis),
     **dict.fromkeys(("diagonal", "embed_diagonal", "tril", "triu", "one_hot"), _natural),
+    **dict.fromkeys(("random_normal", "random_uniform"), _row_by_row),  # the same numbers are drawn for every row
     **dict.fromkeys(("inv", "det", "logdet", "cholesky", "cofactor", "completion"), _natural),
 }  # fmt: skip
 """By name; elementwise operations and selections need no entry, and what has none is called row by row."""

@@ -17,7 +17,7 @@ from types import FunctionType
 from typing import Any
 
 from gradcli.graph.node import Node
-from gradcli.graph.ops import kernels, linear_algebra, slicing, special
+from gradcli.graph.ops import determinants, kernels, linear_algebra, slicing, special
 from gradcli.graph.printing import Text, equation, items_text
 from gradcli.graph.types import is_float
 
@@ -243,9 +243,9 @@ def _helper(function: Callable[..., Any]) -> str:
 HELPERS = _named([
     kernels.recip_kernel, kernels.divide_no_nan_kernel, kernels.multiply_no_nan_kernel, kernels.xlogy_kernel, kernels.elu_kernel, kernels.leaky_relu_kernel,
     kernels.sigmoid_kernel, kernels.softplus_kernel, kernels.norm_kernel, kernels.logsumexp_kernel, kernels.softmax_kernel,
-    kernels.log_softmax_kernel, kernels.cumulative_kernel, linear_algebra.cofactor_kernel,
-    linear_algebra.small_cofactors_kernel, linear_algebra.subsets, linear_algebra.expansion, linear_algebra.scaled_svd,
-    linear_algebra.completion_kernel, linear_algebra.logdet_kernel,
+    kernels.log_softmax_kernel, kernels.cumulative_kernel, determinants.cofactor_kernel,
+    determinants.small_cofactors_kernel, determinants.subsets, determinants.expansion, determinants.scaled_svd,
+    determinants.completion_kernel, linear_algebra.logdet_kernel,
     linear_algebra.cholesky_kernel, linear_algebra.embed_kernel, slicing.diagonal_view, slicing.expand_kernel,
     slicing.scatter_kernel, slicing.scatter_along_kernel, special.erfcx_kernel, special.log_ndtr_kernel,
     special.log_cosh_kernel, special.sinc_kernel,

@@ -3,6 +3,7 @@
 from gradcli.graph import node
 from gradcli.graph.ops import (
     creation,
+    determinants,
     elementwise,
     linear_algebra,
     networks,
@@ -14,6 +15,17 @@ from gradcli.graph.ops import (
 )
 
 table = node.TABLE
-families = (elementwise, selection, reductions, linear_algebra, shaping, slicing, creation, networks, special)
+families = (
+    elementwise,
+    special,
+    selection,
+    reductions,
+    linear_algebra,
+    determinants,
+    shaping,
+    slicing,
+    creation,
+    networks,
+)
 
 __all__ = ["families", "table"]

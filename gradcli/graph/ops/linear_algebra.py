@@ -7,15 +7,13 @@ from typing import Any
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
-from gradcli.graph.operation import Contraction, Linear, Operation, SameAs, Tangent, register, unchanged
+from gradcli.graph.operation import Contraction, Linear, Operation, Tangent, register, unchanged
 from gradcli.graph.ops.contract import einsum_kernel, matmul_labels, matmul_shape, parse_equation
-from gradcli.graph.ops.creation import array, eye, ones
 from gradcli.graph.ops.elementwise import multiply
 from gradcli.graph.ops.kernels import Ufunc
 from gradcli.graph.ops.reductions import sum_
-from gradcli.graph.ops.selection import isnan, where, zero
-from gradcli.graph.ops.shaping import flip, reshape, roll, swap
-from gradcli.graph.ops.slicing import gather, index
+from gradcli.graph.ops.selection import isnan, where
+from gradcli.graph.ops.shaping import reshape, swap
 from gradcli.graph.types import Shape, show_shape
 
 Inputs = Sequence[Node]
@@ -23,11 +21,11 @@ Attrs = dict[str, Any]
 Labels = tuple[int, ...]
 
 
-def _algebra(name: str, spec: str, doc: str, **entry: Any) -> Operation:
+def algebra(name: str, spec: str, doc: str, **entry: Any) -> Operation:
     return register(Operation(name, spec, doc, family="linear algebra", **entry))
 
 
-matmul = _algebra(
+matmul = algebra(
     "matmul", "a, b", "Matrix product; `a @ b` is the same. Leading axes broadcast.", symbol="@", infer=matmul_shape,
     kernel=Ufunc("matmul"), rule=Contraction(matmul_labels), formula="a @ b",
     example="matmul([[1, 2], [3, 4]], [5, 6])",
@@ -46,7 +44,7 @@ def _copies(node: Node) -> float:
     return 0.0 if len(node.inputs) < 3 and all([x.rank <= 2 for x in node.inputs]) else 2.0
 
 
-contraction = _algebra(
+contraction = algebra(
     "contraction", "operands:operands, labels:string, out:string, gram:flag=false",
     "A sum of products over index labels; ``gram`` says that it is Xᵀ diag(s) X with s of no negative entry.",
     hidden=True, infer=_contract_shape, kernel=einsum_kernel, workspace=_copies, formula="einsum(…)",
@@ -69,7 +67,7 @@ def _einsum(*operands: Node, equation: str) -> Node:
     return contract(nodes, labels, out)
 
 
-einsum = _algebra(
+einsum = algebra(
     "einsum", "equation:string, operands:operands", "Sum of products over the letters that the result does not have.",
     expand=_einsum, formula="sum of a[i, j] * b[j, k] over j, for \"ij,jk->ik\"",
     example='einsum("ij,j->i", [[1, 2], [3, 4]], [5, 6])',
@@ -93,11 +91,11 @@ def _dot(a: Node, b: Node) -> Node:
     return contract([a, b], [left, right], (*left[:-1], *right[:-2], right[-1]))
 
 
-dot = _algebra(
+dot = algebra(
     "dot", "a, b", "Inner product of vectors, matrix product of matrices (NumPy's dot).", expand=_dot,
     formula="a1*b1 + a2*b2 + …", example="dot([1, 2], [3, 4])",
 )  # fmt: skip
-outer = _algebra(
+outer = algebra(
     "outer", "a, b", "All products of an entry of a and an entry of b.",
     expand=lambda a, b: multiply(reshape(a, shape=(-1, 1)), reshape(b, shape=(1, -1))), formula="y[i, j] = a[i] * b[j]",
     example="outer([1, 2], [3, 4])",
@@ -106,7 +104,7 @@ outer = _algebra(
 # diagonals and triangles
 
 
-def _matrix(name: str, x: Node, square: bool = False) -> None:
+def needs_matrix(name: str, x: Node, square: bool = False) -> None:
     if x.rank < 2 or (square and x.shape[-1] != x.shape[-2]):
         needed = "a square matrix" if square else "a matrix"
         raise GradcliError(
@@ -123,7 +121,7 @@ def _diagonal_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     return (*batch, max(0, min(rows, columns - k) if k >= 0 else min(rows + k, columns))), x.dtype
 
 
-diagonal = _algebra(
+diagonal = algebra(
     "diagonal", "x, k:int=0", "The k-th diagonal of the last two axes.", hidden=True, accepts="any",
     infer=_diagonal_shape, kernel=lambda xp, x, k: xp.diagonal(x, k, -2, -1), formula="y[i] = x[i, i + k]",
     rule=Linear(lambda i, g, y: embed_diagonal(g, k=y.attrs["k"], rows=y.inputs[0].shape[-2], columns=y.inputs[0].shape[-1]), picks=lambda y: True),
@@ -137,7 +135,7 @@ def embed_kernel(xp: Any, x: Any, k: int, rows: int, columns: int) -> Any:
     return y
 
 
-embed_diagonal = _algebra(
+embed_diagonal = algebra(
     "embed_diagonal", "x, k:int, rows:int, columns:int", "A matrix with x as its k-th diagonal, zeros elsewhere.",
     hidden=True, accepts="any", kernel=embed_kernel, formula="y[i, i + k] = x[i]",
     infer=lambda inputs, attrs: ((*inputs[0].shape[:-1], attrs["rows"], attrs["columns"]), inputs[0].dtype),
@@ -149,22 +147,22 @@ def _diag(x: Node, k: int) -> Node:
     if x.rank == 1:
         n = x.shape[0] + abs(k)
         return embed_diagonal(x, k=k, rows=n, columns=n)
-    _matrix("diag", x)
+    needs_matrix("diag", x)
     return diagonal(x, k=k)
 
 
-diag = _algebra(
+diag = algebra(
     "diag", "x, k:int=0", "The matrix with a vector as diagonal, or the diagonal of a matrix.", expand=_diag,
     accepts="any", formula="y[i, i] = x[i]", example="diag([1, 2])",
 )  # fmt: skip
 
 
 def _trace(x: Node) -> Node:
-    _matrix("trace", x)
+    needs_matrix("trace", x)
     return sum_(diagonal(x, k=0), axis=-1)
 
 
-trace = _algebra(
+trace = algebra(
     "trace", "x", "The sum of the diagonal of the last two axes.", expand=_trace, formula="x[0, 0] + x[1, 1] + …",
     example="trace([[1, 2], [3, 4]])",
 )  # fmt: skip
@@ -172,10 +170,10 @@ trace = _algebra(
 
 def _triangle(name: str, doc: str) -> Operation:
     def infer(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
-        _matrix(name, inputs[0])
+        needs_matrix(name, inputs[0])
         return unchanged(inputs, attrs)
 
-    return _algebra(
+    return algebra(
         name, "x, k:int=0", doc, infer=infer, accepts="any", kernel=lambda xp, x, k: getattr(xp, name)(x, k),
         rule=Linear(lambda i, g, y: y.op(g, k=y.attrs["k"]), picks=lambda y: True), workspace=0.2, formula="x, with zeros", example=f"{name}([[1, 2], [3, 4]])",
     )  # fmt: skip
@@ -187,212 +185,29 @@ triu = _triangle("triu", "Zeros below the k-th diagonal.")
 # determinants, inverses, factorizations
 
 
-def _square(name: str, drop: int = 0) -> Any:
+def of_square(name: str, drop: int = 0) -> Any:
     def infer(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
         (x,) = inputs
-        _matrix(name, x, square=True)
+        needs_matrix(name, x, square=True)
         return x.shape[: x.rank - drop], x.dtype
 
     return infer
 
 
-def _tangent_of(dxs: Sequence[Node | None], i: int) -> Node:
+def tangent_of(dxs: Sequence[Node | None], i: int) -> Node:
     dx = dxs[i]
     assert dx is not None
     return dx
 
 
 def _inv_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
-    return -matmul(matmul(y, _tangent_of(dxs, 0)), y)
+    return -matmul(matmul(y, tangent_of(dxs, 0)), y)
 
 
-inv = _algebra(
+inv = algebra(
     "inv", "a", "Inverse of a square matrix; singular is an error.", aliases=("inverse", "matrix_inverse"),
-    accepts="float", infer=_square("inv"), kernel=lambda xp, a: xp.linalg.inv(a), rule=Tangent(_inv_tangent, matrix=True),
+    accepts="float", infer=of_square("inv"), kernel=lambda xp, a: xp.linalg.inv(a), rule=Tangent(_inv_tangent, matrix=True),
     degree="other", singular=True, workspace=0.4, formula="a^-1", domain="invertible matrices", example="inv([[2.0, 0.0], [0.0, 4.0]])",
-)  # fmt: skip
-
-
-SMALL = 6
-"""Rows up to which cofactors are sums of products of entries: exact for integers, and at every scale of a row."""
-
-
-def subsets(n: int, r: int) -> list[int]:
-    """The sets of r out of n columns, each as a number with a bit for each column, in ascending order."""
-    return [s for s in range(1 << n) if s.bit_count() == r]
-
-
-def expansion(n: int, r: int) -> tuple[list[list[int]], list[list[int]]]:
-    """For each set of r columns, the columns and the positions of the sets without one of them: Laplace's expansion."""
-    smaller = {s: at for at, s in enumerate(subsets(n, r - 1))}
-    columns = [[c for c in range(n) if s >> c & 1] for s in subsets(n, r)]
-    rest = [[smaller[s ^ (1 << c)] for c in own] for s, own in zip(subsets(n, r), columns, strict=True)]
-    return columns, rest
-
-
-def small_cofactors_kernel(xp: Any, a: Any) -> Any:
-    """The cofactors as sums of products of entries; minors of the first r rows of those that are left, r = 1, 2, …."""
-    n = a.shape[-1]
-    if n < 2:
-        return xp.ones_like(a)
-    if n == 3:
-        return xp.cross(xp.roll(a, -1, -2), xp.roll(a, -2, -2))
-    signs = xp.asarray([(-1) ** k for k in range(2 * n)], dtype=a.dtype)
-    others = [[i for i in range(n) if i != k] for k in range(n)]
-    minors = left = xp.take(a, others, axis=-2)
-    minors = left[..., 0, :]
-    for r in range(2, n):
-        columns, smaller = expansion(n, r)
-        terms = xp.take(left[..., r - 1, :], columns, axis=-1) * xp.take(minors, smaller, axis=-1)
-        minors = xp.sum(terms * signs[r - 1 : 2 * r - 1], axis=-1)
-    return xp.flip(minors, -1) * xp.outer(signs[:n], signs[:n])
-
-
-def _minors(a: Node) -> Node:
-    """The same as an expression, which is a polynomial of the entries."""
-    n = a.shape[-1]
-    if n < 2:
-        return ones(shape=a.shape, dtype=a.dtype)
-    checkered = array(
-        values=tuple(float((-1) ** (i + j)) for i in range(n) for j in range(n)), shape=(n, n), dtype=a.dtype
-    )
-    if n == 2:
-        return flip(a, axis=(a.rank - 2, a.rank - 1)) * checkered
-    if n == 3:
-
-        def rolled(rows: int, columns: int) -> Node:
-            return roll(roll(a, shift=-rows, axis=a.rank - 2), shift=-columns, axis=a.rank - 1)
-
-        return rolled(1, 1) * rolled(2, 2) - rolled(1, 2) * rolled(2, 1)
-    whole = [(0, k, 1) for k in a.shape[:-2]]
-    left = gather(a, _table([[i for i in range(n) if i != k] for k in range(n)]), axis=a.rank - 2)
-    minors = index(left, items=(*whole, (0, n, 1), 0))
-    for r in range(2, n):
-        columns, smaller = expansion(n, r)
-        row = index(left, items=(*whole, (0, n, 1), r - 1))
-        signs = array(values=tuple(float((-1) ** (r - 1 + k)) for k in range(r)), shape=(r,), dtype=a.dtype)
-        signed = gather(row, _table(columns), axis=a.rank - 1) * signs
-        minors = sum_(signed * gather(minors, _table(smaller), axis=a.rank - 1), axis=-1)
-    return flip(minors, axis=(a.rank - 1,)) * checkered
-
-
-def _table(rows: list[list[int]]) -> Node:
-    return array(values=tuple(k for row in rows for k in row), shape=(len(rows), len(rows[0])), dtype="int64")
-
-
-def scaled_svd(xp: Any, a: Any) -> Any:
-    """Singular values of matrices whose rows and columns were multiplied by powers of 2, and those exponents.
-
-    Gives u, s, vt, rows, columns with a = 2^rows (u diag(s) vt) 2^columns; a matrix that is not finite counts as 1.
-    """
-    identity = xp.eye(a.shape[-1], dtype=a.dtype)
-    a = xp.where(xp.all(xp.isfinite(a), axis=(-2, -1), keepdims=True), a, identity)
-    rows = xp.frexp(xp.max(xp.abs(a), axis=-1, keepdims=True))[1]
-    a = xp.ldexp(a, -rows)
-    columns = xp.frexp(xp.max(xp.abs(a), axis=-2, keepdims=True))[1]
-    return (*xp.linalg.svd(xp.ldexp(a, -columns)), rows, columns)
-
-
-def cofactor_kernel(xp: Any, a: Any, y: Any) -> Any:
-    """The cofactors; of large matrices from the singular values: finite at singular ones (Stewart 1998)."""
-    n = a.shape[-1]
-    if n <= SMALL:
-        return small_cofactors_kernel(xp, a)
-    u, s, vt, rows, columns = scaled_svd(xp, a)
-    minors = xp.prod(xp.where(xp.eye(n, dtype=bool), a.dtype.type(1), s[..., None, :]), axis=-1)
-    orientation = xp.sign(xp.linalg.det(u) * xp.linalg.det(vt))
-    scaled = orientation[..., None, None] * xp.matmul(u * minors[..., None, :], vt)
-    exponents = xp.sum(rows, axis=-2, keepdims=True) - rows + xp.sum(columns, axis=-1, keepdims=True) - columns
-    finite = xp.all(xp.isfinite(a), axis=(-2, -1), keepdims=True)
-    return xp.where(finite, xp.ldexp(scaled, exponents), a.dtype.type(xp.nan))
-
-
-def completion_kernel(xp: Any, a: Any, k: int) -> Any:
-    """What makes matrices regular: r, x, z with a + r regular and x zᵀ the part of r for the k smallest singular values.
-
-    Singular values below a tenth of the largest are raised to it, of others than the k smallest those that are 0; rows
-    and columns of another scale do not count as small.
-    """
-    u, s, vt, rows, columns = scaled_svd(xp, a)
-    n, one = a.shape[-1], s.dtype.type(1)
-    top = xp.where(s[..., :1] == 0, one, s[..., :1])
-    low = xp.where(xp.arange(n) >= n - k, s < top / 10, s <= n * xp.finfo(s.dtype).eps * top)
-    x = u * xp.where(low, top - s, 0 * one)[..., None, :]
-    z = xp.ldexp(xp.swapaxes(vt, -1, -2), xp.swapaxes(columns, -1, -2))
-    return xp.stack([xp.ldexp(xp.matmul(x, vt), rows + columns), xp.ldexp(x, rows), z], axis=-3)
-
-
-def _completion_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
-    (a,) = inputs
-    _matrix("completion", a, square=True)
-    return (*a.shape[:-2], 3, *a.shape[-2:]), a.dtype
-
-
-completion = _algebra(
-    "completion", "a, k:int", "Matrices r, x, z with a + r regular; the last k columns of x and z are the part of r for the "
-    "k smallest singular values.", accepts="float", infer=_completion_shape, kernel=completion_kernel, workspace=6.0,
-    formula="r, x, z with r = x @ z^T", domain="square matrices; no derivative", example="completion([[1.0, 2.0], [2.0, 4.0]], 1)",
-)  # fmt: skip
-
-
-def _large_cofactors(a: Node) -> Node:
-    """The cofactors of det(m) det(1 - zᵀ inv(m) x) = det(m - x zᵀ), with m regular and det(1 - …) a polynomial.
-
-    x and z stand for the ``SMALL`` smallest singular values, which are all that the derivatives up to that order of a
-    matrix of whatever rank depend on, and of one that lacks at most so many rows all derivatives.
-    """
-    n = a.shape[-1]
-    whole = [(0, size, 1) for size in a.shape[:-2]]
-    parts = completion(a, k=SMALL)
-    r, x, z = (index(parts, items=(*whole, i, (0, n, 1), (0 if not i else n - SMALL, n, 1))) for i in range(3))
-    m = a + r
-    inverse = inv(m)
-    right, left = matmul(inverse, x), matmul(swap(inverse), z)
-    small = eye(n=SMALL, dtype=a.dtype) - matmul(swap(z), right)
-    minors = _minors(small)
-    first = [*whole, (0, 1, 1), (0, SMALL, 1)]
-    size = sum_(index(small, items=(*first,)) * index(minors, items=(*first,)), axis=(-2, -1), keepdims=True)
-    slope = size * swap(inverse) + matmul(matmul(left, minors), swap(right))
-    return reshape(det(m, regular=True), shape=(*a.shape[:-2], 1, 1)) * slope
-
-
-def _cofactors(_: Node, a: Node, y: Node) -> Node:
-    """Connected for ever, with a and with y, as TensorFlow's y inv(a)ᵀ is, and without an inverse that may not exist."""
-    cofactors = _minors(a) if a.shape[-1] <= SMALL else _large_cofactors(a)
-    return cofactors + zero(a) + reshape(zero(y), shape=(*y.shape, 1, 1))
-
-
-def _cofactor_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
-    a, y = inputs
-    _matrix("cofactor", a, square=True)
-    if y.shape != a.shape[:-2]:
-        raise GradcliError(
-            "ShapeError",
-            f"cofactor needs one determinant for each matrix, not shape {show_shape(y.shape)}",
-            operands=[(0, f"shape {show_shape(a.shape)}"), (1, f"shape {show_shape(y.shape)}")],
-        )
-    return a.shape, a.dtype
-
-
-cofactor = _algebra(
-    "cofactor", "a, y", "The derivative of y = det(a): the matrix of cofactors.", accepts="float",
-    infer=_cofactor_shape, domain="square matrices", example="cofactor([[1.0, 2.0], [3.0, 4.0]], -2.0)",
-    kernel=cofactor_kernel, rule=SameAs(_cofactors), degree="other",
-    singular=True, workspace=lambda node: 20.0 if node.shape[-1] <= SMALL else 5.0, formula="y * inv(a)^T",
-)  # fmt: skip
-
-
-def _det_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
-    (a,) = xs
-    slope = reshape(y, shape=(*y.shape, 1, 1)) * swap(inv(a)) if y.attrs["regular"] else cofactor(a, y)
-    return sum_(slope * _tangent_of(dxs, 0), axis=(-2, -1))
-
-
-det = _algebra(
-    "det", "a, regular:flag=false", "Determinant; a matrix that is known to be regular has the derivative y * inv(a)^T.",
-    accepts="float", infer=_square("det", drop=2), rule=Tangent(_det_tangent, matrix=True),
-    kernel=lambda xp, a, regular: xp.linalg.det(a), degree="other", singular=True, workspace=0.4, formula="det(a)",
-    domain="square matrices", example="det([[1.0, 2.0], [3.0, 4.0]])",
 )  # fmt: skip
 
 
@@ -402,13 +217,13 @@ def logdet_kernel(xp: Any, a: Any) -> Any:
 
 
 def _logdet_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
-    slope = sum_(swap(inv(xs[0])) * _tangent_of(dxs, 0), axis=(-2, -1))
+    slope = sum_(swap(inv(xs[0])) * tangent_of(dxs, 0), axis=(-2, -1))
     return slope * where(isnan(y), float("nan"), 1.0)
 
 
-logdet = _algebra(
+logdet = algebra(
     "logdet", "a", "Logarithm of the determinant, NaN where that is negative.", accepts="float",
-    infer=_square("logdet", drop=2), rule=Tangent(_logdet_tangent, matrix=True), kernel=logdet_kernel, degree="other",
+    infer=of_square("logdet", drop=2), rule=Tangent(_logdet_tangent, matrix=True), kernel=logdet_kernel, degree="other",
     singular=True, workspace=0.4, formula="log(det(a))", domain="matrices with a positive determinant",
     example="logdet([[2.0, 0.0], [0.0, 3.0]])",
 )  # fmt: skip
@@ -416,7 +231,7 @@ logdet = _algebra(
 
 def _solve_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     a, b = inputs
-    _matrix("solve", a, square=True)
+    needs_matrix("solve", a, square=True)
     n = a.shape[-1]
     if b.rank == 0 or b.shape[0 if b.rank == 1 else -2] != n:
         raise GradcliError(
@@ -456,7 +271,7 @@ def _solve_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
     return -solve(xs[0], matmul(da, y))
 
 
-solve = _algebra(
+solve = algebra(
     "solve", "a, b", "The x with a @ x = b; a singular matrix is an error. A b with an axis less than a is a batch of vectors.",
     aliases=("matrix_solve",), accepts="float", expand=_solve_vectors,
     infer=_solve_shape, kernel=lambda xp, a, b: xp.linalg.solve(a, b), degree="solve", singular=True,
@@ -473,7 +288,7 @@ def _half_triangle(x: Node) -> Node:
 
 def _cholesky_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
     """dL = L Φ(L⁻¹ dA L⁻ᵀ), Φ the lower triangle with half of the diagonal (Murray, arXiv:1602.07527)."""
-    da = _tangent_of(dxs, 0)
+    da = tangent_of(dxs, 0)
     inner = solve(y, swap(solve(y, 0.5 * (da + swap(da)))))
     return matmul(y, _half_triangle(swap(inner)))
 
@@ -482,9 +297,9 @@ def cholesky_kernel(xp: Any, a: Any) -> Any:
     return xp.linalg.cholesky((a + xp.swapaxes(a, -1, -2)) / 2)
 
 
-cholesky = _algebra(
+cholesky = algebra(
     "cholesky", "a", "The lower L with L @ L.T = (a + a.T)/2; not positive definite is an error.", accepts="float",
-    infer=_square("cholesky"), kernel=cholesky_kernel, rule=Tangent(_cholesky_tangent, matrix=True), degree="other", singular=True,
+    infer=of_square("cholesky"), kernel=cholesky_kernel, rule=Tangent(_cholesky_tangent, matrix=True), degree="other", singular=True,
     workspace=1.1, formula="L with L @ L.T = a", domain="symmetric positive definite matrices",
     example="cholesky([[4.0, 2.0], [2.0, 5.0]])",
 )  # fmt: skip

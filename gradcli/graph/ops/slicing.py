@@ -384,8 +384,7 @@ def scatter_along_kernel(xp: Any, g: Any, indices: Any, axis: int, size: int) ->
 
 
 take_along = shaping(
-    "take_along", "x, indices:indices, axis:int=-1", "The entries at the indices along an axis, for each row of the "
-    "others on its own; repeated and negative indices may be among them, more or fewer than the axis has.",
+    "take_along", "x, indices:indices, axis:int=-1", "The entries at the indices along an axis, row by row of the others.",
     aliases=("take_along_axis",), example="take_along([[30, 10, 20], [5, 6, 7]], [[1, 2], [-1, -1]])", adapt=_indexed_inputs,
     infer=_along_shape, kernel=lambda xp, x, i, axis: xp.take_along_axis(x, i, axis=axis),
     workspace=1.0, formula="y[i, k] = x[i, indices[i, k]]",

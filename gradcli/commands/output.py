@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from gradcli.commands.endings import is_terminal, silence_standard_output, stream_has_color
+from gradcli.commands.endings import for_people, is_terminal, silence_standard_output, stream_has_color
 from gradcli.diagnostics import GradcliError, listed
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ class Destination(NamedTuple):
         """Render the whole answer, then write it."""
         answer = answer.rounded(self.precision)
         if self.path is None:
-            write(answer.render(self.format, screen(self.precision) if self.is_drawn() else None))
+            is_program = self.format == "expr"
+            write(answer.render(self.format, screen(self.precision) if self.is_drawn() else None), verbatim=is_program)
             return
         from gradcli.data import write_atomically, write_npz
 
@@ -69,11 +70,16 @@ def screen(precision: int | None = None) -> Screen:
     return Screen(columns, stream_has_color(sys.stdout), encoding.startswith("utf"), precision)
 
 
-def write(text: str) -> None:
-    """Write to standard output and see that it arrives. In a pipe the text is UTF-8, whatever the locale."""
+def write(text: str, verbatim: bool = False) -> None:
+    """Write to standard output and see that it arrives. In a pipe the text is UTF-8, whatever the locale.
+
+    Nothing is written that a terminal would obey, unless a text that goes into a pipe is to arrive ``verbatim``.
+    """
     stream = sys.stdout
     if stream is None:
         raise GradcliError("DataError", "standard output is closed")
+    if not (verbatim and not is_terminal(stream)):
+        text = for_people(text, stream)
     encoding = stream.encoding if is_terminal(stream) else "utf-8"
     try:
         stream.flush()

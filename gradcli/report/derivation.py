@@ -54,7 +54,7 @@ def render_latex(found: WorkedDerivation) -> str:
 def rule_of(step: Step) -> str:
     """The rule of an operation, from the table; of partial derivatives those by the inputs that get something."""
     op = step.node.op
-    text = describe_derivative(op)
+    text = describe_derivative(op, step.node)
     if not isinstance(op.rule, Elementwise):
         return text
     parts = re.split(r", (?=d/d\w+ = )", text)

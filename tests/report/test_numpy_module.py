@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import subprocess
+import symtable
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +18,44 @@ from gradcli.graph.ops import table
 from gradcli.program.derived import derive
 from gradcli.report import numpy_module
 from gradcli.report.numpy_words import WORDS, WRITTEN_ELSEWHERE
+from tests.graph.test_operations import DATA, SPECS
 from tests.program.test_derived import SAMPLES, assert_equal, question
 from tests.random_programs import programs
 from tests.test_quality import tool
 
 
+def only_numpy(name: str, *rest: Any) -> Any:
+    """What a module may import."""
+    assert name in ("math", "numpy"), f"{name} is imported"
+    return __import__(name, *rest)
+
+
 def gradient_of(text: str) -> Any:
-    """The function in a module."""
-    assert "gradcli" not in text.partition('"""\n')[2].replace("Written by gradcli derive", "")
-    module: dict[str, Any] = {}
+    """The function in a module, which is run where there is nothing but Python and NumPy."""
+    assert_defined(text)
+    module: dict[str, Any] = {"__builtins__": {**vars(builtins), "__import__": only_numpy}}
     exec(compile(text, "<module>", "exec"), module)
     return module["gradient"]
+
+
+def assert_defined(text: str) -> None:
+    """A docstring, imports and functions is all that there is, and each name that a function looks up is defined."""
+    docstring, *statements = ast.parse(text).body
+    assert isinstance(docstring, ast.Expr) and isinstance(docstring.value, ast.Constant)
+    assert all(isinstance(s, (ast.Import, ast.FunctionDef)) for s in statements), text
+    whole = symtable.symtable(text, "<module>", "exec")
+    defined = {s.get_name() for s in whole.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()}
+    helpers = [s.name for s in statements if isinstance(s, ast.FunctionDef)]
+    todo = list(whole.get_children())
+    while todo:
+        scope = todo.pop()
+        todo += scope.get_children()
+        looked_up = {s.get_name() for s in scope.get_symbols() if s.is_global()}
+        assert not looked_up - defined - vars(builtins).keys(), text
+        if scope.get_name() == "gradient":
+            own = {s.get_name() for s in scope.get_symbols() if s.is_local()}
+            assert not own & ({"np", "math"} | set(helpers)), text
+            assert looked_up <= {"np", "math", *helpers}, text
 
 
 def compare(program: gradcli.Program, order: int, **asked: Any) -> str:
@@ -44,6 +74,24 @@ def compare(program: gradcli.Program, order: int, **asked: Any) -> str:
 
 def test_every_operation_with_a_kernel_has_a_word() -> None:
     assert {op.name for op in table.values() if op.kernel is not None} - WRITTEN_ELSEWHERE == WORDS.keys()
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_every_operation(name: str, tmp_path: Path) -> None:
+    """The values of each operation, and its derivatives, from a module that needs NumPy alone."""
+    np.save(tmp_path / "data.npy", DATA)
+    cases = SPECS[name]
+    for k in sorted({0, len(cases) // 2, len(cases) - 1}):
+        case = cases[k]
+        program = gradcli.loads(case.program("float32" if k % 2 else "float64"), folder=tmp_path)
+        point = case.point()
+        for order in range(3) if k == 0 and case.shapes else [int(case.derivative)]:
+            text = numpy_module.render(derive(program, order=order))
+            asked = program.grad(order=order, values=point) if order else program.eval(["y"], values=point)
+            found = gradient_of(text)(**point)
+            assert list(found) == list(asked)
+            for key, value in asked.items():
+                assert_equal(found[key], value, f"{key} at order {order} of\n{text}")
 
 
 @pytest.mark.parametrize("order", [1, 2])

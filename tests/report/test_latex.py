@@ -30,7 +30,7 @@ KNOWN = GREEK | {
     "frac", "sqrt", "left", "right", "partial", "mathrm", "mathbf", "mathcal", "operatorname", "text", "textstyle", "sum",
     "prod", "max", "min", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan", "det", "odot",
     "cdot", "times", "top", "infty", "lVert", "rVert", "lvert", "rvert", "lfloor", "rfloor", "lceil", "rceil", "le", "ge",
-    "ne", "land", "lor", "lnot", "bigvee", "bigwedge", "dots", "mathbin", "quad", "qquad", "\\", ",", "_", "{", "}", "#", "$", "%", "&",
+    "ne", "land", "lor", "lnot", "bigvee", "bigwedge", "dots", "mathbin", "mathrel", "quad", "qquad", "\\", ",", "_", "{", "}", "#", "$", "%", "&",
     "textbackslash", "textasciicircum", "textasciitilde",
 }  # fmt: skip
 

@@ -142,6 +142,63 @@ def test_names_that_python_has_taken() -> None:
     assert gradient_of(text)(lambda_=2.0, np_=0.0)["np"] == pytest.approx(4 / np.sqrt(np.pi))
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["_", "__", "_1", "_x", "x_", "np", "numpy", "math", "gradient", "range", "len", "print", "None_", "False_", "_sigmoid",
+     "__debug__", "__name__", "self", "t1", "ﬁ", "ｌambda", "ｉmport", "match", "dtype_", "l", "a", "b", "shape", "dy_dx", "日本"],
+)  # fmt: skip
+def test_any_name(name: str) -> None:
+    """Beside another that looks like it when it is changed, in words that take operands, attributes and helpers."""
+    program = gradcli.loads(
+        f"variable {name} = 0.5\nvariable q_ = [1.0, 2.0]\nvariable x = 0.25\nz = sigmoid({name})*erf(x*{name})\n"
+        f"y = z + sum(softmax(q_*{name}))*reshape(sum(cumsum(q_, reverse=true)), []) + leaky_relu({name}, 0.3)"
+        if name != "x"
+        else "variable x = 0.5; y = x"
+    )
+    for order in (0, 1, 2):
+        text = numpy_module.render(derive(program, of=["y"], order=order))
+        found = gradient_of(text)()
+        expected = program.grad(of=["y"], order=order) if order else program.eval(["y"])
+        assert list(found) == list(expected)
+        for key, value in expected.items():
+            assert_equal(found[key], value, f"{key} of\n{text}")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["IMPORTS.expr", "back\\slash\\N{x}.expr", 'a"""b.expr', "a\'\'\'b\"\"\".expr", "two\nlines\r.expr", "\x1b[31m.expr", "\u202e.expr",
+     "ends in \\", 'ends in "', "{0} %s {a} dtype operands", "\udcff"],
+)  # fmt: skip
+def test_any_file_name(name: str) -> None:
+    text = numpy_module.render(derive(gradcli.loads("variable x = 2.0; y = x^2", name)))
+    assert gradient_of(text)()["x"] == 4
+    written = ast.get_docstring(ast.parse(text), clean=False)
+    assert written is not None
+    assert f"derive from {' '.join(name.split())}." in written
+    assert text.replace("\n", "").isprintable()
+
+
+def test_a_comment_inside_an_expression_is_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    marks = [
+        '"""',
+        "'''",
+        '\\"""',
+        '"""+open("made", "w").name+"""',
+        '""";open("made","w");"""',
+        "\\N{DASH}",
+        "\\",
+        '"',
+    ]
+    for mark in marks:
+        program = gradcli.loads(f"variable x = 2.0; variable w = 3.0; y = w*stop_gradient(x # {mark}\n)")
+        found = derive(program)
+        assert gradient_of(numpy_module.render(found))() == {"x": None, "w": 2.0}
+        assert found.gradients[0].reason is not None
+        assert found.gradients[0].reason.text == "cut by stop_gradient(x )"
+    assert not list(tmp_path.iterdir())
+
+
 def test_none_has_its_reason() -> None:
     text = numpy_module.render(derive(gradcli.loads("variable x = 1.0; variable w = 2.0; y = x*floor(w)")))
     assert "w is None: passes through floor on line 1, which has no derivative" in text

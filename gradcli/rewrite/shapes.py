@@ -224,7 +224,7 @@ RULES: dict[str, list[tuple[str, Rule]]] = {
     "where": [("where(c, x, x) -> x, where(c, where(c, x, y), z) -> where(c, x, z)", _where)],
     "logical_not": [("not not x -> x, not (not x and not y) -> x or y", _not)],
     "logical_and": [("x and x -> x", _and)],
-    "not_equal": [("cast(x, float64) != 0 -> x", _mask), ("2 != 0 -> true", _decided)],
+    "not_equal": [("cast(x, float64) != 0 -> x", _mask), ("2 > 0 -> true", _decided)],
     **{
         name: [("2 > 0 -> true", _decided)]
         for name in ("less", "less_equal", "greater", "greater_equal", "equal", "isnan", "isfinite")

@@ -48,8 +48,8 @@ class Destination(NamedTuple):
         """Render the whole answer, then write it."""
         answer = answer.rounded(self.precision)
         if self.path is None:
-            is_program = self.format == "expr"
-            write(answer.render(self.format, screen(self.precision) if self.is_drawn() else None), verbatim=is_program)
+            text = answer.render(self.format, screen(self.precision) if self.is_drawn() else None)
+            write(text, verbatim=self.format != "table")
             return
         from gradcli.data import write_atomically, write_npz
 
@@ -73,7 +73,8 @@ def screen(precision: int | None = None) -> Screen:
 def write(text: str, verbatim: bool = False) -> None:
     """Write to standard output and see that it arrives. In a pipe the text is UTF-8, whatever the locale.
 
-    Nothing is written that a terminal would obey, unless a text that goes into a pipe is to arrive ``verbatim``.
+    Nothing is written that a terminal would obey, unless a text that goes into a pipe is to arrive ``verbatim``: a program,
+    or a form for machines, which may be long and whose writer has quoted what it holds.
     """
     stream = sys.stdout
     if stream is None:

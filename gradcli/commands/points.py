@@ -69,7 +69,7 @@ class RowStream:
     def deliver(self, program: Program, ask: Ask) -> None:
         """Read rows, answer, and write, as long as there are rows."""
         if self.output is None:
-            self._run(program, ask, write)
+            self._run(program, ask, lambda text: write(text, verbatim=True))
             return
         from gradcli.data import write_atomically
 

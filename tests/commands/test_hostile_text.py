@@ -243,7 +243,7 @@ def test_each_writer_quotes_for_its_target(writer: str, tmp_path: Path) -> None:
         assert os.listdir(tmp_path) == [path], "text made a file"
         (tmp_path / path).unlink()
 
-    each(2 if writer in SLOW else 6, check)
+    each(1 if writer in SLOW else 4, check)
 
 
 @pytest.mark.parametrize("arguments", [["fit", "--steps", "1", "--format", "expr"], ["lint", "--fix"]])
@@ -284,7 +284,7 @@ def test_what_an_option_is_given_is_quoted_where_it_is_wrong(tmp_path: Path) -> 
         )
         return [word.replace("{}", text) for word in words] + ["--format", "json"] * as_json
 
-    @settings(max_examples=250, deadline=None, derandomize=True, phases=[Phase.generate])
+    @settings(max_examples=120, deadline=None, derandomize=True, phases=[Phase.generate])
     @given(command_lines(), st.booleans())
     def check(arguments: list[str], terminal: bool) -> None:
         done = call(tmp_path, *arguments, terminal=terminal)
@@ -301,7 +301,7 @@ WRONG = ["y = {}\n", "x = 1.0 {}\n", 'y = "{}"\n', "y = f({})\n", "variable {} =
 def test_a_source_line_is_quoted_in_an_error(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text("a,b\n1,2\n")
 
-    @settings(max_examples=150, deadline=None, derandomize=True, phases=[Phase.generate])
+    @settings(max_examples=80, deadline=None, derandomize=True, phases=[Phase.generate])
     @given(st.sampled_from(WRONG), TEXTS, st.booleans())
     def check(program: str, text: str, terminal: bool) -> None:
         source = program.replace("{}", text).encode("utf-8", "replace")
@@ -334,7 +334,7 @@ def test_columns_and_keys_of_data_are_quoted(tmp_path: Path) -> None:
             call(tmp_path, "plot", "--history", "h.ndjson", terminal=terminal)
             call(tmp_path, "fit", "-e", program, "--resume", "k.npz", terminal=terminal)
 
-    each(8, check)
+    each(3, check)
 
 
 def test_labels_of_plots(tmp_path: Path) -> None:

@@ -45,12 +45,12 @@ def report_failure(problem: Exception, as_json: bool) -> int:
 
 
 def tell(text: str) -> None:
-    """Write to standard error, from where nothing is read but by people: nothing that a terminal would obey."""
+    """Write to standard error, with nothing in it that a terminal would obey but colours."""
     click.echo(for_people(text, sys.stderr), err=True, nl=False, color=stream_has_color(sys.stderr))
 
 
 def for_people(text: str, stream: Any) -> str:
-    """A text for a stream, with what a terminal would obey made visible."""
+    """A text for a stream: characters that a terminal would obey become visible, colours stay where it has them."""
     if text.replace("\n", "").isprintable():
         return text
     from gradcli.report import quoting

@@ -73,13 +73,13 @@ def screen(precision: int | None = None) -> Screen:
 def write(text: str, verbatim: bool = False) -> None:
     """Write to standard output and see that it arrives. In a pipe the text is UTF-8, whatever the locale.
 
-    Nothing is written that a terminal would obey, unless a text that goes into a pipe is to arrive ``verbatim``: a program,
-    or a form for machines, which may be long and whose writer has quoted what it holds.
+    Characters that a terminal would obey become visible. In a pipe a ``verbatim`` text keeps them: a program, or a form for
+    machines, whose writer has quoted what it holds.
     """
     stream = sys.stdout
     if stream is None:
         raise GradcliError("DataError", "standard output is closed")
-    if not (verbatim and not is_terminal(stream)):
+    if is_terminal(stream) or not verbatim:
         text = for_people(text, stream)
     encoding = stream.encoding if is_terminal(stream) else "utf-8"
     try:

@@ -33,9 +33,9 @@ def lines(text: str) -> str:
 
 
 def for_people(text: str, color: bool = False) -> str:
-    """What is printed, with nothing in it to obey but the ends of lines and, with ``color``, the colours.
+    """What is printed: only the ends of lines and, with ``color``, the colours are obeyed.
 
-    Each writer has quoted what came from users; this holds whatever they forgot.
+    Writers quote what comes from users; this is the second line of defence.
     """
     if color:
         parts = STYLE.split(text)

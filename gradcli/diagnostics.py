@@ -101,6 +101,14 @@ class GradcliError(Exception):
         return f"{where}{self.kind}: {self.message}{hint}"
 
 
+def on_one_line(text: str) -> str:
+    """Program text without its comments, with single spaces between what is left."""
+    import re
+
+    kept = re.sub(r"""("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|#[^\n]*""", lambda match: match[1] or "", text)
+    return " ".join(kept.split())
+
+
 def counted(count: int, singular: str, plural: str | None = None) -> str:
     """``1 entry``, ``2 entries``: by default a plural ends with s."""
     return f"{count} {singular if count == 1 else plural or singular + 's'}"

@@ -52,14 +52,26 @@ def report_failure(problem: Exception, as_json: bool) -> int:
     error = as_error(problem)
     if error is None:
         message = f"internal error: {type(problem).__name__}: {problem}".replace("\n", " ")
-        click.echo(f"{message}\nPlease report it; GRADCLI_DEBUG=1 shows where it happened.", err=True)
+        tell(f"{message}\nPlease report it; GRADCLI_DEBUG=1 shows where it happened.\n")
         return 1
     from gradcli.report import errors
 
-    color = stream_has_color(sys.stderr)
-    text = errors.render_json(error) if as_json else errors.render(error, color)
-    click.echo(text, err=True, nl=False, color=color)
+    tell(errors.render_json(error) if as_json else errors.render(error, stream_has_color(sys.stderr)))
     return 1
+
+
+def tell(text: str) -> None:
+    """Write to standard error, with nothing in it that a terminal would obey but colours."""
+    click.echo(for_people(text, sys.stderr), err=True, nl=False, color=stream_has_color(sys.stderr))
+
+
+def for_people(text: str, stream: Any) -> str:
+    """A text for a stream: characters that a terminal would obey become visible, colours stay where it has them."""
+    if text.replace("\n", "").isprintable():
+        return text
+    from gradcli.report import quoting
+
+    return quoting.for_people(text, stream_has_color(stream))
 
 
 def as_error(problem: Exception) -> GradcliError | None:

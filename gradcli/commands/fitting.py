@@ -11,10 +11,8 @@ from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from gradcli.commands import stopping
-from gradcli.commands.endings import is_terminal, stream_has_color
+from gradcli.commands.endings import is_terminal, stream_has_color, tell
 
 if TYPE_CHECKING:
     from gradcli.commands.inputs import Inputs
@@ -40,7 +38,7 @@ LONGEST_COMMAND = 400
 def say(text: str) -> None:
     """A line on standard error, if there is anybody to read it: a run goes on without."""
     with suppress(OSError):
-        click.echo(text, err=True)
+        tell(f"{text}\n")
 
 
 class Saver:

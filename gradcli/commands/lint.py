@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from gradcli.commands.endings import Command, report_failure, stream_has_color
+from gradcli.commands.endings import Command, report_failure, stream_has_color, tell
 from gradcli.commands.inputs import Inputs
 from gradcli.commands.options import INPUT_FILE
 from gradcli.commands.output import write
@@ -71,12 +71,12 @@ def command(files: tuple[str, ...], inline: tuple[str, ...], fix: bool, format: 
     # Where the program is what standard output holds, all else goes to standard error.
     piped = [c.mended for c in checked if c.mended is not None]
     for text in piped:
-        write(text)
+        write(text, verbatim=True)
     findings = [f for c in checked for f in c.findings]
     done = [f for c in checked for f in c.done]
     shown = _shown(findings, done, format, sys.stderr if piped else sys.stdout)
     if piped:
-        click.echo(shown, err=True, nl=False, color=stream_has_color(sys.stderr))
+        tell(shown)
     else:
         write(shown)
     return 1 if findings or failed else 0

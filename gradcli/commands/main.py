@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import click
 
 from gradcli import __version__
 from gradcli.commands import stopping
-from gradcli.commands.endings import report_failure, silence_standard_output
+from gradcli.commands.endings import report_failure, silence_standard_output, tell
 
 # name: (module that defines ``command``, one line for ``gradcli --help``)
 COMMANDS = {
@@ -115,7 +116,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except click.ClickException as problem:
-        problem.show()
+        show(problem)
         return problem.exit_code
     except (click.Abort, KeyboardInterrupt):
         return stopping.status()
@@ -129,6 +130,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if isinstance(problem, OSError):
             silence_if_closed()
         return report_failure(problem, as_json=False)
+
+
+def show(problem: click.ClickException) -> None:
+    """Say on standard error what is wrong with a command line; what it quotes of that stays on its line."""
+    from gradcli.report.quoting import visible
+
+    problem.message = visible(problem.message)  # type: ignore[misc]
+    text = io.StringIO()
+    problem.show(text)
+    tell(text.getvalue())
 
 
 def silence_if_closed() -> None:

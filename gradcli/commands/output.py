@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from gradcli.commands.endings import is_terminal, silence_standard_output, stream_has_color
+from gradcli.commands.endings import for_people, is_terminal, silence_standard_output, stream_has_color
 from gradcli.diagnostics import GradcliError, listed
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ class Destination(NamedTuple):
         """Write the answer piece by piece, for its text may take many times the memory of its numbers."""
         answer = answer.rounded(self.precision)
         if self.path is None:
-            write_pieces(answer.pieces(self.format, screen(self.precision) if self.is_drawn() else None))
+            table = self.format == "table"
+            write_pieces(answer.pieces(self.format, screen(self.precision) if self.is_drawn() else None), not table)
             return
         from gradcli.data import write_atomically, write_npz
 
@@ -70,21 +71,27 @@ def screen(precision: int | None = None) -> Screen:
     return Screen(columns, stream_has_color(sys.stdout), encoding.startswith("utf"), precision)
 
 
-def write(text: str) -> None:
+def write(text: str, verbatim: bool = False) -> None:
     """Write a text to standard output (see :func:`write_pieces`)."""
-    write_pieces([text])
+    write_pieces([text], verbatim)
 
 
-def write_pieces(pieces: Iterable[str]) -> None:
-    """Write to standard output and see that it arrives. In a pipe the text is UTF-8, whatever the locale."""
+def write_pieces(pieces: Iterable[str], verbatim: bool = False) -> None:
+    """Write to standard output and see that it arrives. In a pipe the text is UTF-8, whatever the locale.
+
+    Characters that a terminal would obey become visible. In a pipe ``verbatim`` texts keep them: a program, or a form for
+    machines, whose writer has quoted what it holds.
+    """
     stream = sys.stdout
     if stream is None:
         raise GradcliError("DataError", "standard output is closed")
+    shown = is_terminal(stream) or not verbatim
     encoding = stream.encoding if is_terminal(stream) else "utf-8"
     try:
         stream.flush()
         buffer = getattr(stream, "buffer", None)
-        for text in pieces:
+        for piece in pieces:
+            text = for_people(piece, stream) if shown else piece
             if buffer is None:
                 stream.write(text)
             else:

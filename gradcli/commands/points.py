@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import click
 
-from gradcli.commands.endings import is_terminal, stream_has_color
+from gradcli.commands.endings import is_terminal, stream_has_color, tell
 from gradcli.commands.output import screen, write
 from gradcli.diagnostics import GradcliError
 
@@ -70,7 +70,7 @@ class RowStream:
     def deliver(self, program: Program, ask: Ask) -> None:
         """Read rows, answer, and write, as long as there are rows."""
         if self.output is None:
-            self._run(program, ask, write)
+            self._run(program, ask, lambda text: write(text, verbatim=True))
             return
         from gradcli.data import write_atomically
 
@@ -104,17 +104,19 @@ class RowStream:
                 if self.output is None:
                     write(self._end())  # the rows of a table that were answered
                 raise problem
+            from gradcli.report.quoting import visible
+
             if self.format in ("json", "ndjson"):
                 from gradcli.report.errors import render_json
 
                 text = render_json(problem).rstrip("\n")
             else:
                 place = f"{problem.file}:{problem.line}:{problem.column}, " if problem.span else ""
-                text = f"skipped: {problem.message} ({place}{problem.kind})"
+                text = visible(f"skipped: {problem.message} ({place}{problem.kind})")
             if bar is not None:
                 bar.say(text)
             else:
-                click.echo(text, err=True)
+                tell(f"{text}\n")
 
     def _text(self, answers: Answers) -> str:
         """The lines of some rows, below the header if they are the first ones."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from gradcli.commands.endings import stream_has_color
+from gradcli.commands.endings import stream_has_color, tell
 
 if TYPE_CHECKING:
     from gradcli.program.traced import Traced
@@ -83,4 +83,4 @@ class Watch(NamedTuple):
             self._say(report.render_note_json(text) if self.json else report.render_note(text))
 
     def _say(self, text: str) -> None:
-        click.echo(text, err=True, nl=False, color=stream_has_color(sys.stderr))
+        tell(text)

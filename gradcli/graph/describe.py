@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from typing import Any
+
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import (
     Contraction,
@@ -15,7 +19,7 @@ from gradcli.graph.operation import (
     Tangent,
     Zero,
 )
-from gradcli.graph.printing import expression
+from gradcli.graph.printing import attribute, expression
 
 _MATRICES = {"inv", "det", "logdet", "cholesky", "solve"}
 
@@ -49,8 +53,11 @@ IN_WORDS = {
 """What a formula would not say better; g is the gradient of the result."""
 
 
-def describe_derivative(op: Operation) -> str:
-    """One line: ``d/dx = 1 - y * y`` with y the result, or what kind of rule it is."""
+def describe_derivative(op: Operation, node: Node | None = None) -> str:
+    """One line: ``d/dx = 1 - y * y`` with y the result, or what kind of rule it is.
+
+    With a ``node`` of the operation it is about that: its attributes stand in the formula, not their defaults.
+    """
     if op.name in IN_WORDS:
         return IN_WORDS[op.name]
     if op.family == "language":
@@ -81,7 +88,7 @@ def describe_derivative(op: Operation) -> str:
                 "add": "d/da = 1, d/db = 1", "subtract": "d/da = 1, d/db = -1", "neg": "d/dx = -1",
             }.get(op.name, "linear")  # fmt: skip
         case Elementwise():
-            return _partials(op, rule)
+            return _partials(op, rule, _attributes(op, node))
         case SameAs():
             if op.name in ("maximum", "minimum"):
                 return f"that of {op.formula}"
@@ -89,18 +96,24 @@ def describe_derivative(op: Operation) -> str:
                        "min": "1 for the smallest entry, shared by ties"}  # fmt: skip
             return special.get(op.name, f"that of {op.formula}")
         case Tangent():
-            return _tangent(op, rule)
+            return _tangent(op, rule, node)
 
 
-def _inputs(op: Operation, shape: tuple[int, ...]) -> list[Node]:
+def _attributes(op: Operation, node: Node | None) -> dict[str, Any]:
+    """What a call of the operation is given beside its inputs to be like a node."""
+    return {p.name: node.attrs[p.name] for p in op.parameters if p.name in node.attrs} if node is not None else {}
+
+
+def _inputs(op: Operation, shapes: Sequence[tuple[int, ...]]) -> list[Node]:
     from gradcli.graph.ops.creation import make_leaf
 
-    return [make_leaf(p.name, "variable", shape, "float64", False) for p in op.parameters if p.one_tensor]
+    names = [p.name for p in op.parameters if p.one_tensor]
+    return [make_leaf(name, "variable", shape, "float64", False) for name, shape in zip(names, shapes, strict=False)]
 
 
-def _partials(op: Operation, rule: Elementwise) -> str:
-    xs = _inputs(op, ())
-    y = op(*xs)
+def _partials(op: Operation, rule: Elementwise, attrs: dict[str, Any]) -> str:
+    xs = _inputs(op, [()] * len(op.parameters))
+    y = op(*xs, **attrs)
     result = "result" if any(x.attrs["name"] == "y" for x in xs) else "y"
     names = {x: str(x.attrs["name"]) for x in xs} | {y: result}
     parts: list[str] = []
@@ -114,14 +127,20 @@ def _partials(op: Operation, rule: Elementwise) -> str:
             text = expression(p.inputs[0], names).text
         used = used or (isinstance(p, Node) and y in cone([p], stop=xs))
         parts.append(f"d/d{names[x]} = {text}")
-    return ", ".join(parts) + (f" ({result} = {op.formula})" if used else "")
+    return ", ".join(parts) + (f" ({result} = {_formula(op, attrs)})" if used else "")
 
 
-def _tangent(op: Operation, rule: Tangent) -> str:
+def _formula(op: Operation, attrs: dict[str, Any]) -> str:
+    """The formula of an operation, with these values for its parameters."""
+    return re.sub(r"\w+", lambda word: attribute(attrs[word[0]]) if word[0] in attrs else word[0], op.formula)
+
+
+def _tangent(op: Operation, rule: Tangent, node: Node | None) -> str:
     from gradcli.graph.ops.creation import tangent
 
-    xs = _inputs(op, (2, 2) if op.name in _MATRICES else (2,))
-    y = op(*xs)
+    usual: tuple[int, ...] = (2, 2) if op.name in _MATRICES else (2,)
+    xs = _inputs(op, [x.shape for x in node.inputs] if node is not None else [usual] * len(op.parameters))
+    y = op(*xs, **_attributes(op, node))
     names = {x: str(x.attrs["name"]) for x in xs} | {y: "y"}
     parts: list[str] = []
     for i, x in enumerate(xs):

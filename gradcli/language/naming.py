@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gradcli.graph.describe import describe_derivative
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Elementwise, Linear, Product, Zero
 from gradcli.graph.printing import MINUS, POSTFIX, PRODUCT, Text, apply, expression
@@ -97,7 +98,7 @@ class Naming:
                 return form.format(other=other.text, tight=other.at_least(POSTFIX))
         if node.op.name == "index":
             return "g in its place, 0 elsewhere"
-        words = node.op.derivative.removeprefix("linear: ").replace("that of", "slope of")
+        words = describe_derivative(node.op, node).removeprefix("linear: ").replace("that of", "slope of")
         return words.replace("the gradient", "g")
 
     def _partial(self, node: Node, i: int, rule: Elementwise) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gradcli.autodiff.connection import Cut, find_cut
-from gradcli.diagnostics import Span
+from gradcli.diagnostics import Span, on_one_line
 from gradcli.graph.node import Node
 from gradcli.language.values import Elaborated
 from gradcli.results import Reason
@@ -51,7 +51,7 @@ def why(program: Elaborated, cut: Cut, x_name: str, x: Node) -> Reason:
 
 
 def _short(span: Span) -> str:
-    text = " ".join(span.text.split())
+    text = on_one_line(span.text)
     if text.startswith("stop_gradient") and len(text) <= 60:
         return text
     return "stop_gradient"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gradcli.autodiff.connection import Cut
+from gradcli.diagnostics import on_one_line
 from gradcli.graph.node import Node
 from gradcli.language.reasons import COMPARISONS
 from gradcli.language.values import Elaborated
@@ -57,7 +58,7 @@ def name_of(program: Elaborated, node: Node) -> str | None:
 def _argument(program: Elaborated, node: Node) -> str | None:
     """``a`` of the text ``stop_gradient(a)``, if that is what stands there."""
     span = program.span(node)
-    text = " ".join(span.text.split()) if span else ""
+    text = on_one_line(span.text) if span else ""
     if text.startswith("stop_gradient(") and text.endswith(")") and len(text) <= _SPANS_UP_TO:
         inner = text.removeprefix("stop_gradient(").removesuffix(")").strip()
         return inner or None

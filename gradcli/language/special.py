@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gradcli.autodiff import reverse
-from gradcli.diagnostics import GradcliError, did_you_mean
+from gradcli.diagnostics import GradcliError, did_you_mean, on_one_line
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Operation, literal
 from gradcli.graph.ops.creation import Data
@@ -128,7 +128,7 @@ def _gradients(
         elif policy == "zero":
             results.append(derivatives.own(e, reverse.zero_gradient(x), place))
         else:
-            y_names = [e.source.text[y.start : y.end] for y in y_places]
+            y_names = [on_one_line(e.source.text[y.start : y.end]) for y in y_places]
             results.append(_missing(e, y_names, ys, name.id, x, stops))
     if isinstance(bound["xs"], syntax.List):
         return Several(tuple(results))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from gradcli.autodiff.connection import connected
-from gradcli.diagnostics import GradcliError, Label, Span
+from gradcli.diagnostics import GradcliError, Label, Span, on_one_line
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.elementwise import constant_value
 from gradcli.graph.types import is_float, is_integer
@@ -194,7 +194,7 @@ class _Checks:
     def _respelled(self, f: Found, called: bool) -> Finding:
         text = self.source.text
         better = rewritten(f, text)
-        written = " ".join(text[f.at.start : f.at.end].split())
+        written = on_one_line(text[f.at.start : f.at.end])
         axis = f.captured.get("axis")
         sure = called and not f.through and "#" not in text[f.at.start : f.at.end]
         if f.rule.code == "softmax" and axis is not None:
@@ -204,7 +204,7 @@ class _Checks:
             f.rule.code,
             f"`{_brief(written)}` has a better spelling: {f.rule.why}",
             labels,
-            f"write `{better}`",
+            f"write `{on_one_line(better)}`",
             Edit(f.at.start, f.at.end, better) if sure else None,
         )
 
@@ -229,7 +229,7 @@ class _Checks:
                 seen.add(place)
                 yield Finding(
                     "root-of-zero",
-                    f"what is under `{_brief(' '.join(self.source.text[slice(*place)].split()))}` can be 0, where the slope"
+                    f"what is under `{_brief(on_one_line(self.source.text[slice(*place)]))}` can be 0, where the slope"
                     " is infinite: the gradient there is inf or NaN",
                     (Label(Span(self.source, *place)),),
                     "keep it away from 0, `sqrt(x + 1e-12)`, or select: `where(x > 0, sqrt(x), 0)`",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from gradcli.diagnostics import GradcliError, counted
+from gradcli.diagnostics import GradcliError, counted, on_one_line
 from gradcli.graph.node import Node, by_serial, cone
 from gradcli.graph.printing import Text, apply, number
 from gradcli.graph.types import Shape
@@ -296,5 +296,5 @@ def _census(nodes: Sequence[Node]) -> str:
 
 
 def _short(text: str) -> str:
-    text = " ".join(text.split())
+    text = on_one_line(text)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

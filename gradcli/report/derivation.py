@@ -12,6 +12,7 @@ from gradcli.graph.operation import Elementwise
 from gradcli.language.printer import ProgramStyle
 from gradcli.program.steps import Step, WorkedDerivation
 from gradcli.report import formulas, latex, latex_words
+from gradcli.report.quoting import latex_text, visible
 
 
 def render(found: WorkedDerivation) -> str:
@@ -29,7 +30,9 @@ def render(found: WorkedDerivation) -> str:
         lines.append(
             f"{view.slope(x)} = {view.added(terms)}" + (f"    ({len(terms)} contributions)" if len(terms) > 1 else "")
         )
-    lines += [f"d{y}/d{g.x} = None: {g.reason.with_line()}" for g in found.derived.gradients if g.reason is not None]
+    lines += [
+        f"d{y}/d{g.x} = None: {visible(g.reason.with_line())}" for g in found.derived.gradients if g.reason is not None
+    ]
     return (
         "\n".join([*lines, "", "simplified:", *(f"    {line}" for line in formulas.definitions(found.derived))]) + "\n"
     )
@@ -41,7 +44,7 @@ def render_latex(found: WorkedDerivation) -> str:
     view = _View(found, latex.Formulas(), latex_words.symbol, lambda x: rf"\frac{{\partial {y}}}{{\partial {x}}}")
     rows = [f"{view.slope(head)} &= {view.text(start)}" for head, start in found.heads]
     for step in found.steps:
-        word = rf"\text{{{latex.escaped(step.node.op.name)}: {latex.escaped(rule_of(step))}}}"
+        word = rf"\text{{{latex_text(step.node.op.name)}: {latex_text(rule_of(step))}}}"
         rows += [rf"{view.name(step.node)} &= {view.own(step.node)}", rf"&\qquad {word}"]
         rows += [rf"{view.slope(x)} &\mathrel{{+}}= {view.received(g, step.node)}" for x, g in step.gets]
     rows += [f"{view.slope(x)} &= {view.added(terms)}" for x, terms in found.sums]
@@ -51,7 +54,7 @@ def render_latex(found: WorkedDerivation) -> str:
 def rule_of(step: Step) -> str:
     """The rule of an operation, from the table; of partial derivatives those by the inputs that get something."""
     op = step.node.op
-    text = describe_derivative(op)
+    text = describe_derivative(op, step.node)
     if not isinstance(op.rule, Elementwise):
         return text
     parts = re.split(r", (?=d/d\w+ = )", text)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from gradcli.diagnostics import GradcliError, Label, Source
 from gradcli.report.json_parts import json_place, json_text
+from gradcli.report.quoting import OBEYED, visible
 
 # A source line is shown in at most this many columns; a longer one is cropped around its spans.
 LINE_WIDTH = 100
@@ -47,15 +48,15 @@ def diagnostic(
 ) -> str:
     """A message of any kind in the form of an error; ``notes`` stand between the source and the help."""
     pen = Pen(color)
-    rows = [pen(style, word) + pen("message", f": {_tame(message)}"), *_places(labels, pen)]
+    rows = [pen(style, word) + pen("message", f": {visible(message)}"), *_places(labels, pen)]
     gutter = _gutter(labels)
     if (help or notes) and labels:
         rows.append(pen("frame", " " * gutter + " |"))
     said = [("note", note) for note in notes] + ([("help", help)] if help else [])
     for kind, text in said:
         first, *rest = text.split("\n")
-        rows.append(pen("frame", " " * gutter + " = ") + pen("help", f"{kind}:") + f" {_tame(first)}")
-        rows += [" " * (gutter + len(f" = {kind}: ")) + _tame(line) for line in rest]
+        rows.append(pen("frame", " " * gutter + " = ") + pen("help", f"{kind}:") + f" {visible(first)}")
+        rows += [" " * (gutter + len(f" = {kind}: ")) + visible(line) for line in rest]
     return "".join(row.rstrip() + "\n" for row in rows)
 
 
@@ -79,7 +80,7 @@ def _places(labels: Sequence[Label], pen: Pen, width: int = LINE_WIDTH) -> list[
     arrow = "-->"
     for source in dict.fromkeys(label.span.source for label in labels):
         here = next(label.span for label in labels if label.span.source == source)
-        place = f"{_tame(source.name)}:{here.line}:{here.column}"
+        place = f"{visible(source.name)}:{here.line}:{here.column}"
         rows.append(" " * gutter + pen("frame", arrow) + f" {place}")
         rows += _excerpt(source, [mark for mark in marks if mark.source == source], gutter, pen, width)
         arrow = ":::"
@@ -134,7 +135,7 @@ def _marks(label: Label, first: bool) -> list[Mark]:
         end -= 1
     line, column = source.line_and_column(start)
     last_line, last_column = source.line_and_column(end)
-    text = _tame(label.text)
+    text = visible(label.text)
     if last_line == line:
         return [Mark(source, line, column - 1, max(last_column - 1, column), text, first)]
     line_end = source.text.find("\n", start)
@@ -263,22 +264,8 @@ def _cell(character: str) -> tuple[str, int]:
         return character, 1
     if character == "\t":
         return "    ", 4
-    category = unicodedata.category(character)
-    if category in ("Cc", "Cf", "Cs", "Zl", "Zp"):
-        return _visible(character), 1
-    if category in ("Mn", "Me"):
+    if OBEYED.match(character):
+        return visible(character), 1
+    if unicodedata.category(character) in ("Mn", "Me"):
         return character, 0
     return character, 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
-def _visible(character: str) -> str:
-    """A stand-in for a character that would move the cursor, reorder the text or vanish."""
-    code = ord(character)
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "\u2421" if code == 0x7F else "\ufffd"
-
-
-def _tame(text: str) -> str:
-    """A message on one line, without anything that a terminal would obey."""
-    return "".join(_visible(c) if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in text.replace("\n", " "))

@@ -27,6 +27,7 @@ from matplotlib.ticker import NullLocator  # noqa: E402
 
 from gradcli.program.curves import Curves, Dots, Field  # noqa: E402
 from gradcli.report.axes import Axis, height_of, levels_of, texts_of  # noqa: E402
+from gradcli.report.quoting import visible  # noqa: E402
 
 # The same figure is the same file: no dates, no random names, and nobody's own style.
 NO_DATE: dict[str, dict[str, Any]] = {
@@ -49,11 +50,11 @@ def write_curves(file: IO[bytes], format: str, drawn: Curves) -> None:
         height = height_of(drawn)
         for k, curve in enumerate(drawn.curves):
             if curve.height is not None:
-                axes.plot(curve.x, curve.y, color=f"C{k}", label=_plain(curve.label), gid=f"curve-{k}", linewidth=1.6)
+                axes.plot(curve.x, curve.y, color=f"C{k}", label=curve.label, gid=f"curve-{k}", linewidth=1.6)
             else:
                 nowhere = f"is nowhere {'positive' if drawn.log_y else 'finite'}"
                 why = nowhere if curve.missing is None else "= None"
-                axes.plot([], [], color="none", label=_plain(f"{curve.label} {why}"))
+                axes.plot([], [], color="none", label=f"{curve.label} {why}")
         axes.set_xscale("log" if drawn.log_x else "linear")
         axes.set_yscale("log" if drawn.log_y else "linear")
         axes.set_xlim(*drawn.x_range)
@@ -61,13 +62,13 @@ def write_curves(file: IO[bytes], format: str, drawn: Curves) -> None:
         _dots(axes, drawn.dots, [("0.55", "0.55")])
         _log_ticks(axes.xaxis, Axis(*drawn.x_range, drawn.log_x))
         _log_ticks(axes.yaxis, height)
-        axes.set_xlabel(_plain(drawn.x_label))
+        axes.set_xlabel(visible(drawn.x_label), parse_math=False)
         axes.grid(True, color="0.9", linewidth=0.8)
         axes.set_axisbelow(True)
         if len(drawn.curves) + len(drawn.dots) > 1:
-            axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+            _legend(axes, loc="upper left", bbox_to_anchor=(1.0, 1.0))
         else:
-            axes.set_ylabel(_plain(drawn.curves[0].label))
+            axes.set_ylabel(visible(drawn.curves[0].label), parse_math=False)
         _entitle(axes, drawn.title)
 
 
@@ -84,7 +85,8 @@ def write_field(file: IO[bytes], format: str, field: Field) -> None:
                 above = axes.contourf(field.x, field.y, z, levels=[low, bounds[-1]], colors=[color], antialiased=True)
                 above.set(edgecolor="white", linewidth=0.8, gid=f"contours-{k}")
             shades = ScalarMappable(BoundaryNorm(bounds, len(colors)), ListedColormap(colors))
-            bar = figure.colorbar(shades, ax=axes, spacing="uniform", ticks=levels, label=_plain(field.label))
+            bar = figure.colorbar(shades, ax=axes, spacing="uniform", ticks=levels)
+            bar.set_label(visible(field.label), parse_math=False)
             bar.minorticks_off()
             bar.set_ticklabels([text.replace("-", "\N{MINUS SIGN}") for text in texts_of(levels)])
         if field.gradient is not None:
@@ -93,9 +95,9 @@ def write_field(file: IO[bytes], format: str, field: Field) -> None:
         axes.set_ylim(*field.y[[0, -1]])
         if field.dots:
             _dots(axes, field.dots, CLASSES)
-            axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=len(field.dots))
-        axes.set_xlabel(_plain(field.x_label))
-        axes.set_ylabel(_plain(field.y_label))
+            _legend(axes, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=len(field.dots))
+        axes.set_xlabel(visible(field.x_label), parse_math=False)
+        axes.set_ylabel(visible(field.y_label), parse_math=False)
         note = "" if levels else f"{field.label} is {np.nanmean(field.z):g} throughout"
         note = note or (f"gradient = {field.missing}" if field.missing is not None else "")
         _entitle(axes, note or field.title)
@@ -106,7 +108,7 @@ def _dots(axes: Axes, dots: Sequence[Dots], colors: Sequence[tuple[str, str]]) -
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     for k, (one, (face, edge)) in enumerate(zip(dots, colors, strict=False)):
         inside = (left <= one.x) & (one.x <= right) & (bottom <= one.y) & (one.y <= top)
-        (drawn,) = axes.plot(one.x[inside], one.y[inside], "o", label=_plain(one.label), gid=f"dots-{k}", zorder=1.9)
+        (drawn,) = axes.plot(one.x[inside], one.y[inside], "o", label=one.label, gid=f"dots-{k}", zorder=1.9)
         drawn.set(markersize=4.5, markerfacecolor=face, markeredgecolor=edge, markeredgewidth=0.8, clip_on=False)
 
 
@@ -174,9 +176,12 @@ def _shortened(svg: bytes) -> bytes:
 
 def _entitle(axes: Axes, title: str) -> None:
     if not title.startswith("<"):  # the name of no file
-        axes.set_title(title, fontsize=9, color="0.4", loc="left", parse_math=False)
+        axes.set_title(visible(title), fontsize=9, color="0.4", loc="left", parse_math=False)
 
 
-def _plain(text: str) -> str:
-    """Text in which a dollar is no mathematics."""
-    return text.replace("$", r"\$")
+def _legend(axes: Axes, **place: Any) -> None:
+    """A legend of what has a label. Its texts are set in the end, for an underscore in front would hide an entry."""
+    drawn = axes.get_lines()
+    legend = axes.legend(drawn, [str(k) for k in range(len(drawn))], frameon=False, **place)
+    for text, line in zip(legend.get_texts(), drawn, strict=True):
+        text.set(text=visible(str(line.get_label())), parse_math=False)

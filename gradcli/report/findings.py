@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gradcli.diagnostics import counted
+from gradcli.diagnostics import counted, on_one_line
 from gradcli.program.lint import Finding
 from gradcli.report.errors import diagnostic
 from gradcli.report.json_parts import json_place, json_text
+from gradcli.report.quoting import visible
 
 
 def render(findings: Sequence[Finding], color: bool = False) -> str:
@@ -53,9 +54,9 @@ def _record(f: Finding) -> str:
 
 
 def _place(f: Finding) -> str:
-    return f"{f.span.source.name}:{f.span.line}:{f.span.column}"
+    return f"{visible(f.span.source.name)}:{f.span.line}:{f.span.column}"
 
 
 def _changed(f: Finding) -> str:
     assert f.edit is not None
-    return f"{' '.join(f.span.text.split())} -> {' '.join(f.edit.text.split())}"
+    return visible(f"{on_one_line(f.span.text)} -> {on_one_line(f.edit.text)}")

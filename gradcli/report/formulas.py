@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gradcli.language.printer import program_lines
 from gradcli.program.derived import Derived
+from gradcli.report.quoting import comment
 
 
 def render(derived: Derived) -> str:
@@ -15,7 +16,7 @@ def render(derived: Derived) -> str:
     known = [g for g in derived.gradients if g.node is not None]
     for g in derived.gradients:
         if g.reason is not None:
-            lines.append(f"{g.name} = gradients(0.0, {g.x})  # None: {g.reason.with_line()}")
+            lines.append(f"{g.name} = gradients(0.0, {g.x})  # None: {comment(g.reason.with_line())}")
     outputs = [g.name for g in known or derived.gradients]
     return "\n".join([*lines, f"output {', '.join(outputs)}"]) + "\n"
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Callable, Sequence
 
 from gradcli.diagnostics import counted
 from gradcli.program.pictured import Box, Picture
 from gradcli.report.json_parts import json_text
+from gradcli.report.quoting import dot_string, mermaid_string, mermaid_text, visible
 
 
 def heading(box: Box) -> str:
@@ -43,9 +42,9 @@ SHAPES = {
 
 def render_dot(picture: Picture, title: str) -> str:
     """The picture in the language of Graphviz."""
-    lines = [f"digraph {_dot(title)} {{"]
+    lines = [f"digraph {dot_string(title)} {{"]
     if picture.note:
-        lines.append(f"  // {tame(picture.note)}")
+        lines.append(f"  // {visible(picture.note)}")
     lines += [
         "  rankdir=TB",
         '  node [fontname="Helvetica", fontsize=11, style=filled, height=0.3, margin="0.12,0.06"]',
@@ -54,27 +53,21 @@ def render_dot(picture: Picture, title: str) -> str:
     ]
 
     def opened(cluster: int) -> list[str]:
-        return [f"subgraph cluster_{cluster} {{", f"  label={_dot(picture.clusters[cluster].title)}"]
+        return [f"subgraph cluster_{cluster} {{", f"  label={dot_string(picture.clusters[cluster].title)}"]
 
     def shown(number: int, box: Box) -> str:
         label = "\n".join(filter(None, [heading(box), details(box)]))
         more = ", peripheries=2" if box.result else ""
-        return f"n{number} [label={_dot(label)}, {SHAPES[box.kind]}{more}]"
+        return f"n{number} [label={dot_string(label)}, {SHAPES[box.kind]}{more}]"
 
     lines += _nested(picture, opened, "}", shown)
     for arrow in picture.arrows:
-        style = ["style=dashed", f"tooltip={_dot(f'no gradient passes {arrow.cut}')}"] if arrow.cut else []
+        style = ["style=dashed", f"tooltip={dot_string(f'no gradient passes {arrow.cut}')}"] if arrow.cut else []
         if picture.backward is not None and arrow.source < picture.backward <= arrow.target:
             # A value of the forward part that the gradient uses: beside each other, not below.
             style += ["constraint=false", 'color="#c0764a"']
         lines.append(f"  n{arrow.source} -> n{arrow.target}" + (f" [{', '.join(style)}]" if style else ""))
     return "\n".join([*lines, "}"]) + "\n"
-
-
-def _dot(text: str) -> str:
-    """A quoted string; line ends are the only escapes that Graphviz is to see."""
-    quoted = tame(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{quoted}"'
 
 
 # ---- Mermaid
@@ -98,17 +91,17 @@ CLASSES = """\
 
 def render_mermaid(picture: Picture, title: str) -> str:
     """The picture as a flowchart for Mermaid, which Markdown viewers draw."""
-    lines = ["flowchart TD", f"  %% {' '.join(tame(title).split())}"]
+    lines = ["flowchart TD", f"  %% {mermaid_text(title)}"]
     if picture.note:
-        lines.append(f"  %% {tame(picture.note)}")
+        lines.append(f"  %% {mermaid_text(picture.note)}")
 
     def opened(cluster: int) -> list[str]:
-        return [f"subgraph c{cluster}[{_mermaid(picture.clusters[cluster].title)}]"]
+        return [f"subgraph c{cluster}[{mermaid_string(picture.clusters[cluster].title)}]"]
 
     def shown(number: int, box: Box) -> str:
         left, right = BRACKETS[box.kind]
         label = "\n".join(filter(None, [heading(box), details(box)]))
-        return f"n{number}{left}{_mermaid(label)}{right}:::{box.kind}Box"
+        return f"n{number}{left}{mermaid_string(label)}{right}:::{box.kind}Box"
 
     lines += _nested(picture, opened, "end", shown)
     for arrow in picture.arrows:
@@ -118,12 +111,6 @@ def render_mermaid(picture: Picture, title: str) -> str:
     if results:
         lines.append(f"  class {','.join(results)} resultBox")
     return "\n".join(lines) + "\n"
-
-
-def _mermaid(text: str) -> str:
-    """A quoted text in which every character that Mermaid or HTML could read as their own is an entity."""
-    safe = re.sub(r"[^\w\s.,:()\[\]=+/@^·…-]", lambda match: f"#{ord(match[0])};", tame(text))
-    return '"' + safe.replace("\n", "<br/>") + '"'
 
 
 def _nested(
@@ -181,8 +168,3 @@ def render_json(picture: Picture, file: str) -> str:
 
 def _rows(rows: Sequence[object]) -> str:
     return "[" + ",".join(f"\n {json_text(row)}" for row in rows) + "]"
-
-
-def tame(text: str) -> str:
-    """Without characters that a terminal or another program would obey, line ends excepted."""
-    return "".join("\ufffd" if c != "\n" and unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in text)

@@ -10,8 +10,13 @@ from gradcli.diagnostics import Span
 
 
 def json_text(value: Any) -> str:
-    """A text, or a record of texts, integers and None, as JSON with the characters that it has."""
-    return json.dumps(value, ensure_ascii=False)
+    """A text, or a record of texts, integers and None, as JSON with the characters that it has, if all can be seen."""
+    text = json.dumps(value, ensure_ascii=False)
+    if text.isascii() and "\x7f" not in text:
+        return text
+    from gradcli.report.quoting import json_escaped
+
+    return json_escaped(text)
 
 
 def json_number(value: float) -> float | str:

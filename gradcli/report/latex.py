@@ -12,6 +12,7 @@ from gradcli.graph.ops.elementwise import divide, multiply, neg, power, subtract
 from gradcli.graph.printing import Text
 from gradcli.program.derived import Derived, Gradient
 from gradcli.report import latex_words
+from gradcli.report.quoting import latex_text
 from gradcli.rewrite.forms import remade
 from gradcli.rewrite.terms import is_nothing, number_of, split
 
@@ -35,7 +36,7 @@ def render(derived: Derived) -> str:
         if named != shown[g.name]:
             rows.append(f"{shown[g.name]} &= {named or layout.texts[root].text}")
     rows += [
-        rf"{shown[g.name]} &= \text{{None: {escaped(g.reason.with_line())}}}"
+        rf"{shown[g.name]} &= \text{{None: {latex_text(g.reason.with_line())}}}"
         for g in derived.gradients
         if g.reason is not None
     ]
@@ -65,13 +66,6 @@ def symbol_of(derived: Derived, g: Gradient) -> str:
 
 LARGEST_DENOMINATOR = 1000
 """Up to which 0.5 / x is written as 1 / (2 x)."""
-
-SPECIAL = {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
-
-
-def escaped(text: str) -> str:
-    r"""Plain text for the inside of a \text{}."""
-    return "".join(SPECIAL.get(c, "\\" + c if c in "#$%&_{}" else c) for c in text)
 
 
 class Formulas(Style):

@@ -11,6 +11,7 @@ from typing import Any
 from gradcli.graph.node import Node
 from gradcli.graph.printing import Text, equation, items_text
 from gradcli.graph.types import size_of
+from gradcli.report.quoting import latex_text
 
 LOGIC, NOT, COMPARISON, SUM, ENTRYWISE, PRODUCT, MINUS, POWER, POSTFIX, ATOM = range(10)
 """How tightly a text binds, loosest first: a product entry by entry is looser than one of matrices or with numbers."""
@@ -255,7 +256,7 @@ def symbol(name: str) -> str:
     if not name.isascii():
         name = "".join(_ascii(c) for c in name)
     if not name.isascii():
-        return rf"\text{{{name}}}"
+        return rf"\text{{{latex_text(name)}}}"
     head, _, below = name.strip("_").partition("_")
     match = re.fullmatch(r"([A-Za-z]+?)(\d*)", head)
     if match is None:

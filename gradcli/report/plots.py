@@ -12,6 +12,7 @@ from plotille import Canvas
 
 from gradcli.program.curves import Curve, Curves, Dots, Field
 from gradcli.report.axes import Axis, height_of, levels_of, texts_of
+from gradcli.report.quoting import visible
 
 Array = np.ndarray[Any, Any]
 
@@ -103,7 +104,7 @@ def render_curves(drawn: Curves, size: tuple[int, int], color: bool = False, uni
     for place, k in enumerate(present if len(drawn.curves) > 1 else ()):
         _number(sheet, drawn.curves[k], str(k), _color(k), (place + 0.5) / len(present))
     _draw_dots(sheet, drawn.dots)
-    return _joined([*legend, *sheet.show(drawn.x_label)], unicode)
+    return _joined([*legend, *sheet.show(visible(drawn.x_label))], unicode)
 
 
 def _number(sheet: _Sheet, curve: Curve, text: str, color: str, phase: float) -> None:
@@ -126,9 +127,10 @@ def _legend(curves: Sequence[Curve], columns: int, color: bool, log: bool) -> li
     missing: list[str] = []
     used = columns
     for k, curve in enumerate(curves):
-        text = f"{k}: {curve.label}" if len(curves) > 1 else curve.label
+        label = visible(curve.label)
+        text = f"{k}: {label}" if len(curves) > 1 else label
         if curve.missing is not None:
-            missing.append(f"{text} = {curve.missing}")
+            missing.append(f"{text} = {visible(curve.missing)}")
         elif curve.height is None:
             missing.append(f"{text} is nowhere {'positive' if log else 'finite'}")
         else:
@@ -151,9 +153,11 @@ def _painted(text: str, color: str) -> str:
 def render_field(field: Field, size: tuple[int, int], color: bool = False, unicode: bool = True) -> str:
     """Contours with their levels on them, and arrows from (x, y) towards (x + u, y + v)."""
     levels = levels_of(field, 7)
-    legend = [f"contours of {field.label}" + ("" if levels else f", which is {np.nanmean(field.z):g} throughout")]
+    legend = [
+        f"contours of {visible(field.label)}" + ("" if levels else f", which is {np.nanmean(field.z):g} throughout")
+    ]
     if field.missing is not None:
-        legend.append(f"gradient = {field.missing}")
+        legend.append(f"gradient = {visible(field.missing)}")
     elif field.gradient is not None and levels:
         legend[0] += ", arrows along its gradient"
     legend += _legend_of_dots(field.dots)
@@ -199,7 +203,7 @@ def _draw_arrows(sheet: _Sheet, field: Field, u: Array, v: Array) -> None:
 
 
 def _legend_of_dots(dots: Sequence[Dots]) -> list[str]:
-    return ["   ".join(f"{sign} {one.label}" for sign, one in zip(DOTS, dots, strict=False))] if dots else []
+    return ["   ".join(f"{sign} {visible(one.label)}" for sign, one in zip(DOTS, dots, strict=False))] if dots else []
 
 
 def _draw_dots(sheet: _Sheet, dots: Sequence[Dots]) -> None:

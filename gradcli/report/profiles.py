@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from gradcli.data.memory import show_bytes
 from gradcli.report.columns import aligned
+from gradcli.report.json_parts import json_text
+from gradcli.report.quoting import visible
 
 if TYPE_CHECKING:
     from gradcli.program.profiled import Part, Profile
@@ -27,7 +28,7 @@ def render_table(profile: Profile, screen: Screen | None) -> str:
         parts = [_duration(line.forward.seconds), _duration(line.backward.seconds)] if apart else []
         head = [str(line.number or "-"), _duration(line.seconds), f"{line.seconds / total:.0%}"]
         sums = [str(line.forward.calls + line.backward.calls), show_bytes(line.forward.bytes + line.backward.bytes)]
-        rows.append([*head, *parts, *sums, _cropped(line.text or "(no line)", screen, apart)])
+        rows.append([*head, *parts, *sums, _cropped(visible(line.text) or "(no line)", screen, apart)])
     headers = [h for h in HEADERS if apart or h not in ("forward", "backward")]
     last = "".join([text + "\n" for text in _notes(profile)])
     if screen is None:
@@ -70,8 +71,8 @@ def render_json(profile: Profile, command: str, file: str) -> str:
         {"line": p.number or None, "text": p.text, "forward": _record(p.forward), "backward": _record(p.backward)}
         for p in profile.lines
     ]
-    body = ",\n".join([" " + json.dumps(line, ensure_ascii=False) for line in lines])
-    return json.dumps(head, ensure_ascii=False)[:-1] + f', "lines": [\n{body}]}}\n'
+    body = ",\n".join([" " + json_text(line) for line in lines])
+    return json_text(head)[:-1] + f', "lines": [\n{body}]}}\n'
 
 
 def _record(part: Part) -> dict[str, float]:

@@ -33,7 +33,12 @@ def headings(labels: Labels, values: Values) -> list[str]:
 
 def csv_header(labels: Labels, values: Values) -> str:
     """The first line; a name with a comma in it is quoted."""
-    return ",".join([f'"{name}"' if "," in name else name for name in headings(labels, values)]) + "\n"
+    names = headings(labels, values)
+    if not all(map(str.isidentifier, names)):
+        from gradcli.report.quoting import csv_field
+
+        names = list(map(csv_field, names))
+    return ",".join(names) + "\n"
 
 
 def csv_lines(values: Values, rows: int) -> str:

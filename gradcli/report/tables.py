@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gradcli.report.numbers import rounded, tokens
+from gradcli.report.quoting import visible
 from gradcli.report.reply import Reply, title_of
 from gradcli.results import Result
 
@@ -59,12 +60,12 @@ def render_rows(headers: Sequence[str], rows: Sequence[Sequence[str]], screen: S
     """A table of texts, the first column emphasised."""
     table = _table(screen, headers, title)
     for first, *others in rows:
-        table.add_row(Text(first, style="bold"), *(Text(cell) for cell in others))
+        table.add_row(Text(visible(first), style="bold"), *(Text(visible(cell)) for cell in others))
     return _printed(table, screen)
 
 
 def _none(result: Result) -> Text:
-    reason = f"  {result.reason.with_line()}" if result.reason else ""
+    reason = f"  {visible(result.reason.with_line())}" if result.reason else ""
     return Text.assemble(("None", "yellow italic"), (reason, "dim italic"))
 
 
@@ -92,14 +93,14 @@ def _room_for_values(width: int, results: Sequence[Result]) -> int:
 
 def _table(screen: Screen, headers: Sequence[str], title: str | None) -> Table:
     table = Table(
-        title=title,
+        title=None if title is None else Text(visible(title)),
         title_justify="left",
         title_style="bold",
         header_style="dim",
         box=box.ROUNDED if screen.unicode else box.ASCII,
     )
     for header in headers:
-        table.add_column(header, overflow="fold")
+        table.add_column(Text(visible(header)), overflow="fold")
     return table
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from gradcli.program.pictured import Box, Picture
-from gradcli.report.graphs import details, heading, tame
+from gradcli.report.graphs import details, heading
+from gradcli.report.quoting import visible
 
 DEEPEST = 12
 """How far a tree is indented; what lies deeper goes on below, at the margin."""
@@ -26,7 +27,7 @@ def render_tree(picture: Picture, color: bool = False, unicode: bool = True, wid
 
     Lines longer than ``width`` are broken.
     """
-    lines = [line._replace(left=tame(line.left)) for line in _Trees(picture).lines()]
+    lines = [line._replace(left=visible(line.left)) for line in _Trees(picture).lines()]
     if width is not None:
         lines = [part for line in lines for part in _broken(line, width)]
     most = WIDEST if width is None else width - 2 - max([len(line.right) for line in lines], default=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gradcli.graph.fold import fold
 from gradcli.graph.node import TABLE, Node
 from gradcli.graph.operation import literal
 from gradcli.graph.ops.creation import Data
@@ -130,6 +131,28 @@ def _where(node: Node) -> Node | None:
     return None
 
 
+FEW, SMALL = 16, 100
+"""Nodes, and entries of each, up to which a condition without variables is decided."""
+
+
+def _decided(node: Node) -> Node | None:
+    """What is true, or false, in all entries whatever the variables are, by the operations' own kernels."""
+    nodes = {node}
+    todo = [node]
+    while todo:
+        x = todo.pop()
+        if not x.op.shareable or size_of(x.shape) > SMALL or len(nodes) > FEW:
+            return None
+        new = [i for i in x.inputs if i not in nodes]
+        nodes.update(new)
+        todo += new
+    found = fold(node, lambda _: None)
+    for _ in node.shape[1:]:
+        found = [entry for row in found for entry in row]
+    values = set(found if node.shape else [found])
+    return broadcasted(literal(values.pop(), "bool"), node.shape) if len(values) == 1 else None
+
+
 def _not(node: Node) -> Node | None:
     (x,) = node.inputs
     if x.op.name == "logical_not":
@@ -201,7 +224,11 @@ RULES: dict[str, list[tuple[str, Rule]]] = {
     "where": [("where(c, x, x) -> x, where(c, where(c, x, y), z) -> where(c, x, z)", _where)],
     "logical_not": [("not not x -> x, not (not x and not y) -> x or y", _not)],
     "logical_and": [("x and x -> x", _and)],
-    "not_equal": [("cast(x, float64) != 0 -> x", _mask)],
+    "not_equal": [("cast(x, float64) != 0 -> x", _mask), ("2 > 0 -> true", _decided)],
+    **{
+        name: [("2 > 0 -> true", _decided)]
+        for name in ("less", "less_equal", "greater", "greater_equal", "equal", "isnan", "isfinite")
+    },
     "zeros": [("zeros([n]) -> broadcast_to(0, [n])", _zeros)],
     "ones": [("ones([n]) -> broadcast_to(1, [n])", _ones)],
 }  # fmt: skip

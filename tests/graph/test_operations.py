@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +16,11 @@ import scipy.linalg
 import scipy.special
 
 import gradcli
+from gradcli.graph.describe import describe_derivative
+from gradcli.graph.node import cone
+from gradcli.graph.operation import Elementwise, Tangent
 from gradcli.graph.ops import table
+from gradcli.graph.printing import Text, apply
 from gradcli.language.elaborate import OPERATIONS
 from tests.finite_differences import check_gradient
 
@@ -907,3 +912,55 @@ def test_the_example_of_the_table_runs(name):
     assert name in table[name].example or name == "array"
     values = gradcli.loads(f"y = {table[name].example}").eval()
     assert values["y"] is not None
+
+
+def described(spec: Case, name: str) -> tuple[str, dict[str, Array], list[tuple[str, str]]] | None:
+    """A program with what the derivative text of an operation says and what it says it of, and a point; None of words.
+
+    The node is one whose inputs are variables of one shape, with the attributes that it has there.
+    """
+    graph = gradcli.loads(spec.program())._graph
+    node = next((n for n in cone([graph.names["y"]]) if n.op.name == name and n.inputs), None)
+    if node is None or any(x.op.name != "leaf" for x in node.inputs) or len({x.shape for x in node.inputs}) > 1:
+        return None
+    if not isinstance(node.op.rule, (Elementwise, Tangent)):
+        return None
+    text = describe_derivative(node.op, node)
+    if not text.startswith("d") or "(da + da.T)" in text:
+        return None
+    names = [p.name for p in node.op.parameters if p.kind == "tensor"]
+    result = "result" if "y" in names else "y"
+    text = text.partition(f" ({result} = ")[0]
+    point = {name: spec.point()[str(x.attrs["name"])] for name, x in zip(names, node.inputs, strict=True)}
+    lines = [f"variable {n}: {list(x.shape)}" for n, x in zip(names, node.inputs, strict=True)]
+    lines += [f"constant d{n} = full({list(x.shape)}, 0.7)" for n, x in zip(names, node.inputs, strict=True)]
+    lines.append(f"{result} = {apply(node, [Text(n) for n in names]).text}")
+    pairs: list[tuple[str, str]] = []
+    if text.startswith("dy = "):
+        lines += [f"said = {text[5:]}", f"right = {' + '.join(f'jvp({result}, {n}, d{n})' for n in names)}"]
+        pairs.append(("said", "right"))
+    else:
+        for part in re.split(r", (?=d/d\w+ = )", text):
+            n, said = part[3:].split(" = ", 1)
+            lines += [
+                f"said_{n} = {said} + 0*{n}",
+                f'right_{n} = gradients({result}, {n}, unconnected_gradients="zero")',
+            ]
+            pairs.append((f"said_{n}", f"right_{n}"))
+    return "\n".join(lines), point, pairs
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_text_of_a_derivative_is_the_derivative(name):
+    """With the attributes of the node: of `leaky_relu(x, 0.05)` the slope 0.05."""
+    for spec in SPECS[name]:
+        if spec.derivative and (found := described(spec, name)) is not None:
+            text, point, pairs = found
+            values = gradcli.loads(text).eval(values=point)
+            for said, right in pairs:
+                np.testing.assert_allclose(values[said], values[right], rtol=1e-9, atol=1e-12, err_msg=text)
+
+
+def test_such_texts_are_found():
+    found = {name for name, specs in SPECS.items() for s in specs if s.derivative and described(s, name) is not None}
+    assert found >= {"leaky_relu", "norm", "softmax", "log_softmax", "logsumexp", "sin", "atan2", "pow", "det"}

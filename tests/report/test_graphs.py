@@ -108,7 +108,7 @@ def test_any_text_may_stand_in_a_box(text):
         [Cluster(text, None)],
     )
     shown.boxes[1].cluster = 0
-    safe = "".join("\ufffd" if c in "\x1b\x00\u202e" else c for c in text)
+    safe = text.translate({0x1B: "␛", 0: "␀", 0x202E: "\ufffd"})
     for found in (read_dot(graphs.render_dot(shown, text)), read_mermaid(graphs.render_mermaid(shown, text))):
         assert found.nodes == {"n0": f"{safe}\n[2] float64", "n1": f"y = {safe}"}
         assert found.clusters == [safe]

@@ -30,7 +30,7 @@ KNOWN = GREEK | {
     "frac", "sqrt", "left", "right", "partial", "mathrm", "mathbf", "mathcal", "operatorname", "text", "textstyle", "sum",
     "prod", "max", "min", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan", "det", "odot",
     "cdot", "times", "top", "infty", "lVert", "rVert", "lvert", "rvert", "lfloor", "rfloor", "lceil", "rceil", "le", "ge",
-    "ne", "land", "lor", "lnot", "bigvee", "bigwedge", "dots", "mathbin", "quad", "qquad", "\\", ",", "_", "{", "}", "#", "$", "%", "&",
+    "ne", "land", "lor", "lnot", "bigvee", "bigwedge", "dots", "mathbin", "mathrel", "quad", "qquad", "\\", ",", "_", "{", "}", "#", "$", "%", "&",
     "textbackslash", "textasciicircum", "textasciitilde",
 }  # fmt: skip
 
@@ -88,6 +88,7 @@ def test_random_programs(text: str) -> None:
 @pytest.mark.parametrize(
     ("program", "rows"),
     [
+        ("variable x = 2.0; y = 2^x", [r"\frac{\mathrm{d} y}{\mathrm{d} x} &= y \log\left(2\right)"]),
         ("variable x = 2.0; y = x^3", [r"\frac{\mathrm{d} y}{\mathrm{d} x} &= 3 x^{2}"]),
         ("variable x = 2.0; y = log(x)", [r"\frac{\mathrm{d} y}{\mathrm{d} x} &= \frac{1}{x}"]),
         ("variable x = 2.0; y = 1/x", [r"\frac{\mathrm{d} y}{\mathrm{d} x} &= -\frac{1}{x^{2}}"]),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import subprocess
+import symtable
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +18,44 @@ from gradcli.graph.ops import table
 from gradcli.program.derived import derive
 from gradcli.report import numpy_module
 from gradcli.report.numpy_words import WORDS, WRITTEN_ELSEWHERE
+from tests.graph.test_operations import DATA, SPECS
 from tests.program.test_derived import SAMPLES, assert_equal, question
 from tests.random_programs import programs
 from tests.test_quality import tool
 
 
+def only_numpy(name: str, *rest: Any) -> Any:
+    """What a module may import."""
+    assert name in ("math", "numpy"), f"{name} is imported"
+    return __import__(name, *rest)
+
+
 def gradient_of(text: str) -> Any:
-    """The function in a module."""
-    assert "gradcli" not in text.partition('"""\n')[2].replace("Written by gradcli derive", "")
-    module: dict[str, Any] = {}
+    """The function in a module, which is run where there is nothing but Python and NumPy."""
+    assert_defined(text)
+    module: dict[str, Any] = {"__builtins__": {**vars(builtins), "__import__": only_numpy}}
     exec(compile(text, "<module>", "exec"), module)
     return module["gradient"]
+
+
+def assert_defined(text: str) -> None:
+    """A docstring, imports and functions is all that there is, and each name that a function looks up is defined."""
+    docstring, *statements = ast.parse(text).body
+    assert isinstance(docstring, ast.Expr) and isinstance(docstring.value, ast.Constant)
+    assert all(isinstance(s, (ast.Import, ast.FunctionDef)) for s in statements), text
+    whole = symtable.symtable(text, "<module>", "exec")
+    defined = {s.get_name() for s in whole.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()}
+    helpers = [s.name for s in statements if isinstance(s, ast.FunctionDef)]
+    todo = list(whole.get_children())
+    while todo:
+        scope = todo.pop()
+        todo += scope.get_children()
+        looked_up = {s.get_name() for s in scope.get_symbols() if s.is_global()}
+        assert not looked_up - defined - vars(builtins).keys(), text
+        if scope.get_name() == "gradient":
+            own = {s.get_name() for s in scope.get_symbols() if s.is_local()}
+            assert not own & ({"np", "math"} | set(helpers)), text
+            assert looked_up <= {"np", "math", *helpers}, text
 
 
 def compare(program: gradcli.Program, order: int, **asked: Any) -> str:
@@ -44,6 +74,24 @@ def compare(program: gradcli.Program, order: int, **asked: Any) -> str:
 
 def test_every_operation_with_a_kernel_has_a_word() -> None:
     assert {op.name for op in table.values() if op.kernel is not None} - WRITTEN_ELSEWHERE == WORDS.keys()
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_every_operation(name: str, tmp_path: Path) -> None:
+    """The values of each operation, and its derivatives, from a module that needs NumPy alone."""
+    np.save(tmp_path / "data.npy", DATA)
+    cases = SPECS[name]
+    for k in sorted({0, len(cases) // 2, len(cases) - 1}):
+        case = cases[k]
+        program = gradcli.loads(case.program("float32" if k % 2 else "float64"), folder=tmp_path)
+        point = case.point()
+        for order in range(3) if k == 0 and case.shapes else [int(case.derivative)]:
+            text = numpy_module.render(derive(program, order=order))
+            asked = program.grad(order=order, values=point) if order else program.eval(["y"], values=point)
+            found = gradient_of(text)(**point)
+            assert list(found) == list(asked)
+            for key, value in asked.items():
+                assert_equal(found[key], value, f"{key} at order {order} of\n{text}")
 
 
 @pytest.mark.parametrize("order", [1, 2])
@@ -92,6 +140,63 @@ def test_names_that_python_has_taken() -> None:
     program = gradcli.loads("variable lambda = 3.0; variable np = 0.5; y = lambda*erf(np)")
     text = numpy_module.render(derive(program))
     assert gradient_of(text)(lambda_=2.0, np_=0.0)["np"] == pytest.approx(4 / np.sqrt(np.pi))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["_", "__", "_1", "_x", "x_", "np", "numpy", "math", "gradient", "range", "len", "print", "None_", "False_", "_sigmoid",
+     "__debug__", "__name__", "self", "t1", "ﬁ", "ｌambda", "ｉmport", "match", "dtype_", "l", "a", "b", "shape", "dy_dx", "日本"],
+)  # fmt: skip
+def test_any_name(name: str) -> None:
+    """Beside another that looks like it when it is changed, in words that take operands, attributes and helpers."""
+    program = gradcli.loads(
+        f"variable {name} = 0.5\nvariable q_ = [1.0, 2.0]\nvariable x = 0.25\nz = sigmoid({name})*erf(x*{name})\n"
+        f"y = z + sum(softmax(q_*{name}))*reshape(sum(cumsum(q_, reverse=true)), []) + leaky_relu({name}, 0.3)"
+        if name != "x"
+        else "variable x = 0.5; y = x"
+    )
+    for order in (0, 1, 2):
+        text = numpy_module.render(derive(program, of=["y"], order=order))
+        found = gradient_of(text)()
+        expected = program.grad(of=["y"], order=order) if order else program.eval(["y"])
+        assert list(found) == list(expected)
+        for key, value in expected.items():
+            assert_equal(found[key], value, f"{key} of\n{text}")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["IMPORTS.expr", "back\\slash\\N{x}.expr", 'a"""b.expr', "a\'\'\'b\"\"\".expr", "two\nlines\r.expr", "\x1b[31m.expr", "\u202e.expr",
+     "ends in \\", 'ends in "', "{0} %s {a} dtype operands", "\udcff"],
+)  # fmt: skip
+def test_any_file_name(name: str) -> None:
+    text = numpy_module.render(derive(gradcli.loads("variable x = 2.0; y = x^2", name)))
+    assert gradient_of(text)()["x"] == 4
+    written = ast.get_docstring(ast.parse(text), clean=False)
+    assert written is not None
+    assert f"derive from {' '.join(name.split())}." in written
+    assert text.replace("\n", "").isprintable()
+
+
+def test_a_comment_inside_an_expression_is_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    marks = [
+        '"""',
+        "'''",
+        '\\"""',
+        '"""+open("made", "w").name+"""',
+        '""";open("made","w");"""',
+        "\\N{DASH}",
+        "\\",
+        '"',
+    ]
+    for mark in marks:
+        program = gradcli.loads(f"variable x = 2.0; variable w = 3.0; y = w*stop_gradient(x # {mark}\n)")
+        found = derive(program)
+        assert gradient_of(numpy_module.render(found))() == {"x": None, "w": 2.0}
+        assert found.gradients[0].reason is not None
+        assert found.gradients[0].reason.text == "cut by stop_gradient(x )"
+    assert not list(tmp_path.iterdir())
 
 
 def test_none_has_its_reason() -> None:

@@ -49,7 +49,8 @@ def standard(array: Array, what: str) -> Array:
         dtype = "float32" if size <= 4 else "float64"
     else:
         fail(f"{what} has dtype {array.dtype}, but needs real numbers or booleans")
-    return np.array(array, dtype=dtype, order="C")
+    with np.errstate(over="ignore"):  # a long double that float64 does not hold becomes infinite
+        return np.array(array, dtype=dtype, order="C")
 
 
 def first_not_finite(array: Array) -> tuple[int, ...] | None:

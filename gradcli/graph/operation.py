@@ -13,14 +13,11 @@ from typing import Any, Literal
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import NO_ATTRS, TABLE, Node, Number, derived_float, make
-from gradcli.graph.types import RANK, Shape, broadcast, is_float, is_integer, promote
+from gradcli.graph.types import MOST_AXES, RANK, Shape, broadcast, check_shape, is_float, is_integer, promote
 
 Infer = Callable[[Sequence[Node], dict[str, Any]], tuple[Shape, str]]
 Kernel = Callable[..., Any]
 Partial = Callable[..., "Node | Number"]
-
-
-MOST_AXES = 64
 
 
 class Zero:
@@ -263,10 +260,8 @@ class Operation:
             return self.expand(*nodes, **attrs)
         assert self.infer is not None
         shape, dtype = self.infer(nodes, attrs)
-        if len(shape) > MOST_AXES:
-            raise GradcliError(
-                "LimitError", f"the result would have {len(shape)} axes, and NumPy has at most {MOST_AXES}"
-            )
+        if len(shape) > MOST_AXES or 0 in shape:
+            check_shape(shape)
         return make(self, tuple(nodes), attrs, shape, dtype)
 
     def quickly(self, inputs: tuple[Node | Number, ...]) -> Node | None:

@@ -123,7 +123,10 @@ def _arange_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
         dtype = INTEGER_OF.get(dtype, dtype) if not attrs.pop("typed", False) else dtype
     else:
         attrs.pop("typed", None)
-        count = max(0, -int(-((stop - start) / step) // 1))
+        steps = (stop - start) / step
+        if not abs(steps) < 2**62:
+            raise GradcliError("LimitError", f"arange would have {steps:.3g} entries", help="use a larger step")
+        count = max(0, -int(-steps // 1))
     attrs["dtype"] = dtype
     return (count,), dtype
 

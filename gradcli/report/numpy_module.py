@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from textwrap import fill, indent
 from typing import Any
 
-import numpy as np
 
 from gradcli.graph.layout import Style, laid_out
 from gradcli.graph.node import Node, cone
+from gradcli.graph.ops.creation import array_of
 from gradcli.graph.printing import MINUS, Text, number
 from gradcli.graph.types import is_float, size_of
 from gradcli.program.derived import Derived
@@ -102,7 +102,7 @@ class _NumPy(Style):
         if node.op.name == "literal":
             return _number(node)
         if node.op.name == "array":
-            values = np.reshape(np.asarray(node.attrs["values"], dtype=node.dtype), node.shape)
+            values = array_of(node)
             return Text(f"np.array({_nested(values)}, dtype=np.{_type(node.dtype)})")
         return numpy_words.apply(node, operands)
 
@@ -136,7 +136,7 @@ class _NumPy(Style):
                 return _tuples(initial.attrs["value"])
             if initial.op.name != "array" or size_of(initial.shape) > SMALL:
                 return None
-            initial = np.reshape(np.asarray(initial.attrs["values"], dtype=initial.dtype), initial.shape)
+            initial = array_of(initial)
         return _tuples(initial.tolist()) if 0 < initial.size <= SMALL else None
 
     def documentation(self) -> str:

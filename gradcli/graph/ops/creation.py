@@ -65,6 +65,15 @@ class Data:
         return self.array if dtype is None else self.array.astype(dtype, copy=bool(copy))
 
 
+def array_of(node: Node) -> Any:
+    """The numbers of an ``array`` node as NumPy's array; what its dtype does not hold is infinite."""
+    import numpy as np
+
+    assert node.op.kernel is not None
+    with np.errstate(all="ignore"):
+        return node.op.kernel(np, **node.attrs)
+
+
 def data_of(value: Any) -> Data | None:
     """What an ``array`` node holds as Data; None for a bracket literal, whose numbers are a list, and for all else."""
     values = value.attrs["values"] if isinstance(value, Node) and value.op.name == "array" else None

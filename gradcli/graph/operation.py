@@ -8,12 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from math import isfinite
+from math import copysign, inf
 from typing import Any, Literal
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import NO_ATTRS, TABLE, Node, Number, derived_float, make
-from gradcli.graph.types import MOST_AXES, RANK, Shape, broadcast, check_shape, is_float, is_integer, promote
+from gradcli.graph.types import (
+    FLOAT32_RANGE,
+    MOST_AXES,
+    RANK,
+    Shape,
+    broadcast,
+    check_shape,
+    is_float,
+    is_integer,
+    is_ordinary,
+    promote,
+)
 
 Infer = Callable[[Sequence[Node], dict[str, Any]], tuple[Shape, str]]
 Kernel = Callable[..., Any]
@@ -146,7 +157,8 @@ class Operation:
     ``float`` (a common dtype, integers become floats), ``any`` (left alone), ``same`` (a common dtype, bool allowed),
     ``bool``. A composed operation has ``expand`` in place of infer, kernel and rule.
     ``workspace``: how many arrays of the size of its largest operand the kernel takes beside its result.
-    ``singular``: the value or a partial may be NaN or infinite at a finite input (for some inputs: a function of them).
+    ``singular``: the value or a partial may be NaN or infinite at an ordinary input (for some inputs: a function of
+    them); ordinary numbers are those whose fourth power is finite, so that sums and products are not singular.
     """
 
     def __init__(
@@ -336,9 +348,14 @@ def cast_to(x: Node, dtype: str) -> Node:
 
 
 def literal(value: Number, dtype: str) -> Node:
-    """A scalar constant; integers given for a float dtype are converted."""
-    node = make(TABLE["literal"], (), {"value": float(value) if is_float(dtype) else value}, (), dtype)
-    if not isfinite(value):
+    """A scalar constant; integers given for a float dtype are converted, what float32 cannot hold becomes infinite."""
+    if not is_float(dtype):
+        return make(TABLE["literal"], (), {"value": value}, (), dtype)
+    value = float(value)
+    if dtype == "float32" and abs(value) >= FLOAT32_RANGE:
+        value = copysign(inf, value)
+    node = make(TABLE["literal"], (), {"value": value}, (), dtype)
+    if not is_ordinary(value, dtype):
         node.risky = True
     return node
 

@@ -19,6 +19,12 @@ MOST_AXES = 64
 MOST_BYTES = 2**63 - 1
 """NumPy's limits; it counts the bytes of an empty array as if the axes of size 0 had size 1."""
 
+ORDINARY = {"float32": 4e9, "float64": 1e77}
+"""Magnitudes up to which a fourth power is finite. Products of larger numbers may overflow: they count as risky."""
+
+FLOAT32_RANGE = 3.4028235677973366e38
+"""From here on numbers are infinite in float32."""
+
 INTEGER_OF = {"float32": "int32", "float64": "int64"}
 INTEGER_RANGE = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 
@@ -29,6 +35,11 @@ def is_float(dtype: str) -> bool:
 
 def is_integer(dtype: str) -> bool:
     return 1 <= RANK[dtype] <= 2
+
+
+def is_ordinary(value: float, dtype: str) -> bool:
+    """Whether a number is neither NaN nor infinite in a float dtype, nor so large that its products may be."""
+    return abs(value) <= ORDINARY[dtype]
 
 
 def promote(dtypes: Iterable[str]) -> str:

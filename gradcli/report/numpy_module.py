@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from textwrap import fill, indent
 from typing import Any
 
-
 from gradcli.graph.layout import Style, laid_out
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import array_of

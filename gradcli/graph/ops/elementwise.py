@@ -292,7 +292,7 @@ silu = register(Operation(
 
 floor_divide = _elementwise(
     "floor_divide", "a, b", "The floor of a / b, without a derivative.", None, None, aliases=("floordiv",),
-    kernel=Ufunc("floor_divide"), formula="floor(a / b)", domain="b != 0; no derivative", example="floor_divide(7, 2)",
+    kernel=Ufunc("floor_divide"), singular=True, formula="floor(a / b)", domain="b != 0; no derivative", example="floor_divide(7, 2)",
 )  # fmt: skip
 mod = _elementwise(
     "mod", "a, b", "Remainder of the division, with the sign of b.",

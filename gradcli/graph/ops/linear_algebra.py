@@ -144,12 +144,18 @@ embed_diagonal = _algebra(
 )  # fmt: skip
 
 
+def _within(k: int, x: Node) -> int:
+    """The number of a diagonal, next to the matrix where it is farther outside: NumPy takes no larger numbers."""
+    rows, columns = x.shape[-2:]
+    return max(-rows, min(k, columns))
+
+
 def _diag(x: Node, k: int) -> Node:
     if x.rank == 1:
         n = x.shape[0] + abs(k)
         return embed_diagonal(x, k=k, rows=n, columns=n)
     _matrix("diag", x)
-    return diagonal(x, k=k)
+    return diagonal(x, k=_within(k, x))
 
 
 diag = _algebra(
@@ -172,6 +178,7 @@ trace = _algebra(
 def _triangle(name: str, doc: str) -> Operation:
     def infer(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
         _matrix(name, inputs[0])
+        attrs["k"] = _within(attrs["k"], inputs[0])
         return unchanged(inputs, attrs)
 
     return _algebra(

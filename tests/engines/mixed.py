@@ -74,6 +74,7 @@ class Program:
         self.random = random = Random(seed)
         self.dtype = random.choice(["float64", "float64", "float32"])
         self.wild = random.choice([0.0, 0.0, 0.15, 0.4])
+        self.pool = random.choice([OPERATIONS, OPERATIONS, ROUGH])
         self.names: dict[str, Type] = {}
         self.lines = [f"dtype {self.dtype}"] if self.dtype == "float32" or random.random() < 0.1 else []
         self.shapes = [random.choice(SHAPES) for _ in range(2)] if random.random() < 0.7 else [()]
@@ -160,7 +161,7 @@ class Program:
         elif sort < 0.54:
             text = "{a}" + random.choice(INDICES)
         else:
-            op = random.choice(OPERATIONS)
+            op = random.choice(self.pool)
             text = self._call(op)
         return self._filled(text)
 
@@ -237,6 +238,14 @@ class Program:
 
 
 OPERATIONS = [op for op in table.values() if not op.hidden and op.name not in WORDS]
+ROUGH = [
+    table[name]
+    for name in (
+        "maximum", "minimum", "clip", "relu", "elu", "mod", "floor_divide", "xlogy", "divide_no_nan", "hypot", "atan2", "norm", "max",
+        "min", "sort", "recip", "sqrt", "log", "exp", "pow", "abs", "sign", "square", "where", "prod", "logsumexp", "softmax",
+    )
+]  # fmt: skip
+"""Those with jumps, poles, or answers of their own for special values."""
 
 
 def programs(seeds: range) -> Iterator[Program]:

@@ -87,7 +87,7 @@ def everything(text: str, plain: bool = False) -> Answers:
         guarded(
             answers, "hessian", lambda: {f"{a} {b}": v for a, r in program.hessian(["y"]).items() for b, v in r.items()}
         )
-        guarded(answers, "jvp", lambda: program.jvp({x: 1.0 for x in floats(program)}, ["y"]))
+        guarded(answers, "jvp", lambda: program.jvp(dict.fromkeys(floats(program), 1.0), ["y"]))
     return answers
 
 
@@ -180,6 +180,9 @@ def module(text: str, order: int) -> Answers:
 
 def mended(text: str, plainly: Answers) -> Answers:
     """What the plain way says of the text that ``lint --fix`` leaves; where that says more, what the first text says."""
+    program = gradcli.loads(text)
+    if any(leaf.risky for leaf in program._graph.leaves.values()):
+        return {}  # an edit may change what is not finite
     found = mend(text, "<mended>")
     if found.text == text:
         return {}
@@ -272,17 +275,14 @@ def agree(mine: Any, other: Any) -> bool:
 def explained(label: str, mine: Any, plain: Any, noise: list[Answers]) -> bool:
     """Whether rounding alone may make the difference: it changes what is finite, or values by as much."""
     others = [answers.get(label) for answers in noise]
-    for other in others:
-        if not isinstance(other, np.ndarray) or not isinstance(plain, np.ndarray) or other.shape != plain.shape:
-            if (
-                (other is None) != (plain is None)
-                or isinstance(other, str)
-                or other is not None
-                and isinstance(plain, str)
-            ):
-                return True  # an error more or less
-            return False
-    if not isinstance(mine, np.ndarray) or mine.dtype != plain.dtype or mine.shape != plain.shape:
+    if any(label not in answers for answers in noise):
+        return True  # they end in an error instead
+    if (
+        not isinstance(mine, np.ndarray)
+        or not isinstance(plain, np.ndarray)
+        or mine.dtype != plain.dtype
+        or mine.shape != plain.shape
+    ):
         return False
     if mine.dtype.kind != "f":
         return any(not np.array_equal(other, plain) for other in others)

@@ -229,7 +229,9 @@ def _agreed(own: str | None, given: str, float_dtype: str) -> str:
 
 def _risky(initial: Any, dtype: str) -> bool:
     if isinstance(initial, Node):
-        return initial.risky or initial.dtype == "float64" and dtype == "float32"
+        # Whoever gives rows knows what they hold in the leaf's dtype.
+        column = initial.op.name == "leaf" and initial.attrs["kind"] == "column"
+        return initial.risky or initial.dtype == "float64" and dtype == "float32" and not column
     from gradcli.data import is_ordinary
 
     return not is_ordinary(initial, dtype)

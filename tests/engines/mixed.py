@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from random import Random
@@ -75,9 +76,12 @@ class Program:
         self.dtype = random.choice(["float64", "float64", "float32"])
         self.wild = random.choice([0.0, 0.0, 0.15, 0.4])
         self.pool = random.choice([OPERATIONS, OPERATIONS, ROUGH])
+        self.due: Operation | None = OPERATIONS[seed % len(OPERATIONS)]
         self.names: dict[str, Type] = {}
         self.lines = [f"dtype {self.dtype}"] if self.dtype == "float32" or random.random() < 0.1 else []
         self.shapes = [random.choice(SHAPES) for _ in range(2)] if random.random() < 0.7 else [()]
+        if self.due.family == "linear algebra":
+            self.shapes = [random.choice([(2, 2), (3, 3), (2, 2, 2)])]
         self.variables = [f"v{i}" for i in range(random.randint(1, 3))]
         for name in self.variables:
             shape = random.choice(self.shapes)
@@ -149,7 +153,7 @@ class Program:
 
     def _expression(self) -> tuple[str, Type | None]:
         random = self.random
-        sort = random.random()
+        sort = random.random() if self.due is None else 1.0
         if sort < 0.08:
             return self._derivative()
         if sort < 0.30:
@@ -161,20 +165,21 @@ class Program:
         elif sort < 0.54:
             text = "{a}" + random.choice(INDICES)
         else:
-            op = random.choice(self.pool)
-            text = self._call(op)
+            op, tries = self.due or random.choice(self.pool), 40 if self.due else 10
+            self.due = None
+            for _ in range(tries):  # operands that fit are rare
+                expression, found = self._filled(self._call(op))
+                if found is not None:
+                    break
+            return expression, found
         return self._filled(text)
 
     def _filled(self, text: str) -> tuple[str, Type | None]:
-        operands: dict[str, Type] = {}
         for place in ("{a}", "{b}", "{t}"):
             while place in text:
                 name = self._operand(literal=place != "{a}")
-                if name in self.names:
-                    operands[name] = self.names[name]
                 text = text.replace(place, name, 1 if place == "{t}" else -1)
-        if not operands:
-            return text, None
+        operands = {name: self.names[name] for name in re.findall(r"[a-z]\w*", text) if name in self.names}
         return text, type_of(text, tuple(sorted(operands.items())), self.dtype)
 
     def _operand(self, literal: bool = True) -> str:
@@ -206,12 +211,17 @@ class Program:
         return (expression, (shape, dtype)) if size <= MOST_ENTRIES and len(shape) <= MOST_AXES else ("", None)
 
     def _call(self, op: Operation) -> str:
-        rank = self.random.choice([0, 1, 2, 2, 3])
-        given = [text for p in op.parameters if (text := self._argument(op, p, rank)) is not None]
-        return f"{op.name}({', '.join(given)})"
+        first = self._operand(literal=False)
+        given = [text for p in op.parameters if (text := self._argument(op, p, len(self.names[first][0]))) is not None]
+        text = f"{op.name}({', '.join(given)})"
+        if op.accepts == "bool":
+            return text.replace("{t}", "({t} > 0.3)")
+        return text.replace("{t}", first, 1)
 
     def _argument(self, op: Operation, p: Parameter, rank: int) -> str | None:
         random = self.random
+        if p.name == "indices" and random.random() < 0.7:
+            return "[" * max(rank, 1) + random.choice(["0, 1", "0, 0", "-1", "1, 0, 1"]) + "]" * max(rank, 1)
         if p.kind == "tensor":
             return "{t}"
         if p.kind == "operands":

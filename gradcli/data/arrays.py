@@ -79,7 +79,7 @@ def is_ordinary(array: Array, dtype: str | None = None) -> bool:
     flat = array.reshape(-1)
     for start in range(0, flat.size, 1 << 20):
         block = flat[start : start + (1 << 20)]
-        ordinary = bool(block.max() <= limit) and bool(block.min() >= -limit)
+        ordinary = float(block.max()) <= limit and float(block.min()) >= -limit
         released(array)
         if not ordinary:
             return False

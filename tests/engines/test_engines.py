@@ -47,6 +47,10 @@ y = zero(a - 3.0)^0.5
 variable a = 1e50
 y = where(a < 0, cast(cast(a, float32)*2, float64), a)
 """,
+    "a padded mask in a formula": """
+variable a = [0.5, -1.0]
+y = sum(pad(where(a > 0, a, sqrt(a)), [[1, 1]], -2.5))
+""",
     "a long product of factors that are no numbers": "variable a = 0.5\nn0 = a\n"
     + "".join(f"n{i} = sin(n{i - 1})\n" for i in range(1, 25))
     + "y = n24\n",

@@ -309,7 +309,7 @@ def noisy(text: str, seed: int) -> Answers:
             if getattr(y, "dtype", None) not in (np.float32, np.float64):
                 return y
             with np.errstate(all="ignore"):
-                round_number = (y * 2**10) % 1 == 0
+                round_number = ((y * 2**10) % 1 == 0) & (abs(y) < 2**20)
                 factor = 1 + random.choice([-1, 0, 1], size=np.shape(y)) * np.finfo(y.dtype).eps
                 return np.where(round_number, y, (y * factor).astype(y.dtype))[()]
 

@@ -180,8 +180,8 @@ def _random_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
         raise GradcliError(
             "ValueError", f"a standard deviation cannot be {attrs['stddev']}", help="use one of 0 or more"
         )
-    if "stddev" in attrs:
-        attrs["stddev"] += 0.0  # NumPy refuses -0.0
+    if attrs.get("stddev") == 0:
+        attrs["stddev"] = 0  # NumPy refuses -0.0
     low, high = attrs.get("minval", 0), attrs.get("maxval", 1)
     if not (isfinite(low) and isfinite(high) and low <= high):
         raise GradcliError("ValueError", f"there is no uniform distribution from {low} to {high}")

@@ -356,12 +356,14 @@ def _through_partial(node: Node, i: int, rule: Elementwise, c: Cotangent) -> Cot
         return Cotangent(broadcasted(g, node.shape), c.mask)
     if p.op.name == "recip" and not p.attrs.get("positive") and not (c.mask is not None and p.risky):
         return Cotangent(broadcasted(divide(c.g, p.inputs[0]), node.shape), c.mask)
+    if p.op.name == "zero":
+        # What multiplies a zero that only connects is not selected: infinity times it is 0.
+        return Cotangent(broadcasted(where(_nowhere(node.shape), c.g, 0) * p, node.shape), _nowhere(node.shape))
     g = c.g
     # The factors of 1/x² one by one: their product underflows before the result does.
     for factor in p.inputs if p.op.name == "multiply" and node.op.name in _RECIPROCAL else (p,):
         g = g * guarded(factor, c.mask)
-    g = broadcasted(g, node.shape)
-    return Cotangent(g, _nowhere(node.shape) if p.op.name == "zero" else c.mask)
+    return Cotangent(broadcasted(g, node.shape), c.mask)
 
 
 def absorbs_zero(node: Node, i: int, rule: Elementwise) -> bool:

@@ -38,36 +38,41 @@ def identity_view(shape: Shape) -> View:
     return View(1.0, (), (*range(rank), *(i if n != 1 else i + rank for i, n in enumerate(shape))))
 
 
+MOST_FACTORS = 100
+"""Nodes of a product that are looked at; in a longer one some factor is not uniform, or it is not worth the search."""
+
+
 def uniform(x: Node) -> float | None:
     """The number that fills an array, where that can be seen; None elsewhere."""
     factor = 1.0
-    while True:
+    todo = [x]
+    for _ in range(MOST_FACTORS):
+        if not todo:
+            return factor
+        x = todo.pop()
         name = x.op.name
         if name in ("cast", "neg", "add", "multiply") and not is_float(x.dtype):
             return None  # integers are cut off and wrap
         if name == "ones":
-            return factor
+            continue
         if name == "zeros":
-            return 0.0
-        if name == "literal":
-            return factor * float(x.attrs["value"])
-        if name in ("broadcast_to", "reshape", "cast", "identity"):
-            x = x.inputs[0]
+            factor *= 0.0
+        elif name == "literal":
+            factor *= float(x.attrs["value"])
+        elif name in ("broadcast_to", "reshape", "cast", "identity", "multiply"):
+            todo += x.inputs
         elif name == "neg":
-            factor, x = -factor, x.inputs[0]
+            factor = -factor
+            todo += x.inputs
         elif name == "add":
             # A zero that holds a gradient together; jacobian() sees to it that the connection is not lost.
-            a, b = x.inputs
-            if a.op.name not in ("zero", "link"):
-                a, b = b, a
-            if a.op.name not in ("zero", "link"):
+            others = [i for i in x.inputs if i.op.name not in ("zero", "link")]
+            if len(others) == 2:
                 return None
-            x = b
-        elif name == "multiply":
-            left, right = uniform(x.inputs[0]), uniform(x.inputs[1])
-            return None if left is None or right is None else factor * left * right
+            todo.append(others[0] if others else x.inputs[0])
         else:
             return None
+    return None
 
 
 def scaled(view: View, factor: float) -> View:

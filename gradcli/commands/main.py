@@ -129,6 +129,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as problem:  # noqa: BLE001  the same, for what fails before a command runs, help included
         if isinstance(problem, OSError):
             silence_if_closed()
+        if "_GRADCLI_COMPLETE" in os.environ and isinstance(problem, (KeyError, ValueError)):
+            click.echo("no completions: COMP_WORDS and COMP_CWORD are not as a shell sets them", err=True)
+            return 2
         return report_failure(problem, as_json=False)
 
 

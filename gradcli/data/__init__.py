@@ -3,12 +3,13 @@
 What reads files of values is in :mod:`gradcli.data.reading`, which most commands do not need.
 """
 
-from gradcli.data.arrays import first_not_finite, standard, write_npz
+from gradcli.data.arrays import first_not_finite, is_ordinary, standard, write_npz
 from gradcli.data.files import decode, opened, read_bytes, unreadable, write_atomically
 
 __all__ = [
     "decode",
     "first_not_finite",
+    "is_ordinary",
     "opened",
     "read_bytes",
     "standard",

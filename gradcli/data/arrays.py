@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 from gradcli.data.files import fail
 from gradcli.data.memory import Memory
 from gradcli.diagnostics import GradcliError, counted
-from gradcli.graph.types import DTYPES
+from gradcli.graph.types import DTYPES, ORDINARY
 
 MAPPED_BYTES = 1 << 24
 """From this size on a file is worth not being read as a whole."""
@@ -49,7 +49,8 @@ def standard(array: Array, what: str) -> Array:
         dtype = "float32" if size <= 4 else "float64"
     else:
         fail(f"{what} has dtype {array.dtype}, but needs real numbers or booleans")
-    return np.asarray(array, dtype=dtype, order="C")
+    with np.errstate(over="ignore"):  # a long double that float64 does not hold becomes infinite
+        return np.asarray(array, dtype=dtype, order="C")
 
 
 def first_not_finite(array: Array) -> tuple[int, ...] | None:
@@ -65,6 +66,24 @@ def first_not_finite(array: Array) -> tuple[int, ...] | None:
         if not finite.all():
             return tuple(int(i) for i in np.unravel_index(start + int(np.argmin(finite)), array.shape))
     return None
+
+
+def is_ordinary(array: Array, dtype: str | None = None) -> bool:
+    """Whether an array, in a dtype (its own), holds no NaN, no infinity and nothing so large that products overflow.
+
+    Read in blocks, for the array may be memory-mapped.
+    """
+    limit = ORDINARY.get(dtype or array.dtype.name)
+    if limit is None or array.dtype.kind != "f":
+        return True
+    flat = array.reshape(-1)
+    for start in range(0, flat.size, 1 << 20):
+        block = flat[start : start + (1 << 20)]
+        ordinary = float(block.max()) <= limit and float(block.min()) >= -limit
+        released(array)
+        if not ordinary:
+            return False
+    return True
 
 
 def released(array: Array) -> None:

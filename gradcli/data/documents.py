@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcli.data.arrays import standard
 from gradcli.data.files import fail
+from gradcli.graph.types import MOST_AXES
 
 if TYPE_CHECKING:
     import numpy
@@ -61,7 +62,11 @@ def json_value(entry: Any, what: str) -> Array | None:
         array = array_of(entry["value"], what)
         if dtype is not None:
             # An empty list has no dtype of its own; numbers with a fraction never become integers.
-            array = array.astype(np.dtype(dtype), casting="same_kind" if array.size else "unsafe")
+            with np.errstate(over="ignore"):
+                typed = array.astype(np.dtype(dtype), casting="same_kind" if array.size else "unsafe")
+            if array.size and dtype == "int32" and (typed != array).any():
+                fail(f"{what} has an integer that does not fit in int32")
+            array = typed
         return standard(array.reshape(entry["shape"]) if "shape" in entry else array, what)
     except (ValueError, TypeError) as problem:
         fail(f"{what} is not what its dtype and shape say: {problem}")
@@ -71,6 +76,11 @@ def array_of(entry: Any, what: str) -> Array:
     """A nested list of numbers, booleans and the texts that stand for NaN and infinities, in NumPy's dtype for it."""
     import numpy as np
 
+    depth, first = 0, entry
+    while isinstance(first, list):
+        depth, first = depth + 1, first[0] if first else None
+    if depth > MOST_AXES:
+        fail(f"{what} has {depth} axes, and NumPy has at most {MOST_AXES}")
     try:
         array = np.array(entry)
         if array.dtype.kind in "US":

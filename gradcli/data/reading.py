@@ -17,6 +17,7 @@ from gradcli.data.documents import array_of, cost, is_record, json_value, parse_
 from gradcli.data.files import CHUNK, Content, decode, fail
 from gradcli.data.memory import Memory
 from gradcli.diagnostics import GradcliError, did_you_mean, listed
+from gradcli.graph.types import check_shape
 
 if TYPE_CHECKING:
     import numpy
@@ -189,7 +190,7 @@ def _refuse_tables(text: str, name: str) -> None:
 
 
 LINE = re.compile(r"\s*([^\W\d]\w*)\s*=(?!=)\s*(.*?)\s*$", re.DOTALL)
-EMPTY = re.compile(r"zeros\(\[([\d, ]*)\]\)$")
+EMPTY = re.compile(r"zeros\(\[((?:\d{1,18}, )*\d{1,18})\]\)$")
 # What the language calls nan and inf, JSON as Python reads it calls NaN and Infinity.
 WORDS = {"nan": "NaN", "inf": "Infinity"}
 
@@ -211,8 +212,12 @@ def _lines(text: str, name: str) -> dict[str, Array | str]:
         if right == "None":
             continue
         empty = EMPTY.match(right)
-        if empty:
-            values[key] = np.zeros([int(size) for size in empty[1].split(",") if size.strip()])
+        if empty and 0 in (sizes := tuple([int(size) for size in empty[1].split(", ")])):
+            try:
+                check_shape(sizes)
+            except GradcliError as problem:
+                fail(f"{name}, line {number}: {problem.message}")
+            values[key] = np.zeros(sizes)
             continue
         try:
             entry = json.loads(re.sub(r"\b(nan|inf)\b", lambda word: WORDS[word[0]], right))

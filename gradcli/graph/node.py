@@ -33,8 +33,8 @@ def now() -> int:
 class Node:
     """One operation applied to inputs; compared and hashed by identity.
 
-    ``risky`` says that the value may be NaN or infinite although the leaves' values are finite, or that a leaf below
-    may itself hold NaN: only such nodes need the guards of the strong zero (see :mod:`gradcli.autodiff.reverse`).
+    ``risky`` says that the value may be NaN or infinite although the leaves' values are ordinary numbers, or that a leaf
+    below holds NaN, infinity or a number near where floats end: only such nodes need the guards of the strong zero (see :mod:`gradcli.autodiff.reverse`).
     """
 
     __slots__ = ("__weakref__", "attrs", "dtype", "inputs", "op", "risky", "serial", "shape")

@@ -8,19 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from math import isfinite
+from math import copysign, inf
 from typing import Any, Literal
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import NO_ATTRS, TABLE, Node, Number, derived_float, make
-from gradcli.graph.types import RANK, Shape, broadcast, is_float, is_integer, promote
+from gradcli.graph.types import (
+    FLOAT32_RANGE,
+    MOST_AXES,
+    RANK,
+    Shape,
+    broadcast,
+    check_shape,
+    is_float,
+    is_integer,
+    is_ordinary,
+    promote,
+)
 
 Infer = Callable[[Sequence[Node], dict[str, Any]], tuple[Shape, str]]
 Kernel = Callable[..., Any]
 Partial = Callable[..., "Node | Number"]
-
-
-MOST_AXES = 64
 
 
 class Zero:
@@ -168,7 +176,8 @@ class Operation:
     ``bool``. A composed operation has ``expand`` in place of infer, kernel and rule; one that is composed in some cases
     has both, and ``expand`` gives None in the others.
     ``workspace``: how many arrays of the size of its largest operand the kernel takes beside its result.
-    ``singular``: the value or a partial may be NaN or infinite at a finite input (for some inputs: a function of them).
+    ``singular``: the value or a partial may be NaN or infinite at an ordinary input (for some inputs: a function of
+    them); ordinary numbers are those whose fourth power is finite, so that sums and products are not singular.
     ``squared(y, *inputs)`` is the square of a result that is a root, as a polynomial of the inputs: even powers of the
     result have the derivatives of that polynomial, also where the root has a kink.
     ``written(y, *inputs)`` says the same with operations that people know: what a formula shows for an operation that
@@ -296,10 +305,8 @@ class Operation:
             return node
         assert self.infer is not None
         shape, dtype = self.infer(nodes, attrs)
-        if len(shape) > MOST_AXES:
-            raise GradcliError(
-                "LimitError", f"the result would have {len(shape)} axes, and NumPy has at most {MOST_AXES}"
-            )
+        if len(shape) > MOST_AXES or 0 in shape:
+            check_shape(shape)
         return make(self, tuple(nodes), attrs, shape, dtype)
 
     def quickly(self, inputs: tuple[Node | Number, ...]) -> Node | None:
@@ -375,9 +382,14 @@ def cast_to(x: Node, dtype: str) -> Node:
 
 
 def literal(value: Number, dtype: str) -> Node:
-    """A scalar constant; integers given for a float dtype are converted."""
-    node = make(TABLE["literal"], (), {"value": float(value) if is_float(dtype) else value}, (), dtype)
-    if not isfinite(value):
+    """A scalar constant; integers given for a float dtype are converted, what float32 cannot hold becomes infinite."""
+    if not is_float(dtype):
+        return make(TABLE["literal"], (), {"value": value}, (), dtype)
+    value = float(value)
+    if dtype == "float32" and abs(value) >= FLOAT32_RANGE:
+        value = copysign(inf, value)
+    node = make(TABLE["literal"], (), {"value": value}, (), dtype)
+    if not is_ordinary(value, dtype):
         node.risky = True
     return node
 

@@ -76,7 +76,8 @@ def apply(node: Node, inputs: Sequence[Text], float_dtype: str = "") -> Text:
         items = items_text(node.attrs["items"], node.inputs[0].shape)
         return Text(f"{inputs[0].at_least(POSTFIX)}[{items}]", POSTFIX)
     if name == "unindex" and (paddings := _paddings(node)) is not None:
-        return Text(f"pad({inputs[0].text}, {paddings})")
+        border = ", false" if node.dtype == "bool" else ""  # the default is a number
+        return Text(f"pad({inputs[0].text}, {paddings}{border})")
     if name == "contraction":
         return Text(f'einsum("{equation(node)}", {", ".join(t.text for t in inputs)})')
     if name == "diagonal" or name == "embed_diagonal" and node.inputs[0].rank == 1:

@@ -15,6 +15,16 @@ DTYPES = ("bool", "int32", "int64", "float32", "float64")
 
 RANK = {dtype: rank for rank, dtype in enumerate(DTYPES)}
 ITEM_SIZE = {"bool": 1, "int32": 4, "int64": 8, "float32": 4, "float64": 8}
+MOST_AXES = 64
+MOST_BYTES = 2**63 - 1
+"""NumPy's limits; it counts the bytes of an empty array as if the axes of size 0 had size 1."""
+
+ORDINARY = {"float32": 4e9, "float64": 1e77}
+"""Magnitudes up to which a fourth power is finite. Products of larger numbers may overflow: they count as risky."""
+
+FLOAT32_RANGE = 3.4028235677973366e38
+"""From here on numbers are infinite in float32."""
+
 INTEGER_OF = {"float32": "int32", "float64": "int64"}
 INTEGER_RANGE = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 
@@ -27,9 +37,22 @@ def is_integer(dtype: str) -> bool:
     return 1 <= RANK[dtype] <= 2
 
 
+def is_ordinary(value: float, dtype: str) -> bool:
+    """Whether a number is neither NaN nor infinite in a float dtype, nor so large that its products may be."""
+    return abs(value) <= ORDINARY[dtype]
+
+
 def promote(dtypes: Iterable[str]) -> str:
     """The latest of several dtypes in promotion order."""
     return max(dtypes, key=RANK.__getitem__)
+
+
+def check_shape(shape: Shape) -> None:
+    """Raise a LimitError for what no array of NumPy's can be: too many axes, or empty with axes that are too long."""
+    if len(shape) > MOST_AXES:
+        raise GradcliError("LimitError", f"the result would have {len(shape)} axes, and NumPy has at most {MOST_AXES}")
+    if prod(n or 1 for n in shape) * max(ITEM_SIZE.values()) > MOST_BYTES and 0 in shape:
+        raise GradcliError("LimitError", f"no array can have the shape {show_shape(shape)}, though it would be empty")
 
 
 def size_of(shape: Shape) -> int:

@@ -225,7 +225,9 @@ def _declare(e: Elaborator, d: syntax.Declaration) -> None:
                 help=f"`--set '{name}=…'` needs {show_shape(shape)}, or a scalar to fill it" if replaced else None,
                 also=[] if replaced or d.shape is None or not d.shape else [(d.name, f"shape {show_shape(shape)}")],
             )
-        leaf = make_leaf(name, d.kind, given if shape is None else shape, dtype, name in e.unsafe or _risky(initial))
+        leaf = make_leaf(
+            name, d.kind, given if shape is None else shape, dtype, name in e.unsafe or _risky(initial, dtype)
+        )
     e.program.places[leaf] = (d.start, d.end)
     e.bind(d.name, leaf, e.top)
     e.program.leaves[name] = leaf
@@ -242,12 +244,14 @@ def _agreed(own: str | None, given: str, float_dtype: str) -> str:
     return given if not is_float(own) and is_float(given) else float_dtype
 
 
-def _risky(initial: Any) -> bool:
+def _risky(initial: Any, dtype: str) -> bool:
     if isinstance(initial, Node):
-        return initial.risky
-    from gradcli.data import first_not_finite
+        # Whoever gives rows knows what they hold in the leaf's dtype.
+        column = initial.op.name == "leaf" and initial.attrs["kind"] == "column"
+        return initial.risky or initial.dtype == "float64" and dtype == "float32" and not column
+    from gradcli.data import is_ordinary
 
-    return first_not_finite(initial) is not None
+    return not is_ordinary(initial, dtype)
 
 
 def _convertible(

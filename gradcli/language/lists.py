@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gradcli.diagnostics import GradcliError, counted
 from gradcli.graph.node import Node
-from gradcli.graph.types import INTEGER_RANGE, is_float, promote
+from gradcli.graph.types import INTEGER_RANGE, is_float, is_ordinary, promote
 from gradcli.language import calls, syntax
 from gradcli.language.values import Scope, Value, Weak
 
@@ -91,7 +91,7 @@ def _literal(e: Elaborator, flat: list[int | float], shape: tuple[int, ...], at:
         except OverflowError:
             e.fail("ValueError", f"an integer in this array does not fit into {dtype}", at)
     node = e.array(tuple(values), shape, dtype, (at.start, at.end))
-    if dtype == e.float_dtype and any([v - v != 0 for v in values]):
+    if is_float(dtype) and not all([is_ordinary(v, dtype) for v in values]):
         node.risky = True
     return node
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from gradcli.graph.layout import Style, laid_out
 from gradcli.graph.node import Node, cone
+from gradcli.graph.ops.creation import array_of
 from gradcli.graph.printing import ATOM, PRODUCT, Text, apply, number
 from gradcli.graph.types import INTEGER_OF, is_float, promote
 from gradcli.language.elaborate import OPERATIONS
@@ -165,10 +166,7 @@ def _brief(literal: Node) -> Text | None:
 
 
 def _array(node: Node, told: Sequence[str]) -> str:
-    import numpy as np
-
-    values = np.reshape(np.asarray(node.attrs["values"], dtype=node.dtype), node.shape)
-    text = _numbers(values, node.dtype)
+    text = _numbers(array_of(node), node.dtype)
     return text if node.dtype in told else f"cast({text}, {node.dtype})"
 
 

@@ -46,7 +46,7 @@ def _load(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope)
     """Data of a file below the program's folder, links resolved; text files hold no dtype and take the program's."""
     from pathlib import Path
 
-    from gradcli.data import first_not_finite
+    from gradcli.data import is_ordinary
     from gradcli.data.reading import read_array
 
     text = statics.string(e, bound["path"], scope)
@@ -76,7 +76,7 @@ def _load(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope)
         dtype = {"float64": e.float_dtype, "int64": e.integer_dtype}.get(dtype, dtype)
         values = values.astype(dtype)
     node = e.array(Data(values, (str(path), key)), tuple(values.shape), dtype, (call.start, call.end))
-    node.risky = first_not_finite(values) is not None
+    node.risky = not is_ordinary(values)
     return node
 
 

@@ -153,6 +153,8 @@ def _seed(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | t
     if is_none(expression):
         return None
     seeds = _integer_or_integers(e, expression, scope)
+    if seeds == []:
+        e.fail("ValueError", "a seed is one integer or several", expression)
     for value in [seeds] if isinstance(seeds, int) else seeds:
         if not 0 <= value < 2**32:
             e.fail("ValueError", f"a seed is an integer from 0 to {2**32 - 1}, not {value}", expression)

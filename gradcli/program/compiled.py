@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gradcli.data import is_ordinary
 from gradcli.diagnostics import GradcliError
 from gradcli.execute.run import run
 from gradcli.execute.straight import is_small, straight_line
@@ -60,8 +61,8 @@ class Planned:
 class Compiled:
     """A callable with keyword arguments for the inputs; may be called from several threads.
 
-    The graph is made for finite inputs, which need no guards where a ``where`` selects. The first call with a NaN or an
-    infinity in a program that selects makes a second, guarded graph, so that what is not selected contributes nothing.
+    The graph is made for ordinary inputs, which need no guards where a ``where`` selects. The first call with a NaN, an
+    infinity or a number near where floats end in a program that selects makes a second, guarded graph, so that what is not selected contributes nothing.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class Compiled:
                 given[leaf] = converted(values[name], leaf, copy=False)
             elif leaf in self._run.leaves:
                 given[leaf] = self._program._leaf_value(leaf)
-        if self._selects and not all(_finite(given[leaf]) for leaf in self._leaves.values() if leaf in given):
+        if self._selects and not all(is_ordinary(given[leaf]) for leaf in self._leaves.values() if leaf in given):
             return self._with_guards()(**values)
         return dict(zip(self._of, self._run(given), strict=True))
 
@@ -115,9 +116,3 @@ def constant_parts(nodes: Sequence[Node], inputs: set[Node]) -> list[Node]:
             moving.add(node)
             needed |= dict.fromkeys(node.inputs)
     return [x for x in needed if x not in moving and x.op.name not in ("leaf", "literal")]
-
-
-def _finite(value: Array) -> bool:
-    import numpy as np
-
-    return value.dtype.kind != "f" or bool(np.isfinite(value).all())

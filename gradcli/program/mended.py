@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from gradcli.autodiff import degree
@@ -92,7 +93,11 @@ def _equal(before: _Answers, text: str, findings: Sequence[Finding], name: str, 
         return False
     if before.signature != after.signature:
         return False
-    return any(_close(before.values(moved), after.values(moved)) for moved in (False, True))
+    for moved in (False, True):
+        with suppress(GradcliError):  # the program itself fails at these values
+            if _close(before.values(moved), after.values(moved)):
+                return True
+    return False
 
 
 class _Answers:

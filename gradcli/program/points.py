@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from gradcli.data import is_ordinary
 from gradcli.data.rows import Field, Rows
 from gradcli.diagnostics import GradcliError, did_you_mean
 from gradcli.graph.types import is_float
@@ -91,7 +92,12 @@ class Points:
         """The results of a block of rows, in pieces; after a bad row nothing unless bad rows are passed over."""
         for numbers, columns in self._parts(rows):
             self._take_shapes(columns)
-            batch = self._batch(tuple(columns), not all(_finite(column) for column in columns.values()))
+            batch = self._batch(
+                tuple(columns),
+                not all(
+                    is_ordinary(column, self._program._graph.leaves[name].dtype) for name, column in columns.items()
+                ),
+            )
             if batch.missing is not None:
                 yield self._unanswered(batch, numbers, batch.missing)
             elif not len(numbers):
@@ -235,9 +241,3 @@ class Points:
 
 def _in_row(problem: GradcliError, name: str, number: int) -> GradcliError:
     return GradcliError(problem.kind, f"{name}, row {number}: {problem.message}", problem.labels, problem.help)
-
-
-def _finite(column: Array) -> bool:
-    import numpy as np
-
-    return column.dtype.kind != "f" or bool(np.isfinite(column).all())

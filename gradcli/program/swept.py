@@ -92,6 +92,11 @@ def _is_suitable(op: Operation) -> bool:
     return plain and op.kernel is not None and op.expand is None and isinstance(op.rule, RULES)
 
 
+def _is_same_everywhere(op: Operation) -> bool:
+    """Whether all nodes of an operation have the same number of inputs, of the same dtypes, and no attributes."""
+    return op.accepts not in ("any", "same") and op.adapt is None and all([p.kind == "tensor" for p in op.parameters])
+
+
 class Sweep:
     """The values of all nodes of a graph, and for the wanted xs a tape of what can pass gradients on to them."""
 
@@ -149,7 +154,7 @@ class Sweep:
             steps.append(step)
 
     def _share(self, node: Node) -> Share:
-        """The share of a node's operation, which may depend on its attributes or on a literal exponent."""
+        """The share of a node's operation, which may depend on inputs, attributes or a literal exponent."""
         op, attrs, shares = node.op, node.attrs, self._shares
         key: Any = op
         if op is POWER and node.inputs[1].op.name == "literal":
@@ -158,8 +163,8 @@ class Sweep:
                 return shares[exponent]
             key = (op, repr(exponent.attrs["value"]))
             shares[exponent] = share = shares.get(key) or Share(node)
-        elif op is POWER or ":" in op.spec:
-            key = (op, *[(name, repr(value)) for name, value in attrs.items()])
+        elif op is POWER or not _is_same_everywhere(op):
+            key = (op, *[x.dtype for x in node.inputs], *[(name, repr(value)) for name, value in attrs.items()])
             share = shares.get(key) or Share(node)
         else:
             share = Share(node)

@@ -8,6 +8,7 @@ from collections.abc import Container, Sequence
 from gradcli.graph.layout import Style, laid_out
 from gradcli.graph.node import Node, Number, cone
 from gradcli.graph.operation import literal
+from gradcli.graph.ops.creation import array_of
 from gradcli.graph.ops.elementwise import divide, multiply, neg, power, subtract
 from gradcli.graph.printing import Text
 from gradcli.program.derived import Derived, Gradient
@@ -86,9 +87,7 @@ class Formulas(Style):
         if node.op.name == "literal":
             return latex_words.number(node.attrs["value"])
         if node.op.name == "array":
-            import numpy as np
-
-            return Text(latex_words.matrix(np.reshape(np.asarray(node.attrs["values"], dtype=node.dtype), node.shape)))
+            return Text(latex_words.matrix(array_of(node)))
         return latex_words.apply(node, operands)
 
     def literal(self, literal: Node, user: Node, position: int) -> Text | None:
@@ -200,7 +199,7 @@ def _exponent(x: Node, base: Node, kept: Container[Node]) -> Number:
     if x is base:
         return 1
     n = number_of(x.inputs[1]) if x.op.name == "pow" and x not in kept and x.inputs[0] is base else None
-    return n if n is not None and n >= 2 and n == int(n) and x.shape == base.shape else 0
+    return n if n is not None and n >= 2 and float(n).is_integer() and x.shape == base.shape else 0
 
 
 def _reciprocal_of(x: Node) -> Node | None:
@@ -221,7 +220,7 @@ def _fraction(node: Node, kept: Container[Node]) -> Node:
         a, below = a.inputs
         b = power(b, 2) if below is b else multiply(below, b)
     whole = 1 / abs(value) if value else 0
-    if whole > 1 and whole == int(whole) and whole <= LARGEST_DENOMINATOR:
+    if 1 < whole <= LARGEST_DENOMINATOR and whole == int(whole):
         a, b = literal(1, a.dtype), multiply(literal(whole, a.dtype), b)
     if (a, b) == node.inputs:
         return node

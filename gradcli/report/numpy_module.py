@@ -12,6 +12,7 @@ import numpy as np
 
 from gradcli.graph.layout import Style, laid_out
 from gradcli.graph.node import Node, cone
+from gradcli.graph.ops.creation import array_of
 from gradcli.graph.printing import Text, number
 from gradcli.graph.types import is_float, size_of
 from gradcli.program.derived import Derived
@@ -119,8 +120,7 @@ class _NumPy(Style):
         if node.op.name == "literal":
             return _number(node)
         if node.op.name == "array":
-            values = np.reshape(np.asarray(node.attrs["values"], dtype=node.dtype), node.shape)
-            return Text(f"np.array({_nested(values)}, dtype={ast.unparse(dtype(node.dtype))})")
+            return Text(f"np.array({_nested(array_of(node))}, dtype={ast.unparse(dtype(node.dtype))})")
         return numpy_words.apply(node, operands, self.needs)
 
     def literal(self, literal: Node, user: Node, position: int) -> Text | None:
@@ -151,7 +151,7 @@ class _NumPy(Style):
                 return ast.unparse(value(initial.attrs["value"]))
             if initial.op.name != "array" or size_of(initial.shape) > SMALL:
                 return None
-            initial = np.reshape(np.asarray(initial.attrs["values"], dtype=initial.dtype), initial.shape)
+            initial = array_of(initial)
         return ast.unparse(value(_tuples(initial.tolist()))) if 0 < initial.size <= SMALL else None
 
     def documentation(self) -> list[str]:

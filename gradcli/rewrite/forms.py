@@ -261,7 +261,7 @@ def _base(x: Node) -> tuple[Node, Number]:
     """The base and the exponent of a natural power; 1 for what is none."""
     if x.op.name == "pow" and x.inputs[0].dtype == x.dtype and x.inputs[0].shape == x.shape:
         n = number_of(x.inputs[1])
-        if n is not None and n >= 2 and n == int(n):
+        if n is not None and n >= 2 and float(n).is_integer():
             return x.inputs[0], n
     return x, 1
 

@@ -154,6 +154,23 @@ def test_completion(process, tmp_path):
     assert complete(process, "grad f.expr --unconnected z", tmp_path) == ["zero"]
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize(
+    "broken",
+    [{}, {"COMP_WORDS": "gradcli gr"}, {"COMP_CWORD": "1"}, {"COMP_WORDS": "gradcli gr", "COMP_CWORD": "x"},
+     {"COMP_WORDS": "gradcli 'gr", "COMP_CWORD": "99"}, {"COMP_WORDS": "", "COMP_CWORD": "-7"}],
+)  # fmt: skip
+def test_completion_in_an_environment_that_no_shell_makes(gradcli, monkeypatch, shell, broken):
+    monkeypatch.setenv("_GRADCLI_COMPLETE", f"{shell}_complete")
+    for name in ("COMP_WORDS", "COMP_CWORD"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in broken.items():
+        monkeypatch.setenv(name, value)
+    done = gradcli()
+    assert done.status == 0 or (done.status, done.err.count("\n")) == (2, 1)
+    assert "internal error" not in done.err
+
+
 @pytest.mark.skipif(os.name == "nt", reason="needs a shell")
 def test_the_completion_script_of_bash(process):
     assert "complete" in process(env={"_GRADCLI_COMPLETE": "bash_source"}).stdout

@@ -66,6 +66,15 @@ class Data:
         return self.array if dtype is None else self.array.astype(dtype, copy=bool(copy))
 
 
+def array_of(node: Node) -> Any:
+    """The numbers of an ``array`` node as NumPy's array; what its dtype does not hold is infinite."""
+    import numpy as np
+
+    assert node.op.kernel is not None
+    with np.errstate(all="ignore"):
+        return node.op.kernel(np, **node.attrs)
+
+
 def data_of(value: Any) -> Data | None:
     """What an ``array`` node holds as Data; None for a bracket literal, whose numbers are a list, and for all else."""
     values = value.attrs["values"] if isinstance(value, Node) and value.op.name == "array" else None
@@ -124,7 +133,10 @@ def _arange_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
         dtype = INTEGER_OF.get(dtype, dtype) if not attrs.pop("typed", False) else dtype
     else:
         attrs.pop("typed", None)
-        count = max(0, -int(-((stop - start) / step) // 1))
+        steps = (stop - start) / step
+        if not abs(steps) < 2**62:
+            raise GradcliError("LimitError", f"arange would have {steps:.3g} entries", help="use a larger step")
+        count = max(0, -int(-steps // 1))
     attrs["dtype"] = dtype
     return (count,), dtype
 
@@ -168,6 +180,8 @@ def _random_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     if not inputs:
         if not attrs.get("stddev", 0) >= 0:
             _impossible_normal(attrs["stddev"])
+        if attrs.get("stddev") == 0:
+            attrs["stddev"] = 0  # NumPy refuses -0.0
         low, high = attrs.get("minval", 0), attrs.get("maxval", 1)
         if not (isfinite(low) and isfinite(high) and low <= high):
             _impossible_uniform(low, high)

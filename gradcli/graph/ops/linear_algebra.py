@@ -143,12 +143,18 @@ embed_diagonal = algebra(
 )  # fmt: skip
 
 
+def _within(k: int, x: Node) -> int:
+    """The number of a diagonal, next to the matrix where it is farther outside: NumPy takes no larger numbers."""
+    rows, columns = x.shape[-2:]
+    return max(-rows, min(k, columns))
+
+
 def _diag(x: Node, k: int) -> Node:
     if x.rank == 1:
         n = x.shape[0] + abs(k)
         return embed_diagonal(x, k=k, rows=n, columns=n)
     needs_matrix("diag", x)
-    return diagonal(x, k=k)
+    return diagonal(x, k=_within(k, x))
 
 
 diag = algebra(
@@ -171,6 +177,7 @@ trace = algebra(
 def _triangle(name: str, doc: str) -> Operation:
     def infer(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
         needs_matrix(name, inputs[0])
+        attrs["k"] = _within(attrs["k"], inputs[0])
         return unchanged(inputs, attrs)
 
     return algebra(

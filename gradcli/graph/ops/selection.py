@@ -149,7 +149,8 @@ def _uncast(i: int, g: Node, y: Node) -> Node:
 
 cast = register(Operation(
     "cast", "x, dtype:dtype", "Converted to another dtype; to an integer or bool no gradient passes.",
-    family="selection", accepts="any", infer=_cast_shape, rule=Linear(_uncast), kernel=cast_kernel, singular=False,
+    family="selection", accepts="any", infer=_cast_shape, rule=Linear(_uncast), kernel=cast_kernel,
+    singular=lambda inputs: inputs[0].dtype == "float64",
     workspace=0.4, formula="x", example="cast(2.7, int64)",
 ))  # fmt: skip
 identity = register(Operation(

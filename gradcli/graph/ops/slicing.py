@@ -175,7 +175,7 @@ def _classes(x: Node, attrs: Attrs) -> tuple[int, ...]:
     """The pattern as a tuple, all classes from 0 up to the largest in it."""
     pattern = attrs["pattern"]
     pattern = attrs["pattern"] = (pattern,) if isinstance(pattern, int) else tuple(pattern or ())
-    if set(pattern) != set(range(max(pattern, default=-1) + 1)) or not pattern:
+    if sorted(set(pattern)) != list(range(len(set(pattern)))) or not pattern:
         raise GradcliError("ValueError", f"the pattern {list(pattern)} must number classes of axes from 0 without gaps")
     return pattern
 

@@ -1,0 +1,325 @@
+"""All ways to an answer: every command, with one optimisation at a time, compiled, by rows, derived, mended, as a module.
+
+:func:`disagreements` asks a program everything in the plainest way, with all optimisations off, and then in each other way.
+Answers agree when the same is None, NaN and infinite, and the rest is equal but for rounding. How much that is, is found
+by the plain way itself: with a rounding error put on each operation's result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradcli
+from gradcli.data.rows import Rows
+from gradcli.execute import cuts, loop, plan
+from gradcli.graph.node import TABLE, Node
+from gradcli.graph.ops import half_angle
+from gradcli.graph.types import is_float
+from gradcli.program import loaded, swept
+from gradcli.program.derived import derive
+from gradcli.program.matrices import hessians, jacobians, tangents_of
+from gradcli.program.mended import mend
+from gradcli.program.points import Points
+from gradcli.program.varied import Item
+from gradcli.report import formulas, numpy_module
+
+SWITCHES = ["simplify", "tiles", "halfangle", "sweep", "repeated", "scalars", "plain", "straight"]
+
+Answers = dict[str, Any]
+"""Arrays, None, or the kind of an error, each by what was asked."""
+
+
+@contextmanager
+def without(*switches: str) -> Iterator[None]:
+    """Some optimisations off, the limits of all others so low that they are used."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADCLI_WITHOUT", ",".join(switches))
+        if "sweep" not in switches:
+            for module in (loaded, swept):
+                patch.setattr(module, "LARGE", 0)
+        if "tiles" not in switches:
+            for module in (plan, cuts):
+                patch.setattr(module, "LARGE", 1)
+            for module in (cuts, loop):
+                patch.setattr(module, "TILE", 64)
+            patch.setattr(cuts, "SMALL", 0)
+            patch.setattr(loop, "FEWEST_ROWS", 1)
+            patch.setattr(loop, "WORTH_THREADS", 0)
+            patch.setattr(loop, "LONG_STEP", 0)
+            patch.setattr(loop, "LONGER_STEP", 0)
+        patch.setattr(half_angle, "FEWEST", 1)
+        yield
+
+
+def guarded(answers: Answers, label: str, ask: Callable[[], Mapping[str, Any]]) -> None:
+    """Add some answers, or the kind of the error that came instead."""
+    try:
+        found = ask()
+    except gradcli.GradcliError as error:
+        answers[label] = error.kind
+        return
+    for name, value in found.items():
+        answers[f"{label} {name}"] = None if value is None else np.asarray(value)
+
+
+def results(found: Any) -> dict[str, Any]:
+    return {r.name: r.value for r in found}
+
+
+def everything(text: str, plain: bool = False) -> Answers:
+    """What the commands answer: eval, grad of orders 1 to 3, jacobian, hessian, jvp."""
+    answers: Answers = {}
+    program = gradcli.loads(text)
+    guarded(answers, "eval", lambda: results(program.eval_results(plain=plain)))
+    for order in (1, 2, 3):
+        guarded(
+            answers,
+            f"grad {order}",
+            lambda order=order: results(program.grad_results(["y"], order=order, plain=plain).orders[-1][1]),
+        )
+    if not plain:
+        guarded(answers, "jacobian", lambda: program.jacobian(["y"])["y"])
+        guarded(
+            answers, "hessian", lambda: {f"{a} {b}": v for a, r in program.hessian(["y"]).items() for b, v in r.items()}
+        )
+        guarded(answers, "jvp", lambda: program.jvp(dict.fromkeys(floats(program), 1.0), ["y"]))
+    return answers
+
+
+def floats(program: gradcli.Program) -> list[str]:
+    return [x for x in program.variables if is_float(program._graph.leaves[x].dtype)]
+
+
+def compiled(text: str) -> Answers:
+    """Values and gradients of a compiled function that is given the program's own values."""
+    answers: Answers = {}
+    program = gradcli.loads(text)
+    names = [name for name in program._graph.definitions if isinstance(program._graph.names[name], Node)]
+    given = program.eval(program.variables)
+    guarded(answers, "eval", lambda: program.compile(names, program.variables)(**given))
+    with suppress(gradcli.GradcliError):
+        for x in [x for x, g in program.grad(["y"]).items() if g is not None]:
+            again = gradcli.loads(f"{text}gradient = gradients(y, {x})\n")
+            guarded(
+                answers,
+                "grad 1",
+                lambda again=again, x=x: {x: again.compile(["gradient"], again.variables)(**given)["gradient"]},
+            )
+    return answers
+
+
+def rows(text: str) -> Answers:
+    """What the commands answer for two rows that hold the program's own values."""
+    answers: Answers = {}
+    program = gradcli.loads(text)
+    graph = program._graph
+    given = {x: program._leaf_value(graph.leaves[x]) for x in program.variables}
+    block = Rows(np.array([1, 2]), {x: np.stack([v, v]) for x, v in given.items()}, [], 0)
+
+    def ask(label: str, question: Callable[[gradcli.Program], list[Item]]) -> None:
+        def found() -> dict[str, Any]:
+            values: dict[str, Any] = {}
+            for reply in Points(program, question, "rows").answers(block):
+                for _, problem in reply.bad:
+                    raise problem
+                for item, value in zip(reply.items, reply.values, strict=True):
+                    values[" ".join(item.path)] = None if value is None else value[0]
+            return values
+
+        guarded(answers, label, found)
+
+    ask("eval", lambda p: [Item((r.name,), r.name, r.value) for r in p.eval_results()])
+    for n in (1, 2, 3):
+        ask(
+            f"grad {n}",
+            lambda p, n=n: [Item((r.name,), r.name, r.value) for r in p.grad_results(["y"], order=n).orders[-1][1]],
+        )
+    ask("jacobian", lambda p: [Item((b.column,), b.name, b.value) for b in jacobians(p, ["y"]).blocks])
+    ask("hessian", lambda p: [Item((b.row, b.column), b.name, b.value) for b in hessians(p, ["y"]).blocks])
+    ones = {x: np.array(1.0) for x in floats(program)}
+    ask("jvp", lambda p: [Item((r.name,), r.name, r.value) for r in tangents_of(p, ones, ["y"])])
+    return answers
+
+
+def written(text: str, order: int) -> Answers:
+    """The gradients that a derived program evaluates to."""
+    answers: Answers = {}
+    program = gradcli.loads(text)
+
+    def found() -> dict[str, Any]:
+        derived = derive(program, ["y"], order=order)
+        values = gradcli.loads(formulas.render(derived)).eval([g.name for g in derived.gradients])
+        return {g.x: values[g.name] for g in derived.gradients}
+
+    guarded(answers, f"grad {order}", found)
+    return answers
+
+
+def module(text: str, order: int) -> Answers:
+    """The gradients that a NumPy module computes."""
+    answers: Answers = {}
+    program = gradcli.loads(text)
+
+    def found() -> dict[str, Any]:
+        scope: dict[str, Any] = {}
+        exec(compile(numpy_module.render(derive(program, ["y"], order=order)), "<module>", "exec"), scope)
+        try:
+            with np.errstate(all="ignore"):
+                return dict(scope["gradient"]())
+        except (ValueError, IndexError, ZeroDivisionError, np.linalg.LinAlgError):
+            raise gradcli.GradcliError("ValueError", "the module failed") from None
+
+    guarded(answers, f"grad {order}", found)
+    return answers
+
+
+def mended(text: str, plainly: Answers) -> Answers:
+    """What the plain way says of the text that ``lint --fix`` leaves; where that says more, what the first text says."""
+    program = gradcli.loads(text)
+    if any(leaf.risky for leaf in program._graph.leaves.values()):
+        return {}  # an edit may change what is not finite
+    found = mend(text, "<mended>")
+    if found.text == text:
+        return {}
+    answers: Answers = {}
+    for label, value in everything(found.text).items():
+        before = plainly.get(label)
+        kept = isinstance(before, np.ndarray) and isinstance(value, np.ndarray) and before.shape == value.shape
+        answers[label] = (
+            np.where(np.isfinite(before), value, before) if kept else before if before is not None else value
+        )
+    return answers
+
+
+def ways(text: str, plainly: Answers) -> Iterator[tuple[str, Callable[[], Answers]]]:
+    """Every other way by name."""
+    for switch in SWITCHES:
+        others = [s for s in SWITCHES if s != switch]
+        if switch in ("simplify", "tiles", "sweep", "scalars"):
+            yield switch, lambda others=others: _with(others, lambda: everything(text))
+    yield "all", lambda: _with([], lambda: everything(text))
+    yield "plain", lambda: _with([s for s in SWITCHES if s != "plain"], lambda: everything(text, plain=True))
+    yield "compile", lambda: compiled(text)
+    yield "compile without straight", lambda: _with(["straight"], lambda: compiled(text))
+    yield "rows", lambda: rows(text)
+    for order in (1, 2):
+        yield f"derive {order}", lambda order=order: written(text, order)
+        yield f"module {order}", lambda order=order: module(text, order)
+    yield "lint", lambda: mended(text, plainly)
+
+
+def _with(switches: list[str], ask: Callable[[], Answers]) -> Answers:
+    with without(*switches):
+        return ask()
+
+
+def disagreements(text: str, only: str = "") -> list[str]:
+    """A line for each answer that another way gives differently."""
+    with without(*SWITCHES):
+        plainly = everything(text)
+    noise: list[Answers] = []
+    lines: list[str] = []
+    for way, ask in ways(text, plainly):
+        if only and way != only:
+            continue
+        try:
+            answers = ask()
+        except gradcli.GradcliError as error:
+            lines.append(f"{way}: {error.kind}: {error.message}")
+            continue
+        except Exception as problem:  # noqa: BLE001
+            lines.append(f"{way}: {type(problem).__name__}: {problem}")
+            continue
+        for label, value in answers.items():
+            if label not in plainly:
+                command = label.rsplit(" ", 1)[0]
+                if command not in plainly and label.split(" ")[0] not in plainly:
+                    lines.append(f"{way}: {label}: {shown(value)}, which has no counterpart")
+                elif plainly.get(command, plainly.get(label.split(" ")[0])) != value:
+                    lines.append(f"{way}: {label}: {shown(value)}, plainly {plainly.get(command)}")
+                continue
+            if not agree(value, plainly[label]):
+                if not noise:
+                    noise = [noisy(text, seed) for seed in range(4)]
+                if not explained(label, value, plainly[label], noise):
+                    lines.append(f"{way}: {label}: {shown(value)}, plainly {shown(plainly[label])}")
+    return lines
+
+
+def shown(value: Any) -> str:
+    return str(value.tolist()) if isinstance(value, np.ndarray) else str(value)
+
+
+def agree(mine: Any, other: Any) -> bool:
+    if not isinstance(mine, np.ndarray) or not isinstance(other, np.ndarray):
+        return mine is other if mine is None or other is None else mine == other
+    if mine.shape != other.shape or mine.dtype != other.dtype:
+        return False
+    if mine.dtype.kind != "f":
+        return bool(np.array_equal(mine, other))
+    a, b = mine.astype(np.longdouble), other.astype(np.longdouble)
+    finite = np.isfinite(a)
+    if not np.array_equal(finite, np.isfinite(b)) or not np.array_equal(a[~finite], b[~finite], equal_nan=True):
+        return False
+    info = np.finfo(mine.dtype)
+    tolerance = 64 * float(info.eps) * np.maximum(abs(a), abs(b)) + 64 * float(info.smallest_subnormal)
+    with np.errstate(all="ignore"):
+        return bool((abs(a - b) <= tolerance)[finite].all())
+
+
+def explained(label: str, mine: Any, plain: Any, noise: list[Answers]) -> bool:
+    """Whether rounding alone may make the difference: it changes what is finite, or values by as much."""
+    others = [answers.get(label) for answers in noise]
+    if any(label not in answers for answers in noise):
+        return True  # they end in an error instead
+    if (
+        not isinstance(mine, np.ndarray)
+        or not isinstance(plain, np.ndarray)
+        or mine.dtype != plain.dtype
+        or mine.shape != plain.shape
+    ):
+        return False
+    if mine.dtype.kind != "f":
+        return any(not np.array_equal(other, plain) for other in others)
+    with np.errstate(all="ignore"):
+        wide = [other.astype(np.longdouble) for other in [plain, *others]]
+        pattern = np.isfinite(plain) == np.isfinite(mine)
+        moved = np.any([np.isfinite(other) != np.isfinite(plain) for other in others], axis=0)
+        if not np.all(pattern | moved):
+            return False
+        same = (mine == plain) | (np.isnan(mine) & np.isnan(plain)) | moved
+        spread = 100 * np.nan_to_num(np.max(wide, axis=0) - np.min(wide, axis=0))
+        both = np.isfinite(plain) & np.isfinite(mine)
+        near = abs(mine.astype(np.longdouble) - plain) <= spread + 64 * np.finfo(mine.dtype).eps * abs(plain)
+        return bool(np.all(same | both & near))
+
+
+def noisy(text: str, seed: int) -> Answers:
+    """The plain answers with an error of one unit in the last place on what operations give, where that is not exact."""
+    random = np.random.RandomState(seed)
+
+    def wrapped(kernel: Callable[..., Any]) -> Callable[..., Any]:
+        def rounded(xp: Any, *inputs: Any, **attrs: Any) -> Any:
+            y = kernel(xp, *inputs, **attrs)
+            if getattr(y, "dtype", None) not in (np.float32, np.float64):
+                return y
+            with np.errstate(all="ignore"):
+                round_number = ((y * 2**10) % 1 == 0) & (abs(y) < 2**20)
+                factor = 1 + random.choice([-1, 0, 1], size=np.shape(y)) * np.finfo(y.dtype).eps
+                return np.where(round_number, y, (y * factor).astype(y.dtype))[()]
+
+        return rounded
+
+    exact = {"leaf", "literal", "array", "where", "identity", "stop_gradient", "neg", "index", "unindex", "reshape"}
+    with pytest.MonkeyPatch.context() as patch, without(*SWITCHES):
+        for op in TABLE.values():
+            if op.kernel is not None and op.name not in exact and op.family not in ("shape", "selection", "creation"):
+                patch.setattr(op, "kernel", wrapped(op.kernel))
+        with suppress(gradcli.GradcliError):
+            return everything(text)
+    return {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from gradcli.diagnostics import GradcliError
@@ -78,9 +79,16 @@ def sigmoid_kernel(xp: Any, x: Array) -> Array:
 
 
 def sigmoid_slope_kernel(xp: Any, y: Array, x: Array) -> Array:
-    """y * (1 - y) from x: of a y that is rounded to 1 the difference is lost."""
-    small = xp.exp(-xp.abs(x))
-    return small / xp.square(1 + small)
+    """y * (1 - y), from x where y is near 1: there the difference has lost its digits."""
+
+    def far(x: Array) -> Array:
+        small = xp.exp(-xp.abs(x))
+        below = 1 + small
+        below *= below
+        small /= below
+        return small
+
+    return patched(xp, y * (1 - y), y > 0.97, far, x)
 
 
 def tanh_slope_kernel(xp: Any, y: Array, x: Array) -> Array:
@@ -88,9 +96,14 @@ def tanh_slope_kernel(xp: Any, y: Array, x: Array) -> Array:
 
     def far(x: Array) -> Array:
         small = xp.exp(-2 * xp.abs(x))
-        return 4 * small / xp.square(1 + small)
+        below = 1 + small
+        below *= below
+        small *= 4
+        small /= below
+        return small
 
-    return patched(xp, 1 - y * y, xp.abs(y) > 0.9, far, x)
+    slope = 1 - y * y
+    return patched(xp, slope, slope < 0.1, far, x)
 
 
 def exp2_slope_kernel(xp: Any, y: Array, x: Array) -> Array:
@@ -206,44 +219,58 @@ def _scale(xp: Any, x: Array, axes: Sequence[int]) -> Array:
     return xp.where((largest == 0) | ~xp.isfinite(largest), xp.ones_like(largest), largest)
 
 
+def _sum_of_squares(xp: Any, x: Array, axes: Sequence[int]) -> tuple[Array, bool]:
+    """The sum along axes, and whether it is far from where squares overflow or vanish."""
+    squares = xp.sum(xp.square(x), axis=tuple(axes), keepdims=True)
+    limits = xp.finfo(x.dtype)
+    low, high = math.sqrt(float(limits.smallest_normal)), math.sqrt(float(limits.max))
+    return squares, bool(((squares > low) & (squares < high)).all())
+
+
 def norm_kernel(xp: Any, x: Array, axes: Sequence[int], keepdims: bool) -> Array:
-    """Scaled by the largest entry, so that squares neither overflow nor vanish."""
-    scale = _scale(xp, x, axes)
-    y = scale * xp.sqrt(xp.sum(xp.square(x / scale), axis=tuple(axes), keepdims=True))
+    """Scaled by the largest entry where squares overflow or vanish."""
+    squares, ordinary = _sum_of_squares(xp, x, axes)
+    if ordinary:
+        y = xp.sqrt(squares)
+    else:
+        scale = _scale(xp, x, axes)
+        y = scale * xp.sqrt(xp.sum(xp.square(x / scale), axis=tuple(axes), keepdims=True))
     return y if keepdims else xp.squeeze(y, axis=tuple(axes))
 
 
 def direction_kernel(xp: Any, x: Array, axes: Sequence[int]) -> Array:
     """x / norm(x), and 0 where the norm is 0; finite also where the norm is not."""
+    squares, ordinary = _sum_of_squares(xp, x, axes)
+    if ordinary:
+        return x / xp.sqrt(squares)
     scaled = x / _scale(xp, x, axes)
     return divide_no_nan_kernel(xp, scaled, xp.sqrt(xp.sum(xp.square(scaled), axis=tuple(axes), keepdims=True)))
 
 
 def _largest_apart(xp: Any, x: Array, axis: int) -> tuple[Array, Array]:
-    """The largest entry m along an axis, and the sum of exp(x - m) over the other entries.
+    """The largest entry m along an axis, and the sum of exp(x - m) over all entries but one that is m.
 
     logsumexp is m + log1p(rest), which keeps the digits of a small rest. Where m is infinite, 0 stands for it.
     """
-    where = xp.argmax(x, axis=axis, keepdims=True)
-    largest = xp.take_along_axis(x, where, axis=axis)
+    largest = xp.max(x, axis=axis, keepdims=True, initial=-math.inf)
     finite = xp.isfinite(largest)
-    shift = xp.where(finite, largest, xp.zeros_like(largest))
+    shift = largest if finite.all() else xp.where(finite, largest, xp.zeros_like(largest))
     e = xp.exp(x - shift)
-    first = xp.take_along_axis(e, where, axis=axis)
-    xp.put_along_axis(e, where, x.dtype.type(0), axis=axis)
     rest = xp.sum(e, axis=axis, keepdims=True)
-    return shift, xp.where(finite, rest, first + rest - 1)
+    alone = rest < 1.5  # then one entry is 1, and the others have digits that their sum with it loses
+    rest -= 1
+    if (alone & finite).any():
+        e[e == 1] = 0
+        xp.copyto(rest, xp.sum(e, axis=axis, keepdims=True), where=alone & finite)
+    return shift, rest
 
 
 def logsumexp_kernel(xp: Any, x: Array, axes: Sequence[int], keepdims: bool) -> Array:
     """The largest entry plus the logarithm of 1 and the rest."""
     kept = [k for k in range(x.ndim) if k not in axes]
     flat = xp.transpose(x, (*kept, *axes)).reshape((*(x.shape[k] for k in kept), -1))
-    if flat.shape[-1]:
-        shift, rest = _largest_apart(xp, flat, -1)
-        y = (shift + xp.log1p(rest))[..., 0]
-    else:
-        y = xp.full(flat.shape[:-1], -math.inf, dtype=x.dtype)
+    shift, rest = _largest_apart(xp, flat, -1)
+    y = (shift + xp.log1p(rest))[..., 0]
     return y.reshape(tuple(1 if k in axes else n for k, n in enumerate(x.shape))) if keepdims else y[()]
 
 
@@ -253,21 +280,37 @@ def softmax_kernel(xp: Any, x: Array, axis: int) -> Array:
 
 
 def log_softmax_kernel(xp: Any, x: Array, axis: int) -> Array:
-    if not x.shape[axis]:
-        return x
     shift, rest = _largest_apart(xp, x, axis)
     return (x - shift) - xp.log1p(rest)
+
+
+FEW = 64
+"""Up to so many entries sums over the others are a product with ones beside a diagonal of zeros."""
+
+
+@lru_cache(64)
+def _beside_diagonal(n: int, dtype: str) -> Array:
+    import numpy as np
+
+    return np.ones((n, n), dtype) - np.eye(n, dtype=dtype)
 
 
 def others_kernel(xp: Any, x: Array, axis: int) -> Array:
     """For each entry the sum of the others along an axis.
 
-    The sum less the entry, but in rows in which that cancels digits (or holds NaN or infinity) the sum of those before
-    and those after.
+    Of many entries it is their sum less the entry. In rows in which that cancels digits, or is not finite, it is the sum
+    of those before and of those after.
     """
     rows = xp.moveaxis(x, axis, -1)
-    y = xp.sum(rows, axis=-1, keepdims=True) - rows
-    lost = ~(xp.abs(y) >= 0.5 * xp.abs(rows)).all(axis=-1)
+    n = rows.shape[-1]
+    if n == 2:
+        return xp.flip(x, axis).copy()
+    if n <= FEW:
+        y = xp.matmul(rows, _beside_diagonal(n, x.dtype.name))
+        lost = ~xp.isfinite(y).all(axis=-1)
+    else:
+        y = xp.sum(rows, axis=-1, keepdims=True) - rows
+        lost = ~(xp.abs(y) >= 0.5 * xp.abs(rows)).all(axis=-1)
     if lost.any():
         bad = rows[lost]
         total, after = xp.zeros_like(bad), xp.zeros_like(bad)

@@ -37,6 +37,7 @@ MERGING = {
     "sum",
     "mean",
     "cumsum",
+    "others",
     "scatter_add",
     "scatter_along",
     "contraction",

@@ -202,7 +202,7 @@ FLOATS = BOTH | {
     "log2", "log10", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh",
     "atanh", "hypot", "erf", "erfc", "sigmoid", "softplus", "leaky_relu", "elu", "xlogy", "isnan", "isfinite",
     "multiply_no_nan", "power_slope", "exp2_slope", "one_minus_square", "atan_slope", "hypot_slope", "atan2_slope", "tanh_slope",
-    "asinh_slope", "acosh_slope", "sigmoid_slope", "expm1_slope",
+    "asinh_slope", "acosh_slope", "sigmoid_slope", "sigmoid_turn", "expm1_slope",
 }  # fmt: skip
 """The operations that are computed here: on booleans (and where), on integers and floats, on floats."""
 

@@ -64,7 +64,9 @@ def evaluated(np: Any, node: Node, values: Sequence[Array], batched: Sequence[bo
 
 def _elementwise(call: Call) -> Array:
     rank = call.node.rank
-    return call.kernel(*[call.aligned(i, rank) for i in range(len(call.values))])
+    result = call.kernel(*[call.aligned(i, rank) for i in range(len(call.values))])
+    shape = (call.rows, *call.node.shape)  # some slopes look at one of their inputs only
+    return result if result.shape == shape else call.np.broadcast_to(result, shape)
 
 
 def _row_by_row(call: Call) -> Array:
@@ -193,7 +195,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("flip", "concat", "stack", "argsort", "sort", "cumsum", "cumprod"), _along_axis),
     **dict.fromkeys(("sum", "mean", "prod", "max", "min", "norm", "logsumexp", "any", "all"), _along_axis),
     **dict.fromkeys(("take_along", "scatter_along"), _along_axis),
-    **dict.fromkeys(("argmax", "argmin", "softmax", "log_softmax"), _along_axis),
+    **dict.fromkeys(("argmax", "argmin", "softmax", "log_softmax", "others", "complement", "direction"), _along_axis),
     **dict.fromkeys(("diagonal", "embed_diagonal", "tril", "triu", "one_hot"), _natural),
     **dict.fromkeys(("random_normal", "random_uniform"), _row_by_row),  # the same numbers are drawn for every row
     **dict.fromkeys(("inv", "det", "logdet", "cholesky", "cofactor", "completion"), _natural),

@@ -18,6 +18,8 @@ from tests.graph.test_operations import SPECS
 def test_a_linear_operation_that_leaves_entries_out_says_so():
     met = set()
     for case in (case for cases in SPECS.values() for case in cases):
+        if "load(" in case.expression:
+            continue
         program = gradcli.loads(case.program())
         graph = program._graph
         y = graph.names["y"]

@@ -223,6 +223,7 @@ def _normal(xp: Any, *given: Any, shape: Shape, mean: Any, stddev: Any, seed: An
     mean, stddev = _either(given, mean, stddev)
     if xp.any(xp.less(stddev, 0)):
         _impossible_normal(float(xp.min(stddev)))
+    stddev = stddev + 0.0  # NumPy refuses -0.0
     return xp.asarray(xp.random.RandomState(seed).normal(mean, stddev, shape), dtype=dtype)
 
 

@@ -163,7 +163,7 @@ _power_slope = _slope(
     lambda _, y, a, p: where(greater(a, 0), log(a), 0.0),
     lambda _, y, a, p: y * where(greater(a, 0), recip(a, positive=True), 0.0),
     None,
-    infer=broadcasting, kernel=power_slope_kernel, singular=True, workspace=3.0, formula="where(a > 0, y * log(a), 0)",
+    infer=broadcasting, kernel=power_slope_kernel, degree="quotient", singular=True, workspace=3.0, formula="where(a > 0, y * log(a), 0)",
     written=lambda _, y, a, p: y * (log(a) if (constant_value(a) or 0) > 0 else where(greater(a, 0), log(a), 0.0)),
 )  # fmt: skip
 
@@ -208,7 +208,7 @@ expm1 = _function(
 _exp2_slope = _slope(
     "exp2_slope", "y, x", "log(2) * 2^x, finite also where y = 2^x has just overflowed.",
     lambda _, y, x: math.log(2), None,
-    kernel=exp2_slope_kernel, singular=True, workspace=2.0, formula="log(2) * y", written=lambda _, y, x: math.log(2) * y,
+    kernel=exp2_slope_kernel, degree="linear", singular=True, workspace=2.0, formula="log(2) * y", written=lambda _, y, x: math.log(2) * y,
 )  # fmt: skip
 exp2 = _function(
     "exp2", "2 to the power x.", lambda y, x: _exp2_slope(y, x), singular=True, formula="exp2(x)", example="exp2(3.0)"
@@ -237,7 +237,7 @@ tan = _function(
     domain="x != pi/2 + k*pi", formula="tan(x)", example="tan(pi/4)",
 )  # fmt: skip
 _one_minus_square = _slope(
-    "one_minus_square", "x", "1 - x^2, exact near 1 and -1, with the slope -2*x.", lambda _, x: -2 * x,
+    "one_minus_square", "x", "1 - x^2, exact near 1 and -1, with the slope -2*x.", lambda _, x: -2 * x, degree="square",
     kernel=lambda xp, x: (1 - x) * (1 + x), workspace=1.0, formula="1 - x^2", written=lambda _, x: (1 - x) * (1 + x),
 )  # fmt: skip
 asin = _function(
@@ -261,14 +261,14 @@ _hypot_slope = _slope(
     "hypot_slope", "a, b", "a / hypot(a, b), and 0 at the origin: the cosine of the angle of the point (a, b).",
     lambda _, a, b: square(_hypot_slope(b, a)) * recip_no_nan(hypot(a, b)),
     lambda c, a, b: -c * _hypot_slope(b, a) * recip_no_nan(hypot(a, b)),
-    infer=broadcasting, kernel=hypot_slope_kernel, singular=True, workspace=4.0, formula="a / hypot(a, b)",
+    infer=broadcasting, kernel=hypot_slope_kernel, singular=True, workspace=8.0, formula="a / hypot(a, b)",
     written=lambda _, a, b: divide_no_nan(a, hypot(a, b)),
 )  # fmt: skip
 _atan2_slope = _slope(
     "atan2_slope", "a, b", "a / (a^2 + b^2), without squares that overflow or vanish.",
     lambda s, a, b: (_atan2_slope(b, a) - s) * (_atan2_slope(b, a) + s), lambda s, a, b: -2 * s * _atan2_slope(b, a),
     infer=broadcasting, kernel=lambda xp, a, b: xp.true_divide(hypot_slope_kernel(xp, a, b), xp.hypot(a, b)),
-    singular=True, workspace=4.0, formula="a / (a^2 + b^2)", written=lambda _, a, b: a / (a * a + b * b),
+    singular=True, workspace=8.0, formula="a / (a^2 + b^2)", written=lambda _, a, b: a / (a * a + b * b),
 )  # fmt: skip
 atan2 = _elementwise(
     "atan2", "y, x", "The angle of the point (x, y), from -pi to pi.",
@@ -284,7 +284,7 @@ cosh = _function(
 )
 _tanh_slope = _slope(
     "tanh_slope", "y, x", "1 - y^2 for y = tanh(x), exact also where y is near 1.", lambda _, y, x: -2 * y, None,
-    kernel=tanh_slope_kernel, workspace=2.0, formula="1 - y^2", written=lambda _, y, x: 1 / square(cosh(x)),
+    kernel=tanh_slope_kernel, degree="square", workspace=2.0, formula="1 - y^2", written=lambda _, y, x: 1 / square(cosh(x)),
 )  # fmt: skip
 tanh = _function("tanh", "Hyperbolic tangent.", lambda y, x: _tanh_slope(y, x), formula="tanh(x)", example="tanh(0.5)")
 _asinh_slope = _slope(
@@ -319,10 +319,15 @@ erf = _function(
     "erf", "The error function.", lambda y, x: 2 / math.sqrt(math.pi) * exp(-x * x), kernel=erf_kernel,
     workspace=lambda node: 0.0 if has_scipy() else 10.0, formula="2/sqrt(pi) * integral of exp(-t^2) for t from 0 to x", example="erf(0.5)",
 )  # fmt: skip
+_sigmoid_turn = _slope(
+    "sigmoid_turn", "y, x", "1 - 2*y for y = sigmoid(x), exact also where y is near 1/2.", lambda _, y, x: -2, None,
+    kernel=lambda xp, y, x: -xp.tanh(x / 2), degree="linear", workspace=1.0, formula="1 - 2 * y",
+    written=lambda _, y, x: -tanh(0.5 * x),
+)  # fmt: skip
 _sigmoid_slope = _slope(
     "sigmoid_slope", "y, x", "y*(1 - y) for y = sigmoid(x), exact also where y is near 1.",
-    lambda _, y, x: -tanh(0.5 * x), None,
-    kernel=sigmoid_slope_kernel, workspace=2.0, formula="y * (1 - y)", written=lambda _, y, x: y * sigmoid(-x),
+    lambda _, y, x: _sigmoid_turn(y, x), None,
+    kernel=sigmoid_slope_kernel, degree="square", workspace=2.0, formula="y * (1 - y)", written=lambda _, y, x: y * sigmoid(-x),
 )  # fmt: skip
 sigmoid = _function(
     "sigmoid", "The logistic function, stable for large |x|.", lambda y, x: _sigmoid_slope(y, x), kernel=sigmoid_kernel,
@@ -345,7 +350,7 @@ leaky_relu = _elementwise(
 )  # fmt: skip
 _expm1_slope = _slope(
     "expm1_slope", "y, x", "1 + y for y = exp(x) - 1, exact also where y is near -1.", lambda _, y, x: 1, None,
-    kernel=lambda xp, y, x: xp.exp(xp.minimum(x, x.dtype.type(0))), workspace=1.0, formula="1 + y",
+    kernel=lambda xp, y, x: xp.exp(xp.minimum(x, x.dtype.type(0))), degree="linear", workspace=1.0, formula="1 + y",
     written=lambda _, y, x: exp(x),
 )  # fmt: skip
 elu = _function(

@@ -26,8 +26,11 @@ class Ufunc:
 
 def patched(xp: Any, y: Array, where: Array, exact: Callable[..., Array], *inputs: Array) -> Array:
     """y with ``exact(*inputs)`` at the entries ``where``, for which alone it is computed; y is a new array or a scalar."""
-    if not getattr(y, "ndim", 0):
+    if not any([getattr(x, "ndim", 0) for x in (y, *inputs)]):
         return exact(*inputs) if where else y
+    shape = xp.broadcast_shapes(*[xp.shape(x) for x in (y, *inputs)])
+    if shape != xp.shape(y):
+        y, where = xp.broadcast_to(y, shape).copy(), xp.broadcast_to(where, shape)
     if where.any():
         y[where] = exact(*[xp.broadcast_to(x, y.shape)[where] for x in inputs])
     return y
@@ -146,14 +149,14 @@ def special_function(name: str) -> Callable[..., Array]:
 
     def kernel(xp: Any, x: Array) -> Array:
         try:
-            from scipy import special
+            import scipy.special
         except ImportError:
             function = getattr(math, name)
             if not getattr(x, "shape", ()):
                 return x.dtype.type(function(x))
             flat = [function(v) for v in xp.ravel(x).tolist()]
             return xp.asarray(flat, dtype=x.dtype).reshape(x.shape)
-        return getattr(special, name)(x)
+        return getattr(scipy.special, name)(x)
 
     return kernel
 

@@ -180,7 +180,7 @@ def _others_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 others = _reduction(
     "others", "For each entry the sum of the others along an axis, without the cancellation of sum(x) - x.",
     others_kernel, spec="x, axis:int=-1", infer=_others_shape, accepts="float", hidden=True, example="",
-    rule=Linear(lambda i, g, y: others(g, **y.attrs)), workspace=3.0, formula="sum(x) - x",
+    rule=Linear(lambda i, g, y: others(g, **y.attrs), picks=lambda y: y.shape[y.attrs["axis"]] == 1), workspace=3.0, formula="sum(x) - x",
     written=lambda y, x: sum_(x, axis=y.attrs["axis"], keepdims=True) - x,
 )  # fmt: skip
 
@@ -188,7 +188,7 @@ others = _reduction(
 complement = _reduction(
     "complement", "1 - x for numbers x that add up to 1 along an axis: the sum of the others, exact also where x is near 1.",
     others_kernel, spec="x, axis:int=-1", infer=_others_shape, accepts="float", hidden=True, example="",
-    rule=Elementwise((lambda y, x: -1,)), workspace=3.0, formula="1 - x", written=lambda y, x: 1 - x,
+    rule=Elementwise((lambda y, x: -1,)), degree="linear", workspace=3.0, formula="1 - x", written=lambda y, x: 1 - x,
 )  # fmt: skip
 
 

@@ -116,7 +116,7 @@ erfc = _entry(
 )  # fmt: skip
 erfcx = _entry(
     "erfcx", "x, order:int=0", "exp(x^2)*erfc(x), the scaled complementary error function, or its derivative of an order.",
-    kernel=erfcx_kernel, infer=_derivative_of_order, singular=True, workspace=8.0,
+    kernel=erfcx_kernel, infer=_derivative_of_order, singular=True, workspace=12.2,
     rule=Elementwise((lambda y, x: erfcx(x, order=y.attrs["order"] + 1),)),
     formula="exp(x^2) * (1 - erf(x))", example="erfcx(100.0)",
 )  # fmt: skip
@@ -135,7 +135,7 @@ def _hazard(x: Node) -> Node:
 
 log_ndtr = _entry(
     "log_ndtr", "x", "Logarithm of the normal distribution.",
-    kernel=log_ndtr_kernel, rule=Elementwise((lambda y, x: _hazard(x),)), singular=True, workspace=10.0,
+    kernel=log_ndtr_kernel, rule=Elementwise((lambda y, x: _hazard(x),)), singular=True, workspace=15.2,
     formula="log((1+erf(x/sqrt(2)))/2)", example="log_ndtr(-40.0)",
 )  # fmt: skip
 log_cosh = _entry(
@@ -144,6 +144,6 @@ log_cosh = _entry(
 )  # fmt: skip
 sinc = _entry(
     "sinc", "x, order:int=0", "sin(pi*x)/(pi*x), and 1 at 0, or its derivative of an order.", kernel=sinc_kernel,
-    infer=_derivative_of_order, rule=Elementwise((lambda y, x: sinc(x, order=y.attrs["order"] + 1),)), workspace=8.0,
+    infer=_derivative_of_order, rule=Elementwise((lambda y, x: sinc(x, order=y.attrs["order"] + 1),)), workspace=13.4,
     formula="sin(pi*x) / (pi*x)", example="sinc(0.5)",
 )  # fmt: skip

@@ -237,7 +237,9 @@ def norm_kernel(xp: Any, x: Array, axes: Sequence[int], keepdims: bool) -> Array
         y = xp.sqrt(squares)
     else:
         scale = _scale(xp, x, axes)
-        y = scale * xp.sqrt(xp.sum(xp.square(x / scale), axis=tuple(axes), keepdims=True))
+        squared = x / scale
+        squared *= squared
+        y = scale * xp.sqrt(xp.sum(squared, axis=tuple(axes), keepdims=True))
     return y if keepdims else xp.squeeze(y, axis=tuple(axes))
 
 

@@ -233,7 +233,7 @@ def _norm_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 norm = _reduction(
     "norm", "Euclidean (Frobenius) norm without overflow; slope 0 at 0.",
     lambda xp, x, axis, keepdims: norm_kernel(xp, x, axis, keepdims), accepts="float", rule=Tangent(_norm_tangent),
-    degree="other", singular=True, workspace=2.1, formula="sqrt(x1^2 + x2^2 + …)",
+    degree="other", singular=True, workspace=1.2, formula="sqrt(x1^2 + x2^2 + …)",
     squared=lambda y, x: sum_(x * x, axis=y.attrs["axis"], keepdims=y.attrs["keepdims"]),
 )  # fmt: skip
 

@@ -19,7 +19,7 @@ from gradcli.graph.ops.shaping import (
     shaping,
     unbroadcast,
 )
-from gradcli.graph.types import Shape, broadcast, is_integer, normalize_axis, promote, show_shape, size_of
+from gradcli.graph.types import ITEM_SIZE, Shape, broadcast, is_integer, normalize_axis, promote, show_shape, size_of
 
 # joins
 
@@ -314,9 +314,14 @@ def scatter_kernel(xp: Any, g: Any, indices: Any, axis: int, size: int) -> Any:
     return y
 
 
+def _places(node: Node) -> float:
+    """A place for each entry, and a copy of what does not lie in one row."""
+    return 1.0 + ITEM_SIZE["int64"] / ITEM_SIZE[node.dtype]
+
+
 scatter_add = shaping(
     "scatter_add", "g, indices:indices, axis:int, size:int", "Zeros, with slices of g added at the indices: gather transposed.",
-    example="scatter_add([1, 2, 3], [0, 2, 2], 0, 4)", adapt=_indexed_inputs, infer=_scatter_shape, workspace=3.0,
+    example="scatter_add([1, 2, 3], [0, 2, 2], 0, 4)", adapt=_indexed_inputs, infer=_scatter_shape, workspace=_places,
     kernel=scatter_kernel,
     formula="x[indices] += g",
     rule=Linear(lambda i, g, y: gather(g, y.inputs[1], axis=y.attrs["axis"]), (0,)),
@@ -400,7 +405,7 @@ take_along = shaping(
 scatter_along = shaping(
     "scatter_along", "g, indices:indices, axis:int, size:int", "Zeros, with entries of g added at the indices along an "
     "axis: take_along transposed.", example="scatter_along([[1, 2], [3, 4]], [[0, 2], [1, 1]], 1, 3)",
-    adapt=_indexed_inputs, infer=_scatter_along_shape, kernel=scatter_along_kernel, workspace=3.0,
+    adapt=_indexed_inputs, infer=_scatter_along_shape, kernel=scatter_along_kernel, workspace=_places,
     formula="x[i, indices[i, k]] += g[i, k]",
     rule=Linear(lambda i, g, y: take_along(g, y.inputs[1], axis=y.attrs["axis"]), (0,)),
 )  # fmt: skip

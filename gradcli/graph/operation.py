@@ -105,13 +105,17 @@ class SameAs:
     """An expression of the inputs and the output with the same derivatives: ``expression(y, *inputs)``.
 
     With ``link`` the gradient also depends on y, with derivative 0 (TensorFlow's ``relu``: 1, 0, 0, …, never None).
+    ``inputs`` lists the differentiable inputs, None means all.
     """
 
-    __slots__ = ("expression", "link")
+    __slots__ = ("expression", "inputs", "link")
 
-    def __init__(self, expression: Callable[..., Node], link: bool = False) -> None:
+    def __init__(
+        self, expression: Callable[..., Node], link: bool = False, inputs: tuple[int, ...] | None = None
+    ) -> None:
         self.expression = expression
         self.link = link
+        self.inputs = inputs
 
 
 class Tangent:
@@ -181,7 +185,7 @@ class Operation:
     ``squared(y, *inputs)`` is the square of a result that is a root, as a polynomial of the inputs: even powers of the
     result have the derivatives of that polynomial, also where the root has a kink.
     ``written(y, *inputs)`` says the same with operations that people know: what a formula shows for an operation that
-    only derivatives use.
+    only derivatives use. ``plain(y, *inputs)`` is a shorter formula, which does where ``is_plain(xp, *values)`` holds.
     """
 
     def __init__(
@@ -199,6 +203,8 @@ class Operation:
         expand: Callable[..., Node | None] | None = None,
         squared: Callable[..., Node] | None = None,
         written: Callable[..., Node] | None = None,
+        plain: Callable[..., Node] | None = None,
+        is_plain: Callable[..., Any] | None = None,
         adapt: Callable[[list[Node]], list[Node]] | None = None,
         singular: bool | Callable[[Sequence[Node]], bool] = False,
         shareable: bool = True,
@@ -222,6 +228,8 @@ class Operation:
         self.expand = expand
         self.squared = squared
         self.written = written
+        self.plain = plain
+        self.is_plain = is_plain
         self.adapt = adapt
         self.singular = singular
         self.shareable = shareable
@@ -284,7 +292,7 @@ class Operation:
             return ()
         if isinstance(rule, Select):
             return (1, 2)
-        if isinstance(rule, Linear):
+        if isinstance(rule, (Linear, SameAs)):
             if rule.inputs is not None:
                 return rule.inputs
             if self.name == "cast" and not _passes_gradient(node.inputs[0].dtype, node.dtype):

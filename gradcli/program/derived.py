@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from gradcli.autodiff import degree
 from gradcli.autodiff.connection import connections
+from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import cast_to
-from gradcli.graph.ops.elementwise import multiply_no_nan
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.ops.selection import link, zero
 from gradcli.graph.ops.shaping import broadcasted
@@ -78,7 +78,7 @@ def derive(
     }
     wanted = [x for x, g in zip(asked.xs, row, strict=False) if order and isinstance(g, Reason) and x in own]
     stopped = [x for x in asked.stops if x.op.name != "leaf"]
-    plain = _unguarded(program, found)
+    plain = _plain(program, found)
     with graph.derivation.suspended():
         written = Written([*found, *wanted], own, stopped, graph.float_dtype, asked.xs if order else (), plain)
         texts = written.targets[: len(found)]
@@ -104,17 +104,25 @@ def derive(
     )
 
 
-def _unguarded(program: Program, found: Sequence[Node]) -> list[Node]:
-    """The guarded products whose first factor is finite at the values of the program, or which have no values."""
+def _plain(program: Program, found: Sequence[Node]) -> list[Node]:
+    """The nodes for which a shorter formula does at the values of the program, or everywhere where it has none."""
+    short = [node for node in cone(found) if node.op.plain is not None]
+    inputs = list(dict.fromkeys(x for node in short for x in node.inputs))
+    if not short or any([x.op.name == "leaf" and program.lacks_value(x) for x in cone(inputs)]):
+        return short
     import numpy as np
 
-    products = [node for node in cone(found) if node.op is multiply_no_nan]
-    guarded = [node.inputs[0] for node in products if node.inputs[0].risky]
-    if not guarded or any([x.op.name == "leaf" and program.lacks_value(x) for x in cone(guarded)]):
-        return products
+    try:
+        values = dict(zip(inputs, program._evaluate(inputs), strict=True))
+    except GradcliError:  # whoever evaluates the program sees it
+        return short
     with np.errstate(all="ignore"):
-        finite = dict(zip(guarded, [np.isfinite(v).all() for v in program._evaluate(guarded)], strict=True))
-    return [node for node in products if finite.get(node.inputs[0], True)]
+        return [node for node in short if node.op.is_plain is None or _holds(np, node, values)]
+
+
+def _holds(np: Any, node: Node, values: Mapping[Node, Any]) -> bool:
+    assert node.op.is_plain is not None
+    return bool(np.all(node.op.is_plain(np, *[values[x] for x in node.inputs])))
 
 
 def _connected(

@@ -7,7 +7,6 @@ from collections.abc import Collection, Sequence
 from gradcli.graph.node import Derivation, Node, cone
 from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import make_leaf
-from gradcli.graph.ops.elementwise import multiply
 from gradcli.graph.ops.reductions import complement, others
 from gradcli.graph.ops.selection import stop_gradient
 from gradcli.graph.ops.shaping import broadcasted
@@ -28,7 +27,7 @@ class Written:
 
     ``named`` are nodes that have a name: they stay nodes, and nothing looks through them. ``stopped`` are those of them
     that pass no gradient on, ``apart`` those that stay nodes of their own where they only stand for another. ``plain``
-    are nodes of multiply_no_nan that may be written as products. ``targets`` are the new nodes in the order of the old, ``names`` the new node of each named
+    are nodes for which the shorter formula of their operation does. ``targets`` are the new nodes in the order of the old, ``names`` the new node of each named
     one that the targets need.
     """
 
@@ -62,9 +61,10 @@ class Written:
         new: dict[Node, Node] = {}
         for node in nodes:
             engine.exposed = node in exposed
-            if node in self._plain:
+            if node in self._plain and node.op.plain is not None:
                 with self._derivation.active():
-                    result = engine.settled(broadcasted(multiply(*[new[x] for x in node.inputs]), node.shape))
+                    shorter = node.op.plain(node, *[new[x] for x in node.inputs])
+                    result = engine.settled(broadcasted(shorter, node.shape))
             else:
                 result = engine.settled(node, new)
             if node in named and node.op.name != "leaf":

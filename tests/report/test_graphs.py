@@ -99,7 +99,7 @@ def test_random_programs(text):
 @pytest.mark.parametrize(
     "text",
     ['"quoted"', "back\\slash \\n \\N", "<b>html</b> &amp; & #35; #quot;", "é 中 ∑ 🙂", "a|b{c}[d](e)", "`code` **bold**",
-     "end", "--> %% ::: ;", "\x1b[31m\x00", "x\u202ey", "%%{init}%% \n %%"],
+     "end", "--> %% ::: ;", "\x1b[31m\x00", "x\u202ey", "%%{init}%% %%"],
 )  # fmt: skip
 def test_any_text_may_stand_in_a_box(text):
     shown = Picture(

@@ -70,7 +70,8 @@ def test_the_check_sees_what_is_wrong(wrong: str) -> None:
 
 
 def test_every_operation_with_a_kernel_has_a_word() -> None:
-    assert {op.name for op in table.values() if op.kernel is not None} - WRITTEN_ELSEWHERE == WORDS.keys()
+    own = {op.name for op in table.values() if op.kernel is not None and op.written is None}
+    assert own - WRITTEN_ELSEWHERE == WORDS.keys()
 
 
 @pytest.mark.parametrize("order", [1, 2])
@@ -93,7 +94,10 @@ def test_random_programs(text: str) -> None:
         ("variable x = 2.0; y = log(x)", [r"\frac{\mathrm{d} y}{\mathrm{d} x} &= \frac{1}{x}"]),
         ("variable x = 2.0; y = 1/x", [r"\frac{\mathrm{d} y}{\mathrm{d} x} &= -\frac{1}{x^{2}}"]),
         ("variable x = 2.0; y = tan(x)", [r"\frac{\mathrm{d} y}{\mathrm{d} x} &= 1 + \tan^{2}\left(x\right)"]),
-        ("variable x = [1.0, 2.0]; y = norm(x)", [r"\frac{\mathrm{d} y}{\mathrm{d} x} &= \frac{x}{y}"]),
+        (
+            "variable x = [1.0, 2.0]; y = norm(x)",
+            [r"\frac{\mathrm{d} y}{\mathrm{d} x} &= \frac{x}{\left\lVert x \right\rVert}"],
+        ),
         (
             "variable x = 2.0; constant a = 3.0; constant b = 2.0; y = x/(a/b)",
             [r"\frac{\mathrm{d} y}{\mathrm{d} x} &= \frac{b}{a}"],
@@ -104,7 +108,7 @@ def test_random_programs(text: str) -> None:
             "variable X = [[1.0, 2.0], [3.0, 4.0]]; variable w = [1.0, 2.0]; y = sigmoid(X @ w)",
             [
                 r"y &= \sigma\left(X w\right)",
-                r"t_{1} &= y \odot \left(1 - y\right)",
+                r"t_{1} &= y \odot \sigma\left(-X w\right)",
                 r"\frac{\partial \textstyle\sum y}{\partial X} &= w \odot \operatorname{reshape}_{2 \times 1}\left(t_{1}\right)",
                 r"\frac{\partial \textstyle\sum y}{\partial w} &= X^{\top} t_{1}",
             ],
@@ -112,7 +116,8 @@ def test_random_programs(text: str) -> None:
         (
             "variable W1 = 2.0; variable sigma = 3.0; loss_a = norm([W1, sigma])",
             [
-                r"\mathrm{loss}_{a} &= \left\lVert \begin{bmatrix} W_{1} & \sigma \end{bmatrix} \right\rVert",
+                r"\left\lVert \begin{bmatrix} W_{1} & \sigma \end{bmatrix} \right\rVert",
+                r"\frac{\partial \mathrm{loss}_{a}}{\partial W_{1}} &= t_{1}\left[0\right]",
             ],
         ),
         ("variable x = 1.0; y = floor(x)", [r"\text{None: passes through floor on line 1, which has no derivative}"]),

@@ -73,7 +73,8 @@ def compare(program: gradcli.Program, order: int, **asked: Any) -> str:
 
 
 def test_every_operation_with_a_kernel_has_a_word() -> None:
-    assert {op.name for op in table.values() if op.kernel is not None} - WRITTEN_ELSEWHERE == WORDS.keys()
+    own = {op.name for op in table.values() if op.kernel is not None and op.written is None}
+    assert own - WRITTEN_ELSEWHERE == WORDS.keys()
 
 
 @pytest.mark.parametrize("name", SPECS)

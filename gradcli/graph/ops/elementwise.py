@@ -97,7 +97,7 @@ multiply = _elementwise(
 
 multiply_no_nan = _elementwise(
     "multiply_no_nan", "a, b", "Product, and 0 where b is 0 even if a is infinite or NaN.", accepts="float",
-    rule=Product(), kernel=multiply_no_nan_kernel, workspace=0.3, formula="where(b == 0, 0, a * b)",
+    rule=Product(), plain=lambda _, a, b: a * b, is_plain=lambda xp, a, b: xp.isfinite(a), kernel=multiply_no_nan_kernel, workspace=0.3, formula="where(b == 0, 0, a * b)",
     example="multiply_no_nan(inf, 0.0)",
 )  # fmt: skip
 products = _elementwise(
@@ -283,8 +283,10 @@ cosh = _function(
     "cosh", "Hyperbolic cosine.", lambda y, x: sinh(x), singular=True, formula="cosh(x)", example="cosh(1.0)"
 )
 _tanh_slope = _slope(
-    "tanh_slope", "y, x", "1 - y^2 for y = tanh(x), exact also where y is near 1.", lambda _, y, x: -2 * y, None,
-    kernel=tanh_slope_kernel, degree="square", workspace=2.0, formula="1 - y^2", written=lambda _, y, x: 1 / square(cosh(x)),
+    "tanh_slope", "y, x", "1 - y^2 for y = tanh(x), exact also where y is near 1.", kernel=tanh_slope_kernel,
+    rule=SameAs(lambda _, y, x: 1 - y * y, inputs=(0,)), degree="square", workspace=2.0, formula="1 - y^2",
+    written=lambda _, y, x: 1 / square(cosh(x)), plain=lambda _, y, x: 1 - y * y,
+    is_plain=lambda xp, y, x: xp.abs(y) < 0.99,
 )  # fmt: skip
 tanh = _function("tanh", "Hyperbolic tangent.", lambda y, x: _tanh_slope(y, x), formula="tanh(x)", example="tanh(0.5)")
 _asinh_slope = _slope(
@@ -322,12 +324,13 @@ erf = _function(
 _sigmoid_turn = _slope(
     "sigmoid_turn", "y, x", "1 - 2*y for y = sigmoid(x), exact also where y is near 1/2.", lambda _, y, x: -2, None,
     kernel=lambda xp, y, x: -xp.tanh(x / 2), degree="linear", workspace=1.0, formula="1 - 2 * y",
-    written=lambda _, y, x: -tanh(0.5 * x),
+    written=lambda _, y, x: -tanh(0.5 * x), plain=lambda _, y, x: 1 - 2 * y, is_plain=lambda xp, y, x: xp.abs(y - 0.5) > 0.05,
 )  # fmt: skip
 _sigmoid_slope = _slope(
     "sigmoid_slope", "y, x", "y*(1 - y) for y = sigmoid(x), exact also where y is near 1.",
     lambda _, y, x: _sigmoid_turn(y, x), None,
     kernel=sigmoid_slope_kernel, degree="square", workspace=2.0, formula="y * (1 - y)", written=lambda _, y, x: y * sigmoid(-x),
+    plain=lambda _, y, x: y * (1 - y), is_plain=lambda xp, y, x: y < 0.99,
 )  # fmt: skip
 sigmoid = _function(
     "sigmoid", "The logistic function, stable for large |x|.", lambda y, x: _sigmoid_slope(y, x), kernel=sigmoid_kernel,
@@ -351,7 +354,7 @@ leaky_relu = _elementwise(
 _expm1_slope = _slope(
     "expm1_slope", "y, x", "1 + y for y = exp(x) - 1, exact also where y is near -1.", lambda _, y, x: 1, None,
     kernel=lambda xp, y, x: xp.exp(xp.minimum(x, x.dtype.type(0))), degree="linear", workspace=1.0, formula="1 + y",
-    written=lambda _, y, x: exp(x),
+    written=lambda _, y, x: exp(x), plain=lambda _, y, x: y + 1, is_plain=lambda xp, y, x: y > -0.9,
 )  # fmt: skip
 elu = _function(
     "elu", "x where it is positive, else exp(x) - 1; slope 1 at 0.",

@@ -3,6 +3,8 @@
 Written by gradcli derive from samples/gradient_penalty.expr.
 """
 
+import math
+
 import numpy as np
 
 
@@ -12,11 +14,30 @@ def _divide_no_nan(a, b):
 
 
 def _norm(x, axes, keepdims):
-    """Scaled by the largest entry, so that squares neither overflow nor vanish."""
-    largest = np.max(np.abs(x), axis=tuple(axes), keepdims=True, initial=0)
-    scale = np.where((largest == 0) | ~np.isfinite(largest), np.ones_like(largest), largest)
-    y = scale * np.sqrt(np.sum(np.square(x / scale), axis=tuple(axes), keepdims=True))
+    """Scaled by the largest entry where squares overflow or vanish."""
+    squares, ordinary = _sum_of_squares(x, axes)
+    if ordinary:
+        y = np.sqrt(squares)
+    else:
+        scale = _scale(x, axes)
+        squared = x / scale
+        squared *= squared
+        y = scale * np.sqrt(np.sum(squared, axis=tuple(axes), keepdims=True))
     return y if keepdims else np.squeeze(y, axis=tuple(axes))
+
+
+def _scale(x, axes):
+    """The largest entry along axes, 1 where that is 0 or not finite: of what is divided by it, squares stay in range."""
+    largest = np.max(np.abs(x), axis=tuple(axes), keepdims=True, initial=0)
+    return np.where((largest == 0) | ~np.isfinite(largest), np.ones_like(largest), largest)
+
+
+def _sum_of_squares(x, axes):
+    """The sum along axes, and whether it is far from where squares overflow or vanish."""
+    squares = np.sum(np.square(x), axis=tuple(axes), keepdims=True)
+    limits = np.finfo(x.dtype)
+    low, high = (math.sqrt(float(limits.smallest_normal)), math.sqrt(float(limits.max)))
+    return (squares, bool(((squares > low) & (squares < high)).all()))
 
 
 @np.errstate(all="ignore")
@@ -56,24 +77,23 @@ def gradient(real=None, fake=None, mix=None, W1=None, b1=None, W2=None, b2=0.0):
     W2 = np.broadcast_to(np.asarray(W2, dtype=np.float64), (4, 1))
     between = real * mix + fake * (1 - mix)
     t1 = np.reshape(W2, (4,))
-    t2 = np.tanh(fake @ W1 + b1)
+    t2 = fake @ W1 + b1
     t3 = np.tanh(real @ W1 + b1)
     dloss_db2 = np.float64(0)
-    t4 = 0.16666666666666666 * np.reshape(np.sum(t2, axis=0), (4, 1)) - 0.16666666666666666 * np.reshape(np.sum(t3, axis=0), (4, 1))
+    t4 = 0.16666666666666666 * np.reshape(np.sum(np.tanh(t2), axis=0), (4, 1)) - 0.16666666666666666 * np.reshape(np.sum(t3, axis=0), (4, 1))
     t5 = t1 * (1 - t3 ** 2)
-    t6 = t1 * (1 - t2 ** 2)
-    t7 = 0.16666666666666666 * np.sum(t6, axis=0) - 0.16666666666666666 * np.sum(t5, axis=0)
-    t8 = np.tanh(between @ W1 + b1)
-    t9 = 1 - t8 ** 2
-    t10 = t1 * t9 @ W1.T
-    slope = _norm(t10, (1,), False)
-    t11 = (slope - 1) * _divide_no_nan(np.float64(1), slope)
-    t12 = np.reshape(t11, (6, 1)) * t10 @ W1
-    t13 = t1 * t8 * t9 * t12
-    t14 = 0.16666666666666666 * fake.T @ t6 - 0.16666666666666666 * real.T @ t5 + 3.333333333333333 * t11 * t10.T @ (t1 * t9)
-    dloss_dW1 = t14 - 6.666666666666666 * between.T @ t13
-    dloss_db1 = t7 - 6.666666666666666 * np.sum(t13, axis=0)
-    dloss_dW2 = t4 + 3.333333333333333 * np.reshape(np.sum(t9 * t12, axis=0), (4, 1))
+    t6 = 0.16666666666666666 * t1 / np.cosh(t2) ** 2
+    t7 = np.tanh(between @ W1 + b1)
+    t8 = 1 - t7 ** 2
+    t9 = t1 * t8 @ W1.T
+    slope = _norm(t9, (1,), False)
+    t10 = _divide_no_nan(t9, _norm(t9, (1,), True))
+    t11 = np.reshape(slope - 1, (6, 1)) * t10 @ W1
+    t12 = t1 * t7 * t8 * t11
+    t13 = fake.T @ t6 - 0.16666666666666666 * real.T @ t5 + 3.333333333333333 * (slope - 1) * t10.T @ (t1 * t8)
+    dloss_dW1 = t13 - 6.666666666666666 * between.T @ t12
+    dloss_db1 = np.sum(t6, axis=0) - 0.16666666666666666 * np.sum(t5, axis=0) - 6.666666666666666 * np.sum(t12, axis=0)
+    dloss_dW2 = t4 + 3.333333333333333 * np.reshape(np.sum(t8 * t11, axis=0), (4, 1))
     return {
         "W1": np.array(dloss_dW1),
         "b1": np.array(dloss_db1),

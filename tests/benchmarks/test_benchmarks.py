@@ -148,6 +148,7 @@ def test_the_gradient_by_hand_is_that_of_differences():
     assert arrays.gradient(x) == pytest.approx(slopes, abs=1e-8)
 
 
+@pytest.mark.slow
 def test_arrays(setting):
     rows, targets = arrays.section(setting)
     assert len(rows) == 2 * len(arrays.CHAINS) * len(arrays.DTYPES)
@@ -186,6 +187,7 @@ def test_the_burgers_loss_is_that_of_difference_quotients_and_its_gradient_its_s
         assert np.sum(found[f"g_{name}"] * direction) == pytest.approx((moved[0] - moved[1]) / 2e-4, rel=1e-4, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_optimisations_change_no_value(setting):
     rows, _ = optimisations.section(setting)
     assert len(rows) == 2 * len(optimisations.CASES)

@@ -36,9 +36,12 @@ def failed(reply):
     return {(c["variable"], c["order"], c["method"]) for c in reply["checks"] if c["verdict"] == "FAILED"}
 
 
+SLOW = {"burgers_network", "exam_classifier", "black_scholes"}
+
+
 @pytest.mark.parametrize(
     "sample",
-    [pytest.param(s, id=s.stem, marks=pytest.mark.slow if s.stem == "burgers_network" else ()) for s in SAMPLES],
+    [pytest.param(s, id=s.stem, marks=pytest.mark.slow if s.stem in SLOW else ()) for s in SAMPLES],
 )
 def test_every_sample_passes(check, sample):
     reply = check(str(sample))

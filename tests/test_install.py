@@ -18,7 +18,6 @@ import gradcli
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "samples" / "stopped_node.expr"
-pytestmark = pytest.mark.slow
 
 
 def run(*command: str | Path, cwd: Path) -> str:

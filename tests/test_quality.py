@@ -27,7 +27,6 @@ def tool(name: str) -> str:
     return found
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("check", CHECKS)
 def test_check(check, tmp_path):
     name, *arguments = CHECKS[check]

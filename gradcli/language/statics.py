@@ -129,10 +129,14 @@ def _number(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int |
     value = e.static(e.value(expression, scope), expression)
     if isinstance(value, (list, bool)):
         e.fail("TypeError", "a number is needed here", expression)
+    return _fitting(e, value, expression)
+
+
+def _fitting(e: Elaborator, value: int | float, expression: syntax.Expression) -> int | float:
+    """The number, which is no integer beyond those of int64: NumPy would make an object of it."""
     if isinstance(value, int) and abs(value) >= 2**63:
         e.fail("ValueError", "this number does not fit into int64", expression)
-    number: int | float = value
-    return number
+    return value
 
 
 def _parameter(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | float | Node | None:
@@ -141,7 +145,7 @@ def _parameter(e: Elaborator, expression: syntax.Expression, scope: Scope) -> in
         return None
     value = e.value(expression, scope)
     if isinstance(value, Weak):
-        return value.value
+        return _fitting(e, value.value, expression)
     node = e.node(value, expression)
     if node.dtype == "bool":
         e.fail("TypeError", "a number is needed here, not bool", expression)

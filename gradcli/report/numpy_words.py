@@ -290,10 +290,14 @@ class _Plain(ast.NodeTransformer):
         return ast.unparse(ast.fix_missing_locations(function))
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
-        node.args.args = [ast.arg(a.arg) for a in node.args.args if a.arg != "xp"]
+        node.args.args = [a for a in node.args.args if a.arg != "xp"]
         node.returns = None
         self.generic_visit(node)
         return node
+
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        """Without annotation: ``*inputs`` and arguments after a star have one too."""
+        return ast.arg(node.arg)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.Assign:
         assert node.value is not None

@@ -77,6 +77,7 @@ def values_are_the_same(rows):
     return rows and all("differ" not in row.remark for row in rows)
 
 
+@pytest.mark.slow
 def test_cold_commands_print_what_scripts_print(setting, monkeypatch):
     monkeypatch.setattr(cold, "QUICK_ROUNDS", 1)
     rows, targets = cold.section(setting)
@@ -109,6 +110,7 @@ def test_the_gradient_of_a_large_program_is_that_of_its_statements_in_python(set
     assert large.statements(n, "^") == large.statements(n, "**").replace("**", "^")
 
 
+@pytest.mark.slow
 def test_large_programs_have_the_same_gradient_as_a_command(setting):
     rows, targets = large.section(setting)
     assert len(rows) == 2 * len(large.SIZES)
@@ -148,6 +150,7 @@ def test_the_gradient_by_hand_is_that_of_differences():
     assert arrays.gradient(x) == pytest.approx(slopes, abs=1e-8)
 
 
+@pytest.mark.slow
 def test_arrays(setting):
     rows, targets = arrays.section(setting)
     assert len(rows) == 2 * len(arrays.CHAINS) * len(arrays.DTYPES)
@@ -186,6 +189,7 @@ def test_the_burgers_loss_is_that_of_difference_quotients_and_its_gradient_its_s
         assert np.sum(found[f"g_{name}"] * direction) == pytest.approx((moved[0] - moved[1]) / 2e-4, rel=1e-4, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_optimisations_change_no_value(setting):
     rows, _ = optimisations.section(setting)
     assert len(rows) == 2 * len(optimisations.CASES)
@@ -204,6 +208,7 @@ def test_a_library_that_is_late_in_a_later_round_took_the_limit():
     assert late == {"casadi"}
 
 
+@pytest.mark.slow
 def test_burgers(setting):
     rows, targets = burgers.section(setting)
     assert [row.who for row in rows] == ["gradcli", "gradcli, one process"] * 2
@@ -218,6 +223,7 @@ def test_a_wrong_gradient_of_one_small_array_is_seen():
         assert not burgers.apart(p)(np.append(right[:-1], wrong), right) <= burgers.AGREEMENT["float64"]
 
 
+@pytest.mark.slow
 def test_points_are_those_of_the_scripts(setting):
     rows, targets = points.section(setting)
     assert [row.who for row in rows] == ["gradcli", "NumPy script"] * 2
@@ -243,6 +249,7 @@ def test_without_avx512_numpy_has_none():
     assert "X86_V4" not in names and "AVX512_SKX" not in names and "AVX512_ICL" not in names
 
 
+@pytest.mark.slow
 def test_a_run_prints_its_table_and_targets(capsys, monkeypatch, setting):
     monkeypatch.setattr(hessians, "quadratic", lambda: SMALL[0])
     monkeypatch.setattr(hessians, "logistic", lambda: SMALL[1])

@@ -12,6 +12,7 @@ from tests.benchmarks import fits
 from tests.benchmarks.competitors import PEERS
 
 
+@pytest.mark.slow
 def test_fits(setting):
     rows, targets = fits.section(setting)
     tiny = ["gradcli", "gradcli --history", "NumPy by hand"]

@@ -36,7 +36,13 @@ def failed(reply):
     return {(c["variable"], c["order"], c["method"]) for c in reply["checks"] if c["verdict"] == "FAILED"}
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=[sample.stem for sample in SAMPLES])
+SLOW = {"burgers_network", "exam_classifier", "black_scholes"}
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [pytest.param(s, id=s.stem, marks=pytest.mark.slow if s.stem in SLOW else ()) for s in SAMPLES],
+)
 def test_every_sample_passes(check, sample):
     reply = check(str(sample))
     assert reply["passed"]

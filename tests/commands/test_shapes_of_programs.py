@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-SIZES = [pytest.param(150), pytest.param(3000, marks=pytest.mark.slow)]
+SIZES = [pytest.param(150), pytest.param(1500, marks=pytest.mark.slow)]
 X = 0.5
 
 
@@ -123,7 +123,7 @@ def test_many_variables(gradcli, tmp_path, n):
         assert gradcli(command, "f.expr").status == 0
 
 
-@pytest.mark.parametrize("n", [120, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [120, pytest.param(1500, marks=pytest.mark.slow)])
 def test_high_orders_of_deep_nesting(gradcli, tmp_path, n, monkeypatch):
     """The series of a product adds up different numbers of terms, in one program that is swept."""
     from gradcli.program import loaded, swept

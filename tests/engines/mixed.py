@@ -220,9 +220,11 @@ class Program:
 
     def _argument(self, op: Operation, p: Parameter, rank: int) -> str | None:
         random = self.random
-        if p.name == "indices" and random.random() < 0.7:
+        if p.kind == "indices" and random.random() < 0.7:
             return "[" * max(rank, 1) + random.choice(["0, 1", "0, 0", "-1", "1, 0, 1"]) + "]" * max(rank, 1)
-        if p.kind == "tensor":
+        if p.kind == "condition" and random.random() < 0.7:
+            return "{t} > 0.3"
+        if p.one_tensor:
             return "{t}"
         if p.kind == "operands":
             return "{t}" if random.random() < 0.3 else "{t}, {t}"
@@ -239,6 +241,7 @@ class Program:
             "shape": lambda: str([random.choice([1, 2, 3, 4, 6, -1]) for _ in range(rank)]),
             "pairs": lambda: str([[random.randint(0, 1), random.randint(0, 1)] for _ in range(n)]),
             "number": lambda: random.choice(["0.3", "2", "-1.5", "0", "1"]),
+            "parameter": lambda: random.choice(["0.3", "2", "-1.5", "0", "1", "{t}", "{t}"]),
             "flag": lambda: random.choice(["true", "false"]),
             "dtype": lambda: random.choice(["float32", "float64", "int32", "int64", "bool"]),
             "seed": lambda: "7",

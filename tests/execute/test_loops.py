@@ -88,7 +88,7 @@ def test_each_operation(expression, monkeypatch):
             np.testing.assert_allclose(value, want[name], rtol=1e-12, atol=1e-13, err_msg=name)
 
 
-@settings(max_examples=500, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(programs(smooth=False, statements=9, scalar=True))
 def test_random_programs_with_all_optimisations_and_with_none(text):
     with pytest.MonkeyPatch.context() as patch:

@@ -36,14 +36,14 @@ VALID = {
     "int": "1", "axis": "0", "axes": "0", "ints": "[1, 1]", "shape": "[2, 2]", "pairs": "[[0, 1], [1, 0]]", "number": "2",
     "flag": "true", "dtype": "float64", "seed": "3", "string": '"ij->ji"', "function": "f", "names": "x",
 }  # fmt: skip
-INTEGER_INPUTS = {("gather", "indices"), ("one_hot", "indices"), ("take_along", "indices"), ("scatter_add", "indices")}
+INPUTS = {"tensor": "x", "operands": "x", "condition": "x > 0", "indices": "[[0, 1], [1, 0]]"}
 
 CASES = [
     pytest.param(op, p, id=f"{op.name}-{p.name}")
     for op in table.values()
     if not op.hidden
     for p in op.parameters
-    if p.kind not in ("tensor", "tensors", "operands", "names", "function")
+    if p.kind not in INPUTS and p.kind not in ("tensors", "names", "function")
 ]
 
 
@@ -53,9 +53,8 @@ def call_of(op, changed, value):
     for p in op.parameters:
         if p is changed:
             given.append(f"{p.name}={value}" if p.kind != "operands" else value)
-        elif p.kind in ("tensor", "operands"):
-            text = "[[0, 1], [1, 0]]" if (op.name, p.name) in INTEGER_INPUTS else "x"
-            given.append(text if p.kind == "operands" else f"{p.name}={text}")
+        elif p.kind in INPUTS:
+            given.append(INPUTS[p.kind] if p.kind == "operands" else f"{p.name}={INPUTS[p.kind]}")
         elif p.kind == "tensors":
             given.append(f"{p.name}=[x, x]" if op.name != "gradients" or p.name == "ys" else "")
         elif p.default is None:

@@ -77,7 +77,7 @@ def similar_lines(draw: st.DrawFn) -> str:
     return HEAD + "\n".join(lines) + draw(st.sampled_from(["", "\n"]))
 
 
-@settings(max_examples=600, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(similar_lines(), st.sampled_from([None, "float32"]))
 def test_lines_in_other_words(text: str, dtype: str | None) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -85,7 +85,7 @@ def test_lines_in_other_words(text: str, dtype: str | None) -> None:
         assert_same(text, patch, dtype=dtype)
 
 
-@settings(max_examples=600, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(similar_lines(), st.sampled_from([None, "float32"]))
 def test_expressions_of_scalars(text: str, dtype: str | None) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -95,7 +95,7 @@ def test_conformance_programs(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=500, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(programs(smooth=False))
 def test_random_programs(text: str) -> None:
     program = gradcli.loads(text)
@@ -116,7 +116,7 @@ def compare_again(program: gradcli.Program, **asked: Any) -> None:
         assert_equal(second, expected[g.x], f"again {g.name} of\n{text}")
 
 
-@settings(max_examples=250, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(programs(smooth=False))
 def test_random_programs_derived_again(text: str) -> None:
     compare_again(gradcli.loads(text))

@@ -72,7 +72,7 @@ def both_ways(program: gradcli.Program, ask: Ask, tolerance: float = 1e-13) -> d
     return used
 
 
-@settings(max_examples=500, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(scalar_programs())
 def test_random_programs(text: str) -> None:
     program = gradcli.loads(text)

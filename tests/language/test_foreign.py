@@ -224,7 +224,7 @@ def test_what_does_not_exist_is_not_taken_for_another(word):
                     gradcli.loads(f"{head}result = {here}\n").eval(["result"])
 
 
-@pytest.mark.parametrize("name", foreign.VALUES)
+@pytest.mark.parametrize("name", sorted(foreign.VALUES))
 def test_values_of_other_languages(name):
     if foreign.VALUES[name] not in ("None", "true", "false"):
         assert np.asarray(gradcli.loads(f"y = {foreign.VALUES[name]}").eval()["y"]).shape == ()

@@ -122,6 +122,8 @@ def _partials(op: Operation, rule: Elementwise, attrs: dict[str, Any]) -> str:
         if partial is None:
             continue
         p = 0 if isinstance(partial, Zero) else partial(y, *xs)
+        if isinstance(p, Node) and p.op.name == "where" and p.inputs[2].op.name == "zero":
+            p = p.inputs[1]
         text = expression(p, names).text if isinstance(p, Node) else str(p)
         if isinstance(p, Node) and p.op.name == "add" and p.inputs[1].op.name == "link":
             text = expression(p.inputs[0], names).text

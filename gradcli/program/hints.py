@@ -70,7 +70,7 @@ def _all(
     yield _stable(naming, node, users)
     if name in _LOGARITHMS or name == "recip" and node.attrs.get("positive"):
         yield _logarithm(naming, found, origin or node)
-    if name in ("divide", "recip"):
+    if name in ("divide", "recip", "atan2_slope"):
         yield _quotient(naming, found, node if name == "divide" and origin is None else origin or node)
     if name == "pow":
         yield _power(found)

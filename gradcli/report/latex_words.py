@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
-from gradcli.graph.node import Node
+from gradcli.graph.node import Node, cone
+from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.printing import Text, equation, items_text
 from gradcli.graph.types import size_of
 from gradcli.report.quoting import latex_text
@@ -191,11 +192,28 @@ def apply(node: Node, operands: Sequence[Text]) -> Text:
         return Text(f"-{at_least(operands[0], PRODUCT)}", PRODUCT if operands[0].binds == PRODUCT else MINUS)
     if name == "logical_not":
         return Text(rf"\lnot {at_least(operands[0], NOT)}", NOT)
+    if node.op.written is not None:
+        return _in_words(node, operands)
     word = WORDS[name]
     pattern = word if isinstance(word, str) else word(node)
     if pattern == "<0>":
         return operands[0]
     return Text(_filled(pattern, operands), _BINDS.get(name, ATOM))
+
+
+def _in_words(node: Node, operands: Sequence[Text]) -> Text:
+    """An operation that only derivatives use, as a formula of the inputs that it is differentiated by."""
+    stand_ins = [make_leaf("x", "variable", x.shape, x.dtype, False) for x in node.inputs]
+    formula = node.op.plain or node.op.written
+    assert formula is not None
+    root = formula(node.with_inputs(tuple(stand_ins)), *stand_ins)
+    texts = dict(zip(stand_ins, operands, strict=True))
+    for x in cone([root], stop=stand_ins):
+        if x.op.name == "literal":
+            texts[x] = number(x.attrs["value"])
+        elif x not in texts:
+            texts[x] = apply(x, [texts[i] for i in x.inputs])
+    return texts[root]
 
 
 def _filled(pattern: str, operands: Sequence[Text]) -> str:

@@ -81,7 +81,7 @@ TABLE = [  # program, order, line, operation, message, help
     ("y = acos(x + 2)", 1, "acos(x + 2)", "NaN", "clip(x, -1, 1)"),
     ("y = asin(x + 1)", 1, "1 / sqrt", "derivative of asin", "slope of asin"),
     ("y = cbrt(x)", 1, "1 / (3 * y * y)", "derivative of cbrt", "slope of cbrt"),
-    ("y = atan2(x, x)", 1, "1 / (x * x + x * x)", "derivative of atan2", "no finite derivative there"),
+    ("y = atan2(x, x)", 1, "x / (x * x + x * x)", "derivative of atan2", "no finite derivative there"),
     ("y = (x + 1e200)^2", 1, "(x + 1e+200)^2", "infinity", "too large for float64: scale"),
     ("y = mean(zeros([0])*x)", 1, "mean", "NaN", "no entries"),
 ]

@@ -292,7 +292,7 @@ tanh = _function("tanh", "Hyperbolic tangent.", lambda y, x: _tanh_slope(y, x), 
 _asinh_slope = _slope(
     "asinh_slope", "y, x", "1 / cosh(y) for y = asinh(x).", lambda s, y, x: -x * s * s, None,
     kernel=lambda xp, y, x: 1 / xp.hypot(x.dtype.type(1), x), workspace=1.0, formula="1 / cosh(y)",
-    written=lambda _, y, x: 1 / hypot(1.0, x),
+    written=lambda _, y, x: 1 / hypot(1.0, x), plain=lambda _, y, x: 1 / cosh(y), is_plain=lambda xp, y, x: xp.abs(y) < 4,
 )  # fmt: skip
 asinh = _function(
     "asinh", "Inverse hyperbolic sine.", lambda y, x: _asinh_slope(y, x), aliases=("arcsinh",), kernel=Ufunc("arcsinh"),
@@ -301,7 +301,8 @@ asinh = _function(
 _acosh_slope = _slope(
     "acosh_slope", "y, x", "1 / sinh(y) for y = acosh(x).", lambda s, y, x: -x * s * s, None,
     kernel=lambda xp, y, x: xp.true_divide(x.dtype.type(1), xp.sqrt(x - 1) * xp.sqrt(x + 1)), singular=True, workspace=2.0, formula="1 / sinh(y)",
-    written=lambda _, y, x: 1 / (sqrt(x - 1) * sqrt(x + 1)),
+    written=lambda _, y, x: 1 / (sqrt(x - 1) * sqrt(x + 1)), plain=lambda _, y, x: 1 / sinh(y),
+    is_plain=lambda xp, y, x: xp.abs(y) < 4,
 )  # fmt: skip
 acosh = _function(
     "acosh", "Inverse hyperbolic cosine.", lambda y, x: _acosh_slope(y, x), aliases=("arccosh",), singular=True,

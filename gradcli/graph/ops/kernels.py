@@ -225,6 +225,8 @@ def _scale(xp: Any, x: Array, axes: Sequence[int]) -> Array:
 def _sum_of_squares(xp: Any, x: Array, axes: Sequence[int]) -> tuple[Array, bool]:
     """The sum along axes, and whether it is far from where squares overflow or vanish."""
     squares = xp.sum(xp.square(x), axis=tuple(axes), keepdims=True)
+    if x.dtype.kind != "f":  # numbers of another library have no limits
+        return squares, False
     limits = xp.finfo(x.dtype)
     low, high = math.sqrt(float(limits.smallest_normal)), math.sqrt(float(limits.max))
     return squares, bool(((squares > low) & (squares < high)).all())

@@ -35,6 +35,8 @@ def _scale(x, axes):
 def _sum_of_squares(x, axes):
     """The sum along axes, and whether it is far from where squares overflow or vanish."""
     squares = np.sum(np.square(x), axis=tuple(axes), keepdims=True)
+    if x.dtype.kind != 'f':
+        return (squares, False)
     limits = np.finfo(x.dtype)
     low, high = (math.sqrt(float(limits.smallest_normal)), math.sqrt(float(limits.max)))
     return (squares, bool(((squares > low) & (squares < high)).all()))

@@ -101,7 +101,7 @@ def test_samples(sample: Path, order: int) -> None:
     compare(gradcli.load(sample), order, **question(sample))
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(programs(smooth=False))
 def test_random_programs(text: str) -> None:
     program = gradcli.loads(text)

@@ -103,8 +103,6 @@ def _pairs(node: Node, below: Sequence[Pairs]) -> Pairs:
             return UNBOUNDED if any(o > 0 for o, _ in below[1]) else _product(below[0], below[1])
         case "solve":
             return UNBOUNDED if any(o > 0 for o, _ in below[0]) else _product(below[0], below[1])
-        case "xlogy":
-            return _other(below) if below[1] else _pareto(below[0])
         case _:
             return _other([below[i] for i in op.differentiable_inputs(node)])
 

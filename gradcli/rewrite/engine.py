@@ -108,7 +108,7 @@ class Engine:
 def _degree_from(node: Node) -> tuple[Node, ...]:
     """The inputs of which the result may be a polynomial: of a quotient the numerator only, of xlogy the first."""
     match node.op.degree:
-        case "quotient" | "xlogy":
+        case "quotient":
             return node.inputs[:1]
         case "solve":
             return node.inputs[1:]

@@ -670,3 +670,9 @@ def test_a_determinant_has_every_derivative_at_a_singular_matrix(n):
         np.einsum("ji,lk->ijkl", inverse, inverse) - np.einsum("li,jk->ijkl", inverse, inverse)
     )
     np.testing.assert_allclose(regular.eval(["H"])["H"], expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(("y", "last"), [("xlogy(x, sign(x))", 2), ("xlogy(x*x, sign(x) + 2)", 3), ("x/sign(x)", 2)])
+def test_a_factor_of_zeros_that_stay_connected_ends_in_none(y, last):
+    orders = gradcli.loads(f"variable x = 0.7\ny = {y}").grad_results(order=4, every_order=True).orders
+    assert [gradients[0].connected for _, gradients in orders] == [n <= last for n in range(1, 5)]

@@ -391,7 +391,7 @@ xlogy = _elementwise(
     lambda _, a, b: where(not_equal(a, 0), a * recip(b, positive=True), 0.0),
     accepts="float", singular=True,
     kernel=xlogy_kernel,
-    degree="xlogy", domain="y > 0", workspace=2.3, formula="where(x == 0, 0, x * log(y))", example="xlogy(0.0, 0.0)",
+    degree="quotient", domain="y > 0", workspace=2.3, formula="where(x == 0, 0, x * log(y))", example="xlogy(0.0, 0.0)",
 )  # fmt: skip
 
 

@@ -127,7 +127,7 @@ class Factored:
         if g.op.name != "add" or self._steps < 0:
             return None, g
         (q, r), (p, s) = (self._split(x) for x in g.inputs)
-        return _sum(q, p), _sum(r, s)
+        return plus(q, p), plus(r, s)
 
     def _whole(self, g: Node) -> Node | None:
         """g divided by the root, where that is a factor as a whole."""
@@ -167,7 +167,8 @@ class Factored:
         return None
 
 
-def _sum(a: Node | None, b: Node | None) -> Node | None:
+def plus(a: Node | None, b: Node | None) -> Node | None:
+    """The sum of two nodes, of which None is 0."""
     if a is None or b is None:
         return b if a is None else a
     return a + b

@@ -349,9 +349,11 @@ def _through_partial(node: Node, i: int, rule: Elementwise, c: Cotangent) -> Cot
     p: Node | Number = partial(node, *node.inputs)
     if not isinstance(p, Node):
         return c if p == 1 else Cotangent(c.g * p, c.mask)
+    # The factors of 1/x² one by one: their product underflows before the result does.
+    factors = p.inputs if p.op.name == "multiply" and node.op.name in _RECIPROCAL else (p,)
     if absorbs_zero(node, i, rule) and not _is_never_zero(c.g):
         g = c.g
-        for factor in p.inputs if p.op.name == "multiply" and node.op.name in _RECIPROCAL else (p,):
+        for factor in factors:
             g = multiply_no_nan(guarded(factor, c.mask), g)
         return Cotangent(broadcasted(g, node.shape), c.mask)
     if p.op.name == "recip" and not p.attrs.get("positive") and not (c.mask is not None and p.risky):
@@ -360,8 +362,7 @@ def _through_partial(node: Node, i: int, rule: Elementwise, c: Cotangent) -> Cot
         # What multiplies a zero that only connects is not selected: infinity times it is 0.
         return Cotangent(broadcasted(where(_nowhere(node.shape), c.g, 0) * p, node.shape), _nowhere(node.shape))
     g = c.g
-    # The factors of 1/x² one by one: their product underflows before the result does.
-    for factor in p.inputs if p.op.name == "multiply" and node.op.name in _RECIPROCAL else (p,):
+    for factor in factors:
         g = g * guarded(factor, c.mask)
     return Cotangent(broadcasted(g, node.shape), c.mask)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Sequence
 
 from gradcli.autodiff import reverse
-from gradcli.autodiff.powers import binomial, even_power, is_same, natural_powers
+from gradcli.autodiff.powers import binomial, even_power, is_same, natural_powers, plus
 from gradcli.graph.node import Derivation, Node, cone, current_derivation
 from gradcli.graph.operation import (
     Contraction,
@@ -182,7 +182,7 @@ class Series:
             if not isinstance(p, Node):
                 c = yield u, k
                 if c is not None and p:
-                    total = _plus(total, _times(p, c))
+                    total = plus(total, _times(p, c))
                 continue
             for j in range(1, k + 1):
                 uj = yield u, j
@@ -192,11 +192,11 @@ class Series:
                 if w is None:
                     continue
                 if i in rule.absorbs:
-                    total = _plus(total, _times(1 / k, multiply_no_nan(w, self._weighted(u, j, uj))))
+                    total = plus(total, _times(1 / k, multiply_no_nan(w, self._weighted(u, j, uj))))
                 else:
                     factors += [self._weighted(u, j, uj), w]
         if factors:
-            total = _plus(total, _times(1 / k, products(*factors)))
+            total = plus(total, _times(1 / k, products(*factors)))
         return total
 
     def _weighted(self, u: Node, j: int, uj: Node) -> Node:
@@ -230,7 +230,7 @@ class Series:
                     # What an indicator leaves out is not selected, NaN included.
                     u = yield x, k
                     if u is not None:
-                        masked = _plus(masked, where(not_equal(other, 0), u * other, 0))
+                        masked = plus(masked, where(not_equal(other, 0), u * other, 0))
                     break
             else:
                 other = None
@@ -254,7 +254,7 @@ class Series:
                 if u is not None and v is not None:
                     factors += [u, v]
         doubled = _times(2, _sum_of_products(twice)) if twice else None
-        return _plus(_plus(_sum_of_products(factors) if factors else None, doubled), masked)
+        return plus(plus(_sum_of_products(factors) if factors else None, doubled), masked)
 
     def _linear(self, node: Node, k: int) -> Coefficient:
         """The operation itself on the k-th coefficients."""
@@ -266,7 +266,7 @@ class Series:
             return None
         name = node.op.name
         if name == "add":
-            return _plus(parts[0], parts[1])
+            return plus(parts[0], parts[1])
         if name == "subtract":
             a, b = parts
             if b is None:
@@ -289,7 +289,7 @@ class Series:
                     break
                 parts.append(c)
             if len(parts) == len(share):
-                total = _plus(total, self._contracted(node, parts, share))
+                total = plus(total, self._contracted(node, parts, share))
         return total
 
     def _contracted(self, node: Node, parts: Sequence[Node], share: Sequence[int]) -> Node:
@@ -309,7 +309,7 @@ class Series:
                     cast_to(not_equal(q, 0), q.dtype) if still else ones_like(q)
                     for q, still in zip(parts, fixed, strict=True)
                 ]
-                met = _plus(met, node.op(*[bad if m == n else q for m, q in enumerate(others)], **node.attrs))
+                met = plus(met, node.op(*[bad if m == n else q for m, q in enumerate(others)], **node.attrs))
         assert met is not None
         return where(not_equal(met, 0), whole, node.op(*finite, **node.attrs))
 
@@ -341,7 +341,7 @@ class Series:
                 moved[i] = dx
                 self.expressions[key] = rule.tangent(node, node.inputs, moved)
                 self.moved |= _users(self.expressions[key], dx, {node, *node.inputs})
-            total = _plus(total, (yield self.expressions[key], k - 1))
+            total = plus(total, (yield self.expressions[key], k - 1))
         return None if total is None else _times(1 / k, total)
 
     def _even_power(self, node: Node, base: Node, exponent: int) -> Node | None:
@@ -455,12 +455,6 @@ def _users(root: Node, placeholder: Node, bounds: set[Node]) -> set[Node]:
 
 def _sum_of_products(factors: Sequence[Node]) -> Node:
     return products(*factors) if len(factors) > 2 else multiply(*factors)
-
-
-def _plus(a: Node | None, b: Node | None) -> Node | None:
-    if a is None or b is None:
-        return b if a is None else a
-    return a + b
 
 
 def _times(factor: float, x: Node) -> Node:

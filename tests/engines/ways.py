@@ -16,7 +16,6 @@ import pytest
 
 import gradcli
 from gradcli.data.rows import Rows
-from gradcli.execute import cuts, loop, plan
 from gradcli.graph.node import TABLE, Node
 from gradcli.graph.ops import half_angle
 from gradcli.graph.types import is_float
@@ -27,6 +26,7 @@ from gradcli.program.mended import mend
 from gradcli.program.points import Points
 from gradcli.program.varied import Item
 from gradcli.report import formulas, numpy_module
+from tests.tiny_tiles import shrink
 
 SWITCHES = ["simplify", "tiles", "halfangle", "sweep", "repeated", "scalars", "plain", "straight"]
 
@@ -43,15 +43,7 @@ def without(*switches: str) -> Iterator[None]:
             for module in (loaded, swept):
                 patch.setattr(module, "LARGE", 0)
         if "tiles" not in switches:
-            for module in (plan, cuts):
-                patch.setattr(module, "LARGE", 1)
-            for module in (cuts, loop):
-                patch.setattr(module, "TILE", 64)
-            patch.setattr(cuts, "SMALL", 0)
-            patch.setattr(loop, "FEWEST_ROWS", 1)
-            patch.setattr(loop, "WORTH_THREADS", 0)
-            patch.setattr(loop, "LONG_STEP", 0)
-            patch.setattr(loop, "LONGER_STEP", 0)
+            shrink(patch, 64)
         patch.setattr(half_angle, "FEWEST", 1)
         yield
 

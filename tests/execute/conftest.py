@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from gradcli.execute import cuts, loop, plan
 from gradcli.graph.ops import half_angle
+from tests.tiny_tiles import shrink
 
 
 @pytest.fixture(scope="module")
@@ -15,16 +15,8 @@ def tiny_tiles() -> Iterator[Callable[[], None]]:
     """From the call on, tiles of a few entries for arrays of any size, and half angles for all sines."""
     with pytest.MonkeyPatch.context() as patch:
 
-        def shrink() -> None:
-            for module in (plan, cuts):
-                patch.setattr(module, "LARGE", 1)
-            for module in (cuts, loop):
-                patch.setattr(module, "TILE", 128)
-            patch.setattr(cuts, "SMALL", 0)
-            patch.setattr(loop, "FEWEST_ROWS", 1)
-            patch.setattr(loop, "WORTH_THREADS", 0)
-            patch.setattr(loop, "LONG_STEP", 0)
-            patch.setattr(loop, "LONGER_STEP", 0)
+        def shrunk() -> None:
+            shrink(patch, 128)
             patch.setattr(half_angle, "FEWEST", 1)
 
-        yield shrink
+        yield shrunk

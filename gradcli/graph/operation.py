@@ -185,7 +185,8 @@ class Operation:
     ``squared(y, *inputs)`` is the square of a result that is a root, as a polynomial of the inputs: even powers of the
     result have the derivatives of that polynomial, also where the root has a kink.
     ``written(y, *inputs)`` says the same with operations that people know: what a formula shows for an operation that
-    only derivatives use. ``plain(y, *inputs)`` is a shorter formula, which does where ``is_plain(xp, *values)`` holds.
+    only derivatives use. ``plain(y, *inputs)`` is a shorter formula, which does where ``is_plain(xp, *values,
+    **attrs)`` holds.
     """
 
     def __init__(

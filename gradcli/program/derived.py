@@ -122,7 +122,7 @@ def _plain(program: Program, found: Sequence[Node]) -> list[Node]:
 
 def _holds(np: Any, node: Node, values: Mapping[Node, Any]) -> bool:
     assert node.op.is_plain is not None
-    return bool(np.all(node.op.is_plain(np, *[values[x] for x in node.inputs])))
+    return bool(np.all(node.op.is_plain(np, *[values[x] for x in node.inputs], **node.attrs)))
 
 
 def _connected(

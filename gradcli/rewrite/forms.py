@@ -57,6 +57,11 @@ def in_words(node: Node) -> Node:
     return broadcasted(cast_to(node.op.written(node, *node.inputs), node.dtype), node.shape)
 
 
+def _shorter(node: Node) -> Node:
+    assert node.op.plain is not None
+    return broadcasted(node.op.plain(node, *node.inputs), node.shape)
+
+
 def _nothing(node: Node) -> Node | None:
     return filled(0, node)
 
@@ -168,8 +173,8 @@ FORMS: dict[str, list[tuple[str, Rule]]] = {
     "embed_diagonal": [("a diagonal of a rectangle -> pad(diag(x))", _diagonal_matrix)],
     "expand_delta": [("delta * x -> diag(x)", _delta)],
     "collect_delta": [("diagonal of x -> diag(x)", _delta)],
-    "complement": [("complement(x) -> 1 - x", in_words)],
-    "others": [("others(x) -> sum(x) - x", in_words)],
+    "complement": [("complement(x) -> 1 - x", _shorter)],
+    "others": [("others(x) -> sum(x) - x", _shorter)],
 }
 """What a formula gets just before it is printed, with its algebra."""
 

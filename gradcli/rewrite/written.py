@@ -14,10 +14,13 @@ from gradcli.rewrite import algebra, contractions, shapes
 from gradcli.rewrite.engine import Engine, Rules, joined
 from gradcli.rewrite.forms import FIRST, FORMS, NOTHING, in_words, ordered, remade
 
+LATE = (complement, others)
+"""Operations whose shorter formula waits: they are recognized in larger formulas first."""
+
 WORDS: Rules = {
     op.name: [(f"{op.name} -> {op.formula}", in_words)]
     for op in table.values()
-    if op.written is not None and op not in (complement, others)  # these are recognized in larger formulas first
+    if op.written is not None and op not in LATE
 }
 """What only derivatives use, in operations that people know."""
 
@@ -61,10 +64,11 @@ class Written:
         new: dict[Node, Node] = {}
         for node in nodes:
             engine.exposed = node in exposed
-            if node in self._plain and node.op.plain is not None:
+            chosen = node.op.written if node.op in LATE else node.op.plain
+            if chosen is not None and (node in self._plain) != (node.op in LATE):
                 with self._derivation.active():
-                    shorter = node.op.plain(node, *[new[x] for x in node.inputs])
-                    result = engine.settled(broadcasted(shorter, node.shape))
+                    formula = chosen(node, *[new[x] for x in node.inputs])
+                    result = engine.settled(broadcasted(formula, node.shape))
             else:
                 result = engine.settled(node, new)
             if node in named and node.op.name != "leaf":

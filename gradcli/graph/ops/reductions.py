@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradcli.diagnostics import GradcliError
@@ -177,18 +177,44 @@ def _others_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     return inputs[0].shape, inputs[0].dtype
 
 
+def _beside_diagonal(_: Node, x: Node, axis: int) -> Node:
+    """The sum of the others as a product with ones beside a diagonal of zeros."""
+    from gradcli.graph.ops.creation import eye
+    from gradcli.graph.ops.linear_algebra import matmul
+
+    if axis < x.rank - 1:
+        order = [i for i in range(x.rank) if i != axis] + [axis]
+        turned = _beside_diagonal(_, transpose(x, axes=tuple(order)), x.rank - 1)
+        return transpose(turned, axes=tuple(order.index(i) for i in range(x.rank)))
+    return matmul(x, 1 - eye(n=x.shape[axis], dtype=x.dtype))
+
+
+def _keeps_digits(short: Callable[..., Any]) -> Callable[..., Any]:
+    """Whether a shorter formula of the sum of the others is right but for some units in the last place."""
+
+    def holds(xp: Any, x: Any, axis: int) -> Any:
+        exact = others_kernel(xp, x, axis)
+        return ~(xp.abs(short(xp, x, axis) - exact) > 100 * xp.finfo(x.dtype).eps * xp.abs(exact))
+
+    return holds
+
+
 others = _reduction(
     "others", "For each entry the sum of the others along an axis, without the cancellation of sum(x) - x.",
     others_kernel, spec="x, axis:int=-1", infer=_others_shape, accepts="float", hidden=True, example="",
     rule=Linear(lambda i, g, y: others(g, **y.attrs), picks=lambda y: y.shape[y.attrs["axis"]] == 1), workspace=3.0, formula="sum(x) - x",
-    written=lambda y, x: sum_(x, axis=y.attrs["axis"], keepdims=True) - x,
+    plain=lambda y, x: sum_(x, axis=y.attrs["axis"], keepdims=True) - x,
+    is_plain=_keeps_digits(lambda xp, x, axis: xp.sum(x, axis=axis, keepdims=True) - x),
+    written=lambda y, x: _beside_diagonal(y, x, y.attrs["axis"]),
 )  # fmt: skip
 
 
 complement = _reduction(
     "complement", "1 - x for numbers x that add up to 1 along an axis: the sum of the others, exact also where x is near 1.",
     others_kernel, spec="x, axis:int=-1", infer=_others_shape, accepts="float", hidden=True, example="",
-    rule=Elementwise((lambda y, x: -1,)), degree="linear", workspace=3.0, formula="1 - x", written=lambda y, x: 1 - x,
+    rule=Elementwise((lambda y, x: -1,)), degree="linear", workspace=3.0, formula="1 - x",
+    plain=lambda y, x: 1 - x, is_plain=_keeps_digits(lambda xp, x, axis: 1 - x),
+    written=lambda y, x: _beside_diagonal(y, x, y.attrs["axis"]),
 )  # fmt: skip
 
 

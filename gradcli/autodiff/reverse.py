@@ -34,7 +34,7 @@ from gradcli.graph.ops.selection import isfinite, link, logical_and, logical_not
 from gradcli.graph.ops.shaping import broadcasted, reshape, reshaped, stretched_axes, unbroadcast
 from gradcli.graph.types import Shape, is_float, show_shape
 
-_SAME_PLACE = {"add", "subtract", "neg", "cast", "identity"}
+SAME_PLACE = {"add", "subtract", "neg", "cast", "identity"}
 """Linear operations whose transpose leaves every entry where it is, but for broadcasting."""
 
 
@@ -391,7 +391,7 @@ def _nowhere(shape: Shape) -> Node:
 def through_linear(node: Node, i: int, rule: Linear, c: Cotangent) -> Cotangent:
     x = node.inputs[i]
     g = rule.transpose(i, c.g, node)
-    if node.op.name in _SAME_PLACE:
+    if node.op.name in SAME_PLACE:
         return _to_shape(Cotangent(g, c.mask), x.shape)
     if not x.risky or c.mask is None and not rule.picks(node):
         return Cotangent(g, None)

@@ -9,6 +9,7 @@ Derivatives*, chapter 13; powers by Miller's formula.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
+from functools import reduce
 
 from gradcli.autodiff import reverse
 from gradcli.autodiff.powers import binomial, even_power, is_same, natural_powers, plus
@@ -25,7 +26,7 @@ from gradcli.graph.operation import (
     Zero,
     cast_to,
 )
-from gradcli.graph.ops.creation import ones_like, tangent, zeros
+from gradcli.graph.ops.creation import ones, ones_like, tangent, zeros, zeros_like
 from gradcli.graph.ops.elementwise import (
     constant_value,
     divide,
@@ -43,6 +44,7 @@ from gradcli.graph.ops.elementwise import (
 from gradcli.graph.ops.linear_algebra import matmul, solve
 from gradcli.graph.ops.selection import equal, greater, isfinite, logical_not, not_equal, where
 from gradcli.graph.ops.shaping import broadcasted
+from gradcli.graph.types import is_float
 
 QUOTIENTS = (divide, recip, divide_no_nan, recip_no_nan)
 
@@ -62,6 +64,7 @@ class Series:
         self.expressions: dict[tuple[Node, int], Node] = {}
         self.placeholders: dict[Node, Node] = {}
         self.weighted: dict[Request, Node] = {}
+        self.masks: dict[Node, Node | None] = {x: None}
         # Computed from a dx of a tangent rule: the 0-th coefficient of such a node is built anew.
         self.moved: set[Node] = set()
 
@@ -103,8 +106,7 @@ class Series:
             try:
                 wanted = generator.send(answer) if started else next(generator)
             except StopIteration as stop:
-                value = stop.value
-                self.known[request] = answer = None if value is None else broadcasted(value, request[0].shape)
+                self.known[request] = answer = self._selected(request[0], stop.value)
                 stack.pop()
                 started = True
                 continue
@@ -131,6 +133,70 @@ class Series:
         if node is self.x:
             return None
         return _MISSING
+
+    def mask(self, root: Node) -> Node | None:
+        """Where the series of a node that depends on x goes on behind every ``where``, as in reverse mode; None: everywhere.
+
+        What an operation other than one of entries or linear makes of a mask is taken as selected everywhere.
+        """
+        todo = [root]
+        while todo:
+            node = todo[-1]
+            missing = [] if node in self.masks else [u for u in self._moving(node) if u not in self.masks]
+            if missing:
+                todo.extend(missing)
+                continue
+            todo.pop()
+            if node not in self.masks:
+                self.masks[node] = self._masked(node)
+        return self.masks[root]
+
+    def _selected(self, node: Node, value: Node | None) -> Node | None:
+        """A coefficient in the node's shape; 0 where a factor may be infinite and what it multiplies is not selected."""
+        if value is None:
+            return None
+        value = broadcasted(value, node.shape)
+        if not node.risky or node.op not in (*QUOTIENTS, power):
+            return value
+        mask = self.mask(node)
+        return value if mask is None else where(mask, value, 0)
+
+    def _moving(self, node: Node) -> list[Node]:
+        """The inputs whose masks the mask of a node is made from."""
+        if node in self.placeholders:
+            return [self.placeholders[node]]
+        rule = node.op.rule
+        if isinstance(rule, SameAs):
+            return [self._expression(node, rule)]
+        if not isinstance(rule, (Contraction, Elementwise, Linear, Product, Select)):
+            return []
+        return [node.inputs[i] for i in node.op.differentiable_inputs(node) if self.depends(node.inputs[i])]
+
+    def _masked(self, node: Node) -> Node | None:
+        rule, moving = node.op.rule, self._moving(node)
+        if isinstance(rule, SameAs):
+            return self.masks[moving[0]] if moving and self.depends(moving[0]) else None
+        if isinstance(rule, Select):
+            condition, *branches = node.inputs
+            a, b = [self.masks[u] if self.depends(u) else _everywhere(u, False) for u in branches]
+            if a is None and b is None:
+                return None
+            chosen = where(
+                condition, *[_everywhere(u) if m is None else m for u, m in zip(branches, (a, b), strict=True)]
+            )
+            return broadcasted(chosen, node.shape)
+        known = [m for m in [self.masks[u] for u in moving] if m is not None]
+        if not moving or len(known) < len(moving) or (isinstance(rule, Contraction) and len(moving) > 1):
+            return None
+        if isinstance(rule, Contraction) or (isinstance(rule, Linear) and node.op.name not in reverse.SAME_PLACE):
+            given = dict(zip(moving, known, strict=True))
+            rest = ones_like if isinstance(rule, Contraction) else zeros_like
+            parts = [
+                cast_to(given[u], node.dtype) if u in given else rest(u) if is_float(u.dtype) else u
+                for u in node.inputs
+            ]
+            return not_equal(node.op(*parts, **node.attrs), 0)
+        return broadcasted(reduce(reverse.either, known), node.shape)
 
     # rules
 
@@ -191,6 +257,7 @@ class Series:
                 w = yield p, k - j
                 if w is None:
                     continue
+                w = reverse.guarded(w, self.mask(u) if w.risky else None)
                 if i in rule.absorbs:
                     total = plus(total, _times(1 / k, multiply_no_nan(w, self._weighted(u, j, uj))))
                 else:
@@ -321,10 +388,13 @@ class Series:
         return where(condition, 0 if u is None else u, 0 if v is None else v)
 
     def _same_as(self, node: Node, k: int, rule: SameAs) -> Coefficient:
+        return (yield self._expression(node, rule), k)
+
+    def _expression(self, node: Node, rule: SameAs) -> Node:
         key = (node, 0)
         if key not in self.expressions:
             self.expressions[key] = rule.expression(node, *node.inputs)
-        return (yield self.expressions[key], k)
+        return self.expressions[key]
 
     def _tangent(self, node: Node, k: int, rule: Tangent) -> Coefficient:
         """y' = E(y, x, x'), so y_k = E_{k-1} / k; one expression for each input that varies."""
@@ -442,6 +512,10 @@ class Series:
 
 
 _MISSING = object()
+
+
+def _everywhere(node: Node, selected: bool = True) -> Node:
+    return (ones if selected else zeros)(shape=node.shape, dtype="bool")
 
 
 def _users(root: Node, placeholder: Node, bounds: set[Node]) -> set[Node]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial, reduce
 from typing import Any
@@ -21,7 +22,7 @@ from gradcli.graph.ops.elementwise import add
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.types import is_float, show_entry
 from gradcli.program.differences import central, one_sided
-from gradcli.program.digits import SAFETY, WORK, Differences, UnknownError, UnresolvedError, available, noise
+from gradcli.program.digits import SAFETY, WORK, Differences, Slope, UnknownError, UnresolvedError, available, noise
 from gradcli.program.judge import TINY, Judge, Verdict
 from gradcli.program.loaded import Loaded
 from gradcli.program.point import Point
@@ -67,8 +68,7 @@ class _Check:
         self.point = point
         self.how = how
         default, eps = (1e-2, 6e-8) if point.coarse else (1e-6, 1.1e-16)
-        # On a kink there is a slope from each side.
-        self.precise = available() and not point.kinks and not point.coarse
+        self.precise = available() and not point.coarse
         self.judge = Judge(how.tolerance or default, eps, bool(point.kinks), how.tolerance or 1e-9)
 
     def run(self) -> Checked:
@@ -111,7 +111,7 @@ class _Check:
         def by_differences(move: Array) -> Verdict:
             if not valid.any() and valid.size:
                 return Verdict(_dot(g, move), math.nan, "unclear")
-            if digits is not None and defined:
+            if digits is not None and defined and not point.kinks:
                 try:
                     slope, error = _summed(*digits.along([at], [move], values))
                     return self.judge.digits(_dot(g, move), slope, error + _smallest([move]))
@@ -129,7 +129,13 @@ class _Check:
             if verdict.word == "ok" or not point.kinks:
                 return verdict
             sides = [_summed(*one_sided(of, side, target, eps)) for side in (-1, 1)]
-            return self.judge.between(verdict, *sides)
+            found = self.judge.between(verdict, *sides)
+            if found.word != "FAILED" or digits is None or not defined:
+                return found
+            try:  # Teeth that float64 steps over
+                return self.judge.between(verdict, *[_summed(*side) for side in digits.beside([at], [move])])
+            except UnknownError:
+                return found
 
         found = [self._worst(name, x, "forward", by_forward)]
         # An integer that no gradient reaches is an index or a count, and has nothing beside it.
@@ -233,7 +239,7 @@ class _Check:
                         verdict = self.judge.exact(float(found[m][k]), float(found[j][k]), defined, noise)
                         _keep(worst, (m, method), k, verdict)
 
-            if digits is not None and defined:
+            if digits is not None and defined and not point.kinks:
                 try:
                     slopes, noises = digits.along(at, move, base)
                 except UnresolvedError:
@@ -258,6 +264,7 @@ class _Check:
 
             numeric, error = central(of, target, eps)
             sides: list[tuple[Array, Array]] | None = None
+            closer: tuple[Slope, Slope] | None = None
             for m, (values, errors) in enumerate(zip(np.split(numeric, splits), np.split(error, splits), strict=True)):
                 for k in self.judge.candidates(found[m], values):
                     verdict = self.judge.numeric(
@@ -266,7 +273,12 @@ class _Check:
                     if verdict.word != "ok" and point.kinks:
                         sides = sides or [one_sided(of, side, target, eps) for side in (-1, 1)]
                         j = k + (int(splits[m - 1]) if m else 0)
-                        verdict = self.judge.between(verdict, *[(float(s[j]), float(e[j])) for s, e in sides])
+                        middle = verdict
+                        verdict = self.judge.between(middle, *[(float(s[j]), float(e[j])) for s, e in sides])
+                        if verdict.word == "FAILED" and digits is not None and defined:
+                            with suppress(UnknownError):
+                                closer = closer or digits.beside(at, move)
+                                verdict = self.judge.between(middle, *[(float(s[j]), float(e[j])) for s, e in closer])
                     _keep(worst, (m, "differences"), k, verdict)
         result = []
         for m, i in enumerate(group):

@@ -186,6 +186,26 @@ class Differences:
             raise UnknownError
         return Slope(_floats(slope), SAFETY * spread)
 
+    def beside(self, at: Sequence[Array], move: Sequence[Array]) -> tuple[Slope, Slope]:
+        """The slopes on the left and on the right of a point that may be on a kink, with an error for each.
+
+        The error is infinite where a shorter step has another slope: the value jumps, or the slope grows beyond bounds.
+        Raises UnknownError.
+        """
+        import mpmath
+
+        found = []
+        for power in (2 * STEP, 2 * STEP + 3):
+            with mpmath.workdps(DIGITS + 2 * STEP):
+                step = mpmath.mpf(10) ** -power
+                left, middle, right = self._at(at, move, [-step, 0, step], None)
+                found.append(((middle - left) / step, (right - middle) / step))
+        sides = []
+        for slope, closer in zip(*found, strict=True):
+            same = [bool(abs(s - c) <= 1e-6 * abs(c)) for s, c in zip(slope, closer, strict=True)]
+            sides.append(Slope(_floats(closer), np.where(same, 0.0, np.inf)))
+        return sides[0], sides[1]
+
     def _quotients(
         self, at: Sequence[Array], move: Sequence[Array], power: int, digits: int, rounding: _Rounding | None
     ) -> tuple[Array, Array]:
@@ -194,17 +214,24 @@ class Differences:
 
         with mpmath.workdps(digits):
             step = mpmath.mpf(10) ** -power
-            known = {n: _many(v) if is_float(n.dtype) else v for n, v in self._fixed.items()}
-            sides = []
-            for side in (-step, step) if rounding is None else (0, -step, step):
-                given = {leaf: _many(x) + side * _many(m) for leaf, x, m in zip(self._xs, at, move, strict=True)}
-                try:
-                    found = _evaluated(self._targets, {**known, **given}, namespace(), rounding)
-                except (ArithmeticError, AttributeError, TypeError, ValueError, NotImplementedError, GradcliError):
-                    raise UnknownError from None
-                sides.append(np.concatenate([np.ravel(np.asarray(v, dtype=object)) for v in found]))
-            left, right = sides[-2:]
+            # Rounding errors of slopes are relative to the first point.
+            left, right = self._at(at, move, [-step, step] if rounding is None else [0, -step, step], rounding)[-2:]
             return (left + right) / 2, (right - left) / (2 * step)
+
+    def _at(
+        self, at: Sequence[Array], move: Sequence[Array], steps: Sequence[Any], rounding: _Rounding | None
+    ) -> list[Array]:
+        """All entries of the targets after each of some steps along a move, in as many digits as mpmath works with."""
+        known = {n: _many(v) if is_float(n.dtype) else v for n, v in self._fixed.items()}
+        found = []
+        for step in steps:
+            given = {leaf: _many(x) + step * _many(m) for leaf, x, m in zip(self._xs, at, move, strict=True)}
+            try:
+                values = _evaluated(self._targets, {**known, **given}, namespace(), rounding)
+            except (ArithmeticError, AttributeError, TypeError, ValueError, NotImplementedError, GradcliError):
+                raise UnknownError from None
+            found.append(np.concatenate([np.ravel(np.asarray(v, dtype=object)) for v in values]))
+        return found
 
 
 def _many(x: Array) -> Array:

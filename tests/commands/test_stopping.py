@@ -31,15 +31,24 @@ def begun(command, cwd, **options):
         cwd=cwd,
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
+        preexec_fn=heard,
         **options,
     )
     return child, open(fifo, "w")  # waits for its reader
 
 
+def heard():
+    """Ctrl-C counts also where the tests are a job in the background, for which a shell turns it off."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def ended(child, number):
     """The signal is sent, and has its status; what is said meanwhile is no traceback."""
     child.send_signal(number)
-    _, err = child.communicate(timeout=PATIENCE)
+    try:
+        _, err = child.communicate(timeout=PATIENCE)
+    finally:
+        child.kill()
     assert child.returncode == STATUS[number]
     assert b"Traceback" not in err
     assert b"KeyboardInterrupt" not in err
@@ -94,7 +103,12 @@ def test_a_fit_in_a_long_step_keeps_the_step_before(method, tmp_path):
     )
     command = ["fit", "-e", "variable x = [3.0, 4.0]; y = sum(x^4)", "--method", method, "--checkpoint", "c.npz"]
     child = subprocess.Popen(
-        [sys.executable, "slow.py", *command], cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "slow.py", *command],
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=heard,
     )
     while "begun" not in child.stderr.readline():
         assert child.poll() is None

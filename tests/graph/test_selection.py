@@ -140,3 +140,37 @@ def test_a_root_that_is_asked_for_keeps_its_own_gradient():
     gradients = program.grad(["y"], ["x", "r"])
     np.testing.assert_allclose(gradients["x"], [6.6, 8.8])
     assert gradients["r"] == pytest.approx(11.0)
+
+
+LEAVING_OUT = ["relu(x)", "maximum(x, 0)", "where(x > 0, x, 0)", "clip(x, 0, 9)", "sum(reshape(relu(x), [2, 1]), axis=1)",
+            "where(x > 0, 2*x, 0)/2"]  # fmt: skip
+"""What makes 0 of x = -1 and keeps x = 2."""
+
+
+@pytest.mark.parametrize("left", LEAVING_OUT)
+@pytest.mark.parametrize(
+    "function",
+    [
+        "log({})",
+        "sqrt({})",
+        "rsqrt({})",
+        "({})^0.5",
+        "({})^-2",
+        "1/{}",
+        "3/{}",
+        "acos(1 - {}/4)",
+        "atanh({}/4 - 1)",
+        "xlogy(2.0, {})",
+    ],
+)
+def test_both_modes_pass_0_to_what_is_not_selected(function, left):
+    """The slope is infinite at the number that stands in place of x, whatever the order."""
+    program = gradcli.loads(f"variable x = [-1.0, 2.0]; y = {function.format(left)}")
+    for order in (1, 4):
+        backward = program.grad(["y"], order=order)["x"]
+        assert backward[0] == 0, order
+        assert np.isfinite(backward[1]), order
+    ahead = program.jvp({"x": [1.0, 0.0]}, ["y"])["y"]
+    assert ahead[0] == 0
+    both = program.jvp({"x": [1.0, 1.0]}, ["y"])["y"]
+    np.testing.assert_allclose(both, program.grad(["y"])["x"], rtol=1e-12)

@@ -131,6 +131,21 @@ def test_where_only_one_mode_is_finite_is_a_kink(text):
     assert found.comparisons[0].reverse == 0
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x = 1e8; y = floor(x)*x",
+        "x = 3e15; y = ceil(x) + x",
+        "x = 1e-8; y = mod(x, 1e-200)",
+        "x = -7e12; y = x - trunc(x)",
+    ],
+)
+def test_jumps_closer_than_the_steps_of_differences_are_kinks(text):
+    found = run_check(gradcli.loads(f"variable {text}"))
+    assert found.kinks
+    assert {c.verdict for c in found.comparisons} <= {"ok", "kink"}
+
+
 def test_a_mode_that_is_not_finite_off_a_kink_fails(monkeypatch):
     right = orders.jvp
     monkeypatch.setattr(orders, "jvp", lambda y, x, v: right(y, x, v) * math.nan)

@@ -8,7 +8,8 @@ is such a zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from math import inf
 
 from gradcli.graph.node import Node, cone
@@ -16,8 +17,11 @@ from gradcli.graph.operation import Contraction, Linear, NoDerivative, Product, 
 
 Pair = tuple[float, float]
 Pairs = frozenset[Pair]
+Classes = dict[Pairs, int]
+"""Pairs, and the xs (a bit for each) with regard to which a node has them; for all other xs it has none."""
 
 NOTHING: Pairs = frozenset()
+VARIABLE: Pairs = frozenset({(1, 0)})
 UNBOUNDED: Pairs = frozenset({(inf, 0)})
 
 
@@ -26,28 +30,65 @@ def last_order(ys: Sequence[Node], x: Node, stops: Iterable[Node] = (), heads: S
 
     ``heads`` are the head gradients of the ys, which may themselves depend on x.
     """
-    if x.dtype == "bool":
-        return 0
+    return last_orders(ys, [x], stops, heads)[0]
+
+
+def last_orders(
+    ys: Sequence[Node], xs: Sequence[Node], stops: Iterable[Node] = (), heads: Sequence[Node | None] = ()
+) -> list[float]:
+    """:func:`last_order` for each of some xs, in one pass: xs that a node depends on in the same way are kept together."""
     stopped = set(stops)
-    roots = [*ys, *(h for h in heads if h is not None)]
-    pairs: dict[Node, Pairs] = {}
-    for node in cone(roots, stop=[*stopped, x]):
-        if node is x:
-            pairs[node] = frozenset({(1, 0)})
-        elif node in stopped:
-            pairs[node] = NOTHING
-        else:
-            pairs[node] = _pairs(node, [pairs[i] for i in node.inputs])
-    best = 0.0
+    own: dict[Node, int] = {}
+    for k, x in enumerate(xs):
+        if x.dtype != "bool":
+            own[x] = own.get(x, 0) | 1 << k
+    classes: dict[Node, Classes] = {}
+    for node in cone([*ys, *(h for h in heads if h is not None)], stop=stopped):
+        found: Classes = {}
+        if node not in stopped:
+            found = _combined([classes[i] for i in node.inputs], ~own.get(node, 0), partial(_pairs, node))
+        if node in own:
+            found[VARIABLE] = found.get(VARIABLE, 0) | own[node]
+        classes[node] = found
+    best = [0.0] * len(xs)
     for i, y in enumerate(ys):
         head = heads[i] if i < len(heads) else None
-        through = pairs[y]
-        if not through:
-            continue
-        factor = pairs[head] if head is not None else NOTHING
         # The first pass does not go through the head gradient, but later ones do.
-        best = max(best, degree(_product(through, factor)))
+        through = [classes[y], classes[head] if head is not None else {}]
+        for pairs, members in _combined(through, -1, lambda both: _product(*both) if both[0] else NOTHING).items():
+            reached = degree(pairs)
+            while members:
+                k = (members & -members).bit_length() - 1
+                best[k] = max(best[k], reached)
+                members &= members - 1
     return best
+
+
+def _combined(below: Sequence[Classes], among: int, function: Callable[[Sequence[Pairs]], Pairs]) -> Classes:
+    """What a function makes of the pairs of some nodes, for each set of xs that those agree on."""
+    members = 0
+    for classes in below:
+        for some in classes.values():
+            members |= some
+    members &= among
+    if not members:
+        return {}
+    parts: list[tuple[int, tuple[Pairs, ...]]] = [(members, ())]
+    for classes in below:
+        split: list[tuple[int, tuple[Pairs, ...]]] = []
+        for left, known in parts:
+            for pairs, some in classes.items():
+                if common := left & some:
+                    split.append((common, (*known, pairs)))
+                    left &= ~some
+            if left:
+                split.append((left, (*known, NOTHING)))
+        parts = split
+    result: Classes = {}
+    for some, known in parts:
+        if pairs := function(known):
+            result[pairs] = result.get(pairs, 0) | some
+    return result
 
 
 def degree(pairs: Pairs) -> float:

@@ -29,7 +29,8 @@ def jacobian(y: Node, xs: Sequence[Node], stops: Iterable[Node] = ()) -> list[No
         sweep = Sweep(derivation, y.shape, dtype)
         found = sweep.run([(y, [seed], None)], {x for x in xs if x.dtype != "bool"}, set(stops))
         results: list[Node] = []
-        for x in xs:
+        limits = degree.last_orders([y], xs, stops)
+        for x, limit in zip(xs, limits, strict=True):
             own = x.dtype if is_float(x.dtype) else dtype
             shape = (*y.shape, *x.shape)
             got = found.get(x)
@@ -38,7 +39,7 @@ def jacobian(y: Node, xs: Sequence[Node], stops: Iterable[Node] = ()) -> list[No
             else:
                 array = cast_to(total(got[0], shape, dtype), own)
                 # Constant but for a connection that was looked through: its own gradient is 0, as that of x^0, not None.
-                if is_float(x.dtype) and degree.last_order([y], x, stops) > 1 and x not in cone([array]):
+                if is_float(x.dtype) and limit > 1 and x not in cone([array]):
                     array = array + sum_(zero(x), axis=None)
                 results.append(array)
         return results

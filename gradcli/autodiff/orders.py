@@ -7,11 +7,14 @@ from math import factorial, frexp, ldexp, lgamma, log
 
 from gradcli.autodiff import degree, reverse
 from gradcli.autodiff.series import Series
-from gradcli.graph.node import Derivation, Node, current_derivation
+from gradcli.graph.node import Derivation, Node, cone, current_derivation
 from gradcli.graph.operation import cast_to, literal
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.ops.shaping import broadcasted, reshaped
 from gradcli.graph.types import is_float, size_of
+
+SMALLER = 4
+"""How many times smaller than the ys a gradient of order 1 is from which the series starts instead."""
 
 NESTED_UP_TO = 3
 """Orders that nested reverse passes reach with fewer nodes than the series."""
@@ -24,30 +27,63 @@ def nth_gradient(
 
     Head gradients belong to the first pass, stops to every pass. The result has x's shape and float dtype.
     """
+    return nth_gradients(ys, [x], n, heads, stops)[0]
+
+
+def nth_gradients(
+    ys: Sequence[Node],
+    xs: Sequence[Node],
+    n: int,
+    heads: Sequence[Node | None] | None = None,
+    stops: Iterable[Node] = (),
+    limits: Sequence[float] | None = None,
+    first: Sequence[Node | None] | None = None,
+) -> list[Node | None]:
+    """:func:`nth_gradient` for each of some xs, which share the first pass.
+
+    ``limits`` are what :func:`degree.last_orders` says of them, and ``first`` their gradients of order 1, where known.
+    """
     heads = list(heads) if heads is not None else [None] * len(ys)
     stops = list(stops)
-    if n > degree.last_order(ys, x, stops, heads):
-        return None
+    limits = degree.last_orders(ys, xs, stops, heads) if limits is None else limits
     derivation = current_derivation() or Derivation()
     with derivation.active():
-        if n <= NESTED_UP_TO or not is_float(x.dtype):
-            return nested_gradient(ys, x, n, heads, stops)
-        if any(h is not None and x in reverse.dependents([h], x) for h in heads):
-            (first,) = reverse.gradients(ys, [x], heads, stops)
-            assert first is not None
-            ys, heads, n = [first], [None], n - 1
-        # For an x of one entry, or entrywise ys, the n-th coefficient is the answer; else the last pass is a reverse one.
-        degree_of_series = n if size_of(x.shape) == 1 or _entrywise(ys, x, stops) else n - 1
-        step = step_for(degree_of_series, x.dtype)
-        series = Series(x, along_ones(x, step), stops)
-        terms = [(series.coefficient(y, degree_of_series), h) for y, h in zip(ys, heads, strict=True)]
-        present = [(c, h) for c, h in terms if c is not None]
-        if not present:
-            return reverse.zero_gradient(x)
-        if degree_of_series == n:
-            return derivative(_added_up(present, x), n, step)
-        (g,) = reverse.gradients([c for c, _ in present], [x], [h for _, h in present], stops)
-        return reverse.zero_gradient(x) if g is None else derivative(g, n - 1, step)
+        nested = [
+            n <= limit and (n <= NESTED_UP_TO or not is_float(x.dtype)) for x, limit in zip(xs, limits, strict=True)
+        ]
+        if any(nested) and first is None:
+            first = reverse.gradients(ys, xs, heads, stops)
+        results: list[Node | None] = []
+        size = len(cone(ys)) if len(xs) > 1 and not all(nested) else 0
+        for k, x in enumerate(xs):
+            if n > limits[k]:
+                results.append(None)
+            elif nested[k] and first is not None:
+                results.append(_repeated(first[k], x, n - 1, stops))
+            elif (g := first[k] if first else None) is not None and SMALLER * len(cone([g])) < size:
+                results.append(_by_series([g], x, n - 1, [None], stops))
+            else:
+                results.append(_by_series(ys, x, n, heads, stops))
+        return results
+
+
+def _by_series(ys: Sequence[Node], x: Node, n: int, heads: Sequence[Node | None], stops: list[Node]) -> Node | None:
+    if any(h is not None and x in reverse.dependents([h], x) for h in heads):
+        (first,) = reverse.gradients(ys, [x], heads, stops)
+        assert first is not None
+        ys, heads, n = [first], [None], n - 1
+    # For an x of one entry, or entrywise ys, the n-th coefficient is the answer; else the last pass is a reverse one.
+    degree_of_series = n if size_of(x.shape) == 1 or _entrywise(ys, x, stops) else n - 1
+    step = step_for(degree_of_series, x.dtype)
+    series = Series(x, along_ones(x, step), stops)
+    terms = [(series.coefficient(y, degree_of_series), h) for y, h in zip(ys, heads, strict=True)]
+    present = [(c, h) for c, h in terms if c is not None]
+    if not present:
+        return reverse.zero_gradient(x)
+    if degree_of_series == n:
+        return derivative(_added_up(present, x), n, step)
+    (g,) = reverse.gradients([c for c, _ in present], [x], [h for _, h in present], stops)
+    return reverse.zero_gradient(x) if g is None else derivative(g, n - 1, step)
 
 
 def _entrywise(ys: Sequence[Node], x: Node, stops: Sequence[Node]) -> bool:
@@ -77,7 +113,12 @@ def nested_gradient(
     """The same by n reverse passes, each over the graph of the last: the oracle, and the quickest way at low orders."""
     stops = list(stops)
     (g,) = reverse.gradients(ys, [x], heads, stops)
-    for _ in range(n - 1):
+    return _repeated(g, x, n - 1, stops)
+
+
+def _repeated(g: Node | None, x: Node, n: int, stops: Sequence[Node]) -> Node | None:
+    """The gradient of a gradient, n times."""
+    for _ in range(n):
         if g is None:
             return None
         (g,) = reverse.gradients([g], [x], None, stops)

@@ -329,15 +329,16 @@ class Program(Loaded):
         else:
             from gradcli.autodiff import degree
 
-            limits = [degree.last_order(ys, x, stops, heads) for x in xs]
+            limits = degree.last_orders(ys, xs, stops, heads)
         rows: list[tuple[int, list[Node | Reason]]] = []
         for n in orders:
             row: list[Node | Reason] = []
-            for name, x, g, limit in zip(wrt, xs, first, limits, strict=True):
-                if n > 1:
-                    from gradcli.autodiff.orders import nth_gradient
+            found = first
+            if n > 1:
+                from gradcli.autodiff.orders import nth_gradients
 
-                    g = nth_gradient(ys, x, n, heads, stops) if n <= limit else None
+                found = nth_gradients(ys, xs, n, heads, stops, limits, first)
+            for name, x, g, limit in zip(wrt, xs, found, limits, strict=True):
                 if g is None and unconnected == "zero":
                     g = reverse.zero_gradient(x)
                 if g is not None:

@@ -18,8 +18,9 @@ from pictures import mismatch
 from scipy.optimize import curve_fit
 
 import gradcli
-from gradcli.program.fitted import Settings, fit
+from gradcli.program.fitted import fit
 from gradcli.program.objective import Objective
+from gradcli.program.training import Settings
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = sorted((ROOT / "samples").glob("*.expr"))

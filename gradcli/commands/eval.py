@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from gradcli.commands.endings import Command
-from gradcli.commands.inputs import Inputs
-from gradcli.commands.options import output_options, points_options, profile_option, program_options, several_names
+from gradcli.commands.inputs import Inputs, program_options
+from gradcli.commands.options import output_options, points_options, profile_option, several_names
 from gradcli.commands.output import Destination
 from gradcli.commands.watching import Watch, watching_options
 

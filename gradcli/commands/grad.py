@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 import click
 
 from gradcli.commands.endings import Command
-from gradcli.commands.inputs import Inputs, ProgramText, entries_for, read_value_file, variables_apart
-from gradcli.commands.options import (
-    INPUT_FILE,
-    output_options,
-    points_options,
-    profile_option,
+from gradcli.commands.inputs import (
+    Inputs,
+    ProgramText,
+    entries_for,
     program_options,
     question_options,
+    read_value_file,
+    variables_apart,
 )
+from gradcli.commands.options import INPUT_FILE, output_options, points_options, profile_option
 from gradcli.commands.output import Destination
 from gradcli.commands.watching import Watch, watching_options
 from gradcli.diagnostics import GradcliError

@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from gradcli.commands.inputs import Inputs, variables_apart
-from gradcli.commands.options import (
-    output_options,
-    points_options,
-    program_options,
-    several_names,
-    stop_option,
-    xs_option,
-)
+from gradcli.commands.inputs import Inputs, program_options, stop_option, variables_apart, xs_option
+from gradcli.commands.options import output_options, points_options, several_names
 from gradcli.commands.output import Destination
 from gradcli.commands.watching import Watch, watching_options
 

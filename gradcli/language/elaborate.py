@@ -6,7 +6,6 @@ and a name is an alias of its node.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,8 +20,11 @@ from gradcli.graph.ops.shaping import transpose
 from gradcli.graph.switches import without
 from gradcli.graph.types import INTEGER_OF
 from gradcli.language import calls, declarations, indexing, lists, literals, syntax
+from gradcli.language.application import apply
+from gradcli.language.builtin import BINARY, CALL_LIMIT, CONSTANTS, NODE_LIMIT, OPERATIONS
 from gradcli.language.derivatives import FORMS
 from gradcli.language.frames import Frames
+from gradcli.language.parser import parse
 from gradcli.language.values import Asked, Binding, Elaborated, Missing, Scope, Several, UserFunction, Value, Weak
 
 if TYPE_CHECKING:
@@ -31,25 +33,9 @@ if TYPE_CHECKING:
 
 Place = tuple[int, int]
 
-CONSTANTS = {"pi": math.pi, "e": math.e, "inf": math.inf, "nan": math.nan}
-NODE_LIMIT = 5_000_000
-CALL_LIMIT = 1_000_000
 SHORTER = "each call is written out: bind a value to a name, `h = f(x)`, and use the name again, or repeat less often"
 LONG = 50_000
 """Characters of a text from which on its expressions are looked at for scalars first."""
-
-OPERATIONS: dict[str, Operation] = {}
-"""Every operation that a program can call, by name and alias."""
-
-for _op in table.values():
-    if not _op.hidden:
-        OPERATIONS.update(dict.fromkeys((_op.name, *_op.aliases), _op))
-
-BINARY = {
-    "+": "add", "-": "subtract", "*": "multiply", "/": "divide", "@": "matmul", "^": "pow", "<": "less",
-    "<=": "less_equal", ">": "greater", ">=": "greater_equal", "==": "equal", "!=": "not_equal", "and": "logical_and",
-    "or": "logical_or",
-}  # fmt: skip
 
 
 class Elaborator:
@@ -81,6 +67,27 @@ class Elaborator:
         self.work: list[tuple[Callable[[Any, Any], None], Any, Any]] = []
         self.values: list[Value] = []
         self.top = Scope(None, 1 << 60)
+
+    def given(self, text: str, option: str) -> Node:
+        """The node of a constant expression given beside the program: ``--set x=…``, ``--seed y=…``.
+
+        It has the program's precision and sees the built-ins only. Errors name the option. Its places belong to another
+        source, so they are not kept. Raises GradcliError.
+        """
+        source = Source(option, text)
+        statements = parse(source).statements
+        if len(statements) != 1 or not isinstance(statements[0], syntax.Bare):
+            raise GradcliError(
+                "SyntaxError",
+                "one expression is needed here",
+                [Label(Span(source, 0, len(text)))],
+                help="quote it for the shell: `--set 'x=[1, 2]'`",
+            )
+        expression = statements[0].value
+        inner = Elaborator(source, {}, self.folder, None, self.seed)
+        inner.program.float_dtype = self.float_dtype
+        inner.outer = self
+        return inner.node(inner.value(expression, inner.top), expression)
 
     @property
     def operations(self) -> Mapping[str, Operation]:
@@ -300,7 +307,7 @@ class Elaborator:
             self.values.append(Weak(-value.value))
         else:
             op = table["neg" if expression.operator == "-" else "logical_not"]
-            self.values.append(calls.apply(self, op, [(value, expression.operand)], {}, expression))
+            self.values.append(apply(self, op, [(value, expression.operand)], {}, expression))
 
     def _binary(self, expression: syntax.Binary, scope: Scope) -> None:
         self.push(self._apply_binary, expression)
@@ -316,7 +323,7 @@ class Elaborator:
                 self.values.append(Weak(folded))
                 return
         operands = [(left, expression.left), (right, expression.right)]
-        self.values.append(calls.apply(self, table[BINARY[expression.operator]], operands, {}, expression))
+        self.values.append(apply(self, table[BINARY[expression.operator]], operands, {}, expression))
 
     def _attribute(self, expression: syntax.Attribute, scope: Scope) -> None:
         if expression.name.id != "T":

@@ -15,8 +15,8 @@ from gradcli.data.reading import read_values
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import data_of
-from gradcli.program.fitted import State
 from gradcli.program.objective import Objective
+from gradcli.program.training import State
 
 Array = Any
 

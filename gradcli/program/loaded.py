@@ -17,19 +17,15 @@ from gradcli.graph.ops.creation import Data, array
 from gradcli.graph.switches import without
 from gradcli.graph.types import DTYPES
 from gradcli.language.elaborate import Elaborator, elaborate
-from gradcli.language.expression import constant_expression
 from gradcli.language.frames import Frames
 from gradcli.language.parser import parse
-from gradcli.language.values import Asked, Elaborated, Missing
+from gradcli.language.values import LARGE, Asked, Elaborated, Missing
 
 if TYPE_CHECKING:
     from gradcli.execute.plan import Plan
     from gradcli.execute.profile import Record
 
 Array = Any
-
-LARGE = 2000
-"""Operations of a program from which on the sweeps pay for their import and for tracing derivatives."""
 
 
 class Loaded:
@@ -209,7 +205,7 @@ class Loaded:
         if isinstance(given, str):
             state = Elaborator(self.source, {}, self.folder, None, self.random_seed)
             state.program.float_dtype = self._graph.float_dtype
-            return constant_expression(given, f"{option} {name}", state)
+            return state.given(given, f"{option} {name}")
         return array_node(given)
 
     # evaluation
@@ -238,7 +234,8 @@ class Loaded:
 
         Raises GradcliError (LimitError) where memory does not do.
         """
-        from gradcli.execute.plan import Means, Plan
+        from gradcli.execute.plan import Plan
+        from gradcli.execute.sizes import Means
 
         means = Means(self.threads or 0, repeated, processes)
         if without("simplify"):

@@ -19,8 +19,8 @@ from gradcli.graph.ops.elementwise import add
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.types import show_entry, size_of
 from gradcli.program.compiled import Planned, constant_parts
-from gradcli.program.fitted import Moment, Outcome, Settings, State, Watch, gradient_norm, watched
 from gradcli.program.objective import NotFiniteError, Objective
+from gradcli.program.training import Moment, Outcome, Settings, State, Watch, gradient_norm, watched
 
 Array = Any
 
@@ -285,7 +285,7 @@ class _Search:
         return Outcome(self.resumed, loss, self.norm(self.resumed.values, gradient), "interrupted")
 
     def norm(self, values: Mapping[str, Array], gradient: Array) -> float:
-        """See :func:`gradcli.program.fitted.gradient_norm`."""
+        """See :func:`gradcli.program.training.gradient_norm`."""
         return gradient_norm(self.values(gradient), values, self.settings.bounds)
 
     def bounds(self) -> tuple[Array, Array]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradcli.autodiff import reverse
 from gradcli.diagnostics import GradcliError
@@ -32,8 +32,11 @@ from gradcli.graph.operation import (
 )
 from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import make_leaf
-from gradcli.program.loaded import LARGE, Loaded
+from gradcli.language.values import LARGE
 from gradcli.rewrite.simplify import Simplified
+
+if TYPE_CHECKING:
+    from gradcli.program.loaded import Loaded
 
 BUILT_IN: dict[str, Function] = {
     "add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "neg": operator.neg,

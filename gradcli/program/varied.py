@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gradcli.diagnostics import GradcliError
-from gradcli.execute.plan import Plan, bytes_of
+from gradcli.execute.plan import Plan
 from gradcli.execute.run import run
+from gradcli.execute.sizes import bytes_of
 from gradcli.graph.node import Node
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.program.batched import evaluated

@@ -21,7 +21,7 @@ from gradcli.graph.node import cone
 from gradcli.graph.operation import Elementwise, Tangent
 from gradcli.graph.ops import table
 from gradcli.graph.printing import Text, apply
-from gradcli.language.elaborate import OPERATIONS
+from gradcli.language.builtin import OPERATIONS
 from tests.finite_differences import check_gradient
 
 Array = Any

@@ -61,7 +61,7 @@ def command(
         watch.refuse_beside("--profile")
         profiling.check(format, output, points)
         program = inputs.load(inputs.program_text(), (of, ()))
-        profiling.deliver(program, lambda: program.eval_results(of), "eval", format)
+        profiling.deliver(program, lambda program: program.eval_results(of), "eval", format)
         return 0
     if points is not None or skip_bad:
         watch.refuse_beside("--points")
@@ -91,6 +91,7 @@ def _traced(program: Program, of: list[str] | None) -> Traced | None:
 
 
 def _kinks(program: Program, of: list[str] | None) -> list[Kink]:
+    from gradcli.program import query
     from gradcli.program.kinks import at_the_point
 
-    return at_the_point(program, program.value_nodes(of), None)
+    return at_the_point(program, query.value_nodes(program, of), None)

@@ -124,7 +124,7 @@ def command(
         )
 
     if profile:
-        profiling.deliver(program, lambda: ask(program), "grad", format)
+        profiling.deliver(program, ask, "grad", format)
         return 0
     if many:
         rows.deliver(
@@ -160,9 +160,10 @@ def _traced(
 
 
 def _kinks(program: Program, of: list[str] | None, wrt: list[str] | None, stop: list[str]) -> list[Kink]:
+    from gradcli.program import query
     from gradcli.program.kinks import at_the_point
 
-    asked = program.question(of, wrt, {}, stop)
+    asked = query.question(program, of, wrt, {}, stop)
     return at_the_point(program, asked.ys, asked.xs)
 
 

@@ -101,7 +101,7 @@ class Inputs(NamedTuple):
             settings[name] = value_of("--set", name, value, memory)
         from gradcli.program import Program
 
-        program = Program(
+        return Program(
             Source(text.name, text.text),
             text.folder,
             self.dtype,
@@ -110,9 +110,8 @@ class Inputs(NamedTuple):
             self.max_memory,
             threads=self.threads,
             asked=asked,
+            origins={name: path_and_key(value) for name, value in self.set_.items() if value.startswith("@")},
         )
-        program.origins = {name: path_and_key(value) for name, value in self.set_.items() if value.startswith("@")}
-        return program
 
 
 def program_options(function: Callable[..., Any]) -> Callable[..., Any]:

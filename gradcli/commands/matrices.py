@@ -104,7 +104,8 @@ def _traced(program: Program, kind: str, of: list[str] | None, wrt: list[str] | 
 
 
 def _kinks(program: Program, of: list[str] | None, wrt: list[str] | None, stop: list[str]) -> list[Kink]:
+    from gradcli.program import query
     from gradcli.program.kinks import at_the_point
 
-    asked = program.question(of, wrt, {}, stop)
+    asked = query.question(program, of, wrt, {}, stop)
     return at_the_point(program, asked.ys, asked.xs)

@@ -215,10 +215,10 @@ class Elaborator:
 
     # expressions
 
-    def _number(self, expression: syntax.Number, scope: Scope) -> None:
+    def enter_number(self, expression: syntax.Number, scope: Scope) -> None:
         self.values.append(Weak(expression.value))
 
-    def _name(self, expression: syntax.Name, scope: Scope) -> None:
+    def enter_name(self, expression: syntax.Name, scope: Scope) -> None:
         self.values.append(self.resolve(expression, scope))
 
     def resolve(self, name: syntax.Name, scope: Scope, call: syntax.Call | None = None) -> Value:
@@ -289,15 +289,15 @@ class Elaborator:
             elif isinstance(statement, (syntax.Declaration, syntax.Function)):
                 yield statement.name
 
-    def _word(self, expression: syntax.Word, scope: Scope) -> None:
+    def enter_word(self, expression: syntax.Word, scope: Scope) -> None:
         if expression.value not in ("true", "false"):
             self.fail("TypeError", f"`{expression.value}` is not a value here", expression)
         self.values.append(self.mark(literal(expression.value == "true", "bool"), (expression.start, expression.end)))
 
-    def _string(self, expression: syntax.String, scope: Scope) -> None:
+    def enter_string(self, expression: syntax.String, scope: Scope) -> None:
         self.fail("TypeError", "a string is not a value here", expression)
 
-    def _unary(self, expression: syntax.Unary, scope: Scope) -> None:
+    def enter_unary(self, expression: syntax.Unary, scope: Scope) -> None:
         self.push(self._apply_unary, expression)
         self.push(self.enter, expression.operand, scope)
 
@@ -309,7 +309,7 @@ class Elaborator:
             op = table["neg" if expression.operator == "-" else "logical_not"]
             self.values.append(apply(self, op, [(value, expression.operand)], {}, expression))
 
-    def _binary(self, expression: syntax.Binary, scope: Scope) -> None:
+    def enter_binary(self, expression: syntax.Binary, scope: Scope) -> None:
         self.push(self._apply_binary, expression)
         self.push(self.enter, expression.right, scope)
         self.push(self.enter, expression.left, scope)
@@ -325,7 +325,7 @@ class Elaborator:
         operands = [(left, expression.left), (right, expression.right)]
         self.values.append(apply(self, table[BINARY[expression.operator]], operands, {}, expression))
 
-    def _attribute(self, expression: syntax.Attribute, scope: Scope) -> None:
+    def enter_attribute(self, expression: syntax.Attribute, scope: Scope) -> None:
         if expression.name.id != "T":
             from gradcli.language import suggestions
 
@@ -341,14 +341,14 @@ class Elaborator:
         x = self.node(self.values.pop(), expression.base)
         self.values.append(self.mark(transpose(x, axes=None), (expression.start, expression.end)))
 
-    def _call(self, expression: syntax.Call, scope: Scope) -> None:
+    def enter_call(self, expression: syntax.Call, scope: Scope) -> None:
         calls.enter(self, expression, scope)
 
-    def _index(self, expression: syntax.Index, scope: Scope) -> None:
+    def enter_index(self, expression: syntax.Index, scope: Scope) -> None:
         self.push(indexing.apply, self, (expression, scope))
         self.push(self.enter, expression.base, scope)
 
-    def _list(self, expression: syntax.List, scope: Scope) -> None:
+    def enter_list(self, expression: syntax.List, scope: Scope) -> None:
         lists.enter(self, expression, scope)
 
     # names
@@ -398,16 +398,16 @@ class Elaborator:
 
 
 _ENTER: dict[type, Callable[[Elaborator, Any, Scope], None]] = {
-    syntax.Number: Elaborator._number,
-    syntax.Name: Elaborator._name,
-    syntax.Word: Elaborator._word,
-    syntax.String: Elaborator._string,
-    syntax.Unary: Elaborator._unary,
-    syntax.Binary: Elaborator._binary,
-    syntax.Attribute: Elaborator._attribute,
-    syntax.Call: Elaborator._call,
-    syntax.Index: Elaborator._index,
-    syntax.List: Elaborator._list,
+    syntax.Number: Elaborator.enter_number,
+    syntax.Name: Elaborator.enter_name,
+    syntax.Word: Elaborator.enter_word,
+    syntax.String: Elaborator.enter_string,
+    syntax.Unary: Elaborator.enter_unary,
+    syntax.Binary: Elaborator.enter_binary,
+    syntax.Attribute: Elaborator.enter_attribute,
+    syntax.Call: Elaborator.enter_call,
+    syntax.Index: Elaborator.enter_index,
+    syntax.List: Elaborator.enter_list,
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.types import show_entry
+from gradcli.program import query
 from gradcli.program.objective import Objective, Values
 from gradcli.program.optimizers import RULES, Memory
 from gradcli.program.training import Bounds, Moment, Outcome, Settings, State, Watch, gradient_norm, watched
@@ -59,7 +60,7 @@ def _bounds_by_name(objective: Objective, bounds: Bounds) -> Bounds:
     """
     found: dict[str, tuple[float, float]] = {}
     for pattern, bound in bounds.items():
-        names = objective.program._wanted([pattern])
+        names = query.wanted(objective.program, [pattern])
         fitted = [name for name in names if name in objective.variables]
         if not fitted:
             why = objective.kept.get(names[0], "it is not among what is fitted")

@@ -332,7 +332,7 @@ class _Newton(_Search):
         super().__init__(objective, settings, watch, state)
         program = objective.program
         xs = list(self.leaves.values())
-        with program._graph.derivation.active():
+        with program.graph.derivation.active():
             self.directions = {
                 name: make_leaf(name, "direction", x.shape, x.dtype, False) for name, x in self.leaves.items()
             }
@@ -378,7 +378,7 @@ class _Squares(_Search):
         super().__init__(objective, settings, watch, state)
         program = objective.program
         xs = list(self.leaves.values())
-        with program._graph.derivation.active():
+        with program.graph.derivation.active():
             blocks = jacobian(objective.y, xs)
         self.matrix = Planned(program, [objective.y, *blocks], xs)
         self._begun = False

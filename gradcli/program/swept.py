@@ -182,7 +182,7 @@ class Sweep:
             return to_number(node.attrs["value"], node.dtype)
         if node.op.name != "leaf" or self.program.lacks_value(node):
             raise UnsuitableError  # a value that is missing may not be needed for the gradient
-        return to_number(self.program._leaf_value(node), node.dtype)
+        return to_number(self.program.leaf_value(node), node.dtype)
 
     def down(self, seeds: Sequence[tuple[Node, Number]]) -> dict[Node, Number | None]:
         """The cotangents of all nodes that are connected to a seed; None where nothing of a node is selected."""
@@ -230,7 +230,7 @@ def gradients(
         return None
     try:
         sweep = Sweep(program, ys, [x for x in xs if x.dtype != "bool"], stops)
-        seeds = program._evaluate([reverse.seed(y, head, i) for i, (y, head) in enumerate(zip(ys, heads, strict=True))])
+        seeds = program.evaluate([reverse.seed(y, head, i) for i, (y, head) in enumerate(zip(ys, heads, strict=True))])
         found = sweep.down([(y, to_number(seed, y.dtype)) for y, seed in zip(ys, seeds, strict=True)])
     except FAILURES:
         return None

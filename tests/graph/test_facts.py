@@ -31,7 +31,7 @@ from gradcli.graph.ops.shaping import broadcasted
 from gradcli.graph.types import is_float
 from gradcli.language import needed, printer, reasons, remedies, spellings
 from gradcli.language.builtin import BINARY
-from gradcli.program import batched, cuts, finite, hints, kinks, swept, traced
+from gradcli.program import batched, cuts, finite, hints, kinks, query, swept, traced
 from gradcli.program.derived import derive
 from gradcli.report import formulas
 from gradcli.rewrite import algebra, engine, forms, shapes, simplify, terms
@@ -811,7 +811,7 @@ def test_what_is_worked_out_at_once_where_both_operands_are_numbers():
         operands = ("true", "false") if symbol in ("and", "or") else ("2.5", "1.5")
         if symbol == "@":
             continue
-        node = gradcli.loads(f"y = {operands[0]} {symbol} {operands[1]}")._target("y")
+        node = query.target(gradcli.loads(f"y = {operands[0]} {symbol} {operands[1]}"), "y")
         assert (node.op.name == "literal") == (name in printer.ARITHMETIC), name
 
 

@@ -619,7 +619,7 @@ def test_no_help_makes_another_loss_that_may_fall_for_ever(loss, fact):
     values = problem.values
     explain(objective, problem)
     assert problem.help == f"{fact}; a smaller `--lr` or `--bounds` may do"
-    finding = traced.trace_gradients(objective.program._with(values), ["y"], ["x"], [1]).finding
+    finding = traced.trace_gradients(objective.program.with_values(values), ["y"], ["x"], [1]).finding
     assert finding.help.startswith(fact)
 
 

@@ -18,8 +18,9 @@ from pictures import mismatch
 from scipy.optimize import curve_fit
 
 import gradcli
-from gradcli.program.fitted import Settings, fit
+from gradcli.program.fitted import fit
 from gradcli.program.objective import Objective
+from gradcli.program.training import Settings
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = sorted((ROOT / "samples").glob("*.expr"))
@@ -229,7 +230,7 @@ def fitted(name: str, method: str, minimize: str, steps: int = 1000) -> gradcli.
     program = gradcli.load(ROOT / "samples" / f"{name}.expr")
     objective = Objective(program, minimize, squares=method == "least-squares")
     outcome = fit(objective, Settings(method, steps=steps), lambda _: None)
-    return program._with(outcome.state.values)
+    return program.with_values(outcome.state.values)
 
 
 def test_the_parameters_of_the_decay_are_those_of_scipy():

@@ -225,11 +225,11 @@ class Sweep:
         others = [(node.inputs[k], labels[k]) for k in range(len(labels)) if k != i]
         if mask is not None and any(b.risky for b, _ in others):
             return self._guarded_contraction(node, i, parts, mask, labels[i], out, others)
-        some = [self._contract(v, node, labels[i], out, others) for v in parts]
+        some = [self.contract(v, node, labels[i], out, others) for v in parts]
         own_mask = reverse.through_contraction(node, i, rule, reverse.Cotangent(_blank(node), mask)).mask
         return x, some, own_mask if x.risky else None
 
-    def _contract(
+    def contract(
         self,
         view: View,
         node: Node,
@@ -283,15 +283,15 @@ class Sweep:
         met: Node | None = None
         for k in range(len(others)):
             mixed = [*plain[:k], singular[k], *plain[k + 1 :]]
-            term = views.dense(small._contract(reach, node, own, out, mixed), x.shape, self.dtype)
+            term = views.dense(small.contract(reach, node, own, out, mixed), x.shape, self.dtype)
             met = term if met is None else met + term
         assert met is not None
         finite = [(where(isfinite(b), b, 0), g) for b, g in others]
         shape = (*self.seeds, *x.shape)
-        bare = total([self._contract(v, node, own, out, finite) for v in parts], shape, self.dtype)
-        full = total([self._contract(v, node, own, out, others) for v in parts], shape, self.dtype)
+        bare = total([self.contract(v, node, own, out, finite) for v in parts], shape, self.dtype)
+        full = total([self.contract(v, node, own, out, others) for v in parts], shape, self.dtype)
         result = where(broadcasted(not_equal(met, 0), shape), full, bare)
-        reached = views.dense(small._contract(reach, node, own, out, plain), x.shape, self.dtype)
+        reached = views.dense(small.contract(reach, node, own, out, plain), x.shape, self.dtype)
         return x, [views.dense_view(result)], not_equal(reached, 0) if x.risky else None
 
     def _through_linear(

@@ -7,8 +7,8 @@ import sys
 import click
 
 from gradcli.commands.endings import Command, is_terminal
-from gradcli.commands.inputs import Inputs, variables_apart
-from gradcli.commands.options import Finite, program_options, xs_option, ys_option
+from gradcli.commands.inputs import Inputs, program_options, variables_apart, xs_option, ys_option
+from gradcli.commands.options import Finite
 from gradcli.commands.output import screen, write
 
 EPILOG = """\b

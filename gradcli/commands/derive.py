@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from gradcli.commands.endings import Command
-from gradcli.commands.inputs import Inputs
-from gradcli.commands.options import OUTPUT_FILE, program_options, question_options
+from gradcli.commands.inputs import Inputs, program_options, question_options
+from gradcli.commands.options import OUTPUT_FILE
 from gradcli.commands.output import write
 
 if TYPE_CHECKING:

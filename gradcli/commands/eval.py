@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from gradcli.commands.endings import Command
-from gradcli.commands.inputs import Inputs
-from gradcli.commands.options import output_options, points_options, profile_option, program_options, several_names
+from gradcli.commands.inputs import Inputs, program_options
+from gradcli.commands.options import output_options, points_options, profile_option, several_names
 from gradcli.commands.output import Destination
 from gradcli.commands.watching import Watch, watching_options
 
@@ -61,7 +61,7 @@ def command(
         watch.refuse_beside("--profile")
         profiling.check(format, output, points)
         program = inputs.load(inputs.program_text(), (of, ()))
-        profiling.deliver(program, lambda: program.eval_results(of), "eval", format)
+        profiling.deliver(program, lambda program: program.eval_results(of), "eval", format)
         return 0
     if points is not None or skip_bad:
         watch.refuse_beside("--points")
@@ -91,6 +91,7 @@ def _traced(program: Program, of: list[str] | None) -> Traced | None:
 
 
 def _kinks(program: Program, of: list[str] | None) -> list[Kink]:
+    from gradcli.program import query
     from gradcli.program.kinks import at_the_point
 
-    return at_the_point(program, program.value_nodes(of), None)
+    return at_the_point(program, query.value_nodes(program, of), None)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gradcli.commands.endings import Command, is_terminal
-from gradcli.commands.inputs import Inputs
-from gradcli.commands.options import program_options, question_options
+from gradcli.commands.inputs import Inputs, program_options, question_options
 from gradcli.commands.output import screen, write, write_pieces
 
 if TYPE_CHECKING:

@@ -14,24 +14,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradcli.commands.endings import Command
-from gradcli.commands.inputs import Inputs, variables_apart
-from gradcli.commands.options import (
-    INPUT_FILE,
-    OUTPUT_FILE,
-    Finite,
-    named,
-    output_options,
-    program_options,
-    several_names,
-)
+from gradcli.commands.inputs import Inputs, program_options, variables_apart
+from gradcli.commands.options import INPUT_FILE, OUTPUT_FILE, Finite, named, output_options, several_names
 from gradcli.commands.output import ENDINGS, Destination
 from gradcli.diagnostics import GradcliError
 
 if TYPE_CHECKING:
     from gradcli.data.journal import Journal
-    from gradcli.program.fitted import Outcome
     from gradcli.program.objective import Objective
     from gradcli.program.optimizers import Schedule
+    from gradcli.program.training import Outcome
 
 FEW = 8
 """Numbers that a table on a terminal shows well."""
@@ -232,9 +224,10 @@ def command(
     program = inputs.load(inputs.program_text(), ([minimize] if minimize else None, others))
     from gradcli.commands.fitting import Saver, Watcher, explained, say
     from gradcli.graph.types import size_of
-    from gradcli.program.fitted import Settings, fit
+    from gradcli.program.fitted import fit
     from gradcli.program.objective import NotFiniteError, Objective
     from gradcli.program.optimizers import Schedule
+    from gradcli.program.training import Settings
     from gradcli.report.fits import summary
 
     settings = Settings(method, lr or Schedule(0.01), steps, until, bounds, clip)

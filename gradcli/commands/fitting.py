@@ -17,8 +17,8 @@ from gradcli.commands.endings import is_terminal, stream_has_color, tell
 if TYPE_CHECKING:
     from gradcli.commands.inputs import Inputs
     from gradcli.data.journal import Journal
-    from gradcli.program.fitted import Moment, State
     from gradcli.program.objective import NotFiniteError, Objective
+    from gradcli.program.training import Moment, State
     from gradcli.report.progress import Steps
 
 LOG_SECONDS = 5.0
@@ -64,7 +64,7 @@ class Saver:
 
 
 class Watcher:
-    """Called at each step (:data:`gradcli.program.fitted.Watch`)."""
+    """Called at each step (:data:`gradcli.program.training.Watch`)."""
 
     def __init__(self, steps: int, journal: Journal | None, saver: Saver | None) -> None:
         self.interrupted = False

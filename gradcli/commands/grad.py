@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 import click
 
 from gradcli.commands.endings import Command
-from gradcli.commands.inputs import Inputs, ProgramText, entries_for, read_value_file, variables_apart
-from gradcli.commands.options import (
-    INPUT_FILE,
-    output_options,
-    points_options,
-    profile_option,
+from gradcli.commands.inputs import (
+    Inputs,
+    ProgramText,
+    entries_for,
     program_options,
     question_options,
+    read_value_file,
+    variables_apart,
 )
+from gradcli.commands.options import INPUT_FILE, output_options, points_options, profile_option
 from gradcli.commands.output import Destination
 from gradcli.commands.watching import Watch, watching_options
 from gradcli.diagnostics import GradcliError
@@ -123,7 +124,7 @@ def command(
         )
 
     if profile:
-        profiling.deliver(program, lambda: ask(program), "grad", format)
+        profiling.deliver(program, ask, "grad", format)
         return 0
     if many:
         rows.deliver(
@@ -159,9 +160,10 @@ def _traced(
 
 
 def _kinks(program: Program, of: list[str] | None, wrt: list[str] | None, stop: list[str]) -> list[Kink]:
+    from gradcli.program import query
     from gradcli.program.kinks import at_the_point
 
-    asked = program.question(of, wrt, {}, stop)
+    asked = query.question(program, of, wrt, {}, stop)
     return at_the_point(program, asked.ys, asked.xs)
 
 

@@ -8,8 +8,8 @@ import sys
 import click
 
 from gradcli.commands.endings import Command, is_terminal, stream_has_color
-from gradcli.commands.inputs import Inputs
-from gradcli.commands.options import program_options, several_names, stop_option
+from gradcli.commands.inputs import Inputs, program_options, stop_option
+from gradcli.commands.options import several_names
 from gradcli.commands.output import write
 
 EPILOG = """\b

@@ -6,12 +6,13 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from gradcli.commands.endings import is_terminal
-from gradcli.commands.options import utf8
+from gradcli.commands.options import INPUT_FILE, Bytes, settings_option, several_names, utf8
 from gradcli.diagnostics import GradcliError, Source
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Inputs(NamedTuple):
             settings[name] = value_of("--set", name, value, memory)
         from gradcli.program import Program
 
-        program = Program(
+        return Program(
             Source(text.name, text.text),
             text.folder,
             self.dtype,
@@ -109,9 +110,66 @@ class Inputs(NamedTuple):
             self.max_memory,
             threads=self.threads,
             asked=asked,
+            origins={name: path_and_key(value) for name, value in self.set_.items() if value.startswith("@")},
         )
-        program.origins = {name: path_and_key(value) for name, value in self.set_.items() if value.startswith("@")}
-        return program
+
+
+def program_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What says which program is run, and with which values and means: the argument ``inputs`` of the function."""
+
+    @wraps(function)
+    def decorated(**values: Any) -> Any:
+        own = {name: values.pop(name) for name in Inputs._fields}
+        return function(inputs=Inputs(**own), **values)
+
+    for option in reversed(
+        (
+            click.argument("file", required=False, type=INPUT_FILE),
+            click.option("-e", "inline", multiple=True, metavar="TEXT", help="The program itself, in place of FILE."),
+            settings_option(
+                "--set",
+                "set_",
+                help="Give a variable or constant a value: an expression of the language, or an array from a"
+                " .npy, .npz, .csv or .json file, or one of these with .gz (FILE.npz:KEY chooses one of several,"
+                " FILE.csv:a,b columns by name, FILE.csv:a one as a vector). Repeatable.",
+            ),
+            click.option(
+                "--values",
+                "values",
+                type=INPUT_FILE,
+                metavar="FILE|-",
+                help="Values by name: a JSON object, an .npz file, or what gradcli printed (json, ndjson, plain)."
+                " --set wins over it.",
+            ),
+            click.option(
+                "--dtype",
+                type=click.Choice(["float32", "float64"]),
+                help="Precision of the program, in place of its own dtype line.",
+            ),
+            click.option(
+                "--random-seed",
+                type=click.IntRange(0, 2**32 - 1),
+                default=0,
+                show_default=True,
+                help="Seed of the random numbers that have no seed of their own.",
+            ),
+            click.option(
+                "--max-memory",
+                type=Bytes(),
+                metavar="SIZE",
+                help="Refuse, before it starts, a run that needs more memory than this: 500M, 2G (powers of 1024).",
+            ),
+            click.option(
+                "--threads",
+                type=click.IntRange(1, 1024),
+                metavar="N",
+                help="Threads for large arrays, by default one for each processor. Results differ by rounding only, and are"
+                " the same at each run with the same N.",
+            ),
+        )
+    ):
+        decorated = option(decorated)
+    return decorated
 
 
 def variables_apart(wrt: Iterable[str] | None) -> list[str]:
@@ -206,3 +264,24 @@ def path_and_key(text: str) -> tuple[str, str | None]:
     path = text[1:]
     keyed = re.fullmatch(rf"(.+?{ENDING}):(.+)", path, re.IGNORECASE | re.DOTALL)
     return (keyed[1], utf8(keyed[2])) if keyed and not os.path.exists(path) else (path, None)
+
+
+ys_option = several_names("--of", help="The ys, whose gradients add up, in place of the program's outputs. Repeatable.")
+xs_option = several_names("--wrt", help="The xs, in place of all variables; * matches variables. Repeatable.")
+seed_option = settings_option(
+    "--seed", help="Head gradient of a y (grad_ys), in place of ones or its seed line. Repeatable."
+)
+stop_option = several_names("--stop", help="Nodes that are treated as constants (stop_gradients). Repeatable.")
+
+
+def question_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What is differentiated: the arguments ``of``, ``wrt``, ``stop`` and ``heads``, the values that ``--seed`` gives."""
+
+    @wraps(function)
+    def decorated(*, seed: dict[str, str], stop: list[str] | None, **values: Any) -> Any:
+        heads = {name: value_of("--seed", name, text) for name, text in seed.items()}
+        return function(heads=heads, stop=stop or [], **values)
+
+    for option in (stop_option, seed_option, xs_option, ys_option):
+        decorated = option(decorated)
+    return decorated

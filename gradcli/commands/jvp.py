@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from gradcli.commands.endings import Command
-from gradcli.commands.inputs import Inputs, value_of
-from gradcli.commands.options import output_options, program_options, settings_option, several_names, stop_option
+from gradcli.commands.inputs import Inputs, program_options, stop_option, value_of
+from gradcli.commands.options import output_options, settings_option, several_names
 from gradcli.commands.output import Destination
 
 EPILOG = """\b

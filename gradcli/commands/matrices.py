@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from gradcli.commands.inputs import Inputs, variables_apart
-from gradcli.commands.options import (
-    output_options,
-    points_options,
-    program_options,
-    several_names,
-    stop_option,
-    xs_option,
-)
+from gradcli.commands.inputs import Inputs, program_options, stop_option, variables_apart, xs_option
+from gradcli.commands.options import output_options, points_options, several_names
 from gradcli.commands.output import Destination
 from gradcli.commands.watching import Watch, watching_options
 
@@ -111,7 +104,8 @@ def _traced(program: Program, kind: str, of: list[str] | None, wrt: list[str] | 
 
 
 def _kinks(program: Program, of: list[str] | None, wrt: list[str] | None, stop: list[str]) -> list[Kink]:
+    from gradcli.program import query
     from gradcli.program.kinks import at_the_point
 
-    asked = program.question(of, wrt, {}, stop)
+    asked = query.question(program, of, wrt, {}, stop)
     return at_the_point(program, asked.ys, asked.xs)

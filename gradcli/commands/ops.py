@@ -68,8 +68,17 @@ def _find(operations: list[Any], name: str) -> Any:
 
 
 def _cell(operation: Any, column: str) -> str:
-    value = getattr(operation, column)
+    value = _field(operation, column)
     return ",".join(value) if column == "aliases" else " ".join(str(value).split())
+
+
+def _field(operation: Any, column: str) -> Any:
+    """What the table says of an operation; its derivative is worded from its rule."""
+    if column == "derivative":
+        from gradcli.graph.describe import describe_derivative
+
+        return describe_derivative(operation)
+    return getattr(operation, column)
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -99,16 +108,15 @@ def _family(family: str, members: Sequence[Any], screen: Screen) -> str:
             "\n" + (names + also if len(o.signature) + len(also) < screen.width else f"{names}\n  {also.strip()}")
         )
         lines.append(wrapped(_cell(o, "doc"), "  "))
-        lines += [
-            wrapped(f"{c:<11} {_cell(o, c)}", " " * 14) for c in ("formula", "derivative", "domain") if _cell(o, c)
-        ]
+        cells = [(column, _cell(o, column)) for column in ("formula", "derivative", "domain")]
+        lines += [wrapped(f"{column:<11} {cell}", " " * 14) for column, cell in cells if cell]
     return "\n".join(lines) + "\n"
 
 
 def _explained(operation: Any) -> str:
     rows = [
         ("formula", operation.formula),
-        ("derivative", operation.derivative),
+        ("derivative", _field(operation, "derivative")),
         ("domain", operation.domain),
         ("also", ", ".join(operation.aliases)),
         ("family", operation.family),
@@ -121,5 +129,5 @@ def _explained(operation: Any) -> str:
 
 def _json(operations: list[Any], one: bool = False) -> str:
     fields = ("name", "aliases", "family", "signature", "doc", "formula", "derivative", "domain", "example")
-    records = [{field: getattr(o, field) for field in fields} for o in operations]
+    records = [{field: _field(o, field) for field in fields} for o in operations]
     return json.dumps(records[0] if one else records, ensure_ascii=False, indent=1) + "\n"

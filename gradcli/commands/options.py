@@ -6,7 +6,6 @@ import math
 import os
 import re
 from collections.abc import Callable, Sequence
-from functools import wraps
 from typing import Any, TypeVar
 
 import click
@@ -167,89 +166,6 @@ def settings_option(*declarations: str, help: str) -> Callable[[F], F]:
     return click.option(
         *declarations, type=Setting(), multiple=True, callback=collected, metavar="NAME=EXPR|@FILE", help=help
     )
-
-
-def program_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What says which program is run, and with which values and means: the argument ``inputs`` of the function."""
-
-    @wraps(function)
-    def decorated(**values: Any) -> Any:
-        from gradcli.commands.inputs import Inputs
-
-        own = {name: values.pop(name) for name in Inputs._fields}
-        return function(inputs=Inputs(**own), **values)
-
-    for option in reversed(
-        (
-            click.argument("file", required=False, type=INPUT_FILE),
-            click.option("-e", "inline", multiple=True, metavar="TEXT", help="The program itself, in place of FILE."),
-            settings_option(
-                "--set",
-                "set_",
-                help="Give a variable or constant a value: an expression of the language, or an array from a"
-                " .npy, .npz, .csv or .json file, or one of these with .gz (FILE.npz:KEY chooses one of several,"
-                " FILE.csv:a,b columns by name, FILE.csv:a one as a vector). Repeatable.",
-            ),
-            click.option(
-                "--values",
-                "values",
-                type=INPUT_FILE,
-                metavar="FILE|-",
-                help="Values by name: a JSON object, an .npz file, or what gradcli printed (json, ndjson, plain)."
-                " --set wins over it.",
-            ),
-            click.option(
-                "--dtype",
-                type=click.Choice(["float32", "float64"]),
-                help="Precision of the program, in place of its own dtype line.",
-            ),
-            click.option(
-                "--random-seed",
-                type=click.IntRange(0, 2**32 - 1),
-                default=0,
-                show_default=True,
-                help="Seed of the random numbers that have no seed of their own.",
-            ),
-            click.option(
-                "--max-memory",
-                type=Bytes(),
-                metavar="SIZE",
-                help="Refuse, before it starts, a run that needs more memory than this: 500M, 2G (powers of 1024).",
-            ),
-            click.option(
-                "--threads",
-                type=click.IntRange(1, 1024),
-                metavar="N",
-                help="Threads for large arrays, by default one for each processor. Results differ by rounding only, and are"
-                " the same at each run with the same N.",
-            ),
-        )
-    ):
-        decorated = option(decorated)
-    return decorated
-
-
-ys_option = several_names("--of", help="The ys, whose gradients add up, in place of the program's outputs. Repeatable.")
-xs_option = several_names("--wrt", help="The xs, in place of all variables; * matches variables. Repeatable.")
-seed_option = settings_option(
-    "--seed", help="Head gradient of a y (grad_ys), in place of ones or its seed line. Repeatable."
-)
-stop_option = several_names("--stop", help="Nodes that are treated as constants (stop_gradients). Repeatable.")
-
-
-def question_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What is differentiated: the arguments ``of``, ``wrt``, ``stop`` and ``heads``, the values that ``--seed`` gives."""
-
-    @wraps(function)
-    def decorated(*, seed: dict[str, str], stop: list[str] | None, **values: Any) -> Any:
-        from gradcli.commands.inputs import value_of
-
-        heads = {name: value_of("--seed", name, text) for name, text in seed.items()}
-        return function(heads=heads, stop=stop or [], **values)
-
-    for option in (stop_option, seed_option, xs_option, ys_option):
-        decorated = option(decorated)
-    return decorated
 
 
 def output_options(function: F, also: Sequence[str] = ()) -> F:

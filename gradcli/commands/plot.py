@@ -11,8 +11,8 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn
 import click
 
 from gradcli.commands.endings import Command, is_terminal, stream_has_color
-from gradcli.commands.inputs import Inputs
-from gradcli.commands.options import INPUT_FILE, OUTPUT_FILE, named, program_options, several_names
+from gradcli.commands.inputs import Inputs, program_options
+from gradcli.commands.options import INPUT_FILE, OUTPUT_FILE, named, several_names
 from gradcli.commands.output import write
 from gradcli.diagnostics import GradcliError
 

@@ -25,7 +25,9 @@ def check(format: str | None, output: str | None, points: str | None) -> None:
         raise click.UsageError(f"--profile writes table or json, and not --format {format}.")
 
 
-def deliver(program: Program, ask: Callable[[], object], command: Literal["eval", "grad"], format: str | None) -> None:
+def deliver(
+    program: Program, ask: Callable[[Program], object], command: Literal["eval", "grad"], format: str | None
+) -> None:
     """Answer a question and print the profile: a table on a terminal, JSON in a pipe."""
     from gradcli.program.profiled import profiled
     from gradcli.report import profiles

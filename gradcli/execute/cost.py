@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradcli.execute.plan import VIEWS, bytes_of
+from gradcli.execute.sizes import VIEWS, bytes_of
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Contraction
 from gradcli.graph.ops.kernels import Ufunc

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from gradcli.execute.axes import ACCUMULATED, Axes
-from gradcli.execute.plan import LARGE, VIEWS, bytes_of
+from gradcli.execute.sizes import LARGE, VIEWS, bytes_of
 from gradcli.graph.node import Node, by_serial
 from gradcli.graph.operation import Contraction
 

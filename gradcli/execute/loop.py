@@ -8,8 +8,8 @@ from typing import Any
 from gradcli.execute import blas, cost, processes, steps
 from gradcli.execute.cuts import TILE, Group
 from gradcli.execute.layout import laid_out
-from gradcli.execute.plan import VIEWS, Means, bytes_of
 from gradcli.execute.processes import Team
+from gradcli.execute.sizes import VIEWS, Means, bytes_of
 from gradcli.execute.steps import FIRST, PARTS, Accumulator, Place, Registers, Run
 from gradcli.execute.worker import Clock, Key, Worker, together
 from gradcli.graph.node import Node

@@ -2,68 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from gradcli.data.memory import free_memory, show_bytes
 from gradcli.diagnostics import GradcliError
+from gradcli.execute.sizes import HEAVY, LARGE, VIEWS, Means, bytes_of, processors, working_space
 from gradcli.graph.node import Node, cone
 from gradcli.graph.switches import without
-from gradcli.graph.types import ITEM_SIZE, size_of
 
 if TYPE_CHECKING:
     from gradcli.execute.loop import Loop
 
-VIEWS = {"reshape", "transpose", "broadcast_to", "index", "identity", "stop_gradient", "diagonal", "flip"}
-"""Operations whose NumPy kernel returns a view: they take no memory and keep their input alive."""
-
-
-HEAVY = 1 << 16
-"""Bytes of an array from which products of matrices are worth more than one thread."""
-
-LARGE = 1 << 18
-"""Bytes that some array must have before it is asked whether loops over tiles pay."""
-
-
-def processors() -> int:
-    """The processors that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 1
-
-
-def bytes_of(node: Node) -> int:
-    if not node.shape:
-        return ITEM_SIZE[node.dtype]
-    return size_of(node.shape) * ITEM_SIZE[node.dtype]
-
-
-def working_space(node: Node) -> int:
-    """Bytes that a kernel takes beside its result while it runs."""
-    arrays = node.op.workspace
-    if not arrays:
-        return 0
-    if not isinstance(arrays, float):
-        arrays = arrays(node)
-    return int(arrays * max([bytes_of(x) for x in (node, *node.inputs)]))
-
-
 COPIED = {"array", "contraction"}
 """Operations whose value may be a view of something else, although they are not in ``VIEWS``."""
-
-
-class Means(NamedTuple):
-    """What a plan may use: so many threads (by default one for each processor), or processes where those gain more.
-
-    A plan that is ``repeated`` keeps its scratch memory from one run to the next; only then processes pay.
-    """
-
-    threads: int = 0
-    repeated: bool = False
-    processes: bool = False
 
 
 class Plan:

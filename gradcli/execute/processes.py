@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcli.execute import blas
 from gradcli.execute.layout import aligned
-from gradcli.execute.plan import bytes_of
+from gradcli.execute.sizes import bytes_of
 from gradcli.graph.node import Node
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from time import perf_counter
 from typing import NamedTuple
 
-from gradcli.execute.plan import VIEWS, Plan, bytes_of
+from gradcli.execute.plan import Plan
+from gradcli.execute.sizes import VIEWS, bytes_of
 from gradcli.graph.node import Node
 
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gradcli.execute.plan import LARGE, Plan, bytes_of
+from gradcli.execute.plan import Plan
 from gradcli.execute.products import matrix_product
 from gradcli.execute.run import literal_value
+from gradcli.execute.sizes import LARGE, bytes_of
 from gradcli.execute.steps import index_key
 from gradcli.graph.node import Node
 from gradcli.graph.ops.kernels import Ufunc

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gradcli.execute.plan import bytes_of
+from gradcli.execute.sizes import bytes_of
 from gradcli.execute.steps import FIRST, PARTS, ROWS, Registers
 from gradcli.graph.node import Node
 

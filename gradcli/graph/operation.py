@@ -280,12 +280,6 @@ class Operation:
             shown.append(f"{'*' if p.kind == 'operands' else ''}{p.name}" + (f"={p.default}" if p.default else ""))
         return f"{self.name}({', '.join(shown)})"
 
-    @cached_property
-    def derivative(self) -> str:
-        from gradcli.graph.describe import describe_derivative
-
-        return describe_derivative(self)
-
     def differentiable_inputs(self, node: Node) -> Sequence[int]:
         """The positions of a node's inputs through which a gradient can pass."""
         rule = self.rule

@@ -1,28 +1,20 @@
-"""Calls: arguments bound to parameters, dtypes brought together, errors pointed at the arguments at fault."""
+"""Calls: arguments bound to the parameters of operations, and evaluated on the work stack."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from gradcli.diagnostics import GradcliError, Label, did_you_mean
-from gradcli.graph.node import Node
-from gradcli.graph.operation import Operation, cast_to
+from gradcli.diagnostics import did_you_mean
+from gradcli.graph.operation import Operation
 from gradcli.graph.ops.creation import SPECIAL
-from gradcli.graph.types import is_float, is_integer, promote
 from gradcli.language import functions, special, statics, syntax
-from gradcli.language.values import Scope, UserFunction, Value, Weak
+from gradcli.language.application import apply
+from gradcli.language.builtin import KEYWORDS
+from gradcli.language.values import Scope, UserFunction
 
 if TYPE_CHECKING:
     from gradcli.language.elaborate import Elaborator
-
-Operand = tuple[Value, syntax.Syntax]
-
-KEYWORDS = {
-    "perm": "axes", "clip_value_min": "lo", "clip_value_max": "hi", "a_min": "lo", "a_max": "hi", "keep_dims": "keepdims",
-    "diagonal": "k", "min": "lo", "max": "hi",
-}  # fmt: skip
-"""Keyword names of TensorFlow and NumPy for parameters that have another name here."""
 
 
 def enter(e: Elaborator, call: syntax.Call, scope: Scope) -> None:
@@ -155,85 +147,3 @@ def _leave_operation(
     values = e.take(len(tensors))
     attrs = statics.attributes(e, op, bound, call, scope)
     e.values.append(apply(e, op, list(zip(values, tensors, strict=True)), attrs, call))
-
-
-def apply(e: Elaborator, op: Operation, operands: Sequence[Operand], attrs: dict[str, Any], at: syntax.Syntax) -> Node:
-    """The node of an operation on values, literals in the dtype of what they meet."""
-    if op.quick and (node := _quickly(e, op, operands, at)) is not None:
-        return node
-    nodes = operand_nodes(e, op, operands)
-
-    def build() -> Node:
-        return op(*op.prepare(nodes, e.float_dtype), **attrs)
-
-    return guarded(e, build, at, [place for _, place in operands])
-
-
-def _quickly(e: Elaborator, op: Operation, operands: Sequence[Operand], at: syntax.Syntax) -> Node | None:
-    """The frequent case: floats of one dtype, and literals beside them."""
-    dtype = next((v.dtype for v, _ in operands if v.__class__ is Node), None)
-    if dtype is None or not is_float(dtype):
-        return None
-    nodes: list[Node] = []
-    for value, place in operands:
-        if value.__class__ is Weak:
-            nodes.append(e.literal(value, dtype, place))
-        elif value.__class__ is Node:
-            nodes.append(value)
-        else:
-            return None
-    node = op.quickly(tuple(nodes))
-    return None if node is None else e.mark(node, (at.start, at.end))
-
-
-def operand_nodes(e: Elaborator, op: Operation, operands: Sequence[Operand]) -> list[Node]:
-    apart = op.apart
-    dtypes = [v.dtype for i, (v, _) in enumerate(operands) if isinstance(v, Node) and i not in apart]
-    meets = promote(dtypes) if dtypes else None
-    weak = [v.value for i, (v, _) in enumerate(operands) if isinstance(v, Weak) and i not in apart]
-    if op.name == "pow" and _negative_power(operands):
-        meets = e.float_dtype
-        operands = [
-            (cast_to(v, meets), place) if isinstance(v, Node) and not is_float(v.dtype) else (v, place)
-            for v, place in operands
-        ]
-    elif weak and (meets is None or not is_float(meets)):
-        if op.accepts == "float" or any(isinstance(v, float) for v in weak):
-            meets = e.float_dtype
-        elif meets is None or meets == "bool":
-            meets = e.integer_dtype
-    nodes: list[Node] = []
-    for i, (value, place) in enumerate(operands):
-        if isinstance(value, Weak):
-            node = e.literal(value, None if i in apart else meets, place)
-            nodes.append(e.mark(node, (place.start, place.end)))
-        else:
-            nodes.append(e.node(value, place))
-    return nodes
-
-
-def _negative_power(operands: Sequence[Operand]) -> bool:
-    """An integer to a negative literal power is a float."""
-    (base, _), (exponent, _) = operands
-    return (
-        isinstance(exponent, Weak)
-        and exponent.value < 0
-        and (isinstance(base, Weak) or isinstance(base, Node) and is_integer(base.dtype))
-    )
-
-
-def guarded(e: Elaborator, build: Callable[[], Node], at: syntax.Syntax, operands: Sequence[syntax.Syntax]) -> Node:
-    """A node built and marked; an error of the operation is pointed at its operands."""
-    try:
-        return e.mark(build(), (at.start, at.end))
-    except GradcliError as error:
-        raise labelled(e, error, at, operands) from None
-
-
-def labelled(e: Elaborator, error: GradcliError, at: syntax.Syntax, operands: Sequence[syntax.Syntax]) -> GradcliError:
-    """An error of the graph's layer, with the places of the operands that it numbers."""
-    if error.labels:
-        return error
-    labels = [Label(e.span(operands[i]), text) for i, text in error.operands if i < len(operands)]
-    error.labels = tuple(labels) or (Label(e.span(at)),)
-    return error

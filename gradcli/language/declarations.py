@@ -272,9 +272,7 @@ def _override(e: Elaborator, d: syntax.Declaration, given: Any) -> Any:
     """The value of --set or --values: an array, or an expression of the built-ins."""
     if not isinstance(given, str):
         return given
-    from gradcli.language.expression import constant_expression
-
-    return constant_expression(given, f"--set {d.name.id}", e)
+    return e.given(given, f"--set {d.name.id}")
 
 
 def constant_array(e: Elaborator, leaf: Node) -> Any:

@@ -10,7 +10,8 @@ from gradcli.graph.ops.creation import zeros
 from gradcli.graph.ops.selection import identity
 from gradcli.graph.ops.slicing import stack
 from gradcli.graph.types import is_float, show_shape, size_of
-from gradcli.language import calls, statics, syntax
+from gradcli.language import statics, syntax
+from gradcli.language.application import labelled
 from gradcli.language.values import Scope, Several, Value, Weak
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def enter(e: Elaborator, name: str, bound: dict[str, Any], call: syntax.Call, sc
                 v = _direction(e, bound["v"], xs[0], found[0][1].id, scope)
                 results = [orders.jvp(y, xs[0], v) if name == "jvp" else _hvp(e, y, xs[0], v, bound["y"])]
     except GradcliError as error:
-        raise calls.labelled(e, error, call, [bound["y"]]) from None
+        raise labelled(e, error, call, [bound["y"]]) from None
     nodes = [own(e, node, place) for node in results]
     return Several(tuple(nodes)) if listed else nodes[0]
 

@@ -6,7 +6,6 @@ and a name is an alias of its node.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,8 +20,11 @@ from gradcli.graph.ops.shaping import transpose
 from gradcli.graph.switches import without
 from gradcli.graph.types import INTEGER_OF
 from gradcli.language import calls, declarations, indexing, lists, literals, syntax
+from gradcli.language.application import apply
+from gradcli.language.builtin import BINARY, CALL_LIMIT, CONSTANTS, NODE_LIMIT, OPERATIONS
 from gradcli.language.derivatives import FORMS
 from gradcli.language.frames import Frames
+from gradcli.language.parser import parse
 from gradcli.language.values import Asked, Binding, Elaborated, Missing, Scope, Several, UserFunction, Value, Weak
 
 if TYPE_CHECKING:
@@ -31,25 +33,9 @@ if TYPE_CHECKING:
 
 Place = tuple[int, int]
 
-CONSTANTS = {"pi": math.pi, "e": math.e, "inf": math.inf, "nan": math.nan}
-NODE_LIMIT = 5_000_000
-CALL_LIMIT = 1_000_000
 SHORTER = "each call is written out: bind a value to a name, `h = f(x)`, and use the name again, or repeat less often"
 LONG = 50_000
 """Characters of a text from which on its expressions are looked at for scalars first."""
-
-OPERATIONS: dict[str, Operation] = {}
-"""Every operation that a program can call, by name and alias."""
-
-for _op in table.values():
-    if not _op.hidden:
-        OPERATIONS.update(dict.fromkeys((_op.name, *_op.aliases), _op))
-
-BINARY = {
-    "+": "add", "-": "subtract", "*": "multiply", "/": "divide", "@": "matmul", "^": "pow", "<": "less",
-    "<=": "less_equal", ">": "greater", ">=": "greater_equal", "==": "equal", "!=": "not_equal", "and": "logical_and",
-    "or": "logical_or",
-}  # fmt: skip
 
 
 class Elaborator:
@@ -81,6 +67,27 @@ class Elaborator:
         self.work: list[tuple[Callable[[Any, Any], None], Any, Any]] = []
         self.values: list[Value] = []
         self.top = Scope(None, 1 << 60)
+
+    def given(self, text: str, option: str) -> Node:
+        """The node of a constant expression given beside the program: ``--set x=…``, ``--seed y=…``.
+
+        It has the program's precision and sees the built-ins only. Errors name the option. Its places belong to another
+        source, so they are not kept. Raises GradcliError.
+        """
+        source = Source(option, text)
+        statements = parse(source).statements
+        if len(statements) != 1 or not isinstance(statements[0], syntax.Bare):
+            raise GradcliError(
+                "SyntaxError",
+                "one expression is needed here",
+                [Label(Span(source, 0, len(text)))],
+                help="quote it for the shell: `--set 'x=[1, 2]'`",
+            )
+        expression = statements[0].value
+        inner = Elaborator(source, {}, self.folder, None, self.seed)
+        inner.program.float_dtype = self.float_dtype
+        inner.outer = self
+        return inner.node(inner.value(expression, inner.top), expression)
 
     @property
     def operations(self) -> Mapping[str, Operation]:
@@ -208,10 +215,10 @@ class Elaborator:
 
     # expressions
 
-    def _number(self, expression: syntax.Number, scope: Scope) -> None:
+    def enter_number(self, expression: syntax.Number, scope: Scope) -> None:
         self.values.append(Weak(expression.value))
 
-    def _name(self, expression: syntax.Name, scope: Scope) -> None:
+    def enter_name(self, expression: syntax.Name, scope: Scope) -> None:
         self.values.append(self.resolve(expression, scope))
 
     def resolve(self, name: syntax.Name, scope: Scope, call: syntax.Call | None = None) -> Value:
@@ -282,15 +289,15 @@ class Elaborator:
             elif isinstance(statement, (syntax.Declaration, syntax.Function)):
                 yield statement.name
 
-    def _word(self, expression: syntax.Word, scope: Scope) -> None:
+    def enter_word(self, expression: syntax.Word, scope: Scope) -> None:
         if expression.value not in ("true", "false"):
             self.fail("TypeError", f"`{expression.value}` is not a value here", expression)
         self.values.append(self.mark(literal(expression.value == "true", "bool"), (expression.start, expression.end)))
 
-    def _string(self, expression: syntax.String, scope: Scope) -> None:
+    def enter_string(self, expression: syntax.String, scope: Scope) -> None:
         self.fail("TypeError", "a string is not a value here", expression)
 
-    def _unary(self, expression: syntax.Unary, scope: Scope) -> None:
+    def enter_unary(self, expression: syntax.Unary, scope: Scope) -> None:
         self.push(self._apply_unary, expression)
         self.push(self.enter, expression.operand, scope)
 
@@ -300,9 +307,9 @@ class Elaborator:
             self.values.append(Weak(-value.value))
         else:
             op = table["neg" if expression.operator == "-" else "logical_not"]
-            self.values.append(calls.apply(self, op, [(value, expression.operand)], {}, expression))
+            self.values.append(apply(self, op, [(value, expression.operand)], {}, expression))
 
-    def _binary(self, expression: syntax.Binary, scope: Scope) -> None:
+    def enter_binary(self, expression: syntax.Binary, scope: Scope) -> None:
         self.push(self._apply_binary, expression)
         self.push(self.enter, expression.right, scope)
         self.push(self.enter, expression.left, scope)
@@ -316,9 +323,9 @@ class Elaborator:
                 self.values.append(Weak(folded))
                 return
         operands = [(left, expression.left), (right, expression.right)]
-        self.values.append(calls.apply(self, table[BINARY[expression.operator]], operands, {}, expression))
+        self.values.append(apply(self, table[BINARY[expression.operator]], operands, {}, expression))
 
-    def _attribute(self, expression: syntax.Attribute, scope: Scope) -> None:
+    def enter_attribute(self, expression: syntax.Attribute, scope: Scope) -> None:
         if expression.name.id != "T":
             from gradcli.language import suggestions
 
@@ -334,14 +341,14 @@ class Elaborator:
         x = self.node(self.values.pop(), expression.base)
         self.values.append(self.mark(transpose(x, axes=None), (expression.start, expression.end)))
 
-    def _call(self, expression: syntax.Call, scope: Scope) -> None:
+    def enter_call(self, expression: syntax.Call, scope: Scope) -> None:
         calls.enter(self, expression, scope)
 
-    def _index(self, expression: syntax.Index, scope: Scope) -> None:
+    def enter_index(self, expression: syntax.Index, scope: Scope) -> None:
         self.push(indexing.apply, self, (expression, scope))
         self.push(self.enter, expression.base, scope)
 
-    def _list(self, expression: syntax.List, scope: Scope) -> None:
+    def enter_list(self, expression: syntax.List, scope: Scope) -> None:
         lists.enter(self, expression, scope)
 
     # names
@@ -391,16 +398,16 @@ class Elaborator:
 
 
 _ENTER: dict[type, Callable[[Elaborator, Any, Scope], None]] = {
-    syntax.Number: Elaborator._number,
-    syntax.Name: Elaborator._name,
-    syntax.Word: Elaborator._word,
-    syntax.String: Elaborator._string,
-    syntax.Unary: Elaborator._unary,
-    syntax.Binary: Elaborator._binary,
-    syntax.Attribute: Elaborator._attribute,
-    syntax.Call: Elaborator._call,
-    syntax.Index: Elaborator._index,
-    syntax.List: Elaborator._list,
+    syntax.Number: Elaborator.enter_number,
+    syntax.Name: Elaborator.enter_name,
+    syntax.Word: Elaborator.enter_word,
+    syntax.String: Elaborator.enter_string,
+    syntax.Unary: Elaborator.enter_unary,
+    syntax.Binary: Elaborator.enter_binary,
+    syntax.Attribute: Elaborator.enter_attribute,
+    syntax.Call: Elaborator.enter_call,
+    syntax.Index: Elaborator.enter_index,
+    syntax.List: Elaborator.enter_list,
 }
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from gradcli.diagnostics import did_you_mean
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Operation
-from gradcli.language import calls, syntax
+from gradcli.language import syntax
+from gradcli.language.application import apply
 from gradcli.language.values import Binding, Scope, UserFunction, Value, Weak
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def enter_iterate(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope
             e.check_room(0, made * left, call)
         e.push(again, left - 1, value)
         if isinstance(function, Operation):
-            e.values.append(calls.apply(e, function, [(value, start)], dict(function.defaults), call))
+            e.values.append(apply(e, function, [(value, start)], dict(function.defaults), call))
             return
         parameters = function.definition.parameters
         missing = [p for p in parameters[1:] if p.default is None]

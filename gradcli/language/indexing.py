@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from gradcli.graph.node import Node
 from gradcli.graph.ops.slicing import gather, index, without_floats
 from gradcli.graph.types import is_integer, show_shape
-from gradcli.language import calls, syntax
+from gradcli.language import syntax
+from gradcli.language.application import guarded
 from gradcli.language.values import Scope, Weak
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def indexed(e: Elaborator, x: Node, expression: syntax.Index, scope: Scope) -> N
         return e.mark(index(x, items=tuple(items)), place)
     if any(isinstance(i, int) or i is None or i != (0, n, 1) for i, n in zip(items, x.shape, strict=False)):
         x = e.mark(index(x, items=tuple(items)), place)
-    return calls.guarded(e, lambda: gather(x, chosen[0], axis=chosen[1]), expression, [expression.base, chosen[2]])
+    return guarded(e, lambda: gather(x, chosen[0], axis=chosen[1]), expression, [expression.base, chosen[2]])
 
 
 def _is_newaxis(item: syntax.Syntax) -> bool:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from gradcli.diagnostics import GradcliError, counted
 from gradcli.graph.node import Node
 from gradcli.graph.types import INTEGER_RANGE, is_float, is_ordinary, promote
-from gradcli.language import calls, syntax
+from gradcli.language import syntax
+from gradcli.language.application import labelled
 from gradcli.language.values import Scope, Value, Weak
 
 if TYPE_CHECKING:
@@ -122,4 +123,4 @@ def stacked(e: Elaborator, values: list[Value], expression: syntax.List) -> Node
     try:
         return e.mark(stack(*nodes, axis=0), (expression.start, expression.end))
     except GradcliError as error:
-        raise calls.labelled(e, error, expression, list(expression.items)) from None
+        raise labelled(e, error, expression, list(expression.items)) from None

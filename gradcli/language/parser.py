@@ -1,8 +1,8 @@
-"""From text to syntax tree: a loop that follows the LALR tables, and one build function for each rule."""
+"""From text to syntax tree: one build function for each rule of the grammar."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,16 +10,11 @@ from gradcli.diagnostics import GradcliError, Source
 from gradcli.graph.node import uncollected
 from gradcli.graph.switches import without
 from gradcli.language import syntax, tables
-from gradcli.language.lexer import Token, Tokens, make_lexer
+from gradcli.language.automaton import Build, State, link, run, start_of
+from gradcli.language.lexer import Tokens, make_lexer
 
 if TYPE_CHECKING:
     from gradcli.language.repeated import Lines
-
-# From the values of a rule's symbols and the end of its last one to the rule's own value.
-Build = Callable[[list[Any], int], Any]
-# What to do on a symbol: enter another state, or reduce (how many symbols, to what, how).
-Reduction = tuple[int, str, Build]
-State = dict[str, Any]
 
 LONG = 50_000
 """Characters of a text from which on its lines are compared."""
@@ -36,48 +31,6 @@ def parse(source: Source) -> syntax.Program:
 
         raise explain(source, tables.load())
     return cast(syntax.Program, program)
-
-
-def run(first: State, tokens: Iterator[Token]) -> Any:
-    """Follow the tables to the end of the tokens; the value of the whole, or None at the first token that cannot follow."""
-    state = first
-    states = [first]
-    values: list[Any] = []
-    end = 0
-    for kind, value, token_end in tokens:
-        action = state.get(kind)
-        while action.__class__ is tuple:
-            size, head, build = action
-            if size:
-                parts = values[-size:]
-                del values[-size:], states[-size:]
-                values.append(build(parts, end))
-            else:
-                values.append(build([], end))
-            state = states[-1][head]
-            states.append(state)
-            action = state.get(kind)
-        if action is None:
-            return None
-        state = action
-        states.append(state)
-        values.append(value)
-        end = token_end
-    return values[0]
-
-
-def link(data: tables.Tables, build: Callable[[tables.Rule, Mapping[str, str]], Build]) -> State:
-    """The first state of an automaton in which states hold each other, and reductions their build functions."""
-    spellings = data["spellings"]
-    reductions: list[Reduction] = [
-        (len(rule["symbols"]), rule["head"], splice(rule) if rule["name"] is None else build(rule, spellings))
-        for rule in data["rules"]
-    ]
-    states: list[State] = [{} for _ in data["states"]]
-    for state, actions in zip(states, data["states"], strict=True):
-        for symbol, action in actions.items():
-            state[symbol] = states[action] if action >= 0 else reductions[~action]
-    return states[0]
 
 
 @cache
@@ -103,29 +56,6 @@ def _lines(source: Source) -> Lines | None:
         return found[0] if len(found) == 1 and isinstance(found[0], syntax.Assignment) else None
 
     return Lines(source, tables.load(), assignment)
-
-
-def start_of(value: Any) -> int:
-    """Where the value of a symbol starts: a place is its own start."""
-    return value if value.__class__ is int else cast(int, value.start)
-
-
-def splice(rule: tables.Rule) -> Build:
-    """A repetition ``__x_star``: a list that grows in place and is spliced into the rule that uses it."""
-    symbols, children = rule["symbols"], rule["children"]
-    if symbols[0] != rule["head"]:
-        return lambda parts, end: [parts[position] for position in children]
-    assert len(children) <= 2
-    if len(children) == 1:
-        return lambda parts, end: parts[0]
-    position = children[1]
-
-    def grow(parts: list[Any], end: int) -> Any:
-        items = parts[0]
-        items.append(parts[position])
-        return items
-
-    return grow
 
 
 def children_of(rule: tables.Rule) -> Callable[[list[Any]], list[Any]]:

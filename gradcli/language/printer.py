@@ -14,7 +14,7 @@ from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import array_of
 from gradcli.graph.printing import ATOM, PRODUCT, Text, apply, number
 from gradcli.graph.types import INTEGER_OF, is_float, promote
-from gradcli.language.elaborate import OPERATIONS
+from gradcli.language.builtin import OPERATIONS
 from gradcli.language.values import Elaborated
 
 

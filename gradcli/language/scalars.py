@@ -15,7 +15,7 @@ from gradcli.graph.operation import Operation, literal
 from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import SPECIAL
 from gradcli.language import literals, syntax
-from gradcli.language.elaborate import BINARY, CONSTANTS, NODE_LIMIT, OPERATIONS
+from gradcli.language.builtin import BINARY, CONSTANTS, NODE_LIMIT, OPERATIONS
 from gradcli.language.lexer import number_of
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from gradcli.graph.node import Node
 from gradcli.graph.operation import Operation, literal
 from gradcli.graph.ops.creation import Data
 from gradcli.graph.types import size_of
-from gradcli.language import calls, derivatives, functions, statics, syntax
+from gradcli.language import derivatives, functions, statics, syntax
+from gradcli.language.application import labelled
 from gradcli.language.reasons import explain
 from gradcli.language.values import Missing, Scope, Several
 
@@ -70,7 +71,7 @@ def _load(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope)
         memory = (e.outer or e).memory
         values = read_array(path, key, pipes=False, choose=lambda key: f'load("{text}", "{key}")', memory=memory)
     except GradcliError as error:
-        raise calls.labelled(e, error, bound["path"], []) from None
+        raise labelled(e, error, bound["path"], []) from None
     dtype = str(values.dtype)
     if not path.name.lower().removesuffix(".gz").endswith((".npy", ".npz")):
         dtype = {"float64": e.float_dtype, "int64": e.integer_dtype}.get(dtype, dtype)
@@ -120,7 +121,7 @@ def _gradients(
     except GradcliError as error:
         heads_at = bound.get("grad_ys", call)
         places = heads_at.items if listed and isinstance(heads_at, syntax.List) else [heads_at]
-        raise calls.labelled(e, error, call, places) from None
+        raise labelled(e, error, call, places) from None
     results: list[Node | Missing] = []
     for (x, name), g in zip(x_places, found, strict=True):
         if g is not None:

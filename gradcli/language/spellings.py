@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 from gradcli.diagnostics import Source
 from gradcli.language import syntax
-from gradcli.language.calls import KEYWORDS
-from gradcli.language.elaborate import BINARY, OPERATIONS
+from gradcli.language.builtin import BINARY, KEYWORDS, OPERATIONS
 from gradcli.language.foreign import Argument, filled
 from gradcli.language.formulas import SPELLINGS, Spelling
 from gradcli.language.parser import parse

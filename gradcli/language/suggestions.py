@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from gradcli.diagnostics import did_you_mean
 from gradcli.graph.operation import Operation
 from gradcli.language import foreign, syntax
-from gradcli.language.elaborate import CONSTANTS, OPERATIONS
+from gradcli.language.builtin import CONSTANTS, KEYWORDS, OPERATIONS
 from gradcli.language.foreign import Argument
 
 Known = Callable[[syntax.Name], bool]
@@ -224,8 +224,6 @@ def _plain(text: str, module: syntax.Name | None) -> str:
 
 def _operation(word: str, op: Operation, arguments: Sequence[Argument]) -> str | None:
     """A call of an operation with the arguments that another library gives it; None where some have no place here."""
-    from gradcli.language.calls import KEYWORDS
-
     known = [p.name for p in op.parameters]
     by_position = [p for p in op.parameters if not p.keyword_only]
     shown: list[str] = []

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from gradcli.diagnostics import GradcliError, Label, Source, Span, did_you_mean
 from gradcli.language import symbols
+from gradcli.language.automaton import State, link, start_of
 from gradcli.language.foreign import DTYPES, OPERATORS, WORDS
 from gradcli.language.lexer import LINES, Token, error, make_lexer, quoted
-from gradcli.language.parser import State, link, start_of
 from gradcli.language.tables import END_OF_TEXT, Tables
 
 KEYWORDS = ("variable", "constant", "var", "const", "def", "output", "seed", "dtype")

@@ -95,11 +95,13 @@ def lark_parser(grammar: str, postlex: Any = None) -> Lark:
 def build(grammar: str) -> Tables:
     """The tables of a grammar."""
     from lark.lexer import BasicLexer, UnlessCallback
-    from lark.parsers.lalr_parser import LALR_Parser
+    from lark.parsers.lalr_analysis import LALR_Analyzer
 
     lark = lark_parser(grammar)
-    lexer, parser = lark.parser.lexer, lark.parser.parser
-    assert isinstance(lexer, BasicLexer) and isinstance(parser, LALR_Parser)
+    lexer = lark.parser.lexer
+    assert isinstance(lexer, BasicLexer)
+    analysis: Any = LALR_Analyzer(lark.parser.parser_conf)
+    analysis.compute_lalr()
     scanner = lexer.scanner
     keywords: dict[str, str] = {}
     for callback in lexer.callback.values():
@@ -107,7 +109,7 @@ def build(grammar: str) -> Tables:
         keywords |= {terminal.pattern.value: terminal.name for terminal in callback.scanner.terminals}
     ignored = set(lark.ignore_tokens)
     spellings = {terminal.name: terminal.pattern.value for terminal in lark.terminals if terminal.pattern.type == "str"}
-    rules, states = _compact(lark, parser)
+    rules, states = _compact(lark, analysis.parse_table)
     return Tables(
         grammar=key(grammar),
         ignored=[terminal.pattern.to_regexp() for terminal in scanner.terminals if terminal.name in ignored],
@@ -143,7 +145,7 @@ def _changes_nothing(rule: LarkRule) -> bool:
     return passes_on or (symbol.is_term and symbol.name == rule.origin.name.upper())
 
 
-def _compact(lark: Lark, parser: Any) -> tuple[list[Rule], list[Actions]]:
+def _compact(lark: Lark, table: Any) -> tuple[list[Rule], list[Actions]]:
     """Rules and states without the reductions that change nothing.
 
     Wherever a state on top of another would only be renamed by such reductions, they are carried out here, for each
@@ -151,7 +153,6 @@ def _compact(lark: Lark, parser: Any) -> tuple[list[Rule], list[Actions]]:
     """
     from lark.parsers.lalr_analysis import Shift
 
-    table = parser._parse_table
     skipped = {rule for rule in lark.rules if _changes_nothing(rule)}
     kept = [rule for rule in lark.rules if rule not in skipped]
     number = {rule: ~index for index, rule in enumerate(kept)}

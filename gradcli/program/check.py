@@ -52,8 +52,8 @@ def check(
 ) -> Checked:
     """Check the gradients of the sum of ``of`` with respect to ``wrt``; a float32 program is checked in float64."""
     notes: list[str] = []
-    if program._graph.float_dtype == "float32" or program.dtype == "float32":
-        program = program._again(program._settings, "float64")
+    if program.graph.float_dtype == "float32" or program.dtype == "float32":
+        program = program.again(program.settings, "float64")
         notes.append("the program is float32, and was checked in float64")
     if not available():
         notes.append("differences are those of float64: pip install 'gradcli[check]' for hundreds of digits")

@@ -15,8 +15,8 @@ from gradcli.data.reading import read_values
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import data_of
-from gradcli.program.fitted import State
 from gradcli.program.objective import Objective
+from gradcli.program.training import State
 
 Array = Any
 
@@ -28,7 +28,7 @@ ROWS = 4096
 def identity(objective: Objective, method: str) -> dict[str, Any]:
     """What must be the same for a run to go on: the program and its data, what is fitted, and how steps are made."""
     program = objective.program
-    given = {name: value for name, value in program._settings.items() if name not in objective.variables}
+    given = {name: value for name, value in program.settings.items() if name not in objective.variables}
     return {
         "program": COMMENT.sub(lambda found: found[1] or "", program.source.text),
         "minimized": objective.name,
@@ -37,7 +37,7 @@ def identity(objective: Objective, method: str) -> dict[str, Any]:
         "data": list(objective.batches.arrays) if objective.batches else [],
         "batch": objective.batches.size if objective.batches else None,
         "random seed": program.random_seed,
-        "dtype": program._graph.float_dtype,
+        "dtype": program.graph.float_dtype,
         "values": {name: v if isinstance(v, str) else _digest(v) for name, v in given.items()},
         "files": _loaded(objective),
     }
@@ -45,7 +45,7 @@ def identity(objective: Objective, method: str) -> dict[str, Any]:
 
 def _loaded(objective: Objective) -> dict[str, list[str]]:
     """Digests of what the program loads, by the names of the files and the keys in them."""
-    initial = objective.program._graph.initial
+    initial = objective.program.graph.initial
     below = cone([objective.y])
     given = [start for node in below if isinstance(start := initial.get(node), Node)]
     found: dict[str, list[str]] = {}

@@ -11,6 +11,7 @@ from gradcli.execute.run import run
 from gradcli.execute.straight import is_small, straight_line
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import SameAs, Select
+from gradcli.program import query
 from gradcli.program.loaded import converted
 
 if TYPE_CHECKING:
@@ -35,14 +36,14 @@ class Planned:
         processes: bool = False,
         known: Sequence[Node] = (),
     ) -> None:
-        self._written = program._written
+        self._written = program.written
         given = {*inputs, *known}
         constant = constant_parts(nodes, given)
-        self._plan = program._plan(nodes, [*constant, *known], repeated=True, processes=processes)
+        self._plan = program.plan(nodes, [*constant, *known], repeated=True, processes=processes)
         self.leaves = set(self._plan.leaves)
         # What no input changes is evaluated once.
-        self._fixed = dict(zip(constant, program._evaluate(constant), strict=True))
-        self._fixed |= program._values_of(self._plan, without={*inputs, *constant})
+        self._fixed = dict(zip(constant, program.evaluate(constant), strict=True))
+        self._fixed |= program.leaf_values(self._plan, without={*inputs, *constant})
         self._moving = [x for x in self._plan.nodes if x in given]
         # From the first call on: the same values must give the same bits.
         small = is_small(self._plan)
@@ -76,8 +77,8 @@ class Compiled:
         self._program = program
         self._of = list(of)
         self._processes = processes
-        self._leaves = {name: program._leaf(name) for name in inputs}
-        nodes = [program._target(name) for name in of]
+        self._leaves = {name: query.leaf(program, name) for name in inputs}
+        nodes = [query.target(program, name) for name in of]
         self._run = Planned(program, nodes, list(self._leaves.values()), processes)
         self._selects = not guarded and any(isinstance(node.op.rule, (Select, SameAs)) for node in cone(nodes))
         self._guarded: Compiled | None = None
@@ -95,14 +96,14 @@ class Compiled:
             if name in values:
                 given[leaf] = converted(values[name], leaf, copy=False)
             elif leaf in self._run.leaves:
-                given[leaf] = self._program._leaf_value(leaf)
+                given[leaf] = self._program.leaf_value(leaf)
         if self._selects and not all(is_ordinary(given[leaf]) for leaf in self._leaves.values() if leaf in given):
             return self._with_guards()(**values)
         return dict(zip(self._of, self._run(given), strict=True))
 
     def _with_guards(self) -> Compiled:
         if self._guarded is None:
-            program = self._program._with_unsafe(self._leaves)
+            program = self._program.again(unsafe=self._leaves)
             self._guarded = Compiled(program, self._of, list(self._leaves), self._processes, guarded=True)
         return self._guarded
 

@@ -15,10 +15,12 @@ from gradcli.graph.ops.selection import where
 from gradcli.graph.ops.shaping import broadcasted
 from gradcli.graph.ops.slicing import index
 from gradcli.graph.types import is_float, show_shape, size_of
+from gradcli.program import query
 from gradcli.program.jumps import jumps
 from gradcli.program.loaded import array_node
 from gradcli.program.points import Points
-from gradcli.program.program import Program, Question
+from gradcli.program.program import Program
+from gradcli.program.query import Question
 from gradcli.program.varied import Ask, Item
 
 Array = np.ndarray[Any, Any]
@@ -122,7 +124,7 @@ def curves(
 
     sampler = _Sampler(program, ask, [axis])
     xs = axis.samples(count)
-    epsilon = 2.0**-23 if program._leaf(x.name).dtype == "float32" else 2.0**-52
+    epsilon = 2.0**-23 if query.leaf(program, x.name).dtype == "float32" else 2.0**-52
 
     def values_of(k: int) -> Callable[[Array], Array]:
         """The function of x whose curve is the k-th one."""
@@ -177,7 +179,7 @@ def field(
     reasons: dict[str, str] = {}
 
     def ask(varied: Program) -> list[Item]:
-        z = varied._target(names[0])
+        z = query.target(varied, names[0])
         found = [Item((names[0],), names[0], z)]
         for axis in axes if gradient else ():
             label = f"d{names[0]}/d{axis.label}"
@@ -230,7 +232,7 @@ def number(program: Program, name: str, text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        (value,) = program._evaluate([program._constant(name, text, "--x")])
+        (value,) = program.evaluate([query.constant(program, name, text, "--x")])
     if value.size != 1 or value.dtype.kind == "b":
         raise GradcliError("TypeError", f"`{text}` is no number, and the range of {name} goes from one to another")
     return float(value.reshape(-1)[0])
@@ -266,16 +268,16 @@ def _height(y: Array, unbounded: bool) -> tuple[float, float] | None:
 
 def _scalars(program: Program, of: Sequence[str] | None) -> list[str]:
     """The names of the ys, each of which is one number."""
-    names = list(dict.fromkeys(of)) if of is not None else program._differentiated()
+    names = list(dict.fromkeys(of)) if of is not None else query.differentiated(program)
     for name in names:
-        y = program._target(name)
+        y = query.target(program, name)
         if size_of(y.shape) != 1:
             raise _no_scalar(program, name, y, f"add its entries up, `total = sum({name})`, or plot one of them")
     return names
 
 
 def _no_scalar(program: Program, name: str, node: Node, help: str) -> GradcliError:
-    label = program._locate(node)
+    label = program.locate(node)
     return GradcliError(
         "ShapeError",
         f"a plot is one of scalars, and {name} has shape {show_shape(node.shape)}",
@@ -286,7 +288,7 @@ def _no_scalar(program: Program, name: str, node: Node, help: str) -> GradcliErr
 
 def _checked(program: Program, x: Variable) -> Variable:
     """The variable with its entry counted from the start; a GradcliError where it cannot vary."""
-    leaf = program._leaf(x.name)
+    leaf = query.leaf(program, x.name)
     if leaf.dtype == "bool":
         raise GradcliError("TypeError", f"`{x.name}` is bool, and only numbers run through a range")
     if x.entry is None:
@@ -295,7 +297,7 @@ def _checked(program: Program, x: Variable) -> Variable:
             raise _no_scalar(program, x.name, leaf, f"choose an entry: `--x '{x.name}[{first}]={x.low:g}:{x.high:g}'`")
         return x
     if len(x.entry) != leaf.rank or any(not -n <= i < n for i, n in zip(x.entry, leaf.shape, strict=False)):
-        label = program._locate(leaf)
+        label = program.locate(leaf)
         raise GradcliError(
             "ShapeError",
             f"{x.name} has no entry {x.label}: its shape is {show_shape(leaf.shape)}",
@@ -308,8 +310,8 @@ def _derivatives(
     program: Program, name: str, x: Variable, orders: Sequence[int], reasons: dict[str, str]
 ) -> list[Node | None]:
     """The derivatives of a y by a variable or by an entry, as scalars; for None the reason is noted by label."""
-    y, leaf = program._target(name), program._graph.leaves[x.name]
-    with program._graph.derivation.active():
+    y, leaf = query.target(program, name), program.graph.leaves[x.name]
+    with program.graph.derivation.active():
         if x.entry is None:
             t, moved = leaf, y
         else:
@@ -319,7 +321,9 @@ def _derivatives(
             mask[x.entry] = True
             (moved,) = substituted([y], {leaf: where(array_node(mask), broadcasted(t, leaf.shape), leaf)})
         passes = [n for n in orders if n]
-        found = program._passes(Question([name], [moved], [x.label], [t], [None], []), passes) if passes else []
+        found = (
+            query.gradients(program, Question([name], [moved], [x.label], [t], [None], []), passes) if passes else []
+        )
         nodes: dict[int, Node | None] = {0: y}
         for n, (g,) in found:
             nodes[n] = g if isinstance(g, Node) else None
@@ -345,10 +349,10 @@ class _Sampler:
     def __init__(self, program: Program, ask: Ask, axes: Sequence[Variable]) -> None:
         self._axes = axes
         self._bases = {
-            axis.name: program._leaf_value(program._leaf(axis.name)) for axis in axes if axis.entry is not None
+            axis.name: program.leaf_value(query.leaf(program, axis.name)) for axis in axes if axis.entry is not None
         }
         names = dict.fromkeys([axis.name for axis in axes])
-        integers = [name for name in names if not is_float(program._leaf(name).dtype)]
+        integers = [name for name in names if not is_float(query.leaf(program, name).dtype)]
         self._points = Points(program, ask, "--x", skip_bad=True, floats=integers)
         for name in integers:
             if self._points.field_of(name).kind == "int":

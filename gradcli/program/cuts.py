@@ -13,7 +13,7 @@ from gradcli.language.reasons import why
 from gradcli.language.remedies import remedy
 from gradcli.language.values import Elaborated
 from gradcli.program.explanation import CutPlace, Way
-from gradcli.program.program import Question
+from gradcli.program.query import Question
 
 CUTS_IN_A_ROW = 5
 

@@ -21,7 +21,9 @@ from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.ops.selection import link, zero
 from gradcli.graph.ops.shaping import broadcasted
 from gradcli.graph.types import is_float, size_of
-from gradcli.program.program import Program, Question
+from gradcli.program import query
+from gradcli.program.program import Program
+from gradcli.program.query import Question
 from gradcli.results import Reason
 from gradcli.rewrite.written import Written
 
@@ -67,11 +69,11 @@ def derive(
     stop: Sequence[str] = (),
 ) -> Derived:
     """The derivatives that :meth:`Program.grad` would evaluate, as formulas. Raises GradcliError as that does."""
-    graph = program._graph
+    graph = program.graph
     if not order and of is None:  # outputs that are None are no formulas
-        of = [name for name in program._differentiated() if isinstance(graph.names[name], Node)] or None
-    asked = program.question(of, wrt if order else [], seeds, stop)
-    row: list[Node | Reason] = program.gradient_nodes(asked, order) if order else list(asked.ys)
+        of = [name for name in query.differentiated(program) if isinstance(graph.names[name], Node)] or None
+    asked = query.question(program, of, wrt if order else [], seeds, stop)
+    row: list[Node | Reason] = query.gradient_nodes(program, asked, order) if order else list(asked.ys)
     found = [g for g in row if isinstance(g, Node)]
     own = {
         node: name for name, node in reversed(graph.names.items()) if isinstance(node, Node) and node.op.name != "leaf"
@@ -113,7 +115,7 @@ def _plain(program: Program, found: Sequence[Node]) -> list[Node]:
     import numpy as np
 
     try:
-        values = dict(zip(inputs, program._evaluate(inputs), strict=True))
+        values = dict(zip(inputs, program.evaluate(inputs), strict=True))
     except GradcliError:  # whoever evaluates the program sees it
         return short
     with np.errstate(all="ignore"):
@@ -129,7 +131,7 @@ def _connected(
     asked: Question, found: Sequence[Node], texts: Sequence[Node], written: Written, program: Program
 ) -> list[Node]:
     """The formulas with a zero for each variable that only simplification has disconnected."""
-    xs = list(dict.fromkeys([*(program._graph.leaves[name] for name in program.variables), *asked.xs]))
+    xs = list(dict.fromkeys([*(program.graph.leaves[name] for name in program.variables), *asked.xs]))
     new = [written.names.get(x, x) for x in xs]
     result: list[Node] = []
     for g, text, before, after in zip(found, texts, connections(found, xs), connections(texts, new), strict=True):
@@ -167,7 +169,7 @@ def _names(asked: Question, order: int, taken: Iterable[str]) -> list[str]:
 
 def _declared(program: Program, roots: Sequence[Node], xs: Sequence[Node]) -> list[Node]:
     """All variables, and the constants that the formulas or initial values need, in order of declaration."""
-    graph = program._graph
+    graph = program.graph
     needed = {*(x for x in cone([*roots, *xs]) if x.op.name == "leaf"), *(graph.leaves[v] for v in program.variables)}
     todo = list(needed)
     while todo:

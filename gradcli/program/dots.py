@@ -8,6 +8,7 @@ import numpy as np
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.types import show_shape
+from gradcli.program import query
 from gradcli.program.curves import LARGEST, Dots
 from gradcli.program.program import Program
 
@@ -21,7 +22,7 @@ def dots(program: Program, names: Sequence[str], classes: bool) -> list[Dots]:
     Rows with what is not finite are left out. Raises GradcliError for an unknown name, rows that do not fit, and more
     columns, classes or dots than can be drawn.
     """
-    values = program._evaluate([program._target(name) for name in names])
+    values = program.evaluate([query.target(program, name) for name in names])
     shapes = " and ".join(f"{name} {show_shape(value.shape)}" for name, value in zip(names, values, strict=True))
     columns = sum(value.shape[1] if value.ndim == 2 else 1 for value in values)
     fits = all(value.ndim in (1, 2) and len(value) == len(values[0]) for value in values)

@@ -14,10 +14,12 @@ from gradcli.graph.ops.slicing import stack
 from gradcli.graph.types import size_of
 from gradcli.language.naming import Naming
 from gradcli.language.reasons import explain as reason_for
+from gradcli.program import query
 from gradcli.program.cuts import orders_of, ways_of
 from gradcli.program.explanation import Contribution, Explained, Explanation, Route, Step, Way
 from gradcli.program.near import near
-from gradcli.program.program import Program, Question
+from gradcli.program.program import Program
+from gradcli.program.query import Question
 from gradcli.results import Reason
 
 Array = Any
@@ -56,12 +58,12 @@ def explain(
 
     Raises :class:`GradcliError` as ``grad`` does, for a variable without a value only where a gradient needs it.
     """
-    question = _Whole(program, program.question(of, wrt, seeds, stop), order, most)
+    question = _Whole(program, query.question(program, of, wrt, seeds, stop), order, most)
     parts = [_Part(question, k) for k in range(len(question.asked.xs))]
     question.measure([edge for part in parts for edge in part.edges()])
     for phase in (_Part.sizes, _Part.values):
         wanted = [phase(part) for part in parts]
-        found = iter(program._evaluate([node for nodes in wanted for node in nodes]))
+        found = iter(program.evaluate([node for nodes in wanted for node in nodes]))
         for part, nodes in zip(parts, wanted, strict=True):
             part.found = [next(found) for _ in nodes]
     asked = question.asked
@@ -74,7 +76,7 @@ class _Whole:
 
     def __init__(self, program: Program, asked: Question, order: int, most: int) -> None:
         self.program = program
-        self.graph = program._graph
+        self.graph = program.graph
         self.asked = asked
         self.order = order
         self.most = most
@@ -86,7 +88,7 @@ class _Whole:
         """Evaluate the sizes of factors, by which routes are chosen where there are too many to try all."""
         distinct = list(dict.fromkeys(edges))
         if distinct:
-            (found,) = self.program._evaluate([gains(self.graph.derivation, distinct)])
+            (found,) = self.program.evaluate([gains(self.graph.derivation, distinct)])
             self.gains = dict(zip(distinct, found.tolist(), strict=True))
 
     def gradient(self, group: Group, k: int) -> Node | None:

@@ -153,8 +153,8 @@ def at_the_point(program: Loaded, roots: Sequence[Node], xs: Sequence[Node] | No
 
     What depends on a variable without a value, which a gradient may not need, is left out.
     """
-    graph = program._graph
-    unknown = program._without_value(roots)
+    graph = program.graph
+    unknown = program.without_value(roots)
     own = [n for n in suspects(roots, xs) if n not in graph.derivation.origin and n not in unknown]
     nodes = needed(own)
-    return met(own, dict(zip(nodes, program._evaluate(nodes), strict=True)), graph.span)
+    return met(own, dict(zip(nodes, program.evaluate(nodes), strict=True)), graph.span)

@@ -63,10 +63,10 @@ def lint(program: Program) -> list[Finding]:
 class _Checks:
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.graph = program._graph
+        self.graph = program.graph
         self.source = program.source
-        self.statements = program._syntax.statements
-        self.used = _used(program._syntax)
+        self.statements = program.syntax.statements
+        self.used = _used(program.syntax)
         self.outputs = self._outputs()
         self.respelled: list[Span] = []
 
@@ -172,7 +172,7 @@ class _Checks:
     # formulas
 
     def spelled(self) -> Iterator[Finding]:
-        found = list(Search(self.program._syntax).found())
+        found = list(Search(self.program.syntax).found())
         if not found:
             return
         spans = {(f.at.start, f.at.end) for f in found}
@@ -290,7 +290,7 @@ class _Checks:
         import numpy as np
 
         if node.op.name == "leaf":
-            return self.program._leaf_value(node)
+            return self.program.leaf_value(node)
         if node.op.kernel is None or not all([i in values for i in node.inputs]):
             raise ValueError
         return np.asarray(node.op.kernel(np, *[values[i] for i in node.inputs], **node.attrs))
@@ -325,7 +325,7 @@ class _Checks:
             x = x.inputs[0]
         if x.op.name == "leaf":
             initial = self.graph.initial.get(x)
-            return initial is not None and not self.program._leaf_value(x).all()
+            return initial is not None and not self.program.leaf_value(x).all()
         if x.op.name == "multiply":
             return x.inputs[0] is x.inputs[1]
         if x.op.name == "pow":

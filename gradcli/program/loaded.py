@@ -4,40 +4,69 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from gradcli.autodiff import reverse
 from gradcli.data import standard
 from gradcli.data.memory import Memory
-from gradcli.diagnostics import GradcliError, Label, Source, Span, did_you_mean, listed
+from gradcli.diagnostics import GradcliError, Label, Source, listed
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import Data, array
 from gradcli.graph.switches import without
 from gradcli.graph.types import DTYPES
 from gradcli.language.elaborate import Elaborator, elaborate
-from gradcli.language.expression import constant_expression
 from gradcli.language.frames import Frames
 from gradcli.language.parser import parse
-from gradcli.language.values import Asked, Elaborated, Missing
+from gradcli.language.values import LARGE
 
 if TYPE_CHECKING:
     from gradcli.execute.plan import Plan
     from gradcli.execute.profile import Record
+    from gradcli.language.syntax import Program as Syntax
+    from gradcli.language.values import Asked, Elaborated
 
 Array = Any
 
-LARGE = 2000
-"""Operations of a program from which on the sweeps pay for their import and for tracing derivatives."""
-
 
 class Loaded:
-    """A program, parsed and turned into a graph: names to nodes, nodes to arrays.
+    """A program, elaborated into a graph: names to nodes, nodes to arrays. It does not change.
 
-    Where it is made to answer one question, ``asked`` has the names of that: derivatives that only others need may be
-    missing.
+    ``with_…`` and :meth:`again` give others. Where it is made to answer one question, ``asked`` has the names of that:
+    derivatives that only others need may be missing. Methods raise GradcliError.
     """
+
+    source: Source
+    """The text, and its name in messages."""
+
+    folder: str | os.PathLike[str]
+    """Where ``load`` in the program looks for files."""
+
+    dtype: str | None
+    """The precision in place of the program's dtype line, if any."""
+
+    random_seed: int
+    max_memory: int | None
+    """Bytes of the arrays of a run; by default what is free."""
+
+    threads: int | None
+    """How many may work on large arrays; by default one for each processor."""
+
+    settings: Mapping[str, str | Array]
+    """Values in place of those of variables and constants: arrays, or expressions of the language."""
+
+    origins: Mapping[str, tuple[str, str | None]]
+    """Files, and keys in them, that settings were read from."""
+
+    unsafe: frozenset[str]
+    """Variables and constants that may hold NaN or infinity, whatever their value is."""
+
+    asked: Asked | None
+    record: Record | None
+    """Where runs note what they spend, if they are profiled."""
+
+    syntax: Syntax
+    graph: Elaborated
+    _leaf_values: dict[Node, Array]
 
     def __init__(
         self,
@@ -45,200 +74,154 @@ class Loaded:
         folder: str | os.PathLike[str],
         dtype: str | None,
         random_seed: int,
-        settings: dict[str, str | Array],
+        settings: Mapping[str, str | Array],
         max_memory: int | None,
         unsafe: Iterable[str] = (),
         threads: int | None = None,
         asked: Asked | None = None,
+        origins: Mapping[str, tuple[str, str | None]] | None = None,
     ) -> None:
-        self.source = source
-        self.folder = folder
-        self.dtype = dtype
-        self.random_seed = random_seed
-        self.max_memory = max_memory
-        self.threads = threads
-        self.record: Record | None = None  # of a run that is to be profiled
-        self.origins: dict[str, tuple[str, str | None]] = {}  # files, and keys in them, that settings were read from
-        self._unsafe = frozenset(unsafe)
-        self._asked = asked
-        self._syntax = parse(source)
-        self._settings = {
-            name: given if isinstance(given, str) else given_array(given, name) for name, given in settings.items()
-        }
-        self._graph = self._elaborate(self._settings)
-        self._leaf_values: dict[Node, Array] = {}
+        syntax = parse(source)
+        vars(self).update(
+            source=source,
+            folder=folder,
+            dtype=dtype,
+            random_seed=random_seed,
+            max_memory=max_memory,
+            threads=threads,
+            settings={
+                name: given if isinstance(given, str) else given_array(given, name) for name, given in settings.items()
+            },
+            origins=origins or {},
+            unsafe=frozenset(unsafe),
+            asked=asked,
+            record=None,
+            syntax=syntax,
+            _leaf_values={},
+        )
+        vars(self).update(graph=self.elaborated(self.settings))
 
-    def _elaborate(self, settings: Mapping[str, Any], frames: Frames | None = None) -> Elaborated:
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a program does not change, and neither does its `{name}`")
+
+    def _changed(self, **members: object) -> Self:
+        """A copy with other members."""
+        other = object.__new__(type(self))
+        vars(other).update(vars(self), **members)
+        return other
+
+    def elaborated(self, settings: Mapping[str, Any], frames: Frames | None = None) -> Elaborated:
+        """The graph with these settings, which may be nodes too; ``frames`` takes a record of the calls."""
         return elaborate(
-            self._syntax,
+            self.syntax,
             self.source,
             overrides=settings,
             folder=self.folder,
             dtype=self.dtype,
             seed=self.random_seed,
-            unsafe=self._unsafe,
+            unsafe=self.unsafe,
             memory=Memory(self.max_memory),
             frames=frames,
-            asked=self._asked,
+            asked=self.asked,
         )
 
-    def framed(self) -> Frames:
-        """The calls of the program: its graph is made anew, and from now on that is its graph."""
+    # others of the same text
+
+    def again(
+        self,
+        settings: Mapping[str, str | Array] | None = None,
+        dtype: str | None = None,
+        unsafe: Iterable[str] = (),
+    ) -> Self:
+        """This program, elaborated anew with other settings, in another precision, or with guards for unsafe names."""
+        return type(self)(
+            self.source,
+            self.folder,
+            dtype or self.dtype,
+            self.random_seed,
+            self.settings if settings is None else settings,
+            self.max_memory,
+            unsafe,
+            self.threads,
+            self.asked,
+        )
+
+    def with_values(self, values: Mapping[str, Array] | None) -> Self:
+        """This program with other values of variables and constants, which may have other shapes and dtypes."""
+        if not values:
+            return self
+        return self.again({**self.settings, **{name: given_array(value, name) for name, value in values.items()}})
+
+    def with_leaf_values(self, values: Mapping[Node, Array]) -> Self:
+        """This program, its graph included, with values for some leaves, which have the leaves' shapes and dtypes."""
+        return self._changed(_leaf_values={**self._leaf_values, **values})
+
+    def with_frames(self) -> tuple[Self, Frames]:
+        """This program with another graph of its own, and the calls that made it."""
         frames = Frames()
-        self._graph = self._elaborate(self._settings, frames)
-        self._leaf_values = {}
-        return frames
+        return self._changed(graph=self.elaborated(self.settings, frames), _leaf_values={}), frames
+
+    def with_record(self, record: Record) -> Self:
+        """This program, whose runs note in the record what they spend."""
+        return self._changed(record=record)
+
+    # what it has
 
     @property
     def variables(self) -> list[str]:
         """The names of the variables, in order of declaration."""
-        return self._graph.variables
+        return self.graph.variables
 
     @property
     def names(self) -> list[str]:
         """Every name of the top level that stands for a value."""
-        return list(self._graph.names)
+        return list(self.graph.names)
 
-    # names
+    @property
+    def float_dtype(self) -> str:
+        """The program's precision."""
+        return self.graph.float_dtype
 
-    def _known(self, name: str, what: str = "value") -> str:
-        if name in self._graph.names:
-            return name
-        similar = did_you_mean(name, self._graph.names)
-        shown = ", ".join(list(self._graph.names)[:8])
-        raise GradcliError(
-            "NameError",
-            f"the program has no {what} `{name}`",
-            help=f"did you mean `{similar}`?" if similar else (f"it has {shown}" if shown else "it names no value"),
-        )
+    def lacks_value(self, leaf: Node) -> bool:
+        """Whether a variable or constant has no value."""
+        return self.graph.initial.get(leaf) is None
 
-    def _target(self, name: str) -> Node:
-        value = self._graph.names[self._known(name)]
-        if isinstance(value, Missing):
-            reason = value.reason()
-            raise GradcliError(
-                "ValueError",
-                f"`{name}` is a gradient that is None: {reason.with_line()}",
-                [Label(reason.span)] if reason.span else [],
-            )
-        return value
+    def without_value(self, roots: Sequence[Node]) -> set[Node]:
+        """The nodes below the roots that depend on a leaf without a value."""
+        found: set[Node] = set()
+        for node in cone(roots):
+            unset = node in self.graph.initial and self.graph.initial[node] is None and node not in self._leaf_values
+            if unset or any([x in found for x in node.inputs]):
+                found.add(node)
+        return found
 
-    def _leaf(self, name: str) -> Node:
-        if name in self._graph.names and name not in self._graph.leaves:
-            raise self._graph.computed(name)
-        if name not in self._graph.leaves:
-            similar = did_you_mean(name, self._graph.leaves)
-            raise GradcliError(
-                "NameError",
-                f"the program has no variable or constant `{name}`",
-                help=f"did you mean `{similar}`?" if similar else None,
-            )
-        return self._graph.leaves[name]
+    def given(self, text: str, option: str) -> Node:
+        """The node of an expression given beside the program, which sees the built-ins only; errors name the option."""
+        state = Elaborator(self.source, {}, self.folder, None, self.random_seed)
+        state.program.float_dtype = self.graph.float_dtype
+        return state.given(text, option)
 
-    def _printed(self) -> list[str]:
-        names = self._graph.outputs or self._graph.definitions
-        if not names:
-            raise GradcliError(
-                "ValueError",
-                "there is nothing to print: the program computes no value",
-                help="bind one to a name, `y = …`, or name variables with `--of`",
-            )
-        return list(dict.fromkeys(names))
+    def written(self, node: Node) -> tuple[str, Label | None]:
+        """The name of the operation that an error of a node speaks of, and where that stands."""
+        origin = self.graph.written(node)
+        return origin.op.name, self.locate(origin) or self.locate(node)
 
-    def _differentiated(self) -> list[str]:
-        if self._graph.outputs:
-            return list(dict.fromkeys(self._graph.outputs))
-        if not self._graph.names:
-            raise GradcliError("ValueError", "there is nothing to differentiate: the program names no value")
-        last = self._graph.definitions or list(self._graph.names)
-        return [last[-1]]
+    def locate(self, node: Node) -> Label | None:
+        """Where a node, or what it is derived from, stands in the text."""
+        span = self.graph.span(node)
+        return Label(span) if span is not None else None
 
-    def _wanted(self, wrt: Sequence[str] | None) -> list[str]:
-        variables = self.variables
-        if wrt is None:
-            if not variables:
-                raise GradcliError(
-                    "ValueError",
-                    "the program has no variables to differentiate with respect to",
-                    help="name what you want: `--wrt x`, or declare it: `variable x = …`",
-                )
-            return variables
-        names: list[str] = []
-        for entry in wrt:
-            if any(c in entry for c in "*?["):
-                matching = [name for name in variables if fnmatchcase(name, entry)]
-                if not matching:
-                    raise GradcliError(
-                        "NameError",
-                        f"no variable matches `{entry}`",
-                        help=f"the variables are {', '.join(variables)}" if variables else "the program has none",
-                    )
-                names.extend(matching)
-            else:
-                names.append(self._known(entry))
-        return list(dict.fromkeys(names))
+    # values
 
-    # seeds
-
-    def _heads(self, of: list[str], ys: list[Node], seeds: Mapping[str, str | Array]) -> list[Node | None]:
-        for name in seeds:
-            if name not in of:
-                self._known(name)
-                raise GradcliError(
-                    "ValueError",
-                    f"`{name}` has a seed but is not among what is differentiated: {', '.join(of)}",
-                    help=f"name it: `--of {','.join([*of, name])}`",
-                )
-        heads: list[Node | None] = []
-        for name, y in zip(of, ys, strict=True):
-            given = seeds.get(name)
-            if given is None:
-                heads.append(self._graph.seeds.get(name))
-                continue
-            node = self._constant(name, given)
-            try:
-                reverse.seed(y, node)
-            except GradcliError as error:
-                error.message = f"the seed of {name}: {error.message}"
-                raise
-            heads.append(node)
-        return heads
-
-    def _constant(self, name: str, given: str | Array, option: str = "--seed") -> Node:
-        """A value given for a name: an expression that sees the built-ins only, or an array."""
-        if isinstance(given, str):
-            state = Elaborator(self.source, {}, self.folder, None, self.random_seed)
-            state.program.float_dtype = self._graph.float_dtype
-            return constant_expression(given, f"{option} {name}", state)
-        return array_node(given)
-
-    # evaluation
-
-    def _with(self, values: Mapping[str, Array] | None) -> Self:
-        """This program with other values: another one only where shapes, dtypes or NaNs may differ."""
-        if not values:
-            return self
-        return self._again({**self._settings, **{name: given_array(value, name) for name, value in values.items()}})
-
-    def _with_unsafe(self, names: Iterable[str]) -> Self:
-        """This program with guards for variables and constants that may hold NaN or infinity."""
-        return self._again(self._settings, unsafe=names)
-
-    def _again(self, settings: dict[str, Any], dtype: str | None = None, unsafe: Iterable[str] = ()) -> Self:
-        """This program, elaborated anew with other settings or in another precision."""
-        return type(self)(
-            self.source, self.folder, dtype or self.dtype, self.random_seed, settings, self.max_memory, unsafe,
-            self.threads, self._asked,
-        )  # fmt: skip
-
-    def _plan(
+    def plan(
         self, nodes: Sequence[Node], known: Collection[Node] = (), repeated: bool = False, processes: bool = False
     ) -> Plan:
         """How nodes are evaluated, once or ``repeated``; ``known`` are nodes whose values are at hand.
 
         Raises GradcliError (LimitError) where memory does not do.
         """
-        from gradcli.execute.plan import Means, Plan
+        from gradcli.execute.plan import Plan
+        from gradcli.execute.sizes import Means
 
         means = Means(self.threads or 0, repeated, processes)
         if without("simplify"):
@@ -251,62 +234,55 @@ class Loaded:
         error = plan.check_memory(self.max_memory)
         if error is not None:
             largest = plan.largest
-            label = self._locate(plan.original.get(largest, largest)) if largest is not None else None
+            label = self.locate(plan.original.get(largest, largest)) if largest is not None else None
             error.labels = (label,) if label else ()
             raise error
         return plan
 
-    def _evaluate(self, nodes: Sequence[Node], plain: bool = False) -> list[Array]:
+    def evaluate(self, nodes: Sequence[Node], plain: bool = False) -> list[Array]:
         """The values of nodes as arrays or, where ``plain`` allows it, as plain numbers."""
         if not nodes:
             return []
-        small = self._graph.size < LARGE and self.max_memory is None and self.record is None
+        small = self.graph.size < LARGE and self.max_memory is None and self.record is None
         if plain and small and not without("plain"):
             from gradcli.execute import plain_numbers
 
-            numbers = plain_numbers.evaluate(nodes, self._graph.initial)
+            numbers = plain_numbers.evaluate(nodes, self.graph.initial)
             if numbers is not None:
                 return numbers
-        swept = self._sweeps()
+        swept = self.sweeps()
         values: list[Array] | None = swept.values(self, nodes) if swept is not None else None
         if values is not None:
             return values
-        plan = self._plan(nodes)
-        return self._run(plan, self._values_of(plan))
+        plan = self.plan(nodes)
+        return self.run(plan, self.leaf_values(plan))
 
-    def _run(self, plan: Plan, leaves: Mapping[Node, Array]) -> list[Array]:
+    def run(self, plan: Plan, leaves: Mapping[Node, Array]) -> list[Array]:
+        """The values of a plan's targets for those of its leaves."""
         from gradcli.execute.run import run
 
-        return run(plan, leaves, self._written, self.record)
+        return run(plan, leaves, self.written, self.record)
 
-    def _sweeps(self) -> ModuleType | None:
+    def sweeps(self) -> ModuleType | None:
         """The sweeps over scalar programs, where the program is large enough for them and they are wanted."""
-        if self._graph.size < LARGE or self.record is not None or without("sweep"):
+        if self.graph.size < LARGE or self.record is not None or without("sweep"):
             return None
         from gradcli.program import swept
 
         return swept
 
-    @property
-    def float_dtype(self) -> str:
-        """The program's precision."""
-        return self._graph.float_dtype
-
-    def lacks_value(self, leaf: Node) -> bool:
-        """Whether a variable or constant has no value."""
-        return self._graph.initial.get(leaf) is None
-
-    def _values_of(self, plan: Plan, without: Iterable[Node] = ()) -> dict[Node, Array]:
+    def leaf_values(self, plan: Plan, without: Iterable[Node] = ()) -> dict[Node, Array]:
+        """The values of the leaves that a plan needs, but for some that others give."""
         skipped = set(without)
-        return {leaf: self._leaf_value(leaf) for leaf in plan.leaves if leaf not in skipped}
+        return {leaf: self.leaf_value(leaf) for leaf in plan.leaves if leaf not in skipped}
 
-    def _leaf_value(self, leaf: Node) -> Array:
+    def leaf_value(self, leaf: Node) -> Array:
         """A leaf's initial value, evaluated once, in the declared dtype and shape."""
         if leaf in self._leaf_values:
             return self._leaf_values[leaf]
-        initial = self._graph.initial[leaf]
+        initial = self.graph.initial[leaf]
         if initial is None:
-            span = self._graph.span(leaf)
+            span = self.graph.span(leaf)
             name = leaf.attrs["name"]
             raise GradcliError(
                 "ValueError",
@@ -315,30 +291,12 @@ class Loaded:
                 help=f"give it one: `--set '{name}=…'`, or `{leaf.attrs['kind']} {name} = …` in the program",
             )
         if isinstance(initial, Node):
-            inner = {x: self._leaf_value(x) for x in cone([initial]) if x.op.name == "leaf"}
-            (value,) = self._run(self._plan([initial]), inner)
+            inner = {x: self.leaf_value(x) for x in cone([initial]) if x.op.name == "leaf"}
+            (value,) = self.run(self.plan([initial]), inner)
         else:
             value = initial
         self._leaf_values[leaf] = converted(value, leaf)
         return self._leaf_values[leaf]
-
-    def _without_value(self, roots: Sequence[Node]) -> set[Node]:
-        """The nodes below the roots that depend on a leaf without a value."""
-        found: set[Node] = set()
-        for node in cone(roots):
-            unset = node in self._graph.initial and self._graph.initial[node] is None and node not in self._leaf_values
-            if unset or any([x in found for x in node.inputs]):
-                found.add(node)
-        return found
-
-    def _written(self, node: Node) -> tuple[str, Label | None]:
-        """The name of the operation that an error of a node speaks of, and where that stands."""
-        written: Node = self._graph.written(node)
-        return written.op.name, self._locate(written) or self._locate(node)
-
-    def _locate(self, node: Node) -> Label | None:
-        span: Span | None = self._graph.span(node)
-        return Label(span) if span is not None else None
 
 
 def given_array(value: Any, name: str) -> Array:

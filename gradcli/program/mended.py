@@ -10,6 +10,7 @@ from gradcli.autodiff import degree
 from gradcli.autodiff.connection import connected
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
+from gradcli.program import query
 from gradcli.program.lint import Edit, Finding, lint
 from gradcli.program.program import Program, loads
 
@@ -105,13 +106,13 @@ class _Answers:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.outputs = {n: y for n in program._differentiated() if isinstance(y := program._graph.names[n], Node)}
+        self.outputs = {n: y for n in query.differentiated(program) if isinstance(y := program.graph.names[n], Node)}
         self.signature = self._signature()
         self._known: dict[bool, list[Any]] = {}
 
     def _signature(self) -> list[object]:
         """Shapes, dtypes and where there is None."""
-        graph = self.program._graph
+        graph = self.program.graph
         shown: list[object] = [
             (name, (value.shape, value.dtype) if isinstance(value, Node) else None)
             for name, value in graph.names.items()
@@ -121,14 +122,14 @@ class _Answers:
             reached = connected(list(self.outputs.values()))
             return [*shown, *(name for name, x in graph.leaves.items() if x in reached)]
         for y_name, y in defined.items():
-            heads = self.program._heads([y_name], [y], {})
+            heads = query.heads(self.program, [y_name], [y], {})
             shown += [(y_name, name, degree.last_order([y], x, [], heads)) for name, x in graph.leaves.items()]
         return shown
 
     def values(self, moved: bool) -> list[Any]:
         """All values and the gradients of the outputs, with random values for leaves that have none, or for all."""
         if moved not in self._known:
-            names = [n for n in self.program.names if isinstance(self.program._graph.names[n], Node)]
+            names = [n for n in self.program.names if isinstance(self.program.graph.names[n], Node)]
             given = self._given(moved)
             found = list(self.program.eval(names, given).values())
             if self.program.variables and self.outputs:
@@ -141,7 +142,7 @@ class _Answers:
         import numpy as np
 
         random = np.random.RandomState(0)
-        graph = self.program._graph
+        graph = self.program.graph
         given: dict[str, Any] = {}
         for name, leaf in graph.leaves.items():
             if graph.initial[leaf] is None or moved and leaf.dtype.startswith("float"):

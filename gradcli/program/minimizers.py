@@ -19,8 +19,8 @@ from gradcli.graph.ops.elementwise import add
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.types import show_entry, size_of
 from gradcli.program.compiled import Planned, constant_parts
-from gradcli.program.fitted import Moment, Outcome, Settings, State, Watch, gradient_norm, watched
 from gradcli.program.objective import NotFiniteError, Objective
+from gradcli.program.training import Moment, Outcome, Settings, State, Watch, gradient_norm, watched
 
 Array = Any
 
@@ -285,7 +285,7 @@ class _Search:
         return Outcome(self.resumed, loss, self.norm(self.resumed.values, gradient), "interrupted")
 
     def norm(self, values: Mapping[str, Array], gradient: Array) -> float:
-        """See :func:`gradcli.program.fitted.gradient_norm`."""
+        """See :func:`gradcli.program.training.gradient_norm`."""
         return gradient_norm(self.values(gradient), values, self.settings.bounds)
 
     def bounds(self) -> tuple[Array, Array]:
@@ -332,7 +332,7 @@ class _Newton(_Search):
         super().__init__(objective, settings, watch, state)
         program = objective.program
         xs = list(self.leaves.values())
-        with program._graph.derivation.active():
+        with program.graph.derivation.active():
             self.directions = {
                 name: make_leaf(name, "direction", x.shape, x.dtype, False) for name, x in self.leaves.items()
             }
@@ -378,7 +378,7 @@ class _Squares(_Search):
         super().__init__(objective, settings, watch, state)
         program = objective.program
         xs = list(self.leaves.values())
-        with program._graph.derivation.active():
+        with program.graph.derivation.active():
             blocks = jacobian(objective.y, xs)
         self.matrix = Planned(program, [objective.y, *blocks], xs)
         self._begun = False

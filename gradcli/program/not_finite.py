@@ -43,7 +43,7 @@ def _finding(objective: Objective, problem: NotFiniteError) -> Finding | None:
         return None
     try:
         traced = trace_gradients(
-            objective.program._with(problem.values), [objective.name], objective.variables, [problem.order]
+            objective.program.with_values(problem.values), [objective.name], objective.variables, [problem.order]
         )  # fmt: skip
     except (GradcliError, MemoryError):
         return None
@@ -58,17 +58,17 @@ def _held(objective: Objective, node: Node) -> str | None:
     if node.op.name == "leaf":
         name = str(node.attrs["name"])
         array = leaf_array(program, name)
-        initial = program._graph.initial[node]
+        initial = program.graph.initial[node]
         data = data_of(initial)
         origin = program.origins.get(name) or (data.origin if data else None)
         if initial is None or initial.shape != node.shape:
             origin = None  # one number that fills a shape
     else:
-        label = program._locate(node)
+        label = program.locate(node)
         name = label.span.text if label else "a number"
         data = data_of(node)
         origin = data.origin if data else None
-        array = data.array if data else program._evaluate([node])[0]
+        array = data.array if data else program.evaluate([node])[0]
     place = first_not_finite(array)
     if place is None:
         return None

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gradcli.autodiff import reverse
 from gradcli.diagnostics import GradcliError, Kind, Label
 from gradcli.graph.node import Node
 from gradcli.graph.ops.creation import data_of
 from gradcli.graph.types import is_float, show_shape, size_of
-from gradcli.language.reasons import explain
+from gradcli.program import query
 from gradcli.program.compiled import Planned
 from gradcli.program.loaded import Loaded, converted
+from gradcli.results import Reason
 
 if TYPE_CHECKING:
     from gradcli.program.program import Program
@@ -108,8 +108,8 @@ class Objective:
         batch: int | None = None,
     ) -> None:
         self.program = program
-        self.name = name if name is not None else _only(program._differentiated())
-        self.y = program._target(self.name)
+        self.name = name if name is not None else _only(query.differentiated(program))
+        self.y = query.target(program, self.name)
         self.title = f"Σ{self.name}²/2" if squares else self.name
         if not squares and size_of(self.y.shape) != 1:
             raise _no_scalar(program, self.name, self.y)
@@ -118,13 +118,12 @@ class Objective:
                 "ValueError", "the program has no variables to fit",
                 help="name what you want: `--over x`, or declare it: `variable x = …`",
             )  # fmt: skip
-        self.asked = [n for n in program._wanted(over) if over is not None or n not in data]
-        leaves = {n: program._leaf(n) for n in self.asked}
+        self.asked = [n for n in query.wanted(program, over) if over is not None or n not in data]
+        leaves = {n: query.leaf(program, n) for n in self.asked}
         self.kept: dict[str, str] = {}
         for n, gradient in zip(self.asked, self._gradients(program, self.asked), strict=True):
-            if gradient is None:
-                reason = explain(program._graph, [self.name], [self.y], n, leaves[n], [])
-                self.kept[n] = f"its gradient is None: {reason.with_line()}"
+            if isinstance(gradient, Reason):
+                self.kept[n] = f"its gradient is None: {gradient.with_line()}"
             elif not is_float(leaves[n].dtype):
                 self.kept[n] = f"it is {leaves[n].dtype}, and only floats are fitted"
         self.variables = [n for n in self.asked if n not in self.kept]
@@ -132,7 +131,7 @@ class Objective:
             raise GradcliError("ValueError", f"there is nothing to fit: {', '.join(program.variables)} is data")
         if not self.variables:
             why = "; ".join(f"`{n}`: {reason}" for n, reason in self.kept.items())
-            label = program._locate(self.y)
+            label = program.locate(self.y)
             integer = next((n for n in self.kept if leaves[n].dtype.startswith("int")), None)
             raise GradcliError(
                 "ValueError", f"`{self.name}` can be changed by nothing that is fitted: {why}", [label] if label else [],
@@ -154,21 +153,21 @@ class Objective:
         """The values of the fitted variables in the program, in arrays of their own."""
         import numpy as np
 
-        return {name: np.array(self.program._leaf_value(leaf)) for name, leaf in self.leaves.items()}
+        return {name: np.array(self.program.leaf_value(leaf)) for name, leaf in self.leaves.items()}
 
     def unchanged(self, name: str) -> Array | None:
         """The value of a variable that was asked for and is kept, if it has one."""
-        leaf = self.program._leaf(name)
-        return None if self.program._graph.initial[leaf] is None else self.program._leaf_value(leaf)
+        leaf = query.leaf(self.program, name)
+        return None if self.program.graph.initial[leaf] is None else self.program.leaf_value(leaf)
 
     def given(self) -> dict[str, Array]:
         """What was not asked for and has another value than the program's own text gives it."""
-        names = [name for name in self.program._settings if name not in self.asked]
+        names = [name for name in self.program.settings if name not in self.asked]
         return {name: leaf_array(self.program, name) for name in names}
 
     def as_written(self) -> list[str]:
         """What was asked for and has the value that the program's own text gives it."""
-        return [name for name in self.kept if name not in self.program._settings]
+        return [name for name in self.kept if name not in self.program.settings]
 
     def at(self, values: Values, step: int) -> tuple[float, dict[str, Array]]:
         """The loss at ``values`` and its gradients; in batches that of the rows of number ``step``."""
@@ -187,44 +186,49 @@ class Objective:
 
         :func:`gradcli.program.not_finite.explain` finds out why it is.
         """
-        label = self.program._locate(self.y)
+        label = self.program.locate(self.y)
         labels = [Label(label.span)] if label else []
         message = f"{what} at step {step}"
         return NotFiniteError("ValueError", message, labels, help, values=values or self._seen, order=order)
 
-    def _gradients(self, program: Loaded, names: Sequence[str]) -> list[Node | None]:
-        with program._graph.derivation.active():
-            return reverse.gradients([program._target(self.name)], [program._leaf(name) for name in names])
+    def _gradients(
+        self, program: Loaded, names: Sequence[str], unconnected: query.Unconnected = "none"
+    ) -> list[Node | Reason]:
+        """The gradients of the loss alone, whatever seeds the program has."""
+        xs = [query.leaf(program, name) for name in names]
+        asked = query.Question([self.name], [query.target(program, self.name)], list(names), xs, [None], [])
+        ((_, row),) = query.gradients(program, asked, (1,), unconnected)
+        return row
 
     def _planned(self, rows: Values) -> _Function:
         program = self.program
         if rows:
-            unsafe = [name for name in rows if program._leaf(name).risky]
+            unsafe = [name for name in rows if query.leaf(program, name).risky]
             try:
-                program = program._again({**program._settings, **rows}, unsafe=unsafe)
+                program = program.again({**program.settings, **rows}, unsafe=unsafe)
             except GradcliError as problem:
                 problem.message = f"with {len(next(iter(rows.values())))} rows of data: {problem.message}"
                 problem.help = "a step sees some rows only: what has as many rows is in `--data` too, and is declared without a shape"
                 raise
-        gradients = [
-            g if g is not None else reverse.zero_gradient(program._leaf(name))  # cut at this number of rows only
-            for name, g in zip(self.variables, self._gradients(program, self.variables), strict=True)
-        ]
-        inputs = {name: program._leaf(name) for name in (*self.variables, *rows)}
+        # A gradient may be cut at this number of rows only.
+        row = self._gradients(program, self.variables, "zero")
+        gradients = [g for g in row if isinstance(g, Node)]
+        inputs = {name: query.leaf(program, name) for name in (*self.variables, *rows)}
         return _Function(
-            Planned(program, [program._target(self.name), *gradients], list(inputs.values()), processes=True), inputs
+            Planned(program, [query.target(program, self.name), *gradients], list(inputs.values()), processes=True),
+            inputs,
         )
 
 
 def leaf_array(program: Loaded, name: str) -> Array:
     """The value of a leaf; where it was given as a whole, that very array, which may be memory-mapped."""
-    leaf = program._leaf(name)
-    initial = program._graph.initial[leaf]
+    leaf = query.leaf(program, name)
+    initial = program.graph.initial[leaf]
     data = data_of(initial)
     if data is not None and initial.dtype == leaf.dtype:
         initial = data.array
     if initial is None or isinstance(initial, Node) or initial.shape != leaf.shape:
-        return program._leaf_value(leaf)
+        return program.leaf_value(leaf)
     return initial
 
 
@@ -237,7 +241,7 @@ def _only(names: Sequence[str]) -> str:
 
 
 def _no_scalar(program: Loaded, name: str, y: Node) -> GradcliError:
-    label = program._locate(y)
+    label = program.locate(y)
     shape = f"shape {show_shape(y.shape)}"
     return GradcliError(
         "ShapeError", f"what is minimised is a scalar, and `{name}` has {shape}",

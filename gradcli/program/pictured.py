@@ -15,8 +15,10 @@ from gradcli.graph.types import Shape
 from gradcli.language import syntax
 from gradcli.language.frames import Frame
 from gradcli.language.values import Elaborated, Missing
+from gradcli.program import query
 from gradcli.program.folding import Group, by_calls, by_origins, by_statements, by_stretches
-from gradcli.program.program import Program, Question
+from gradcli.program.program import Program
+from gradcli.program.query import Question
 from gradcli.results import Reason
 
 Kind = Literal["variable", "constant", "operation", "call", "summary", "none"]
@@ -84,7 +86,7 @@ def picture(
     Calls of functions and of derivatives are one box each, from ``depth`` calls on; more than ``most`` boxes are
     summarised. Raises GradcliError for unknown names.
     """
-    frames = program.framed()
+    program, frames = program.with_frames()
     return _Drawing(program, frames.all, of, gradient, stop).drawn(depth, most)
 
 
@@ -98,16 +100,16 @@ class _Drawing:
         stop: Sequence[str],
     ) -> None:
         self.program = program
-        self.graph: Elaborated = program._graph
+        self.graph: Elaborated = program.graph
         self.frames = frames
         self.written = {
             target.id: (statement.value.start, statement.value.end)
-            for statement in program._syntax.statements
+            for statement in program.syntax.statements
             if isinstance(statement, syntax.Assignment)
             for target in statement.targets
         }
-        asked = program.question(of, gradient, {}, stop) if gradient is not None else None
-        self.stops = set(asked.stops) if asked is not None else {program._target(name) for name in stop}
+        asked = query.question(program, of, gradient, {}, stop) if gradient is not None else None
+        self.stops = set(asked.stops) if asked is not None else {query.target(program, name) for name in stop}
         self.nones: dict[str, Reason] = {}
         self.gradients: list[Node] = []
         self.results: set[Node | Missing] = set()
@@ -125,7 +127,7 @@ class _Drawing:
         shown = list(of) if of is not None else self.program.names
         if not shown:
             raise GradcliError("ValueError", "there is nothing to draw: the program names no value")
-        values = {name: self.graph.names[self.program._known(name)] for name in shown}
+        values = {name: query.value(self.program, name) for name in shown}
         self.nones = {name: value.reason() for name, value in values.items() if isinstance(value, Missing)}
         self.results = {self.graph.names[name] for name in (of if of is not None else self.graph.outputs)}
         return [value for value in values.values() if isinstance(value, Node)]
@@ -134,7 +136,7 @@ class _Drawing:
         """The ys and xs; the gradients get names of their own, and are results as the ys are."""
         of = asked.of
         y = of[0] if len(of) == 1 else f"({' + '.join(of)})"
-        for name, g in zip(asked.wrt, self.program.gradient_nodes(asked, 1), strict=True):
+        for name, g in zip(asked.wrt, query.gradient_nodes(self.program, asked, 1), strict=True):
             if isinstance(g, Reason):
                 self.nones[f"d{y}/d{name}"] = g
             else:

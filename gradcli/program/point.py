@@ -20,7 +20,7 @@ from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.types import is_float
 from gradcli.language.reasons import explain
 from gradcli.language.values import Missing
-from gradcli.program import kinks
+from gradcli.program import kinks, query
 from gradcli.program.loaded import Loaded
 
 Array = np.ndarray[Any, Any]
@@ -33,13 +33,13 @@ class Point:
     def __init__(self, program: Loaded, of: Sequence[str] | None, wrt: Sequence[str] | None, notes: list[str]) -> None:
         self.program = program
         self.notes = notes
-        self.of = list(dict.fromkeys(of)) if of is not None else self._present(program._differentiated())
-        self.ys = [program._target(name) for name in self.of]
+        self.of = list(dict.fromkeys(of)) if of is not None else self._present(query.differentiated(program))
+        self.ys = [query.target(program, name) for name in self.of]
         self.names = [name for name in self._wanted(wrt) if self._is_number(name)]
-        self.xs = [program._target(name) for name in self.names]
-        self.heads = program._heads(self.of, self.ys, {})
+        self.xs = [query.target(program, name) for name in self.names]
+        self.heads = query.heads(program, self.of, self.ys, {})
         self._fill_leaves()
-        self.derivation = program._graph.derivation
+        self.derivation = program.graph.derivation
         with self.derivation.active():
             floats = [y if is_float(y.dtype) else cast_to(y, "float64") for y in self.ys]
             self.terms = [y if h is None else y * h for y, h in zip(floats, self.heads, strict=True)]
@@ -53,7 +53,7 @@ class Point:
         moving = {node for x in self.xs for node in reverse.dependents(self.terms, x)}
         self.stops = [n for n in cone(self.terms) if n.op.name == "stop_gradient" and n in moving]
         if self.stops:
-            lines = sorted({span.line for n in self.stops if (span := program._graph.span(n)) is not None})
+            lines = sorted({span.line for n in self.stops if (span := program.graph.span(n)) is not None})
             where = f" on line {', '.join(map(str, lines))}" if lines else ""
             self.notes.append(f"stop_gradient{where} was held fixed in the differences")
         suspects = kinks.suspects(self.terms, self.xs)
@@ -62,7 +62,7 @@ class Point:
         if undefined:
             verb = "entry of the ys is" if undefined == 1 else "entries of the ys are"
             notes.append(f"{undefined} {verb} not finite and left out of sums")
-        self.kinks = kinks.met(suspects, self.base, program._graph.span)
+        self.kinks = kinks.met(suspects, self.base, program.graph.span)
         self.coarse = any([n.dtype == "float32" for n in cone(self.terms)])
         # Variables can move together; an intermediate and what it is computed from cannot.
         self.joint = all([x.op.name == "leaf" for x in self.xs])
@@ -80,8 +80,8 @@ class Point:
         """The xs: variables, else constants, else the names that are computed from no other name."""
         program = self.program
         if wrt is not None or program.variables:
-            return program._wanted(wrt)
-        graph = program._graph
+            return query.wanted(program, wrt)
+        graph = program.graph
         named = {name: node for name, node in graph.names.items() if isinstance(node, Node)}
         found = list(graph.leaves)
         if not found:
@@ -93,20 +93,20 @@ class Point:
         used = set(cone(self.ys))
         found = [name for name in found if named[name] in used]
         if not found:
-            return program._wanted(None)
+            return query.wanted(program, None)
         self.notes.append(f"the program has no variables, and was checked with respect to {', '.join(found)}")
         return found
 
     def _present(self, names: list[str]) -> list[str]:
         """The outputs without those that are a gradient that is None."""
-        missing = [name for name in names if isinstance(self.program._graph.names[name], Missing)]
+        missing = [name for name in names if isinstance(self.program.graph.names[name], Missing)]
         if len(missing) == len(names):
             return names
         self.notes += [f"{name} is a gradient that is None and was left out" for name in missing]
         return [name for name in names if name not in missing]
 
     def _is_number(self, name: str) -> bool:
-        number = self.program._target(name).dtype != "bool"
+        number = query.target(self.program, name).dtype != "bool"
         if not number:
             self.notes.append(f"{name} is bool and was left out")
         return number
@@ -114,21 +114,23 @@ class Point:
     def _fill_leaves(self) -> None:
         """Random numbers for the leaves that have no value."""
         program = self.program
-        graph = program._graph
+        graph = program.graph
         heads = [h for h in self.heads if h is not None]
         missing = [x for x in cone([*self.ys, *heads]) if x.op.name == "leaf" and graph.initial[x] is None]
         random = np.random.RandomState(1)
+        given: Values = {}
         for leaf in missing:
             value = random.normal(size=leaf.shape) if is_float(leaf.dtype) else random.randint(1, 5, size=leaf.shape)
-            program._leaf_values.setdefault(leaf, np.asarray(value, dtype=leaf.dtype))
+            given[leaf] = np.asarray(value, dtype=leaf.dtype)
         if missing:
+            self.program = self.program.with_leaf_values(given)
             named = ", ".join([leaf.attrs["name"] for leaf in missing])
             self.notes.append(f"{named} had no value, and got random numbers")
 
     def _note_none(self) -> None:
         for name, x, connected in zip(self.names, self.xs, self.connected, strict=True):
             if not connected:
-                reason = explain(self.program._graph, self.of, self.ys, name, x, ())
+                reason = explain(self.program.graph, self.of, self.ys, name, x, ())
                 self.notes.append(f"the gradient with respect to {name} is None: {reason.with_line()}")
 
     # evaluation
@@ -139,10 +141,10 @@ class Point:
     def function(self, nodes: Sequence[Node]) -> Callable[[Mapping[Node, Array]], list[Array]]:
         """The nodes' values as a function of the values of some leaves."""
         program = self.program
-        plan = program._plan(nodes, repeated=True)
-        own = [n for n in plan.leaves if n in program._graph.initial]
-        fixed = {leaf: program._leaf_value(leaf) for leaf in own}
-        return lambda given: run(plan, {**fixed, **given}, program._written)
+        plan = program.plan(nodes, repeated=True)
+        own = [n for n in plan.leaves if n in program.graph.initial]
+        fixed = {leaf: program.leaf_value(leaf) for leaf in own}
+        return lambda given: run(plan, {**fixed, **given}, program.written)
 
     def moved(self, nodes: Sequence[Node], xs: Sequence[Node]) -> tuple[list[Node], list[Node], Values]:
         """The nodes as they are where xs move: with leaves in place of xs, and the values of what is stopped."""
@@ -157,8 +159,8 @@ class Point:
 
     def leaves(self, nodes: Sequence[Node]) -> Values:
         """The values of the program's leaves that some nodes are computed from."""
-        graph = self.program._graph
-        return {n: self.program._leaf_value(n) for n in cone(nodes) if n.op.name == "leaf" and n in graph.initial}
+        graph = self.program.graph
+        return {n: self.program.leaf_value(n) for n in cone(nodes) if n.op.name == "leaf" and n in graph.initial}
 
     def movable(self, nodes: Sequence[Node], xs: Sequence[Node]) -> Callable[[Sequence[Array]], list[Array]]:
         """The nodes' values as a function of those of xs, whatever they are; stopped nodes stay as they are."""

@@ -54,19 +54,19 @@ class Points:
     def field_of(self, name: str) -> Field:
         """What a column of a name holds; a GradcliError if the program has no such variable or constant."""
         program = self._program
-        leaf = program._graph.leaves.get(name)
+        leaf = program.graph.leaves.get(name)
         if leaf is None:
             raise self._unknown(name)
         if leaf.dtype == "bool":
             return Field("bool", leaf.shape)
         if not is_float(leaf.dtype):
             return Field("number" if self._may_be_float(name) else "int", leaf.shape)
-        if leaf.shape == () and program._graph.initial[leaf] is None:
+        if leaf.shape == () and program.graph.initial[leaf] is None:
             return Field("float", None)  # `variable x` takes the shape that it is given
         return Field("float", leaf.shape)
 
     def _unknown(self, name: str) -> GradcliError:
-        graph = self._program._graph
+        graph = self._program.graph
         if name in graph.names:
             error = graph.computed(name)
             error.message = f"{self._name} has a column `{name}`, but {error.message}"
@@ -95,7 +95,7 @@ class Points:
             batch = self._batch(
                 tuple(columns),
                 not all(
-                    is_ordinary(column, self._program._graph.leaves[name].dtype) for name, column in columns.items()
+                    is_ordinary(column, self._program.graph.leaves[name].dtype) for name, column in columns.items()
                 ),
             )
             if batch.missing is not None:
@@ -114,7 +114,7 @@ class Points:
         import numpy as np
 
         columns = rows.columns
-        leaves = self._program._graph.leaves
+        leaves = self._program.graph.leaves
         start = 0
         while True:
             first: dict[str, int] = {}
@@ -139,18 +139,18 @@ class Points:
         """Give the leaves without value and shape the shape that the rows have."""
         import numpy as np
 
-        leaves = self._program._graph.leaves
+        leaves = self._program.graph.leaves
         other = {name: c.shape[1:] for name, c in columns.items() if len(c) and c.shape[1:] != leaves[name].shape}
         if other:
             zeros = {name: np.zeros(shape) for name, shape in other.items()}
-            self._program = self._program._with(zeros)
+            self._program = self._program.with_values(zeros)
             self._shaped |= set(other)
             self._batches.clear()
 
     def _batch(self, names: tuple[str, ...], unsafe: bool) -> Batch:
         key = (names, frozenset(self._floats), unsafe)
         if key not in self._batches:
-            leaves = self._program._graph.leaves
+            leaves = self._program.graph.leaves
             dtypes = {
                 name: "float64" if name in self._floats or is_float(leaves[name].dtype) else
                 "bool" if leaves[name].dtype == "bool" else "int64"
@@ -161,10 +161,7 @@ class Points:
 
     def _varied(self, dtypes: Mapping[str, str], unsafe: bool) -> Varied:
         try:
-            varied = Varied(self._program, dtypes, unsafe)
-            for name in self._shaped.difference(dtypes):  # zeros gave it a shape, and are no value
-                varied._graph.initial[varied._graph.leaves[name]] = None
-            return varied
+            return Varied(self._program, dtypes, unsafe, self._shaped.difference(dtypes))
         except GradcliError:
             for name, dtype in dtypes.items():
                 try:
@@ -230,7 +227,7 @@ class Points:
 
         if rows:
             return [np.broadcast_to(value, (rows, *value.shape[1:])) for value in batch.one({})]
-        return [np.empty((0, *node.shape), node.dtype) for node in batch._targets]
+        return [np.empty((0, *node.shape), node.dtype) for node in batch.targets]
 
     @staticmethod
     def _placed(batch: Batch, values: Sequence[Array]) -> list[Array | None]:

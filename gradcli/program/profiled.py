@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from gradcli.execute.profile import Record
 from gradcli.graph.node import Node
 from gradcli.program.loaded import Loaded
+
+P = TypeVar("P", bound=Loaded)
 
 
 class Part(NamedTuple):
@@ -47,7 +49,7 @@ class Profile(NamedTuple):
         return sum([line.seconds for line in self.lines])
 
 
-def profiled(program: Loaded, ask: Callable[[], object]) -> Profile:
+def profiled(program: P, ask: Callable[[P], object]) -> Profile:
     """Answer a question with every step timed, on one thread, and forget the answer.
 
     ``loops`` holds for each loop the entries of its axis, its tiles, and the operations in it; ``threads`` is the number
@@ -55,12 +57,9 @@ def profiled(program: Loaded, ask: Callable[[], object]) -> Profile:
     """
     import numpy.random  # noqa: F401  the time of its import is no line's
 
-    record = program.record = Record()
-    try:
-        ask()
-    finally:
-        program.record = None
-    graph = program._graph
+    record = Record()
+    ask(program.with_record(record))
+    graph = program.graph
     derived = graph.derivation.origin
     found: dict[int, tuple[Part, Part]] = {}
     for node, spent in record.nodes.items():
@@ -81,5 +80,5 @@ def profiled(program: Loaded, ask: Callable[[], object]) -> Profile:
 
 
 def _line(program: Loaded, node: Node) -> int:
-    span = program._graph.span(node)
+    span = program.graph.span(node)
     return span.line if span is not None else 0

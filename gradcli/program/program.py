@@ -6,15 +6,14 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from gradcli.autodiff import reverse
 from gradcli.data import decode, read_bytes
-from gradcli.diagnostics import GradcliError, Label, Source, counted
+from gradcli.diagnostics import Source, counted
 from gradcli.graph.node import Node
 from gradcli.graph.types import size_of
-from gradcli.language.reasons import explain
-from gradcli.program import arguments
-from gradcli.program.loaded import Loaded, array_node, given_array
-from gradcli.results import Reason, Result
+from gradcli.program import arguments, query
+from gradcli.program.loaded import Loaded, given_array
+from gradcli.program.query import Unconnected
+from gradcli.results import Result
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
     Names = str | Iterable[str]
 
-Unconnected = Literal["none", "zero", "error"]
 Precision = Literal["float32", "float64"]
 
 
@@ -101,28 +99,17 @@ class GradReply(NamedTuple):
     summed: bool
 
 
-class Question(NamedTuple):
-    """What is differentiated: the ys by name and as nodes, likewise the xs, the head gradients and the stops."""
-
-    of: list[str]
-    ys: list[Node]
-    wrt: list[str]
-    xs: list[Node]
-    heads: list[Node | None]
-    stops: list[Node]
-
-
 class Program(Loaded):
     """An expression program, parsed and turned into a graph. Made by :func:`load` and :func:`loads`."""
 
     # the Python interface: every argument is checked by :mod:`gradcli.program.arguments`
 
     def __repr__(self) -> str:
-        leaves = self._graph.leaves
+        leaves = self.graph.leaves
         variables = self.variables
-        asked = self._graph.outputs or self._graph.definitions
+        asked = self.graph.outputs or self.graph.definitions
         parts = [
-            _some("output" if self._graph.outputs else "name", asked),
+            _some("output" if self.graph.outputs else "name", asked),
             _some("variable", variables),
             _some("constant", [name for name in leaves if name not in variables]),
         ]
@@ -236,7 +223,7 @@ class Program(Loaded):
 
     def _given(self, values: Mapping[str, ArrayLike] | None) -> Program:
         """This program with the values of one call."""
-        return self._with(arguments.by_name(values, "values"))
+        return self.with_values(arguments.by_name(values, "values"))
 
     # what the commands ask
 
@@ -245,20 +232,13 @@ class Program(Loaded):
 
         With ``plain`` scalars may be those of :mod:`gradcli.execute.plain_numbers` instead of arrays.
         """
-        names = list(of) if of is not None else self._printed()
-        found = {name: self._graph.names[self._known(name)] for name in names}
+        found = query.values(self, of)
         nodes = [value for value in found.values() if isinstance(value, Node)]
-        values = iter(self._evaluate(nodes, plain))
+        values = iter(self.evaluate(nodes, plain))
         return [
             Result(name, next(values)) if isinstance(value, Node) else Result(name, None, value.reason())
             for name, value in found.items()
         ]
-
-    def value_nodes(self, of: Sequence[str] | None = None) -> list[Node]:
-        """The nodes whose values :meth:`eval_results` gives."""
-        names = list(of) if of is not None else self._printed()
-        found = [self._graph.names[self._known(name)] for name in names]
-        return [value for value in found if isinstance(value, Node)]
 
     def grad_results(
         self,
@@ -276,10 +256,12 @@ class Program(Loaded):
 
         ``plain`` is that of :meth:`eval_results`.
         """
-        asked = self.question(of, wrt, seeds, stop)
-        chosen = self._passes(asked, range(1, order + 1) if every_order else (order,), unconnected, numbers=True)
+        asked = query.question(self, of, wrt, seeds, stop)
+        chosen = query.gradients(
+            self, asked, range(1, order + 1) if every_order else (order,), unconnected, numbers=True
+        )
         nodes = [g for _, row in chosen for g in row if isinstance(g, Node)]
-        values = iter(self._evaluate(nodes, plain))
+        values = iter(self.evaluate(nodes, plain))
         rows = [
             (n, [
                 Result(name, next(values)) if isinstance(g, Node) else Result(name, None, g)
@@ -288,90 +270,6 @@ class Program(Loaded):
             for n, row in chosen
         ]  # fmt: skip
         return GradReply(asked.of, rows, any(size_of(y.shape) != 1 for y in asked.ys))
-
-    def question(
-        self,
-        of: Sequence[str] | None,
-        wrt: Sequence[str] | None,
-        seeds: Mapping[str, str | Array] | None,
-        stop: Sequence[str],
-    ) -> Question:
-        """What is to be differentiated, by which xs, as nodes."""
-        of = list(dict.fromkeys(of)) if of is not None else self._differentiated()
-        ys = [self._target(name) for name in of]
-        wrt = self._wanted(wrt)
-        xs = [self._target(name) for name in wrt]
-        stops = [self._target(name) for name in stop]
-        return Question(of, ys, wrt, xs, self._heads(of, ys, seeds or {}), stops)
-
-    def gradient_nodes(self, asked: Question, order: int) -> list[Node | Reason]:
-        """The derivatives of one order as nodes, each None as the reason for it."""
-        ((_, row),) = self._passes(asked, (order,))
-        return row
-
-    def _passes(
-        self, asked: Question, orders: Iterable[int], unconnected: Unconnected = "none", numbers: bool = False
-    ) -> list[tuple[int, list[Node | Reason]]]:
-        """The results of n repeated passes with the same x, each summing as ``tf.gradients`` does, for each n.
-
-        With ``numbers`` they may be values at once, without the graph that they are computed by.
-        """
-        with self._graph.derivation.active():
-            return self._each_pass(asked, orders, unconnected, numbers)
-
-    def _each_pass(
-        self, asked: Question, orders: Iterable[int], unconnected: Unconnected, numbers: bool
-    ) -> list[tuple[int, list[Node | Reason]]]:
-        of, ys, wrt, xs, heads, stops = asked
-        first = self._first_pass(ys, xs, heads, stops, numbers and list(orders) == [1])
-        if list(orders) == [1]:
-            limits = [0.0 if g is None else 1.0 for g in first]
-        else:
-            from gradcli.autodiff import degree
-
-            limits = degree.last_orders(ys, xs, stops, heads)
-        rows: list[tuple[int, list[Node | Reason]]] = []
-        for n in orders:
-            row: list[Node | Reason] = []
-            found = first
-            if n > 1:
-                from gradcli.autodiff.orders import nth_gradients
-
-                found = nth_gradients(ys, xs, n, heads, stops, limits, first)
-            for name, x, g, limit in zip(wrt, xs, found, limits, strict=True):
-                if g is None and unconnected == "zero":
-                    g = reverse.zero_gradient(x)
-                if g is not None:
-                    row.append(g)
-                    continue
-                since = int(limit) + 1
-                reason = explain(self._graph, of, ys, name, x, stops) if since == 1 else _later(since, name)
-                if unconnected == "error":
-                    self._unconnected(name, since, reason)
-                row.append(reason)
-            rows.append((n, row))
-        return rows
-
-    def _first_pass(
-        self, ys: list[Node], xs: list[Node], heads: list[Node | None], stops: list[Node], numbers: bool
-    ) -> list[Node | None]:
-        """The gradients of order 1: as graph or, where only ``numbers`` of a large program are wanted, as those."""
-        if not ys:
-            return [None] * len(xs)
-        swept = self._sweeps() if numbers else None
-        found = swept.gradients(self, ys, xs, heads, stops) if swept is not None else None
-        if found is not None:
-            return [None if g is None else array_node(g) for g in found]
-        return reverse.gradients(ys, xs, heads, stops)
-
-    def _unconnected(self, name: str, order: int, reason: Reason) -> None:
-        why = reason.with_line()
-        raise GradcliError(
-            "ValueError",
-            f"the gradient with respect to `{name}` is {why if order > 1 else 'None: ' + why}",
-            [Label(reason.span)] if reason.span else [],
-            help="use `--unconnected none` or `--unconnected zero` to allow it",
-        )
 
 
 def _stops(stop: Names) -> list[str]:
@@ -387,7 +285,3 @@ def _some(what: str, names: Sequence[str], most: int = 5) -> str:
     if not names:
         return ""
     return f"{counted(len(names), what)} {', '.join(names[:most])}{', …' if len(names) > most else ''}"
-
-
-def _later(order: int, name: str) -> Reason:
-    return Reason(f"None since order {order}: the derivative of order {order - 1} does not use {name}")

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from gradcli.autodiff import reverse
 from gradcli.graph.node import Node, cone
+from gradcli.program import query
 from gradcli.program.derived import Derived, derive
 from gradcli.program.program import Program
 from gradcli.rewrite.written import Written
@@ -44,8 +45,8 @@ def derivation(
     stop: Sequence[str] = (),
 ) -> WorkedDerivation:
     """How :func:`gradcli.program.derived.derive` comes to its formulas at order 1."""
-    graph = program._graph
-    asked = program.question(of, wrt, seeds, stop)
+    graph = program.graph
+    asked = query.question(program, of, wrt, seeds, stop)
     own = {x: name for name, x in reversed(graph.names.items()) if isinstance(x, Node)}
     passed: list[reverse.Passed] = []
     with graph.derivation.active():

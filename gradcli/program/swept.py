@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradcli.autodiff import reverse
 from gradcli.diagnostics import GradcliError
@@ -32,8 +32,11 @@ from gradcli.graph.operation import (
 )
 from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import make_leaf
-from gradcli.program.loaded import LARGE, Loaded
+from gradcli.language.values import LARGE
 from gradcli.rewrite.simplify import Simplified
+
+if TYPE_CHECKING:
+    from gradcli.program.loaded import Loaded
 
 BUILT_IN: dict[str, Function] = {
     "add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "neg": operator.neg,
@@ -179,7 +182,7 @@ class Sweep:
             return to_number(node.attrs["value"], node.dtype)
         if node.op.name != "leaf" or self.program.lacks_value(node):
             raise UnsuitableError  # a value that is missing may not be needed for the gradient
-        return to_number(self.program._leaf_value(node), node.dtype)
+        return to_number(self.program.leaf_value(node), node.dtype)
 
     def down(self, seeds: Sequence[tuple[Node, Number]]) -> dict[Node, Number | None]:
         """The cotangents of all nodes that are connected to a seed; None where nothing of a node is selected."""
@@ -227,7 +230,7 @@ def gradients(
         return None
     try:
         sweep = Sweep(program, ys, [x for x in xs if x.dtype != "bool"], stops)
-        seeds = program._evaluate([reverse.seed(y, head, i) for i, (y, head) in enumerate(zip(ys, heads, strict=True))])
+        seeds = program.evaluate([reverse.seed(y, head, i) for i, (y, head) in enumerate(zip(ys, heads, strict=True))])
         found = sweep.down([(y, to_number(seed, y.dtype)) for y, seed in zip(ys, seeds, strict=True)])
     except FAILURES:
         return None

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from gradcli.diagnostics import Span, counted
 from gradcli.graph.node import Node, cone
 from gradcli.language.naming import Naming
+from gradcli.program import query
 from gradcli.program.finite import Index, Made, evaluate
 from gradcli.program.hints import hint
 from gradcli.program.program import Program
@@ -56,7 +57,7 @@ class Traced(NamedTuple):
 
 def trace_values(program: Program, of: Sequence[str] | None) -> Traced | None:
     """Trace what ``eval`` evaluates; None where an operation fails, but not because of NaN or infinity."""
-    return _trace(program, program.value_nodes(of))
+    return _trace(program, query.value_nodes(program, of))
 
 
 def trace_gradients(
@@ -69,11 +70,11 @@ def trace_gradients(
     stop: Sequence[str] = (),
 ) -> Traced | None:
     """Trace the ys, then their derivatives of some orders; None as for :func:`trace_values`."""
-    asked = program.question(of, wrt, seeds, stop)
+    asked = query.question(program, of, wrt, seeds, stop)
     wanted = list(orders)
 
     def derivatives(orders: list[int]) -> list[Node]:
-        return [g for _, row in program._passes(asked, orders) for g in row if isinstance(g, Node)]
+        return [g for _, row in query.gradients(program, asked, orders) for g in row if isinstance(g, Node)]
 
     def order_of(node: Node) -> int | None:
         """The first order whose derivatives are computed from a node."""
@@ -81,18 +82,18 @@ def trace_gradients(
         return next((n for n in lower if node in set(cone(derivatives([n])))), None)
 
     # A gradient may need less than its y.
-    unknown = program._without_value(asked.ys)
+    unknown = program.without_value(asked.ys)
     return _trace(program, [*[y for y in asked.ys if y not in unknown], *derivatives(wanted)], order_of)
 
 
 def _trace(
     program: Program, targets: Sequence[Node], order_of: Callable[[Node], int | None] = lambda node: None
 ) -> Traced | None:
-    program._plan(targets)  # refuses what does not fit into memory
-    evaluation = evaluate(targets, program._leaf_value)
+    program.plan(targets)  # refuses what does not fit into memory
+    evaluation = evaluate(targets, program.leaf_value)
     if evaluation.failed is not None and evaluation.first is None:
         return None
-    naming = Naming(program._graph)
+    naming = Naming(program.graph)
     harmless = [_summary(program, made) for made in evaluation.harmless]
     if evaluation.first is None:
         return Traced(None, list(dict.fromkeys(harmless)), evaluation.operations)
@@ -139,7 +140,7 @@ def _finding(
     distinct = list({operand.name: operand for operand in operands}.values())
     return Finding(
         message,
-        program._graph.span(node),
+        program.graph.span(node),
         formula,
         origin is not None,
         order,
@@ -153,15 +154,15 @@ def _finding(
 
 def _origin(program: Program, node: Node) -> Node | None:
     """The operation of the program whose derivative a node belongs to; None for one of the program."""
-    origins = program._graph.derivation.origin
+    origins = program.graph.derivation.origin
     here = node
-    while here in origins and here not in program._graph.places:
+    while here in origins and here not in program.graph.places:
         here = origins[here]
     return here if here is not node else None
 
 
 def _summary(program: Program, made: Made) -> str:
-    span = program._graph.span(made.node)
+    span = program.graph.span(made.node)
     place = f" on line {span.line}" if span else ""
     origin = _origin(program, made.node)
     whose = f"the derivative of {origin.op.name}" if origin is not None else made.node.op.name

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gradcli.diagnostics import GradcliError
-from gradcli.execute.plan import Plan, bytes_of
+from gradcli.execute.plan import Plan
 from gradcli.execute.run import run
+from gradcli.execute.sizes import bytes_of
 from gradcli.graph.node import Node
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.program.batched import evaluated
@@ -36,26 +37,34 @@ Ask = Callable[[Program], Sequence[Item]]
 class Varied(Program):
     """A program some of whose variables and constants vary: asked for values, it answers with their nodes.
 
-    ``columns`` maps their names to dtypes; with ``unsafe`` they may be NaN or infinite. Raises a TypeError
+    ``columns`` maps their names to dtypes; with ``unsafe`` they may be NaN or infinite. Variables and constants
+    ``without_value`` have a value in ``program`` for the sake of its shape only. Raises a TypeError
     (GradcliError) where a shape or another static number depends on one of them.
     """
 
-    def __init__(self, program: Program, columns: Mapping[str, str], unsafe: bool) -> None:
-        vars(self).update(vars(program))
+    columns: dict[str, Node]
+
+    def __init__(
+        self, program: Program, columns: Mapping[str, str], unsafe: bool, without_value: Collection[str] = ()
+    ) -> None:
         # An initial value that is the leaf of no program: known to nobody before the rows come.
         unknown = {
-            name: make_leaf(name, "column", program._graph.leaves[name].shape, dtype, unsafe)
+            name: make_leaf(name, "column", program.graph.leaves[name].shape, dtype, unsafe)
             for name, dtype in columns.items()
         }
-        self._graph = self._elaborate({**self._settings, **unknown})
-        self._leaf_values = {}
-        self.columns = {name: self._graph.leaves[name] for name in columns}
+        graph = program.elaborated({**program.settings, **unknown})
+        for name in without_value:
+            graph.initial[graph.leaves[name]] = None
+        vars(self).update(
+            vars(program), graph=graph, columns={name: graph.leaves[name] for name in columns}, _leaf_values={}
+        )
 
-    def _evaluate(self, nodes: Sequence[Node], plain: bool = False) -> list[Any]:
+    def evaluate(self, nodes: Sequence[Node], plain: bool = False) -> list[Any]:
+        """The nodes themselves."""
         return list(nodes)
 
-    def _sweeps(self) -> None:
-        return None
+    def sweeps(self) -> None:
+        """None: a sweep has values."""
 
 
 class Batch:
@@ -65,8 +74,8 @@ class Batch:
         self.program = program
         self.items = ask(program)
         nodes = [item.value for item in self.items if item.value is not None]
-        self._plan = program._plan(nodes)
-        self._targets = self._plan.target_nodes
+        self.plan = program.plan(nodes)
+        self.targets = self.plan.target_nodes
         self._steps, fixed = self._divided()
         self._frees = self._last_uses()
         self.rows_at_once = self._block_size()
@@ -76,9 +85,9 @@ class Batch:
     def _divided(self) -> tuple[dict[Node, tuple[Node, ...]], list[Node]]:
         """What depends on a column, with its inputs, in order of evaluation; and what these need besides."""
         columns = set(self.program.columns.values())
-        initial = self.program._graph.initial
+        initial = self.program.graph.initial
         inputs: dict[Node, tuple[Node, ...]] = {}
-        todo = list(self._targets)
+        todo = list(self.targets)
         while todo:
             node = todo.pop()
             if node in inputs:
@@ -94,31 +103,31 @@ class Batch:
             if node not in columns and any([x in moving for x in inputs[node]]):
                 moving.add(node)
                 steps[node] = inputs[node]
-        needed = dict.fromkeys([x for below in steps.values() for x in below] + self._targets)
+        needed = dict.fromkeys([x for below in steps.values() for x in below] + self.targets)
         return steps, [x for x in needed if x not in moving]
 
     def _without_value(self, fixed: Sequence[Node]) -> GradcliError | None:
         """What to say of a row that must, and does not, give a leaf a value."""
         given = set(self.program.columns.values())
-        for leaf in [*self._plan.leaves, *[node for node in fixed if node.op.name == "leaf"]]:
-            if leaf not in given and self.program._graph.initial[leaf] is None:
+        for leaf in [*self.plan.leaves, *[node for node in fixed if node.op.name == "leaf"]]:
+            if leaf not in given and self.program.graph.initial[leaf] is None:
                 try:
-                    self.program._leaf_value(leaf)
+                    self.program.leaf_value(leaf)
                 except GradcliError as problem:
                     return problem
         return None
 
     def _run_once(self, nodes: Sequence[Node]) -> list[Array]:
         plan = Plan(nodes)
-        original = self._plan.original
-        leaves = {leaf: self.program._leaf_value(leaf) for leaf in plan.leaves}
-        return run(plan, leaves, lambda node: self.program._written(original.get(node, node)))
+        original = self.plan.original
+        leaves = {leaf: self.program.leaf_value(leaf) for leaf in plan.leaves}
+        return run(plan, leaves, lambda node: self.program.written(original.get(node, node)))
 
     def _last_uses(self) -> dict[Node, list[Node]]:
         last = {x: node for node, below in self._steps.items() for x in below}
         frees: dict[Node, list[Node]] = {}
         for x, node in last.items():
-            if x in self._steps and x not in self._targets:
+            if x in self._steps and x not in self.targets:
                 frees.setdefault(node, []).append(x)
         return frees
 
@@ -129,7 +138,7 @@ class Batch:
             peak = max(peak, alive)
             alive -= sum([bytes_of(x) for x in self._frees.get(node, ())])
         # Each number is a text for a while, on its way in and on its way out.
-        peak += 12 * sum([bytes_of(x) for x in [*self.program.columns.values(), *self._targets]])
+        peak += 12 * sum([bytes_of(x) for x in [*self.program.columns.values(), *self.targets]])
         limit = self.program.max_memory
         return max(1, min(MOST_ROWS, min(BLOCK_BYTES, limit or BLOCK_BYTES) // max(peak, 1)))
 
@@ -155,7 +164,7 @@ class Batch:
                 for x in self._frees.get(node, ()):
                     del values[x]
             results = []
-            for node in self._targets:
+            for node in self.targets:
                 value = values[node] if node in values else np.broadcast_to(self._fixed[node], (rows, *node.shape))
                 if value.shape != (rows, *node.shape):
                     raise AssertionError(f"{node!r} evaluated to shape {value.shape} for {rows} rows")
@@ -164,14 +173,9 @@ class Batch:
 
     def one(self, columns: Mapping[str, Array]) -> list[Array]:
         """The same for a single row, by the engine: its error names the line. Raises GradcliError."""
-        program = self.program
-        fixed = program._leaf_values
-        try:
-            row = {leaf: converted(columns[name][0], leaf) for name, leaf in program.columns.items()}
-            program._leaf_values = {**fixed, **row}
-            values = run(self._plan, program._values_of(self._plan), program._written)
-        finally:
-            program._leaf_values = fixed
+        row = {leaf: converted(columns[name][0], leaf) for name, leaf in self.program.columns.items()}
+        program = self.program.with_leaf_values(row)
+        values = run(self.plan, program.leaf_values(self.plan), program.written)
         return [value[None] for value in values]
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from gradcli.report.numbers import Array, parts, tokens
-from gradcli.report.reply import Reply
+
+if TYPE_CHECKING:
+    from gradcli.report.reply import Reply
 
 
 def pieces(reply: Reply) -> Iterator[str]:

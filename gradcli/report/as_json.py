@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradcli.report.json_parts import json_text
 from gradcli.report.numbers import json_pieces
-from gradcli.report.reply import Reply
 from gradcli.results import Result
+
+if TYPE_CHECKING:
+    from gradcli.report.reply import Reply
 
 
 def pieces(reply: Reply) -> Iterator[str]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from gradcli.report.numbers import literal_pieces
-from gradcli.report.reply import Reply, title_of
 from gradcli.results import Result
+
+if TYPE_CHECKING:
+    from gradcli.report.reply import Reply
 
 
 def pieces(reply: Reply) -> Iterator[str]:
     """The results in columns, in pieces. Values come last, for they have any width; each row of a matrix has a line of its own."""
     between = ""
     for order, results in reply.orders:
-        title = title_of(reply, order)
+        title = reply.title(order)
         yield between + (f"{title}\n" if title else "")
         heads = [("name", "shape", "dtype"), *map(_head, results)]
         widths = [max(map(len, column)) for column in zip(*heads, strict=True)]

@@ -14,7 +14,7 @@ from gradcli.results import Result
 
 if TYPE_CHECKING:
     from gradcli.language.syntax import Expression
-    from gradcli.program.fitted import Moment, Outcome
+    from gradcli.program.training import Moment, Outcome
     from gradcli.report.tables import Screen
 
 Array = Any

@@ -80,15 +80,14 @@ class Reply(NamedTuple):
                 name = f"order{order}/{result.name}" if self.every_order else result.name
                 yield name, result.value if self.precision is None else rounded(result.value, self.precision)
 
-
-def title_of(reply: Reply, order: int) -> str | None:
-    """``gradients of y1 + y2``, with Σ before what is summed over its entries; values need no title."""
-    if reply.command in ("eval", "fit"):
-        return None
-    if reply.command == "jvp":
-        return f"derivatives along {', '.join(reply.of)}"
-    whole = " + ".join(reply.of)
-    if reply.summed:
-        whole = f"Σ{whole}" if len(reply.of) == 1 else f"Σ({whole})"
-    kind = f"gradients of order {order}" if order > 1 or reply.every_order else "gradients"
-    return f"{kind} of {whole}"
+    def title(self, order: int) -> str | None:
+        """``gradients of y1 + y2``, with Σ before what is summed over its entries; values need no title."""
+        if self.command in ("eval", "fit"):
+            return None
+        if self.command == "jvp":
+            return f"derivatives along {', '.join(self.of)}"
+        whole = " + ".join(self.of)
+        if self.summed:
+            whole = f"Σ{whole}" if len(self.of) == 1 else f"Σ({whole})"
+        kind = f"gradients of order {order}" if order > 1 or self.every_order else "gradients"
+        return f"{kind} of {whole}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -14,8 +14,10 @@ from rich.text import Text
 
 from gradcli.report.numbers import rounded, tokens
 from gradcli.report.quoting import visible
-from gradcli.report.reply import Reply, title_of
 from gradcli.results import Result
+
+if TYPE_CHECKING:
+    from gradcli.report.reply import Reply
 
 # An array with more entries than this is summarised.
 LONG = 100
@@ -36,7 +38,7 @@ def render(reply: Reply, screen: Screen) -> str:
     """The results as a table with the columns name, value, shape and dtype; one table for each order."""
     parts = []
     for order, results in reply.orders:
-        table = _table(screen, ("name", "value", "shape", "dtype"), title_of(reply, order))
+        table = _table(screen, ("name", "value", "shape", "dtype"), reply.title(order))
         for column in table.columns[2:]:
             column.no_wrap = True
         room = _room_for_values(screen.width, results)

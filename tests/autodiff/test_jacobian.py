@@ -65,7 +65,7 @@ def test_rows_of_a_jacobian_are_seeded_gradients(expression: str) -> None:
 @settings(max_examples=50, deadline=None, derandomize=True)
 @given(programs(smooth=False))
 def test_random_jacobians_are_seeded_gradients(text: str) -> None:
-    name = gradcli.loads(text)._graph.definitions[-1]
+    name = gradcli.loads(text).graph.definitions[-1]
     program = gradcli.loads(text + f"J0 = jacobian({name}, v0)\nJ1 = jacobian({name}, v1)\n")
     values = program.eval([name, "J0", "J1"])
     for x, jac in (("v0", values["J0"]), ("v1", values["J1"])):
@@ -118,7 +118,7 @@ def test_derivatives_nest() -> None:
 
 
 def _hessian_nodes(text: str, y: str, x: str) -> list[str]:
-    graph = gradcli.loads(text)._graph
+    graph = gradcli.loads(text).graph
     with graph.derivation.active():
         (((h),),) = hessian(graph.names[y], [graph.names[x]])
     return [node.op.name for node in cone([h])]
@@ -160,7 +160,7 @@ def test_a_hessian_of_a_vector_is_an_error() -> None:
 
 
 def test_a_jacobian_of_what_does_not_depend_on_x_is_zero() -> None:
-    graph = gradcli.loads("variable x = [1., 2.]\nvariable z = [3.]\ny = floor(x)")._graph
+    graph = gradcli.loads("variable x = [1., 2.]\nvariable z = [3.]\ny = floor(x)").graph
     with graph.derivation.active():
         found = jacobian(graph.names["y"], [graph.names["x"], graph.names["z"]])
     assert [node.shape for node in found] == [(2, 2), (2, 1)]

@@ -16,18 +16,18 @@ from tests.random_programs import programs
 
 def _nodes(text: str, y: str | None = None) -> tuple[gradcli.Program, Node, dict[str, Node]]:
     program = gradcli.loads(text)
-    graph = program._graph
+    graph = program.graph
     named = {name: value for name, value in graph.names.items() if isinstance(value, Node)}
     return program, named[y or graph.definitions[-1]], named
 
 
 def _value(program: gradcli.Program, node: Node | None) -> np.ndarray | None:
-    return None if node is None else program._evaluate([node])[0]
+    return None if node is None else program.evaluate([node])[0]
 
 
 def _series_and_nested(text: str, n: int, x: str = "x") -> tuple[np.ndarray | None, np.ndarray | None]:
     program, y, named = _nodes(text)
-    with program._graph.derivation.active():
+    with program.graph.derivation.active():
         both = nth_gradient([y], named[x], n), nested_gradient([y], named[x], n)
     return _value(program, both[0]), _value(program, both[1])
 
@@ -90,7 +90,7 @@ def test_values_and_none_pattern_are_those_of_nested_passes(text: str) -> None:
     for name in ("v0", "v1"):
         x = named[name]
         limit = last_order([y], x)
-        with program._graph.derivation.active():
+        with program.graph.derivation.active():
             for n in (1, 2, 3, 4):
                 slow = nested_gradient([y], x, n)
                 assert (slow is not None) == (n <= limit), (name, n, limit)
@@ -104,7 +104,7 @@ def test_values_and_none_pattern_are_those_of_nested_passes(text: str) -> None:
 
 def test_the_graph_of_order_n_grows_as_its_square() -> None:
     program, y, named = _nodes("variable x = [0.3, 0.4]\ny = tanh(2*x + sin(x*x))")
-    with program._graph.derivation.active():
+    with program.graph.derivation.active():
         sizes = {n: len(cone([nth_gradient([y], named["x"], n)])) for n in (10, 20, 40)}  # type: ignore[list-item]
     assert sizes[20] < 4.5 * sizes[10] and sizes[40] < 4.5 * sizes[20]
     assert sizes[20] < 2600
@@ -163,7 +163,7 @@ def test_taylor_gives_the_derivatives_along_ones() -> None:
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(programs(smooth=False))
 def test_jvp_is_the_jacobian_times_the_direction_and_hvp_the_hessian(text: str) -> None:
-    name = gradcli.loads(text)._graph.definitions[-1]
+    name = gradcli.loads(text).graph.definitions[-1]
     text += f"s = sum(sin({name}))\nconstant d = 0.37\n"
     for x in ("v0", "v1"):
         more = f"J = jacobian({name}, {x})\nt = jvp({name}, {x}, d)\nH = hessian(s, {x})\nh = hvp(s, {x}, d)\n"
@@ -195,7 +195,7 @@ def test_the_series_looks_through_entrywise_programs() -> None:
     """Where y is entrywise in x, the n-th coefficient is the answer, without a reverse pass."""
     text = "variable x = [0.3, 0.4, -0.2]\ny = tanh(2*x + sin(x*x))"
     program, y, named = _nodes(text)
-    with program._graph.derivation.active():
+    with program.graph.derivation.active():
         node = nth_gradient([y], named["x"], 12)
         assert node is not None
         size = len(cone([node]))

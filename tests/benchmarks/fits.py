@@ -24,9 +24,10 @@ import numpy as np
 import gradcli
 from gradcli.commands.fitting import Watcher
 from gradcli.data.journal import Journal
-from gradcli.program.fitted import CONSTANT, Moment, Settings, fit
+from gradcli.program.fitted import fit
 from gradcli.program.objective import Batches, Objective
 from gradcli.program.optimizers import Schedule
+from gradcli.program.training import CONSTANT, Moment, Settings
 from tests.benchmarks.running import Comparison, Own, difference, fastest
 from tests.benchmarks.setting import ROOT, Setting
 from tests.benchmarks.table import Row, Target

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 import gradcli as interface
-from gradcli.report.drawings import render as drawn
-from gradcli.report.matrices import Matrices
+from gradcli.report.matrices import Matrices, drawn
 from gradcli.report.tables import Screen
 from gradcli.results import Block
 

@@ -2,9 +2,10 @@
 
 import json
 
-import pytest
+from gradcli.graph.describe import describe_derivative
+from gradcli.graph.ops import table as operations
 
-table = {name: op for name, op in pytest.importorskip("gradcli.graph.ops").table.items() if not op.hidden}
+table = {name: op for name, op in operations.items() if not op.hidden}
 
 
 def test_the_list_has_every_operation(gradcli):
@@ -22,7 +23,13 @@ def test_the_list_has_every_operation(gradcli):
 def test_one_operation(gradcli):
     operation = table["softplus"]
     out = gradcli("ops", "softplus").out
-    for text in (operation.signature, operation.doc, operation.formula, operation.derivative, operation.domain):
+    for text in (
+        operation.signature,
+        operation.doc,
+        operation.formula,
+        describe_derivative(operation),
+        operation.domain,
+    ):
         assert text in out
 
 
@@ -47,10 +54,10 @@ def test_on_a_terminal_words_stay_whole(terminal):
     assert max(map(len, lines)) <= 110, "only a signature may be longer than the screen"
     text = " ".join(" ".join(lines).split())
     for operation in table.values():
-        for part in (operation.signature, operation.doc, operation.derivative):
+        for part in (operation.signature, operation.doc, describe_derivative(operation)):
             assert " ".join(part.split()) in text
 
 
 def test_what_is_linear_says_how():
     for name, operation in table.items():
-        assert operation.derivative != "linear", name
+        assert describe_derivative(operation) != "linear", name

@@ -56,7 +56,7 @@ def type_of(expression: str, operands: tuple[tuple[str, Type], ...], dtype: str)
     """The type of an expression of operands, None where there is none, or where it is large."""
     lines = [f"variable {name}: {kind}{list(shape)}" for name, (shape, kind) in operands]
     try:
-        graph = gradcli.loads("\n".join([f"dtype {dtype}", FUNCTIONS, *lines, f"y = {expression}"]))._graph
+        graph = gradcli.loads("\n".join([f"dtype {dtype}", FUNCTIONS, *lines, f"y = {expression}"])).graph
     except gradcli.GradcliError:
         return None
     y = graph.names["y"]

@@ -82,7 +82,7 @@ def test_the_programs_have_every_operation_and_load() -> None:
     dtypes: set[str] = set()
     for seed in range(3 * len(OPERATIONS)):
         program = Program(seed)
-        graph = gradcli.loads(program.text)._graph
+        graph = gradcli.loads(program.text).graph
         dtypes.add(program.dtype)
         called = {op.name for op in OPERATIONS if f"{op.name}(" in program.text.replace(FUNCTIONS, "")}
         met |= called | {node.op.name for node in cone([v for v in graph.names.values() if isinstance(v, Node)])}

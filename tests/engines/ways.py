@@ -84,14 +84,14 @@ def everything(text: str, plain: bool = False) -> Answers:
 
 
 def floats(program: gradcli.Program) -> list[str]:
-    return [x for x in program.variables if is_float(program._graph.leaves[x].dtype)]
+    return [x for x in program.variables if is_float(program.graph.leaves[x].dtype)]
 
 
 def compiled(text: str) -> Answers:
     """Values and gradients of a compiled function that is given the program's own values."""
     answers: Answers = {}
     program = gradcli.loads(text)
-    names = [name for name in program._graph.definitions if isinstance(program._graph.names[name], Node)]
+    names = [name for name in program.graph.definitions if isinstance(program.graph.names[name], Node)]
     given = program.eval(program.variables)
     guarded(answers, "eval", lambda: program.compile(names, program.variables)(**given))
     with suppress(gradcli.GradcliError):
@@ -109,8 +109,8 @@ def rows(text: str) -> Answers:
     """What the commands answer for two rows that hold the program's own values."""
     answers: Answers = {}
     program = gradcli.loads(text)
-    graph = program._graph
-    given = {x: program._leaf_value(graph.leaves[x]) for x in program.variables}
+    graph = program.graph
+    given = {x: program.leaf_value(graph.leaves[x]) for x in program.variables}
     block = Rows(np.array([1, 2]), {x: np.stack([v, v]) for x, v in given.items()}, [], 0)
 
     def ask(label: str, question: Callable[[gradcli.Program], list[Item]]) -> None:
@@ -173,7 +173,7 @@ def module(text: str, order: int) -> Answers:
 def mended(text: str, plainly: Answers) -> Answers:
     """What the plain way says of the text that ``lint --fix`` leaves; where that says more, what the first text says."""
     program = gradcli.loads(text)
-    if any(leaf.risky for leaf in program._graph.leaves.values()):
+    if any(leaf.risky for leaf in program.graph.leaves.values()):
         return {}  # an edit may change what is not finite
     found = mend(text, "<mended>")
     if found.text == text:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 import gradcli
 from gradcli.execute.loop import Loop
 from gradcli.graph.node import Node
+from gradcli.program import query
 from tests.random_programs import programs
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.expr"))
@@ -25,7 +26,9 @@ def shrunk(tiny_tiles):
 
 
 def loops(program, names):
-    return [unit for unit in program._plan([program._target(name) for name in names]).units if isinstance(unit, Loop)]
+    return [
+        unit for unit in program.plan([query.target(program, name) for name in names]).units if isinstance(unit, Loop)
+    ]
 
 
 def whole(monkeypatch, text, names):
@@ -110,9 +113,9 @@ def test_samples_with_all_optimisations_and_with_none(sample, monkeypatch):
     def answers():
         """The results where all variables have values, and the gradients by all variables and constants."""
         program = gradcli.load(sample)
-        graph = program._graph
+        graph = program.graph
         values = program.eval() if None not in graph.initial.values() else {}
-        of = [name for name in program._differentiated() if isinstance(graph.names[name], Node)]
+        of = [name for name in query.differentiated(program) if isinstance(graph.names[name], Node)]
         return [values, program.grad(of, list(graph.leaves)) if graph.leaves else {}]
 
     all_on = answers()

@@ -9,6 +9,7 @@ import pytest
 import gradcli
 from gradcli.execute.run import run
 from gradcli.graph.ops import table
+from gradcli.program import query
 
 NUMPY_BUFFERS = 1 << 18
 """Bytes that NumPy takes for itself in some operations, whatever the size of the arrays."""
@@ -51,8 +52,8 @@ y = mean(square(u)); g = gradients(y, w); h = gradients(y, v)""",
 def measured(text: str, names: list[str]) -> tuple[int, int]:
     """What the plan announces, and the most that the arrays of its run took."""
     program = gradcli.loads(text)
-    plan = program._plan([program._target(name) for name in names])
-    leaves = program._values_of(plan)
+    plan = program.plan([query.target(program, name) for name in names])
+    leaves = program.leaf_values(plan)
     run(plan, leaves)  # modules that a kernel imports are no arrays
     tracemalloc.start()
     try:
@@ -99,10 +100,10 @@ def test_every_operation_that_announces_a_workspace_is_measured():
     seen: set[str] = set()
     for expression in EXPRESSIONS:
         program = gradcli.loads(f"{PREAMBLE}y = {expression}\n")
-        seen.update(node.op.name for node in program._plan([program._target("y")]).nodes)
+        seen.update(node.op.name for node in program.plan([query.target(program, "y")]).nodes)
     announced = {op.name for op in table.values() if op.workspace and op.family not in ("elementwise", "selection")}
     for text in PROGRAMS.values():
         program = gradcli.loads(PREAMBLE + text)
-        seen.update(node.op.name for node in program._plan([program._target(name) for name in "ygh"]).nodes)
+        seen.update(node.op.name for node in program.plan([query.target(program, name) for name in "ygh"]).nodes)
     # The singular values of a large matrix take seconds.
     assert announced - seen <= {"cofactor", "completion"}

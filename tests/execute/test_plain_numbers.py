@@ -19,6 +19,7 @@ from gradcli.execute.plain_numbers import BOTH, FLOATS, LOGIC, NAMESPACE, TYPES,
 from gradcli.graph.node import Node
 from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import make_leaf
+from gradcli.program import query
 from gradcli.report.numbers import json_value, literal, rounded
 from gradcli.results import Result
 from tests.random_programs import scalar_programs
@@ -155,7 +156,7 @@ def compared(text: str, order: int, monkeypatch: pytest.MonkeyPatch, tolerance: 
 def test_random_programs(text: str, order: int) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch:
         program = gradcli.loads(text)
-        asked = program.question(None, None, None, ())
+        asked = query.question(program, None, None, None, ())
         wanted = len(program.eval_results()) if not order else len(asked.xs)
         nones = 0
         if order:

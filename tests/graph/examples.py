@@ -12,6 +12,7 @@ import gradcli
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.types import is_float
+from gradcli.program import query
 from gradcli.program.loaded import array_node
 from gradcli.rewrite.simplify import Simplified
 from tests.graph.test_operations import SPECS
@@ -81,11 +82,11 @@ def _start(node: Node) -> Array:
 
 def _nodes(program: gradcli.Program) -> list[Node]:
     """The nodes of y, of its first and second gradients, and of what a plan makes of them."""
-    found = [program._target("y")]
+    found = [query.target(program, "y")]
     if program.variables:
-        asked = program.question(["y"], None, None, [])
+        asked = query.question(program, ["y"], None, None, [])
         for order in (1, 2):
-            found += [g for g in program.gradient_nodes(asked, order) if isinstance(g, Node)]
+            found += [g for g in query.gradient_nodes(program, asked, order) if isinstance(g, Node)]
     return cone([*found, *Simplified(found).targets])
 
 
@@ -101,12 +102,12 @@ def examples() -> Mapping[str, Sequence[Example]]:
     found: dict[tuple[Any, ...], Example] = {}
     for spec in [spec for specs in SPECS.values() for spec in specs if "load(" not in spec.expression]:
         program = gradcli.loads(spec.program())
-        values = {program._target(name): x for name, x in spec.point().items()}
+        values = {query.target(program, name): x for name, x in spec.point().items()}
         for node in _nodes(program):
             if node in values:
                 continue
             if node.op.name in ("leaf", "literal"):
-                values[node] = _start(node) if node.op.name == "literal" else program._leaf_value(node)
+                values[node] = _start(node) if node.op.name == "literal" else program.leaf_value(node)
                 continue
             inputs = tuple([values[x] for x in node.inputs])
             values[node] = value_of(node, inputs)

@@ -19,7 +19,7 @@ import pytest
 
 import gradcli
 from gradcli.autodiff import degree, jacobian, polynomial, reverse, routes, sparsity, views
-from gradcli.execute import axes, cost, plan, scalars, steps, straight
+from gradcli.execute import axes, cost, plan, scalars, sizes, steps, straight
 from gradcli.graph import describe
 from gradcli.graph.node import Derivation, Node
 from gradcli.graph.operation import Contraction, Elementwise, Linear, NoDerivative, literal
@@ -30,8 +30,8 @@ from gradcli.graph.ops.kernels import Ufunc
 from gradcli.graph.ops.shaping import broadcasted
 from gradcli.graph.types import is_float
 from gradcli.language import needed, printer, reasons, remedies, spellings
-from gradcli.language.elaborate import BINARY
-from gradcli.program import batched, cuts, finite, hints, kinks, swept, traced
+from gradcli.language.builtin import BINARY
+from gradcli.program import batched, cuts, finite, hints, kinks, query, swept, traced
 from gradcli.program.derived import derive
 from gradcli.report import formulas
 from gradcli.rewrite import algebra, engine, forms, shapes, simplify, terms
@@ -657,9 +657,9 @@ def test_views_are_views_and_nothing_else_is():
         with np.errstate(all="ignore"):
             value = example.node.op.kernel(np, *example.inputs, **example.node.attrs)
         (shared if any(np.shares_memory(value, x) for x in example.inputs) else own).add(example.name)
-    assert shared >= plan.VIEWS
-    assert shared <= plan.VIEWS | plan.COPIED
-    assert own & plan.VIEWS == {"reshape"}, "of what lies in memory in another order it is a copy"
+    assert shared >= sizes.VIEWS
+    assert shared <= sizes.VIEWS | plan.COPIED
+    assert own & sizes.VIEWS == {"reshape"}, "of what lies in memory in another order it is a copy"
 
 
 def test_kernels_that_work_entry_by_entry_take_no_more_memory_than_announced():
@@ -811,7 +811,7 @@ def test_what_is_worked_out_at_once_where_both_operands_are_numbers():
         operands = ("true", "false") if symbol in ("and", "or") else ("2.5", "1.5")
         if symbol == "@":
             continue
-        node = gradcli.loads(f"y = {operands[0]} {symbol} {operands[1]}")._target("y")
+        node = query.target(gradcli.loads(f"y = {operands[0]} {symbol} {operands[1]}"), "y")
         assert (node.op.name == "literal") == (name in printer.ARITHMETIC), name
 
 
@@ -849,8 +849,8 @@ def test_a_power_of_a_function_that_is_linear_in_x_ends_in_none():
 # no list without a test
 
 ELSEWHERE = {
-    "commands.main.COMMANDS", "report.matrices.AXES", "language.parser.CONSTRUCT", "language.calls.KEYWORDS",
-    "language.derivatives.FORMS", "graph.describe.IN_WORDS", "language.elaborate.BINARY", "language.symbols._ROOTS",
+    "commands.main.COMMANDS", "report.matrices.AXES", "language.parser.CONSTRUCT", "language.builtin.KEYWORDS",
+    "language.derivatives.FORMS", "graph.describe.IN_WORDS", "language.builtin.BINARY", "language.symbols._ROOTS",
     "language.symbols._BARS", "language.symbols._FUNCTIONS", "language.suggestions._INVERSES", "language.foreign.LATEX",
     "language.suggestions._REDUCTIONS", "language.suggestions._SHAPED", "language.foreign.ATTRIBUTES",
 }  # fmt: skip

@@ -323,7 +323,7 @@ def test_rows_of_points_agree_with_numpy(case):
     for varied in (("x",), ("i",), ("x", "i")) if case.shape == (3,) else (("x", "i"),):
         columns = {name: rows[name] for name in varied}
         kept = {"x": rows["x"][0], "i": case.indices} | dict.fromkeys(varied)
-        fixed = program._with({name: value for name, value in kept.items() if value is not None})
+        fixed = program.with_values({name: value for name, value in kept.items() if value is not None})
         ask = lambda p: [Item((r.name,), r.name, r.value) for r in p.eval_results(names)]  # noqa: E731
         batch = Batch(Varied(fixed, {name: str(c.dtype) for name, c in columns.items()}, False), ask)
         found = batch(columns)

@@ -21,7 +21,7 @@ from gradcli.graph.node import cone
 from gradcli.graph.operation import Elementwise, Tangent
 from gradcli.graph.ops import table
 from gradcli.graph.printing import Text, apply
-from gradcli.language.elaborate import OPERATIONS
+from gradcli.language.builtin import OPERATIONS
 from tests.finite_differences import check_gradient
 
 Array = Any
@@ -919,7 +919,7 @@ def described(spec: Case, name: str) -> tuple[str, dict[str, Array], list[tuple[
 
     The node is one whose inputs are variables of one shape, with the attributes that it has there.
     """
-    graph = gradcli.loads(spec.program())._graph
+    graph = gradcli.loads(spec.program()).graph
     node = next((n for n in cone([graph.names["y"]]) if n.op.name == name and n.inputs), None)
     if node is None or any(x.op.name != "leaf" for x in node.inputs) or len({x.shape for x in node.inputs}) > 1:
         return None

@@ -12,6 +12,7 @@ import gradcli
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import SPECIAL
+from gradcli.program import query
 
 ORDINARY = ["0.0", "-0.0", "1.0", "-1.0", "0.5", "2.0", "-3.0", "1000.0", "-1000.0", "1e-300"]
 FEW = {1: ORDINARY, 2: ["0.0", "-0.0", "-1.0", "2.0", "1e-300"], 3: ["0.0", "2.0"]}
@@ -37,15 +38,17 @@ def test_what_may_be_singular_says_so(op):
     for values in itertools.product(FEW[count], repeat=count):
         leaves = "".join(f"variable {name} = {value}\n" for name, value in zip(names, values, strict=True))
         program = gradcli.loads(f"{leaves}y = cast({call}, float64)\n")
-        y = program._target("y")
+        y = query.target(program, "y")
         roots = [y]
         for order in (1, 2):
             roots += [
-                g for g in program.gradient_nodes(program.question(["y"], None, None, ()), order) if isinstance(g, Node)
+                g
+                for g in query.gradient_nodes(program, query.question(program, ["y"], None, None, ()), order)
+                if isinstance(g, Node)
             ]
         nodes = [node for node in cone(roots) if node.dtype.startswith("float")]
         assert not any(node.risky for node in nodes if node.op.name == "leaf")
-        found = program._evaluate(nodes)
+        found = program.evaluate(nodes)
         for node, value in zip(nodes, found, strict=True):
             assert np.isfinite(value) or node.risky, (node.op.name, values)
 
@@ -63,10 +66,12 @@ def test_numbers_near_where_floats_end_are_risky(dtype, value, risky):
         f"dtype {dtype}\nvariable x = 1.0\nvariable v = {value}\nvariable w = [1.0, {value}]\ny = x*{value}"
     )
     for name in ("v", "w", "y"):
-        assert program._target(name).risky == risky, name
+        assert query.target(program, name).risky == risky, name
     number = float(value)
     for given in (np.array(number), np.array([number])):
-        assert gradcli.loads(f"dtype {dtype}\nvariable x\ny = x", settings={"x": given})._target("x").risky == risky
+        assert (
+            query.target(gradcli.loads(f"dtype {dtype}\nvariable x\ny = x", settings={"x": given}), "x").risky == risky
+        )
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -21,7 +21,7 @@ def test_a_linear_operation_that_leaves_entries_out_says_so():
         if "load(" in case.expression:
             continue
         program = gradcli.loads(case.program())
-        graph = program._graph
+        graph = program.graph
         y = graph.names["y"]
         with graph.derivation.active():
             gradients = [g for g in reverse.gradients([y], list(graph.leaves.values())) if g is not None]
@@ -34,7 +34,7 @@ def test_a_linear_operation_that_leaves_entries_out_says_so():
                     if any(x.op.name == "leaf" for x in cone([back])):
                         continue
                     met.add(node.op.name)
-                    (value,) = program._evaluate([back])
+                    (value,) = program.evaluate([back])
                     assert np.all(value != 0) or rule.picks(node), (node.op.name, case.expression)
     assert met >= {
         "index",

@@ -585,9 +585,9 @@ def test_derivatives_of_a_determinant_are_its_minors_at_every_rank(n, rank):
         f"variable a: [{n}, {n}]\ny = det(a)\ng = gradients(y, a)\nH = hessian(y, a)\nJ = jacobian(g, a)"
     )
     for dtype, tolerance in (("float64", 1e-14), ("float32", 1e-5)):
-        found = program._with({"a": a.astype(float)}) if dtype == "float64" else gradcli.loads(
+        found = program.with_values({"a": a.astype(float)}) if dtype == "float64" else gradcli.loads(
             program.source.text, dtype=dtype
-        )._with({"a": a.astype(dtype)})  # fmt: skip
+        ).with_values({"a": a.astype(dtype)})  # fmt: skip
         values = found.eval(["g", "H", "J"])
         scale = max(1.0, float(np.linalg.norm(a, 2)) if n else 0) ** max(n - 1, 0)  # of the products that cancel
         for _ in range(12 if n else 0):

@@ -59,7 +59,7 @@ variable x = 1.0
     loads(f"{text}y = c(x)")
     assert found == {"a": Least(1, 1), "b": Least(2, 5), "c": Least(9, 22), "d": Least(1, 0)}
     for name, least in found.items():
-        assert loads(f"{text}y = {name}(x)")._graph.size >= least.operations
+        assert loads(f"{text}y = {name}(x)").graph.size >= least.operations
 
 
 @pytest.mark.parametrize(

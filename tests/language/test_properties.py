@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import gradcli
 from gradcli import GradcliError
 from gradcli.graph.ops import table
-from gradcli.language.elaborate import OPERATIONS
+from gradcli.language.builtin import OPERATIONS
 from tests.finite_differences import check_gradient
 from tests.random_programs import programs
 

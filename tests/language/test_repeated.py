@@ -20,7 +20,7 @@ def loaded(text: str, monkeypatch: pytest.MonkeyPatch, known: bool, **options: A
     monkeypatch.setattr(parser, "LONG", 0 if known else 1 << 60)
     monkeypatch.setattr(elaborate, "LONG", 0 if known else 1 << 60)
     try:
-        graph = gradcli.loads(text, **options)._graph
+        graph = gradcli.loads(text, **options).graph
     except gradcli.GradcliError as error:
         return str(error), [(label.span.start, label.span.end, label.text) for label in error.labels]
     numbers: dict[Node, Any] = {}
@@ -40,7 +40,7 @@ def loaded(text: str, monkeypatch: pytest.MonkeyPatch, known: bool, **options: A
 
 def count_known(text: str, monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr(parser, "LONG", 0)
-    return len(gradcli.loads(text)._graph.lines)
+    return len(gradcli.loads(text).graph.lines)
 
 
 def assert_same(text: str, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
@@ -149,8 +149,8 @@ def test_it_stops_looking_where_no_line_is_like_another(monkeypatch: pytest.Monk
     different = [f"v{i} = x{' + x' * i}" for i in range(12)]
     alike = [f"w{i} = sin(x)" for i in range(12)]
     text = "\n".join(["variable x = 1.5", *different, *alike])
-    assert not gradcli.loads(text)._graph.lines
-    assert gradcli.loads("\n".join(["variable x = 1.5", *alike]))._graph.lines
+    assert not gradcli.loads(text).graph.lines
+    assert gradcli.loads("\n".join(["variable x = 1.5", *alike])).graph.lines
 
 
 def test_it_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +164,7 @@ def test_the_reason_for_none_names_the_place(monkeypatch: pytest.MonkeyPatch) ->
     text = "\n".join(["variable x = 1.5", *[f"v{i} = floor(x) + {i}.5" for i in range(9)], "output v7"])
     monkeypatch.setattr(parser, "LONG", 0)
     program = gradcli.loads(text)
-    assert program._graph.lines
+    assert program.graph.lines
     (result,) = program.grad_results().orders[0][1]
     assert result.reason is not None
     assert result.reason.with_line() == "passes through floor on line 9, which has no derivative"

@@ -17,7 +17,7 @@ from lark import Lark, Token, Tree
 from lark.exceptions import LarkError
 
 from gradcli.diagnostics import GradcliError, Source
-from gradcli.language import parser, syntax, tables
+from gradcli.language import automaton, parser, syntax, tables
 from gradcli.language.lexer import make_lexer
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").rglob("*.expr"))
@@ -72,7 +72,7 @@ def plain_tree_machine() -> tuple[Any, parser.State]:
         return lambda parts, end: (rule["name"], pick(parts))
 
     data = tables.load()
-    return make_lexer(data), parser.link(data, build)
+    return make_lexer(data), automaton.link(data, build)
 
 
 def assert_same_tree(ours: Any, larks: Any) -> None:
@@ -94,7 +94,7 @@ def assert_same_tree(ours: Any, larks: Any) -> None:
 def our_tree(text: str) -> Any:
     tokens, first = plain_tree_machine()
     try:
-        return parser.run(first, tokens(Source("test", text)))
+        return automaton.run(first, tokens(Source("test", text)))
     except GradcliError:
         return None
 

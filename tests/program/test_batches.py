@@ -68,7 +68,7 @@ def assert_rows_agree(program, ask, columns, rtol=1e-11):
     results = iter(batch(columns))
     found = [None if item.value is None else next(results) for item in batch.items]
     for row in range(len(next(iter(columns.values())))):
-        own = ask(program._with({name: column[row] for name, column in columns.items()}))
+        own = ask(program.with_values({name: column[row] for name, column in columns.items()}))
         for item, block, single in zip(batch.items, found, own, strict=True):
             assert item.label == single.label
             if single.value is None:
@@ -103,14 +103,14 @@ def test_random_programs_to_the_second_order(no_loops, text):
 
 def has_columns(sample: Path) -> bool:
     """Whether a sample has variables with values, which columns can set."""
-    graph = gradcli.load(sample)._graph
+    graph = gradcli.load(sample).graph
     return any(graph.initial[graph.leaves[name]] is not None for name in graph.variables)
 
 
 @pytest.mark.parametrize("sample", list(filter(has_columns, SAMPLES)), ids=lambda sample: sample.stem)
 def test_samples(no_loops, sample):
     program = gradcli.load(sample, dtype="float64")
-    leaves = [name for name in program.variables if program._graph.initial[program._graph.leaves[name]] is not None]
+    leaves = [name for name in program.variables if program.graph.initial[program.graph.leaves[name]] is not None]
     columns = columns_for(program, 3, names=leaves)
     assert_rows_agree(program, evaluation, columns)
     with suppress(gradcli.GradcliError):  # an output that is None has no gradients
@@ -178,7 +178,7 @@ def test_operations(no_loops, name):
     program = gradcli.loads(f"{HEAD}y = {OPERATIONS[name]}\noutput y")
     columns = columns_for(program, 3)
     assert_rows_agree(program, evaluation, columns)
-    integers = program._graph.names["y"].dtype == "int64"
+    integers = program.graph.names["y"].dtype == "int64"
     if not integers:
         assert_rows_agree(program, first_gradients, columns, rtol=1e-9)
     # With some of them fixed: operands with and without rows meet.
@@ -198,7 +198,7 @@ def test_every_operation_with_a_kernel_and_inputs_has_a_rule():
 
 def test_an_operation_without_a_rule_is_called_row_by_row():
     program = gradcli.loads("variable x = [1.0, 2.0]; y = sum(x*x)")
-    x = program._graph.names["x"]
+    x = program.graph.names["x"]
     rule = batched.RULES.pop("sum")
     try:
         (found,) = batch_of(program, evaluation, {"x": np.ones((3, 2))})({"x": np.arange(6.0).reshape(3, 2)})

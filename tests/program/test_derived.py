@@ -61,7 +61,7 @@ def numbered(roots: Sequence[Node]) -> list[int]:
 
 
 def assert_same_graph(found: Derived, text: str) -> None:
-    graph = gradcli.loads(text)._graph
+    graph = gradcli.loads(text).graph
     known = [g for g in found.gradients if g.node is not None]
     parsed = [graph.names[g.name] for g in known]
     assert numbered(parsed) == numbered([g.node for g in known]), text

@@ -20,6 +20,7 @@ from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import Linear
 from gradcli.graph.ops import table
+from gradcli.program import query
 from gradcli.program.explained import explain
 from gradcli.report import explain as report
 from gradcli.report.tables import Screen
@@ -166,13 +167,13 @@ def passing(node: Node, below: Node) -> Node:
 def test_each_none_of_the_cases_has_a_reason_that_names_the_right_line(text, lists, missing, order):
     program = gradcli.loads(text)
     of, stop = lists.get("of"), lists.get("stop", [])
-    asked = program.question(of, lists.get("wrt"), {}, stop)
+    asked = query.question(program, of, lists.get("wrt"), {}, stop)
     explained = explain(program, of, lists.get("wrt"), order, stop=stop)
     for e in explained.explanations:
         assert (e.value is None) == (e.name in missing)
         if e.value is not None:
             continue
-        x = program._graph.names[e.name]
+        x = program.graph.names[e.name]
         assert e.none_since is not None and e.none_since <= order
         if e.none_since > 1:
             assert last_order(asked.ys, x, asked.stops) == e.none_since - 1
@@ -193,7 +194,7 @@ def test_each_none_of_the_cases_has_a_reason_that_names_the_right_line(text, lis
             # The text that is underlined is that of the cut, which removed connects x or shows the next one named.
             stopped = cut.node in asked.stops
             if not stopped:
-                assert way.cuts[0].reason.span == program._graph.span(cut.node)
+                assert way.cuts[0].reason.span == program.graph.span(cut.node)
             ys, stops = asked.ys, [s for s in asked.stops if s is not cut.node]
             if not stopped:
                 ys = substituted(ys, {cut.node: passing(cut.node, cut.below)})
@@ -332,7 +333,7 @@ def test_the_order_from_which_it_is_none_or_0(expression, none_since, zero_since
 @given(text=programs(smooth=False, statements=4))
 def test_beyond_the_degree_everything_is_0(text):
     program = gradcli.loads(text)
-    asked = program.question(None, ["v0"], {}, [])
+    asked = query.question(program, None, ["v0"], {}, [])
     power = degree_in(asked.ys, asked.xs[0])
     if power <= 3:
         g = program.grad(wrt=["v0"], order=int(power) + 1)["v0"]

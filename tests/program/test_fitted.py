@@ -12,10 +12,11 @@ import gradcli
 from gradcli.data import arrays
 from gradcli.data.reading import read_array
 from gradcli.program import checkpoints, minimizers, traced
-from gradcli.program.fitted import Settings, fit
+from gradcli.program.fitted import fit
 from gradcli.program.not_finite import explain
 from gradcli.program.objective import Batches, NotFiniteError, Objective
 from gradcli.program.optimizers import Schedule
+from gradcli.program.training import Settings
 
 PARABOLA = "variable x = [1.0, -2.0]; constant a = [3.0, 0.5]; y = sum(a*x^2)/2"
 REGRESSION = """
@@ -618,7 +619,7 @@ def test_no_help_makes_another_loss_that_may_fall_for_ever(loss, fact):
     values = problem.values
     explain(objective, problem)
     assert problem.help == f"{fact}; a smaller `--lr` or `--bounds` may do"
-    finding = traced.trace_gradients(objective.program._with(values), ["y"], ["x"], [1]).finding
+    finding = traced.trace_gradients(objective.program.with_values(values), ["y"], ["x"], [1]).finding
     assert finding.help.startswith(fact)
 
 

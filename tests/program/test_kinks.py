@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gradcli
+from gradcli.program import query
 from gradcli.program.kinks import KINKS, at_the_point
 
 SLOPES = [
@@ -25,7 +26,7 @@ SLOPES = [
 
 def found(text, of=None, wrt=None):
     program = gradcli.loads(text)
-    asked = program.question(of, wrt, {}, [])
+    asked = query.question(program, of, wrt, {}, [])
     return at_the_point(program, asked.ys, asked.xs)
 
 
@@ -70,7 +71,7 @@ def test_a_kink_that_does_not_depend_on_x_does_not_count():
     text = "variable x = 0.\nvariable z = 0.\ny = relu(x) + abs(z)"
     assert [k.text for k in found(text, wrt=["x"])] == ["relu at 0"]
     program = gradcli.loads(text)
-    assert len(at_the_point(program, program.value_nodes(), None)) == 2
+    assert len(at_the_point(program, query.value_nodes(program), None)) == 2
 
 
 def test_elu_has_a_slope_and_no_second_one():

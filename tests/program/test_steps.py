@@ -36,7 +36,7 @@ def operation(definition: str, values: dict[str, Node], dtype: str = "float64") 
     """The operation that a line shows, its operands leaves of their own."""
     name, _, text = definition.partition(" = ")
     declared = [f"variable {v}: {x.dtype}{list(x.shape) or ''}" for v, x in values.items() if v != name]
-    node = gradcli.loads("\n".join([*declared, f"{name} = {text}"]), dtype=dtype)._graph.names[name]
+    node = gradcli.loads("\n".join([*declared, f"{name} = {text}"]), dtype=dtype).graph.names[name]
     assert isinstance(node, Node)
     return node
 
@@ -55,22 +55,22 @@ def check(program: gradcli.Program, write: Callable[[WorkedDerivation], str] = r
     found = derivation(program, **asked)
     nodes = [x for x in cone([y for y, _ in found.heads]) if x in found.named]
     of = {found.named[x]: x for x in nodes}
-    known = dict(zip(nodes, program._evaluate(nodes), strict=True))
+    known = dict(zip(nodes, program.evaluate(nodes), strict=True))
     received: dict[Node, Any] = {}
-    for (y, _), start in zip(found.heads, program._evaluate([start for _, start in found.heads]), strict=True):
+    for (y, _), start in zip(found.heads, program.evaluate([start for _, start in found.heads]), strict=True):
         received[y] = received.get(y, 0) + start
     text = write(found)
     shown = blocks(text)
     assert len(shown) == len(found.steps)
     rng = np.random.default_rng(1)
-    exact = 1e-7 if program._graph.float_dtype == "float64" else 1e-4
+    exact = 1e-7 if program.graph.float_dtype == "float64" else 1e-4
     for step, (definition, name, gets) in zip(found.steps, shown, strict=True):
-        node = operation(definition, of, program._graph.float_dtype)
+        node = operation(definition, of, program.graph.float_dtype)
         assert node.op.name == name or table[name].written is not None, definition
         leaves = {x: known[of[x.attrs["name"]]] for x in cone(node.inputs) if x.op.name == "leaf"}
         operands = [x.astype("float64") if x.dtype.kind == "f" else x for x in run(Plan(node.inputs), leaves)]
         passed: dict[str, list[Any]] = {}
-        for (x, _), value in zip(step.gets, program._evaluate([g for _, g in step.gets]), strict=True):
+        for (x, _), value in zip(step.gets, program.evaluate([g for _, g in step.gets]), strict=True):
             passed.setdefault(found.named[x], []).append(value)
             received[x] = received.get(x, 0) + value
         assert [x.partition("/d")[2] for x in gets] == [found.named[x] for x, _ in step.gets]
@@ -108,7 +108,7 @@ def test_each_step_is_an_operation_of_the_program(text: str, operations: list[st
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.stem)
 def test_samples(sample: Path) -> None:
-    graph = gradcli.load(sample)._graph
+    graph = gradcli.load(sample).graph
     missing = {leaf.attrs["name"]: np.full(leaf.shape, 0.5) for leaf, value in graph.initial.items() if value is None}
     asked = question(sample)
     if sample.stem == "exponential_fit":  # a Jacobian is made of operations that no text can name

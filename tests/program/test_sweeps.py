@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 import gradcli
-from gradcli.program import loaded, swept
+from gradcli.program import loaded, query, swept
 from gradcli.results import Result
 from tests.random_programs import scalar_programs
 
@@ -159,7 +159,7 @@ def test_the_work_grows_with_the_statements() -> None:
     counts: list[tuple[int, int]] = []
     for statements in (1000, 10_000):
         program = gradcli.loads(chain(statements))
-        sweep = swept.Sweep(program, [program._target(f"v{statements - 1}")], [program._target("x")])
+        sweep = swept.Sweep(program, [query.target(program, f"v{statements - 1}")], [query.target(program, "x")])
         assert len(sweep.tape) == len(sweep.steps) == len(set(sweep.tape)) <= len(sweep.nodes)
         counts.append((len(sweep.nodes), len(sweep.tape)))
     assert counts[1][0] <= 10.1 * counts[0][0]

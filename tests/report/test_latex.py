@@ -138,8 +138,8 @@ def test_what_is_shown_has_the_same_value(text: str) -> None:
         new = latex.displayed(derived.roots)
         for root, shown, value in zip(
             derived.roots,
-            program._evaluate([new[root] for root in derived.roots]),
-            program._evaluate(derived.roots),
+            program.evaluate([new[root] for root in derived.roots]),
+            program.evaluate(derived.roots),
             strict=True,
         ):
             scale = np.abs(value).max(initial=1.0)

@@ -128,7 +128,7 @@ def test_values_are_the_same_on_special_numbers(before: str, after: str) -> None
 @pytest.mark.parametrize(("before", "after"), FORMS)
 def test_what_it_depends_on_is_the_same(before: str, after: str) -> None:
     """But for what only connects, or is never selected: `derive` puts back what is lost there."""
-    ours, theirs = (gradcli.loads(program_of(e))._graph for e in (form_of(before), before))
+    ours, theirs = (gradcli.loads(program_of(e)).graph for e in (form_of(before), before))
     connected = []
     for graph in (ours, theirs):
         z = graph.names["z"]
@@ -225,7 +225,7 @@ def test_every_rule_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_stopped_node_stays_stopped() -> None:
-    graph = gradcli.loads("variable x = 2.0\na = x*x\ny = a*x")._graph
+    graph = gradcli.loads("variable x = 2.0\na = x*x\ny = a*x").graph
     y, a = graph.names["y"], graph.names["a"]
     assert isinstance(y, Node) and isinstance(a, Node)
     written = Written([y], {a}, {a})

@@ -33,7 +33,7 @@ FORMS = [
 @pytest.mark.parametrize(("operation", "before", "after"), FORMS)
 def test_the_form_after_a_rule(operation: str, before: str, after: str) -> None:
     assert operation in RULES
-    graph = gradcli.loads(f"variable x = [1.0, -2.0]\nvariable s = 3.0\ny = {before}")._graph
+    graph = gradcli.loads(f"variable x = [1.0, -2.0]\nvariable s = 3.0\ny = {before}").graph
     y = graph.names["y"]
     assert isinstance(y, Node)
     (node,) = Simplified([y]).targets
@@ -43,7 +43,7 @@ def test_the_form_after_a_rule(operation: str, before: str, after: str) -> None:
 
 def test_what_keeps_a_gradient_connected_is_left_out() -> None:
     program = gradcli.loads("variable x = [1.0, -2.0]\ny = relu(x)*3\ng = gradients(y, x)")
-    g = program._graph.names["g"]
+    g = program.graph.names["g"]
     assert isinstance(g, Node)
     assert {"link", "zero"} & {node.op.name for node in cone([g])}
     assert not {"link", "zero"} & {node.op.name for node in cone(Simplified([g]).targets)}
@@ -51,7 +51,7 @@ def test_what_keeps_a_gradient_connected_is_left_out() -> None:
 
 def test_equal_operations_are_done_once() -> None:
     program = gradcli.loads("variable x = 1.0\ny = sin(x)*sin(x)")
-    y = program._graph.names["y"]
+    y = program.graph.names["y"]
     assert isinstance(y, Node)
     assert [node.op.name for node in cone(Simplified([y]).targets)].count("sin") == 1
 

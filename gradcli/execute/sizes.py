@@ -1,0 +1,54 @@
+"""Bytes of arrays, the limits from which an engine pays, and what an evaluation may use."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from gradcli.graph.node import Node
+from gradcli.graph.types import ITEM_SIZE, size_of
+
+VIEWS = {"reshape", "transpose", "broadcast_to", "index", "identity", "stop_gradient", "diagonal", "flip"}
+"""Operations whose NumPy kernel returns a view: they take no memory and keep their input alive."""
+
+HEAVY = 1 << 16
+"""Bytes of an array from which products of matrices are worth more than one thread."""
+
+LARGE = 1 << 18
+"""Bytes that some array must have before it is asked whether loops over tiles pay."""
+
+
+def processors() -> int:
+    """The processors that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
+
+
+def bytes_of(node: Node) -> int:
+    """Bytes of a node's array."""
+    if not node.shape:
+        return ITEM_SIZE[node.dtype]
+    return size_of(node.shape) * ITEM_SIZE[node.dtype]
+
+
+def working_space(node: Node) -> int:
+    """Bytes that a kernel takes beside its result while it runs."""
+    arrays = node.op.workspace
+    if not arrays:
+        return 0
+    if not isinstance(arrays, float):
+        arrays = arrays(node)
+    return int(arrays * max([bytes_of(x) for x in (node, *node.inputs)]))
+
+
+class Means(NamedTuple):
+    """What a plan may use: so many threads (by default one for each processor), or processes where those gain more.
+
+    A plan that is ``repeated`` keeps its scratch memory from one run to the next; only then processes pay.
+    """
+
+    threads: int = 0
+    repeated: bool = False
+    processes: bool = False

@@ -14,6 +14,7 @@ import scipy.special
 import gradcli
 from gradcli import GradcliError
 from gradcli.graph.ops.kernels import erf_kernel
+from tests.quickly import some
 
 inf, nan = math.inf, math.nan
 
@@ -305,7 +306,7 @@ WHOLE = [
 POINTS = ([-1.0, 0.0, 0.7], [0.6, -0.3, 0.0], [0.0, 0.0, 0.0])
 
 
-@pytest.mark.parametrize("expression", ELEMENTWISE)
+@pytest.mark.parametrize("expression", some(ELEMENTWISE))
 def test_mixed_branches_have_the_derivatives_that_each_entry_has_alone(expression):
     for x in POINTS:
         mixed = derivatives(f"where(x > 0.4, {expression}, x^3)", x, 3)
@@ -318,7 +319,7 @@ def test_mixed_branches_have_the_derivatives_that_each_entry_has_alone(expressio
                 )
 
 
-@pytest.mark.parametrize("expression", [*ELEMENTWISE, *WHOLE])
+@pytest.mark.parametrize("expression", some([*ELEMENTWISE, *WHOLE]))
 def test_an_array_of_which_nothing_is_selected_contributes_nothing(expression):
     for x in POINTS:
         _, *got = derivatives(f"where(x[0] > 5, {expression}, x^3)", x, 3)

@@ -18,6 +18,7 @@ from gradcli.program import batched
 from gradcli.program.matrices import hessians
 from gradcli.program.points import Points
 from gradcli.program.varied import Batch, Item, Varied
+from tests.quickly import light
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.expr"))
 
@@ -107,7 +108,7 @@ def has_columns(sample: Path) -> bool:
     return any(graph.initial[graph.leaves[name]] is not None for name in graph.variables)
 
 
-@pytest.mark.parametrize("sample", list(filter(has_columns, SAMPLES)), ids=lambda sample: sample.stem)
+@pytest.mark.parametrize("sample", light(filter(has_columns, SAMPLES)), ids=lambda sample: sample.stem)
 def test_samples(no_loops, sample):
     program = gradcli.load(sample, dtype="float64")
     leaves = [name for name in program.variables if program.graph.initial[program.graph.leaves[name]] is not None]

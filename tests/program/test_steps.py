@@ -18,6 +18,7 @@ from gradcli.graph.ops import table
 from gradcli.program.steps import WorkedDerivation, derivation
 from gradcli.report.derivation import render
 from tests.program.test_derived import SAMPLES, question
+from tests.quickly import light
 from tests.random_programs import programs
 
 SIDE = 1e-6
@@ -106,7 +107,7 @@ def test_each_step_is_an_operation_of_the_program(text: str, operations: list[st
     assert check(gradcli.loads(text)) == operations
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.stem)
+@pytest.mark.parametrize("sample", light(SAMPLES), ids=lambda sample: sample.stem)
 def test_samples(sample: Path) -> None:
     graph = gradcli.load(sample).graph
     missing = {leaf.attrs["name"]: np.full(leaf.shape, 0.5) for leaf, value in graph.initial.items() if value is None}

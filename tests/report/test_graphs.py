@@ -70,7 +70,7 @@ def test_no_tree_without_its_sample():
     assert {path.stem for path in TREES.glob("*.txt")} == {sample.stem for sample in SAMPLES}
 
 
-@pytest.mark.parametrize("depth", [0, 2])
+@pytest.mark.parametrize("depth", [0, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("sample", SAMPLES, ids=[sample.stem for sample in SAMPLES])
 def test_every_format_says_the_same_of_a_sample(sample, depth):
     program = gradcli.load(sample)

@@ -20,6 +20,7 @@ from gradcli.report import numpy_module
 from gradcli.report.numpy_words import WORDS, WRITTEN_ELSEWHERE
 from tests.graph.test_operations import DATA, SPECS
 from tests.program.test_derived import SAMPLES, assert_equal, question
+from tests.quickly import light
 from tests.random_programs import programs
 from tests.test_quality import tool
 
@@ -96,7 +97,7 @@ def test_every_operation(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("order", [1, 2])
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.stem)
+@pytest.mark.parametrize("sample", light(SAMPLES), ids=lambda sample: sample.stem)
 def test_samples(sample: Path, order: int) -> None:
     compare(gradcli.load(sample), order, **question(sample))
 

@@ -63,6 +63,13 @@ def _rounding(name: str) -> Callable[[Node], str]:
     return lambda node: f"np.{name}(a)" if is_float(node.dtype) else "a"
 
 
+def _mean(node: Node) -> str:
+    """NumPy's, but for no entries, of which it warns."""
+    if 0 in node.inputs[0].shape and 0 not in node.shape:
+        return f"{_reduction('np.sum')(node)} * np.nan"
+    return _reduction("np.mean")(node)
+
+
 def _random(function: str, first: str, second: str) -> Callable[[Node], str]:
     def word(node: Node) -> str:
         a, b = ("a" if node.attrs[first] is None else first), ("b" if node.attrs[second] is None else second)
@@ -104,7 +111,7 @@ WORDS: dict[str, Word] = {
     **{name: f"_{name}(a)" for name in ("sigmoid", "softplus", "elu", "logdet", "cholesky", "log_ndtr", "log_cosh")},
     **{name: f"_{name}(a, order)" for name in ("erfcx", "sinc")},
     **{name: _reduction(f"np.{name}", own_dtype=True) for name in ("sum", "prod")},
-    **{name: _reduction(f"np.{name}") for name in ("mean", "max", "min", "any", "all")},
+    "mean": _mean, **{name: _reduction(f"np.{name}") for name in ("max", "min", "any", "all")},
     **{name: f"np.vectorize(math.{name}, otypes=[dtype])(a)" for name in ("erf", "erfc")},
     "multiply_no_nan": "_multiply_no_nan(a, b)", "products": _products,
     "atan2": "np.arctan2(a, b)", "rsqrt": "1 / np.sqrt(a)", "relu": "np.maximum(a, dtype(0))",

@@ -197,11 +197,32 @@ def worst(found: Sequence[tuple[float, Any, float, Real]]) -> str:
 @pytest.mark.parametrize("dtype", LIMITS)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_of_one_variable(name: str, dtype: str) -> None:
+    assert_accurate(f"{name}(x)", FUNCTIONS[name], dtype)
+
+
+@pytest.mark.parametrize("dtype", LIMITS)
+@pytest.mark.parametrize(
+    ("expression", "same"),
+    [
+        ("softmax(stack([x, zeros_like(x)], axis=1))[:, 0]", "sigmoid"),
+        ("softmax(stack([zeros_like(x), x]), axis=0)[1]", "sigmoid"),
+        ("logsumexp(stack([x, zeros_like(x)]), axis=0)", "softplus"),
+        ("-log_softmax(stack([x, zeros_like(x)], axis=1))[:, 1]", "softplus"),
+        ("softmax_cross_entropy([0.0, 1.0]*ones([{n}, 1]), stack([x, zeros_like(x)], axis=1))", "softplus"),
+    ],
+)
+def test_a_function_of_two_logits_of_which_one_is_0(expression: str, same: str, dtype: str) -> None:
+    """Near 0 the second derivative of softmax is a small difference of its two weights."""
+    assert_accurate(expression, FUNCTIONS[same], dtype)
+
+
+def assert_accurate(expression: str, function: tuple[Exact, ...], dtype: str) -> None:
+    """The expression, of x entry by entry, is the function with its two derivatives."""
     points = grid(dtype)
-    text = f"dtype {dtype}\nvariable x: [{points.size}]\ny = {name}(x)\ng = gradients(y, x)\nh = gradients(g, x)\n"
-    found = gradcli.loads(text).eval(["y", "g", "h"], values={"x": points})
-    inside = [isinstance(value_of(FUNCTIONS[name][0], x), mpmath.mpf) for x in points.tolist()]
-    for exact, key in zip(FUNCTIONS[name], "ygh", strict=True):
+    text = f"dtype {dtype}\nvariable x: [{points.size}]\ny = {expression}\ng = gradients(y, x)\nh = gradients(g, x)\n"
+    found = gradcli.loads(text.replace("{n}", str(points.size))).eval(["y", "g", "h"], values={"x": points})
+    inside = [isinstance(value_of(function[0], x), mpmath.mpf) for x in points.tolist()]
+    for exact, key in zip(function, "ygh", strict=True):
         rows: list[tuple[float, Any, float, Real]] = []
         for x, got, real in zip(points.tolist(), found[key].tolist(), inside, strict=True):
             right = value_of(exact, x) if real else None

@@ -327,14 +327,14 @@ _sigmoid_turn = _slope(
     kernel=lambda xp, y, x: -xp.tanh(x / 2), degree="linear", workspace=1.0, formula="1 - 2 * y",
     written=lambda _, y, x: -tanh(0.5 * x), plain=lambda _, y, x: 1 - 2 * y, is_plain=lambda xp, y, x: xp.abs(y - 0.5) > 0.05,
 )  # fmt: skip
-_sigmoid_slope = _slope(
+sigmoid_slope = _slope(
     "sigmoid_slope", "y, x", "y*(1 - y) for y = sigmoid(x), exact also where y is near 1.",
     lambda _, y, x: _sigmoid_turn(y, x), None,
     kernel=sigmoid_slope_kernel, degree="square", workspace=2.0, formula="y * (1 - y)", written=lambda _, y, x: y * sigmoid(-x),
     plain=lambda _, y, x: y * (1 - y), is_plain=lambda xp, y, x: y < 0.99,
 )  # fmt: skip
 sigmoid = _function(
-    "sigmoid", "The logistic function, stable for large |x|.", lambda y, x: _sigmoid_slope(y, x), kernel=sigmoid_kernel,
+    "sigmoid", "The logistic function, stable for large |x|.", lambda y, x: sigmoid_slope(y, x), kernel=sigmoid_kernel,
     workspace=2.2, formula="1 / (1 + exp(-x))", example="sigmoid(-1000.0)",
 )  # fmt: skip
 softplus = _function(

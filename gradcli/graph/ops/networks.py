@@ -7,9 +7,10 @@ from typing import Any
 
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Operation, Product, Tangent, broadcasting, register
-from gradcli.graph.ops.elementwise import exp, square
+from gradcli.graph.ops.elementwise import exp, sigmoid_slope, square
 from gradcli.graph.ops.kernels import cross_entropy_kernel, log_softmax_kernel, softmax_kernel
 from gradcli.graph.ops.reductions import complement, mean, others, sum_
+from gradcli.graph.ops.shaping import flip
 from gradcli.graph.types import Shape, normalize_axis
 
 
@@ -24,9 +25,13 @@ def _less_mean(weights: Node, dx: Node, axis: int) -> Node:
 
 
 def _softmax_tangent(y: Node, xs: Sequence[Node], dxs: Sequence[Node | None]) -> Node:
-    (dx,) = dxs
+    """Of two entries it is that of sigmoid of their difference: 1 - 2*y in its derivative would lose a small difference."""
+    (x,), (dx,) = xs, dxs
     assert dx is not None
-    return y * _less_mean(y, dx, y.attrs["axis"])
+    axis = y.attrs["axis"]
+    if x.shape[axis] == 2:
+        return sigmoid_slope(y, x - flip(x, axis=axis)) * (dx - flip(dx, axis=axis))
+    return y * _less_mean(y, dx, axis)
 
 
 def _log_softmax_tangent(y: Node, xs: Sequence[Node], dxs: Sequence[Node | None]) -> Node:

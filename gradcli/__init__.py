@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gradcli.diagnostics import GradcliError
-    from gradcli.program import Program, load, loads
+    from gradcli.interface import Program, load, loads
 
 __version__ = "0.1.0"
 __all__ = ["GradcliError", "Program", "__version__", "load", "loads"]
@@ -25,7 +25,7 @@ def __getattr__(name: str) -> Any:
 
         return GradcliError
     if name in ("Program", "load", "loads"):
-        from gradcli import program
+        from gradcli import interface
 
-        return getattr(program, name)
+        return getattr(interface, name)
     raise AttributeError(f"module 'gradcli' has no attribute {name!r}")

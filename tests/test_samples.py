@@ -18,6 +18,7 @@ from pictures import mismatch
 from scipy.optimize import curve_fit
 
 import gradcli
+from gradcli.program import answers
 from gradcli.program.fitted import fit
 from gradcli.program.objective import Objective
 from gradcli.program.training import Settings
@@ -148,7 +149,7 @@ SMOOTH = [sample for sample in SAMPLES if is_smooth_at_its_values(sample)]
 def test_first_gradients_are_those_of_central_differences(smooth):
     program = gradcli.load(smooth, dtype="float64")
     at = {name: value.astype(float) for name, value in program.eval(program.variables).items()}
-    outputs = program.grad_results().of
+    outputs = answers.gradients(program).of
     random = np.random.RandomState(0)
     direction = {name: random.normal(size=value.shape) for name, value in at.items()}
     gradient = program.grad(unconnected="zero")

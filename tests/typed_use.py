@@ -30,6 +30,14 @@ def use(path: Path, rows: list[float], names: tuple[str, ...]) -> float:
     assert_type(p.jacobian("y", "x", stop=names), dict[str, dict[str, Array]])
     assert_type(p.hessian(wrt={"x"}, values={}), dict[str, dict[str, Array]])
     assert_type(p.jvp({"x": np.ones(3)}, of="y"), dict[str, Array])
+    assert_type(p.value_and_grad("y", names), tuple[dict[str, Array], dict[str, Array | None]])
+    assert_type(p.points({"x": np.ones((4, 3))}, order=1, skip_bad=True), dict[str, Array | None])
+    assert_type(p.derive(format="latex", steps=True), str)
+    assert_type(p.explain(wrt="x", most=3).explanations[0].name, str)
+    assert_type(p.check(order=1, tolerance=1e-8).passed, bool)
+    fitted = p.fit("y", method="lbfgs", until={"gnorm": 1e-6}, bounds={"x": (0.0, None)}, history=path)
+    assert_type(fitted.values, dict[str, Array | None])
+    assert_type(fitted.problem, gradcli.GradcliError | None)
     run = p.compile("y", inputs=names, processes=False)
     assert_type(run, Callable[..., dict[str, Array]])
     y = gradients["x"]
@@ -40,6 +48,8 @@ def misuse(p: gradcli.Program) -> None:
     p.grad(order="2")  # type: ignore[arg-type]
     p.grad(unconnected="zeros")  # type: ignore[arg-type]
     p.grad(["y"])["x"].sum()  # type: ignore[union-attr]
+    p.fit(method="bfgs")  # type: ignore[arg-type]
+    p.derive(format="tex")  # type: ignore[arg-type]
     p.eval("y")["y"].sum()  # type: ignore[union-attr]
     p.jvp()  # type: ignore[call-arg]
     gradcli.loads("y = 1", dtype="float16")  # type: ignore[arg-type]

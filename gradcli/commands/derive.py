@@ -13,8 +13,6 @@ from gradcli.commands.output import write
 
 if TYPE_CHECKING:
     from gradcli.commands.inputs import Value
-    from gradcli.program import Program
-    from gradcli.program.derived import Derived
 
 EPILOG = """\b
 Examples:
@@ -71,44 +69,12 @@ def command(
     if not order and (wrt or heads):
         raise click.UsageError("--order 0 writes the outputs themselves: leave out --wrt and --seed.")
     program = inputs.load(inputs.program_text())
-    if steps:
-        text = _steps(program, of, wrt, heads, stop, format)
-    else:
-        from gradcli.program.derived import derive
+    from gradcli.report.written import written
 
-        text = _formulas(derive(program, of, wrt, order, heads, stop), format)
+    text = written(program, of, wrt, order, heads, stop, format, steps)
     if output is None:
         write(text)
         return
     from gradcli.data import write_atomically
 
     write_atomically(output, text.encode())
-
-
-def _formulas(derived: Derived, format: str) -> str:
-    if format == "latex":
-        from gradcli.report import latex
-
-        return latex.render(derived)
-    if format == "python":
-        from gradcli.report import numpy_module
-
-        return numpy_module.render(derived)
-    from gradcli.report import formulas
-
-    return formulas.render(derived)
-
-
-def _steps(
-    program: Program,
-    of: list[str] | None,
-    wrt: list[str] | None,
-    heads: dict[str, Value],
-    stop: list[str],
-    format: str,
-) -> str:
-    from gradcli.program.steps import derivation
-    from gradcli.report.derivation import render, render_latex
-
-    found = derivation(program, of, wrt, heads, stop)
-    return render_latex(found) if format == "latex" else render(found)

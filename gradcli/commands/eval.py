@@ -13,7 +13,7 @@ from gradcli.commands.output import Destination
 from gradcli.commands.watching import Watch, watching_options
 
 if TYPE_CHECKING:
-    from gradcli.program import Program
+    from gradcli.program.loaded import Loaded
     from gradcli.program.traced import Traced
     from gradcli.results import Kink
 
@@ -54,6 +54,8 @@ def command(
     FILE is a program; - or, in a pipe, nothing stands for standard input. Without an output line every definition is
     printed.
     """
+    from gradcli.program import answers
+
     watch = Watch(trace, kinks, format in ("json", "ndjson"))
     if profile:
         from gradcli.commands import profiling
@@ -61,22 +63,23 @@ def command(
         watch.refuse_beside("--profile")
         profiling.check(format, output, points)
         program = inputs.load(inputs.program_text(), (of, ()))
-        profiling.deliver(program, lambda program: program.eval_results(of), "eval", format)
+        profiling.deliver(program, lambda program: answers.values(program, of), "eval", format)
         return 0
     if points is not None or skip_bad:
         watch.refuse_beside("--points")
-        from gradcli.commands.points import RowStream, items
+        from gradcli.commands.points import RowStream
+        from gradcli.program.varied import named
 
         rows = RowStream.chosen(points, skip_bad, format, precision, output)
         rows.deliver(
-            inputs.load(inputs.program_text([points]), (of, ())), lambda varied: items(varied.eval_results(of))
+            inputs.load(inputs.program_text([points]), (of, ())), lambda varied: named(answers.values(varied, of))
         )
         return 0
     destination = Destination.chosen(format, precision, output)
     program = inputs.load(inputs.program_text(), (of, ()))
     if watch.found(lambda: _traced(program, of)):
         return 1
-    results = program.eval_results(of, plain=True)
+    results = answers.values(program, of, plain=True)
     from gradcli.report.reply import Reply
 
     destination.deliver(Reply("eval", program.source.name, [(0, results)]))
@@ -84,13 +87,13 @@ def command(
     return 0
 
 
-def _traced(program: Program, of: list[str] | None) -> Traced | None:
+def _traced(program: Loaded, of: list[str] | None) -> Traced | None:
     from gradcli.program.traced import trace_values
 
     return trace_values(program, of)
 
 
-def _kinks(program: Program, of: list[str] | None) -> list[Kink]:
+def _kinks(program: Loaded, of: list[str] | None) -> list[Kink]:
     from gradcli.program import query
     from gradcli.program.kinks import at_the_point
 

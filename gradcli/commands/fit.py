@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,18 +15,15 @@ from gradcli.commands.inputs import Inputs, program_options, variables_apart
 from gradcli.commands.options import INPUT_FILE, OUTPUT_FILE, Finite, named, output_options, several_names
 from gradcli.commands.output import ENDINGS, Destination
 from gradcli.diagnostics import GradcliError
+from gradcli.program.optimizers import METHODS
 
 if TYPE_CHECKING:
-    from gradcli.data.journal import Journal
     from gradcli.program.objective import Objective
     from gradcli.program.optimizers import Schedule
     from gradcli.program.training import Outcome
 
 FEW = 8
 """Numbers that a table on a terminal shows well."""
-
-BUILT_IN = ("sgd", "momentum", "adam")
-METHODS = (*BUILT_IN, "lbfgs", "newton-cg", "least-squares")
 
 EPILOG = """\b
 Examples:
@@ -62,28 +56,16 @@ class Rate(click.ParamType["Schedule"]):
     """``0.1``, ``0.1:linear``, ``0.1:cosine`` or ``0.1:step=100,0.5``."""
 
     name = "rate"
-    STEP = re.compile(r"step=(\d+)(?:,([^,]+))?")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Schedule:
-        from gradcli.program.optimizers import Schedule
+        from gradcli.program.optimizers import Schedule, schedule
 
         if isinstance(value, Schedule):
             return value
-        number, _, form = value.partition(":")
-        start = _number(number)
-        if start is None or start <= 0 or start == math.inf:
-            self.fail(f"{number!r} is not a positive number.", param, ctx)
-        if form in ("", "constant"):
-            return Schedule(start)
-        if form == "linear":
-            return Schedule(start, "linear")
-        if form == "cosine":
-            return Schedule(start, "cosine")
-        match = self.STEP.fullmatch(form)
-        factor = _number(match[2] or "0.1") if match else None
-        if match is None or factor is None or int(match[1]) == 0 or not 0 < factor < math.inf:
-            self.fail(f"{form!r} is no schedule: constant, linear, cosine, or step=EVERY,FACTOR.", param, ctx)
-        return Schedule(start, "step", int(match[1]), factor)
+        try:
+            return schedule(value)
+        except ValueError as problem:
+            self.fail(str(problem), param, ctx)
 
 
 class Until(click.ParamType[dict[str, float]]):
@@ -130,10 +112,9 @@ class Bound(click.ParamType[tuple[str, tuple[float, float]]]):
 
 
 def _number(text: str) -> float | None:
-    with suppress(ValueError):
-        number = float(text)
-        return None if math.isnan(number) or "_" in text else number
-    return None
+    from gradcli.program.optimizers import number_of
+
+    return number_of(text)
 
 
 def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float], ...]) -> dict[str, float]:
@@ -216,19 +197,23 @@ def command(
     --format expr, as the program with the values written into its declarations. A variable whose gradient is None stays
     as it is. Progress goes to standard error. Ctrl-C ends the run after its step, with exit status 130.
     """
-    _check(method, lr, bounds, data, batch, clip, checkpoint, every)
+    from gradcli.program.training import contradiction
+
+    wrong = contradiction(method, lr, bounds, data, batch, clip, checkpoint, every, lambda name: f"--{name}")
+    if wrong is not None:
+        raise click.UsageError(wrong)
     _check_files({"FILE": inputs.file, "--values": inputs.values}, {"--history": history, "--checkpoint": checkpoint})
     _check_files({"--output": output}, {"--history": history, "--checkpoint": checkpoint})
     destination = Destination.chosen(format, precision, output, (*ENDINGS, ".expr"))
     others = [*variables_apart(over), *bounds, *(data or ())]
     program = inputs.load(inputs.program_text(), ([minimize] if minimize else None, others))
-    from gradcli.commands.fitting import Saver, Watcher, explained, say
+    from gradcli.commands.fitting import Watcher, explained, say
     from gradcli.graph.types import size_of
     from gradcli.program.fitted import fit
     from gradcli.program.objective import NotFiniteError, Objective
-    from gradcli.program.optimizers import Schedule
+    from gradcli.program.optimizers import RULES, Schedule
     from gradcli.program.training import Settings
-    from gradcli.report.fits import summary
+    from gradcli.report.fits import journal_of, summary
 
     settings = Settings(method, lr or Schedule(0.01), steps, until, bounds, clip)
     objective = Objective(program, minimize, over, squares=method == "least-squares", data=data or (), batch=batch)
@@ -238,17 +223,17 @@ def command(
 
         identity = checkpoints.identity(objective, method)
         state = checkpoints.resume(resume, identity, objective) if resume is not None else None
-        if state is not None and method not in BUILT_IN:
+        if state is not None and method not in RULES:
             from gradcli.program.minimizers import replayed
 
             if again := replayed(state, steps):
                 say(f"going through steps {again.start} to {again.stop} again")
-        saver = Saver(checkpoint, every or 100, identity) if checkpoint is not None else None
+        saver = checkpoints.Saver(checkpoint, every or 100, identity) if checkpoint is not None else None
     for name, reason in objective.kept.items():
         say(f"{name} stays as it is: {reason}")
     if destination.is_drawn() and sum(size_of(leaf.shape) for leaf in objective.leaves.values()) > FEW:
         say("on a terminal values are shortened; --output FILE keeps all digits")
-    journal = _journal(history, state.step if state is not None else None) if history is not None else None
+    journal = journal_of(history, state.step if state is not None else None) if history is not None else None
     watcher = Watcher(steps, journal, saver)
     try:
         with watcher.running():
@@ -274,31 +259,6 @@ def command(
     return 130 if watcher.interrupted else 0
 
 
-def _check(
-    method: str,
-    lr: Schedule | None,
-    bounds: dict[str, tuple[float, float]],
-    data: list[str] | None,
-    batch: int | None,
-    clip: float | None,
-    checkpoint: str | None,
-    every: int | None,
-) -> None:
-    """Raises click.UsageError where options contradict each other."""
-    if method not in BUILT_IN:
-        for option, value in {"--lr": lr, "--batch": batch, "--clip": clip}.items():
-            if value is not None:
-                raise click.UsageError(
-                    f"{option} is for {', '.join(BUILT_IN)}: --method {method} chooses its own steps."
-                )
-        if bounds and method == "newton-cg":
-            raise click.UsageError("newton-cg knows no bounds: use lbfgs.")
-    if (data is None) != (batch is None):
-        raise click.UsageError("--batch N chooses rows of the constants that --data names: give both.")
-    if every is not None and checkpoint is None:
-        raise click.UsageError("--every says how often the --checkpoint is written, and there is none.")
-
-
 def _check_files(others: Mapping[str, str | None], written: Mapping[str, str | None]) -> None:
     """Raises click.UsageError where a file that a run writes takes the place of another one of it."""
     places: dict[str, str] = {}
@@ -313,28 +273,12 @@ def _check_files(others: Mapping[str, str | None], written: Mapping[str, str | N
         places[place] = option
 
 
-def _journal(path: str, resumed: int | None) -> Journal:
-    """The history, of which a resumed run goes on from its step; what was written after the checkpoint is done again."""
-    from gradcli.data.journal import Journal
-
-    def is_before(line: str) -> bool:
-        try:
-            return resumed is not None and line.endswith("\n") and bool(json.loads(line)["step"] < resumed)
-        except (ValueError, KeyError, TypeError):
-            return False
-
-    return Journal(path, is_before if resumed is not None else None)
-
-
 def _deliver(objective: Objective, outcome: Outcome, destination: Destination) -> None:
     from gradcli.report.fits import Fitted
     from gradcli.report.reply import Reply
     from gradcli.results import Result
 
-    results = [
-        Result(name, outcome.state.values[name] if name in outcome.state.values else objective.unchanged(name))
-        for name in objective.asked
-    ]
+    results = objective.results(outcome.state.values)
     source = objective.program.source
     answer = Fitted(
         Reply("fit", source.name, [(0, results)], [objective.name]),

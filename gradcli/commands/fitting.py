@@ -17,8 +17,9 @@ from gradcli.commands.endings import is_terminal, stream_has_color, tell
 if TYPE_CHECKING:
     from gradcli.commands.inputs import Inputs
     from gradcli.data.journal import Journal
+    from gradcli.program.checkpoints import Saver
     from gradcli.program.objective import NotFiniteError, Objective
-    from gradcli.program.training import Moment, State
+    from gradcli.program.training import Moment
     from gradcli.report.progress import Steps
 
 LOG_SECONDS = 5.0
@@ -39,28 +40,6 @@ def say(text: str) -> None:
     """A line on standard error, if there is anybody to read it: a run goes on without."""
     with suppress(OSError):
         tell(f"{text}\n")
-
-
-class Saver:
-    """A checkpoint file: written at the start, at every so many steps, and at the end."""
-
-    def __init__(self, path: str, every: int, identity: dict[str, Any]) -> None:
-        self._path = path
-        self._every = every
-        self._identity = identity
-        self._saved: int | None = None
-
-    def step(self, state: State) -> None:
-        if self._saved is None or state.step % self._every == 0:
-            self.save(state)
-
-    def save(self, state: State) -> None:
-        """Raises GradcliError (DataError) where it cannot be written."""
-        from gradcli.program.checkpoints import save
-
-        if self._saved != state.step:
-            save(self._path, self._identity, state)
-            self._saved = state.step
 
 
 class Watcher:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
     from gradcli.commands.inputs import Value
     from gradcli.data.memory import Memory
-    from gradcli.program import GradReply, Program, Unconnected
+    from gradcli.program.answers import GradReply
+    from gradcli.program.loaded import Loaded
+    from gradcli.program.query import Unconnected
     from gradcli.program.traced import Traced
     from gradcli.results import Kink
 
@@ -99,7 +101,8 @@ def command(
         profiling.check(format, output, points)
     elif many:
         watch.refuse_beside("--points")
-        from gradcli.commands.points import RowStream, items
+        from gradcli.commands.points import RowStream
+        from gradcli.program.varied import named
 
         rows = RowStream.chosen(points, skip_bad, format, precision, output)
     else:
@@ -111,8 +114,11 @@ def command(
         heads = read | heads
     program = inputs.load(text, (of, [*variables_apart(wrt), *stop, *heads]))
 
-    def ask(program: Program) -> GradReply:
-        return program.grad_results(
+    from gradcli.program import answers
+
+    def ask(program: Loaded) -> GradReply:
+        return answers.gradients(
+            program,
             of,
             wrt,
             order,
@@ -132,7 +138,7 @@ def command(
             lambda varied: [
                 item
                 for n, results in ask(varied).orders
-                for item in items(results, f"order{n}/" if every_order else "")
+                for item in named(results, f"order{n}/" if every_order else "")
             ],
         )
         return 0
@@ -147,7 +153,7 @@ def command(
 
 
 def _traced(
-    program: Program,
+    program: Loaded,
     of: list[str] | None,
     wrt: list[str] | None,
     orders: Iterable[int],
@@ -159,7 +165,7 @@ def _traced(
     return trace_gradients(program, of, wrt, orders, seeds=heads, stop=stop)
 
 
-def _kinks(program: Program, of: list[str] | None, wrt: list[str] | None, stop: list[str]) -> list[Kink]:
+def _kinks(program: Loaded, of: list[str] | None, wrt: list[str] | None, stop: list[str]) -> list[Kink]:
     from gradcli.program import query
     from gradcli.program.kinks import at_the_point
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gradcli.data.memory import Memory
     from gradcli.data.reading import Values
     from gradcli.language.values import Asked
-    from gradcli.program import Program
+    from gradcli.program.loaded import Loaded
 
     Value = str | numpy.ndarray[Any, Any]
 
@@ -69,7 +69,7 @@ class Inputs(NamedTuple):
             from gradcli.data import decode
 
             return ProgramText(decode(standard_input(self.memory()), "<stdin>"), "<stdin>", "")
-        from gradcli.program import read_source
+        from gradcli.program.loaded import read_source
 
         shown = os.fsencode(self.file).decode("utf-8", errors="replace")
         if ("=" in shown or len(shown.split()) > 1) and not os.path.exists(self.file):
@@ -84,7 +84,7 @@ class Inputs(NamedTuple):
 
         return Memory(self.max_memory)
 
-    def load(self, text: ProgramText, asked: Asked | None = None) -> Program:
+    def load(self, text: ProgramText, asked: Asked | None = None) -> Loaded:
         """The program with its values; what it means is decided by the engine.
 
         With ``asked`` it is for a question about those names only.
@@ -99,9 +99,9 @@ class Inputs(NamedTuple):
         memory = self.memory()
         for name, value in self.set_.items():
             settings[name] = value_of("--set", name, value, memory)
-        from gradcli.program import Program
+        from gradcli.program.loaded import Loaded
 
-        return Program(
+        return Loaded(
             Source(text.name, text.text),
             text.folder,
             self.dtype,

@@ -83,8 +83,6 @@ def command(files: tuple[str, ...], inline: tuple[str, ...], fix: bool, format: 
 
 
 def _check(inputs: Inputs, fix: bool) -> _Checked:
-    from gradcli.program import loads
-
     if inputs.file is not None and os.path.isdir(inputs.file):
         programs = f"{shlex.quote(inputs.file.rstrip('/'))}/*.expr"
         raise GradcliError(
@@ -93,8 +91,9 @@ def _check(inputs: Inputs, fix: bool) -> _Checked:
     text = inputs.program_text()
     if not fix:
         from gradcli.program.lint import lint
+        from gradcli.program.loaded import from_text
 
-        return _Checked(lint(loads(text.text, text.name, folder=text.folder)), [], None)
+        return _Checked(lint(from_text(text.text, text.name, text.folder)), [], None)
     from gradcli.program.mended import mend
 
     mended = mend(text.text, text.name, text.folder)

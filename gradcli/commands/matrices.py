@@ -13,7 +13,7 @@ from gradcli.commands.output import Destination
 from gradcli.commands.watching import Watch, watching_options
 
 if TYPE_CHECKING:
-    from gradcli.program import Program
+    from gradcli.program.loaded import Loaded
     from gradcli.program.traced import Traced
     from gradcli.results import Kink
 
@@ -97,13 +97,13 @@ def answer(
     return 0
 
 
-def _traced(program: Program, kind: str, of: list[str] | None, wrt: list[str] | None, stop: list[str]) -> Traced | None:
+def _traced(program: Loaded, kind: str, of: list[str] | None, wrt: list[str] | None, stop: list[str]) -> Traced | None:
     from gradcli.program.traced import trace_gradients
 
     return trace_gradients(program, of, wrt, [1] if kind == "jacobian" else [1, 2], stop=stop)
 
 
-def _kinks(program: Program, of: list[str] | None, wrt: list[str] | None, stop: list[str]) -> list[Kink]:
+def _kinks(program: Loaded, of: list[str] | None, wrt: list[str] | None, stop: list[str]) -> list[Kink]:
     from gradcli.program import query
     from gradcli.program.kinks import at_the_point
 

@@ -17,8 +17,8 @@ from gradcli.commands.output import write
 from gradcli.diagnostics import GradcliError
 
 if TYPE_CHECKING:
-    from gradcli.program import Program
     from gradcli.program.curves import Curves, Field, Variable
+    from gradcli.program.loaded import Loaded
 
 EPILOG = """\b
 Examples:
@@ -170,7 +170,7 @@ def _check(ranges: tuple[Range, ...], orders: range | None, log: str | None) -> 
             raise click.UsageError("--log is about curves, and goes with one --x.")
 
 
-def _curves(program: Program, of: list[str] | None, chosen: Range, orders: range, samples: int, log: str) -> Curves:
+def _curves(program: Loaded, of: list[str] | None, chosen: Range, orders: range, samples: int, log: str) -> Curves:
     from gradcli.program.curves import curves
 
     x = _variable(program, chosen, "x" in log)
@@ -179,7 +179,7 @@ def _curves(program: Program, of: list[str] | None, chosen: Range, orders: range
     return curves(program, of, x, orders, samples, "y" in log)
 
 
-def _field(program: Program, of: list[str] | None, chosen: tuple[Range, ...], gradient: bool, samples: int) -> Field:
+def _field(program: Loaded, of: list[str] | None, chosen: tuple[Range, ...], gradient: bool, samples: int) -> Field:
     from gradcli.program.curves import field
 
     if samples > 2000:
@@ -188,7 +188,7 @@ def _field(program: Program, of: list[str] | None, chosen: tuple[Range, ...], gr
     return field(program, of, x, y, (samples, samples), gradient)
 
 
-def _variable(program: Program, chosen: Range, log: bool) -> Variable:
+def _variable(program: Loaded, chosen: Range, log: bool) -> Variable:
     """The range in numbers; click.UsageError where it is none."""
     from gradcli.program.curves import LARGEST, Variable, number
 

@@ -18,10 +18,10 @@ from gradcli.diagnostics import GradcliError
 
 if TYPE_CHECKING:
     from gradcli.data.rows import Rows
-    from gradcli.program import Program
+    from gradcli.program.loaded import Loaded
     from gradcli.program.points import Answers
     from gradcli.program.varied import Ask, Item
-    from gradcli.results import Block, Result
+    from gradcli.results import Block
 
 FORMATS = ("csv", "json", "ndjson", "table")
 ENDINGS = {".csv": "csv", ".json": "json", ".ndjson": "ndjson"}
@@ -67,7 +67,7 @@ class RowStream:
             raise click.UsageError(f"--format {format} contradicts --output {output}.")
         return cls(points, skip_bad, written, precision, output)
 
-    def deliver(self, program: Program, ask: Ask) -> None:
+    def deliver(self, program: Loaded, ask: Ask) -> None:
         """Read rows, answer, and write, as long as there are rows."""
         if self.output is None:
             self._run(program, ask, lambda text: write(text, verbatim=True))
@@ -79,7 +79,7 @@ class RowStream:
             self.output, lambda file: self._run(program, ask, lambda text: void(file.write(text.encode())))
         )
 
-    def _run(self, program: Program, ask: Ask, send: Any) -> None:
+    def _run(self, program: Loaded, ask: Ask, send: Any) -> None:
         from gradcli.data.memory import Memory
         from gradcli.data.rows import read_rows
         from gradcli.program.points import Points
@@ -158,13 +158,6 @@ class RowStream:
         cells = [row for answers in held for row in form.cells(answers.values, len(answers.numbers))]
         numbers = [number for answers in held for number in answers.numbers.tolist()]
         return form.table(header, numbers, cells, screen() if is_terminal(sys.stdout) else None)
-
-
-def items(results: Sequence[Result], prefix: str = "") -> list[Item]:
-    """Named results of a program that answers with nodes; a row has each as a key and as columns."""
-    from gradcli.program.varied import Item
-
-    return [Item((prefix + r.name,), prefix + r.name, r.value) for r in results]
 
 
 def blocks(found: Sequence[Block]) -> list[Item]:

@@ -12,7 +12,7 @@ from gradcli.commands.endings import is_terminal
 from gradcli.commands.output import screen, write
 
 if TYPE_CHECKING:
-    from gradcli.program import Program
+    from gradcli.program.loaded import Loaded
 
 
 def check(format: str | None, output: str | None, points: str | None) -> None:
@@ -26,7 +26,7 @@ def check(format: str | None, output: str | None, points: str | None) -> None:
 
 
 def deliver(
-    program: Program, ask: Callable[[Program], object], command: Literal["eval", "grad"], format: str | None
+    program: Loaded, ask: Callable[[Loaded], object], command: Literal["eval", "grad"], format: str | None
 ) -> None:
     """Answer a question and print the profile: a table on a terminal, JSON in a pipe."""
     from gradcli.program.profiled import profiled

@@ -200,7 +200,10 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | Callable[[IO
     import tempfile
     from pathlib import Path
 
-    target = Path(os.path.realpath(path))
+    try:
+        target = Path(os.path.realpath(path))
+    except ValueError as problem:  # such as a NUL character
+        fail(f"cannot write {os.fspath(path)!r}: {problem}")
     temporary: str | None = None
     try:
         if target.is_dir():

@@ -68,6 +68,27 @@ def save(path: str | os.PathLike[str], about: Mapping[str, Any], state: State) -
     write_atomically(path, lambda file: write_npz(file, arrays.items()))
 
 
+class Saver:
+    """A checkpoint file: written at the start, at every so many steps, and at the end."""
+
+    def __init__(self, path: str, every: int, identity: dict[str, Any]) -> None:
+        self._path = path
+        self._every = every
+        self._identity = identity
+        self._saved: int | None = None
+
+    def step(self, state: State) -> None:
+        """Save the first state, and each whose step is a multiple."""
+        if self._saved is None or state.step % self._every == 0:
+            self.save(state)
+
+    def save(self, state: State) -> None:
+        """Raises GradcliError (DataError) where it cannot be written."""
+        if self._saved != state.step:
+            save(self._path, self._identity, state)
+            self._saved = state.step
+
+
 def resume(path: str | os.PathLike[str], about: Mapping[str, Any], objective: Objective) -> State:
     """The state in a checkpoint. Raises GradcliError: a DataError for what is none, or for one of another program."""
     name = os.fspath(path)

@@ -16,7 +16,6 @@ from gradcli.program.loaded import converted
 
 if TYPE_CHECKING:
     from gradcli.program.loaded import Loaded
-    from gradcli.program.program import Program
 
 Array = Any
 
@@ -68,7 +67,7 @@ class Compiled:
 
     def __init__(
         self,
-        program: Program,
+        program: Loaded,
         of: Sequence[str],
         inputs: Sequence[str],
         processes: bool = False,

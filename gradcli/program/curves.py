@@ -17,9 +17,8 @@ from gradcli.graph.ops.slicing import index
 from gradcli.graph.types import is_float, show_shape, size_of
 from gradcli.program import query
 from gradcli.program.jumps import jumps
-from gradcli.program.loaded import array_node
+from gradcli.program.loaded import Loaded, array_node
 from gradcli.program.points import Points
-from gradcli.program.program import Program
 from gradcli.program.query import Question
 from gradcli.program.varied import Ask, Item
 
@@ -98,7 +97,7 @@ class Field(NamedTuple):
 
 
 def curves(
-    program: Program,
+    program: Loaded,
     of: Sequence[str] | None,
     x: Variable,
     orders: Sequence[int],
@@ -114,7 +113,7 @@ def curves(
     axis = _checked(program, x)
     reasons: dict[str, str] = {}
 
-    def ask(varied: Program) -> list[Item]:
+    def ask(varied: Loaded) -> list[Item]:
         found = []
         for name in names:
             for n, node in zip(orders, _derivatives(varied, name, axis, orders, reasons), strict=True):
@@ -160,7 +159,7 @@ def curves(
 
 
 def field(
-    program: Program, of: Sequence[str] | None, x: Variable, y: Variable, count: tuple[int, int], gradient: bool
+    program: Loaded, of: Sequence[str] | None, x: Variable, y: Variable, count: tuple[int, int], gradient: bool
 ) -> Field:
     """A y over the ranges of two variables, at ``count`` points along each, and its gradient there.
 
@@ -178,7 +177,7 @@ def field(
         raise GradcliError("ValueError", f"{x.label} and {y.label} are the same, and a plane has two axes")
     reasons: dict[str, str] = {}
 
-    def ask(varied: Program) -> list[Item]:
+    def ask(varied: Loaded) -> list[Item]:
         z = query.target(varied, names[0])
         found = [Item((names[0],), names[0], z)]
         for axis in axes if gradient else ():
@@ -227,7 +226,7 @@ def series(title: str, x_label: str, columns: Mapping[str, Sequence[float]], log
     )
 
 
-def number(program: Program, name: str, text: str) -> float:
+def number(program: Loaded, name: str, text: str) -> float:
     """The value of a constant expression that is given for a name; a GradcliError where it is no scalar."""
     try:
         return float(text)
@@ -266,7 +265,7 @@ def _height(y: Array, unbounded: bool) -> tuple[float, float] | None:
 # the question
 
 
-def _scalars(program: Program, of: Sequence[str] | None) -> list[str]:
+def _scalars(program: Loaded, of: Sequence[str] | None) -> list[str]:
     """The names of the ys, each of which is one number."""
     names = list(dict.fromkeys(of)) if of is not None else query.differentiated(program)
     for name in names:
@@ -276,7 +275,7 @@ def _scalars(program: Program, of: Sequence[str] | None) -> list[str]:
     return names
 
 
-def _no_scalar(program: Program, name: str, node: Node, help: str) -> GradcliError:
+def _no_scalar(program: Loaded, name: str, node: Node, help: str) -> GradcliError:
     label = program.locate(node)
     return GradcliError(
         "ShapeError",
@@ -286,7 +285,7 @@ def _no_scalar(program: Program, name: str, node: Node, help: str) -> GradcliErr
     )
 
 
-def _checked(program: Program, x: Variable) -> Variable:
+def _checked(program: Loaded, x: Variable) -> Variable:
     """The variable with its entry counted from the start; a GradcliError where it cannot vary."""
     leaf = query.leaf(program, x.name)
     if leaf.dtype == "bool":
@@ -307,7 +306,7 @@ def _checked(program: Program, x: Variable) -> Variable:
 
 
 def _derivatives(
-    program: Program, name: str, x: Variable, orders: Sequence[int], reasons: dict[str, str]
+    program: Loaded, name: str, x: Variable, orders: Sequence[int], reasons: dict[str, str]
 ) -> list[Node | None]:
     """The derivatives of a y by a variable or by an entry, as scalars; for None the reason is noted by label."""
     y, leaf = query.target(program, name), program.graph.leaves[x.name]
@@ -346,7 +345,7 @@ def label_of(y: str, x: str, order: int) -> str:
 class _Sampler:
     """The answers to a question for many values of its variables, as float64; NaN where there is none."""
 
-    def __init__(self, program: Program, ask: Ask, axes: Sequence[Variable]) -> None:
+    def __init__(self, program: Loaded, ask: Ask, axes: Sequence[Variable]) -> None:
         self._axes = axes
         self._bases = {
             axis.name: program.leaf_value(query.leaf(program, axis.name)) for axis in axes if axis.entry is not None

@@ -22,7 +22,7 @@ from gradcli.graph.ops.selection import link, zero
 from gradcli.graph.ops.shaping import broadcasted
 from gradcli.graph.types import is_float, size_of
 from gradcli.program import query
-from gradcli.program.program import Program
+from gradcli.program.loaded import Loaded
 from gradcli.program.query import Question
 from gradcli.results import Reason
 from gradcli.rewrite.written import Written
@@ -61,14 +61,14 @@ class Derived(NamedTuple):
 
 
 def derive(
-    program: Program,
+    program: Loaded,
     of: Sequence[str] | None = None,
     wrt: Sequence[str] | None = None,
     order: int = 1,
     seeds: Mapping[str, Any] | None = None,
     stop: Sequence[str] = (),
 ) -> Derived:
-    """The derivatives that :meth:`Program.grad` would evaluate, as formulas. Raises GradcliError as that does."""
+    """The derivatives that ``gradcli grad`` would evaluate, as formulas. Raises GradcliError as that does."""
     graph = program.graph
     if not order and of is None:  # outputs that are None are no formulas
         of = [name for name in query.differentiated(program) if isinstance(graph.names[name], Node)] or None
@@ -106,7 +106,7 @@ def derive(
     )
 
 
-def _plain(program: Program, found: Sequence[Node]) -> list[Node]:
+def _plain(program: Loaded, found: Sequence[Node]) -> list[Node]:
     """The nodes for which a shorter formula does at the values of the program, or everywhere where it has none."""
     short = [node for node in cone(found) if node.op.plain is not None]
     inputs = list(dict.fromkeys(x for node in short for x in node.inputs))
@@ -128,7 +128,7 @@ def _holds(np: Any, node: Node, values: Mapping[Node, Any]) -> bool:
 
 
 def _connected(
-    asked: Question, found: Sequence[Node], texts: Sequence[Node], written: Written, program: Program
+    asked: Question, found: Sequence[Node], texts: Sequence[Node], written: Written, program: Loaded
 ) -> list[Node]:
     """The formulas with a zero for each variable that only simplification has disconnected."""
     xs = list(dict.fromkeys([*(program.graph.leaves[name] for name in program.variables), *asked.xs]))
@@ -167,7 +167,7 @@ def _names(asked: Question, order: int, taken: Iterable[str]) -> list[str]:
     return names
 
 
-def _declared(program: Program, roots: Sequence[Node], xs: Sequence[Node]) -> list[Node]:
+def _declared(program: Loaded, roots: Sequence[Node], xs: Sequence[Node]) -> list[Node]:
     """All variables, and the constants that the formulas or initial values need, in order of declaration."""
     graph = program.graph
     needed = {*(x for x in cone([*roots, *xs]) if x.op.name == "leaf"), *(graph.leaves[v] for v in program.variables)}

@@ -10,13 +10,13 @@ from gradcli.diagnostics import GradcliError
 from gradcli.graph.types import show_shape
 from gradcli.program import query
 from gradcli.program.curves import LARGEST, Dots
-from gradcli.program.program import Program
+from gradcli.program.loaded import Loaded
 
 MOST_CLASSES = 6
 MOST_DOTS = 20_000
 
 
-def dots(program: Program, names: Sequence[str], classes: bool) -> list[Dots]:
+def dots(program: Loaded, names: Sequence[str], classes: bool) -> list[Dots]:
     """The rows of some values, vectors [n] or arrays [n, k], side by side: x, y and, where there may be, a class.
 
     Rows with what is not finite are left out. Raises GradcliError for an unknown name, rows that do not fit, and more

@@ -17,8 +17,8 @@ from gradcli.language.reasons import explain as reason_for
 from gradcli.program import query
 from gradcli.program.cuts import orders_of, ways_of
 from gradcli.program.explanation import Contribution, Explained, Explanation, Route, Step, Way
+from gradcli.program.loaded import Loaded
 from gradcli.program.near import near
-from gradcli.program.program import Program
 from gradcli.program.query import Question
 from gradcli.results import Reason
 
@@ -45,7 +45,7 @@ _ENTRYWISE = {"elementwise", "selection"}
 
 
 def explain(
-    program: Program,
+    program: Loaded,
     of: Sequence[str] | None = None,
     wrt: Sequence[str] | None = None,
     order: int = 1,
@@ -74,7 +74,7 @@ def explain(
 class _Whole:
     """What the explanations for all xs share: the question, names, gradients, and the sizes of factors."""
 
-    def __init__(self, program: Program, asked: Question, order: int, most: int) -> None:
+    def __init__(self, program: Loaded, asked: Question, order: int, most: int) -> None:
         self.program = program
         self.graph = program.graph
         self.asked = asked

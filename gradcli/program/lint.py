@@ -15,7 +15,7 @@ from gradcli.language import syntax
 from gradcli.language.reasons import explain
 from gradcli.language.spellings import Found, Search, expressions, rewritten, unparenthesised
 from gradcli.language.walking import names
-from gradcli.program.program import Program
+from gradcli.program.loaded import Loaded
 from gradcli.results import Reason
 
 EXPLAINED = 30
@@ -47,7 +47,7 @@ class Finding(NamedTuple):
         return self.labels[0].span
 
 
-def lint(program: Program) -> list[Finding]:
+def lint(program: Loaded) -> list[Finding]:
     """What is found in a program, in the order of its lines.
 
     A comment ``# lint: ignore CODE, …`` behind a statement, or on a line of its own for all of them, leaves out the
@@ -61,7 +61,7 @@ def lint(program: Program) -> list[Finding]:
 
 
 class _Checks:
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Loaded) -> None:
         self.program = program
         self.graph = program.graph
         self.source = program.source

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from gradcli.data import standard
+from gradcli.data import decode, read_bytes, standard
 from gradcli.data.memory import Memory
 from gradcli.diagnostics import GradcliError, Label, Source, listed
 from gradcli.graph.node import Node, cone
@@ -297,6 +297,16 @@ class Loaded:
             value = initial
         self._leaf_values[leaf] = converted(value, leaf)
         return self._leaf_values[leaf]
+
+
+def read_source(path: str | os.PathLike[str]) -> str:
+    """The text of a program file; a GradcliError (DataError) where it cannot be read or is not UTF-8."""
+    return decode(read_bytes(path), os.fspath(path))
+
+
+def from_text(text: str, name: str, folder: str | os.PathLike[str] = "") -> Loaded:
+    """The program of a text as it is written. Raises GradcliError."""
+    return Loaded(Source(name, text), folder, None, 0, {}, None)
 
 
 def given_array(value: Any, name: str) -> Array:

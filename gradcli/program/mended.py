@@ -10,9 +10,9 @@ from gradcli.autodiff import degree
 from gradcli.autodiff.connection import connected
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
-from gradcli.program import query
+from gradcli.program import answers, query
 from gradcli.program.lint import Edit, Finding, lint
-from gradcli.program.program import Program, loads
+from gradcli.program.loaded import Loaded, from_text
 
 ROUNDS = 20
 """How often a text is searched again: what stands inside a formula is mended after the formula."""
@@ -42,7 +42,7 @@ def mend(text: str, name: str, folder: str = "") -> Mended:
     done: list[Finding] = []
     refused: set[tuple[int, int, str]] = set()
     for _ in range(ROUNDS):
-        program = loads(text, name, folder=folder)
+        program = from_text(text, name, folder)
         findings = lint(program)
         chosen = [f for f in findings if f.edit is not None and (f.edit.start, f.edit.end, f.edit.text) not in refused]
         outer = _apart(chosen)
@@ -61,7 +61,7 @@ def mend(text: str, name: str, folder: str = "") -> Mended:
         text = edited(text, [f.edit for f in kept if f.edit is not None])
         done += kept
         refused = set()
-    left = lint(loads(text, name, folder=folder))
+    left = lint(from_text(text, name, folder))
     return Mended(text, done, left)
 
 
@@ -89,7 +89,7 @@ def _apart(findings: Sequence[Finding]) -> list[Finding]:
 def _equal(before: _Answers, text: str, findings: Sequence[Finding], name: str, folder: str) -> bool:
     changed = edited(text, [f.edit for f in findings if f.edit is not None])
     try:
-        after = _Answers(loads(changed, name, folder=folder))
+        after = _Answers(from_text(changed, name, folder))
     except GradcliError:
         return False
     if before.signature != after.signature:
@@ -104,7 +104,7 @@ def _equal(before: _Answers, text: str, findings: Sequence[Finding], name: str, 
 class _Answers:
     """What a program answers: to be compared with what it answers after an edit."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Loaded) -> None:
         self.program = program
         self.outputs = {n: y for n in query.differentiated(program) if isinstance(y := program.graph.names[n], Node)}
         self.signature = self._signature()
@@ -131,10 +131,11 @@ class _Answers:
         if moved not in self._known:
             names = [n for n in self.program.names if isinstance(self.program.graph.names[n], Node)]
             given = self._given(moved)
-            found = list(self.program.eval(names, given).values())
+            program = self.program.with_values(given)
+            found = [r.value for r in answers.values(program, names)]
             if self.program.variables and self.outputs:
-                gradients = self.program.grad(list(self.outputs), values=given)
-                found += [g for g in gradients.values() if g is not None]
+                ((_, row),) = answers.gradients(program, list(self.outputs)).orders
+                found += [g.value for g in row if g.connected]
             self._known[moved] = found
         return self._known[moved]
 

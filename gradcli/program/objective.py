@@ -12,10 +12,10 @@ from gradcli.graph.types import is_float, show_shape, size_of
 from gradcli.program import query
 from gradcli.program.compiled import Planned
 from gradcli.program.loaded import Loaded, converted
-from gradcli.results import Reason
+from gradcli.results import Reason, Result
 
 if TYPE_CHECKING:
-    from gradcli.program.program import Program
+    from gradcli.program.loaded import Loaded
 
 Array = Any
 Values = Mapping[str, Array]
@@ -99,7 +99,7 @@ class Objective:
 
     def __init__(
         self,
-        program: Program,
+        program: Loaded,
         name: str | None = None,
         over: Sequence[str] | None = None,
         *,
@@ -159,6 +159,10 @@ class Objective:
         """The value of a variable that was asked for and is kept, if it has one."""
         leaf = query.leaf(self.program, name)
         return None if self.program.graph.initial[leaf] is None else self.program.leaf_value(leaf)
+
+    def results(self, values: Values) -> list[Result]:
+        """What was asked for: fitted variables at ``values``, and those that are kept, None where they have no value."""
+        return [Result(name, values[name] if name in values else self.unchanged(name)) for name in self.asked]
 
     def given(self) -> dict[str, Array]:
         """What was not asked for and has another value than the program's own text gives it."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
 Array = Any
@@ -42,6 +44,10 @@ RULES: dict[str, Rule] = {"sgd": sgd, "momentum": momentum, "adam": adam}
 """Each gives the new array and memory; ``step`` counts from 0, at which the memory is empty."""
 
 
+METHODS = (*RULES, "lbfgs", "newton-cg", "least-squares")
+"""These rules, and the methods of SciPy."""
+
+
 class Schedule(NamedTuple):
     """A learning rate that falls over the steps of a run.
 
@@ -67,3 +73,34 @@ class Schedule(NamedTuple):
                 except OverflowError:
                     return math.inf
         return self.start
+
+
+STEP = re.compile(r"step=(\d+)(?:,([^,]+))?")
+
+
+def schedule(text: str) -> Schedule:
+    """``0.1``, ``0.1:linear``, ``0.1:cosine`` or ``0.1:step=EVERY,FACTOR``. Raises a ValueError that says what is wrong."""
+    number, _, form = text.partition(":")
+    start = number_of(number)
+    if start is None or start <= 0 or start == math.inf:
+        raise ValueError(f"{number!r} is not a positive number.")
+    match form:
+        case "" | "constant":
+            return Schedule(start)
+        case "linear":
+            return Schedule(start, "linear")
+        case "cosine":
+            return Schedule(start, "cosine")
+    found = STEP.fullmatch(form)
+    factor = number_of(found[2] or "0.1") if found else None
+    if found is None or factor is None or int(found[1]) == 0 or not 0 < factor < math.inf:
+        raise ValueError(f"{form!r} is no schedule: constant, linear, cosine, or step=EVERY,FACTOR.")
+    return Schedule(start, "step", int(found[1]), factor)
+
+
+def number_of(text: str) -> float | None:
+    """The number of a text, infinity included; None for NaN and for what is not a number."""
+    with suppress(ValueError):
+        number = float(text)
+        return None if math.isnan(number) or "_" in text else number
+    return None

@@ -17,7 +17,7 @@ from gradcli.language.frames import Frame
 from gradcli.language.values import Elaborated, Missing
 from gradcli.program import query
 from gradcli.program.folding import Group, by_calls, by_origins, by_statements, by_stretches
-from gradcli.program.program import Program
+from gradcli.program.loaded import Loaded
 from gradcli.program.query import Question
 from gradcli.results import Reason
 
@@ -74,7 +74,7 @@ class Picture:
 
 
 def picture(
-    program: Program,
+    program: Loaded,
     of: Sequence[str] | None = None,
     gradient: Sequence[str] | None = None,
     stop: Sequence[str] = (),
@@ -93,7 +93,7 @@ def picture(
 class _Drawing:
     def __init__(
         self,
-        program: Program,
+        program: Loaded,
         frames: list[Frame],
         of: Sequence[str] | None,
         gradient: Sequence[str] | None,

@@ -34,6 +34,8 @@ class Point:
         self.program = program
         self.notes = notes
         self.of = list(dict.fromkeys(of)) if of is not None else self._present(query.differentiated(program))
+        if not self.of:
+            raise GradcliError("ValueError", "there is nothing to check: no y is named")
         self.ys = [query.target(program, name) for name in self.of]
         self.names = [name for name in self._wanted(wrt) if self._is_number(name)]
         self.xs = [query.target(program, name) for name in self.names]

@@ -13,7 +13,7 @@ from gradcli.data import is_ordinary
 from gradcli.data.rows import Field, Rows
 from gradcli.diagnostics import GradcliError, did_you_mean
 from gradcli.graph.types import is_float
-from gradcli.program.program import Program
+from gradcli.program.loaded import Loaded
 from gradcli.program.varied import Ask, Batch, Item, Varied
 
 Array = Any
@@ -39,7 +39,7 @@ class Points:
     """
 
     def __init__(
-        self, program: Program, ask: Ask, name: str, skip_bad: bool = False, floats: Iterable[str] = ()
+        self, program: Loaded, ask: Ask, name: str, skip_bad: bool = False, floats: Iterable[str] = ()
     ) -> None:
         self._program = program
         self._ask = ask

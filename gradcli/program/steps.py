@@ -9,7 +9,7 @@ from gradcli.autodiff import reverse
 from gradcli.graph.node import Node, cone
 from gradcli.program import query
 from gradcli.program.derived import Derived, derive
-from gradcli.program.program import Program
+from gradcli.program.loaded import Loaded
 from gradcli.rewrite.written import Written
 
 
@@ -38,7 +38,7 @@ class WorkedDerivation(NamedTuple):
 
 
 def derivation(
-    program: Program,
+    program: Loaded,
     of: Sequence[str] | None = None,
     wrt: Sequence[str] | None = None,
     seeds: Mapping[str, Any] | None = None,

@@ -12,7 +12,7 @@ from gradcli.language.naming import Naming
 from gradcli.program import query
 from gradcli.program.finite import Index, Made, evaluate
 from gradcli.program.hints import hint
-from gradcli.program.program import Program
+from gradcli.program.loaded import Loaded
 
 HIGHEST = 10
 """Orders up to which it is found out at which one a factor appears first."""
@@ -55,13 +55,13 @@ class Traced(NamedTuple):
     operations: int
 
 
-def trace_values(program: Program, of: Sequence[str] | None) -> Traced | None:
+def trace_values(program: Loaded, of: Sequence[str] | None) -> Traced | None:
     """Trace what ``eval`` evaluates; None where an operation fails, but not because of NaN or infinity."""
     return _trace(program, query.value_nodes(program, of))
 
 
 def trace_gradients(
-    program: Program,
+    program: Loaded,
     of: Sequence[str] | None,
     wrt: Sequence[str] | None,
     orders: Iterable[int],
@@ -87,7 +87,7 @@ def trace_gradients(
 
 
 def _trace(
-    program: Program, targets: Sequence[Node], order_of: Callable[[Node], int | None] = lambda node: None
+    program: Loaded, targets: Sequence[Node], order_of: Callable[[Node], int | None] = lambda node: None
 ) -> Traced | None:
     program.plan(targets)  # refuses what does not fit into memory
     evaluation = evaluate(targets, program.leaf_value)
@@ -106,7 +106,7 @@ def _trace(
 
 
 def _finding(
-    program: Program,
+    program: Loaded,
     naming: Naming,
     made: Made,
     targets: Sequence[Node],
@@ -152,7 +152,7 @@ def _finding(
     )
 
 
-def _origin(program: Program, node: Node) -> Node | None:
+def _origin(program: Loaded, node: Node) -> Node | None:
     """The operation of the program whose derivative a node belongs to; None for one of the program."""
     origins = program.graph.derivation.origin
     here = node
@@ -161,7 +161,7 @@ def _origin(program: Program, node: Node) -> Node | None:
     return here if here is not node else None
 
 
-def _summary(program: Program, made: Made) -> str:
+def _summary(program: Loaded, made: Made) -> str:
     span = program.graph.span(made.node)
     place = f" on line {span.line}" if span else ""
     origin = _origin(program, made.node)

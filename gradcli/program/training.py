@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from gradcli.diagnostics import GradcliError
 from gradcli.program.objective import Values
-from gradcli.program.optimizers import Memory, Schedule
+from gradcli.program.optimizers import RULES, Memory, Schedule
 
 Array = Any
 CONSTANT = Schedule(0.01)
@@ -31,6 +31,33 @@ class Settings:
     until: Mapping[str, float] = field(default_factory=dict)
     bounds: Bounds = field(default_factory=dict)
     clip: float | None = None
+
+
+def contradiction(
+    method: str,
+    lr: object,
+    bounds: object,
+    data: object,
+    batch: object,
+    clip: object,
+    checkpoint: object,
+    every: object,
+    spelled: Callable[[str], str],
+) -> str | None:
+    """Why these options do not go together, each ``spelled`` as its user writes it; None if they do."""
+    if method not in RULES:
+        for option, value in {"lr": lr, "batch": batch, "clip": clip}.items():
+            if value is not None:
+                return (
+                    f"{spelled(option)} is for {', '.join(RULES)}: {spelled('method')} {method} chooses its own steps."
+                )
+        if bounds and method == "newton-cg":
+            return "newton-cg knows no bounds: use lbfgs."
+    if (data is None) != (batch is None):
+        return f"{spelled('batch')} N chooses rows of the constants that {spelled('data')} names: give both."
+    if every is not None and checkpoint is None:
+        return f"{spelled('every')} says how often the {spelled('checkpoint')} is written, and there is none."
+    return None
 
 
 class State(NamedTuple):

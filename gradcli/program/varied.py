@@ -12,8 +12,8 @@ from gradcli.execute.sizes import bytes_of
 from gradcli.graph.node import Node
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.program.batched import evaluated
-from gradcli.program.loaded import converted
-from gradcli.program.program import Program
+from gradcli.program.loaded import Loaded, converted
+from gradcli.results import Result
 
 Array = Any
 
@@ -30,11 +30,16 @@ class Item(NamedTuple):
     value: Any
 
 
-Ask = Callable[[Program], Sequence[Item]]
+def named(results: Sequence[Result], prefix: str = "") -> list[Item]:
+    """Named results of a program that answers with nodes; a row has each as a key and as columns."""
+    return [Item((prefix + r.name,), prefix + r.name, r.value) for r in results]
+
+
+Ask = Callable[[Loaded], Sequence[Item]]
 """A question to a program that gives nodes where there would be values (:class:`Varied`)."""
 
 
-class Varied(Program):
+class Varied(Loaded):
     """A program some of whose variables and constants vary: asked for values, it answers with their nodes.
 
     ``columns`` maps their names to dtypes; with ``unsafe`` they may be NaN or infinite. Variables and constants
@@ -45,7 +50,7 @@ class Varied(Program):
     columns: dict[str, Node]
 
     def __init__(
-        self, program: Program, columns: Mapping[str, str], unsafe: bool, without_value: Collection[str] = ()
+        self, program: Loaded, columns: Mapping[str, str], unsafe: bool, without_value: Collection[str] = ()
     ) -> None:
         # An initial value that is the leaf of no program: known to nobody before the rows come.
         unknown = {

@@ -13,6 +13,7 @@ from gradcli.report.reply import Reply
 from gradcli.results import Result
 
 if TYPE_CHECKING:
+    from gradcli.data.journal import Journal
     from gradcli.language.syntax import Expression
     from gradcli.program.training import Moment, Outcome
     from gradcli.report.tables import Screen
@@ -119,6 +120,19 @@ def history_line(moment: Moment) -> str:
         fields["lr"] = moment.rate
     fields["seconds"] = round(moment.seconds, 6)
     return json.dumps({key: json_number(value) for key, value in fields.items()}) + "\n"
+
+
+def journal_of(path: str, resumed: int | None) -> Journal:
+    """The history of a run: new, or where a run was resumed with the lines before that step, for later ones are done again."""
+    from gradcli.data.journal import Journal
+
+    def is_before(line: str) -> bool:
+        try:
+            return resumed is not None and line.endswith("\n") and bool(json.loads(line)["step"] < resumed)
+        except (ValueError, KeyError, TypeError):
+            return False
+
+    return Journal(path, is_before if resumed is not None else None)
 
 
 def progress_line(moment: Moment, steps: int, rate: float) -> str:

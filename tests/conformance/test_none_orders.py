@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import gradcli
+from gradcli.program import answers
 
 HIGHEST = 5
 """What the table calls ``inf``: still not None at this order."""
@@ -46,7 +47,7 @@ def cells() -> list[tuple[str, str, int]]:
 @pytest.mark.parametrize(("expression", "context", "expected"), cells())
 def test_as_many_orders_as_in_tensorflow(expression, context, expected):
     program = gradcli.loads(PROGRAM.format(expression=expression, context=CONTEXTS[context]))
-    reply = program.grad_results(order=HIGHEST, every_order=True)
+    reply = answers.gradients(program, order=HIGHEST, every_order=True)
     connected = [gradients[0].connected for _, gradients in reply.orders]
     assert connected == [n <= expected for n in range(1, HIGHEST + 1)]
 

@@ -20,6 +20,8 @@ from gradcli.graph.node import TABLE, Node
 from gradcli.graph.ops import half_angle
 from gradcli.graph.types import is_float
 from gradcli.program import loaded, swept
+from gradcli.program.answers import gradients as gradients_of
+from gradcli.program.answers import values as results_of
 from gradcli.program.derived import derive
 from gradcli.program.matrices import hessians, jacobians, tangents_of
 from gradcli.program.mended import mend
@@ -67,12 +69,12 @@ def everything(text: str, plain: bool = False) -> Answers:
     """What the commands answer: eval, grad of orders 1 to 3, jacobian, hessian, jvp."""
     answers: Answers = {}
     program = gradcli.loads(text)
-    guarded(answers, "eval", lambda: results(program.eval_results(plain=plain)))
+    guarded(answers, "eval", lambda: results(results_of(program, plain=plain)))
     for order in (1, 2, 3):
         guarded(
             answers,
             f"grad {order}",
-            lambda order=order: results(program.grad_results(["y"], order=order, plain=plain).orders[-1][1]),
+            lambda order=order: results(gradients_of(program, ["y"], order=order, plain=plain).orders[-1][1]),
         )
     if not plain:
         guarded(answers, "jacobian", lambda: program.jacobian(["y"])["y"])
@@ -125,11 +127,11 @@ def rows(text: str) -> Answers:
 
         guarded(answers, label, found)
 
-    ask("eval", lambda p: [Item((r.name,), r.name, r.value) for r in p.eval_results()])
+    ask("eval", lambda p: [Item((r.name,), r.name, r.value) for r in results_of(p)])
     for n in (1, 2, 3):
         ask(
             f"grad {n}",
-            lambda p, n=n: [Item((r.name,), r.name, r.value) for r in p.grad_results(["y"], order=n).orders[-1][1]],
+            lambda p, n=n: [Item((r.name,), r.name, r.value) for r in gradients_of(p, ["y"], order=n).orders[-1][1]],
         )
     ask("jacobian", lambda p: [Item((b.column,), b.name, b.value) for b in jacobians(p, ["y"]).blocks])
     ask("hessian", lambda p: [Item((b.row, b.column), b.name, b.value) for b in hessians(p, ["y"]).blocks])

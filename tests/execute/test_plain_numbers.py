@@ -20,6 +20,8 @@ from gradcli.graph.node import Node
 from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.program import query
+from gradcli.program.answers import gradients as gradients_of
+from gradcli.program.answers import values as results_of
 from gradcli.report.numbers import json_value, literal, rounded
 from gradcli.results import Result
 from tests.random_programs import scalar_programs
@@ -125,9 +127,9 @@ def answers(text: str, order: int, monkeypatch: pytest.MonkeyPatch, plainly: boo
     try:
         program = gradcli.loads(text)
         if order:
-            results = program.grad_results(order=order, plain=True).orders[0][1]
+            results = gradients_of(program, order=order, plain=True).orders[0][1]
         else:
-            results = program.eval_results(plain=True)
+            results = results_of(program, plain=True)
     except gradcli.GradcliError as error:
         return f"{error.kind}: {error}", 0
     return results, sum(isinstance(r.value, (Float, Integer)) for r in results)
@@ -157,10 +159,10 @@ def test_random_programs(text: str, order: int) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch:
         program = gradcli.loads(text)
         asked = query.question(program, None, None, None, ())
-        wanted = len(program.eval_results()) if not order else len(asked.xs)
+        wanted = len(results_of(program)) if not order else len(asked.xs)
         nones = 0
         if order:
-            nones = sum(not r.connected for r in program.grad_results(order=order).orders[0][1])
+            nones = sum(not r.connected for r in gradients_of(program, order=order).orders[0][1])
         assert compared(text, order, monkeypatch, 1e-12) == wanted - nones
 
 

@@ -100,7 +100,7 @@ def test_elementwise_operations_and_selections_work_entry_by_entry():
 
 
 def test_a_transpose_that_leaves_entries_where_they_are():
-    for name in reverse._SAME_PLACE:
+    for name in reverse.SAME_PLACE:
         assert isinstance(table[name].rule, Linear)
         assert all(is_entrywise(e) for e in examples()[name])
 

@@ -16,6 +16,7 @@ import pytest
 
 import gradcli
 from gradcli.graph.ops import table
+from gradcli.program import answers
 from gradcli.program.derived import derive
 from gradcli.program.varied import Batch, Item, Varied
 from gradcli.report import formulas, numpy_module
@@ -324,7 +325,7 @@ def test_rows_of_points_agree_with_numpy(case):
         columns = {name: rows[name] for name in varied}
         kept = {"x": rows["x"][0], "i": case.indices} | dict.fromkeys(varied)
         fixed = program.with_values({name: value for name, value in kept.items() if value is not None})
-        ask = lambda p: [Item((r.name,), r.name, r.value) for r in p.eval_results(names)]  # noqa: E731
+        ask = lambda p: [Item((r.name,), r.name, r.value) for r in answers.values(p, names)]  # noqa: E731
         batch = Batch(Varied(fixed, {name: str(c.dtype) for name, c in columns.items()}, False), ask)
         found = batch(columns)
         for row in range(3):

@@ -2,10 +2,10 @@
 
 import pytest
 
+from gradcli import loads
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import now
 from gradcli.language.least import Least, of_function
-from gradcli.program import loads
 
 LEVELS = 40
 

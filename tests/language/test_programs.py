@@ -11,6 +11,7 @@ import pytest
 import gradcli
 from gradcli import GradcliError
 from gradcli.graph.ops import table
+from gradcli.program import answers
 
 
 def value(text: str, name: str = "y", **options: Any) -> Any:
@@ -696,7 +697,7 @@ def test_gradients_that_are_wrong(statement, kind, span, message):
 
 def test_a_gradient_that_is_none_has_a_reason_with_a_place():
     program = gradcli.loads(MODEL.replace("; ", "\n") + "s = stop_gradient(v)*w\ng = gradients(s, x)")
-    (result,) = program.eval_results(["g"])
+    (result,) = answers.values(program, ["g"])
     assert not result.connected
     assert result.reason.with_line() == "cut by stop_gradient(v) on line 6"
     assert result.reason.with_place() == "cut by stop_gradient(v), <string>:6:5"

@@ -12,6 +12,7 @@ import gradcli
 from gradcli.diagnostics import Source
 from gradcli.graph.node import Node, cone
 from gradcli.language import elaborate, parser, repeated, syntax
+from gradcli.program import answers
 from tests.random_programs import scalar_programs
 
 
@@ -165,6 +166,6 @@ def test_the_reason_for_none_names_the_place(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(parser, "LONG", 0)
     program = gradcli.loads(text)
     assert program.graph.lines
-    (result,) = program.grad_results().orders[0][1]
+    (result,) = answers.gradients(program).orders[0][1]
     assert result.reason is not None
     assert result.reason.with_line() == "passes through floor on line 9, which has no derivative"

@@ -14,7 +14,7 @@ from random_programs import programs
 import gradcli
 from gradcli.data.rows import Rows
 from gradcli.graph.node import TABLE, Node
-from gradcli.program import batched
+from gradcli.program import answers, batched
 from gradcli.program.matrices import hessians
 from gradcli.program.points import Points
 from gradcli.program.varied import Batch, Item, Varied
@@ -28,15 +28,15 @@ def values_of(results):
 
 
 def evaluation(program):
-    return values_of(program.eval_results())
+    return values_of(answers.values(program))
 
 
 def gradients(program):
-    return values_of(program.grad_results(order=2, every_order=True).orders[-1][1])
+    return values_of(answers.gradients(program, order=2, every_order=True).orders[-1][1])
 
 
 def first_gradients(program):
-    return values_of(program.grad_results().orders[-1][1])
+    return values_of(answers.gradients(program).orders[-1][1])
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_samples(no_loops, sample):
     columns = columns_for(program, 3, names=leaves)
     assert_rows_agree(program, evaluation, columns)
     with suppress(gradcli.GradcliError):  # an output that is None has no gradients
-        program.grad_results()
+        answers.gradients(program)
         assert_rows_agree(program, first_gradients, columns, rtol=1e-9)
 
 

@@ -13,6 +13,8 @@ from hypothesis import given, settings
 
 import gradcli
 from gradcli.program import loaded, query, swept
+from gradcli.program.answers import gradients as gradients_of
+from gradcli.program.answers import values as results_of
 from gradcli.results import Result
 from tests.random_programs import scalar_programs
 
@@ -22,7 +24,7 @@ Ask = Callable[[gradcli.Program], Sequence[Result]]
 
 
 def gradients(program: gradcli.Program, *arguments: Any, **options: Any) -> list[Result]:
-    return program.grad_results(*arguments, **options).orders[-1][1]
+    return gradients_of(program, *arguments, **options).orders[-1][1]
 
 
 def answers(program: gradcli.Program, ask: Ask) -> Sequence[Result] | str:
@@ -76,7 +78,7 @@ def both_ways(program: gradcli.Program, ask: Ask, tolerance: float = 1e-13) -> d
 @given(scalar_programs())
 def test_random_programs(text: str) -> None:
     program = gradcli.loads(text)
-    assert both_ways(program, lambda program: program.eval_results())["values"]
+    assert both_ways(program, lambda program: results_of(program))["values"]
     assert both_ways(program, gradients)["gradients"]
 
 
@@ -84,7 +86,7 @@ def test_random_programs(text: str) -> None:
 @given(scalar_programs())
 def test_random_programs_in_float32(text: str) -> None:
     program = gradcli.loads(text, dtype="float32")
-    assert both_ways(program, lambda program: program.eval_results())["values"]
+    assert both_ways(program, lambda program: results_of(program))["values"]
     assert both_ways(program, gradients, 1e-4)["gradients"]
 
 
@@ -103,7 +105,7 @@ def test_random_programs_with_stops_seeds_and_inner_xs(text: str) -> None:
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_samples(path: Path) -> None:
     program = gradcli.load(path)
-    both_ways(program, lambda program: program.eval_results())
+    both_ways(program, lambda program: results_of(program))
     both_ways(program, gradients)
     both_ways(program, lambda program: gradients(program, unconnected="zero"))
 
@@ -133,7 +135,7 @@ def test_samples(path: Path) -> None:
 )
 def test_where_sweeps_are_not_or_hardly_for(text: str) -> None:
     program = gradcli.loads(text)
-    both_ways(program, lambda program: program.eval_results())
+    both_ways(program, lambda program: results_of(program))
     both_ways(program, gradients)
     both_ways(program, lambda program: gradients(program, None, ["y", *program.variables], 1, stop=["y"]))
     both_ways(program, lambda program: gradients(program, order=2))

@@ -96,6 +96,12 @@ CALLS = {
     "hessian": (lambda **given: program().hessian(**given), {}),
     "jvp": (lambda **given: program().jvp(**given), {"tangents": {"x": [1.0, 0.0]}}),
     "compile": (lambda **given: program().compile(**given), {"of": ["y"]}),
+    "value_and_grad": (lambda **given: program().value_and_grad(**given), {}),
+    "points": (lambda **given: program().points(**given), {"columns": {"k": [1.0, 2.0]}}),
+    "derive": (lambda **given: program().derive(**given), {}),
+    "explain": (lambda **given: program().explain(**given), {"wrt": ["k"]}),
+    "check": (lambda **given: program().check(**given), {"wrt": ["k"], "order": 1}),
+    "fit": (lambda **given: program().fit(**given), {"steps": 2}),
 }
 
 
@@ -108,10 +114,8 @@ def public(owner):
 
 
 def methods():
-    """The methods that the interface documents: those before what the commands ask."""
-    source = inspect.getsource(gradcli.Program)
-    interface = source[: source.index("# what the commands ask")]
-    return {name for name in public(gradcli.Program) if f"def {name}(" in interface}
+    """The methods that the interface documents."""
+    return public(gradcli.Program)
 
 
 def parameters() -> list[tuple[str, str]]:
@@ -184,6 +188,38 @@ def test_any_input_of_a_compiled_function(value):
         (lambda: program().jvp({"x": [1.0, 2.0, 3.0]}), "ShapeError", None),
         (lambda: program().compile(None), "TypeError", "of="),
         (lambda: program().compile("y", processes="yes"), "TypeError", "processes="),
+        (lambda: program().value_and_grad(unconnected="zeros"), "ValueError", '"zero"'),
+        (lambda: program().points(None), "ValueError", "columns="),
+        (lambda: program().points([1.0]), "TypeError", "columns="),
+        (lambda: program().points({"k": 1.0}), "ShapeError", "rows"),
+        (lambda: program().points({"x": [[1.0], [2.0]]}), "ShapeError", "rows"),
+        (lambda: program().points({"k": [1.0], "x": [[1.0, 2.0]] * 2}), "ShapeError", None),
+        (lambda: program().points({"k": [True]}), "TypeError", None),
+        (lambda: program().points({"lost": [1.0]}), "NameError", "it has"),
+        (lambda: program().points({"k": [1.0]}, wrt="x"), "ValueError", "order=1"),
+        (lambda: program().derive(format="tex"), "ValueError", '"expr"'),
+        (lambda: program().derive(steps=True, order=2), "ValueError", None),
+        (lambda: program().derive(steps=True, format="python"), "ValueError", None),
+        (lambda: program().derive(wrt="k", order=0), "ValueError", None),
+        (lambda: program().explain(most=0), "ValueError", None),
+        (lambda: program().check(order=3), "ValueError", None),
+        (lambda: program().check(order="first"), "ValueError", '"both"'),
+        (lambda: program().check(tolerance=0.0), "ValueError", None),
+        (lambda: program().check(tolerance="1e-6"), "TypeError", "tolerance="),
+        (lambda: program().check(directions=2, every_entry=True), "ValueError", None),
+        (lambda: program().fit(method="bfgs"), "ValueError", '"lbfgs"'),
+        (lambda: program().fit(lr="fast"), "ValueError", None),
+        (lambda: program().fit(lr=-1.0), "ValueError", None),
+        (lambda: program().fit(lr="0.1:cos"), "ValueError", None),
+        (lambda: program().fit(method="lbfgs", lr=0.1), "ValueError", None),
+        (lambda: program().fit(method="newton-cg", bounds={"x": (0.0, 1.0)}), "ValueError", None),
+        (lambda: program().fit(until={"norm": 1.0}), "ValueError", None),
+        (lambda: program().fit(until={"loss": "small"}), "TypeError", "until="),
+        (lambda: program().fit(bounds={"x": 1.0}), "TypeError", "bounds="),
+        (lambda: program().fit(bounds={"x": (1.0, 0.0)}), "ValueError", None),
+        (lambda: program().fit(batch=2), "ValueError", None),
+        (lambda: program().fit(every=2), "ValueError", None),
+        (lambda: program().fit(resume="lost.npz"), "DataError", None),
     ],
 )
 def test_what_is_said_of_wrong_arguments(call, kind, help):
@@ -199,6 +235,11 @@ def test_a_string_is_one_name():
     assert p.grad("y", "k") == p.grad(["y"], ["k"]) == {"k": 5.0}
     assert p.grad("y", "*", stop="x").keys() == {"x", "k"}
     assert p.jacobian("y", "k") == {"y": {"k": 5.0}}
+    assert p.value_and_grad("y", "k") == ({"y": 10.0}, {"k": 5.0})
+    assert p.points({"k": [1.0, 2.0]}, "y")["y"].tolist() == [5.0, 10.0]
+    assert p.check("y", "k").passed
+    assert [e.name for e in p.explain("y", "k").explanations] == ["k"]
+    assert p.fit("y", "k", steps=1).values == {"k": pytest.approx(1.95)}
     assert p.hessian("y", "k") == {"k": {"k": 0.0}}
     assert p.jvp({"k": 1}, "y") == {"y": 5.0}
     assert p.compile("y", "k")(k=4.0) == {"y": 20.0}

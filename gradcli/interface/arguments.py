@@ -5,6 +5,7 @@ Every function takes the value and the name of its argument, and raises GradcliE
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -66,6 +67,57 @@ def integer(value: object, argument: str, least: int, most: int | None = None) -
 
 def integer_or_none(value: object, argument: str, least: int, most: int | None = None) -> int | None:
     return None if value is None else integer(value, argument, least, most)
+
+
+def number_or_none(value: object, argument: str) -> float | None:
+    """A positive finite number; None leaves the choice to the program."""
+    if value is None:
+        return None
+    number = _real(value, argument, f"{argument}=1e-3")
+    if not 0 < number < math.inf:
+        raise GradcliError("ValueError", f"{argument} must be positive and finite, not {number}")
+    return number
+
+
+def bounds(value: object, argument: str) -> dict[str, tuple[float, float]]:
+    """Pairs of a low and a high end by name; None for an end is infinity."""
+    found: dict[str, tuple[float, float]] = {}
+    example = f'{argument}={{"x": (0.0, 1.0)}}'
+    for name, pair in by_name(value, argument).items():
+        if not isinstance(pair, Sequence) or isinstance(pair, (str, bytes)) or len(pair) != 2:
+            _wrong(f"{argument} of {name}", "a pair (low, high)", pair, example)
+        low, high = [
+            infinite if end is None else _real(end, f"{argument} of {name}", example)
+            for end, infinite in zip(pair, (-math.inf, math.inf), strict=True)
+        ]
+        if not low < high:
+            raise GradcliError("ValueError", f"the bounds of {name} leave nothing between them: {low}..{high}")
+        found[name] = (low, high)
+    return found
+
+
+def limits(value: object, argument: str, allowed: Sequence[str]) -> dict[str, float]:
+    """Numbers by words, of which only some are allowed."""
+    found: dict[str, float] = {}
+    for name, limit in by_name(value, argument).items():
+        if name not in allowed:
+            raise GradcliError("ValueError", f"{argument} takes {listed(allowed)}, not {name}")
+        found[name] = _real(limit, f"{argument} of {name}", f'{argument}={{"{allowed[0]}": 1e-6}}')
+    return found
+
+
+def _real(value: object, argument: str, example: str) -> float:
+    """A real number that is not NaN; NumPy's scalars are taken, bools are not."""
+    number = None
+    is_scalar = (
+        isinstance(value, (int, float)) or type(value).__module__ == "numpy" and getattr(value, "shape", None) == ()
+    )
+    if is_scalar and type(value).__name__ not in ("bool", "bool_"):
+        with suppress(TypeError, ValueError, OverflowError):
+            number = float(value)  # type: ignore[arg-type]
+    if number is None or math.isnan(number):
+        _wrong(argument, "a number", value, example)
+    return number
 
 
 def one_of(value: object, argument: str, allowed: Sequence[str]) -> str:

@@ -1,0 +1,102 @@
+"""``Program.fit``: a training run from its options to its result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gradcli.diagnostics import GradcliError
+from gradcli.program import checkpoints, not_finite
+from gradcli.program.fitted import fit
+from gradcli.program.loaded import Loaded
+from gradcli.program.objective import NotFiniteError, Objective
+from gradcli.program.optimizers import Schedule, schedule
+from gradcli.program.training import Moment, Settings, contradiction
+from gradcli.report.fits import history_line, journal_of
+
+Array = np.ndarray[Any, Any]
+
+
+class Fitted(NamedTuple):
+    """Where a run ended.
+
+    ``values`` are those of all that was asked for, None for a variable without a value; ``loss`` and ``gnorm``, the norm
+    of its gradient, belong to them. ``steps`` is the number of updates, ``reason`` why the run ended, ``kept`` why some
+    variables stay as they are. ``problem`` is what went wrong, if anything did: the values are those of the step before.
+    """
+
+    values: dict[str, Array | None]
+    loss: float
+    gnorm: float
+    steps: int
+    reason: str
+    kept: dict[str, str]
+    problem: GradcliError | None
+
+
+def fitted(
+    program: Loaded,
+    minimize: str | None,
+    over: Sequence[str] | None,
+    *,
+    method: str,
+    lr: float | str | None,
+    steps: int,
+    until: Mapping[str, float],
+    bounds: Mapping[str, tuple[float, float]],
+    data: Sequence[str] | None,
+    batch: int | None,
+    clip: float | None,
+    history: str | None,
+    checkpoint: str | None,
+    every: int | None,
+    resume: str | None,
+) -> Fitted:
+    """Minimise; see :meth:`gradcli.Program.fit`. Raises GradcliError where there is nothing to be kept."""
+    wrong = contradiction(method, lr, bounds, data, batch, clip, checkpoint, every, lambda name: name)
+    if wrong is not None:
+        raise GradcliError("ValueError", wrong)
+    objective = Objective(program, minimize, over, squares=method == "least-squares", data=data or (), batch=batch)
+    identity = checkpoints.identity(objective, method) if checkpoint or resume else {}
+    state = checkpoints.resume(resume, identity, objective) if resume is not None else None
+    saver = checkpoints.Saver(checkpoint, every or 100, identity) if checkpoint is not None else None
+    journal = journal_of(history, state.step if state is not None else None) if history is not None else None
+
+    def watch(moment: Moment) -> None:
+        if journal is not None and not moment.again:
+            journal.write(history_line(moment))
+        if saver is not None and not moment.again:
+            saver.step(moment.state)
+
+    settings = Settings(method, _rate(lr), steps, until, bounds, clip)
+    try:
+        outcome = fit(objective, settings, watch, state)
+        problem = outcome.problem
+        if saver is not None:
+            try:
+                saver.save(outcome.state)
+            except GradcliError as failure:
+                problem = problem or failure
+        if isinstance(problem, NotFiniteError):
+            not_finite.explain(objective, problem)
+    except NotFiniteError as failure:
+        not_finite.explain(objective, failure)
+        raise
+    finally:
+        if journal is not None:
+            journal.close()
+    values = {r.name: r.value for r in objective.results(outcome.state.values)}
+    return Fitted(
+        values, outcome.loss, outcome.gnorm, outcome.state.step, outcome.reason, dict(objective.kept), problem
+    )
+
+
+def _rate(lr: float | str | None) -> Schedule:
+    if not isinstance(lr, str):
+        return Schedule(0.01 if lr is None else lr)
+    try:
+        return schedule(lr)
+    except ValueError as problem:
+        raise GradcliError("ValueError", f"lr: {problem}") from None

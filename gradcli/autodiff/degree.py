@@ -1,9 +1,16 @@
-"""How often an expression can be differentiated before the gradient is None, decided without differentiating.
+"""How often an expression can be differentiated before the gradient is None, and before it is 0, without differentiating.
 
-Each node carries a set of pairs (open, closed): *open* counts factors through which a gradient still passes, *closed* the
-further passes that come from factors such as ``sign``, whose gradient is a constant zero that forgets where it came
-from. Order n is None exactly when n > max(open + closed). One number is not enough: TensorFlow's gradient of ``sign``
-is such a zero.
+Each node carries a :class:`Bound`. For None it is a set of pairs (open, closed): *open* counts factors through which a
+gradient still passes, *closed* the further passes that come from factors such as ``sign``, whose gradient is a constant
+zero that forgets where it came from. Order n is None exactly when n > max(open + closed). One number is not enough:
+TensorFlow's gradient of ``sign`` is such a zero. For 0 it is the degree of the polynomial that the node is between its
+kinks.
+
+Both follow from the word that an operation's entry has for its degree: ``linear`` in all inputs together; ``product`` of
+two inputs, of pairs of them added up, or of all (a contraction); ``square``; ``sign``, constant between jumps; ``abs``,
+linear on either side of 0 with the slope ``sign``; ``ramp``, the same with a gradient that is never None; ``quotient``,
+linear in its first input and no polynomial of its second; ``solve``, the other way round; ``power`` of the first input;
+``entries``, products of entries of the input; ``zero``, 0 whose gradient is never None; nothing for any other function.
 """
 
 from __future__ import annotations
@@ -11,18 +18,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import inf
+from typing import NamedTuple
 
 from gradcli.graph.node import Node, cone
-from gradcli.graph.operation import Contraction, Linear, NoDerivative, Product, Select
+from gradcli.graph.operation import Contraction, NoDerivative
+from gradcli.graph.ops.elementwise import constant_value
+from gradcli.graph.types import size_of
 
 Pair = tuple[float, float]
 Pairs = frozenset[Pair]
-Classes = dict[Pairs, int]
-"""Pairs, and the xs (a bit for each) with regard to which a node has them; for all other xs it has none."""
-
 NOTHING: Pairs = frozenset()
-VARIABLE: Pairs = frozenset({(1, 0)})
 UNBOUNDED: Pairs = frozenset({(inf, 0)})
+
+
+class Bound(NamedTuple):
+    """What is known of the derivatives of a node by x: the pairs that say when they are None, and the degree in x."""
+
+    pairs: Pairs
+    power: float
+
+    @property
+    def last(self) -> float:
+        """The highest order at which the gradient is not None."""
+        return max((o + c for o, c in self.pairs), default=0)
+
+
+Classes = dict[Bound, int]
+"""Bounds, and the xs (a bit for each) with regard to which a node has them; with regard to all others it is constant."""
+
+CONSTANT = Bound(NOTHING, 0)
+ITSELF = Bound(frozenset({(1, 0)}), 1)
 
 
 def last_order(ys: Sequence[Node], x: Node, stops: Iterable[Node] = (), heads: Sequence[Node | None] = ()) -> float:
@@ -36,7 +61,19 @@ def last_order(ys: Sequence[Node], x: Node, stops: Iterable[Node] = (), heads: S
 def last_orders(
     ys: Sequence[Node], xs: Sequence[Node], stops: Iterable[Node] = (), heads: Sequence[Node | None] = ()
 ) -> list[float]:
-    """:func:`last_order` for each of some xs, in one pass: xs that a node depends on in the same way are kept together."""
+    """:func:`last_order` for each of some xs."""
+    return [last for last, _ in orders(ys, xs, stops, heads)]
+
+
+def orders(
+    ys: Sequence[Node], xs: Sequence[Node], stops: Iterable[Node] = (), heads: Sequence[Node | None] = ()
+) -> list[tuple[float, float]]:
+    """For each x the last order whose gradient is not None, and a bound on the degree of the sum of ys times their heads.
+
+    The degree is inf where some y is not a polynomial of x. What a gradient does not pass through counts as a constant,
+    and a function that is a polynomial on either side of its kinks counts as one. It is one pass for all xs: those that a
+    node depends on in the same way are kept together.
+    """
     stopped = set(stops)
     own: dict[Node, int] = {}
     for k, x in enumerate(xs):
@@ -46,26 +83,34 @@ def last_orders(
     for node in cone([*ys, *(h for h in heads if h is not None)], stop=stopped):
         found: Classes = {}
         if node not in stopped:
-            found = _combined([classes[i] for i in node.inputs], ~own.get(node, 0), partial(_pairs, node))
+            found = _combined([classes[i] for i in node.inputs], ~own.get(node, 0), partial(bound, node))
         if node in own:
-            found[VARIABLE] = found.get(VARIABLE, 0) | own[node]
+            found[ITSELF] = found.get(ITSELF, 0) | own[node]
         classes[node] = found
-    best = [0.0] * len(xs)
+    best = [(0.0, 0.0)] * len(xs)
     for i, y in enumerate(ys):
         head = heads[i] if i < len(heads) else None
-        # The first pass does not go through the head gradient, but later ones do.
-        through = [classes[y], classes[head] if head is not None else {}]
-        for pairs, members in _combined(through, -1, lambda both: _product(*both) if both[0] else NOTHING).items():
-            reached = degree(pairs)
+        for reached, members in _combined(
+            [classes[y], classes[head] if head is not None else {}], -1, _weighed
+        ).items():
             while members:
                 k = (members & -members).bit_length() - 1
-                best[k] = max(best[k], reached)
+                best[k] = max(best[k][0], reached.last), max(best[k][1], reached.power)
                 members &= members - 1
     return best
 
 
-def _combined(below: Sequence[Classes], among: int, function: Callable[[Sequence[Pairs]], Pairs]) -> Classes:
-    """What a function makes of the pairs of some nodes, for each set of xs that those agree on."""
+def _weighed(both: Sequence[Bound]) -> Bound:
+    """A y times its head gradient, through which later passes go, but not the first."""
+    y, head = both
+    if not y.pairs:
+        return CONSTANT
+    product = _product(y, head)
+    return product if y.power else Bound(product.pairs, 0)
+
+
+def _combined(below: Sequence[Classes], among: int, function: Callable[[Sequence[Bound]], Bound]) -> Classes:
+    """What a function makes of the bounds of some nodes, for each set of xs that those agree on."""
     members = 0
     for classes in below:
         for some in classes.values():
@@ -73,32 +118,87 @@ def _combined(below: Sequence[Classes], among: int, function: Callable[[Sequence
     members &= among
     if not members:
         return {}
-    parts: list[tuple[int, tuple[Pairs, ...]]] = [(members, ())]
+    parts: list[tuple[int, tuple[Bound, ...]]] = [(members, ())]
     for classes in below:
-        split: list[tuple[int, tuple[Pairs, ...]]] = []
+        split: list[tuple[int, tuple[Bound, ...]]] = []
         for left, known in parts:
-            for pairs, some in classes.items():
+            for one, some in classes.items():
                 if common := left & some:
-                    split.append((common, (*known, pairs)))
+                    split.append((common, (*known, one)))
                     left &= ~some
             if left:
-                split.append((left, (*known, NOTHING)))
+                split.append((left, (*known, CONSTANT)))
         parts = split
     result: Classes = {}
     for some, known in parts:
-        if pairs := function(known):
-            result[pairs] = result.get(pairs, 0) | some
+        one = function(known)
+        if one.pairs:
+            result[one] = result.get(one, 0) | some
     return result
 
 
-def degree(pairs: Pairs) -> float:
-    return max((o + c for o, c in pairs), default=0)
+def bound(node: Node, below: Sequence[Bound]) -> Bound:
+    """The bound of a node, given those of its inputs."""
+    op = node.op
+    if isinstance(op.rule, NoDerivative):
+        return CONSTANT
+    reached = [below[i] for i in op.differentiable_inputs(node)]
+    if not any([b.pairs for b in reached]):
+        return CONSTANT
+    match op.degree:
+        case "linear":
+            return _sum(reached)
+        case "product":
+            return _products(node, below)
+        case "square":
+            return _product(below[0], below[0])
+        case "sign":
+            return Bound(frozenset({(0, below[0].last)}), 0)
+        case "abs":
+            pairs, top = below[0].pairs, below[0].last
+            return Bound(_pareto((o, max(c, top)) for o, c in pairs), below[0].power)
+        case "quotient":
+            return _linear_in(below[0], below[1])
+        case "solve":
+            return _linear_in(below[1], below[0])
+        case _:
+            return Bound(_other(reached), _degree(node, below[0].power) if any([b.power for b in reached]) else 0)
 
 
-def _product(a: Pairs, b: Pairs) -> Pairs:
-    if not a or not b:
-        return a or b
-    return _pareto((o1 + o2, max(c1, c2)) for o1, c1 in a for o2, c2 in b)
+def _degree(node: Node, below: float) -> float:
+    """The degree of a function of a first input of a degree, without a bound on when its gradient is None."""
+    match node.op.degree:
+        case "ramp":
+            return below
+        case "entries":
+            return max(size_of(node.inputs[0].shape), 1) * below
+        case "power":
+            exponent = constant_value(node.inputs[1])
+            if exponent is None or exponent < 0 or not float(exponent).is_integer():
+                return inf
+            return float(exponent) * below if exponent else 0
+        case "zero":
+            return 0
+        case _:
+            return inf
+
+
+def _sum(terms: Sequence[Bound]) -> Bound:
+    return Bound(_pareto(frozenset().union(*[b.pairs for b in terms])), max([b.power for b in terms]))
+
+
+def _product(a: Bound, b: Bound) -> Bound:
+    power = a.power + b.power
+    if not a.pairs or not b.pairs:
+        return Bound(a.pairs or b.pairs, power)
+    return Bound(_pareto((o1 + o2, max(c1, c2)) for o1, c1 in a.pairs for o2, c2 in b.pairs), power)
+
+
+def _linear_in(a: Bound, b: Bound) -> Bound:
+    """Linear in a, and not a polynomial of b."""
+    product = _product(a, b)
+    is_open = any(o > 0 for o, _ in b.pairs)
+    return Bound(UNBOUNDED if is_open else product.pairs, inf if b.power else a.power)
 
 
 def _pareto(pairs: Iterable[Pair]) -> Pairs:
@@ -106,54 +206,19 @@ def _pareto(pairs: Iterable[Pair]) -> Pairs:
     return frozenset(p for p in kept if not any(q != p and q[0] >= p[0] and q[1] >= p[1] for q in kept))
 
 
-def _other(inputs: Iterable[Pairs]) -> Pairs:
+def _other(inputs: Sequence[Bound]) -> Pairs:
     """Any function that is not linear: unbounded as soon as it is open, else as often as what is closed below."""
-    joined = frozenset().union(*inputs)
-    if not joined:
-        return NOTHING
+    joined = frozenset().union(*[b.pairs for b in inputs])
     if any(o > 0 for o, _ in joined):
         return UNBOUNDED
     return frozenset({(0, max(c for _, c in joined))})
 
 
-def _pairs(node: Node, below: Sequence[Pairs]) -> Pairs:
-    op = node.op
-    rule = op.rule
-    if isinstance(rule, NoDerivative) or not any(below):
-        return NOTHING
-    kind = op.degree
-    if not kind:
-        if isinstance(rule, (Linear, Select)):
-            kind = "linear"
-        elif isinstance(rule, (Product, Contraction)):
-            kind = "product"
-    match kind:
-        case "linear":
-            reached = [below[i] for i in op.differentiable_inputs(node)]
-            return _pareto(frozenset().union(*reached)) if reached else NOTHING
-        case "product":
-            return _products(node, below)
-        case "square":
-            return _product(below[0], below[0])
-        case "sign":
-            return frozenset({(0, degree(below[0]))})
-        case "abs":
-            top = degree(below[0])
-            return _pareto((o, max(c, top)) for o, c in below[0])
-        case "quotient":
-            return UNBOUNDED if any(o > 0 for o, _ in below[1]) else _product(below[0], below[1])
-        case "solve":
-            return UNBOUNDED if any(o > 0 for o, _ in below[0]) else _product(below[0], below[1])
-        case _:
-            return _other([below[i] for i in op.differentiable_inputs(node)])
-
-
-def _products(node: Node, below: Sequence[Pairs]) -> Pairs:
+def _products(node: Node, below: Sequence[Bound]) -> Bound:
     """A sum of products of pairs of inputs (elementwise), or one product of all (a contraction)."""
     if isinstance(node.op.rule, Contraction):
-        result = NOTHING
-        for pairs in below:
-            result = _product(result, pairs)
+        result = below[0]
+        for factor in below[1:]:
+            result = _product(result, factor)
         return result
-    terms = [_product(below[i], below[i + 1]) for i in range(0, len(below), 2)]
-    return _pareto(frozenset().union(*terms))
+    return _sum([_product(below[i], below[i + 1]) for i in range(0, len(below), 2)])

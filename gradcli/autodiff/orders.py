@@ -89,9 +89,7 @@ def _by_series(ys: Sequence[Node], x: Node, n: int, heads: Sequence[Node | None]
 def _entrywise(ys: Sequence[Node], x: Node, stops: Sequence[Node]) -> bool:
     """Whether each entry of the ys depends on the same entry of x only: operations entry by entry, all of x's shape."""
     reached = reverse.active_nodes(ys, {x}, set(stops) - {x})
-    return all(
-        node is x or node.shape == x.shape and node.op.family in ("elementwise", "selection") for node in reached
-    )
+    return all(node is x or node.shape == x.shape and node.op.entrywise for node in reached)
 
 
 def _added_up(terms: Sequence[tuple[Node, Node | None]], x: Node) -> Node:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from gradcli.graph.fold import fold
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import ones
-from gradcli.graph.ops.elementwise import constant_value, divide, multiply, power, recip
-from gradcli.graph.ops.selection import equal, where
+from gradcli.graph.ops.elementwise import add, constant_value, divide, multiply, neg, power, recip, square
+from gradcli.graph.ops.selection import equal, identity, where
 
 LARGEST_NATURAL_POWER = 64
 MOST_POWERS = 16
@@ -81,18 +81,17 @@ def _square_of_root(base: Node) -> Node | None:
     """The square of a root, of its negative, and of its products and quotients with others."""
     factors: list[Node] = []
     while base.op.squared is None:
-        match base.op.name:
-            case "neg" | "identity":
-                (base,) = base.inputs
-            case "multiply":
-                a, b = base.inputs
-                base, other = (a, b) if _leads_to_root(a) else (b, a)
-                factors.append(multiply(other, other))
-            case "divide":
-                base, other = base.inputs
-                factors.append(recip(multiply(other, other)))
-            case _:
-                return None
+        if base.op in (neg, identity):
+            (base,) = base.inputs
+        elif base.op is multiply:
+            a, b = base.inputs
+            base, other = (a, b) if _leads_to_root(a) else (b, a)
+            factors.append(multiply(other, other))
+        elif base.op is divide:
+            base, other = base.inputs
+            factors.append(recip(multiply(other, other)))
+        else:
+            return None
     square: Node = base.op.squared(base, *base.inputs)
     for factor in factors:
         square = multiply(square, factor)
@@ -100,7 +99,7 @@ def _square_of_root(base: Node) -> Node | None:
 
 
 def _leads_to_root(x: Node) -> bool:
-    while x.op.name in ("neg", "identity", "divide"):
+    while x.op in (neg, identity, divide):
         x = x.inputs[0]
     return x.op.squared is not None
 
@@ -124,7 +123,7 @@ class Factored:
         if whole is not None:
             return whole, None
         self._steps -= 1
-        if g.op.name != "add" or self._steps < 0:
+        if g.op is not add or self._steps < 0:
             return None, g
         (q, r), (p, s) = (self._split(x) for x in g.inputs)
         return plus(q, p), plus(r, s)
@@ -136,34 +135,33 @@ class Factored:
         self._steps -= 1
         if self._steps < 0:
             return None
-        match g.op.name:
-            case "multiply":
-                a, b = g.inputs
-                if (q := self._whole(a)) is not None:
-                    return q * b
-                return None if (q := self._whole(b)) is None else a * q
-            case "divide":
-                a, b = g.inputs
-                return None if (q := self._whole(a)) is None else divide(q, b)
-            case "neg" | "identity":
-                return None if (q := self._whole(g.inputs[0])) is None else g.op(q)
-            case "square":
-                return None if (q := self._whole(g.inputs[0])) is None else q * g.inputs[0]
-            case "pow":
-                a, p = g.inputs
-                exponent = constant_value(p)
-                if exponent is None or exponent < 1 or (q := self._whole(a)) is None:
-                    return None
-                return q * power(a, exponent - 1)
-            case "add":
-                first, second = (self._whole(x) for x in g.inputs)
-                return None if first is None or second is None else first + second
-            case "where":
-                condition, *branches = g.inputs
-                if all([_is_zero(x) for x in branches]):
-                    return None
-                first, second = (x if _is_zero(x) else self._whole(x) for x in branches)
-                return None if first is None or second is None else where(condition, first, second)
+        if g.op is multiply:
+            a, b = g.inputs
+            if (q := self._whole(a)) is not None:
+                return q * b
+            return None if (q := self._whole(b)) is None else a * q
+        if g.op is divide:
+            a, b = g.inputs
+            return None if (q := self._whole(a)) is None else divide(q, b)
+        if g.op in (neg, identity):
+            return None if (q := self._whole(g.inputs[0])) is None else g.op(q)
+        if g.op is square:
+            return None if (q := self._whole(g.inputs[0])) is None else q * g.inputs[0]
+        if g.op is power:
+            a, p = g.inputs
+            exponent = constant_value(p)
+            if exponent is None or exponent < 1 or (q := self._whole(a)) is None:
+                return None
+            return q * power(a, exponent - 1)
+        if g.op is add:
+            first, second = (self._whole(x) for x in g.inputs)
+            return None if first is None or second is None else first + second
+        if g.op is where:
+            condition, *branches = g.inputs
+            if all([_is_zero(x) for x in branches]):
+                return None
+            first, second = (x if _is_zero(x) else self._whole(x) for x in branches)
+            return None if first is None or second is None else where(condition, first, second)
         return None
 
 

@@ -27,18 +27,12 @@ from gradcli.graph.operation import (
     cast_to,
 )
 from gradcli.graph.ops.creation import eye, ones, tangent, zeros
-from gradcli.graph.ops.elementwise import constant_value, divide, multiply_no_nan
+from gradcli.graph.ops.elementwise import constant_value, divide, multiply, multiply_no_nan, recip
 from gradcli.graph.ops.linear_algebra import contract
 from gradcli.graph.ops.reductions import any_, sum_
-from gradcli.graph.ops.selection import isfinite, link, logical_and, logical_not, not_equal, where, zero
-from gradcli.graph.ops.shaping import broadcasted, reshape, reshaped, stretched_axes, unbroadcast
+from gradcli.graph.ops.selection import cast, isfinite, link, logical_and, logical_not, not_equal, where, zero
+from gradcli.graph.ops.shaping import broadcast_to, broadcasted, reshape, reshaped, stretched_axes, unbroadcast
 from gradcli.graph.types import Shape, is_float, show_shape
-
-SAME_PLACE = {"add", "subtract", "neg", "cast", "identity"}
-"""Linear operations whose transpose leaves every entry where it is, but for broadcasting."""
-
-
-_RECIPROCAL = {"recip", "recip_no_nan", "divide", "divide_no_nan"}
 
 
 class Cotangent(NamedTuple):
@@ -293,19 +287,7 @@ def product_mask(node: Node, i: int, mask: Node | None) -> Node | None:
     return taken if mask is None else logical_and(taken, mask)
 
 
-_INDICATORS = {"one_hot", "eye"}
-_MOVING = {
-    "reshape",
-    "transpose",
-    "broadcast_to",
-    "index",
-    "gather",
-    "identity",
-    "stop_gradient",
-    "tril",
-    "triu",
-    "neg",
-}
+_KEPT = ("moved", "negated", "placed", "repeated")
 
 
 def is_indicator(x: Node, most: int = 16) -> bool:
@@ -318,11 +300,11 @@ def is_indicator(x: Node, most: int = 16) -> bool:
         if not todo:
             break
         x = todo.pop()
-        if x.op.name in _INDICATORS or x.op.name == "cast" and x.inputs[0].dtype == "bool":
+        if x.op.indicator or x.op is cast and x.inputs[0].dtype == "bool":
             return True
-        if x.op.name in _MOVING or x.op.name == "cast":
+        if x.op is cast or x.op.entries in _KEPT and not any([is_float(i.dtype) for i in x.inputs[1:]]):
             todo.append(x.inputs[0])
-        elif x.op.name == "multiply":
+        elif x.op is multiply:
             todo += x.inputs
     return False
 
@@ -349,16 +331,15 @@ def _through_partial(node: Node, i: int, rule: Elementwise, c: Cotangent) -> Cot
     p: Node | Number = partial(node, *node.inputs)
     if not isinstance(p, Node):
         return c if p == 1 else Cotangent(c.g * p, c.mask)
-    # The factors of 1/x² one by one: their product underflows before the result does.
-    factors = p.inputs if p.op.name == "multiply" and node.op.name in _RECIPROCAL else (p,)
+    factors = p.inputs if rule.factors and p.op is multiply else (p,)
     if absorbs_zero(node, i, rule) and not _is_never_zero(c.g):
         g = c.g
         for factor in factors:
             g = multiply_no_nan(guarded(factor, c.mask), g)
         return Cotangent(broadcasted(g, node.shape), c.mask)
-    if p.op.name == "recip" and not p.attrs.get("positive") and not (c.mask is not None and p.risky):
+    if p.op is recip and not p.attrs.get("positive") and not (c.mask is not None and p.risky):
         return Cotangent(broadcasted(divide(c.g, p.inputs[0]), node.shape), c.mask)
-    if p.op.name == "zero":
+    if p.op is zero:
         # What multiplies a zero that only connects is not selected: infinity times it is 0.
         return Cotangent(broadcasted(where(_nowhere(node.shape), c.g, 0) * p, node.shape), _nowhere(node.shape))
     g = c.g
@@ -379,9 +360,9 @@ def absorbs_zero(node: Node, i: int, rule: Elementwise) -> bool:
 
 def _is_never_zero(g: Node) -> bool:
     """Whether an incoming gradient is a number other than 0, everywhere."""
-    while g.op.name in ("broadcast_to", "reshape"):
+    while g.op in (broadcast_to, reshape):
         g = g.inputs[0]
-    return g.op.name == "ones" or bool(constant_value(g))
+    return g.op is ones or bool(constant_value(g))
 
 
 def _nowhere(shape: Shape) -> Node:
@@ -391,7 +372,7 @@ def _nowhere(shape: Shape) -> Node:
 def through_linear(node: Node, i: int, rule: Linear, c: Cotangent) -> Cotangent:
     x = node.inputs[i]
     g = rule.transpose(i, c.g, node)
-    if node.op.name in SAME_PLACE:
+    if node.op.entrywise:
         return _to_shape(Cotangent(g, c.mask), x.shape)
     if not x.risky or c.mask is None and not rule.picks(node):
         return Cotangent(g, None)

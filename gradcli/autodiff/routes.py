@@ -19,6 +19,7 @@ from gradcli.graph.node import Derivation, Node
 from gradcli.graph.operation import cast_to, literal
 from gradcli.graph.ops.elementwise import absolute
 from gradcli.graph.ops.reductions import max_
+from gradcli.graph.ops.selection import cast
 from gradcli.graph.ops.slicing import stack
 from gradcli.graph.types import is_float, size_of
 
@@ -26,9 +27,6 @@ Edge = tuple[Node, Node]
 
 LARGE = 1e6
 """The logarithm that stands for that of infinity."""
-
-_UNIT = {"sum", "reshape", "transpose", "index", "concat", "stack", "expand_dims", "squeeze", "flip"}
-_UNIT_IN_PLACE = {"add", "subtract", "neg", "identity", "cast"}
 
 
 class Prefix:
@@ -85,8 +83,7 @@ class Routes:
     def edges(self) -> list[Edge]:
         """The edges whose factor is not 1, as far as their operation tells."""
         return [
-            (node, i) for node in self.order for i in self.below[node]
-            if node.op.name not in _UNIT and (node.op.name not in _UNIT_IN_PLACE or node.shape != i.shape)
+            (node, i) for node in self.order for i in self.below[node] if not _is_unit(node, i)
         ]  # fmt: skip
 
     def local(self, node: Node, i: Node) -> Node:
@@ -168,6 +165,12 @@ class Routes:
                 if c is not None and others:
                     seeds += reverse.passed_on(self.derivation, before.node, c, others)
             return reverse.sweep(self.derivation, seeds, {self.x}, self.stops).get(self.x)
+
+
+def _is_unit(node: Node, i: Node) -> bool:
+    """Whether each entry of an input goes into one entry of the result at most, with the factor 1 or -1."""
+    once = node.op.entries in ("moved", "negated", "placed", "added") or node.op is cast
+    return once and (node.shape == i.shape or not node.op.entrywise)
 
 
 def taken(ends: Iterable[Prefix]) -> dict[Prefix, set[Node]]:

@@ -28,6 +28,7 @@ from gradcli.graph.operation import (
 )
 from gradcli.graph.ops.creation import ones, ones_like, tangent, zeros, zeros_like
 from gradcli.graph.ops.elementwise import (
+    add,
     constant_value,
     divide,
     divide_no_nan,
@@ -42,7 +43,7 @@ from gradcli.graph.ops.elementwise import (
     subtract,
 )
 from gradcli.graph.ops.linear_algebra import matmul, solve
-from gradcli.graph.ops.selection import equal, greater, isfinite, logical_not, not_equal, where
+from gradcli.graph.ops.selection import equal, greater, isfinite, logical_not, not_equal, where, zero
 from gradcli.graph.ops.shaping import broadcasted
 from gradcli.graph.types import is_float
 
@@ -188,7 +189,7 @@ class Series:
         known = [m for m in [self.masks[u] for u in moving] if m is not None]
         if not moving or len(known) < len(moving) or (isinstance(rule, Contraction) and len(moving) > 1):
             return None
-        if isinstance(rule, Contraction) or (isinstance(rule, Linear) and node.op.name not in reverse.SAME_PLACE):
+        if isinstance(rule, Contraction) or (isinstance(rule, Linear) and not node.op.entrywise):
             given = dict(zip(moving, known, strict=True))
             rest = ones_like if isinstance(rule, Contraction) else zeros_like
             parts = [
@@ -237,7 +238,7 @@ class Series:
         """k y_k = Σ over inputs, Σ_j j u_j w_{k-j}, with w the series of the partial."""
         if node.op is square and (expression := self._even_power(node, node.inputs[0], 2)) is not None:
             return (yield expression, k)
-        if node.op.name == "zero":
+        if node.op is zero:
             return None
         factors: list[Node] = []
         total: Node | None = None
@@ -331,10 +332,9 @@ class Series:
             parts.append((yield u, k) if i in moving else u)
         if all(parts[i] is None for i in moving):
             return None
-        name = node.op.name
-        if name == "add":
+        if node.op is add:
             return plus(parts[0], parts[1])
-        if name == "subtract":
+        if node.op is subtract:
             a, b = parts
             if b is None:
                 return a

@@ -22,33 +22,6 @@ from gradcli.graph.types import Shape
 DTYPE = "float32"
 """That of patterns: small, and multiplied fast."""
 
-ZERO_AT_ZERO = {
-    "abs", "asin", "asinh", "atan", "atanh", "cbrt", "ceil", "elu", "erf", "expm1", "floor", "leaky_relu", "log1p",
-    "relu", "round", "sign", "sin", "sinh", "sqrt", "square", "stop_gradient", "tan", "tanh", "trunc", "neg", "identity",
-}  # fmt: skip
-"""Functions of one variable with f(0) = 0."""
-
-ZERO_WITH_FIRST = {"divide", "divide_no_nan", "floor_divide", "mod", "xlogy"}
-"""Functions of two variables that are 0 where the first is."""
-
-UNIONS = {"add", "subtract", "maximum", "minimum", "hypot"}
-
-MERGING = {
-    "sum",
-    "mean",
-    "cumsum",
-    "others",
-    "scatter_add",
-    "scatter_along",
-    "contraction",
-    "matmul",
-    "products",
-    "norm",
-    "max",
-    "min",
-}
-"""Operations whose result on patterns is a count."""
-
 
 def patterns(nodes: Sequence[Node], xs: Iterable[Node], has_value: Callable[[Node], bool]) -> list[Node]:
     """Bool nodes that say where each node may be non-zero.
@@ -79,25 +52,16 @@ def _of(node: Node, found: dict[Node, Node]) -> Node:
 
 def _pattern(node: Node, known: dict[Node, bool], of: Callable[[Node], Node]) -> Node:
     op, inputs, shape = node.op, node.inputs, node.shape
-    name, rule = op.name, op.rule
+    rule = op.rule
     if node.dtype == "bool":
         return _full(shape)
-    if name in ("zeros_like", "link", "zero"):
-        return zeros(shape=shape, dtype=DTYPE)
-    if name == "cast":
-        return of(inputs[0])
-    if name in ZERO_AT_ZERO:
-        return broadcasted(of(inputs[0]), shape)
-    if name in ZERO_WITH_FIRST:
-        return broadcasted(of(inputs[0]), shape)
-    if name in UNIONS:
-        return _bits(add(of(inputs[0]), of(inputs[1])))
-    if name == "pow":
+    if op.zero_where is not None:
+        return _of_all([of(inputs[i]) for i in op.zero_where], node)
+    if op.degree == "power":
         return _power(node, of)
     if isinstance(rule, Product):
-        if name == "multiply":
-            return multiply(of(inputs[0]), of(inputs[1]))
-        return _bits(products(*[of(x) for x in inputs]))
+        some = [of(x) for x in inputs]
+        return multiply(*some) if len(some) == 2 else _bits(products(*some))
     if isinstance(rule, Contraction):
         return _bits(op(*[of(x) for x in inputs], **node.attrs))
     if isinstance(rule, Select):
@@ -109,15 +73,20 @@ def _pattern(node: Node, known: dict[Node, bool], of: Callable[[Node], Node]) ->
         passing = op.differentiable_inputs(node)
         if all([i in passing or known[x] for i, x in enumerate(inputs)]):
             moved = op(*[of(x) if i in passing else x for i, x in enumerate(inputs)], **node.attrs)
-            return _bits(moved) if name in MERGING else moved
+            return moved if op.entries in ("moved", "placed", "repeated") else _bits(moved)
         return _full(shape)
-    if name in ("norm", "max", "min"):
-        return _bits(sum_(of(inputs[0]), axis=node.attrs["axis"], keepdims=node.attrs["keepdims"]))
-    if name in ("prod", "cumprod"):
+    if op.degree == "entries":
         return op(of(inputs[0]), **node.attrs)
-    if name == "cholesky":
-        return tril(_full(shape))
-    return _full(shape)
+    return tril(_full(shape)) if op.triangular else _full(shape)
+
+
+def _of_all(found: Sequence[Node], node: Node) -> Node:
+    """The pattern of a node that is 0 where all of the inputs are whose patterns are given, none if it always is."""
+    if not found:
+        return zeros(shape=node.shape, dtype=DTYPE)
+    if node.op.entrywise:
+        return broadcasted(found[0] if len(found) == 1 else _bits(add(*found)), node.shape)
+    return _bits(sum_(found[0], axis=node.attrs["axis"], keepdims=node.attrs["keepdims"]))
 
 
 def _power(node: Node, of: Callable[[Node], Node]) -> Node:

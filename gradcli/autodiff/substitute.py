@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from gradcli.graph.node import Node, cone
-from gradcli.graph.operation import NoDerivative, _passes_gradient
+from gradcli.graph.operation import NoDerivative
+from gradcli.graph.ops.selection import cast
 from gradcli.graph.types import is_float, is_integer
 
 
@@ -26,8 +27,8 @@ def substituted(roots: Sequence[Node], replacements: Mapping[Node, Node]) -> lis
         dtype = node.dtype
         freed = any([is_integer(x.dtype) and is_float(y.dtype) for x, y in zip(node.inputs, inputs, strict=True)])
         if freed and is_integer(dtype) and not isinstance(node.op.rule, NoDerivative):
-            if node.op.name == "cast":
-                if _passes_gradient(node.inputs[0].dtype, dtype):
+            if node.op is cast:
+                if node.op.differentiable_inputs(node):
                     new[node] = inputs[0]
                     continue
             else:

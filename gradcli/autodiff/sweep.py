@@ -24,9 +24,10 @@ from gradcli.graph.operation import (
     cast_to,
 )
 from gradcli.graph.ops.creation import tangent
-from gradcli.graph.ops.elementwise import divide, multiply_no_nan
+from gradcli.graph.ops.elementwise import divide, multiply_no_nan, neg, subtract
 from gradcli.graph.ops.linear_algebra import solve
-from gradcli.graph.ops.selection import isfinite, logical_and, logical_not, not_equal, where
+from gradcli.graph.ops.reductions import mean
+from gradcli.graph.ops.selection import isfinite, logical_and, logical_not, not_equal, where, zero
 from gradcli.graph.ops.shaping import broadcasted, reshaped, swap, transpose
 from gradcli.graph.types import Shape, is_float, size_of
 
@@ -104,7 +105,7 @@ class Sweep:
                     if partial is None or isinstance(partial, Zero):
                         continue
                     p = partial(node, *inputs)
-                    if isinstance(p, Node) and p.op.name == "zero":
+                    if isinstance(p, Node) and p.op is zero:
                         continue
                     own = reverse.product_mask(node, i, mask) if node.op is divide and i else mask
                     if isinstance(p, Node) and reverse.absorbs_zero(node, i, rule):
@@ -298,7 +299,7 @@ class Sweep:
         self, node: Node, i: int, rule: Linear, parts: list[View], mask: Node | None
     ) -> tuple[Node, list[View], Node | None]:
         x = node.inputs[i]
-        name = node.op.name
+        op = node.op
         own_mask = (
             reverse.through_linear(node, i, rule, reverse.Cotangent(_blank(node), mask)).mask
             if x.risky and (mask is not None or rule.picks(node))
@@ -307,18 +308,16 @@ class Sweep:
         front = len(self.seeds)
         some: list[View] = []
         for view in parts:
-            if name in ("add", "identity", "cast", "broadcast_to"):
-                some.append(self._to_shape(view, node.shape, x.shape))
-            elif name in ("neg", "subtract"):
-                sign = -1 if name == "neg" or i == 1 else 1
-                some.append(self._to_shape(views.scaled(view, sign), node.shape, x.shape))
-            elif name in ("sum", "mean"):
+            if op.entrywise or op.flow == "entries":
+                minus = op is neg or op is subtract and i == 1
+                some.append(self._to_shape(views.scaled(view, -1) if minus else view, node.shape, x.shape))
+            elif op.flow == "accumulated":
                 some.append(self._spread(view, node, x))
-            elif name == "transpose":
+            elif op.flow == "transposed":
                 back = [node.attrs["axes"].index(k) for k in range(x.rank)]
                 out = (*view.out[:front], *(view.out[front + k] for k in back))
                 some.append(view._replace(out=out))
-            elif name == "reshape" and (moved := self._ones_moved(view, node.shape, x.shape)) is not None:
+            elif op.flow == "reshaped" and (moved := self._ones_moved(view, node.shape, x.shape)) is not None:
                 some.append(moved)
             else:
                 g = views.dense(view, (*self.seeds, *node.shape), self.dtype)
@@ -326,7 +325,7 @@ class Sweep:
         return x, some, own_mask
 
     def _lifted(self, node: Node, i: int, rule: Linear, g: Node) -> Node:
-        if node.op.name == "reshape":
+        if node.op.flow == "reshaped":
             return reshaped(g, (*self.seeds, *node.inputs[i].shape))
         return views.lifted(node, i, rule, g, self.seeds)
 
@@ -345,7 +344,7 @@ class Sweep:
                 fresh += 1
             else:
                 out.append(next(rest))
-        count = size_of(tuple(x.shape[k] for k in axes)) if node.op.name == "mean" else 1
+        count = size_of(tuple(x.shape[k] for k in axes)) if node.op is mean else 1
         return view._replace(scale=view.scale / max(count, 1), out=tuple(out))
 
     def _ones_moved(self, view: View, shape: Shape, target: Shape) -> View | None:

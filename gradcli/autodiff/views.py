@@ -15,8 +15,10 @@ from typing import NamedTuple
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Linear, literal
 from gradcli.graph.ops.creation import tangent
+from gradcli.graph.ops.elementwise import add, multiply, neg, subtract
 from gradcli.graph.ops.linear_algebra import contract
-from gradcli.graph.ops.shaping import broadcasted, reshaped, transpose
+from gradcli.graph.ops.selection import cast
+from gradcli.graph.ops.shaping import broadcasted, reshaped, roll, transpose
 from gradcli.graph.ops.slicing import collect_delta, expand_delta
 from gradcli.graph.types import Shape, is_float
 
@@ -50,23 +52,22 @@ def uniform(x: Node) -> float | None:
         if not todo:
             return factor
         x = todo.pop()
-        name = x.op.name
-        if name in ("cast", "neg", "add", "multiply") and not is_float(x.dtype):
+        op = x.op
+        if not is_float(x.dtype) and (op in (cast, neg, add, multiply)):
             return None  # integers are cut off and wrap
-        if name == "ones":
-            continue
-        if name == "zeros":
-            factor *= 0.0
-        elif name == "literal":
+        low, high = op.bounds
+        if low == high and not op.connects:
+            factor *= low
+        elif op.name == "literal":
             factor *= float(x.attrs["value"])
-        elif name in ("broadcast_to", "reshape", "cast", "identity", "multiply"):
-            todo += x.inputs
-        elif name == "neg":
+        elif op is neg:
             factor = -factor
             todo += x.inputs
-        elif name == "add":
+        elif op in (multiply, cast) or op.entries in ("moved", "repeated") and len(x.inputs) == 1:
+            todo += x.inputs
+        elif op is add:
             # A zero that holds a gradient together; jacobian() sees to it that the connection is not lost.
-            others = [i for i in x.inputs if i.op.name not in ("zero", "link")]
+            others = [i for i in x.inputs if not i.op.connects]
             if len(others) == 2:
                 return None
             todo.append(others[0] if others else x.inputs[0])
@@ -161,36 +162,30 @@ def _is_gram(factors: Sequence[Factor], gone: set[int]) -> bool:
     return False
 
 
-_NEVER_NEGATIVE = {
-    "sigmoid", "softmax", "exp", "exp2", "square", "abs", "ones", "zeros", "softplus", "relu", "cosh", "erfc",
-    "sigmoid_slope", "tanh_slope", "asinh_slope", "acosh_slope", "atan_slope", "expm1_slope", "exp2_slope",
-}  # fmt: skip
-_AT_MOST_ONE = {"sigmoid", "softmax", "ones", "zeros", "tanh", "sin", "cos", "erf"}
-
-
 def nonnegative(x: Node, depth: int = 8) -> bool:
     """Whether no entry can be negative, as far as the last few operations show."""
-    name = x.op.name
-    if name in _NEVER_NEGATIVE:
+    op = x.op
+    if not is_float(x.dtype):
+        return False
+    if op.nonnegative:
         return True
-    if name == "literal":
+    if op.name == "literal":
         return bool(x.attrs["value"] >= 0)
     if not depth:
         return False
-    below = x.inputs
-    if name in ("multiply", "add", "divide", "maximum"):
-        same_square = name == "multiply" and below[0] is below[1]
-        return same_square or all(nonnegative(b, depth - 1) for b in below)
-    if name in ("broadcast_to", "reshape", "transpose", "identity", "sqrt", "recip", "sum", "mean", "index"):
-        return nonnegative(below[0], depth - 1)
-    if name == "where":
-        return nonnegative(below[1], depth - 1) and nonnegative(below[2], depth - 1)
-    if name == "subtract":  # 1 - t with |t| <= 1, and 1 - t*t
-        one, t = below
-        if uniform(one) != 1:
-            return False
-        return t.op.name in _AT_MOST_ONE or t.op.name == "multiply" and all(f.op.name in _AT_MOST_ONE for f in t.inputs)
-    return False
+    if op is multiply and x.inputs[0] is x.inputs[1]:
+        return True
+    if op is subtract:  # 1 - t with |t| <= 1, and 1 - t*t
+        one, t = x.inputs
+        return uniform(one) == 1 and all([_is_at_most_one(f) for f in (t.inputs if t.op is multiply else (t,))])
+    below = [b for b in x.inputs if b.dtype == x.dtype]
+    return op.closed and bool(below) and all([nonnegative(b, depth - 1) for b in below])
+
+
+def _is_at_most_one(x: Node) -> bool:
+    """Whether the absolute value of no entry is above 1, as far as the operation shows."""
+    low, high = x.op.bounds
+    return low >= -1 and high <= 1
 
 
 def canonical(view: View) -> View:
@@ -265,7 +260,7 @@ def lifted(node: Node, i: int, rule: Linear, g: Node, seeds: Shape) -> Node:
     """The transpose of a linear operation on a cotangent with seed axes in front: the operation's axes move along."""
     extra = len(seeds)
     attrs = dict(node.attrs)
-    if node.op.name == "roll" and attrs["axis"] is None:
+    if node.op is roll and attrs["axis"] is None:
         flat = reshaped(g, (*seeds, -1) if 0 not in g.shape else g.shape)
         moved = node.op(flat, shift=-attrs["shift"], axis=extra)
         return reshaped(moved, (*seeds, *node.inputs[i].shape))
@@ -293,4 +288,4 @@ def lifted(node: Node, i: int, rule: Linear, g: Node, seeds: Shape) -> Node:
 
 def _indices(node: Node, x: Node, seeds: Shape) -> Node:
     """Indices with an axis of size 1 for each seed axis, where they stand axis beside axis with the value."""
-    return reshaped(x, (*(1 for _ in seeds), *x.shape)) if node.op.name in ("take_along", "scatter_along") else x
+    return reshaped(x, (*(1 for _ in seeds), *x.shape)) if node.op.flow == "rows" else x

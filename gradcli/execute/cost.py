@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from gradcli.execute.sizes import VIEWS, bytes_of
+from gradcli.execute.sizes import bytes_of
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Contraction
-from gradcli.graph.ops.kernels import Ufunc
 from gradcli.graph.types import ITEM_SIZE
 
 CHEAP = 0.025
@@ -17,19 +16,15 @@ DEAR = 0.15
 PRODUCT = 0.003
 """Nanoseconds a byte of an operand's dtype and multiplication of a matrix product."""
 
-ARITHMETIC = {"add", "subtract", "multiply", "negative", "square", "maximum", "minimum", "abs", "sign"}
-
 
 def nanoseconds(node: Node) -> float:
     """The time of one operation on whole arrays."""
-    if node.op.name in VIEWS or not node.inputs:
+    if node.op.shares == "always" or not node.inputs:
         return 0.0
     if isinstance(node.op.rule, Contraction):
         return PRODUCT * ITEM_SIZE[node.dtype] * _multiplications(node, node.op.rule)
     size = max([bytes_of(x) for x in (node, *node.inputs)])
-    kernel = node.op.kernel
-    cheap = node.dtype == "bool" or node.op.name == "sum" or isinstance(kernel, Ufunc) and kernel.name in ARITHMETIC
-    return size * (CHEAP if cheap else DEAR)
+    return size * (CHEAP if node.op.cheap or node.dtype == "bool" else DEAR)
 
 
 def _multiplications(node: Node, rule: Contraction) -> int:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
-from gradcli.execute.axes import ACCUMULATED, Axes
-from gradcli.execute.sizes import LARGE, VIEWS, bytes_of
+from gradcli.execute.axes import Axes
+from gradcli.execute.sizes import LARGE, bytes_of
 from gradcli.graph.node import Node, by_serial
 from gradcli.graph.operation import Contraction
 
@@ -66,7 +66,7 @@ def groups(nodes: Sequence[Node], known: Collection[Node] = ()) -> list[Group] |
 def _worthwhile(group: Group) -> Group:
     """A group in which there is little to do, or only views and matrix products, has each node done whole."""
     touched = sum([bytes_of(x) for node in group.nodes for x in (node, *node.inputs)])
-    others = [n for n in group.nodes if n.op.name not in VIEWS and not isinstance(n.op.rule, Contraction)]
+    others = [n for n in group.nodes if n.op.shares != "always" and not isinstance(n.op.rule, Contraction)]
     if touched < SMALL or not others:
         return Group(0, group.nodes, {})
     return group
@@ -139,7 +139,7 @@ def _piece(node: Node, c: int, axes: Axes) -> Piece | None:
         if own.count(c) > 1 or label is None:
             return None
     else:
-        if node.op.name not in ACCUMULATED and not isinstance(node.op.rule, Contraction):
+        if node.op.flow != "accumulated" and not isinstance(node.op.rule, Contraction):
             return None
         if bytes_of(node) > TILE:  # adding it up for every tile would take longer than what it saves
             return None

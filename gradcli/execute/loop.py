@@ -9,7 +9,7 @@ from gradcli.execute import blas, cost, processes, steps
 from gradcli.execute.cuts import TILE, Group
 from gradcli.execute.layout import laid_out
 from gradcli.execute.processes import Team
-from gradcli.execute.sizes import VIEWS, Means, bytes_of
+from gradcli.execute.sizes import Means, bytes_of
 from gradcli.execute.steps import FIRST, PARTS, Accumulator, Place, Registers, Run
 from gradcli.execute.worker import Clock, Key, Worker, together
 from gradcli.graph.node import Node
@@ -205,7 +205,7 @@ def _kept(group: Group, wanted: set[Node]) -> tuple[set[Node], list[Node]]:
     inside = set(group.nodes)
     views: list[Node] = []
     for node in reversed(group.nodes):
-        if node in wanted and node.op.name in VIEWS:
+        if node in wanted and node.op.shares == "always":
             views.append(node)
             wanted.update([x for x in node.inputs if x in inside])
     return wanted.difference(views), views[::-1]

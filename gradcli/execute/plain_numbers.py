@@ -3,7 +3,7 @@
 Why: a program of a few scalars is answered in a millisecond, and importing NumPy for it takes 50 to 100 ms. Kernels take
 their array namespace as an argument; :data:`NAMESPACE` is one for single numbers of dtype float64 and int64, with NumPy's
 answers at poles, overflows and NaN. Python's functions may differ from NumPy's in the last places; arithmetic does not.
-What is not listed here (other shapes, dtypes, operations) is NumPy's, and so is whatever fails here.
+Entries of the table say which operations are done here; other shapes and dtypes are NumPy's, and so is whatever fails.
 ``GRADCLI_WITHOUT=plain`` leaves everything to NumPy.
 """
 
@@ -16,6 +16,8 @@ from typing import Any
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node, by_serial
+from gradcli.graph.ops.kernels import Special
+from gradcli.graph.ops.selection import cast
 
 Number = Any
 Function = Callable[..., Number]
@@ -184,42 +186,18 @@ NAMESPACE = SimpleNamespace(
 )
 """NumPy's functions of single numbers. Booleans are Python's own."""
 
-KERNELS: dict[str, Function] = {
-    "erf": lambda _, x: math.erf(x),
-    "erfc": lambda _, x: math.erfc(x),
-    "cast": lambda _, x, dtype: TYPES[dtype](x),
-}
-"""In place of operations' own kernels: SciPy's erf and erfc would import NumPy, and Python's bool has no methods of arrays."""
-
-LOGIC = {"logical_and", "logical_or", "logical_not", "where"}
-BOTH = {
-    "add", "subtract", "neg", "multiply", "products", "square", "pow", "floor_divide", "mod", "abs", "sign", "maximum",
-    "minimum", "where", "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "floor", "ceil", "round",
-    "trunc", "relu", "link", "zero", "identity", "stop_gradient", "cast", "zeros_like", "ones_like",
-}  # fmt: skip
-FLOATS = BOTH | {
-    "recip", "divide", "recip_no_nan", "divide_no_nan", "sqrt", "rsqrt", "cbrt", "exp", "expm1", "exp2", "log", "log1p",
-    "log2", "log10", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh",
-    "atanh", "hypot", "erf", "erfc", "sigmoid", "softplus", "leaky_relu", "elu", "xlogy", "isnan", "isfinite",
-    "multiply_no_nan", "power_slope", "exp2_slope", "one_minus_square", "atan_slope", "hypot_slope", "atan2_slope", "tanh_slope",
-    "asinh_slope", "acosh_slope", "sigmoid_slope", "sigmoid_turn", "expm1_slope",
-}  # fmt: skip
-"""The operations that are computed here: on booleans (and where), on integers and floats, on floats."""
-
 
 def is_plain(node: Node) -> bool:
     """Whether a node's value can be computed here."""
-    name = node.op.name
+    op = node.op
     if node.shape or node.dtype not in TYPES:
         return False
-    if not node.inputs:
-        return name in ("leaf", "literal", "zeros", "ones")
-    dtypes = {x.dtype for x in node.inputs}
-    if name == "cast":
+    if op is cast:
         return node.dtype == "float64"
+    dtypes = [x.dtype for i, x in enumerate(node.inputs) if i not in op.apart]
     if "bool" in dtypes:
-        return name in LOGIC and (name != "where" or node.inputs[1].dtype != "bool")
-    return name in (BOTH if "int64" in dtypes else FLOATS)
+        return op.numbers == "any" and op.accepts == "bool"
+    return op.numbers == "any" or op.numbers == "float" and "int64" not in dtypes
 
 
 def evaluate(targets: Sequence[Node], initial: Mapping[Node, Any]) -> list[Number] | None:
@@ -262,6 +240,10 @@ def _value(node: Node, values: Mapping[Node, Number], initial: Mapping[Node, Any
         return values[initial[node]]
     if node.op.name == "literal":
         return node.attrs["value"]
-    kernel = KERNELS.get(node.op.name, node.op.kernel)
+    if node.op is cast:
+        return TYPES[node.dtype](values[node.inputs[0]])
+    kernel = node.op.kernel
     assert kernel is not None
+    if isinstance(kernel, Special):
+        return kernel.of_number(*[values[x] for x in node.inputs])
     return kernel(NAMESPACE, *[values[x] for x in node.inputs], **node.attrs)

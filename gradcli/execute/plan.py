@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING
 
 from gradcli.data.memory import free_memory, show_bytes
 from gradcli.diagnostics import GradcliError
-from gradcli.execute.sizes import HEAVY, LARGE, VIEWS, Means, bytes_of, processors, working_space
+from gradcli.execute.sizes import HEAVY, LARGE, Means, bytes_of, processors, working_space
 from gradcli.graph.node import Node, cone
 from gradcli.graph.switches import without
 
 if TYPE_CHECKING:
     from gradcli.execute.loop import Loop
-
-COPIED = {"array", "contraction"}
-"""Operations whose value may be a view of something else, although they are not in ``VIEWS``."""
 
 
 class Plan:
@@ -113,7 +110,7 @@ class Plan:
         users = [1] * len(sizes)
         for i in sorted([i for unit in self.units for i in self._makes(unit)]):
             node = self.nodes[i]
-            if node.op.name in VIEWS and node not in self.known:
+            if node.op.shares == "always" and node not in self.known:
                 base[i] = base[self.inputs[i][0]]
                 users[base[i]] += 1
         given = {i for i, node in enumerate(self.nodes) if node.op.name == "leaf" or node in self.known}
@@ -130,7 +127,7 @@ class Plan:
                     alive -= sizes[root]
         seen: set[int] = set()
         for i in self.targets:  # what is no array of its own is copied at the end
-            if base[i] != i or i in given or i in seen or self.nodes[i].op.name in COPIED:
+            if base[i] != i or i in given or i in seen or self.nodes[i].op.shares == "sometimes":
                 alive += sizes[i]
             seen.add(i)
         return max(peak, alive)

@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 from gradcli.execute.plan import Plan
-from gradcli.execute.sizes import VIEWS, bytes_of
+from gradcli.execute.sizes import bytes_of
 from gradcli.graph.node import Node
 
 
@@ -30,5 +30,5 @@ class Record:
         shown = plan.original.get(node, node)
         before = self.nodes.get(shown, Spent(0.0, 0))
         self.nodes[shown] = Spent(before.seconds + seconds, before.calls + calls)
-        if node.op.name not in VIEWS:
+        if node.op.shares != "always":
             self.bytes[shown] = bytes_of(node)

@@ -11,18 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradcli.graph.node import Node, cone
+from gradcli.graph.ops.words.python import NUMBERS
 
 Number = Any
 Function = Callable[..., Any]
-
-INLINE = {
-    "add": "{0} + {1}", "subtract": "{0} - {1}", "multiply": "{0} * {1}", "neg": "-{0}", "square": "{0} * {0}",
-    "divide": "{0} / {1} if {1} else {kernel}", "recip": "1.0 / {0} if {0} else {kernel}",
-    "where": "{1} if {0} else {2}", "identity": "{0}", "stop_gradient": "{0}", "link": "{zero}", "zero": "{zero}",
-    "less": "{0} < {1}", "less_equal": "{0} <= {1}", "greater": "{0} > {1}", "greater_equal": "{0} >= {1}",
-    "equal": "{0} == {1}", "not_equal": "{0} != {1}",
-}  # fmt: skip
-"""Operations as Python expressions that give what their kernels give; where Python would fail, the kernel is asked."""
 
 TYPES = {"bool": "bool_", "float32": "float32", "float64": "float64"}
 
@@ -67,7 +59,7 @@ class Code:
         typed = [f"{TYPES[x.dtype]}({name})" for x, name in zip(node.inputs, given, strict=True)]
         call = f"{kernel}(np, {', '.join(typed)}, **{attrs})"
         call = f"float({call})" if node.dtype == "float64" else f"to_number({call}, {node.dtype!r})"
-        plain = INLINE.get(node.op.name, "{kernel}") if not any(node.attrs.values()) else "{kernel}"
+        plain = NUMBERS.get(node.op.name, "{kernel}") if not any(node.attrs.values()) else "{kernel}"
         zero = "0.0" if node.dtype == "float64" else "float32(0)"
         self.lines.append(f"{name} = " + plain.format(*given, kernel=call, zero=zero))
 

@@ -8,9 +8,6 @@ from typing import NamedTuple
 from gradcli.graph.node import Node
 from gradcli.graph.types import ITEM_SIZE, size_of
 
-VIEWS = {"reshape", "transpose", "broadcast_to", "index", "identity", "stop_gradient", "diagonal", "flip"}
-"""Operations whose NumPy kernel returns a view: they take no memory and keep their input alive."""
-
 HEAVY = 1 << 16
 """Bytes of an array from which products of matrices are worth more than one thread."""
 

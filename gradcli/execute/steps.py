@@ -249,15 +249,12 @@ MAKERS: dict[str, Callable[[Any, Place], Step | None]] = {
 NARROW = 256
 """Columns up to which NumPy's sum down the rows of a matrix is slow."""
 
-COMBINE = {"prod": "multiply", "max": "maximum", "min": "minimum", "any": "logical_or", "all": "logical_and"}
-"""The universal function that combines the parts of a reduction; sums for all others."""
-
 
 def accumulator(np: Any, place: Place) -> Accumulator:
     """How an operation that reduces the cut axis adds up over tiles."""
     node, inputs, _, _ = place
     kernel, attrs = node.op.kernel, node.attrs
-    combine = getattr(np, COMBINE.get(node.op.name, "add"))
+    combine = getattr(np, node.op.combined)
     assert kernel is not None
     if node.op.name in ("sum", "mean"):
         (a,) = inputs

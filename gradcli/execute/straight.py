@@ -20,6 +20,7 @@ from gradcli.execute.steps import index_key
 from gradcli.graph.node import Node
 from gradcli.graph.ops.kernels import Ufunc
 from gradcli.graph.ops.reductions import count_of
+from gradcli.graph.ops.words.python import OPERATORS
 from gradcli.graph.switches import without
 from gradcli.graph.types import is_float
 
@@ -28,15 +29,6 @@ Function = Callable[..., list[Array]]
 
 MOST_NODES = 2000
 """A line takes ten microseconds to write and to compile, and saves less than one at each call."""
-
-OPERATORS = {
-    "add": "{0} + {1}", "subtract": "{0} - {1}", "multiply": "{0} * {1}", "divide": "{0} / {1}", "neg": "-{0}",
-    "square": "{0} * {0}", "less": "{0} < {1}", "less_equal": "{0} <= {1}", "greater": "{0} > {1}",
-    "greater_equal": "{0} >= {1}", "equal": "{0} == {1}", "not_equal": "{0} != {1}",
-}  # fmt: skip
-"""Operations on floats that are operators of Python's."""
-
-SAME = {"identity", "stop_gradient"}
 
 
 def is_small(plan: Plan) -> bool:
@@ -130,7 +122,7 @@ class _Writer:
             return f"{self.constant(f'one{i}', np.dtype(node.dtype).type(1))} / {given[0]}"
         if name == "where" and not any([x.shape for x in node.inputs]):
             return "{1} if {0} else {2}".format(*given)
-        if name in SAME:
+        if node.op.entrywise and node.op.shares == "always":
             return given[0]
         if node.inputs and node.inputs[0].shape:
             written = self._of_an_array(i, node, given)

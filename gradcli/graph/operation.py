@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from math import copysign, inf
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import NO_ATTRS, TABLE, Node, Number, derived_float, make
@@ -21,10 +21,12 @@ from gradcli.graph.types import (
     broadcast,
     check_shape,
     is_float,
-    is_integer,
     is_ordinary,
     promote,
 )
+
+if TYPE_CHECKING:
+    from gradcli.graph.ops.corners import Corner
 
 Infer = Callable[[Sequence[Node], dict[str, Any]], tuple[Shape, str]]
 Kernel = Callable[..., Any]
@@ -42,20 +44,24 @@ class Elementwise:
     """The local partials as expressions ``partial(y, *inputs)``, one per input; None for an input without one.
 
     ``absorbs`` lists the inputs to which 0 is passed on wherever the incoming gradient is 0, also where the partial is
-    infinite (TensorFlow's ``sqrt``, ``rsqrt`` and ``reciprocal``).
+    infinite (TensorFlow's ``sqrt``, ``rsqrt`` and ``reciprocal``). With ``factors`` a partial that is a product multiplies
+    the gradient factor by factor: the product of those of 1/x^2 underflows before the result does.
     """
 
-    __slots__ = ("absorbs", "partials")
+    __slots__ = ("absorbs", "factors", "partials")
 
-    def __init__(self, partials: tuple[Partial | Zero | None, ...], absorbs: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, partials: tuple[Partial | Zero | None, ...], absorbs: tuple[int, ...] = (), factors: bool = False
+    ) -> None:
         self.partials = partials
         self.absorbs = absorbs
+        self.factors = factors
 
 
 class Linear:
     """Linear in all differentiable inputs together: only the transpose ``transpose(i, g, y)`` is written.
 
-    ``inputs`` lists the differentiable inputs, None means all. ``picks`` says whether a result leaves out entries of the
+    ``inputs`` lists the differentiable inputs, or gives them for a node; None means all. ``picks`` says whether a result leaves out entries of the
     inputs: those are not selected, as in a branch of ``where`` that is not taken.
     """
 
@@ -64,7 +70,7 @@ class Linear:
     def __init__(
         self,
         transpose: Callable[[int, Node, Node], Node],
-        inputs: tuple[int, ...] | None = None,
+        inputs: tuple[int, ...] | Callable[[Node], tuple[int, ...]] | None = None,
         picks: Callable[[Node], bool] = lambda y: False,
     ) -> None:
         self.transpose = transpose
@@ -146,6 +152,25 @@ class NoDerivative:
     __slots__ = ()
 
 
+Degree = Literal[
+    "", "linear", "product", "square", "sign", "abs", "ramp", "quotient", "solve", "power", "entries", "zero"
+]
+"""How a result depends on its inputs as a polynomial; :mod:`gradcli.autodiff.degree` says what each means."""
+
+Entries = Literal["", "moved", "negated", "placed", "repeated", "added"]
+"""What an entry of a result is made of.
+
+``moved``: one entry of an input, each taken at most once. ``negated``: the same with the other sign. ``placed``: the
+same, and 0 elsewhere. ``repeated``: one entry of an input, which may be taken several times. ``added``: a sum of entries,
+each of which is in one sum only, with the factor 1 or -1 (but for broadcasting).
+"""
+
+Flow = Literal[
+    "", "entries", "accumulated", "reduced", "along", "matrices", "stacked", "transposed", "reshaped", "indexed",
+    "unindexed", "gathered", "rows",
+]  # fmt: skip
+"""Which axes of the inputs become which axes of the result; :mod:`gradcli.graph.flow` gives the labels of each."""
+
 Rule = Elementwise | Linear | Product | Contraction | Select | SameAs | Tangent | NoDerivative
 
 
@@ -184,6 +209,20 @@ class Operation:
     them); ordinary numbers are those whose fourth power is finite, so that sums and products are not singular.
     ``squared(y, *inputs)`` is the square of a result that is a root, as a polynomial of the inputs: even powers of the
     result have the derivatives of that polynomial, also where the root has a kink.
+
+    The facts, each tested against the kernel for every entry of the table:
+    ``bounds``: the least and the largest entry of a result, NaN apart; a least one of -0.0 says that there may be -0, one of
+    0.0 that there is none. ``closed``: no entry is negative or -0 where no entry of the inputs of its dtype is.
+    ``zero_where``: an entry is 0 where those of these inputs all are (in reductions: all that it is made of), () if always.
+    ``degree``, ``entries`` and ``flow`` are words explained beside their types. ``piecewise``: several polynomials that meet
+    at kinks or jumps. ``corner``: where it has those, and what its derivative is taken as there. ``triangular``: 0 above the
+    diagonal of the last two axes. ``indicator``: 0 and 1, and 0 by what it is, not by the values of its inputs.
+    ``given``: its numbers come from the program or a generator, and are not computed from inputs. ``shares``: whether the
+    kernel's result lies in the memory of an input. ``overflows``: integers up to which the result is finite in float32
+    and float64. ``numbers``: which plain numbers of Python the kernel takes in place of arrays: none, floats, or integers
+    too. ``combined``: NumPy's function that puts the parts of an ``accumulated`` reduction together. ``cheap``: about
+    as fast as memory, to decide about threads.
+
     ``written(y, *inputs)`` says the same with operations that people know: what a formula shows for an operation that
     only derivatives use. ``plain(y, *inputs)`` is a shorter formula, which does where ``is_plain(xp, *values,
     **attrs)`` holds.
@@ -211,7 +250,22 @@ class Operation:
         shareable: bool = True,
         hidden: bool = False,
         symbol: str | None = None,
-        degree: str = "",
+        degree: Degree = "",
+        bounds: tuple[float, float] = (-inf, inf),
+        closed: bool = False,
+        zero_where: tuple[int, ...] | None = None,
+        entries: Entries = "",
+        flow: Flow = "",
+        piecewise: bool = False,
+        corner: Corner | None = None,
+        triangular: bool = False,
+        indicator: bool = False,
+        given: bool = False,
+        shares: Literal["never", "always", "sometimes"] = "never",
+        overflows: tuple[int, int] | None = None,
+        numbers: Literal["", "float", "any"] = "",
+        cheap: bool = False,
+        combined: str = "add",
         workspace: float | Callable[[Node], float] = 0.0,
         formula: str = "",
         domain: str = "all real numbers",
@@ -236,7 +290,23 @@ class Operation:
         self.shareable = shareable
         self.hidden = hidden
         self.symbol = symbol
-        self.degree = degree
+        self.degree = degree or _degree_of(self.rule)
+        self.bounds = bounds
+        self.closed = closed or entries in ("moved", "placed", "repeated")
+        self.zero_where = zero_where
+        self.entries = entries
+        self.entrywise = family in ("elementwise", "selection")
+        self.flow: Flow = flow or ("entries" if self.entrywise else "")
+        self.piecewise = piecewise
+        self.corner = corner
+        self.triangular = triangular
+        self.indicator = indicator
+        self.given = given
+        self.shares = shares
+        self.overflows = overflows
+        self.numbers = numbers
+        self.cheap = cheap
+        self.combined = combined
         self.workspace = workspace
         self.formula = formula
         self.domain = domain
@@ -280,6 +350,26 @@ class Operation:
             shown.append(f"{'*' if p.kind == 'operands' else ''}{p.name}" + (f"={p.default}" if p.default else ""))
         return f"{self.name}({', '.join(shown)})"
 
+    @property
+    def compares(self) -> bool:
+        """Whether it is a comparison of two values."""
+        return self.accepts == "same" and self.infer is boolean
+
+    @property
+    def connects(self) -> bool:
+        """Whether it is 0 and there only to keep a gradient from being None."""
+        return self.zero_where == () and not isinstance(self.rule, NoDerivative)
+
+    @property
+    def nonnegative(self) -> bool:
+        """Whether no entry is negative; some may be -0."""
+        return self.bounds[0] >= 0
+
+    @property
+    def positive(self) -> bool:
+        """Whether no entry is negative or -0."""
+        return self.bounds[0] >= 0 and copysign(1.0, self.bounds[0]) > 0
+
     def differentiable_inputs(self, node: Node) -> Sequence[int]:
         """The positions of a node's inputs through which a gradient can pass."""
         rule = self.rule
@@ -288,10 +378,9 @@ class Operation:
         if isinstance(rule, Select):
             return (1, 2)
         if isinstance(rule, (Linear, SameAs)):
-            if rule.inputs is not None:
-                return rule.inputs
-            if self.name == "cast" and not _passes_gradient(node.inputs[0].dtype, node.dtype):
-                return ()
+            inputs = rule.inputs
+            if inputs is not None:
+                return inputs(node) if callable(inputs) else inputs
         elif isinstance(rule, Elementwise):
             return [i for i, p in enumerate(rule.partials) if p is not None]
         return range(len(node.inputs))
@@ -369,9 +458,11 @@ def _default(text: str) -> bool | int | float | str | None:
     return float(text) if "." in text else int(text)
 
 
-def _passes_gradient(source: str, target: str) -> bool:
-    """Whether a conversion is differentiable: to floats, or to wider integers (which behave as exact reals)."""
-    return source != "bool" and (is_float(target) or is_integer(source) and RANK[source] <= RANK[target])
+def _degree_of(rule: Rule) -> Degree:
+    """What a sort of rule says of the degree."""
+    if isinstance(rule, (Linear, Select)):
+        return "linear"
+    return "product" if isinstance(rule, (Product, Contraction)) else ""
 
 
 def register(op: Operation) -> Operation:

@@ -12,11 +12,8 @@ from gradcli.graph.types import is_float
 OR, AND, NOT, COMPARISON, SUM, PRODUCT, MINUS, POWER, POSTFIX, ATOM = range(10)
 """How tightly a text binds, loosest first."""
 
-_INFIX = {
-    "logical_or": OR, "logical_and": AND, "less": COMPARISON, "less_equal": COMPARISON, "greater": COMPARISON,
-    "greater_equal": COMPARISON, "equal": COMPARISON, "not_equal": COMPARISON, "add": SUM, "subtract": SUM,
-    "multiply": PRODUCT, "divide": PRODUCT, "matmul": PRODUCT,
-}  # fmt: skip
+_LEVELS = {"or": OR, "and": AND, "+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT, "@": PRODUCT}
+"""By sign; others between two operands are comparisons."""
 
 
 class Text(NamedTuple):
@@ -47,8 +44,8 @@ def apply(node: Node, inputs: Sequence[Text], float_dtype: str = "") -> Text:
     """The text of one node, given those of its inputs; ``float_dtype`` is the dtype that need not be said."""
     op = node.op
     name = op.name
-    if name in _INFIX:
-        level = _INFIX[name]
+    if op.symbol and len(inputs) == 2 and name != "pow":
+        level = _LEVELS.get(op.symbol, COMPARISON)
         # Left-associative; comparisons do not chain at all.
         left = inputs[0].at_least(level + (level == COMPARISON))
         return Text(f"{left} {op.symbol} {inputs[1].at_least(level + 1)}", level)

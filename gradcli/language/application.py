@@ -52,7 +52,7 @@ def operand_nodes(e: Elaborator, op: Operation, operands: Sequence[Operand]) -> 
     dtypes = [v.dtype for i, (v, _) in enumerate(operands) if isinstance(v, Node) and i not in apart]
     meets = promote(dtypes) if dtypes else None
     weak = [v.value for i, (v, _) in enumerate(operands) if isinstance(v, Weak) and i not in apart]
-    if op.name == "pow" and _negative_power(operands):
+    if op.degree == "power" and _negative_power(operands):
         meets = e.float_dtype
         operands = [
             (cast_to(v, meets), place) if isinstance(v, Node) and not is_float(v.dtype) else (v, place)

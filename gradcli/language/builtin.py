@@ -16,11 +16,8 @@ for _op in table.values():
     if not _op.hidden:
         OPERATIONS.update(dict.fromkeys((_op.name, *_op.aliases), _op))
 
-BINARY = {
-    "+": "add", "-": "subtract", "*": "multiply", "/": "divide", "@": "matmul", "^": "pow", "<": "less",
-    "<=": "less_equal", ">": "greater", ">=": "greater_equal", "==": "equal", "!=": "not_equal", "and": "logical_and",
-    "or": "logical_or",
-}  # fmt: skip
+BINARY = {op.symbol: op.name for op in table.values() if op.symbol and op.spec == "a, b"}
+"""The operations that are written as a sign between two operands."""
 
 KEYWORDS = {
     "perm": "axes", "clip_value_min": "lo", "clip_value_max": "hi", "a_min": "lo", "a_max": "hi", "keep_dims": "keepdims",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gradcli.graph.describe import describe_derivative
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Elementwise, Linear, Product, Zero
+from gradcli.graph.ops.elementwise import neg, subtract
 from gradcli.graph.printing import MINUS, POSTFIX, PRODUCT, Text, apply, expression
 from gradcli.graph.types import is_float
 from gradcli.language.values import Elaborated
@@ -83,8 +84,8 @@ class Naming:
             case Elementwise():
                 with self.program.derivation.active():
                     return " + ".join([self._partial(node, i, rule) for i in positions])
-            case Linear() if node.op.name in ("add", "subtract", "neg", "identity", "cast"):
-                negative = [node.op.name == "neg" or (node.op.name == "subtract" and i == 1) for i in positions]
+            case Linear() if node.op.entrywise:
+                negative = [node.op is neg or (node.op is subtract and i == 1) for i in positions]
                 return str(sum([-1 if minus else 1 for minus in negative]))
         return None
 
@@ -108,6 +109,6 @@ class Naming:
         p = partial(node, *node.inputs)
         if not isinstance(p, Node):
             return str(p)
-        if p.op.name == "add" and p.inputs[1].op.name == "link":
+        if isinstance(p.op.rule, Linear) and p.inputs[-1].op.connects:
             p = p.inputs[0]
         return self.name(p)

@@ -10,8 +10,6 @@ from gradcli.graph.node import Node
 from gradcli.language.values import Elaborated
 from gradcli.results import Reason
 
-COMPARISONS = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}
-
 
 def explain(
     program: Elaborated, y_names: Sequence[str], ys: Sequence[Node], x_name: str, x: Node, stops: Sequence[Node]
@@ -38,7 +36,7 @@ def why(program: Elaborated, cut: Cut, x_name: str, x: Node) -> Reason:
         return Reason(f"cut by the stop at {name}" if name else "cut by stop_gradients", span)
     if node.op.name == "stop_gradient":
         return Reason(f"cut by {_short(span)}" if span else "cut by stop_gradient", span)
-    if node.op.name in COMPARISONS:
+    if node.op.compares:
         return Reason("passes only through a comparison", span, ", which has no derivative")
     if node.op.name == "cast" and node.inputs[0].dtype == "bool":
         start = f"{x_name} is bool" if node.inputs[0] is x else "passes through a conversion from bool"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from gradcli.autodiff.connection import Cut
 from gradcli.diagnostics import on_one_line
 from gradcli.graph.node import Node
-from gradcli.language.reasons import COMPARISONS
 from gradcli.language.values import Elaborated
 
 _SMOOTH = {
@@ -41,7 +40,7 @@ def remedy(program: Elaborated, cut: Cut) -> str:
     if op == "stop_gradient":
         inner = _argument(program, node)
         return f"write `{inner}` in its place" if inner else "write its argument in its place"
-    if op in COMPARISONS or op in ("logical_and", "logical_or", "logical_not"):
+    if node.op.compares or node.op.accepts == "bool" and node.op.entrywise:
         return "use a smooth step in its place: `sigmoid(k*(a - b))` for `a > b`, with a large k"
     if op == "cast" and node.inputs[0].dtype == "bool":
         return "use a float in place of the bool: `sigmoid(k*(a - b))` for `a > b`, with a large k"

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from gradcli.autodiff import degree, reverse
 from gradcli.autodiff.connection import Cut, find_cut, find_ways
-from gradcli.autodiff.polynomial import degree_in
 from gradcli.graph.node import Node
 from gradcli.language.reasons import why
 from gradcli.language.remedies import remedy
@@ -16,8 +15,6 @@ from gradcli.program.explanation import CutPlace, Way
 from gradcli.program.query import Question
 
 CUTS_IN_A_ROW = 5
-
-_KINKED = {"abs", "relu", "leaky_relu", "where", "maximum", "minimum", "max", "min", "sort", "mod", "sign"}
 
 
 class Orders(NamedTuple):
@@ -30,16 +27,15 @@ class Orders(NamedTuple):
 
 def orders_of(asked: Question, name: str, x: Node) -> Orders:
     """What the structure says of all derivatives by one x."""
-    last = degree.last_order(asked.ys, x, asked.stops, asked.heads)
+    ((last, power),) = degree.orders(asked.ys, [x], asked.stops, asked.heads)
     none_since = int(last) + 1 if math.isfinite(last) else None
-    power = degree_in(asked.ys, x, asked.stops, asked.heads)
     zero_since = int(power) + 1 if math.isfinite(power) else None
     if zero_since is not None and none_since is not None and zero_since >= none_since:
         zero_since = None
     if zero_since is None and none_since in (None, 1):
         return Orders(none_since, zero_since, None)
     nodes = reverse.dependents(asked.ys, x)
-    piecewise = "piecewise " if any([n.op.name in _KINKED for n in nodes]) else ""
+    piecewise = "piecewise " if any([n.op.piecewise for n in nodes]) else ""
     shape = f"{' + '.join(asked.of)} is {piecewise}of degree {power:.0f} in {name}"
     notes = [f"0 since order {zero_since}: {shape}"] if zero_since is not None else []
     if none_since is not None and none_since > 1:

@@ -16,6 +16,7 @@ import numpy as np
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node, cone
+from gradcli.graph.ops.words.mpmath import WORDS
 from gradcli.graph.types import is_float, size_of
 
 Array = np.ndarray[Any, Any]
@@ -250,10 +251,7 @@ class Namespace:
     def __init__(self) -> None:
         import mpmath as mp
 
-        self._special = {
-            "erf": mp.erf, "erfc": mp.erfc, "log_cosh": lambda x: mp.log(mp.cosh(x)),
-            "log_ndtr": lambda x: mp.log(mp.erfc(-x / mp.sqrt(2)) / 2),
-        }  # fmt: skip
+        self._mp = mp
         one: dict[str, Callable[..., Any]] = {
             "exp": mp.exp, "expm1": mp.expm1, "exp2": lambda x: mp.mpf(2) ** x, "log": mp.log, "log1p": mp.log1p,
             "log2": lambda x: mp.log(x, 2), "log10": mp.log10, "sqrt": mp.sqrt, "sin": mp.sin, "cos": mp.cos,
@@ -281,8 +279,10 @@ class Namespace:
 
     def special(self, node: Node) -> Callable[..., Array] | None:
         """The function of an operation whose kernel is not written in NumPy's functions."""
-        found = self._special.get(node.op.name)
-        return _entrywise(found, 1) if found is not None else None
+        found = WORDS.get(node.op.name)
+        if found is None:
+            return None
+        return _entrywise(lambda *inputs: found(self._mp, *inputs, **node.attrs), len(node.inputs))
 
 
 class _LinearAlgebra:

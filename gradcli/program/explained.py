@@ -10,6 +10,7 @@ from gradcli.autodiff import reverse
 from gradcli.autodiff.orders import nth_gradient
 from gradcli.autodiff.routes import Edge, Prefix, Routes, gains, largest_entry, taken
 from gradcli.graph.node import Node
+from gradcli.graph.ops.selection import cast
 from gradcli.graph.ops.slicing import stack
 from gradcli.graph.types import size_of
 from gradcli.language.naming import Naming
@@ -40,8 +41,6 @@ EFFORT = 400_000
 
 OUTPUTS = 50
 """Outputs whose contributions are told apart."""
-
-_ENTRYWISE = {"elementwise", "selection"}
 
 
 def explain(
@@ -268,12 +267,12 @@ class _Part:
             return f"g is summed to the shape {list(x.shape)}", True
         if factor is not None:
             return factor, False
-        return self.naming.linear_map(node, x), node.op.family not in _ENTRYWISE
+        return self.naming.linear_map(node, x), not node.op.entrywise
 
 
 def _shown(end: Prefix) -> tuple[list[tuple[Prefix, Prefix]], int]:
     """The steps of a route that are shown, without conversions, and how many are left out."""
-    steps = [(before, after) for before, after in end.steps() if before.node.op.name != "cast"]
+    steps = [(before, after) for before, after in end.steps() if before.node.op is not cast]
     if len(steps) <= STEPS:
         return steps, 0
     return [*steps[: STEPS // 2], *steps[-STEPS // 2 :]], len(steps) - STEPS
@@ -282,7 +281,7 @@ def _shown(end: Prefix) -> tuple[list[tuple[Prefix, Prefix]], int]:
 def _factor(routes: Routes, before: Prefix, after: Prefix) -> Node | None:
     """The local derivative, entry by entry, where it is one."""
     node, x = before.node, after.node
-    if node.op.family not in _ENTRYWISE or node.shape != x.shape or size_of(x.shape) > SMALL:
+    if not node.op.entrywise or node.shape != x.shape or size_of(x.shape) > SMALL:
         return None
     return routes.local(node, x)
 

@@ -13,14 +13,12 @@ import numpy as np
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node, cone
+from gradcli.graph.operation import Select
 
 Array = np.ndarray[Any, Any]
 
 SHOWN = 5
 """Entries whose indices and values are kept."""
-
-_SOURCES = {"leaf", "literal", "array", "random_normal", "random_uniform"}
-_ENTRYWISE = {"elementwise", "selection"}
 
 Index = tuple[int, ...]
 
@@ -86,8 +84,8 @@ def evaluate(targets: Sequence[Node], leaf_value: Callable[[Node], Any]) -> Eval
                 reached.add(x)
                 todo.append(x)
     # An operation before a number that the program holds: `0 * inf` is to blame for its NaN, and not `inf`.
-    guilty = sorted([made[n] for n in made if n in reached], key=lambda m: (m.node.op.name in _SOURCES, m.node.serial))
-    harmless = [found for node, found in made.items() if node not in reached and node.op.name not in _SOURCES]
+    guilty = sorted([made[n] for n in made if n in reached], key=lambda m: (m.node.op.given, m.node.serial))
+    harmless = [found for node, found in made.items() if node not in reached and not node.op.given]
     return Evaluation(guilty[0] if guilty else None, harmless, len(nodes), failed)
 
 
@@ -101,7 +99,7 @@ def _value(node: Node, given: Sequence[Array]) -> Array:
 def _causes(node: Node, given: Sequence[Array], causes: dict[Node, list[Node]]) -> list[Node]:
     """The inputs that are not finite, and of ``where`` those of which such an entry is taken."""
     bad = [x for x in dict.fromkeys(node.inputs) if x in causes]
-    if node.op.name != "where":
+    if not isinstance(node.op.rule, Select):
         return bad
     condition = given[0]
     taken = [np.any(condition & ~np.isfinite(given[1])), np.any(~condition & ~np.isfinite(given[2]))]
@@ -110,10 +108,10 @@ def _causes(node: Node, given: Sequence[Array], causes: dict[Node, list[Node]]) 
 
 def _made(node: Node, given: Sequence[Array], value: Array) -> Made | None:
     """What is not finite in a value although it is in the inputs, or NaN although no input is."""
-    if node.op.name == "where":
+    if isinstance(node.op.rule, Select):
         return None
     bad = ~np.isfinite(value)
-    entrywise = node.op.family in _ENTRYWISE
+    entrywise = node.op.entrywise
     floats = [x for x in given if x.dtype.kind == "f"]
     if entrywise:
         infected, nan = np.zeros_like(bad), np.zeros_like(bad)

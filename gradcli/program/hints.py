@@ -46,8 +46,6 @@ _SLOPES = {
     "pow": Hint("the slope of a power below 1 at 0 is infinite", "`where(x > 0, x^p, 0)`, or `(x + 1e-12)^p`"),
 }
 _LOGARITHMS = {"log", "log2", "log10"}
-_LIMITS = {"exp": (88, 709), "expm1": (88, 709), "sinh": (88, 709), "cosh": (88, 709), "exp2": (127, 1023)}
-"""Arguments up to which the result is finite in float32 and in float64."""
 
 
 def hint(naming: Naming, found: Made, users: Mapping[Node, Sequence[Node]], origin: Node | None) -> Hint | None:
@@ -75,8 +73,8 @@ def _all(
     if name == "pow":
         yield _power(found)
     yield _DOMAINS.get(name)
-    if name in _LIMITS:
-        limit = _LIMITS[name][node.dtype == "float64"]
+    if node.op.overflows is not None:
+        limit = node.op.overflows[node.dtype == "float64"]
         yield Hint(
             f"{name} overflows where its argument is above about {limit}", f"bound it, `{name}(minimum(x, {limit}))`"
         )

@@ -10,7 +10,6 @@ Without this module (``GRADCLI_WITHOUT=sweep``) results are the same.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,17 +29,15 @@ from gradcli.graph.operation import (
     broadcasting,
     unchanged,
 )
-from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import make_leaf
+from gradcli.graph.ops.elementwise import power
+from gradcli.graph.ops.words.python import FUNCTIONS
 from gradcli.language.values import LARGE
 from gradcli.rewrite.simplify import Simplified
 
 if TYPE_CHECKING:
     from gradcli.program.loaded import Loaded
 
-BUILT_IN: dict[str, Function] = {
-    "add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "neg": operator.neg,
-}  # fmt: skip
 RULES = (Elementwise, Linear, Product, Select, SameAs, NoDerivative)
 
 
@@ -63,13 +60,13 @@ class Share:
     def __init__(self, node: Node) -> None:
         if not _is_suitable(node.op):
             raise UnsuitableError
-        literal_exponent = node.op is POWER and node.inputs[1].op.name == "literal"
+        literal_exponent = node.op is power and node.inputs[1].op.name == "literal"
         inputs = [
             x if i and literal_exponent else make_leaf("x", "variable", (), x.dtype, True)
             for i, x in enumerate(node.inputs)
         ]
         self.sample = Node(node.op, tuple(inputs), node.attrs, (), node.dtype, True)
-        self.value = BUILT_IN.get(node.op.name) or function_of(inputs, Simplified([self.sample]).targets[0])
+        self.value = FUNCTIONS.get(node.op.name) or function_of(inputs, Simplified([self.sample]).targets[0])
         self.steps: dict[int, Function | None] = {}
 
     def step(self, code: int) -> Function | None:
@@ -91,7 +88,7 @@ class Share:
 
 def _is_suitable(op: Operation) -> bool:
     """Whether an operation gives a scalar of the inputs' dtype, or a bool, for scalars."""
-    plain = op.infer in (broadcasting, unchanged, boolean) or op.name == "where"
+    plain = op.infer in (broadcasting, unchanged, boolean) or isinstance(op.rule, Select)
     return plain and op.kernel is not None and op.expand is None and isinstance(op.rule, RULES)
 
 
@@ -150,7 +147,7 @@ class Sweep:
                 step = share.step(code)
             if step is None:
                 continue
-            if node.op is POWER and code == 1 and not _is_known_exponent(inputs[1], xs, active):
+            if node.op is power and code == 1 and not _is_known_exponent(inputs[1], xs, active):
                 raise UnsuitableError
             active.add(node)
             tape.append(node)
@@ -160,13 +157,13 @@ class Sweep:
         """The share of a node's operation, which may depend on inputs, attributes or a literal exponent."""
         op, attrs, shares = node.op, node.attrs, self._shares
         key: Any = op
-        if op is POWER and node.inputs[1].op.name == "literal":
+        if op is power and node.inputs[1].op.name == "literal":
             exponent = node.inputs[1]
             if exponent in shares:
                 return shares[exponent]
             key = (op, repr(exponent.attrs["value"]))
             shares[exponent] = share = shares.get(key) or Share(node)
-        elif op is POWER or not _is_same_everywhere(op):
+        elif op is power or not _is_same_everywhere(op):
             key = (op, *[x.dtype for x in node.inputs], *[(name, repr(value)) for name, value in attrs.items()])
             share = shares.get(key) or Share(node)
         else:
@@ -197,9 +194,6 @@ class Sweep:
                 if node in found:
                     step(node, found[node], values, found)
         return found
-
-
-POWER = table["pow"]
 
 
 def _is_known_exponent(p: Node, xs: frozenset[Node], active: set[Node]) -> bool:

@@ -126,7 +126,8 @@ class _NumPy(Style):
     def literal(self, literal: Node, user: Node, position: int) -> Text | None:
         """A plain number beside an array of its dtype, which it takes; else a scalar of NumPy."""
         met = [x for x in user.inputs if x.op.name != "literal"]
-        return _plain(literal) if user.op.name in ARITHMETIC and met else _number(literal)
+        # Between operands of a sign a plain number takes the dtype of what it meets.
+        return _plain(literal) if user.op.symbol and met else _number(literal)
 
     # the parts of the function
 
@@ -200,12 +201,6 @@ class _NumPy(Style):
     def _result(self, node: Node) -> str:
         name = self.names.get(node)
         return name if name is not None else self.layout.texts[node].text
-
-
-ARITHMETIC = {
-    "add", "subtract", "multiply", "divide", "matmul", "pow", "less", "less_equal", "greater", "greater_equal", "equal", "not_equal",
-}  # fmt: skip
-"""Written with signs, between which a plain number takes the dtype of what it meets."""
 
 
 def _plain(literal: Node) -> Text:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from gradcli.graph.node import Derivation, Node, make
-from gradcli.graph.operation import Contraction, Linear, Product, Select
+from gradcli.graph.ops.elementwise import recip
 from gradcli.graph.types import is_float
 
 Rule = Callable[[Node], "Node | None"]
@@ -88,7 +88,7 @@ class Engine:
             better = rule(node)
             if better is not None and better is not node:
                 return better
-        if node.op.name == "recip" and node.attrs.get("positive") and node.inputs[0] in self.positive:
+        if node.op is recip and node.attrs.get("positive") and node.inputs[0] in self.positive:
             return node.op(node.inputs[0], positive=False)
         if not self.exposed:
             for _, rule in self.careful.get(node.op.name, ()):
@@ -112,23 +112,20 @@ def _degree_from(node: Node) -> tuple[Node, ...]:
             return node.inputs[:1]
         case "solve":
             return node.inputs[1:]
-        case "linear" | "square" | "abs":
+        case "linear" | "product" | "square" | "abs":
             return node.inputs
-        case "":
-            return node.inputs if isinstance(node.op.rule, (Linear, Select, Product, Contraction)) else ()
         case _:
             return ()
 
 
-_POSITIVE = {"exp", "exp2", "square", "abs", "cosh", "sigmoid", "softplus", "norm", "hypot", "softmax"}
-_CLOSED = {"add", "multiply", "divide", "sum", "mean", "broadcast_to", "reshape", "transpose", "sqrt", "maximum"}
-
-
 def _positive(node: Node, known: set[Node]) -> bool:
-    name = node.op.name
-    if name == "literal":
-        return is_float(node.dtype) and node.attrs["value"] >= 0 and str(node.attrs["value"]) != "-0.0"
-    if name == "pow":
+    op = node.op
+    if not is_float(node.dtype):
+        return False
+    if op.name == "literal":
+        return bool(node.attrs["value"] >= 0) and str(node.attrs["value"]) != "-0.0"
+    if op.degree == "power":
         exponent = node.inputs[1]
         return exponent.op.name == "literal" and exponent.attrs["value"] > 0 and exponent.attrs["value"] % 2 == 0
-    return name in _POSITIVE or (name in _CLOSED and all([x in known for x in node.inputs]))
+    below = [x for x in node.inputs if x.dtype == node.dtype]
+    return op.positive or (op.closed and bool(below) and all([x in known for x in below]))

@@ -237,6 +237,6 @@ RULES: dict[str, list[tuple[str, Rule]]] = {
 ENTRYWISE: dict[str, list[tuple[str, Rule]]] = {
     op.name: [("f(broadcast_to(x)) -> broadcast_to(f(x))", _broadcast_outside)]
     for op in TABLE.values()
-    if op.family in ("elementwise", "selection") and op.expand is None
+    if op.entrywise and op.expand is None
 }
 """What holds for every operation that works entry by entry."""

@@ -7,7 +7,8 @@ from math import isfinite
 from gradcli.graph.node import Node, Number, current_derivation
 from gradcli.graph.operation import literal
 from gradcli.graph.ops.elementwise import multiply, neg
-from gradcli.graph.ops.shaping import broadcasted
+from gradcli.graph.ops.reductions import sum_
+from gradcli.graph.ops.shaping import broadcast_to, broadcasted, reshape, transpose
 from gradcli.graph.types import INTEGER_RANGE, is_integer
 
 LARGEST = 1e20
@@ -21,7 +22,7 @@ def number_of(x: Node) -> Number | None:
 
 def filling(x: Node) -> Number | None:
     """The number that an array is filled with, as far as its operation shows."""
-    return number_of(x.inputs[0] if x.op.name == "broadcast_to" else x)
+    return number_of(x.inputs[0] if x.op is broadcast_to else x)
 
 
 def filled(value: Number, like: Node) -> Node:
@@ -31,9 +32,9 @@ def filled(value: Number, like: Node) -> Node:
 
 def split(x: Node) -> tuple[Number, Node]:
     """The coefficient of a term and the rest: (2, x) for 2 * x, (-1, x) for -x, (1, x) for anything else."""
-    if x.op.name == "neg":
+    if x.op is neg:
         return -1, x.inputs[0]
-    if x.op.name == "multiply":
+    if x.op is multiply:
         value = number_of(x.inputs[0])
         if value is not None:
             return value, x.inputs[1]
@@ -66,18 +67,15 @@ def usable(c: Number, dtype: str) -> bool:
 def is_nothing(x: Node) -> bool:
     """A zero that holds a gradient together, or its product with a number or another."""
     x = _unshaped(x)
-    if x.op.name != "multiply":
-        return x.op.name in _CONNECTING
+    if x.op is not multiply:
+        return x.op.connects
     factors = [_unshaped(i) for i in x.inputs]
-    some = any([f.op.name in _CONNECTING for f in factors])
-    return some and all([f.op.name in _CONNECTING or _is_finite(f) for f in factors])
-
-
-_CONNECTING = ("link", "zero")
+    some = any([f.op.connects for f in factors])
+    return some and all([f.op.connects or _is_finite(f) for f in factors])
 
 
 def _unshaped(x: Node) -> Node:
-    while x.op.name in ("broadcast_to", "reshape", "sum", "transpose"):
+    while x.op in (broadcast_to, reshape, sum_, transpose):
         x = x.inputs[0]
     return x
 

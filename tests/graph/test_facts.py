@@ -1,7 +1,6 @@
-"""What modules claim of operations by name, derived from the kernels: over all operations of the table, hidden ones too.
+"""What entries claim of their operations, derived from the kernels: over all operations of the table, hidden ones too.
 
-Where a list need not be complete, a name that is in it must satisfy the claim; where a missing name would be a fault,
-that is found too.
+A claim that an entry makes must hold; where a missing claim would be a fault, that is found too.
 """
 
 from __future__ import annotations
@@ -11,33 +10,32 @@ import itertools
 import math
 import operator
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import gradcli
-from gradcli.autodiff import degree, jacobian, polynomial, reverse, routes, sparsity, views
-from gradcli.execute import axes, cost, plan, scalars, sizes, steps, straight
-from gradcli.graph import describe
+from gradcli.autodiff import degree, jacobian, reverse, sparsity, views
+from gradcli.execute import plan, steps
+from gradcli.graph.flow import flow
 from gradcli.graph.node import Derivation, Node
 from gradcli.graph.operation import Contraction, Elementwise, Linear, NoDerivative, literal
 from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.ops.elementwise import absolute
-from gradcli.graph.ops.kernels import Ufunc
 from gradcli.graph.ops.shaping import broadcasted
+from gradcli.graph.ops.words import english, latex, mpmath, numpy, python
 from gradcli.graph.types import is_float
-from gradcli.language import needed, printer, reasons, remedies, spellings
+from gradcli.language import needed, printer, remedies, spellings
 from gradcli.language.builtin import BINARY
-from gradcli.program import batched, cuts, finite, hints, kinks, query, swept, traced
+from gradcli.program import batched, hints, kinks, query, traced
 from gradcli.program.derived import derive
 from gradcli.report import formulas
 from gradcli.rewrite import algebra, engine, forms, shapes, simplify, terms
 from tests.graph.examples import Array, Example, evaluate, every, examples, on_arrays, on_leaves, value_of
 
-ENTRYWISE = ("elementwise", "selection")
 SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, 0.3, -2.5, 1e-300, -1e-300, 1e300, -1e300, math.inf, -math.inf, math.nan])
 
 
@@ -93,16 +91,9 @@ def is_entrywise(example: Example) -> bool:
 
 def test_elementwise_operations_and_selections_work_entry_by_entry():
     """Read by axes of loops, batches of rows, and the search for what is not finite."""
-    assert set(ENTRYWISE) == finite._ENTRYWISE
-    claimed = [e for e in every() if e.node.op.family in ENTRYWISE and e.node.inputs]
+    claimed = [e for e in every() if e.node.op.entrywise and e.node.inputs]
     assert len(names(claimed)) > 60
     assert names(e for e in claimed if not is_entrywise(e)) == []
-
-
-def test_a_transpose_that_leaves_entries_where_they_are():
-    for name in reverse.SAME_PLACE:
-        assert isinstance(table[name].rule, Linear)
-        assert all(is_entrywise(e) for e in examples()[name])
 
 
 # zeros
@@ -146,19 +137,61 @@ def test_patterns_of_zeros_miss_nothing():
     assert names(wrong) == []
 
 
-def test_lists_of_zeros_name_operations():
-    assert {*sparsity.ZERO_AT_ZERO, *sparsity.ZERO_WITH_FIRST, *sparsity.UNIONS, *sparsity.MERGING} <= table.keys()
-    for name in sparsity.ZERO_AT_ZERO:
-        assert not np.any(value_of(examples()[name][0].node, (np.zeros(3),))), name
+def gives_zero(example: Example, inputs: tuple[int, ...]) -> bool:
+    """Whether the value is 0 or NaN where some inputs are 0 and the others anything."""
+    rng = np.random.default_rng(5)
+    for _ in range(8):
+        given = [rng.choice(SPECIAL, x.shape) if x.dtype.kind == "f" else x for x in example.inputs]
+        given = [np.zeros_like(x) if i in inputs else x for i, x in enumerate(given)]
+        value = attempt(example, tuple([np.asarray(x, v.dtype) for x, v in zip(given, example.inputs, strict=True)]))
+        if value is not None and np.any((value != 0) & ~np.isnan(value)):
+            return False
+    return True
 
 
-@pytest.mark.parametrize("name", ["link", "zero", "zeros_like", "ones_like"])
-def test_what_only_connects_is_one_number_whatever_the_input(name):
+def test_what_is_0_where_inputs_are_is():
+    wrong, seen = [], set()
+    for example in every(8):
+        claimed = example.node.op.zero_where
+        if claimed is not None and example.name not in OF_RESULTS:
+            seen.add(example.name)
+            wrong += [] if gives_zero(example, claimed) else [example]
+    assert names(wrong) == []
+    assert len(seen) > 40
+
+
+def test_no_function_that_is_0_at_0_lacks_the_fact():
+    missing = []
+    for example in every(4):
+        op = example.node.op
+        simple = (
+            op.entrywise
+            and example.inputs
+            and example.inputs[0].size
+            and example.node.dtype != "bool"
+            and not any(example.node.attrs.values())
+        )
+        if simple and len(example.inputs) == 1 and op.zero_where is None:
+            missing += [example] if np.all(example.value(np.zeros_like(example.inputs[0])) == 0) else []
+    assert names(missing) == []
+
+
+CONSTANT = [name for name, op in table.items() if op.bounds[0] == op.bounds[1] and op.accepts != "bool"]
+
+
+@pytest.mark.parametrize("name", CONSTANT)
+def test_what_has_equal_bounds_is_one_number_whatever_the_input(name):
     """Rewriting leaves ``link`` and ``zero`` out of sums, patterns have no entry for them."""
-    assert set(terms._CONNECTING) == {"link", "zero"}
-    value = value_of(examples()[name][0].node, (SPECIAL,))
-    assert value.tolist() == [float(name == "ones_like")] * len(SPECIAL)
+    example = examples()[name][0]
+    value = value_of(example.node, (SPECIAL,) if example.inputs else ())
+    assert np.unique(value).tolist() == [table[name].bounds[0]]
     assert not np.signbit(value).any()
+
+
+def test_what_only_connects_is_0_and_passes_a_gradient():
+    connecting = {name for name, op in table.items() if op.connects}
+    assert connecting == {name for name in CONSTANT if not isinstance(table[name].rule, NoDerivative)}
+    assert connecting == {"link", "zero"}
 
 
 def filled(example: Example, number: float) -> Node:
@@ -198,7 +231,7 @@ def variants(example: Example) -> Iterator[tuple[Node, set[Node], list[tuple[Arr
     inputs = tuple([absolute(x) if x.op.name == "leaf" else x for x in leaves.inputs])
     positive = [keep_literals(example, values) for values in positive]
     yield example.node.with_inputs(inputs), {x for x in inputs if x.op.name == "abs"}, positive
-    if len(inputs) == 2 and inputs[0].shape == inputs[1].shape and inputs[1].op.name != "literal":
+    if len(inputs) == 2 and inputs[0].shape == inputs[1].shape and inputs[1].op.name == "leaf" == inputs[0].op.name:
         yield example.node.with_inputs((leaves.inputs[0],) * 2), set(), [(values[0],) * 2 for values in any_sign]
 
 
@@ -216,43 +249,119 @@ def keep_literals(example: Example, values: tuple[Array, ...]) -> tuple[Array, .
     return tuple([own if x.op.name == "literal" else value for x, own, value in pairs])
 
 
-def test_what_counts_as_never_negative_is_not():
+def function_of(name: str) -> str | None:
+    """The function that an operation on a result and its input is a slope of."""
+    return next((f for f in table if name.startswith(f + "_") and table[f].spec == "x"), None)
+
+
+def claims(example: Example) -> Iterator[tuple[Node, set[Node], Array]]:
+    """Variants of the node with a value for each of their inputs."""
+    for node, known, inputs in variants(example):
+        for values in inputs:
+            if example.name in OF_RESULTS:
+                function = function_of(example.name)
+                if function is None or known:
+                    continue
+                values = (value_of(examples()[function][0].node, values[1:2]), *values[1:])
+            value = attempt(example, values)
+            if value is not None:
+                yield node, known, value
+
+
+def test_values_are_within_their_bounds():
+    """-0 is below a bound of 0: there 1/|x| becomes 1/x, which differs for it."""
+    wrong, seen = [], set()
+    for example in every(15):
+        low, high = example.node.op.bounds
+        if (low, high) == (-math.inf, math.inf) or not is_float(example.node.dtype):
+            continue
+        for _, _, value in claims(example):
+            seen.add(example.name)
+            below = (value < low) | ((value == 0) & np.signbit(value) & (low == 0) & (math.copysign(1, low) > 0))
+            if np.any(below | (value > high)):
+                wrong.append(example)
+    assert names(wrong) == []
+    bounded = {name for name, op in table.items() if op.bounds != (-math.inf, math.inf)}
+    assert seen >= bounded - {"zeros", "ones", "eye"}
+
+
+def test_what_is_seen_not_to_be_negative_is_not():
     """In the products of Jacobians, where square roots of such factors are taken."""
     wrong, seen = [], set()
     for example in every(15):
-        if example.name in OF_RESULTS:
-            continue
-        for node, _, inputs in variants(example):
-            if not views.nonnegative(node):
-                continue
-            seen.add(example.name)
-            found = [attempt(example, values) for values in inputs]
-            if any(np.any(value < 0) for value in found if value is not None):
-                wrong.append(example)
+        for node, _, value in claims(example):
+            if views.nonnegative(node):
+                seen.add(example.name)
+                if np.any(value < 0):
+                    wrong.append(example)
     assert names(wrong) == []
-    assert (views._NEVER_NEGATIVE | {"multiply", "add", "sqrt", "recip", "where", "maximum"}) - OF_RESULTS <= seen
+    assert {name for name, op in table.items() if op.nonnegative or op.closed} - WITHOUT_FLOATS <= seen
 
 
-def test_what_counts_as_positive_is_no_negative_zero_either():
+WITHOUT_FLOATS = {"zeros", "ones", "eye", "zeros_like"}
+
+
+def test_what_is_seen_to_be_positive_is_no_negative_zero_either():
     """There 1/|x| becomes 1/x, which differs for negative numbers and for -0."""
     wrong, seen = [], set()
     for example in every(15):
-        for node, known, inputs in variants(example):
-            if not engine._positive(node, known):
-                continue
-            seen.add(example.name)
-            found = [attempt(example, values) for values in inputs]
-            if any(np.any(np.signbit(value) & ~np.isnan(value)) for value in found if value is not None):
-                wrong.append(example)
+        for node, known, value in claims(example):
+            if engine._positive(node, known):
+                seen.add(example.name)
+                if np.any(np.signbit(value) & ~np.isnan(value)):
+                    wrong.append(example)
     assert names(wrong) == []
-    assert engine._POSITIVE | engine._CLOSED | {"pow"} <= seen
+    assert {name for name, op in table.items() if op.positive or op.closed} - WITHOUT_FLOATS <= seen
 
 
-def test_what_counts_as_at_most_one():
-    for name in views._AT_MOST_ONE:
-        for example in examples()[name]:
-            for values in next(variants(example))[2]:
-                assert not np.any(np.abs(example.value(*values)) > 1), name
+# entries that are moved
+
+
+def distinct(example: Example) -> tuple[Array, ...]:
+    """The inputs, with float entries that are all different, positive, and in no order."""
+    rng = np.random.default_rng(6)
+    count = sum(x.size for x in example.inputs)
+    numbers = iter(rng.permutation(np.arange(1.0, count + 1)))
+    return tuple(
+        [np.reshape([next(numbers) for _ in range(x.size)], x.shape).astype(x.dtype) if x.dtype.kind == "f" else x
+         for x in example.inputs]
+    )  # fmt: skip
+
+
+def test_entries_are_what_is_said_of_them():
+    wrong, seen = [], set()
+    for example in every():
+        op = example.node.op
+        if not op.entries or not example.floats or not is_float(example.node.dtype):
+            continue
+        if op.entrywise and len(op.parameters) > 1 and len({x.shape for x in example.inputs}) > 1:
+            continue  # broadcasting takes entries several times
+        inputs = distinct(example)
+        value = example.value(*inputs).reshape(-1)
+        own = np.concatenate([x.reshape(-1) for x in inputs if x.dtype.kind == "f"])
+        seen.add(example.name)
+        if op.entries == "negated":
+            value = -value
+        taken = value[value != 0] if op.entries == "placed" else value
+        if op.entries == "added":
+            right = all(columns_are_units(example, i) for i in example.floats)
+        else:
+            right = set(taken) <= set(own) and (op.entries == "repeated" or len(set(taken)) == len(taken))
+        wrong += [] if right else [example]
+    assert names(wrong) == []
+    assert {name for name, op in table.items() if op.entries and op.kernel is not None} <= seen
+
+
+def columns_are_units(example: Example, i: int) -> bool:
+    """Whether each entry of an input goes into one entry of the result at most, with the factor 1 or -1."""
+    matrix = np.abs(columns(example, i))
+    return set(np.unique(matrix)) <= {0.0, 1.0} and bool(np.all(matrix.sum(axis=0) <= 1))
+
+
+def test_what_is_triangular_is():
+    for example in (e for e in every() if e.node.op.triangular):
+        value = example.value()
+        assert np.array_equal(value, np.tril(value)), example.name
 
 
 # degrees
@@ -291,13 +400,20 @@ def moving(example: Example) -> list[set[int]]:
 MOST_DEGREES = 6
 
 
+def bound_of(node: Node, chosen: set[int]) -> float:
+    """The degree in some inputs that the entry gives."""
+    return degree.bound(
+        node, [degree.ITSELF if i in chosen else degree.CONSTANT for i in range(len(node.inputs))]
+    ).power
+
+
 def test_degrees_bound_the_values_between_kinks():
     wrong, checked = [], set()
     for example in every(12):
         node = on_arrays(example)
         for chosen in moving(example):
-            bound = polynomial._degree(node, [1.0 if i in chosen else 0.0 for i in range(len(node.inputs))])
-            if not bound <= MOST_DEGREES or example.node.dtype == "bool":
+            bound = bound_of(node, chosen)
+            if not bound <= MOST_DEGREES or example.node.dtype == "bool" or example.name in OF_RESULTS:
                 continue
             rows = along(example, chosen, 0.02, int(bound) + 4)
             if rows is not None and rows.size:
@@ -314,14 +430,14 @@ def test_what_is_called_piecewise_is_and_nothing_else():
     for example in every(12):
         node = on_arrays(example)
         for chosen in moving(example):
-            bound = polynomial._degree(node, [1.0 if i in chosen else 0.0 for i in range(len(node.inputs))])
-            if isinstance(node.op.rule, NoDerivative) or not bound <= MOST_DEGREES or example.node.dtype == "bool":
+            bound = bound_of(node, chosen)
+            if isinstance(node.op.rule, NoDerivative) or not bound <= MOST_DEGREES or example.name in OF_RESULTS:
                 continue
             rows = along(example, chosen, 0.7, 20)
             if rows is not None and rows.size:
                 (whole if is_of_degree(rows, int(bound)) else piecewise).add(example.name)
     # where jumps by its condition, which has no derivative
-    assert piecewise | {"where"} == cuts._KINKED
+    assert piecewise | {"where"} == {name for name, op in table.items() if op.piecewise}
 
 
 def orders_of(example: Example, i: int, most: int) -> tuple[float, int]:
@@ -424,10 +540,11 @@ def op_takes_a_shape(name: str) -> bool:
 def test_what_makes_no_number_out_of_nothing():
     """Operations without inputs are finite, but for those that hold values."""
     starts = {e.name for e in every() if not e.node.inputs}
-    assert {*starts, "leaf", "literal"} >= finite._SOURCES
+    given = {name for name, op in table.items() if op.given}
+    assert {*starts, "leaf", "literal"} >= given
     holding = {e.name for e in every() if not e.node.inputs and {"values", "seed"} & e.node.attrs.keys()}
-    assert holding <= finite._SOURCES
-    for name in starts - finite._SOURCES:
+    assert holding | {"leaf", "literal"} == given
+    for name in starts - given:
         assert all(np.isfinite(e.value()).all() for e in examples()[name]), name
 
 
@@ -437,7 +554,9 @@ def far(name: str, x: float, dtype: str) -> Array:
 
 
 def test_the_limits_that_hints_name():
-    for name, limits in hints._LIMITS.items():
+    overflowing = {name: op.overflows for name, op in table.items() if op.overflows is not None}
+    assert len(overflowing) > 4
+    for name, limits in overflowing.items():
         for dtype, limit in zip(("float32", "float64"), limits, strict=True):
             assert np.isfinite(far(name, limit, dtype)), (name, dtype)
             assert np.isinf(far(name, limit + 2, dtype)), (name, dtype)
@@ -471,7 +590,7 @@ def test_no_kink_of_an_operation_is_missing():
         node = example.node
         if example.name in OF_RESULTS:
             continue
-        if node.op.family not in ENTRYWISE or node.shape or not example.floats or node.dtype == "bool":
+        if not node.op.entrywise or node.shape or not example.floats or node.dtype == "bool":
             continue
         free = [i for i in example.floats if node.inputs[i].op.name != "literal"]
         for point in itertools.product(POINTS, repeat=len(free)):
@@ -485,17 +604,74 @@ def test_no_kink_of_an_operation_is_missing():
                     return math.nan if found is None else found
 
                 if is_rough(f, float(inputs[i])):
-                    rule = kinks.KINKS.get(example.name, kinks.AT_WHOLE if example.name == "cast" else None)
-                    if rule is None or not np.all(rule.test(node, inputs, example.value(*inputs))):
+                    corner = kinks.corner_of(node)
+                    if corner is None or not np.all(corner.test(np, node, inputs, example.value(*inputs))):
                         missing.append((example.name, point))
     assert missing == []
+
+
+def is_unsmooth(example: Example, inputs: Sequence[Array], i: int) -> bool:
+    """Whether a value, a slope or a second one jumps or is infinite where an entry of an input moves."""
+    x = np.asarray(inputs[i])
+    node = on_leaves(example)
+    leaf = node.inputs[i]
+    with Derivation().active():
+        found, ys = [node], [node]
+        while len(found) < 3 and leaf.op.name == "leaf":
+            (g,) = reverse.gradients(ys, [leaf])
+            if g is None:
+                break
+            found, ys = [*found, g], [g]
+
+    def at(t: float) -> Array | None:
+        moved = np.array(x)
+        moved[(0,) * x.ndim] += t
+        values = {n: moved if k == i else v for k, (n, v) in enumerate(zip(node.inputs, inputs, strict=True))}
+        with np.errstate(all="ignore"):
+            return np.concatenate([np.ravel(evaluate(n, values)).astype(float) for n in found])
+
+    h = 1e-7
+    before, here, after = at(-h), at(0.0), at(h)
+    if not np.isfinite([before, here, after]).all():
+        return True
+    jumps = np.abs(here - before) + np.abs(after - here) > 1e-3 * (1 + np.abs(here))
+    bends = np.abs(after - 2 * here + before)[: node_size(node)] > 1e-3 * h
+    return bool(jumps.any() or bends.any())
+
+
+def node_size(node: Node) -> int:
+    return math.prod(node.shape)
+
+
+def test_corners_are_where_something_jumps():
+    """Functions of numbers at most of the points that they name, others where all entries are 0 or 1.
+
+    trunc does not jump at 0, nor 0^p for p = 0, x*log(y) for y = 1, and 0/b.
+    """
+    rough: dict[str, list[bool]] = {}
+    for example in every(40):
+        node = example.node
+        corner = kinks.corner_of(node)
+        if corner is None or not example.floats:
+            continue
+        free = [i for i in example.floats if node.inputs[i].op.name != "literal"]
+        points = itertools.product(POINTS if node.op.entrywise and not node.shape else (0.0, 1.0), repeat=len(free))
+        for point in points:
+            inputs = list(example.inputs)
+            for i, x in zip(free, point, strict=True):
+                inputs[i] = np.full_like(inputs[i], x)
+            with np.errstate(all="ignore"):
+                there = bool(np.any(corner.test(np, node, inputs, example.value(*inputs))))
+            if there:
+                rough.setdefault(example.name, []).append(any(is_unsmooth(example, inputs, i) for i in free))
+    assert {name: found for name, found in rough.items() if 2 * sum(found) < len(found)} == {}
+    assert rough.keys() == {name for name, op in table.items() if op.corner is not None}
 
 
 def test_comparisons_are_those_of_the_table():
     python = {"less": operator.lt, "less_equal": operator.le, "greater": operator.gt, "greater_equal": operator.ge,
               "equal": operator.eq, "not_equal": operator.ne}  # fmt: skip
-    assert python.keys() == reasons.COMPARISONS
-    assert {name for name, op in table.items() if op.accepts == "same" and op.symbol} == reasons.COMPARISONS
+    assert python.keys() == {name for name, op in table.items() if op.compares}
     for name, function in python.items():
         kernel = table[name].kernel
         for a, b in itertools.product(SPECIAL, repeat=2):
@@ -532,19 +708,6 @@ def linear() -> Iterator[tuple[Example, int]]:
                     yield example, i
 
 
-def test_factors_of_routes_that_count_as_one_are():
-    one = set(routes._UNIT) | set(routes._UNIT_IN_PLACE)
-    seen = set()
-    for example, i in linear():
-        if example.name in one:
-            seen.add(example.name)
-            matrix = columns(example, i)
-            assert set(np.unique(np.abs(matrix))) <= {0.0, 1.0}, example.name
-            if example.name in routes._UNIT_IN_PLACE and example.inputs[i].shape == example.node.shape:
-                assert np.array_equal(np.abs(matrix), np.eye(len(matrix))), example.name
-    assert seen | {"expand_dims", "squeeze"} >= one
-
-
 @pytest.mark.parametrize("deltas", [False, True])
 def test_a_jacobian_through_a_linear_operation_is_its_matrix(deltas):
     """The sweep moves deltas and constant axes through the operations that it knows by name, and axes of attributes."""
@@ -572,7 +735,7 @@ def test_a_jacobian_through_a_linear_operation_is_its_matrix(deltas):
 
 def tile(example: Example, label: int, k: int | None, start: int, stop: int) -> tuple[steps.Place, list]:
     """The place of an operation in a loop, and the registers for one tile."""
-    rows, _ = axes.flow(example.node)
+    rows, _ = flow(example.node)
     cut = tuple([own.index(label) if label in own else None for own in rows])
     shape = list(example.node.shape)
     if k is not None:
@@ -620,7 +783,7 @@ def test_axes_that_go_along_can_be_cut():
     for example in every():
         if not example.node.inputs:
             continue
-        rows, out = axes.flow(example.node)
+        rows, out = flow(example.node)
         assert [len(own) for own in rows] == [x.rank for x in example.node.inputs], example.name
         assert len(out) == example.node.rank, example.name
         sizes = {
@@ -636,7 +799,7 @@ def test_axes_that_go_along_can_be_cut():
                 assert example.node.shape[k] == size, example.name
                 found = in_tiles(example, label, k, size)
                 cut.add(example.name)
-            elif example.name in axes.ACCUMULATED or isinstance(example.node.op.rule, Contraction):
+            elif example.node.op.flow == "accumulated" or isinstance(example.node.op.rule, Contraction):
                 found = np.asarray(added_up(example, label, size))
                 summed.add(example.name)
             else:
@@ -644,8 +807,8 @@ def test_axes_that_go_along_can_be_cut():
             if not np.allclose(found, example.value(), rtol=1e-12, atol=1e-12, equal_nan=True):
                 wrong.append(example)
     assert names(wrong) == []
-    assert summed >= set(axes.ACCUMULATED)
-    assert cut >= axes.RULES.keys() - {"link", "zero"}
+    assert summed >= {name for name, op in table.items() if op.flow == "accumulated"}
+    assert cut >= {name for name, op in table.items() if op.flow and not op.entrywise and op.kernel is not None}
 
 
 def test_views_are_views_and_nothing_else_is():
@@ -657,9 +820,10 @@ def test_views_are_views_and_nothing_else_is():
         with np.errstate(all="ignore"):
             value = example.node.op.kernel(np, *example.inputs, **example.node.attrs)
         (shared if any(np.shares_memory(value, x) for x in example.inputs) else own).add(example.name)
-    assert shared >= sizes.VIEWS
-    assert shared <= sizes.VIEWS | plan.COPIED
-    assert own & sizes.VIEWS == {"reshape"}, "of what lies in memory in another order it is a copy"
+    always, sometimes = ({name for name, op in table.items() if op.shares == how} for how in ("always", "sometimes"))
+    assert shared >= always
+    assert shared <= always | sometimes
+    assert own & always == {"reshape"}, "of what lies in memory in another order it is a copy"
 
 
 def test_kernels_that_work_entry_by_entry_take_no_more_memory_than_announced():
@@ -668,7 +832,7 @@ def test_kernels_that_work_entry_by_entry_take_no_more_memory_than_announced():
     wrong = []
     for name, some in examples().items():
         example = next((e for e in some if e.node.inputs), some[0])
-        if example.node.op.family not in ENTRYWISE or not example.node.inputs:
+        if not example.node.op.entrywise or not example.node.inputs:
             continue
         inputs = [np.resize(x, size) for x in example.inputs]
         leaves = [make_leaf("x", "variable", (size,), str(x.dtype), False) for x in inputs]
@@ -738,27 +902,27 @@ def arity(name: str) -> int:
     return len(examples()[name][0].inputs)
 
 
-@pytest.mark.parametrize("name", scalars.INLINE)
+@pytest.mark.parametrize("name", python.NUMBERS)
 def test_python_written_for_numbers_gives_what_the_kernel_gives(name):
     op = table[name]
     arguments = ["a", "b", "c"][: arity(name)]
-    text = scalars.INLINE[name].format(*arguments, kernel=f"kernel({', '.join(arguments)})", zero="0.0")
+    text = python.NUMBERS[name].format(*arguments, kernel=f"kernel({', '.join(arguments)})", zero="0.0")
     function = eval(f"lambda {', '.join(arguments)}: {text}", {"kernel": lambda *x: op.kernel(np, *map(np.float64, x))})
     assert both(lambda *x: function(*map(float, x)), op.kernel, arity(name), "float64"), text
 
 
-@pytest.mark.parametrize("name", [*straight.OPERATORS, *sorted(straight.SAME)])
+@pytest.mark.parametrize("name", [*python.OPERATORS, "identity", "stop_gradient"])
 def test_python_written_for_arrays_gives_what_the_kernel_gives(name):
     arguments = ["a", "b"][: arity(name)]
-    text = straight.OPERATORS.get(name, "{0}").format(*arguments)
+    text = python.OPERATORS.get(name, "{0}").format(*arguments)
     function = eval(f"lambda {', '.join(arguments)}: {text}")
     for dtype in ("float64", "float32"):
         assert both(function, table[name].kernel, arity(name), dtype), text
 
 
-@pytest.mark.parametrize("name", swept.BUILT_IN)
+@pytest.mark.parametrize("name", python.FUNCTIONS)
 def test_operators_of_sweeps_give_what_the_kernel_gives(name):
-    assert both(swept.BUILT_IN[name], table[name].kernel, arity(name), "float64")
+    assert both(python.FUNCTIONS[name], table[name].kernel, arity(name), "float64")
 
 
 def test_what_lint_takes_in_either_order():
@@ -776,17 +940,22 @@ def kernels_of_two() -> list[str]:
 
 def test_what_is_0_by_what_it_is():
     """Of an indicator, entries that are 0 are not selected (:func:`gradcli.autodiff.reverse.is_indicator`)."""
-    assert {"one_hot", "eye"} == reverse._INDICATORS
-    assert all(set(np.unique(e.value(*e.inputs))) <= {0, 1} for name in reverse._INDICATORS for e in examples()[name])
-    for name in reverse._MOVING:
-        for example in (e for e in examples()[name] if e.inputs[0].dtype.kind == "f"):
+    indicators = [name for name, op in table.items() if op.indicator]
+    assert len(indicators) > 1
+    for example in (e for name in indicators for e in examples()[name]):
+        assert set(np.unique(example.value())) <= {0, 1}, example.name
+        assert not example.floats, example.name
+    for example in every():
+        if example.node.op.entries in reverse._KEPT and not any(is_float(x.dtype) for x in example.node.inputs[1:]):
             marks = tuple(np.zeros_like(x) if x.dtype.kind == "f" else x for x in example.inputs)
             value = attempt(example, marks)
-            assert value is None or not np.any(value), name
+            assert value is None or not example.floats or not np.any(value), example.name
 
 
 def test_the_slope_of_a_quotient_is_a_product_whose_factors_are_multiplied_one_by_one():
-    for name in reverse._RECIPROCAL:
+    factored = [name for name, op in table.items() if isinstance(op.rule, Elementwise) and op.rule.factors]
+    assert len(factored) > 3
+    for name in factored:
         node = on_leaves(next(e for e in examples()[name] if not e.node.shape))
         rule = node.op.rule
         assert isinstance(rule, Elementwise)
@@ -813,11 +982,6 @@ def test_what_is_worked_out_at_once_where_both_operands_are_numbers():
             continue
         node = query.target(gradcli.loads(f"y = {operands[0]} {symbol} {operands[1]}"), "y")
         assert (node.op.name == "literal") == (name in printer.ARITHMETIC), name
-
-
-def test_cheap_functions_are_functions_of_numpy_that_kernels_call():
-    called = {op.kernel.name for op in table.values() if isinstance(op.kernel, Ufunc)}
-    assert called >= cost.ARITHMETIC
 
 
 # what wrong facts did
@@ -848,60 +1012,77 @@ def test_a_power_of_a_function_that_is_linear_in_x_ends_in_none():
 
 # no list without a test
 
-ELSEWHERE = {
-    "commands.main.COMMANDS", "report.matrices.AXES", "language.parser.CONSTRUCT", "language.builtin.KEYWORDS",
-    "language.derivatives.FORMS", "graph.describe.IN_WORDS", "language.builtin.BINARY", "language.symbols._ROOTS",
-    "language.symbols._BARS", "language.symbols._FUNCTIONS", "language.suggestions._INVERSES", "language.foreign.LATEX",
-    "language.suggestions._REDUCTIONS", "language.suggestions._SHAPED", "language.foreign.ATTRIBUTES",
+MAY_NAME = {
+    "graph.node": "the operators of nodes",
+    "graph.operation": "the words for degrees, and the conversions that every operation makes",
+    "graph.printing": "the forms of calls in the language",
+    "autodiff.degree": "the words for degrees",
+    "rewrite.algebra": "rules",
+    "rewrite.contractions": "rules",
+    "rewrite.engine": "the words for degrees",
+    "rewrite.forms": "rules",
+    "rewrite.shapes": "rules",
+    "rewrite.simplify": "rules",
+    "execute.steps": "what is written into an array that is given, where that is another call than the kernel's",
+    "execute.straight": "what is written as another call than the kernel's",
+    "language.builtin": "names of parameters in other libraries",
+    "language.calls": "hints",
+    "language.elaborate": "the signs before one operand",
+    "language.foreign": "spellings of other languages",
+    "language.formulas": "formulas with a better spelling",
+    "language.literals": "a sign of the language",
+    "language.naming": "formulas for people",
+    "language.needed": "what depends on where a call stands in the program",
+    "language.printer": "what the language works out at once",
+    "language.reasons": "sentences about what cuts a gradient",
+    "language.remedies": "hints",
+    "language.scalars": "the sign before one operand",
+    "language.spellings": "formulas with a better spelling",
+    "language.statics": "what is known before anything is evaluated",
+    "language.suggestions": "hints",
+    "language.symbols": "spellings of mathematics",
+    "program.batched": "how each operation runs on many rows",
+    "program.digits": "functions of NumPy, and of mpmath in their place",
+    "program.hints": "hints",
+    "program.lint": "hints",
+    "program.pictured": "formulas for people",
+    "program.point": "a hint about stops",
+    "report.latex": "formulas for people: quotients, signs and powers",
+    "report.latex_words": "formulas for people: products, signs and powers",
+}
+"""The modules outside of the table that may spell names of operations, and what for."""
+
+OTHER_WORDS = {
+    "shape", "index", "size", "rank", "load", "min", "max", "sum", "dot", "any", "all", "trace", "zero", "direction",
+    "others", "var", "abs", "log", "gradients", "jacobian", "hessian", "jvp", "hvp", "taylor", "iterate", "identity",
+    "reshape", "leaf", "literal", "array", "tangent",
 }  # fmt: skip
-"""Words that are names of operations, too, and claim nothing of them."""
-
-OTHER_TESTS = {
-    "execute.plain_numbers.KERNELS", "execute.plain_numbers.LOGIC", "execute.plain_numbers.BOTH",
-    "execute.plain_numbers.FLOATS", "execute.steps.MAKERS", "execute.steps.COMBINE", "graph.describe._MATRICES",
-    "graph.printing._INFIX", "report.latex_words.INFIX", "report.latex_words.WORDS",
-    "report.latex_words.WRITTEN_ELSEWHERE", "report.latex_words._BINDS",
-    "report.numpy_words.WORDS", "report.numpy_words.WRITTEN_ELSEWHERE", "rewrite.algebra.RULES",
-    "rewrite.algebra.CAREFUL", "rewrite.forms.NOTHING", "rewrite.forms.FORMS", "rewrite.shapes.RULES",
-    "rewrite.simplify.RULES", "report.numpy_module.ARITHMETIC", "language.formulas.SPELLINGS", "program.traced._SOURCES", "program.kinks.KINKS",
-}  # fmt: skip
-"""Rules and writers, whose answers the tests of their modules compare with values."""
+"""Names of operations that are words of NumPy, of commands or of JSON, too, and the sorts of nodes that hold values."""
 
 
-def lists_of_operations() -> dict[str, set[str]]:
-    """The module-level constants that name two operations or more, outside the table: by module and name."""
+def names_in(path: Path) -> list[str]:
+    """The string literals of a module that name operations, alone or in a row, docstrings apart."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    prose = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}
+    texts = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and id(n) not in prose]
+    rows = [text.split() for text in texts if isinstance(text, str)]
+    return [name for row in rows if row and set(row) <= table.keys() for name in row if name not in OTHER_WORDS]
+
+
+def test_only_these_modules_name_operations():
+    """Any other module asks the entry for what it needs to know, so that a new operation is one entry of the table."""
     root = Path(gradcli.__file__).parent
-    found: dict[str, set[str]] = {}
-    for path in root.rglob("*.py"):
-        if path.parent == root / "graph" / "ops":
-            continue
-        module = ".".join(path.relative_to(root).with_suffix("").parts)
-        for statement in ast.parse(path.read_text(encoding="utf-8")).body:
-            if not isinstance(statement, (ast.Assign, ast.AnnAssign)) or statement.value is None:
-                continue
-            words = [n.value for n in ast.walk(statement.value) if isinstance(n, ast.Constant)]
-            texts = [word.split() for word in words if isinstance(word, str)]
-            named = {name for text in texts if set(text) <= table.keys() for name in text}
-            target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
-            if len(named) > 1 and isinstance(target, ast.Name):
-                found[f"{module}.{target.id}"] = named
-    return found
-
-
-def test_every_list_of_operations_has_a_test():
-    """A list that a module keeps of operations by name is used in this file, or stands in one of the sets above."""
-    text = Path(__file__).read_text(encoding="utf-8")
-    found = lists_of_operations()
-    listed = ELSEWHERE | OTHER_TESTS
-    assert listed <= found.keys(), "a name that no module has any more"
-    short = {name: ".".join(name.split(".")[-2:]) for name in found if name not in listed}
-    assert [name for name, used in short.items() if used not in text] == []
+    paths = [path for path in root.rglob("*.py") if root / "graph" / "ops" not in path.parents]
+    found = {".".join(path.relative_to(root).with_suffix("").parts): names_in(path) for path in paths}
+    named = {module: some for module, some in found.items() if some and module not in MAY_NAME}
+    assert named == {}
+    assert {module for module in MAY_NAME if not found.get(module)} == set(), "modules that name none any more"
 
 
 @pytest.mark.parametrize(
     "rules",
-    [axes.RULES, batched.RULES, algebra.RULES, algebra.CAREFUL, forms.FORMS, forms.NOTHING, shapes.RULES, simplify.RULES,
-     steps.MAKERS, steps.COMBINE, kinks.KINKS, traced._SOURCES, describe.IN_WORDS, describe._MATRICES],
+    [batched.RULES, algebra.RULES, algebra.CAREFUL, forms.FORMS, forms.NOTHING, shapes.RULES, simplify.RULES,
+     steps.MAKERS, traced._SOURCES, english.WORDS, python.NUMBERS, latex.WORDS, numpy.WORDS, mpmath.WORDS],
 )  # fmt: skip
 def test_rules_are_for_operations_that_exist(rules):
     of_plans = {"half_tangent", "sine", "cosine"}  # made by plans only, and in no table

@@ -20,9 +20,10 @@ from pylatexenc.latexwalker import (
 
 import gradcli
 from gradcli.graph.ops import table
+from gradcli.graph.ops.words.latex import WORDS, WRITTEN_ELSEWHERE
 from gradcli.program.derived import derive
 from gradcli.report import latex
-from gradcli.report.latex_words import GREEK, WORDS, WRITTEN_ELSEWHERE
+from gradcli.report.latex_words import GREEK
 from tests.program.test_derived import SAMPLES, question
 from tests.random_programs import programs
 

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 
 import gradcli
 from gradcli.graph.ops import table
+from gradcli.graph.ops.words.numpy import WORDS, WRITTEN_ELSEWHERE
 from gradcli.program.derived import derive
 from gradcli.report import numpy_module
-from gradcli.report.numpy_words import WORDS, WRITTEN_ELSEWHERE
 from tests.graph.test_operations import DATA, SPECS
 from tests.program.test_derived import SAMPLES, assert_equal, question
 from tests.quickly import light

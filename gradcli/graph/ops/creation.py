@@ -26,7 +26,7 @@ def _leaf_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 
 leaf = register(Operation(
     "leaf", "name:string, shape:shape, dtype:dtype", "A variable or constant of the program.", hidden=True,
-    shareable=False,
+    shareable=False, given=True, numbers="any",
 ))  # fmt: skip
 tangent = register(Operation(
     "tangent", "shape:shape, dtype:dtype", "A placeholder inside one derivative rule.", hidden=True, shareable=False,
@@ -40,12 +40,12 @@ def make_leaf(name: str, kind: str, shape: Shape, dtype: str, risky: bool) -> No
 
 
 literal_op = register(Operation(
-    "literal", "value:number", "A number of the program's text.", hidden=True,
+    "literal", "value:number", "A number of the program's text.", hidden=True, given=True, numbers="any",
     kernel=lambda xp, value: value,
 ))  # fmt: skip
 array = register(Operation(
     "array", "values:ints, shape:shape, dtype:dtype", "An array of numbers: a bracket literal or loaded data.", hidden=True,
-    infer=_leaf_shape, kernel=lambda xp, values, shape, dtype: xp.reshape(xp.asarray(values, dtype=dtype), shape),
+    infer=_leaf_shape, given=True, shares="sometimes", kernel=lambda xp, values, shape, dtype: xp.reshape(xp.asarray(values, dtype=dtype), shape),
 ))  # fmt: skip
 
 
@@ -90,12 +90,13 @@ def _creation(name: str, spec: str, doc: str, kernel: Any, **entry: Any) -> Oper
 _FILLED = "shape:shape, dtype:dtype=None"
 
 zeros = _creation(
-    "zeros", _FILLED, "Zeros.", lambda xp, shape, dtype: xp.zeros(shape, dtype=dtype), formula="0",
+    "zeros", _FILLED, "Zeros.", lambda xp, shape, dtype: xp.zeros(shape, dtype=dtype), bounds=(0.0, 0.0), numbers="any", formula="0",
     example="zeros([2, 2])",
 )  # fmt: skip
 ones = _creation(
-    "ones", _FILLED, "Ones.", lambda xp, shape, dtype: xp.ones(shape, dtype=dtype), formula="1", example="ones([3])"
-)
+    "ones", _FILLED, "Ones.", lambda xp, shape, dtype: xp.ones(shape, dtype=dtype), bounds=(1.0, 1.0), numbers="any", formula="1",
+    example="ones([3])",
+)  # fmt: skip
 full = _creation(
     "full", "shape:shape, value:tensor", "One value everywhere.", None, aliases=("fill",), accepts="any", infer=None,
     expand=lambda value, shape: broadcast_to(value, shape=shape), domain="", formula="value", example="full([2], 1.5)",
@@ -112,7 +113,7 @@ def _eye_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 
 eye = _creation(
     "eye", "n:int, m:int=None, dtype:dtype=None", "The identity matrix.",
-    lambda xp, n, m, dtype: xp.eye(n, m, dtype=dtype), infer=_eye_shape, formula="1 on the diagonal, else 0",
+    lambda xp, n, m, dtype: xp.eye(n, m, dtype=dtype), infer=_eye_shape, bounds=(0.0, 1.0), indicator=True, formula="1 on the diagonal, else 0",
     example="eye(2)",
 )  # fmt: skip
 
@@ -162,16 +163,16 @@ linspace = _creation(
 )  # fmt: skip
 
 
-def _alike(name: str, doc: str) -> Operation:
+def _alike(name: str, doc: str, **entry: Any) -> Operation:
     return _creation(
         name, "x", doc, lambda xp, x: getattr(xp, name)(x), accepts="any",
         infer=lambda inputs, attrs: (inputs[0].shape, inputs[0].dtype), formula=name.split("_")[0].rstrip("s"),
-        example=f"{name}([1.0, 2.0])",
+        example=f"{name}([1.0, 2.0])", flow="entries", numbers="any", **entry,
     )  # fmt: skip
 
 
-zeros_like = _alike("zeros_like", "Zeros of x's shape and dtype; no gradient passes.")
-ones_like = _alike("ones_like", "Ones of x's shape and dtype; no gradient passes.")
+zeros_like = _alike("zeros_like", "Zeros of x's shape and dtype; no gradient passes.", bounds=(0.0, 0.0), zero_where=())
+ones_like = _alike("ones_like", "Ones of x's shape and dtype; no gradient passes.", bounds=(1.0, 1.0))
 
 
 def _random_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
@@ -256,13 +257,13 @@ random_normal = _creation(
     "random_normal", "shape:shape, mean:parameter=0, stddev:parameter=1, seed:seed=None, dtype:dtype=None",
     "Normally distributed numbers, the same at every run; gradients pass to mean and stddev.", _normal, infer=_random_shape,
     shareable=False, accepts="any", expand=_drawn("random_normal", "mean", "stddev"), rule=SameAs(_moved_normal), degree="linear",
-    formula="N(mean, stddev^2)", domain="stddev >= 0", example="random_normal([2], seed=1)",
+    given=True, formula="N(mean, stddev^2)", domain="stddev >= 0", example="random_normal([2], seed=1)",
 )  # fmt: skip
 random_uniform = _creation(
     "random_uniform", "shape:shape, minval:parameter=0, maxval:parameter=1, seed:seed=None, dtype:dtype=None",
     "Uniformly distributed numbers, the same at every run; gradients pass to minval and maxval.", _uniform, infer=_random_shape,
     shareable=False, accepts="any", expand=_drawn("random_uniform", "minval", "maxval"), rule=SameAs(_moved_uniform), degree="linear",
-    formula="U(minval, maxval)", domain="minval <= maxval", example="random_uniform([2], seed=1)",
+    given=True, formula="U(minval, maxval)", domain="minval <= maxval", example="random_uniform([2], seed=1)",
 )  # fmt: skip
 
 
@@ -280,7 +281,7 @@ def _one_hot_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 one_hot = _creation(
     "one_hot", "indices:indices, depth:int, dtype:dtype=None", "1 at the index, 0 elsewhere; rows of zeros out of range.",
     lambda xp, i, depth, dtype: (xp.expand_dims(i, -1) == xp.arange(depth)).astype(dtype), accepts="any",
-    adapt=lambda nodes: [without_floats(nodes[0])], infer=_one_hot_shape, workspace=0.2, formula="y[i, k] = (x[i] == k)", example="one_hot([0, 2], 3)",
+    adapt=lambda nodes: [without_floats(nodes[0])], infer=_one_hot_shape, workspace=0.2, bounds=(0.0, 1.0), indicator=True, formula="y[i, k] = (x[i] == k)", example="one_hot([0, 2], 3)",
 )  # fmt: skip
 
 # Words of the language that the table documents and the language layer carries out, before anything is evaluated.

@@ -180,7 +180,7 @@ def _cofactor_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 cofactor = algebra(
     "cofactor", "a, y", "The derivative of y = det(a): the matrix of cofactors.", accepts="float",
     infer=_cofactor_shape, domain="square matrices", example="cofactor([[1.0, 2.0], [3.0, 4.0]], -2.0)",
-    kernel=cofactor_kernel, rule=SameAs(_cofactors), degree="other",
+    kernel=cofactor_kernel, rule=SameAs(_cofactors),
     singular=True, workspace=lambda node: 20.0 if node.shape[-1] <= SMALL else 5.0, formula="y * inv(a)^T",
 )  # fmt: skip
 
@@ -194,6 +194,6 @@ def _det_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 det = algebra(
     "det", "a, regular:flag=false", "Determinant; a matrix that is known to be regular has the derivative y * inv(a)^T.",
     accepts="float", infer=of_square("det", drop=2), rule=Tangent(_det_tangent, matrix=True),
-    kernel=lambda xp, a, regular: xp.linalg.det(a), degree="other", singular=True, workspace=0.4, formula="det(a)",
+    kernel=lambda xp, a, regular: xp.linalg.det(a), singular=True, workspace=0.4, flow="matrices", formula="det(a)",
     domain="square matrices", example="det([[1.0, 2.0], [3.0, 4.0]])",
 )  # fmt: skip

@@ -144,24 +144,28 @@ def has_scipy() -> bool:
     return find_spec("scipy") is not None
 
 
-def special_function(name: str) -> Callable[..., Array]:
-    """SciPy's function where it is installed, else the standard library's, entry by entry."""
+class Special:
+    """A kernel that is SciPy's function where it is installed, else the standard library's, entry by entry."""
 
-    def kernel(xp: Any, x: Array) -> Array:
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, xp: Any, x: Array) -> Array:
         try:
             import scipy.special
         except ImportError:
-            function = getattr(math, name)
             if not getattr(x, "shape", ()):
-                return x.dtype.type(function(x))
-            flat = [function(v) for v in xp.ravel(x).tolist()]
+                return x.dtype.type(self.of_number(x))
+            flat = [self.of_number(v) for v in xp.ravel(x).tolist()]
             return xp.asarray(flat, dtype=x.dtype).reshape(x.shape)
-        return getattr(scipy.special, name)(x)
+        return getattr(scipy.special, self.name)(x)
 
-    return kernel
-
-
-erf_kernel = special_function("erf")
+    def of_number(self, x: float) -> float:
+        """The function of one number."""
+        value: float = getattr(math, self.name)(x)
+        return value
 
 
 def power_kernel(xp: Any, a: Array, b: Array) -> Array:

@@ -47,7 +47,7 @@ def _copies(node: Node) -> float:
 contraction = algebra(
     "contraction", "operands:operands, labels:string, out:string, gram:flag=false",
     "A sum of products over index labels; ``gram`` says that it is Xᵀ diag(s) X with s of no negative entry.",
-    hidden=True, infer=_contract_shape, kernel=einsum_kernel, workspace=_copies, formula="einsum(…)",
+    hidden=True, infer=_contract_shape, kernel=einsum_kernel, workspace=_copies, shares="sometimes", formula="einsum(…)",
     rule=Contraction(lambda inputs, attrs: (attrs["labels"], attrs["out"])),
 )  # fmt: skip
 
@@ -123,7 +123,7 @@ def _diagonal_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 
 diagonal = algebra(
     "diagonal", "x, k:int=0", "The k-th diagonal of the last two axes.", hidden=True, accepts="any",
-    infer=_diagonal_shape, kernel=lambda xp, x, k: xp.diagonal(x, k, -2, -1), formula="y[i] = x[i, i + k]",
+    infer=_diagonal_shape, kernel=lambda xp, x, k: xp.diagonal(x, k, -2, -1), entries="moved", flow="matrices", shares="always", formula="y[i] = x[i, i + k]",
     rule=Linear(lambda i, g, y: embed_diagonal(g, k=y.attrs["k"], rows=y.inputs[0].shape[-2], columns=y.inputs[0].shape[-1]), picks=lambda y: True),
 )  # fmt: skip
 
@@ -137,7 +137,7 @@ def embed_kernel(xp: Any, x: Any, k: int, rows: int, columns: int) -> Any:
 
 embed_diagonal = algebra(
     "embed_diagonal", "x, k:int, rows:int, columns:int", "A matrix with x as its k-th diagonal, zeros elsewhere.",
-    hidden=True, accepts="any", kernel=embed_kernel, formula="y[i, i + k] = x[i]",
+    hidden=True, accepts="any", kernel=embed_kernel, entries="placed", flow="matrices", formula="y[i, i + k] = x[i]",
     infer=lambda inputs, attrs: ((*inputs[0].shape[:-1], attrs["rows"], attrs["columns"]), inputs[0].dtype),
     rule=Linear(lambda i, g, y: diagonal(g, k=y.attrs["k"])),
 )  # fmt: skip
@@ -182,7 +182,7 @@ def _triangle(name: str, doc: str) -> Operation:
 
     return algebra(
         name, "x, k:int=0", doc, infer=infer, accepts="any", kernel=lambda xp, x, k: getattr(xp, name)(x, k),
-        rule=Linear(lambda i, g, y: y.op(g, k=y.attrs["k"]), picks=lambda y: True), workspace=0.2, formula="x, with zeros", example=f"{name}([[1, 2], [3, 4]])",
+        rule=Linear(lambda i, g, y: y.op(g, k=y.attrs["k"]), picks=lambda y: True), workspace=0.2, entries="placed", flow="matrices", formula="x, with zeros", example=f"{name}([[1, 2], [3, 4]])",
     )  # fmt: skip
 
 
@@ -214,7 +214,7 @@ def _inv_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 inv = algebra(
     "inv", "a", "Inverse of a square matrix; singular is an error.", aliases=("inverse", "matrix_inverse"),
     accepts="float", infer=of_square("inv"), kernel=lambda xp, a: xp.linalg.inv(a), rule=Tangent(_inv_tangent, matrix=True),
-    degree="other", singular=True, workspace=0.4, formula="a^-1", domain="invertible matrices", example="inv([[2.0, 0.0], [0.0, 4.0]])",
+    singular=True, workspace=0.4, flow="matrices", formula="a^-1", domain="invertible matrices", example="inv([[2.0, 0.0], [0.0, 4.0]])",
 )  # fmt: skip
 
 
@@ -230,8 +230,8 @@ def _logdet_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 
 logdet = algebra(
     "logdet", "a", "Logarithm of the determinant, NaN where that is negative.", accepts="float",
-    infer=of_square("logdet", drop=2), rule=Tangent(_logdet_tangent, matrix=True), kernel=logdet_kernel, degree="other",
-    singular=True, workspace=0.4, formula="log(det(a))", domain="matrices with a positive determinant",
+    infer=of_square("logdet", drop=2), rule=Tangent(_logdet_tangent, matrix=True), kernel=logdet_kernel,
+    singular=True, workspace=0.4, flow="matrices", formula="log(det(a))", domain="matrices with a positive determinant",
     example="logdet([[2.0, 0.0], [0.0, 3.0]])",
 )  # fmt: skip
 
@@ -306,7 +306,7 @@ def cholesky_kernel(xp: Any, a: Any) -> Any:
 
 cholesky = algebra(
     "cholesky", "a", "The lower L with L @ L.T = (a + a.T)/2; not positive definite is an error.", accepts="float",
-    infer=of_square("cholesky"), kernel=cholesky_kernel, rule=Tangent(_cholesky_tangent, matrix=True), degree="other", singular=True,
-    workspace=1.1, formula="L with L @ L.T = a", domain="symmetric positive definite matrices",
+    infer=of_square("cholesky"), kernel=cholesky_kernel, rule=Tangent(_cholesky_tangent, matrix=True), singular=True,
+    workspace=1.1, flow="matrices", triangular=True, formula="L with L @ L.T = a", domain="symmetric positive definite matrices",
     example="cholesky([[4.0, 2.0], [2.0, 5.0]])",
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 from gradcli.graph.node import Node
@@ -42,13 +43,13 @@ def _log_softmax_tangent(y: Node, xs: Sequence[Node], dxs: Sequence[Node | None]
 
 softmax = register(Operation(
     "softmax", "x, axis:int=-1", "Positive numbers that add up to 1 along an axis.", family="networks",
-    accepts="float", infer=_along, kernel=softmax_kernel, rule=Tangent(_softmax_tangent), degree="other",
-    workspace=1.1, formula="exp(x) / sum(exp(x))", example="softmax([1.0, 2.0])",
+    accepts="float", infer=_along, kernel=softmax_kernel, rule=Tangent(_softmax_tangent),
+    workspace=1.1, bounds=(0.0, 1.0), flow="along", formula="exp(x) / sum(exp(x))", example="softmax([1.0, 2.0])",
 ))  # fmt: skip
 log_softmax = register(Operation(
     "log_softmax", "x, axis:int=-1", "log(softmax(x)), finite for large differences.", family="networks",
-    accepts="float", infer=_along, kernel=log_softmax_kernel, rule=Tangent(_log_softmax_tangent), degree="other",
-    workspace=1.1, formula="x - logsumexp(x)", example="log_softmax([0.0, 1000.0])",
+    accepts="float", infer=_along, kernel=log_softmax_kernel, rule=Tangent(_log_softmax_tangent),
+    workspace=1.1, bounds=(-inf, 0.0), flow="along", formula="x - logsumexp(x)", example="log_softmax([0.0, 1000.0])",
 ))  # fmt: skip
 _cross = register(Operation(
     "cross_entropy_terms", "labels, logs", "labels * logs, and 0 where a label is 0 and its logarithm -infinity.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any
 
 from gradcli.diagnostics import GradcliError
@@ -18,6 +19,7 @@ from gradcli.graph.operation import (
     cast_to,
     register,
 )
+from gradcli.graph.ops.corners import at_origin, with_equal_entries, with_tie
 from gradcli.graph.ops.elementwise import divide_no_nan, multiply, square
 from gradcli.graph.ops.kernels import (
     cumulative_kernel,
@@ -86,12 +88,12 @@ def _summable(nodes: list[Node]) -> list[Node]:
 sum_ = _reduction(
     "sum", "Sum of entries; true counts as 1.", lambda xp, x, axis, keepdims: xp.sum(
         x, axis=axis, keepdims=keepdims, dtype=x.dtype
-    ), aliases=("reduce_sum",), adapt=_summable, rule=Linear(lambda i, g, y: _spread(g, y)), formula="x1 + x2 + …",
+    ), aliases=("reduce_sum",), adapt=_summable, rule=Linear(lambda i, g, y: _spread(g, y)), closed=True, entries="added", flow="accumulated", cheap=True, formula="x1 + x2 + …",
 )  # fmt: skip
 mean = _reduction(
     "mean", "Mean of entries; NaN if there are none.", mean_kernel,
     aliases=("reduce_mean",), accepts="float", rule=Linear(lambda i, g, y: _spread(g * (1 / max(count_of(y), 1)), y)),
-    singular=lambda inputs: 0 in inputs[0].shape, formula="(x1 + … + xn) / n",
+    singular=lambda inputs: 0 in inputs[0].shape, closed=True, flow="accumulated", formula="(x1 + … + xn) / n",
 )  # fmt: skip
 
 
@@ -125,7 +127,7 @@ def _product_tree(y: Node, x: Node) -> Node:
 prod_ = _reduction(
     "prod", "Product of entries; its derivatives are right where entries are 0.",
     lambda xp, x, axis, keepdims: xp.prod(x, axis=axis, keepdims=keepdims, dtype=x.dtype),
-    aliases=("reduce_prod",), rule=SameAs(_product_tree), degree="other", formula="x1 * x2 * …",
+    aliases=("reduce_prod",), rule=SameAs(_product_tree), degree="entries", flow="accumulated", combined="multiply", formula="x1 * x2 * …",
 )  # fmt: skip
 
 
@@ -141,13 +143,13 @@ def _extreme(y: Node, x: Node) -> Node:
 max_ = _reduction(
     "max", "The largest entry; ties share the gradient evenly.",
     lambda xp, x, axis, keepdims: xp.max(x, axis=axis, keepdims=keepdims), aliases=("reduce_max", "amax"),
-    infer=_nonempty("max"), rule=SameAs(_extreme), degree="linear", formula="max(x1, x2, …)",
+    infer=_nonempty("max"), rule=SameAs(_extreme), degree="linear", closed=True, zero_where=(0,), flow="accumulated", piecewise=True, corner=with_tie(), combined="maximum", formula="max(x1, x2, …)",
     spec="x, *, axis:axes=None, keepdims:flag=false",
 )  # fmt: skip
 min_ = _reduction(
     "min", "The smallest entry; ties share the gradient evenly.",
     lambda xp, x, axis, keepdims: xp.min(x, axis=axis, keepdims=keepdims), aliases=("reduce_min", "amin"),
-    infer=_nonempty("min"), rule=SameAs(_extreme), degree="linear", formula="min(x1, x2, …)",
+    infer=_nonempty("min"), rule=SameAs(_extreme), degree="linear", closed=True, zero_where=(0,), flow="accumulated", piecewise=True, corner=with_tie(), combined="minimum", formula="min(x1, x2, …)",
     spec="x, *, axis:axes=None, keepdims:flag=false",
 )  # fmt: skip
 
@@ -237,7 +239,7 @@ def _direction_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 direction = _reduction(
     "direction", "x / norm(x), and 0 where the norm is 0.", lambda xp, x, axis: direction_kernel(xp, x, axis),
     spec="x, axis:axes=None", infer=_direction_shape, accepts="float", hidden=True, example="", rule=Tangent(_direction_tangent),
-    degree="other", singular=True, workspace=2.1, formula="x / norm(x)",
+    singular=True, workspace=2.1, formula="x / norm(x)",
     written=lambda y, x: divide_no_nan(x, norm(x, axis=y.attrs["axis"], keepdims=True)),
 )  # fmt: skip
 
@@ -259,7 +261,7 @@ def _norm_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 norm = _reduction(
     "norm", "Euclidean (Frobenius) norm without overflow; slope 0 at 0.",
     lambda xp, x, axis, keepdims: norm_kernel(xp, x, axis, keepdims), accepts="float", rule=Tangent(_norm_tangent),
-    degree="other", singular=True, workspace=1.2, formula="sqrt(x1^2 + x2^2 + …)",
+    singular=True, workspace=1.2, bounds=(0.0, inf), zero_where=(0,), flow="reduced", corner=at_origin(), formula="sqrt(x1^2 + x2^2 + …)",
     squared=lambda y, x: sum_(x * x, axis=y.attrs["axis"], keepdims=y.attrs["keepdims"]),
 )  # fmt: skip
 
@@ -284,21 +286,21 @@ def _logsumexp_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 logsumexp = _reduction(
     "logsumexp", "log(sum(exp(x))), stable.",
     lambda xp, x, axis, keepdims: logsumexp_kernel(xp, x, axis, keepdims),
-    aliases=("reduce_logsumexp",), accepts="float", rule=Tangent(_logsumexp_tangent), degree="other", singular=True,
-    workspace=2.1, formula="log(exp(x1) + exp(x2) + …)",
+    aliases=("reduce_logsumexp",), accepts="float", rule=Tangent(_logsumexp_tangent), singular=True,
+    workspace=2.1, flow="reduced", formula="log(exp(x1) + exp(x2) + …)",
 )  # fmt: skip
 
 
-def _truth(name: str, doc: str) -> Operation:
+def _truth(name: str, doc: str, combined: str) -> Operation:
     return _reduction(
         name, doc, lambda xp, x, axis, keepdims: getattr(xp, name)(x, axis=axis, keepdims=keepdims),
-        aliases=(f"reduce_{name}",), accepts="bool", rule=NoDerivative(), domain="true and false; no derivative",
+        aliases=(f"reduce_{name}",), accepts="bool", rule=NoDerivative(), flow="accumulated", combined=combined, domain="true and false; no derivative",
         formula=f"{name}(x)", example=f"{name}([true, false])",
     )  # fmt: skip
 
 
-any_ = _truth("any", "Whether some entry is true.")
-all_ = _truth("all", "Whether every entry is true.")
+any_ = _truth("any", "Whether some entry is true.", "logical_or")
+all_ = _truth("all", "Whether every entry is true.", "logical_and")
 
 
 def _position(name: str, doc: str) -> Operation:
@@ -312,7 +314,7 @@ def _position(name: str, doc: str) -> Operation:
     return _reduction(
         name, doc, lambda xp, x, axis, keepdims: getattr(xp, name)(x, axis=axis, keepdims=keepdims),
         infer=infer, spec="x, axis:int=0, keepdims:flag=false", domain="all real numbers; no derivative",
-        workspace=1.0, formula=f"{name}(x)", example=f"{name}([1.0, 3.0, 2.0])",
+        workspace=1.0, flow="reduced", corner=with_equal_entries(), formula=f"{name}(x)", example=f"{name}([1.0, 3.0, 2.0])",
     )  # fmt: skip
 
 
@@ -335,7 +337,7 @@ _CUMULATIVE = "x, axis:int=0, exclusive:flag=false, reverse:flag=false"
 cumsum = _reduction(
     "cumsum", "Running sum along an axis.", cumulative_kernel, infer=_along, spec=_CUMULATIVE,
     rule=Linear(lambda i, g, y: cumsum(g, **{**y.attrs, "reverse": not y.attrs["reverse"]}), picks=lambda y: y.attrs["exclusive"]),
-    workspace=_turned, formula="yk = x1 + … + xk", example="cumsum([1, 2, 3])",
+    workspace=_turned, flow="along", formula="yk = x1 + … + xk", example="cumsum([1, 2, 3])",
 )  # fmt: skip
 
 
@@ -372,6 +374,6 @@ def _product_scan(y: Node, x: Node) -> Node:
 cumprod = _reduction(
     "cumprod", "Running product along an axis; its derivatives are right where entries are 0.",
     lambda xp, x, axis, exclusive, reverse: cumulative_kernel(xp, x, axis, exclusive, reverse, product=True),
-    infer=_along, spec=_CUMULATIVE, rule=SameAs(_product_scan), degree="other", workspace=_turned, formula="yk = x1 * … * xk",
+    infer=_along, spec=_CUMULATIVE, rule=SameAs(_product_scan), degree="entries", workspace=_turned, flow="along", formula="yk = x1 * … * xk",
     example="cumprod([1, 2, 3])",
 )  # fmt: skip

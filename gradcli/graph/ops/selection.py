@@ -22,8 +22,9 @@ from gradcli.graph.operation import (
     register,
     unchanged,
 )
+from gradcli.graph.ops.corners import at_whole, at_zero, with_equal
 from gradcli.graph.ops.kernels import Ufunc, cast_kernel
-from gradcli.graph.types import RANK, Shape, broadcast, is_float, promote
+from gradcli.graph.types import RANK, Shape, broadcast, is_float, is_integer, promote
 
 
 def _where_inputs(nodes: list[Node]) -> list[Node]:
@@ -46,7 +47,7 @@ def _where_shape(inputs: Sequence[Node], attrs: dict[str, Any]) -> tuple[Shape, 
 where = register(Operation(
     "where", "condition:condition, a, b", "a where the condition holds, else b; what is not selected contributes nothing.",
     family="selection", aliases=("select",), adapt=_where_inputs, infer=_where_shape, rule=Select(), degree="linear",
-    kernel=lambda xp, c, a, b: xp.where(c, a, b), formula="where(condition, a, b)",
+    kernel=lambda xp, c, a, b: xp.where(c, a, b), closed=True, piecewise=True, numbers="any", formula="where(condition, a, b)",
     example="where([true, false], 1.0, 2.0)",
 ))  # fmt: skip
 
@@ -54,7 +55,7 @@ where = register(Operation(
 def _comparison(name: str, symbol: str, kernel: str, doc: str, *aliases: str) -> Operation:
     return register(Operation(
         name, "a, b", doc, family="selection", accepts="same", infer=boolean, symbol=symbol, aliases=aliases,
-        kernel=Ufunc(kernel), formula=f"a {symbol} b", example=f"{name}(1.0, 2.0)",
+        kernel=Ufunc(kernel), numbers="any", corner=with_equal("no derivative, the value changes here", "a comparison"), formula=f"a {symbol} b", example=f"{name}(1.0, 2.0)",
         domain="all real numbers; no derivative",
     ))  # fmt: skip
 
@@ -70,7 +71,7 @@ not_equal = _comparison("not_equal", "!=", "not_equal", "Whether a differs from 
 def _logic(name: str, spec: str, symbol: str, doc: str, example: str) -> Operation:
     return register(Operation(
         name, spec, doc, family="selection", accepts="bool", infer=boolean, symbol=symbol,
-        kernel=Ufunc(name), formula=f"a {symbol} b" if "b" in spec else f"{symbol} a",
+        kernel=Ufunc(name), numbers="any", formula=f"a {symbol} b" if "b" in spec else f"{symbol} a",
         domain="true and false; no derivative", example=example,
     ))  # fmt: skip
 
@@ -82,7 +83,7 @@ logical_not = _logic("logical_not", "a", "not", "Whether it does not hold.", "lo
 
 def _predicate(name: str, doc: str, example: str) -> Operation:
     return register(Operation(
-        name, "x", doc, family="selection", infer=boolean, kernel=Ufunc(name),
+        name, "x", doc, family="selection", infer=boolean, kernel=Ufunc(name), numbers="float",
         formula=f"{name}(x)", domain="all real numbers; no derivative", example=example,
     ))  # fmt: skip
 
@@ -92,7 +93,7 @@ isfinite = _predicate("isfinite", "Whether it is neither NaN nor infinite.", "is
 
 sign = register(Operation(
     "sign", "x", "-1, 0 or 1; connected, with gradient 0.", family="selection", infer=unchanged, degree="sign",
-    rule=Elementwise((ZERO,)), kernel=Ufunc("sign"), formula="sign(x)", example="sign(-2.5)",
+    rule=Elementwise((ZERO,)), kernel=Ufunc("sign"), bounds=(-1.0, 1.0), zero_where=(0,), piecewise=True, numbers="any", corner=at_zero("derivative taken as 0, the value jumps from -1 to 1"), cheap=True, formula="sign(x)", example="sign(-2.5)",
 ))  # fmt: skip
 
 
@@ -109,28 +110,30 @@ def _chosen(y: Node, first: Node, a: Node, b: Node) -> Node:
     return unless_nan(y, where(first, a, b), math.nan * (a + b))
 
 
+FIRST = "derivative taken as 1 for the first argument and 0 for the second, one-sided 0 and 1"
+
 maximum = register(Operation(
     "maximum", "a, b", "The larger of two; a tie goes to the first.", family="selection", infer=broadcasting,
     rule=SameAs(lambda y, a, b: _chosen(y, greater_equal(a, b), a, b)), degree="linear",
-    kernel=Ufunc("maximum"), formula="where(a >= b, a, b)", example="maximum(1.0, 2.0)",
+    kernel=Ufunc("maximum"), closed=True, zero_where=(0, 1), piecewise=True, numbers="any", corner=with_equal(FIRST), cheap=True, formula="where(a >= b, a, b)", example="maximum(1.0, 2.0)",
 ))  # fmt: skip
 minimum = register(Operation(
     "minimum", "a, b", "The smaller of two; a tie goes to the first.", family="selection", infer=broadcasting,
     rule=SameAs(lambda y, a, b: _chosen(y, less_equal(a, b), a, b)), degree="linear",
-    kernel=Ufunc("minimum"), formula="where(a <= b, a, b)", example="minimum(1.0, 2.0)",
+    kernel=Ufunc("minimum"), closed=True, zero_where=(0, 1), piecewise=True, numbers="any", corner=with_equal(FIRST), cheap=True, formula="where(a <= b, a, b)", example="minimum(1.0, 2.0)",
 ))  # fmt: skip
 
 # Two functions that are 0 everywhere and exist for the None rule only: they keep a gradient connected, as
 # TensorFlow's own gradients of relu and x^0 do. `link` has a gradient that forgets g, `zero` is connected for ever.
 link = register(Operation(
     "link", "x", "0, whose gradient is an unconnected 0: what keeps some slopes from being None.", family="selection",
-    infer=unchanged, rule=Elementwise((ZERO,)), degree="sign", kernel=lambda xp, x: xp.zeros_like(x), formula="0",
+    infer=unchanged, rule=Elementwise((ZERO,)), degree="sign", kernel=lambda xp, x: xp.zeros_like(x), bounds=(0.0, 0.0), zero_where=(), numbers="any", formula="0",
     example="link(2.0)",
 ))  # fmt: skip
 zero = register(Operation(
     "zero", "x", "0, connected with x at every order: what keeps slopes from being None, as that of x^0.",
     family="selection", infer=unchanged, rule=Elementwise((lambda y, x: y,)), kernel=lambda xp, x: xp.zeros_like(x),
-    formula="0", example="zero(2.0)",
+    bounds=(0.0, 0.0), zero_where=(), degree="zero", numbers="any", formula="0", example="zero(2.0)",
 ))  # fmt: skip
 
 
@@ -141,6 +144,13 @@ def _cast_shape(inputs: Sequence[Node], attrs: dict[str, Any]) -> tuple[Shape, s
     return inputs[0].shape, dtype
 
 
+def _passing(y: Node) -> tuple[int, ...]:
+    """A conversion is differentiable to floats, and to wider integers, which behave as exact reals."""
+    source, target = y.inputs[0].dtype, y.dtype
+    passes = source != "bool" and (is_float(target) or is_integer(source) and RANK[source] <= RANK[target])
+    return (0,) if passes else ()
+
+
 def _uncast(i: int, g: Node, y: Node) -> Node:
     """Back to the input's float dtype; the gradient of an integer keeps the dtype of the computation."""
     x = y.inputs[0]
@@ -149,15 +159,15 @@ def _uncast(i: int, g: Node, y: Node) -> Node:
 
 cast = register(Operation(
     "cast", "x, dtype:dtype", "Converted to another dtype; to an integer or bool no gradient passes.",
-    family="selection", accepts="any", infer=_cast_shape, rule=Linear(_uncast), kernel=cast_kernel,
+    family="selection", accepts="any", infer=_cast_shape, rule=Linear(_uncast, _passing), kernel=cast_kernel,
     singular=lambda inputs: inputs[0].dtype == "float64",
-    workspace=0.4, formula="x", example="cast(2.7, int64)",
+    workspace=0.4, zero_where=(0,), numbers="any", corner=at_whole(called="a conversion", when=lambda y: y.dtype.startswith("int")), formula="x", example="cast(2.7, int64)",
 ))  # fmt: skip
 identity = register(Operation(
     "identity", "x", "x, as another node.", family="selection", accepts="any", infer=unchanged,
-    rule=Linear(lambda i, g, y: g), kernel=lambda xp, x: x, formula="x", example="identity(1.5)",
+    rule=Linear(lambda i, g, y: g), kernel=lambda xp, x: x, zero_where=(0,), entries="moved", shares="always", numbers="any", formula="x", example="identity(1.5)",
 ))  # fmt: skip
 stop_gradient = register(Operation(
     "stop_gradient", "x", "x, through which no gradient passes.", family="selection", accepts="any", infer=unchanged,
-    rule=NoDerivative(), kernel=lambda xp, x: x, formula="x", example="stop_gradient(1.5)",
+    rule=NoDerivative(), kernel=lambda xp, x: x, zero_where=(0,), entries="moved", shares="always", numbers="any", formula="x", example="stop_gradient(1.5)",
 ))  # fmt: skip

@@ -60,7 +60,7 @@ def _reshape_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 reshape = shaping(
     "reshape", "x, shape:shape", "The same entries in another shape; one size may be -1.", infer=_reshape_shape,
     rule=Linear(lambda i, g, y: reshape(g, shape=input_of(y).shape)), kernel=lambda xp, x, shape: xp.reshape(x, shape),
-    formula="x, rearranged", example="reshape([[1, 2], [3, 4]], [-1])",
+    entries="moved", flow="reshaped", shares="always", formula="x, rearranged", example="reshape([[1, 2], [3, 4]], [-1])",
 )  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def unbroadcast(g: Node, shape: Shape) -> Node:
 broadcast_to = shaping(
     "broadcast_to", "x, shape:shape", "Repeated along new axes and axes of size 1.", infer=_broadcast_shape,
     rule=Linear(lambda i, g, y: unbroadcast(g, input_of(y).shape)), kernel=lambda xp, x, shape: xp.broadcast_to(x, shape),
-    formula="x, repeated", example="broadcast_to([1, 2], [2, 2])",
+    entries="repeated", flow="entries", shares="always", formula="x, repeated", example="broadcast_to([1, 2], [2, 2])",
 )  # fmt: skip
 
 
@@ -185,7 +185,7 @@ def _inverse(axes: Sequence[int]) -> tuple[int, ...]:
 transpose = shaping(
     "transpose", "x, axes:ints=None", "Axes permuted (default: reversed); `x.T` is the same.",
     infer=_transpose_shape, rule=Linear(lambda i, g, y: transpose(g, axes=_inverse(y.attrs["axes"]))),
-    kernel=lambda xp, x, axes: xp.transpose(x, axes), formula="x^T", example="transpose([[1, 2], [3, 4]])",
+    kernel=lambda xp, x, axes: xp.transpose(x, axes), entries="moved", flow="transposed", shares="always", formula="x^T", example="transpose([[1, 2], [3, 4]])",
 )  # fmt: skip
 
 
@@ -202,7 +202,7 @@ def _flip_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 flip = shaping(
     "flip", "x, axis:axes=None", "Reversed along the axes (default: all).", aliases=("reverse",), infer=_flip_shape,
     rule=Linear(lambda i, g, y: flip(g, axis=y.attrs["axis"])), kernel=lambda xp, x, axis: xp.flip(x, axis),
-    formula="x, rearranged", example="flip([1, 2, 3])",
+    entries="moved", flow="along", shares="always", formula="x, rearranged", example="flip([1, 2, 3])",
 )  # fmt: skip
 
 
@@ -216,5 +216,5 @@ def _roll_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 roll = shaping(
     "roll", "x, shift:int, axis:axis=None", "Shifted cyclically along the axis (default: as one long row).",
     infer=_roll_shape, rule=Linear(lambda i, g, y: roll(g, shift=-y.attrs["shift"], axis=y.attrs["axis"])),
-    kernel=lambda xp, x, shift, axis: xp.roll(x, shift, axis), workspace=0.1, formula="x, rearranged", example="roll([1, 2, 3], 1)",
+    kernel=lambda xp, x, shift, axis: xp.roll(x, shift, axis), workspace=0.1, entries="moved", formula="x, rearranged", example="roll([1, 2, 3], 1)",
 )  # fmt: skip

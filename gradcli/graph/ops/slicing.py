@@ -8,6 +8,7 @@ from typing import Any
 from gradcli.diagnostics import GradcliError, counted
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Linear, NoDerivative, SameAs, cast_to, literal, unchanged
+from gradcli.graph.ops.corners import with_equal_entries
 from gradcli.graph.ops.selection import where
 from gradcli.graph.ops.shaping import (
     Attrs,
@@ -57,7 +58,7 @@ def _piece(i: int, g: Node, y: Node) -> Node:
 concat = shaping(
     "concat", "values:tensors, axis:int=0", "Joined along an axis that they have.", aliases=("concatenate",),
     adapt=_joined_inputs, infer=_concat_shape, rule=Linear(_piece),
-    kernel=lambda xp, *xs, axis: xp.concatenate(xs, axis=axis), formula="[a, b, …]", example="concat([[1], [2, 3]])",
+    kernel=lambda xp, *xs, axis: xp.concatenate(xs, axis=axis), entries="moved", flow="along", formula="[a, b, …]", example="concat([[1], [2, 3]])",
 )  # fmt: skip
 
 
@@ -78,7 +79,7 @@ def _stack_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 stack = shaping(
     "stack", "values:tensors, axis:int=0", "Joined along a new axis.", adapt=_joined_inputs, infer=_stack_shape,
     rule=Linear(lambda i, g, y: index(g, items=(*(_whole(n) for n in g.shape[: y.attrs["axis"]]), i))),
-    kernel=lambda xp, *xs, axis: xp.stack(xs, axis=axis), formula="[a, b, …]", example="stack([[1, 2], [3, 4]], 1)",
+    kernel=lambda xp, *xs, axis: xp.stack(xs, axis=axis), entries="moved", flow="stacked", formula="[a, b, …]", example="stack([[1, 2], [3, 4]], 1)",
 )  # fmt: skip
 
 # slices: each item is an index, (start, stop, step) as `slice` takes them, or None for a new axis
@@ -115,7 +116,7 @@ index = shaping(
     "index", "x, items:string", "x[items]: basic indexing.", hidden=True, infer=_index_shape,
     rule=Linear(lambda i, g, y: unindex(g, items=y.attrs["items"], shape=input_of(y).shape), picks=_takes_few),
     kernel=lambda xp, x, items: x[_slices(items)] if getattr(x, "shape", ()) else xp.asarray(x)[_slices(items)],
-    formula="x[items]",
+    entries="moved", flow="indexed", shares="always", formula="x[items]",
 )  # fmt: skip
 
 
@@ -128,7 +129,7 @@ def _unindex_kernel(xp: Any, g: Any, items: Sequence[Any], shape: Shape) -> Any:
 unindex = shaping(
     "unindex", "g, items:string, shape:shape", "Zeros of a shape, with g at [items]: the transpose of indexing.",
     hidden=True, infer=lambda inputs, attrs: (tuple(attrs["shape"]), inputs[0].dtype), kernel=_unindex_kernel,
-    rule=Linear(lambda i, g, y: index(g, items=y.attrs["items"])), formula="x[items] = g",
+    rule=Linear(lambda i, g, y: index(g, items=y.attrs["items"])), entries="placed", flow="unindexed", formula="x[items] = g",
 )  # fmt: skip
 
 
@@ -210,7 +211,7 @@ def expand_kernel(xp: Any, x: Any, pattern: Sequence[int]) -> Any:
 
 expand_delta = shaping(
     "expand_delta", "x, pattern:ints", "x on a diagonal: the pattern numbers the axis of x for each axis; 0 where "
-    "axes of one number differ.", infer=_expand_shape, kernel=expand_kernel, formula="delta * x",
+    "axes of one number differ.", infer=_expand_shape, kernel=expand_kernel, entries="placed", formula="delta * x",
     rule=Linear(lambda i, g, y: collect_delta(g, pattern=y.attrs["pattern"])), example="expand_delta([1, 2], [0, 0])",
 )  # fmt: skip
 
@@ -230,7 +231,7 @@ def _collect_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 
 collect_delta = shaping(
     "collect_delta", "x, pattern:ints", "The entries at which axes of one number agree: a diagonal.",
-    example="collect_delta([[1, 2], [3, 4]], [0, 0])", infer=_collect_shape, kernel=lambda xp, x, pattern: diagonal_view(xp, x, pattern).copy(), formula="diagonal of x",
+    example="collect_delta([[1, 2], [3, 4]], [0, 0])", infer=_collect_shape, kernel=lambda xp, x, pattern: diagonal_view(xp, x, pattern).copy(), entries="moved", formula="diagonal of x",
     rule=Linear(lambda i, g, y: expand_delta(g, pattern=y.attrs["pattern"]), picks=_takes_few),
 )  # fmt: skip
 
@@ -280,7 +281,7 @@ def _gather_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 
 gather = shaping(
     "gather", "x, indices:indices, axis:int=0", "The slices at the given indices along an axis; `x[indices]` is the same.",
-    aliases=("take",), adapt=_indexed_inputs, infer=_gather_shape, formula="x[indices]", example="gather([10, 20, 30], [2, 0, 0])",
+    aliases=("take",), adapt=_indexed_inputs, infer=_gather_shape, entries="repeated", flow="gathered", formula="x[indices]", example="gather([10, 20, 30], [2, 0, 0])",
     kernel=lambda xp, x, i, axis: xp.take(x, i, axis=axis),
     rule=Linear(
         lambda i, g, y: scatter_add(g, y.inputs[1], axis=y.attrs["axis"], size=input_of(y).shape[y.attrs["axis"]]), (0,),
@@ -323,7 +324,7 @@ scatter_add = shaping(
     "scatter_add", "g, indices:indices, axis:int, size:int", "Zeros, with slices of g added at the indices: gather transposed.",
     example="scatter_add([1, 2, 3], [0, 2, 2], 0, 4)", adapt=_indexed_inputs, infer=_scatter_shape, workspace=_places,
     kernel=scatter_kernel,
-    formula="x[indices] += g",
+    entries="added", formula="x[indices] += g",
     rule=Linear(lambda i, g, y: gather(g, y.inputs[1], axis=y.attrs["axis"]), (0,)),
 )  # fmt: skip
 
@@ -334,7 +335,7 @@ def _sorted_axis(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 
 
 argsort = shaping(
-    "argsort", "x, axis:int=-1", "The indices that sort it (stable).", workspace=1.0, formula="argsort(x)", degree="",
+    "argsort", "x, axis:int=-1", "The indices that sort it (stable).", workspace=1.0, flow="along", corner=with_equal_entries(), formula="argsort(x)", degree="",
     infer=lambda inputs, attrs: (_sorted_axis(inputs, attrs)[0], "int64"), rule=NoDerivative(),
     kernel=lambda xp, x, axis: xp.argsort(x, axis=axis, kind="stable"), domain="all real numbers; no derivative",
     example="argsort([3, 1, 2])",
@@ -392,7 +393,7 @@ take_along = shaping(
     "take_along", "x, indices:indices, axis:int=-1", "The entries at the indices along an axis, row by row of the others.",
     aliases=("take_along_axis",), example="take_along([[30, 10, 20], [5, 6, 7]], [[1, 2], [-1, -1]])", adapt=_indexed_inputs,
     infer=_along_shape, kernel=lambda xp, x, i, axis: xp.take_along_axis(x, i, axis=axis),
-    workspace=1.0, formula="y[i, k] = x[i, indices[i, k]]",
+    workspace=1.0, entries="repeated", flow="rows", formula="y[i, k] = x[i, indices[i, k]]",
     rule=Linear(
         lambda i, g, y: unbroadcast(
             scatter_along(g, y.inputs[1], axis=y.attrs["axis"], size=input_of(y).shape[y.attrs["axis"]]),
@@ -406,12 +407,12 @@ scatter_along = shaping(
     "scatter_along", "g, indices:indices, axis:int, size:int", "Zeros, with entries of g added at the indices along an "
     "axis: take_along transposed.", example="scatter_along([[1, 2], [3, 4]], [[0, 2], [1, 1]], 1, 3)",
     adapt=_indexed_inputs, infer=_scatter_along_shape, kernel=scatter_along_kernel, workspace=_places,
-    formula="x[i, indices[i, k]] += g[i, k]",
+    flow="rows", formula="x[i, indices[i, k]] += g[i, k]",
     rule=Linear(lambda i, g, y: take_along(g, y.inputs[1], axis=y.attrs["axis"]), (0,)),
 )  # fmt: skip
 sort = shaping(
     "sort", "x, axis:int=-1", "Sorted in ascending order.", infer=_sorted_axis,
-    kernel=lambda xp, x, axis: xp.sort(x, axis=axis, kind="stable"), workspace=1.0, formula="x, rearranged",
+    kernel=lambda xp, x, axis: xp.sort(x, axis=axis, kind="stable"), workspace=1.0, entries="moved", flow="along", piecewise=True, corner=with_equal_entries("derivative taken for equal entries in the order in which they stand, one-sided either"), formula="x, rearranged",
     rule=SameAs(
         lambda y, x: take_along(x, argsort(x, axis=y.attrs["axis"]), axis=y.attrs["axis"])
     ),

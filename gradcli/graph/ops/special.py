@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Elementwise, Operation, register, unchanged
 from gradcli.graph.ops.elementwise import exp, recip, tanh
-from gradcli.graph.ops.kernels import has_scipy, special_function
+from gradcli.graph.ops.kernels import Special, has_scipy
 from gradcli.graph.ops.selection import greater, less, where
 from gradcli.graph.types import Shape
 
@@ -110,9 +111,9 @@ def _entry(name: str, spec: str, doc: str, **entry: Any) -> Operation:
 
 
 erfc = _entry(
-    "erfc", "x", "The complementary error function, 1 - erf(x), exact for large x.", kernel=special_function("erfc"),
+    "erfc", "x", "The complementary error function, 1 - erf(x), exact for large x.", kernel=Special("erfc"),
     rule=Elementwise((lambda y, x: -2 / math.sqrt(math.pi) * exp(-x * x),)),
-    workspace=lambda node: 0.0 if has_scipy() else 10.0, formula="1 - erf(x)", example="erfc(5.0)",
+    workspace=lambda node: 0.0 if has_scipy() else 10.0, bounds=(0.0, 2.0), numbers="float", formula="1 - erf(x)", example="erfc(5.0)",
 )  # fmt: skip
 erfcx = _entry(
     "erfcx", "x, order:int=0", "exp(x^2)*erfc(x), the scaled complementary error function, or its derivative of an order.",
@@ -136,11 +137,11 @@ def _hazard(x: Node) -> Node:
 log_ndtr = _entry(
     "log_ndtr", "x", "Logarithm of the normal distribution.",
     kernel=log_ndtr_kernel, rule=Elementwise((lambda y, x: _hazard(x),)), singular=True, workspace=15.2,
-    formula="log((1+erf(x/sqrt(2)))/2)", example="log_ndtr(-40.0)",
+    bounds=(-inf, 0.0), formula="log((1+erf(x/sqrt(2)))/2)", example="log_ndtr(-40.0)",
 )  # fmt: skip
 log_cosh = _entry(
     "log_cosh", "x", "log(cosh(x)) without overflow, exact near 0.", kernel=log_cosh_kernel,
-    rule=Elementwise((lambda y, x: tanh(x),)), workspace=4.0, formula="log(cosh(x))", example="log_cosh(1000.0)",
+    rule=Elementwise((lambda y, x: tanh(x),)), workspace=4.0, bounds=(0.0, inf), zero_where=(0,), formula="log(cosh(x))", example="log_cosh(1000.0)",
 )  # fmt: skip
 sinc = _entry(
     "sinc", "x, order:int=0", "sin(pi*x)/(pi*x), and 1 at 0, or its derivative of an order.", kernel=sinc_kernel,

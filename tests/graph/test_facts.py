@@ -1055,7 +1055,7 @@ MAY_NAME = {
 OTHER_WORDS = {
     "shape", "index", "size", "rank", "load", "min", "max", "sum", "dot", "any", "all", "trace", "zero", "direction",
     "others", "var", "abs", "log", "gradients", "jacobian", "hessian", "jvp", "hvp", "taylor", "iterate", "identity",
-    "reshape", "leaf", "literal", "array", "tangent",
+    "reshape", "leaf", "literal", "array", "tangent", "clip",
 }  # fmt: skip
 """Names of operations that are words of NumPy, of commands or of JSON, too, and the sorts of nodes that hold values."""
 

@@ -156,6 +156,7 @@ NAMESPACE = SimpleNamespace(
     logical_not=lambda a: not a,
     isnan=math.isnan,
     isfinite=math.isfinite,
+    isinf=math.isinf,
     floor=_rounding(math.floor),
     ceil=_rounding(math.ceil),
     round=_rounding(round),

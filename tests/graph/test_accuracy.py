@@ -110,6 +110,15 @@ FUNCTIONS: dict[str, tuple[Exact, Exact, Exact]] = {
     "erfc": (_erfc, lambda x: -_gauss(x), lambda x: 2 * x * _gauss(x)),
     "sigmoid": (_sigmoid, _slope_of_sigmoid, _curved_sigmoid),
     "softplus": (lambda x: mp.log1p(mp.exp(x)) if x < 0 else x + mp.log1p(mp.exp(-x)), _sigmoid, _slope_of_sigmoid),
+    "log_sigmoid": (
+        lambda x: -mp.log1p(mp.exp(-x)) if x > 0 else x - mp.log1p(mp.exp(x)), lambda x: _sigmoid(-x), lambda x: -_slope_of_sigmoid(x),
+    ),
+    "logit": (
+        lambda x: mp.log(x) - mp.log1p(-x), lambda x: 1 / x / (1 - x), lambda x: (2 * x - 1) / (x * (1 - x)) ** 2,
+    ),
+    "log1mexp": (
+        lambda x: mp.log(-mp.expm1(-x)) if x < 1 else mp.log1p(-mp.exp(-x)), lambda x: 1 / mp.expm1(x), lambda x: -mp.exp(-x) / mp.expm1(-x) ** 2,
+    ),
     "silu": (
         lambda x: x * _sigmoid(x), lambda x: _sigmoid(x) + x * _slope_of_sigmoid(x),
         lambda x: 2 * _slope_of_sigmoid(x) + x * _curved_sigmoid(x),

@@ -228,6 +228,14 @@ def pooled(x: Array) -> Array:
     return np.take(x, [2, 0, 0, -1], axis=0)
 
 
+def correlated(x: Array, f: Array) -> Array:
+    """The products of filters with windows of a field, without a border."""
+    axes = f.ndim - 2
+    windows = np.lib.stride_tricks.sliding_window_view(x, f.shape[:axes], tuple(range(-axes - 1, -1)))
+    places = "kl"[:axes]
+    return np.einsum(f"...c{places},{places}co->...o", windows, f)
+
+
 SPECS: dict[str, list[Case]] = {
     # arithmetic
     "add": [*binary("add", lambda a, b: a + b), case("a + b", lambda a, b: a + b, a=(2, 1), b=(1, 3))],
@@ -294,6 +302,10 @@ SPECS: dict[str, list[Case]] = {
         case("sinc(x, 1)", lambda x: (np.cos(np.pi * x) - np.sinc(x)) / x, away, x=(3,)),
     ],
     "sigmoid": function("sigmoid", scipy.special.expit, (-5, 5)),
+    "logaddexp": binary("logaddexp", np.logaddexp),
+    "log1mexp": function("log1mexp", lambda x: np.log(1 - np.exp(-x)), (0.2, 3.0)),
+    "logit": function("logit", scipy.special.logit, (0.1, 0.9)),
+    "log_sigmoid": function("log_sigmoid", scipy.special.log_expit, (-5, 5)),
     "softplus": function("softplus", lambda x: np.logaddexp(x, 0), (-5, 5)),
     "link": [case("link(x) + x", lambda x: x, x=s) for s in ((), (2, 3))],
     "zero": [case("zero(x) + x*x", lambda x: x * x, x=s) for s in ((), (2, 3))],
@@ -378,6 +390,7 @@ SPECS: dict[str, list[Case]] = {
     "logical_not": [flat("logical_not(x > 0)", lambda x: ~(x > 0), x=(5,)), flat("not x > 0", lambda x: x <= 0, x=())],
     "isnan": [flat("isnan(log(x))", lambda x: x < 0, domain=away, x=(5,)), flat("isnan(x)", np.isnan, x=())],
     "isfinite": [flat("isfinite(1/(x - x))", lambda x: x != x, x=(5,)), flat("isfinite(x)", lambda x: x == x, x=())],
+    "isinf": [flat("isinf(1/(x - x))", lambda x: x == x, x=(5,)), flat("isinf(x)", lambda x: x != x, x=())],
     "cast": [
         Case("cast(x, float64)", lambda x: x, shapes={"x": (2, 3)}, result=("float64", "float64")),
         Case("cast(x, float64) * x", lambda x: x * x, shapes={"x": ()}, result=("float64", "float64")),
@@ -453,6 +466,8 @@ SPECS: dict[str, list[Case]] = {
         case('einsum("ij,jk->ik", a, b)', lambda a, b: a @ b, a=(2, 3), b=(3, 2)),
         case('einsum("ij,kj", a, b)', lambda a, b: a @ b.T, a=(2, 3), b=(4, 3)),
         case('einsum("ii->i", x)', np.diag, x=(3, 3)),
+        case('einsum("i->ii", x)', np.diag, x=(3,)),
+        case('einsum("ij,j->jij", a, b)', lambda a, b: np.einsum("ij,j,jk->jik", a, b, np.eye(3)), a=(2, 3), b=(3,)),
         case('einsum("ii", x)', np.trace, x=(3, 3)),
         case('einsum("ij->", x)', np.sum, x=(2, 3)),
         case('einsum("ij->ji", x)', np.transpose, x=(2, 3)),
@@ -498,6 +513,21 @@ SPECS: dict[str, list[Case]] = {
         case("triu(x)", lambda x: np.where(np.arange(3)[:, None] <= np.arange(3), x, 0), x=(3, 3)),
         case("triu(x, k=-1)", lambda x: np.triu(x, -1), x=(2, 3, 2)),
         case("triu(x, 1)", lambda x: np.triu(x, 1), x=(2, 4)),
+    ],
+    "kron": [
+        case("kron(a, b)", np.kron, a=(2, 3), b=(2, 1)),
+        case("kron(a, b)", np.kron, a=(2,), b=(3, 2)),
+        case("kron(a, b)", np.kron, a=(2,), b=(3,)),
+    ],
+    "cross": [
+        case("cross(a, b)", np.cross, a=(3,), b=(3,)),
+        case("cross(a, b)", np.cross, a=(2, 3), b=(3,)),
+    ],
+    "matrix_power": [
+        case("matrix_power(a, 3)", lambda a: a @ a @ a, a=(2, 2)),
+        case("matrix_power(a, -2)", lambda a: np.linalg.matrix_power(a, -2), regular, a=(2, 3, 3)),
+        case("matrix_power(a, 1)", lambda a: a, a=(2, 2)),
+        case("matrix_power(a, 0)", lambda a: np.eye(2) + 0 * a, a=(2, 2)),
     ],
     "det": [
         case("det(a)", lambda a: a[0, 0] * a[1, 1] - a[0, 1] * a[1, 0], a=(2, 2)),
@@ -620,6 +650,7 @@ SPECS: dict[str, list[Case]] = {
         case("roll(x, 1)", lambda x: np.concatenate([x[-1:], x[:-1]]), x=(4,)),
         case("roll(x, -1)", lambda x: np.roll(x, -1), x=(2, 3)),
         case("roll(x, 2, axis=-1)", lambda x: x[:, [1, 2, 0]], x=(2, 3)),
+        case("roll(x, [1, -1], [0, 1])", lambda x: np.roll(x, (1, -1), (0, 1)), x=(3, 4)),
         case("roll(x, 5, axis=0)", lambda x: x[[1, 0]], x=(2, 3)),
     ],
     "gather": [
@@ -643,6 +674,60 @@ SPECS: dict[str, list[Case]] = {
             lambda x: np.stack([x[:, 0, 0], x[:, 0, 1] + x[:, 1].sum(1)], 1),
             x=(2, 2, 2),
         ),
+    ],
+    "cummax": [
+        case("cummax(x)", np.maximum.accumulate, apart, x=(6,)),
+        case("cummax(x, axis=-1)", lambda x: np.maximum.accumulate(x, -1), apart, x=(2, 4)),
+        case("cummax(x)", np.maximum.accumulate, apart, x=(0,)),
+    ],
+    "cummin": [
+        case("cummin(x)", np.minimum.accumulate, apart, x=(6,)),
+        case("cummin(x, axis=1)", lambda x: np.minimum.accumulate(x, 1), apart, x=(2, 4)),
+    ],
+    "argcummax": [
+        flat("argcummax(x)", lambda x: [int(np.argmax(x[: k + 1])) for k in range(5)], "int64", domain=apart, x=(5,)),
+        flat("argcummax([1.0, nan, 2.0, nan])", lambda: [0, 1, 1, 1], "int64"),
+        flat("argcummax([2, 1, 2, 3])", lambda: [0, 0, 0, 3], "int64"),
+    ],
+    "argcummin": [
+        flat(
+            "argcummin(x, axis=1)",
+            lambda x: [[int(np.argmin(r[: k + 1])) for k in range(4)] for r in x],
+            "int64",
+            domain=apart,
+            x=(2, 4),
+        ),
+    ],
+    "quantile": [
+        case("quantile(x, 0.3)", lambda x: np.quantile(x, 0.3), apart, x=(5,)),
+        case("quantile(x, [0.0, 0.4, 1.0], axis=1)", lambda x: np.quantile(x, [0, 0.4, 1], axis=1), apart, x=(2, 4)),
+        case(
+            "quantile(x, 0.7, [0, 2], true)", lambda x: np.quantile(x, 0.7, (0, 2), keepdims=True), apart, x=(2, 2, 3)
+        ),
+        case("quantile(x, 0.5)", lambda x: x[0], apart, x=(1,)),
+        case("quantile(x, q)", np.quantile, {"x": apart, "q": (0.3, 0.45)}, x=(3,), q=()),
+    ],
+    "median": [
+        case("median(x)", np.median, apart, x=(5,)),
+        case("median(x, axis=0)", lambda x: np.median(x, 0), apart, x=(4, 3)),
+        case("median(x, keepdims=true)", lambda x: np.median(x, keepdims=True), apart, x=(2, 3)),
+    ],
+    "searchsorted": [
+        flat("searchsorted([-1.0, 0.5, 1.0], x)", lambda x: np.digitize(x, [-1, 0.5, 1]), "int64", x=(2, 3)),
+        flat('searchsorted([1, 2, 2, 3], [2, 5], side="right")', lambda: [3, 4], "int64"),
+        flat("searchsorted([1, 2, 2, 3], 2)", lambda: 1, "int64"),
+    ],
+    "interp": [
+        case("interp(x, [-1.0, 0.25, 0.75], f)", lambda x, f: np.interp(x, [-1, 0.25, 0.75], f), x=(2, 3), f=(3,)),
+        case(
+            "interp(0.4, p, f)",
+            lambda p, f: np.interp(0.4, p, f),
+            {"p": lambda r, n: np.sort(apart(r, n))},
+            p=(5,),
+            f=(5,),
+        ),
+        case("interp([-1.0, 3.0], [0.0], f)", lambda f: f[[0, 0]], f=(1,)),
+        case("interp(x, [0.0, 1.0], f)", lambda x, f: np.interp(x, [0, 1], f), x=(3,), f=(2,)),
     ],
     "take_along": [
         case("take_along(x, argsort(x), 0)", np.sort, apart, x=(4,)),
@@ -795,6 +880,39 @@ SPECS: dict[str, list[Case]] = {
         case("mse(a, b)", lambda a, b: np.sum((a - b) ** 2) / 6, a=(2, 3), b=(2, 3)),
         case("mse(a, b)", lambda a, b: np.sum((a - b) ** 2) / 6, a=(3,), b=(2, 1)),
         case("mse(x, 1)", lambda x: (x - 1) ** 2, x=()),
+    ],
+    "conv1d": [
+        case("conv1d(x, f)", correlated, x=(2, 5, 3), f=(2, 3, 2)),
+        case("conv1d(x, f, 2)", lambda x, f: correlated(x, f)[:, ::2], x=(1, 6, 1), f=(3, 1, 2)),
+        case(
+            'conv1d(x, f, padding="SAME")',
+            lambda x, f: correlated(np.pad(x, [(0, 0), (0, 1), (0, 0)]), f),
+            x=(1, 4, 2),
+            f=(2, 2, 1),
+        ),
+        case(
+            'conv1d(x, f, 2, "SAME")',
+            lambda x, f: correlated(np.pad(x, [(1, 1), (0, 0)]), f)[::2],
+            x=(5, 2),
+            f=(3, 2, 1),
+        ),
+        case(
+            "conv1d(x, f, dilations=2)",
+            lambda x, f: correlated(x, f[[0, 0, 1]] * [[[1]], [[0]], [[1]]]),
+            x=(1, 5, 1),
+            f=(2, 1, 2),
+        ),
+        case("conv1d(x, f)", lambda x, f: np.zeros((2, 0, 1)), x=(2, 2, 1), f=(3, 1, 1)),
+    ],
+    "conv2d": [
+        case("conv2d(x, f)", correlated, x=(2, 4, 3, 2), f=(2, 2, 2, 3)),
+        case("conv2d(x, f, [2, 1])", lambda x, f: correlated(x, f)[:, ::2], x=(1, 5, 3, 1), f=(2, 2, 1, 1)),
+        case(
+            'conv2d(x, f, 2, "SAME")',
+            lambda x, f: correlated(np.pad(x, [(0, 0), (0, 1), (1, 1), (0, 0)]), f)[:, ::2, ::2],
+            x=(1, 4, 3, 1),
+            f=(3, 3, 1, 1),
+        ),
     ],
     # words of the language
     "load": [

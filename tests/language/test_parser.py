@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import time
 from typing import Any
 
 import pytest
@@ -180,10 +179,8 @@ def test_depth(opening: str, closing: str, depth: int) -> None:
 def test_unbalanced_depth(more: str, where: str) -> None:
     depth = 100_000
     text = "y = " + "(" * (depth + (more == "(")) + "x" + ")" * (depth + (more == ")"))
-    before = time.perf_counter()
     with pytest.raises(GradcliError, match=where.replace(")", r"\)")):
         program(text)
-    assert time.perf_counter() - before < 10
 
 
 @pytest.mark.parametrize("link", ["-", "not ", "2^-", "a + ", "a ^ ", "a or "])
@@ -194,9 +191,7 @@ def test_long_chains(link: str) -> None:
 def test_many_statements() -> None:
     number = 20_000
     text = "\n".join(f"v{i} = sin(v{i - 1})*1.5 + x3/(1.5+v{i}^2)" for i in range(number))
-    before = time.perf_counter()
     assert len(program(text)) == number
-    assert time.perf_counter() - before < 10  # some 0.6 s on a machine that does nothing else
     assert gc.isenabled()
 
 

@@ -2,11 +2,15 @@
 
 from gradcli.graph import node
 from gradcli.graph.ops import (
+    convolution,
     creation,
     determinants,
     elementwise,
     linear_algebra,
+    logarithms,
+    matrices,
     networks,
+    ordering,
     reductions,
     selection,
     shaping,
@@ -17,15 +21,19 @@ from gradcli.graph.ops import (
 table = node.TABLE
 families = (
     elementwise,
+    logarithms,
     special,
     selection,
     reductions,
+    ordering,
     linear_algebra,
+    matrices,
     determinants,
     shaping,
     slicing,
     creation,
     networks,
+    convolution,
 )
 
 __all__ = ["families", "table"]

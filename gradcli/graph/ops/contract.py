@@ -69,7 +69,8 @@ def matmul_labels(inputs: Sequence[Node], attrs: Attrs) -> tuple[list[Labels], L
 
 
 def parse_equation(operands: Sequence[Node], equation: str) -> tuple[list[Node], list[Labels], Labels]:
-    """Operands, labels and output labels of an einsum; repeated letters of one operand become diagonals."""
+    """Operands, labels and output labels of an einsum; repeated letters become diagonals, those of the result too."""
+    from gradcli.graph.ops.creation import eye
     from gradcli.graph.ops.linear_algebra import diagonal
     from gradcli.graph.ops.shaping import transpose
 
@@ -124,14 +125,20 @@ def parse_equation(operands: Sequence[Node], equation: str) -> tuple[list[Node],
         nodes.append(x)
         labels.append(tuple(own))
     out = tuple(_term_labels(right, depth, depth))
-    if len(set(out)) < len(out) or any(k not in sizes for k in out):
-        raise GradcliError("ValueError", f'the result "{right}" of einsum must name letters of the operands, each once')
+    if any(k not in sizes for k in out):
+        raise GradcliError("ValueError", f'the result "{right}" of einsum must name letters of the operands')
     for i, x in enumerate(nodes):  # an axis of size 1 under a larger letter is summed on its own
         own = list(labels[i])
         for axis, k in enumerate(own):
             if x.shape[axis] != sizes[k]:
                 own[axis] = fresh = fresh + 1
         labels[i] = tuple(own)
+    while len(set(out)) < len(out):  # the diagonal of two axes: a product with the identity
+        again = next(i for i, k in enumerate(out) if k in out[:i])
+        fresh += 1
+        nodes.append(eye(n=sizes[out[again]], dtype=nodes[0].dtype))
+        labels.append((out[again], fresh))
+        out = (*out[:again], fresh, *out[again + 1 :])
     return nodes, labels, out
 
 

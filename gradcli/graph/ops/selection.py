@@ -89,6 +89,7 @@ def _predicate(name: str, doc: str, example: str) -> Operation:
 
 
 isnan = _predicate("isnan", "Whether it is NaN.", "isnan(nan)")
+isinf = _predicate("isinf", "Whether it is infinite.", "isinf(1/0)")
 isfinite = _predicate("isfinite", "Whether it is neither NaN nor infinite.", "isfinite(1/0)")
 
 sign = register(Operation(

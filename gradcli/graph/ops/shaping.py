@@ -208,13 +208,24 @@ flip = shaping(
 
 def _roll_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     (x,) = inputs
-    if attrs["axis"] is not None:
-        attrs["axis"] = normalize_axis(attrs["axis"], x.rank)
+    shift, axis = attrs["shift"], attrs["axis"]
+    if isinstance(axis, int):
+        attrs["axis"] = normalize_axis(axis, x.rank)
+    elif axis is not None:
+        attrs["axis"] = tuple(normalize_axis(a, x.rank) for a in axis)
+    if not isinstance(shift, int):
+        attrs["shift"] = tuple(shift)
+        if axis is None or isinstance(axis, int) or len(axis) != len(shift):
+            raise GradcliError("ValueError", f"roll needs an axis for each of its shifts {list(shift)}")
     return unchanged(inputs, attrs)
 
 
+def _back(shift: int | tuple[int, ...]) -> int | tuple[int, ...]:
+    return -shift if isinstance(shift, int) else tuple(-n for n in shift)
+
+
 roll = shaping(
-    "roll", "x, shift:int, axis:axis=None", "Shifted cyclically along the axis (default: as one long row).",
-    infer=_roll_shape, rule=Linear(lambda i, g, y: roll(g, shift=-y.attrs["shift"], axis=y.attrs["axis"])),
+    "roll", "x, shift:ints, axis:ints=None", "Shifted cyclically along the axis, or each of several (default: as one long row).",
+    infer=_roll_shape, rule=Linear(lambda i, g, y: roll(g, shift=_back(y.attrs["shift"]), axis=y.attrs["axis"])),
     kernel=lambda xp, x, shift, axis: xp.roll(x, shift, axis), workspace=0.1, entries="moved", formula="x, rearranged", example="roll([1, 2, 3], 1)",
 )  # fmt: skip

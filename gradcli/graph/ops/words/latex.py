@@ -118,8 +118,8 @@ WORDS: dict[str, Word] = {
     "asin": r"\arcsin\left(<0>\right)", "acos": r"\arccos\left(<0>\right)", "atan": r"\arctan\left(<0>\right)",
     "asinh": operator("arsinh") + r"\left(<0>\right)", "acosh": operator("arcosh") + r"\left(<0>\right)",
     "atanh": operator("artanh") + r"\left(<0>\right)",
-    **_operators("atan2 multiply_no_nan hypot erf erfc softplus relu leaky_relu elu sign round trunc mod xlogy isnan isfinite "
-                 "sort argsort roll flip tril triu take_along scatter_along"),
+    **_operators("atan2 multiply_no_nan hypot erf erfc softplus relu leaky_relu elu sign round trunc mod xlogy isinf isnan isfinite "
+                 "sort argsort searchsorted argcummax argcummin roll flip tril triu take_along scatter_along"),
     "log_ndtr": r"\log\Phi\left(<0>\right)", "log_cosh": r"\log\cosh\left(<0>\right)",
     "erfcx": _derivative("erfcx"), "sinc": _derivative("sinc"),
     "exp": "e^{<0>}", "expm1": r"e^{<0>} - 1", "exp2": "2^{<0>}", "log1p": r"\log\left(1 + <0>\right)",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from gradcli.graph.node import Node
-from gradcli.graph.ops import determinants, kernels, linear_algebra, slicing, special
+from gradcli.graph.ops import determinants, kernels, linear_algebra, ordering, slicing, special
 from gradcli.graph.printing import items_text
 from gradcli.graph.types import is_float
 
@@ -94,7 +94,7 @@ WORDS: dict[str, Word] = {
     "less": "a < b", "less_equal": "a <= b", "greater": "a > b", "greater_equal": "a >= b", "equal": "a == b",
     "not_equal": "a != b",
     **_np("exp expm1 exp2 log log1p log2 log10 sin cos tan sinh cosh tanh sqrt cbrt hypot sign abs square maximum minimum "
-          "where mod floor_divide isnan isfinite logical_and logical_or logical_not zeros_like ones_like"),
+          "where mod floor_divide isinf isnan isfinite logical_and logical_or logical_not zeros_like ones_like"),
     **{f"a{name}": f"np.arc{name}(a)" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
     **{name: _rounding(name) for name in ("floor", "ceil", "round", "trunc")},
     **{name: f"_{name}(a)" for name in ("sigmoid", "softplus", "elu", "logdet", "cholesky", "log_ndtr", "log_cosh")},
@@ -121,6 +121,7 @@ WORDS: dict[str, Word] = {
     "expand_delta": "_expand(a, pattern)", "collect_delta": "_diagonal_view(a, pattern)",
     "gather": "np.take(a, b, axis=axis)", "scatter_add": "_scatter(a, b, axis, size)",
     "scatter_along": "_scatter_along(a, b, axis, size)",
+    "searchsorted": "np.searchsorted(np.sort(a), b, side)", "argcummax": "_running(a, axis, False)", "argcummin": "_running(a, axis, True)",
     "argsort": 'np.argsort(a, axis=axis, kind="stable")', "sort": "np.sort(a, axis=axis)",
     "take_along": "np.take_along_axis(a, b, axis=axis)",
     "zeros": "np.zeros(shape, dtype=dtype)", "ones": "np.ones(shape, dtype=dtype)", "eye": "np.eye(n, m, dtype=dtype)",
@@ -150,6 +151,6 @@ HELPERS = _named([
     determinants.completion_kernel, linear_algebra.logdet_kernel,
     linear_algebra.cholesky_kernel, linear_algebra.embed_kernel, slicing.diagonal_view, slicing.expand_kernel,
     slicing.scatter_kernel, slicing.scatter_along_kernel, special.erfcx_kernel, special.log_ndtr_kernel,
-    special.log_cosh_kernel, special.sinc_kernel,
+    special.log_cosh_kernel, special.sinc_kernel, ordering.running_kernel,
 ])  # fmt: skip
 """What words may call, by the name that it has in a module."""

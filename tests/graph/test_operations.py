@@ -289,6 +289,9 @@ SPECS: dict[str, list[Case]] = {
     ],
     "log_ndtr": function("log_ndtr", lambda x: np.log(scipy.special.ndtr(x)), (-5, 3)),
     "log_cosh": function("log_cosh", lambda x: np.log(np.cosh(x)), (-3, 3)),
+    "lgamma": function("lgamma", scipy.special.gammaln, (0.3, 6)),
+    "digamma": function("digamma", scipy.special.digamma, (0.3, 6)),
+    "polygamma": [case("polygamma(2, x)", lambda x: scipy.special.polygamma(2, x), (0.3, 6), x=(3,))],
     "sinc": [
         *function("sinc", np.sinc, (-4, 4)),
         case("sinc(x, 1)", lambda x: (np.cos(np.pi * x) - np.sinc(x)) / x, away, x=(3,)),

@@ -20,7 +20,8 @@ from gradcli.graph.operation import (
     Zero,
 )
 from gradcli.graph.ops.words.english import WORDS
-from gradcli.graph.printing import attribute, expression
+from gradcli.graph.ops.words.language import expression
+from gradcli.graph.printing import attribute
 
 
 def describe_derivative(op: Operation, node: Node | None = None) -> str:

@@ -20,7 +20,8 @@ from gradcli.graph.describe import describe_derivative
 from gradcli.graph.node import cone
 from gradcli.graph.operation import Elementwise, Tangent
 from gradcli.graph.ops import table
-from gradcli.graph.printing import Text, apply
+from gradcli.graph.ops.words.language import apply
+from gradcli.graph.printing import Text
 from gradcli.language.builtin import OPERATIONS
 from tests.finite_differences import check_gradient
 

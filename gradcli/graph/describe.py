@@ -20,7 +20,8 @@ from gradcli.graph.operation import (
     Zero,
 )
 from gradcli.graph.ops.words.english import WORDS
-from gradcli.graph.printing import attribute, expression
+from gradcli.graph.ops.words.language import expression
+from gradcli.graph.printing import attribute
 
 
 def describe_derivative(op: Operation, node: Node | None = None) -> str:
@@ -28,7 +29,8 @@ def describe_derivative(op: Operation, node: Node | None = None) -> str:
 
     With a ``node`` of the operation it is about that: its attributes stand in the formula, not their defaults.
     """
-    if op.name in WORDS:
+    rule = op.rule
+    if op.name in WORDS and not (node is not None and isinstance(rule, Elementwise)):
         return WORDS[op.name]
     if op.family == "language":
         return "none: known before anything is evaluated"
@@ -36,7 +38,6 @@ def describe_derivative(op: Operation, node: Node | None = None) -> str:
         return "none"
     if op.expand is not None and op.kernel is None:
         return f"that of {op.formula}"
-    rule = op.rule
     match rule:
         case Elementwise() if all(p is None for p in rule.partials):
             return "none: the gradient is None"

@@ -19,6 +19,9 @@ for _op in table.values():
 BINARY = {op.symbol: op.name for op in table.values() if op.symbol and op.spec == "a, b"}
 """The operations that are written as a sign between two operands."""
 
+UNARY = {op.symbol: op.name for op in table.values() if op.symbol and op.name not in BINARY.values()}
+"""The operations that are written as a sign before an operand."""
+
 KEYWORDS = {
     "perm": "axes", "clip_value_min": "lo", "clip_value_max": "hi", "a_min": "lo", "a_max": "hi", "keep_dims": "keepdims",
     "diagonal": "k", "min": "lo", "max": "hi",

@@ -21,7 +21,7 @@ from gradcli.graph.switches import without
 from gradcli.graph.types import INTEGER_OF
 from gradcli.language import calls, declarations, indexing, lists, literals, syntax
 from gradcli.language.application import apply
-from gradcli.language.builtin import BINARY, CALL_LIMIT, CONSTANTS, NODE_LIMIT, OPERATIONS
+from gradcli.language.builtin import BINARY, CALL_LIMIT, CONSTANTS, NODE_LIMIT, OPERATIONS, UNARY
 from gradcli.language.derivatives import FORMS
 from gradcli.language.frames import Frames
 from gradcli.language.parser import parse
@@ -306,7 +306,7 @@ class Elaborator:
         if isinstance(value, Weak) and expression.operator == "-":
             self.values.append(Weak(-value.value))
         else:
-            op = table["neg" if expression.operator == "-" else "logical_not"]
+            op = table[UNARY[expression.operator]]
             self.values.append(apply(self, op, [(value, expression.operand)], {}, expression))
 
     def enter_binary(self, expression: syntax.Binary, scope: Scope) -> None:

@@ -87,8 +87,7 @@ ADVICE = {
 """Words for what is not one call here."""
 
 MISSING = {
-    **dict.fromkeys(("lgamma", "gammaln", "loggamma", "gamma"), "there is no gamma function"),
-    **dict.fromkeys(("digamma", "psi", "polygamma", "trigamma"), "there are no derivatives of the gamma function"),
+    "loggamma": "write `lgamma(x)`", "gamma": "for x > 0 it is `exp(lgamma(x))`", "trigamma": "write `polygamma(1, x)`",
     **dict.fromkeys(("beta", "lbeta", "betaln", "betainc", "gammainc", "gammaincc", "zeta"), "there is no such special function"),
     **dict.fromkeys(("erfinv", "erf_inv", "erfcinv", "ndtri", "norminv", "qnorm", "icdf"),
                     "there is no inverse of the error function"),

@@ -6,7 +6,8 @@ from gradcli.graph.describe import describe_derivative
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Elementwise, Linear, Product, Zero
 from gradcli.graph.ops.elementwise import neg, subtract
-from gradcli.graph.printing import MINUS, POSTFIX, PRODUCT, Text, apply, expression
+from gradcli.graph.ops.words.language import apply, expression
+from gradcli.graph.printing import MINUS, POSTFIX, PRODUCT, Text
 from gradcli.graph.types import is_float
 from gradcli.language.values import Elaborated
 

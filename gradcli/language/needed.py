@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from gradcli.graph.ops import table
 from gradcli.language import syntax
 from gradcli.language.derivatives import FORMS
 from gradcli.language.repeated import Repeated
@@ -11,7 +12,7 @@ from gradcli.language.values import Asked
 from gradcli.language.walking import names
 
 DERIVATIVES = {*FORMS, "gradients"}
-COUNTED = {"random_normal", "random_uniform"}
+COUNTED = {op.name for op in table.values() if op.given and op.family == "creation"}
 """Calls that are numbered in the order of the program: leaving one out would change the numbers of the next."""
 
 

@@ -11,10 +11,12 @@ from typing import Any
 
 from gradcli.graph.layout import Style, laid_out
 from gradcli.graph.node import Node, cone
+from gradcli.graph.operation import Operation
 from gradcli.graph.ops.creation import array_of
-from gradcli.graph.printing import ATOM, PRODUCT, Text, apply, number
+from gradcli.graph.ops.words.language import apply
+from gradcli.graph.printing import ATOM, PRODUCT, Text, number
 from gradcli.graph.types import INTEGER_OF, is_float, promote
-from gradcli.language.builtin import OPERATIONS
+from gradcli.language.builtin import BINARY, OPERATIONS
 from gradcli.language.values import Elaborated
 
 
@@ -134,15 +136,17 @@ class ProgramStyle(Style):
         ]
         met = [x.dtype for x in others if x.op.name != "literal"]
         if position in apart or not met:
-            folded = user.op.name in ARITHMETIC
+            folded = is_arithmetic(user.op)
             return self._number(literal) if literal.dtype in self.told and not folded else None
         if promote(met) != literal.dtype:
             return None
         return _brief(literal) or self._number(literal)
 
 
-ARITHMETIC = {"add", "subtract", "multiply", "divide", "pow"}
-"""What the language works out at once where both operands are numbers."""
+def is_arithmetic(op: Operation) -> bool:
+    """Whether the language works it out at once where both operands are numbers."""
+    return op.name in BINARY.values() and op.entrywise and op.accepts in ("number", "float")
+
 
 WORD = re.compile(r"(\w+)\(")
 

@@ -15,7 +15,7 @@ from gradcli.graph.operation import Operation, literal
 from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import SPECIAL
 from gradcli.language import literals, syntax
-from gradcli.language.builtin import BINARY, CONSTANTS, NODE_LIMIT, OPERATIONS
+from gradcli.language.builtin import BINARY, CONSTANTS, NODE_LIMIT, OPERATIONS, UNARY
 from gradcli.language.lexer import number_of
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def operation_of(x: syntax.Expression) -> Operation:
     if x.__class__ is syntax.Binary:
         op = SIGNS.get(x.operator)
     elif isinstance(x, syntax.Unary) and x.operator == "-":
-        op = table["neg"]
+        op = table[UNARY["-"]]
     elif isinstance(x, syntax.Call) and isinstance(x.function, syntax.Name):
         op = CALLED.get(x.function.id)
         if op is not None and not len(op.parameters) == len(x.arguments) == len(operands_of(x)):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from gradcli.diagnostics import Source
 from gradcli.language import syntax
-from gradcli.language.builtin import BINARY, KEYWORDS, OPERATIONS
+from gradcli.language.builtin import BINARY, KEYWORDS, OPERATIONS, UNARY
 from gradcli.language.foreign import Argument, filled
 from gradcli.language.formulas import SPELLINGS, Spelling
 from gradcli.language.parser import parse
@@ -306,7 +306,7 @@ def _normal(expression: syntax.Expression) -> _Applied | None:
         case syntax.Binary():
             return _Applied(BINARY[expression.operator], [expression.left, expression.right], {})
         case syntax.Unary():
-            return _Applied("neg" if expression.operator == "-" else "logical_not", [expression.operand], {})
+            return _Applied(UNARY[expression.operator], [expression.operand], {})
         case syntax.Call():
             operation = OPERATIONS.get(_function(expression) or "")
             if operation is None or any(p.kind in ("tensors", "operands") for p in operation.parameters):

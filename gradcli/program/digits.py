@@ -16,7 +16,8 @@ import numpy as np
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node, cone
-from gradcli.graph.ops.words.mpmath import WORDS
+from gradcli.graph.ops.selection import cast
+from gradcli.graph.ops.words.mpmath import WORDS, functions_of_one, functions_of_two, predicates
 from gradcli.graph.types import is_float, size_of
 
 Array = np.ndarray[Any, Any]
@@ -121,7 +122,7 @@ def _evaluated(
 
 def _applied(node: Node, given: Sequence[Array], xp: Any) -> Any:
     if xp is not np:
-        if node.op.name == "cast" and is_float(node.dtype):
+        if node.op is cast and is_float(node.dtype):
             return given[0]
         special = xp.special(node)
         if special is not None:
@@ -252,24 +253,10 @@ class Namespace:
         import mpmath as mp
 
         self._mp = mp
-        one: dict[str, Callable[..., Any]] = {
-            "exp": mp.exp, "expm1": mp.expm1, "exp2": lambda x: mp.mpf(2) ** x, "log": mp.log, "log1p": mp.log1p,
-            "log2": lambda x: mp.log(x, 2), "log10": mp.log10, "sqrt": mp.sqrt, "sin": mp.sin, "cos": mp.cos,
-            "tan": mp.tan, "arcsin": mp.asin, "arccos": mp.acos, "arctan": mp.atan, "sinh": mp.sinh, "cosh": mp.cosh,
-            "tanh": mp.tanh, "arcsinh": mp.asinh, "arccosh": mp.acosh, "arctanh": mp.atanh, "floor": mp.floor,
-            "ceil": mp.ceil, "rint": mp.nint, "round": mp.nint, "sign": mp.sign, "trunc": lambda x: mp.sign(x) * mp.floor(abs(x)),
-            "cbrt": lambda x: mp.sign(x) * mp.cbrt(abs(x)),
-        }  # fmt: skip
-        two: dict[str, Callable[..., Any]] = {
-            "hypot": mp.hypot, "arctan2": mp.atan2, "power": lambda a, b: mp.mpf(a) ** b,
-            "true_divide": lambda a, b: mp.mpf(a) / b, "divide": lambda a, b: mp.mpf(a) / b,
-            "mod": lambda a, b: a - b * mp.floor(mp.mpf(a) / b), "floor_divide": lambda a, b: mp.floor(mp.mpf(a) / b),
-        }  # fmt: skip
-        tests = {"isnan": mp.isnan, "isfinite": mp.isfinite, "isinf": mp.isinf}
         self._functions = {
-            **{name: _entrywise(f, 1) for name, f in one.items()},
-            **{name: _entrywise(f, 2) for name, f in two.items()},
-            **{name: _test(f) for name, f in tests.items()},
+            **{name: _entrywise(f, 1) for name, f in functions_of_one(mp).items()},
+            **{name: _entrywise(f, 2) for name, f in functions_of_two(mp).items()},
+            **{name: _test(f) for name, f in predicates(mp).items()},
         }
         self.linalg = _LinearAlgebra()
 

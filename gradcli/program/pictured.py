@@ -10,7 +10,8 @@ from typing import Literal, NamedTuple
 
 from gradcli.diagnostics import GradcliError, counted, on_one_line
 from gradcli.graph.node import Node, by_serial, cone
-from gradcli.graph.printing import Text, apply, number
+from gradcli.graph.ops.words.language import apply
+from gradcli.graph.printing import Text, number
 from gradcli.graph.types import Shape
 from gradcli.language import syntax
 from gradcli.language.frames import Frame

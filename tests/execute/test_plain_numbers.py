@@ -19,7 +19,6 @@ from gradcli.execute.plain_numbers import NAMESPACE, TYPES, Float, Integer
 from gradcli.graph.node import Node
 from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import make_leaf
-from gradcli.graph.ops.kernels import Special
 from gradcli.program import query
 from gradcli.program.answers import gradients as gradients_of
 from gradcli.program.answers import values as results_of
@@ -122,7 +121,7 @@ def test_every_operation_is_made_of_functions_that_exist() -> None:
     assert len(PLAIN) > 80
     for op in PLAIN.values():
         name = getattr(op.kernel, "name", None)
-        assert name is None or hasattr(math if isinstance(op.kernel, Special) else NAMESPACE, name), op.name
+        assert name is None or hasattr(NAMESPACE, name), op.name
 
 
 # programs

@@ -26,7 +26,7 @@ from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.ops.elementwise import absolute
 from gradcli.graph.ops.shaping import broadcasted
-from gradcli.graph.ops.words import english, latex, mpmath, numpy, python
+from gradcli.graph.ops.words import english, language, latex, mpmath, numpy, python
 from gradcli.graph.types import is_float
 from gradcli.language import needed, printer, remedies, spellings
 from gradcli.language.builtin import BINARY
@@ -981,7 +981,7 @@ def test_what_is_worked_out_at_once_where_both_operands_are_numbers():
         if symbol == "@":
             continue
         node = query.target(gradcli.loads(f"y = {operands[0]} {symbol} {operands[1]}"), "y")
-        assert (node.op.name == "literal") == (name in printer.ARITHMETIC), name
+        assert (node.op.name == "literal") == printer.is_arithmetic(table[name]), name
 
 
 # what wrong facts did
@@ -1015,7 +1015,6 @@ def test_a_power_of_a_function_that_is_linear_in_x_ends_in_none():
 MAY_NAME = {
     "graph.node": "the operators of nodes",
     "graph.operation": "the words for degrees, and the conversions that every operation makes",
-    "graph.printing": "the forms of calls in the language",
     "autodiff.degree": "the words for degrees",
     "rewrite.algebra": "rules",
     "rewrite.contractions": "rules",
@@ -1027,22 +1026,18 @@ MAY_NAME = {
     "execute.straight": "what is written as another call than the kernel's",
     "language.builtin": "names of parameters in other libraries",
     "language.calls": "hints",
-    "language.elaborate": "the signs before one operand",
     "language.foreign": "spellings of other languages",
     "language.formulas": "formulas with a better spelling",
     "language.literals": "a sign of the language",
     "language.naming": "formulas for people",
-    "language.needed": "what depends on where a call stands in the program",
     "language.printer": "what the language works out at once",
     "language.reasons": "sentences about what cuts a gradient",
     "language.remedies": "hints",
-    "language.scalars": "the sign before one operand",
     "language.spellings": "formulas with a better spelling",
     "language.statics": "what is known before anything is evaluated",
     "language.suggestions": "hints",
     "language.symbols": "spellings of mathematics",
     "program.batched": "how each operation runs on many rows",
-    "program.digits": "functions of NumPy, and of mpmath in their place",
     "program.hints": "hints",
     "program.lint": "hints",
     "program.pictured": "formulas for people",
@@ -1082,7 +1077,7 @@ def test_only_these_modules_name_operations():
 @pytest.mark.parametrize(
     "rules",
     [batched.RULES, algebra.RULES, algebra.CAREFUL, forms.FORMS, forms.NOTHING, shapes.RULES, simplify.RULES,
-     steps.MAKERS, traced._SOURCES, english.WORDS, python.NUMBERS, latex.WORDS, numpy.WORDS, mpmath.WORDS],
+     steps.MAKERS, traced._SOURCES, english.WORDS, language.WORDS, python.NUMBERS, latex.WORDS, numpy.WORDS, mpmath.WORDS],
 )  # fmt: skip
 def test_rules_are_for_operations_that_exist(rules):
     of_plans = {"half_tangent", "sine", "cosine"}  # made by plans only, and in no table

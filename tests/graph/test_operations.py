@@ -20,7 +20,8 @@ from gradcli.graph.describe import describe_derivative
 from gradcli.graph.node import cone
 from gradcli.graph.operation import Elementwise, Tangent
 from gradcli.graph.ops import table
-from gradcli.graph.printing import Text, apply
+from gradcli.graph.ops.words.language import apply
+from gradcli.graph.printing import Text
 from gradcli.language.builtin import OPERATIONS
 from tests.finite_differences import check_gradient
 
@@ -297,6 +298,9 @@ SPECS: dict[str, list[Case]] = {
     ],
     "log_ndtr": function("log_ndtr", lambda x: np.log(scipy.special.ndtr(x)), (-5, 3)),
     "log_cosh": function("log_cosh", lambda x: np.log(np.cosh(x)), (-3, 3)),
+    "lgamma": function("lgamma", scipy.special.gammaln, (0.3, 6)),
+    "digamma": function("digamma", scipy.special.digamma, (0.3, 6)),
+    "polygamma": [case("polygamma(2, x)", lambda x: scipy.special.polygamma(2, x), (0.3, 6), x=(3,))],
     "sinc": [
         *function("sinc", np.sinc, (-4, 4)),
         case("sinc(x, 1)", lambda x: (np.cos(np.pi * x) - np.sinc(x)) / x, away, x=(3,)),

@@ -17,7 +17,8 @@ from gradcli.program import query
 ORDINARY = ["0.0", "-0.0", "1.0", "-1.0", "0.5", "2.0", "-3.0", "1000.0", "-1000.0", "1e-300"]
 FEW = {1: ORDINARY, 2: ["0.0", "-0.0", "-1.0", "2.0", "1e-300"], 3: ["0.0", "2.0"]}
 """Those that are tried for each of so many arguments."""
-ARGUMENTS = {"leaky_relu": "{0}, 0.2", "cast": "{0}, float32", "sum": "{0}"}
+ARGUMENTS = {"int": "1", "dtype": "float32"}
+"""What stands for a parameter of each kind that is required and no value."""
 SCALARS = [
     op
     for op in table.values()
@@ -34,7 +35,9 @@ def test_what_may_be_singular_says_so(op):
     """Values, first and second derivatives: what is not finite at ordinary numbers is risky."""
     count = len([p for p in op.parameters if p.kind == "tensor"])
     names = ["a", "b", "c"][:count]
-    call = f"{op.name}({ARGUMENTS.get(op.name, ', '.join(names)).format('a')})"
+    rest = iter(names)
+    required = [p for p in op.parameters if p.default is None]
+    call = f"{op.name}({', '.join([ARGUMENTS.get(p.kind) or next(rest) for p in required])})"
     for values in itertools.product(FEW[count], repeat=count):
         leaves = "".join(f"variable {name} = {value}\n" for name, value in zip(names, values, strict=True))
         program = gradcli.loads(f"{leaves}y = cast({call}, float64)\n")

@@ -70,7 +70,41 @@ def sinc_orders(x: mp.mpf) -> list[mp.mpf]:
     return [mp.pi**n * d for n, d in enumerate(series)]
 
 
+def psi(n: int, x: mp.mpf) -> mp.mpf:
+    """The n-th derivative of digamma, for x < 0 by that of pi*cot(pi*x), a polynomial of the cotangent."""
+    if x > 0:
+        return mp.psi(n, x)
+    if x == mp.floor(x):
+        return mp.inf
+    powers = {1: 1}
+    for _ in range(n):  # the derivative of c^k is -k c^(k-1) (1 + c^2)
+        terms = [(k + step, -k * c) for k, c in powers.items() for step in (-1, 1)]
+        powers = {k: sum(c for power, c in terms if power == k) for k, _ in terms}
+    cotangent = mp.cot(mp.pi * x)
+    slope = mp.pi ** (n + 1) * sum(c * cotangent**k for k, c in powers.items())
+    return (-1) ** n * mp.psi(n, 1 - x) - slope
+
+
+def lgamma_orders(x: mp.mpf) -> list[mp.mpf]:
+    if x > 0:
+        value = mp.loggamma(x)
+    elif x == mp.floor(x):
+        value = mp.inf
+    else:
+        value = mp.log(mp.pi / abs(mp.sinpi(x))) - mp.loggamma(1 - x)
+    return [value, *(psi(n, x) for n in range(3))]
+
+
+def digamma_orders(x: mp.mpf) -> list[mp.mpf]:
+    return [psi(n, x) for n in range(4)]
+
+
+def polygamma_orders(x: mp.mpf) -> list[mp.mpf]:
+    return [psi(n, x) for n in range(4, 8)]
+
+
 REFERENCES = {
+    "lgamma(x)": lgamma_orders, "digamma(x)": digamma_orders, "polygamma(4, x)": polygamma_orders,
     "erfc(x)": erfc_orders, "erfcx(x)": erfcx_orders, "log_ndtr(x)": log_ndtr_orders, "log_cosh(x)": log_cosh_orders,
     "sinc(x)": sinc_orders,
 }  # fmt: skip
@@ -137,16 +171,18 @@ def test_special_points() -> None:
         "log_ndtr": ([-inf, 0.0, inf], [-inf, -np.log(2), 0.0]),
         "log_cosh": ([-inf, 0.0, inf], [inf, 0.0, inf]),
         "sinc": ([-3.0, 0.0, 1e15], [0.0, 1.0, 0.0]),
+        "lgamma": ([-inf, -2.0, 0.0, 1.0, 2.0, 1e307, inf], [inf, inf, inf, 0.0, 0.0, inf, inf]),
+        "digamma": ([-2.0, 0.0, 1.0, inf], [np.nan, -inf, -np.euler_gamma, inf]),
     }
     for name, (points, expected) in rows.items():
-        y = gradcli.loads(f"variable x = [0.0, 0, 0]; y = {name}(x)").eval(values={"x": np.array(points)})["y"]
+        y = gradcli.loads(f"variable x: [{len(points)}]; y = {name}(x)").eval(values={"x": np.array(points)})["y"]
         np.testing.assert_allclose(y, expected, rtol=1e-15, atol=0)
         assert np.isnan(gradcli.loads(f"y = {name}(nan)").eval()["y"])
         assert gradcli.loads(f"y = {name}(2)").eval()["y"].dtype == np.float64
 
 
 def test_an_order_must_be_natural() -> None:
-    for text in ("sinc(1.0, -1)", "erfcx(1.0, order=101)"):
+    for text in ("sinc(1.0, -1)", "erfcx(1.0, order=101)", "polygamma(101, 1.0)"):
         with pytest.raises(gradcli.GradcliError, match="must be from 0 to 100"):
             gradcli.loads(f"y = {text}")
 
@@ -165,3 +201,14 @@ def test_erfc_without_scipy_is_the_standard_librarys(monkeypatch: pytest.MonkeyP
     assert erfc(np, np.float32(0.5)).dtype == np.float32
     assert float(special.log_ndtr_kernel(np, np.float64(-20.0))) == pytest.approx(-203.9171553710973, rel=1e-14)
     assert math.erfc(1.0) == erfc(np, np.float64(1.0))
+
+
+@pytest.mark.parametrize("order", [1, 2, 7, 20])
+@pytest.mark.parametrize("x", [-3.7, 0.02, 6.0])
+def test_derivatives_of_lgamma_of_any_order(order: int, x: float) -> None:
+    program = gradcli.loads(f"variable x = {x!r}; y = lgamma(x)")
+    with mp.workdps(50):
+        expected = float(psi(order - 1, mp.mpf(x)))
+    assert program.grad(order=order)["x"] == pytest.approx(expected, rel=1e-12)
+    series = gradcli.loads(f"variable x = {x!r}; y = taylor(lgamma(x), x, {order})")
+    assert series.eval()["y"][-1] == pytest.approx(expected, rel=1e-9)

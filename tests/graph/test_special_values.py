@@ -526,7 +526,7 @@ def test_erf_without_scipy_is_scipys_to_4_units_in_the_last_place(monkeypatch):
     x = np.concatenate([np.linspace(-6, 6, 2001), [0.0, -0.0, 1e-300, 30.0, math.inf, -math.inf]])
     expected = scipy.special.erf(x)
     monkeypatch.setitem(sys.modules, "scipy.special", None)
-    erf = Special("erf")
+    erf = Special("erf", math.erf)
     value = erf(np, x)
     assert np.all(np.abs(value - expected) <= 4 * np.spacing(np.abs(expected)))
     assert np.isnan(erf(np, np.array([math.nan]))).all()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 
 import gradcli
 from gradcli.graph.node import Node, cone
-from gradcli.graph.printing import expression
+from gradcli.graph.ops.words.language import expression
 from gradcli.rewrite.simplify import RULES, Simplified
 from tests.random_programs import programs
 

@@ -390,7 +390,7 @@ hypot = _elementwise(
     bounds=(0.0, inf), zero_where=(0, 1), numbers="float", corner=at_origin(), formula="sqrt(a^2 + b^2)", example="hypot(3.0, 4.0)",
 )  # fmt: skip
 erf = _function(
-    "erf", "The error function.", lambda y, x: 2 / math.sqrt(math.pi) * exp(-x * x), kernel=Special("erf"),
+    "erf", "The error function.", lambda y, x: 2 / math.sqrt(math.pi) * exp(-x * x), kernel=Special("erf", math.erf),
     workspace=lambda node: 0.0 if has_scipy() else 10.0, bounds=(-1.0, 1.0), zero_where=(0,), numbers="float", formula="2/sqrt(pi) * integral of exp(-t^2) for t from 0 to x", example="erf(0.5)",
 )  # fmt: skip
 _sigmoid_turn = _slope(

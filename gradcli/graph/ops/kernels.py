@@ -145,27 +145,28 @@ def has_scipy() -> bool:
 
 
 class Special:
-    """A kernel that is SciPy's function where it is installed, else the standard library's, entry by entry."""
+    """A kernel that is one of SciPy's functions where it is installed, else one of Python's numbers, entry by entry.
 
-    __slots__ = ("name",)
+    ``scipy`` is None where SciPy's has fewer digits.
+    """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    __slots__ = ("of_number", "scipy")
+
+    def __init__(self, scipy: str | None, of_number: Callable[[float], float]) -> None:
+        self.scipy = scipy
+        self.of_number = of_number
 
     def __call__(self, xp: Any, x: Array) -> Array:
-        try:
-            import scipy.special
-        except ImportError:
-            if not getattr(x, "shape", ()):
-                return x.dtype.type(self.of_number(x))
-            flat = [self.of_number(v) for v in xp.ravel(x).tolist()]
-            return xp.asarray(flat, dtype=x.dtype).reshape(x.shape)
-        return getattr(scipy.special, self.name)(x)
-
-    def of_number(self, x: float) -> float:
-        """The function of one number."""
-        value: float = getattr(math, self.name)(x)
-        return value
+        if self.scipy is not None:
+            try:
+                import scipy.special
+            except ImportError:
+                pass
+            else:
+                return getattr(scipy.special, self.scipy)(x)
+        if not getattr(x, "shape", ()):
+            return x.dtype.type(self.of_number(x))
+        return xp.asarray([self.of_number(v) for v in xp.ravel(x).tolist()], dtype=x.dtype).reshape(x.shape)
 
 
 def power_kernel(xp: Any, a: Array, b: Array) -> Array:

@@ -111,7 +111,7 @@ def _entry(name: str, spec: str, doc: str, **entry: Any) -> Operation:
 
 
 erfc = _entry(
-    "erfc", "x", "The complementary error function, 1 - erf(x), exact for large x.", kernel=Special("erfc"),
+    "erfc", "x", "The complementary error function, 1 - erf(x), exact for large x.", kernel=Special("erfc", math.erfc),
     rule=Elementwise((lambda y, x: -2 / math.sqrt(math.pi) * exp(-x * x),)),
     workspace=lambda node: 0.0 if has_scipy() else 10.0, bounds=(0.0, 2.0), numbers="float", formula="1 - erf(x)", example="erfc(5.0)",
 )  # fmt: skip
@@ -147,4 +147,113 @@ sinc = _entry(
     "sinc", "x, order:int=0", "sin(pi*x)/(pi*x), and 1 at 0, or its derivative of an order.", kernel=sinc_kernel,
     infer=_derivative_of_order, rule=Elementwise((lambda y, x: sinc(x, order=y.attrs["order"] + 1),)), workspace=13.4,
     formula="sin(pi*x) / (pi*x)", example="sinc(0.5)",
+)  # fmt: skip
+
+
+# the gamma function's logarithm and its derivatives
+
+
+def lgamma_of_number(x: float) -> float:
+    """log|gamma(x)|, infinite at the poles and where it overflows."""
+    try:
+        return math.lgamma(x)
+    except (OverflowError, ValueError):
+        return math.inf
+
+
+def from_pole(xp: Any, z: Array) -> Array:
+    """The tangent of pi*z, from the distance to the nearest integer, which is exact."""
+    return xp.tan(math.pi * (z - xp.round(z)))
+
+
+def digamma_kernel(xp: Any, x: Array) -> Array:
+    """The derivative of log(gamma(x)).
+
+    From 10 on by the asymptotic series, below by psi(x) = psi(x + 1) - 1/x, and for x < 0 by the reflection
+    psi(x) = psi(1 - x) - pi/tan(pi*x) (Abramowitz, Stegun 6.3).
+    """
+    z = xp.asarray(x, dtype="float64")
+    y = xp.where(z < 0, 1 - z, z)
+    below = xp.zeros_like(y)
+    for _ in range(10):
+        small = y < 10
+        below = below + xp.where(small, 1 / y, xp.zeros_like(y))
+        y = xp.where(small, y + 1, y)
+    w = (1 / y) ** 2
+    rest = xp.zeros_like(y)
+    for c in (3617 / 8160, -1 / 12, 691 / 32760, -1 / 132, 1 / 240, -1 / 252, 1 / 120, -1 / 12):
+        rest = (rest + c) * w
+    value = xp.log(y) - 0.5 / y + rest - below
+    tangent = from_pole(xp, xp.where(z < 0, z, xp.full_like(z, 0.25)))
+    reflected = value - math.pi / xp.where(tangent == 0, xp.full_like(z, xp.nan), tangent)
+    return xp.where(z < 0, reflected, value).astype(x.dtype)
+
+
+def cotangent_slope(n: int) -> list[int]:
+    """The polynomial in c = cot(u), lowest power first, that is (-1)^n times the derivative of order n of cot(u)."""
+    p = [0, 1]
+    for _ in range(n):
+        slope = [k * c for k, c in enumerate(p)][1:]
+        p = [a + b for a, b in zip([*slope, 0, 0], [0, 0, *slope], strict=True)]
+    return p
+
+
+BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330)
+"""Bernoulli's numbers of the indices 2, 4, 6, …."""
+
+
+def polygamma_kernel(xp: Any, x: Array, n: int) -> Array:
+    """The derivative of order n >= 1 of digamma: (-1)^(n+1) n! times the sum of 1/(x + k)^(n+1) for k from 0.
+
+    The sum is taken up to where Euler and Maclaurin's formula gives the rest; its terms are all positive. n! is under the
+    power, beside which it would overflow, or the power vanish. For x < 0 by the reflection of digamma, with the
+    derivative of the cotangent as a polynomial of it.
+    """
+    z = xp.asarray(x, dtype="float64")
+    root = math.exp(math.lgamma(n + 1) / n)
+    y = xp.where(z < 0, 1 - z, z)
+    total = xp.zeros_like(y)
+    for _ in range(13 + n):
+        small = y < 13 + n
+        total = total + xp.where(small, (root / y) ** n / y, xp.zeros_like(y))
+        y = xp.where(small, y + 1, y)
+    w = (1 / y) ** 2
+    rest = xp.zeros_like(y)
+    for j in range(len(BERNOULLI), 0, -1):
+        rest = (rest + BERNOULLI[j - 1] * math.prod(range(n + 1, n + 2 * j)) / math.factorial(2 * j)) * w
+    total = total + (root / y) ** n * (1 / n + 0.5 / y + rest)
+    tangent = from_pole(xp, xp.where(z < 0, z, xp.full_like(z, 0.25)))
+    pole = math.inf if n % 2 else math.nan
+    cotangent = xp.where(tangent == 0, pole, 1 / xp.where(tangent == 0, xp.ones_like(z), tangent))
+    first, *others = reversed(cotangent_slope(n))
+    slope = xp.full_like(z, float(first))
+    for c in others:
+        slope = slope * cotangent + float(c)
+    sign = -1.0 if n % 2 else 1.0
+    return xp.where(z < 0, total * -1.0 - sign * math.pi ** (n + 1) * slope, -sign * total).astype(x.dtype)
+
+
+lgamma = _entry(
+    "lgamma", "x", "Logarithm of the absolute value of the gamma function.", aliases=("gammaln",),
+    kernel=Special(None, lgamma_of_number), rule=Elementwise((lambda y, x: digamma(x),)), singular=True,
+    numbers="float", workspace=10.0, domain="x != 0, -1, -2, …",
+    formula="log(|gamma(x)|)", example="lgamma(5.0)",
+)  # fmt: skip
+digamma = _entry(
+    "digamma", "x", "The derivative of lgamma.", aliases=("psi",), kernel=digamma_kernel,
+    rule=Elementwise((lambda y, x: polygamma(x, n=1),)), singular=True, workspace=8.0, domain="x != 0, -1, -2, …",
+    formula="gamma'(x) / gamma(x)", example="digamma(1.0)",
+)  # fmt: skip
+
+
+def _order_of_polygamma(inputs: Sequence[Node], attrs: dict[str, Any]) -> tuple[Shape, str]:
+    if not 0 <= attrs["n"] <= 100:
+        raise GradcliError("ValueError", f"the order is {attrs['n']}, and must be from 0 to 100")
+    return unchanged(inputs, attrs)
+
+
+polygamma = _entry(
+    "polygamma", "n:int, x", "The n-th derivative of digamma.", expand=lambda x, n: None if n else digamma(x),
+    kernel=polygamma_kernel, infer=_order_of_polygamma, rule=Elementwise((lambda y, x: polygamma(x, n=y.attrs["n"] + 1),)),
+    singular=True, workspace=10.0, domain="x != 0, -1, -2, …", formula="d^n digamma(x) / dx^n", example="polygamma(1, 1.0)",
 )  # fmt: skip

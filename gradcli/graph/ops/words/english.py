@@ -24,7 +24,7 @@ WORDS = {
     "random_normal": "linear in mean and stddev, as mean + stddev * z with z drawn from N(0, 1)",
     "random_uniform": "linear in minval and maxval, as minval + (maxval - minval) * z with z drawn from U(0, 1)",
     "prod": "for each entry the product of the others", "cumprod": "for each entry the products of the others",
-    "add": "d/da = 1, d/db = 1", "subtract": "d/da = 1, d/db = -1", "neg": "d/dx = -1",
+    "polygamma": "d/dx = polygamma(n + 1, x)", "add": "d/da = 1, d/db = 1", "subtract": "d/da = 1, d/db = -1", "neg": "d/dx = -1",
     "relu": "that of where(x > 0, x, 0)", "max": "1 for the largest entry, shared by ties",
     "min": "1 for the smallest entry, shared by ties", **dict.fromkeys(
         ("gradients", "jacobian", "hessian", "jvp", "hvp", "taylor", "iterate"), "an expression like any other, differentiable again"

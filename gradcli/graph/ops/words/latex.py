@@ -121,6 +121,8 @@ WORDS: dict[str, Word] = {
     **_operators("atan2 multiply_no_nan hypot erf erfc softplus relu leaky_relu elu sign round trunc mod xlogy isinf isnan isfinite "
                  "sort argsort searchsorted argcummax argcummin roll flip tril triu take_along scatter_along"),
     "log_ndtr": r"\log\Phi\left(<0>\right)", "log_cosh": r"\log\cosh\left(<0>\right)",
+    "lgamma": r"\log\left\lvert \Gamma\left(<0>\right) \right\rvert", "digamma": r"\psi\left(<0>\right)",
+    "polygamma": lambda node: rf"\psi^{{({node.attrs['n']})}}\left(<0>\right)",
     "erfcx": _derivative("erfcx"), "sinc": _derivative("sinc"),
     "exp": "e^{<0>}", "expm1": r"e^{<0>} - 1", "exp2": "2^{<0>}", "log1p": r"\log\left(1 + <0>\right)",
     "log2": r"\log_{2}\left(<0>\right)", "log10": r"\log_{10}\left(<0>\right)", "sqrt": r"\sqrt{<0>}",

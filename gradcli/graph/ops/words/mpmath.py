@@ -1,4 +1,4 @@
-"""mpmath's functions for operations whose kernels are not written in NumPy's functions."""
+"""mpmath's functions in place of NumPy's, and for operations whose kernels are not written in NumPy's functions."""
 
 from __future__ import annotations
 
@@ -7,6 +7,33 @@ from typing import Any
 
 WORDS: dict[str, Callable[..., Any]] = {
     "erf": lambda mp, x: mp.erf(x), "erfc": lambda mp, x: mp.erfc(x), "log_cosh": lambda mp, x: mp.log(mp.cosh(x)),
-    "log_ndtr": lambda mp, x: mp.log(mp.erfc(-x / mp.sqrt(2)) / 2),
+    "lgamma": lambda mp, x: mp.re(mp.loggamma(x)), "digamma": lambda mp, x: mp.digamma(x),
+    "polygamma": lambda mp, x, n: mp.psi(n, x), "log_ndtr": lambda mp, x: mp.log(mp.erfc(-x / mp.sqrt(2)) / 2),
 }  # fmt: skip
 """By name: a function of mpmath, the inputs and the attributes."""
+
+
+def functions_of_one(mp: Any) -> dict[str, Callable[..., Any]]:
+    """NumPy's functions of one number, by NumPy's names."""
+    return {
+        "exp": mp.exp, "expm1": mp.expm1, "exp2": lambda x: mp.mpf(2) ** x, "log": mp.log, "log1p": mp.log1p,
+        "log2": lambda x: mp.log(x, 2), "log10": mp.log10, "sqrt": mp.sqrt, "sin": mp.sin, "cos": mp.cos,
+        "tan": mp.tan, "arcsin": mp.asin, "arccos": mp.acos, "arctan": mp.atan, "sinh": mp.sinh, "cosh": mp.cosh,
+        "tanh": mp.tanh, "arcsinh": mp.asinh, "arccosh": mp.acosh, "arctanh": mp.atanh, "floor": mp.floor,
+        "ceil": mp.ceil, "rint": mp.nint, "round": mp.nint, "sign": mp.sign, "trunc": lambda x: mp.sign(x) * mp.floor(abs(x)),
+        "cbrt": lambda x: mp.sign(x) * mp.cbrt(abs(x)),
+    }  # fmt: skip
+
+
+def functions_of_two(mp: Any) -> dict[str, Callable[..., Any]]:
+    """NumPy's functions of two numbers, by NumPy's names."""
+    return {
+        "hypot": mp.hypot, "arctan2": mp.atan2, "power": lambda a, b: mp.mpf(a) ** b,
+        "true_divide": lambda a, b: mp.mpf(a) / b, "divide": lambda a, b: mp.mpf(a) / b,
+        "mod": lambda a, b: a - b * mp.floor(mp.mpf(a) / b), "floor_divide": lambda a, b: mp.floor(mp.mpf(a) / b),
+    }  # fmt: skip
+
+
+def predicates(mp: Any) -> dict[str, Callable[..., bool]]:
+    """NumPy's predicates of one number, by NumPy's names."""
+    return {"isnan": mp.isnan, "isfinite": mp.isfinite, "isinf": mp.isinf}

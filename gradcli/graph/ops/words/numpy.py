@@ -99,6 +99,8 @@ WORDS: dict[str, Word] = {
     **{name: _rounding(name) for name in ("floor", "ceil", "round", "trunc")},
     **{name: f"_{name}(a)" for name in ("sigmoid", "softplus", "elu", "logdet", "cholesky", "log_ndtr", "log_cosh")},
     **{name: f"_{name}(a, order)" for name in ("erfcx", "sinc")},
+    "lgamma": "np.vectorize(_lgamma_of_number, otypes=[dtype])(a)", "digamma": "_digamma(np.asarray(a))",
+    "polygamma": "_polygamma(np.asarray(a), n)",
     **{name: _reduction(f"np.{name}", own_dtype=True) for name in ("sum", "prod")},
     "mean": _mean, **{name: _reduction(f"np.{name}") for name in ("max", "min", "any", "all")},
     **{name: f"np.vectorize(math.{name}, otypes=[dtype])(a)" for name in ("erf", "erfc")},
@@ -150,7 +152,7 @@ HELPERS = _named([
     determinants.small_cofactors_kernel, determinants.subsets, determinants.expansion, determinants.scaled_svd,
     determinants.completion_kernel, linear_algebra.logdet_kernel,
     linear_algebra.cholesky_kernel, linear_algebra.embed_kernel, slicing.diagonal_view, slicing.expand_kernel,
-    slicing.scatter_kernel, slicing.scatter_along_kernel, special.erfcx_kernel, special.log_ndtr_kernel,
+    slicing.scatter_kernel, slicing.scatter_along_kernel, special.lgamma_of_number, special.digamma_kernel, special.polygamma_kernel, special.erfcx_kernel, special.log_ndtr_kernel,
     special.log_cosh_kernel, special.sinc_kernel, ordering.running_kernel,
 ])  # fmt: skip
 """What words may call, by the name that it has in a module."""

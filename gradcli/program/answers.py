@@ -85,9 +85,12 @@ def values_and_gradients(
 ) -> tuple[list[Result], GradReply]:
     """The values of the ys and their gradients of order 1, evaluated together."""
     asked = query.question(program, of, wrt, seeds, stop)
-    ((_, row),) = query.gradients(program, asked, (1,), unconnected)
+    ((_, row),) = query.gradients(program, asked, (1,), unconnected, numbers=True)
     nodes = [g for g in row if isinstance(g, Node)]
-    found = program.evaluate([*asked.ys, *nodes])
+    if program.sweeps() is None:
+        found = program.evaluate([*asked.ys, *nodes])
+    else:  # the sweeps have found the gradients, and the values need one more
+        found = [*program.evaluate(asked.ys), *program.evaluate(nodes)]
     values = iter(found[len(asked.ys) :])
     results = [
         Result(name, next(values)) if isinstance(g, Node) else Result(name, None, g)

@@ -95,7 +95,7 @@ class _Check:
         valid = np.isfinite(values)
         size, defined = float(np.sum(np.abs(values[valid]))), bool(valid.all())
 
-        digits = self._digits(point.terms, [x], max(at.size, 1))
+        digits = self.digits(point.terms, [x], max(at.size, 1))
 
         def by_forward(move: Array) -> Verdict:
             if not valid.any() and valid.size:
@@ -103,7 +103,7 @@ class _Check:
             slope = float(np.sum(_joined(forward({v: move.astype(v.dtype)}))[valid]))
 
             def noise() -> float:
-                mine, *others = self._noise([point.gradients[i], *tangents], {v: move})
+                mine, *others = self.noise([point.gradients[i], *tangents], {v: move})
                 return float(mine @ np.abs(np.ravel(move)) + sum([np.sum(n) for n in others])) + _smallest([move])
 
             return self.judge.exact(_dot(g, move), slope, defined, noise)
@@ -143,7 +143,7 @@ class _Check:
             found.append(self._worst(name, x, "differences", by_differences))
         return found
 
-    def _digits(self, nodes: Sequence[Node], xs: Sequence[Node], count: int) -> Differences | None:
+    def digits(self, nodes: Sequence[Node], xs: Sequence[Node], count: int) -> Differences | None:
         """Differences in hundreds of digits along so many moves; None where they are not to be had."""
         point = self.point
         if not self.precise:
@@ -151,7 +151,7 @@ class _Check:
         moved, leaves, fixed = point.moved(nodes, xs)
         return Differences.within(WORK // count, moved, leaves, {**point.leaves(moved), **fixed})
 
-    def _noise(self, nodes: Sequence[Node], directions: Mapping[Node, Array]) -> list[Array]:
+    def noise(self, nodes: Sequence[Node], directions: Mapping[Node, Array]) -> list[Array]:
         """What rounding may change each entry of the nodes by, each node in one row."""
         given = {v: np.asarray(move, dtype=v.dtype) for v, move in directions.items()}
         return [SAFETY * np.ravel(n) for n in noise(nodes, {**self.point.leaves(nodes), **given})]
@@ -191,18 +191,24 @@ class _Check:
         connected = [i for i, some in enumerate(point.connected) if some]
         groups = [connected] if point.joint and connected else [[i] for i in connected]
         try:
-            return [c for group in groups for c in self._hessian_rows(group)]
+            return [c for group in groups for c in _HessianRows(self, group).comparisons()]
         except GradcliError as error:
             if error.kind != "ValueError":
                 raise
             point.notes.append(f"order 2 could not be evaluated: {error.message}")
             return []
 
-    def _hessian_rows(self, group: list[int]) -> list[Comparison]:
-        """The Hessian of some xs times directions, by passes over passes and by the other methods."""
-        point = self.point
-        xs = [point.xs[i] for i in group]
-        us = [point.directions[i] for i in group]
+
+class _HessianRows:
+    """The Hessian of some xs times random directions: two reverse passes, compared with the other methods."""
+
+    def __init__(self, check: _Check, group: list[int]) -> None:
+        self.check = check
+        self.point = point = check.point
+        self.judge = check.judge
+        self.group = group
+        self.xs = xs = [point.xs[i] for i in group]
+        self.directions = us = [point.directions[i] for i in group]
         gs = [point.gradients[i] for i in group]
         with point.derivation.active():
             slope = reduce(add, [sum_(g * u) for g, u in zip(gs, us, strict=True)])
@@ -210,93 +216,122 @@ class _Check:
             forward = [reduce(add, [orders.jvp(g, x, u) for x, u in zip(xs, us, strict=True)]) for g in gs]
             along = reduce(add, [orders.jvp(point.total, x, u) for x, u in zip(xs, us, strict=True)])
             rows = [_or_zero(h, x) for h, x in zip(reverse.gradients([along], xs), xs, strict=True)]
-        evaluate = point.function([*passes, *forward, *rows])
-        moving = point.movable(gs, xs)
-        count = self.how.directions or SECOND_ORDER_DIRECTIONS
-        digits = self._digits(gs, xs, count)
-        at = [np.asarray(point.base[x], dtype="float64") for x in xs]
-        splits = np.cumsum([x.size for x in at])[:-1]
-        base = _joined([point.base[g] for g in gs])
+        self.nodes = (*passes, *forward, *rows)
+        self.moving = point.movable(gs, xs)
+        self.count = check.how.directions or SECOND_ORDER_DIRECTIONS
+        self.digits = check.digits(gs, xs, self.count)
+        self.at = [np.asarray(point.base[x], dtype="float64") for x in xs]
+        self.splits = np.cumsum([x.size for x in self.at])[:-1]
+        self.base = _joined([point.base[g] for g in gs])
         terms = _joined([point.base[t] for t in point.terms])
-        defined = bool(np.isfinite(base).all() and np.isfinite(terms).all())
+        self.defined = bool(np.isfinite(self.base).all() and np.isfinite(terms).all())
         # Where gradients cancel to rounding errors, these are in proportion to the ys.
         least = float(np.sum(np.abs(terms[np.isfinite(terms)])))
-        sizes = [max(least, float(np.max(np.abs(g[np.isfinite(g)]), initial=0))) for g in np.split(base, splits)]
-        worst: dict[tuple[int, str], tuple[int, Verdict]] = {}
-        target, eps = self.judge.target, self.judge.eps
-        for move in zip(*[point.moves(x, count, seed=3 + i) for i, x in zip(group, xs, strict=True)], strict=True):
-            step = {u: m.astype(u.dtype) for u, m in zip(us, move, strict=True)}
+        self.sizes = [
+            max(least, float(np.max(np.abs(g[np.isfinite(g)]), initial=0))) for g in np.split(self.base, self.splits)
+        ]
+        self.worst: dict[tuple[int, str], tuple[int, Verdict]] = {}
+
+    def comparisons(self) -> list[Comparison]:
+        """For each x and method the entry where they differ most."""
+        evaluate = self.point.function(self.nodes)
+        moves = [self.point.moves(x, self.count, seed=3 + i) for i, x in zip(self.group, self.xs, strict=True)]
+        for move in zip(*moves, strict=True):
+            step = {u: m.astype(u.dtype) for u, m in zip(self.directions, move, strict=True)}
             found = [np.ravel(value).astype("float64") for value in evaluate(step)]
             smallest = _smallest(move)
-            rounding = cache(partial(self._noise, (*passes, *forward, *rows), step))
-            for m in range(len(xs)):
-                for method, j in (("forward", len(xs) + m), ("series", 2 * len(xs) + m)):
-                    for k in self.judge.candidates(found[m], found[j]):
-
-                        def noise(m: int = m, j: int = j, k: int = k) -> float:
-                            return float(rounding()[m][k] + rounding()[j][k]) + smallest  # noqa: B023  called at once
-
-                        verdict = self.judge.exact(float(found[m][k]), float(found[j][k]), defined, noise)
-                        _keep(worst, (m, method), k, verdict)
-
-            if digits is not None and defined and not point.kinks:
-                try:
-                    slopes, noises = digits.along(at, move, base)
-                except UnresolvedError:
-                    for m in range(len(xs)):
-                        if found[m].size:
-                            _keep(worst, (m, "differences"), 0, Verdict(float(found[m][0]), math.nan, "unclear"))
-                    continue
-                except UnknownError:
-                    pass
-                else:
-                    for m, (values, errors) in enumerate(
-                        zip(np.split(slopes, splits), np.split(noises, splits), strict=True)
-                    ):
-                        for k in self.judge.candidates(found[m], values):
-                            off = float(errors[k]) + smallest
-                            verdict = self.judge.digits(float(found[m][k]), float(values[k]), off)
-                            _keep(worst, (m, "differences"), k, verdict)
-                    continue
-
-            def of(step: float, move: Sequence[Array] = move) -> Array:
-                return _joined(moving([x + step * m for x, m in zip(at, move, strict=True)]))
-
-            numeric, error = central(of, target, eps)
-            sides: list[tuple[Array, Array]] | None = None
-            closer: tuple[Slope, Slope] | None = None
-            for m, (values, errors) in enumerate(zip(np.split(numeric, splits), np.split(error, splits), strict=True)):
-                for k in self.judge.candidates(found[m], values):
-                    verdict = self.judge.numeric(
-                        float(found[m][k]), float(values[k]), float(errors[k]), sizes[m], defined
-                    )
-                    if verdict.word != "ok" and point.kinks:
-                        sides = sides or [one_sided(of, side, target, eps) for side in (-1, 1)]
-                        j = k + (int(splits[m - 1]) if m else 0)
-                        middle = verdict
-                        verdict = self.judge.between(middle, *[(float(s[j]), float(e[j])) for s, e in sides])
-                        if verdict.word == "FAILED" and digits is not None and defined:
-                            with suppress(UnknownError):
-                                closer = closer or digits.beside(at, move)
-                                verdict = self.judge.between(middle, *[(float(s[j]), float(e[j])) for s, e in closer])
-                    _keep(worst, (m, "differences"), k, verdict)
+            self._by_other_modes(found, step, smallest)
+            if not self._by_digits(found, move, smallest):
+                self._by_differences(found, move)
         result = []
-        for m, i in enumerate(group):
+        for m, i in enumerate(self.group):
             for method in ("forward", "series", "differences"):
-                if (m, method) in worst:
-                    k, verdict = worst[m, method]
-                    result.append(_comparison(point.names[i], 2, method, xs[m].shape, k, verdict))
+                if (m, method) in self.worst:
+                    k, verdict = self.worst[m, method]
+                    result.append(_comparison(self.point.names[i], 2, method, self.xs[m].shape, k, verdict))
         return result
+
+    def _keep(self, m: int, method: str, k: int, verdict: Verdict) -> None:
+        """Note the verdict on entry k of the m-th x if it is the worst so far."""
+        if (m, method) not in self.worst or verdict.badness > self.worst[m, method][1].badness:
+            self.worst[m, method] = (k, verdict)
+
+    def _by_other_modes(self, found: Sequence[Array], step: dict[Node, Array], smallest: float) -> None:
+        """Forward over reverse, and one reverse pass over the series, which are off by rounding only."""
+        rounding = cache(partial(self.check.noise, self.nodes, step))
+        count = len(self.xs)
+        for m in range(count):
+            for method, j in (("forward", count + m), ("series", 2 * count + m)):
+                for k in self.judge.candidates(found[m], found[j]):
+
+                    def noise(m: int = m, j: int = j, k: int = k) -> float:
+                        return float(rounding()[m][k] + rounding()[j][k]) + smallest
+
+                    verdict = self.judge.exact(float(found[m][k]), float(found[j][k]), self.defined, noise)
+                    self._keep(m, method, k, verdict)
+
+    def _by_digits(self, found: Sequence[Array], move: Sequence[Array], smallest: float) -> bool:
+        """Differences in hundreds of digits; whether they were possible, or showed that none are."""
+        if self.digits is None or not self.defined or self.point.kinks:
+            return False
+        try:
+            slopes, noises = self.digits.along(self.at, move, self.base)
+        except UnresolvedError:
+            for m in range(len(self.xs)):
+                if found[m].size:
+                    self._keep(m, "differences", 0, Verdict(float(found[m][0]), math.nan, "unclear"))
+            return True
+        except UnknownError:
+            return False
+        for m, (values, errors) in enumerate(
+            zip(np.split(slopes, self.splits), np.split(noises, self.splits), strict=True)
+        ):
+            for k in self.judge.candidates(found[m], values):
+                verdict = self.judge.digits(float(found[m][k]), float(values[k]), float(errors[k]) + smallest)
+                self._keep(m, "differences", k, verdict)
+        return True
+
+    def _by_differences(self, found: Sequence[Array], move: Sequence[Array]) -> None:
+        """Differences of gradients in float64; on a kink those from both sides."""
+        target, eps = self.judge.target, self.judge.eps
+
+        def of(step: float) -> Array:
+            return _joined(self.moving([x + step * m for x, m in zip(self.at, move, strict=True)]))
+
+        numeric, error = central(of, target, eps)
+        one_by_one = cache(lambda: [one_sided(of, side, target, eps) for side in (-1, 1)])
+        closer = cache(partial(self._beside, move))
+        for m, (values, errors) in enumerate(
+            zip(np.split(numeric, self.splits), np.split(error, self.splits), strict=True)
+        ):
+            start = int(self.splits[m - 1]) if m else 0
+            for k in self.judge.candidates(found[m], values):
+                middle = self.judge.numeric(
+                    float(found[m][k]), float(values[k]), float(errors[k]), self.sizes[m], self.defined
+                )
+                verdict = middle
+                if middle.word != "ok" and self.point.kinks:
+                    verdict = self._between(middle, one_by_one(), start + k)
+                    if verdict.word == "FAILED" and (sides := closer()) is not None:
+                        verdict = self._between(middle, sides, start + k)
+                self._keep(m, "differences", k, verdict)
+
+    def _between(self, middle: Verdict, sides: Sequence[tuple[Any, Any]], k: int) -> Verdict:
+        left, right = [(float(slopes[k]), float(errors[k])) for slopes, errors in sides]
+        return self.judge.between(middle, left, right)
+
+    def _beside(self, move: Sequence[Array]) -> tuple[Slope, Slope] | None:
+        """The slopes on both sides of the point, in hundreds of digits; None where these are not known."""
+        if self.digits is None or not self.defined:
+            return None
+        with suppress(UnknownError):
+            return self.digits.beside(self.at, move)
+        return None
 
 
 def _joined(values: Sequence[Array]) -> Array:
     """All entries in one row."""
     return np.concatenate([np.ravel(value).astype("float64") for value in values])
-
-
-def _keep(worst: dict[tuple[int, str], tuple[int, Verdict]], key: tuple[int, str], k: int, verdict: Verdict) -> None:
-    if key not in worst or verdict.badness > worst[key][1].badness:
-        worst[key] = (k, verdict)
 
 
 def _comparison(name: str, order: int, method: str, shape: tuple[int, ...], k: int, verdict: Verdict) -> Comparison:

@@ -18,7 +18,6 @@ from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.ops.elementwise import add
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.types import is_float
-from gradcli.language.reasons import explain
 from gradcli.language.values import Missing
 from gradcli.program import kinks, query
 from gradcli.program.loaded import Loaded
@@ -42,28 +41,11 @@ class Point:
         self.heads = query.heads(program, self.of, self.ys, {})
         self._fill_leaves()
         self.derivation = program.graph.derivation
-        with self.derivation.active():
-            floats = [y if is_float(y.dtype) else cast_to(y, "float64") for y in self.ys]
-            self.terms = [y if h is None else y * h for y, h in zip(floats, self.heads, strict=True)]
-            gradients = reverse.gradients(self.ys, self.xs, self.heads)
-            self.total = reduce(add, [sum_(term) for term in self.terms])
-        self.connected = [g is not None for g in gradients]
-        self.gradients = [
-            g if g is not None else reverse.zero_gradient(x) for g, x in zip(gradients, self.xs, strict=True)
-        ]
-        self._note_none()
-        moving = {node for x in self.xs for node in reverse.dependents(self.terms, x)}
-        self.stops = [n for n in cone(self.terms) if n.op.name == "stop_gradient" and n in moving]
-        if self.stops:
-            lines = sorted({span.line for n in self.stops if (span := program.graph.span(n)) is not None})
-            where = f" on line {', '.join(map(str, lines))}" if lines else ""
-            self.notes.append(f"stop_gradient{where} was held fixed in the differences")
+        self._differentiate()
+        self.stops = self._stopped()
         suspects = kinks.suspects(self.terms, self.xs)
         self.base = self._values([*self.terms, *self.gradients, *self.xs, *self.stops, *kinks.needed(suspects)])
-        undefined = sum([int(np.count_nonzero(~np.isfinite(self.base[term]))) for term in self.terms])
-        if undefined:
-            verb = "entry of the ys is" if undefined == 1 else "entries of the ys are"
-            notes.append(f"{undefined} {verb} not finite and left out of sums")
+        self._note_undefined()
         self.kinks = kinks.met(suspects, self.base, program.graph.span)
         self.coarse = any([n.dtype == "float32" for n in cone(self.terms)])
         # Variables can move together; an intermediate and what it is computed from cannot.
@@ -75,6 +57,38 @@ class Point:
                 )
                 for name, x in zip(self.names, self.xs, strict=True)
             ]
+
+    def _differentiate(self) -> None:
+        """What each y contributes to the sum, that sum, and the gradients, zeros where they are None."""
+        asked = query.Question(self.of, self.ys, self.names, self.xs, self.heads, [])
+        row = query.gradient_nodes(self.program, asked, 1)
+        with self.derivation.active():
+            floats = [y if is_float(y.dtype) else cast_to(y, "float64") for y in self.ys]
+            self.terms = [y if h is None else y * h for y, h in zip(floats, self.heads, strict=True)]
+            self.total = reduce(add, [sum_(term) for term in self.terms])
+        self.connected = [isinstance(g, Node) for g in row]
+        self.gradients = [
+            g if isinstance(g, Node) else reverse.zero_gradient(x) for g, x in zip(row, self.xs, strict=True)
+        ]
+        for name, g in zip(self.names, row, strict=True):
+            if not isinstance(g, Node):
+                self.notes.append(f"the gradient with respect to {name} is None: {g.with_line()}")
+
+    def _stopped(self) -> list[Node]:
+        """The nodes of ``stop_gradient`` that move with an x."""
+        moving = {node for x in self.xs for node in reverse.dependents(self.terms, x)}
+        stops = [n for n in cone(self.terms) if n.op.name == "stop_gradient" and n in moving]
+        if stops:
+            lines = sorted({span.line for n in stops if (span := self.program.graph.span(n)) is not None})
+            where = f" on line {', '.join(map(str, lines))}" if lines else ""
+            self.notes.append(f"stop_gradient{where} was held fixed in the differences")
+        return stops
+
+    def _note_undefined(self) -> None:
+        undefined = sum([int(np.count_nonzero(~np.isfinite(self.base[term]))) for term in self.terms])
+        if undefined:
+            verb = "entry of the ys is" if undefined == 1 else "entries of the ys are"
+            self.notes.append(f"{undefined} {verb} not finite and left out of sums")
 
     # what is asked
 
@@ -128,12 +142,6 @@ class Point:
             self.program = self.program.with_leaf_values(given)
             named = ", ".join([leaf.attrs["name"] for leaf in missing])
             self.notes.append(f"{named} had no value, and got random numbers")
-
-    def _note_none(self) -> None:
-        for name, x, connected in zip(self.names, self.xs, self.connected, strict=True):
-            if not connected:
-                reason = explain(self.program.graph, self.of, self.ys, name, x, ())
-                self.notes.append(f"the gradient with respect to {name} is None: {reason.with_line()}")
 
     # evaluation
 

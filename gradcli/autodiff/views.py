@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from gradcli.graph.leading import in_front
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Linear, literal
 from gradcli.graph.ops.creation import tangent
@@ -259,24 +260,11 @@ def _sum(a: View, b: View, dtype: str) -> View:
 def lifted(node: Node, i: int, rule: Linear, g: Node, seeds: Shape) -> Node:
     """The transpose of a linear operation on a cotangent with seed axes in front: the operation's axes move along."""
     extra = len(seeds)
-    attrs = dict(node.attrs)
-    if node.op is roll and attrs["axis"] is None:
+    if node.op is roll and node.attrs["axis"] is None:
         flat = reshaped(g, (*seeds, -1) if 0 not in g.shape else g.shape)
-        moved = node.op(flat, shift=-attrs["shift"], axis=extra)
+        moved = node.op(flat, shift=-node.attrs["shift"], axis=extra)
         return reshaped(moved, (*seeds, *node.inputs[i].shape))
-    axis = attrs.get("axis")
-    if isinstance(axis, int):
-        attrs["axis"] = axis + extra
-    elif isinstance(axis, tuple):
-        attrs["axis"] = tuple(a + extra for a in axis)
-    if "axes" in attrs:
-        attrs["axes"] = (*range(extra), *(a + extra for a in attrs["axes"]))
-    if "items" in attrs:
-        attrs["items"] = (*((0, n, 1) for n in seeds), *attrs["items"])
-    if "shape" in attrs:
-        attrs["shape"] = (*seeds, *attrs["shape"])
-    if "pattern" in attrs:
-        attrs["pattern"] = (*range(extra), *(c + extra for c in attrs["pattern"]))
+    attrs = in_front(node.attrs, seeds)
     passing = node.op.differentiable_inputs(node)
     inputs = [
         Node(tangent, (), {}, (*seeds, *x.shape), x.dtype, False) if k in passing else _indices(node, x, seeds)

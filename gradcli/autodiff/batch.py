@@ -21,17 +21,19 @@ def batched(roots: Sequence[Node], many: Mapping[Node, Node]) -> list[Node]:
     """
     if not many:
         return list(roots)
+    derivation = current_derivation()
+    if derivation is None:
+        with Derivation().active():
+            return batched(roots, many)
     (size,) = {x.shape[0] for x in many.values()}
-    derivation = current_derivation() or Derivation()
-    new = dict(many)
     before = derivation.current
-    with derivation.active():
-        for node in cone(roots, stop=many):
-            if node in new:
-                continue
+    new = dict(many)
+    try:
+        for node in cone(roots, many):
             has = [x in new for x in node.inputs]
-            if any(has):
+            if any(has) and node not in new:
                 derivation.current = node
                 new[node] = Led(node, [new.get(x, x) for x in node.inputs], has, size).result()
-    derivation.current = before
+    finally:
+        derivation.current = before
     return [new.get(root, root) for root in roots]

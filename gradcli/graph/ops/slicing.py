@@ -421,9 +421,24 @@ def scatter_along_kernel(xp: Any, g: Any, indices: Any, axis: int, size: int) ->
     return xp.moveaxis(y, -1, axis)
 
 
+def _indices_along(led: Led) -> Node:
+    """Indices that broadcast with a value that has the leading axis; they may be the same all along it."""
+    indices = led.inputs[1]
+    return indices if led.has[1] else reshape(indices, shape=(1, *indices.shape))
+
+
+def _take_along_led(led: Led) -> Node:
+    x = led.inputs[0]
+    return led.made((x if led.has[0] else reshape(x, shape=(1, *x.shape)), _indices_along(led)), led.attrs())
+
+
+def _scatter_along_led(led: Led) -> Node:
+    return led.made((led.full(0), _indices_along(led)), led.attrs())
+
+
 take_along = shaping(
     "take_along", "x, indices:indices, axis:int=-1", "The entries at the indices along an axis, row by row of the others.",
-    aliases=("take_along_axis",), example="take_along([[30, 10, 20], [5, 6, 7]], [[1, 2], [-1, -1]])", adapt=_indexed_inputs,
+    aliases=("take_along_axis",), example="take_along([[30, 10, 20], [5, 6, 7]], [[1, 2], [-1, -1]])", adapt=_indexed_inputs, leading=_take_along_led,
     infer=_along_shape, kernel=lambda xp, x, i, axis: xp.take_along_axis(x, i, axis=axis),
     workspace=1.0, entries="repeated", flow="rows", formula="y[i, k] = x[i, indices[i, k]]",
     rule=Linear(
@@ -438,7 +453,7 @@ take_along = shaping(
 scatter_along = shaping(
     "scatter_along", "g, indices:indices, axis:int, size:int", "Zeros, with entries of g added at the indices along an "
     "axis: take_along transposed.", example="scatter_along([[1, 2], [3, 4]], [[0, 2], [1, 1]], 1, 3)",
-    adapt=_indexed_inputs, infer=_scatter_along_shape, kernel=scatter_along_kernel, workspace=_places,
+    adapt=_indexed_inputs, leading=_scatter_along_led, infer=_scatter_along_shape, kernel=scatter_along_kernel, workspace=_places,
     flow="rows", formula="x[i, indices[i, k]] += g[i, k]",
     rule=Linear(lambda i, g, y: take_along(g, y.inputs[1], axis=y.attrs["axis"]), (0,)),
 )  # fmt: skip

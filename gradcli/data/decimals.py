@@ -23,7 +23,7 @@ LONGEST = 26
 """Digits and a point that are read; of more than 19 digits the first ones must be 0 for that to be quick."""
 
 SCALE = 64
-"""The largest power of ten, of either sign, that numbers are multiplied by."""
+"""The exponent of the largest power of ten, and of the smallest one but for its sign, that numbers are multiplied by."""
 
 PART = 1 << 13
 """Numbers that are written at a time, so that what lies between stays in the cache."""
@@ -141,9 +141,8 @@ def _decimals(text: Array, starts: Array, stops: Array, width: int) -> _Decimals
     behind = np.where(point < 0, -1, width - 1 - point)
     if np.any(length == (point >= 0)):
         return None
-    if len(
-        fields
-    ):  # what stands before the point moves one place on, over it; of a second one there is too large a digit
+    if len(fields):
+        # What stands before the point moves one place on, over it; a second one is too large a digit.
         before = np.arange(width)[:, None] <= point
         moved = digits[:-1] * before[1:]
         digits *= ~before
@@ -172,7 +171,8 @@ def _scaled(whole: Array, scale: Array) -> tuple[Array, Array]:
     rest -= total - y
     half = np.abs(np.spacing(total)) / 2
     apart = np.abs(rest)
-    return total, (np.abs(apart - half) > half * 1e-9) & (np.abs(apart - half / 2) > half * 1e-9)
+    clear = (np.abs(apart - half) > half * 1e-9) & (np.abs(apart - half / 2) > half * 1e-9)
+    return total, clear | (whole == 0)
 
 
 # to text
@@ -202,11 +202,12 @@ def characters(values: Array) -> Array:
         for start in range(0, len(values), PART):
             part = values[start : start + PART]
             size = np.abs(part)
-            plain = (size > 1e-45) & (size < 1e45)
+            plain, zero = (size > 1e-45) & (size < 1e45), size == 0
             digits, exponent, kept, sure = _shortest(np.where(plain, size, 1.0))
+            digits *= ~zero
             own = texts[start : start + PART]
             _lay_out(own, part < 0, digits, exponent, kept)
-            rest = np.flatnonzero(~(plain & sure))
+            rest = np.flatnonzero(~(plain & sure | zero))
             if len(rest):
                 others = [repr(value).encode() for value in (part[rest] + 0.0).tolist()]
                 own[rest] = np.array(others, f"S{WIDTH}").view(np.uint8).reshape(-1, WIDTH)

@@ -129,7 +129,8 @@ class Batch:
                 if node.op.name == "leaf":
                     (computed[node],) = inputs[node]
                 needed |= dict.fromkeys(inputs[node])
-        fixed = [x for x in needed if x not in moving and (x.op.name != "literal" or x in self.targets)]
+        targets = set(self.targets)
+        fixed = [x for x in needed if x not in moving and (x.op.name != "literal" or x in targets)]
         return computed, moving, fixed
 
     def _without_value(self, fixed: Sequence[Node]) -> GradcliError | None:
@@ -144,10 +145,12 @@ class Batch:
         return None
 
     def _run_once(self, nodes: Sequence[Node]) -> list[Array]:
+        """The values of nodes that depend on no column."""
         plan = Plan(nodes)
         original = self.plan.original
         leaves = {leaf: self.program.leaf_value(leaf) for leaf in plan.leaves}
-        return run(plan, leaves, lambda node: self.program.written(original.get(node, node)))
+        values = run(plan, leaves, lambda node: self.program.written(original.get(node, node)))
+        return [value if value.ndim else value[()] for value in values]  # NumPy is quicker with scalars
 
     def _most_rows(self) -> int:
         """How many rows have room, by what one of them takes beside what is computed once."""

@@ -10,15 +10,17 @@ Expressions* (NeurIPS 2018).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
+from gradcli.autodiff.batch import batched
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Linear, literal
 from gradcli.graph.ops.creation import tangent
 from gradcli.graph.ops.elementwise import add, multiply, neg, subtract
 from gradcli.graph.ops.linear_algebra import contract
 from gradcli.graph.ops.selection import cast
-from gradcli.graph.ops.shaping import broadcasted, reshaped, roll, transpose
+from gradcli.graph.ops.shaping import broadcasted, reshaped, transpose
 from gradcli.graph.ops.slicing import collect_delta, expand_delta
 from gradcli.graph.types import Shape, is_float
 
@@ -257,35 +259,9 @@ def _sum(a: View, b: View, dtype: str) -> View:
 
 
 def lifted(node: Node, i: int, rule: Linear, g: Node, seeds: Shape) -> Node:
-    """The transpose of a linear operation on a cotangent with seed axes in front: the operation's axes move along."""
-    extra = len(seeds)
-    attrs = dict(node.attrs)
-    if node.op is roll and attrs["axis"] is None:
-        flat = reshaped(g, (*seeds, -1) if 0 not in g.shape else g.shape)
-        moved = node.op(flat, shift=-attrs["shift"], axis=extra)
-        return reshaped(moved, (*seeds, *node.inputs[i].shape))
-    axis = attrs.get("axis")
-    if isinstance(axis, int):
-        attrs["axis"] = axis + extra
-    elif isinstance(axis, tuple):
-        attrs["axis"] = tuple(a + extra for a in axis)
-    if "axes" in attrs:
-        attrs["axes"] = (*range(extra), *(a + extra for a in attrs["axes"]))
-    if "items" in attrs:
-        attrs["items"] = (*((0, n, 1) for n in seeds), *attrs["items"])
-    if "shape" in attrs:
-        attrs["shape"] = (*seeds, *attrs["shape"])
-    if "pattern" in attrs:
-        attrs["pattern"] = (*range(extra), *(c + extra for c in attrs["pattern"]))
-    passing = node.op.differentiable_inputs(node)
-    inputs = [
-        Node(tangent, (), {}, (*seeds, *x.shape), x.dtype, False) if k in passing else _indices(node, x, seeds)
-        for k, x in enumerate(node.inputs)
-    ]
-    fake = Node(node.op, tuple(inputs), attrs, (*seeds, *node.shape), node.dtype, False)
-    return rule.transpose(i, g, fake)
-
-
-def _indices(node: Node, x: Node, seeds: Shape) -> Node:
-    """Indices with an axis of size 1 for each seed axis, where they stand axis beside axis with the value."""
-    return reshaped(x, (*(1 for _ in seeds), *x.shape)) if node.op.flow == "rows" else x
+    """The transpose of a linear operation on a cotangent with seed axes in front: that on one without, for many of them."""
+    stages = [Node(tangent, (), {}, g.shape[k:], g.dtype, False) for k in range(len(seeds), 0, -1)] + [g]
+    result = rule.transpose(i, stages[0], node)
+    for one, many in pairwise(stages):
+        (result,) = batched([result], {one: many})
+    return result

@@ -26,6 +26,9 @@ CHUNK = 1 << 18
 COST = 8
 """Bytes that are taken for a byte of a row while it is understood, at least."""
 
+MANY = 1 << 12
+"""Bytes of lines from which on numbers are sooner read together than one by one."""
+
 EXACT = 2.0**53
 """Integers from here on are not all floats."""
 
@@ -60,8 +63,8 @@ class Rows:
 
 
 class _Format(Protocol):
-    def blocks(self, lines: list[bytes], first: int) -> Iterator[Rows]:
-        """The rows in some lines, of which the first is row ``first`` of the stream."""
+    def blocks(self, data: bytes) -> Iterator[Rows]:
+        """The rows in some lines, which follow those of the last call."""
 
 
 def read_rows(
@@ -81,24 +84,22 @@ def read_rows(
     a row that ``memory`` (by default what is free) does not hold.
     """
     reader: _Format | None = None
-    count = read = 0
+    read = 0
     for data in _complete_lines(stream, name, memory or Memory()):
         read += len(data)
         if reader is None:
-            data = data.removeprefix(b"\xef\xbb\xbf")
-        lines = [line for line in data.splitlines() if line and not line.isspace()]
-        if not lines:
-            continue
-        if reader is None and lines[0].lstrip().startswith(b"{"):
-            reader = _Ndjson(name, field_of, skip_bad)
-        elif reader is None:
-            reader = _Csv(name, field_of, skip_bad, lines.pop(0))
-            yield reader.nothing()
-        for rows in reader.blocks(lines, count + 1) if lines else ():
+            first, rest = _first_line(data.removeprefix(b"\xef\xbb\xbf"))
+            if not first:
+                continue
+            if first.lstrip().startswith(b"{"):
+                reader = _Ndjson(name, field_of, skip_bad)
+            else:
+                reader, data = _Csv(name, field_of, skip_bad, first), rest
+                yield reader.nothing()
+        for rows in reader.blocks(data):
             yield Rows(rows.numbers, rows.columns, rows.bad, read)
             if rows.bad and not skip_bad:
                 return
-        count += len(lines)
     if reader is None:
         fail(f"{name} is empty", 'the first line names the columns: `x,y`, or is an object: `{"x": 1}`')
 
@@ -125,6 +126,20 @@ def _complete_lines(stream: IO[bytes], name: str, memory: Memory) -> Iterator[by
         yield b"".join(pending)
 
 
+def _lines(data: bytes) -> list[bytes]:
+    """All lines that are not blank."""
+    return [line for line in data.splitlines() if line and not line.isspace()]
+
+
+def _first_line(data: bytes) -> tuple[bytes, bytes]:
+    """The first line that is not blank, and what follows it; nothing where there is none."""
+    lines = data.splitlines(keepends=True)
+    for k, line in enumerate(lines):
+        if not line.isspace():
+            return line.rstrip(b"\r\n"), b"".join(lines[k + 1 :])
+    return b"", b""
+
+
 def _integers(column: Array) -> Array:
     """The column as int64 if each entry is an integer that a float holds exactly, else as it is."""
     import numpy as np
@@ -140,6 +155,7 @@ class _Csv:
     def __init__(self, name: str, field_of: Callable[[str], Field], skip_bad: bool, header: bytes) -> None:
         self.name = name
         self.skip_bad = skip_bad
+        self.count = 0
         text = decode(header, name)
         self.names = [entry.strip() for entry in next(csv.reader([text], skipinitialspace=True))]
         self._check_header(text)
@@ -176,26 +192,38 @@ class _Csv:
         columns = {c: np.empty(0, dtypes[f.kind]) for c, f in zip(self.names, self.fields, strict=True)}
         return Rows(np.empty(0, np.int64), columns)
 
-    def blocks(self, lines: list[bytes], first: int) -> Iterator[Rows]:
+    def blocks(self, data: bytes) -> Iterator[Rows]:
         import numpy as np
 
-        numbers = np.arange(first, first + len(lines))
-        table = None
-        if not self.has_bools:
+        table = self._plain_table(data)
+        lines = _lines(data) if table is None else []
+        if table is None and not lines:
+            return
+        numbers = self.count + 1 + np.arange(len(lines) if table is None else len(table))
+        self.count += len(numbers)
+        if table is None and not self.has_bools:
             try:
                 table = np.loadtxt(lines, delimiter=",", ndmin=2, dtype=np.float64, comments=None, quotechar='"')
             except ValueError:  # some row is bad: which one, and why, is found below
                 pass
-        if table is None or table.shape != (len(lines), len(self.names)) or self._is_inexact(np, table):
-            yield self._one_by_one(np, lines, numbers)
+        if table is None or table.shape != (len(numbers), len(self.names)) or self._is_inexact(np, table):
+            yield self._one_by_one(np, lines or _lines(data), numbers)
             return
         columns = {c: np.ascontiguousarray(table[:, j]) for j, c in enumerate(self.names)}
         for j in self.integers:
             column = columns[self.names[j]] = _integers(table[:, j])
             if self.fields[j].kind == "int" and column.dtype.kind == "f":
-                yield self._one_by_one(np, lines, numbers)
+                yield self._one_by_one(np, lines or _lines(data), numbers)
                 return
         yield Rows(numbers, columns)
+
+    def _plain_table(self, data: bytes) -> Array | None:
+        """The numbers [rows, columns] of many lines in which there is nothing else."""
+        if self.has_bools or len(data) < MANY:
+            return None
+        from gradcli.data.decimals import read
+
+        return read(data.replace(b"\r\n", b"\n"), len(self.names))
 
     def _is_inexact(self, np: Any, table: Array) -> bool:
         """Whether an integer is too large to have been read as a float."""
@@ -266,14 +294,17 @@ class _Ndjson:
         self.name = name
         self.field_of = field_of
         self.skip_bad = skip_bad
+        self.count = 0
         self.fields: dict[str, Field] = {}
 
-    def blocks(self, lines: list[bytes], first: int) -> Iterator[Rows]:
+    def blocks(self, data: bytes) -> Iterator[Rows]:
         import numpy as np
 
         rows: list[tuple[int, dict[str, Any]]] = []
         bad: list[tuple[int, GradcliError]] = []
-        for number, line in enumerate(lines, first):
+        lines = _lines(data)
+        self.count += len(lines)
+        for number, line in enumerate(lines, self.count - len(lines) + 1):
             try:
                 rows.append((number, self._object(line, f"{self.name}, row {number}")))
             except GradcliError as problem:

@@ -171,6 +171,13 @@ Flow = Literal[
 ]  # fmt: skip
 """Which axes of the inputs become which axes of the result; :mod:`gradcli.graph.flow` gives the labels of each."""
 
+Leading = Literal["broadcast", "counted", "last"] | Callable[..., "Node"]
+"""How an operation takes one more axis in front of those of its inputs (:mod:`gradcli.graph.leading`).
+
+``broadcast``: inputs broadcast from the last axis on. ``counted``: attributes number the axes. ``last``: it works on the
+last axes, whatever stands before them. Else a rule of its own that makes the new node.
+"""
+
 Rule = Elementwise | Linear | Product | Contraction | Select | SameAs | Tangent | NoDerivative
 
 
@@ -194,6 +201,10 @@ class Parameter:
     def one_tensor(self) -> bool:
         """Whether the argument is one input of the node."""
         return self.kind in ("tensor", "indices", "condition")
+
+
+NUMBERS_AXES = {"axis", "axes", "items", "shape", "pattern"}
+"""Parameters that number axes of the inputs, or have an entry for each axis."""
 
 
 class Operation:
@@ -223,6 +234,7 @@ class Operation:
     too. ``combined``: NumPy's function that puts the parts of an ``accumulated`` reduction together. ``cheap``: about
     as fast as memory, to decide about threads.
 
+    ``leading`` says how it takes one more axis in front, where neither the flow nor the parameters do.
     ``written(y, *inputs)`` says the same with operations that people know: what a formula shows for an operation that
     only derivatives use. ``plain(y, *inputs)`` is a shorter formula, which does where ``is_plain(xp, *values,
     **attrs)`` holds.
@@ -256,6 +268,7 @@ class Operation:
         zero_where: tuple[int, ...] | None = None,
         entries: Entries = "",
         flow: Flow = "",
+        leading: Leading | None = None,
         piecewise: bool = False,
         corner: Corner | None = None,
         triangular: bool = False,
@@ -297,6 +310,7 @@ class Operation:
         self.entries = entries
         self.entrywise = family in ("elementwise", "selection")
         self.flow: Flow = flow or ("entries" if self.entrywise else "")
+        self._leading = leading
         self.piecewise = piecewise
         self.corner = corner
         self.triangular = triangular
@@ -325,6 +339,15 @@ class Operation:
             name, _, kind = head.partition(":")
             result.append(Parameter(name, kind or "tensor", default or None, keyword_only))
         return tuple(result)
+
+    @cached_property
+    def leading(self) -> Leading | None:
+        """How it takes one more axis in front; None where that follows from the rule of a contraction, or is not known."""
+        if self._leading is not None:
+            return self._leading
+        if self.flow in ("entries", "matrices"):
+            return "broadcast" if self.flow == "entries" else "last"
+        return "counted" if any([p.name in NUMBERS_AXES for p in self.parameters]) else None
 
     @cached_property
     def defaults(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A program at many points: a question asked once, answered for blocks of rows that set variables and constants.
 
 The question is turned into a graph as for one point, except that the names of columns have no known value. Nodes that
-depend on no column are evaluated once, all others for a block of rows at a time (:mod:`gradcli.program.batched`).
+depend on no column are evaluated once, all others for a block of rows at a time (:mod:`gradcli.program.varied`).
 """
 
 from __future__ import annotations
@@ -102,8 +102,9 @@ class Points:
                 yield self._unanswered(batch, numbers, batch.missing)
             elif not len(numbers):
                 yield Answers(batch.items, numbers, self._placed(batch, self._none(batch)), [])
-            for start in range(0, len(numbers) if batch.missing is None else 0, batch.rows_at_once):
-                part = slice(start, start + batch.rows_at_once)
+            stop = 0
+            while batch.missing is None and stop < len(numbers):
+                part = slice(stop, stop := stop + batch.fitting(len(numbers) - stop))
                 answers = self._answered(batch, numbers[part], {name: c[part] for name, c in columns.items()})
                 yield answers
                 if answers.bad and not self._skip_bad:

@@ -1,17 +1,17 @@
-"""A program some of whose variables vary, and a question to it, planned for blocks of rows."""
+"""A program some of whose variables vary, and a question to it: its graph, batched and planned for blocks of rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from gradcli.autodiff.batch import batched
 from gradcli.diagnostics import GradcliError
 from gradcli.execute.plan import Plan
 from gradcli.execute.run import run
 from gradcli.execute.sizes import bytes_of
-from gradcli.graph.node import Node
+from gradcli.graph.node import Node, by_serial
 from gradcli.graph.ops.creation import make_leaf
-from gradcli.program.batched import evaluated
 from gradcli.program.loaded import Loaded, converted
 from gradcli.results import Result
 
@@ -20,6 +20,9 @@ Array = Any
 MOST_ROWS = 8192
 BLOCK_BYTES = 64 << 20
 """Rows that are evaluated at once: as many as fit into this, and no more than are quick to hand on."""
+
+MOST_PLANS = 16
+"""Plans that are kept, each for blocks of another number of rows."""
 
 
 class Item(NamedTuple):
@@ -72,23 +75,40 @@ class Varied(Loaded):
         """None: a sweep has values."""
 
 
+class _Block(NamedTuple):
+    """What is done with a block of ``size`` rows.
+
+    ``leaves`` maps a leaf of the program to the one that holds its values in all rows. The plans of ``computed`` give
+    the values of leaves that are computed from columns, one after the other, and ``plan`` the results.
+    """
+
+    size: int
+    leaves: dict[Node, Node]
+    computed: list[tuple[Node, Plan]]
+    plan: Plan
+
+
 class Batch:
-    """A question to one varied program, planned: called with a block of columns it gives the results."""
+    """A question to one varied program, planned: called with a block of columns it gives the results.
+
+    ``items`` are the results, ``rows_at_once`` is the largest number of rows of a block, and ``missing`` the error of
+    every row where neither the columns nor the program give a value that is needed.
+    """
 
     def __init__(self, program: Varied, ask: Ask) -> None:
         self.program = program
         self.items = ask(program)
-        nodes = [item.value for item in self.items if item.value is not None]
-        self.plan = program.plan(nodes)
+        self.plan = program.plan([item.value for item in self.items if item.value is not None])
         self.targets = self.plan.target_nodes
-        self._steps, fixed = self._divided()
-        self._frees = self._last_uses()
-        self.rows_at_once = self._block_size()
+        self._computed, moving, fixed = self._divided()
+        self._moving = [node for node in self.targets if node in moving]
         self.missing = self._without_value(fixed)
         self._fixed = {} if self.missing else dict(zip(fixed, self._run_once(fixed), strict=True))
+        self._blocks: dict[int, _Block] = {}
+        self.rows_at_once = self._most_rows()
 
-    def _divided(self) -> tuple[dict[Node, tuple[Node, ...]], list[Node]]:
-        """What depends on a column, with its inputs, in order of evaluation; and what these need besides."""
+    def _divided(self) -> tuple[dict[Node, Node], set[Node], list[Node]]:
+        """Leaves that are computed from columns, with their values; all that depends on columns; what this needs besides."""
         columns = set(self.program.columns.values())
         initial = self.program.graph.initial
         inputs: dict[Node, tuple[Node, ...]] = {}
@@ -97,19 +117,21 @@ class Batch:
             node = todo.pop()
             if node in inputs:
                 continue
-            below = node.inputs
-            if node.op.name == "leaf" and node not in columns and isinstance(initial.get(node), Node):
-                below = (initial[node],)  # a constant may be computed from another one
-            inputs[node] = below
-            todo.extend(below)
+            given = initial.get(node)
+            inputs[node] = (given,) if isinstance(given, Node) and node not in columns else node.inputs
+            todo.extend(inputs[node])
         moving = set(columns)
-        steps: dict[Node, tuple[Node, ...]] = {}
-        for node in sorted(inputs, key=lambda n: n.serial):
-            if node not in columns and any([x in moving for x in inputs[node]]):
+        computed: dict[Node, Node] = {}
+        needed = dict.fromkeys(self.targets)
+        for node in sorted(inputs, key=by_serial):
+            if any([x in moving for x in inputs[node]]):
                 moving.add(node)
-                steps[node] = inputs[node]
-        needed = dict.fromkeys([x for below in steps.values() for x in below] + self.targets)
-        return steps, [x for x in needed if x not in moving]
+                if node.op.name == "leaf":
+                    (computed[node],) = inputs[node]
+                needed |= dict.fromkeys(inputs[node])
+        targets = set(self.targets)
+        fixed = [x for x in needed if x not in moving and (x.op.name != "literal" or x in targets)]
+        return computed, moving, fixed
 
     def _without_value(self, fixed: Sequence[Node]) -> GradcliError | None:
         """What to say of a row that must, and does not, give a leaf a value."""
@@ -123,58 +145,72 @@ class Batch:
         return None
 
     def _run_once(self, nodes: Sequence[Node]) -> list[Array]:
+        """The values of nodes that depend on no column."""
         plan = Plan(nodes)
         original = self.plan.original
         leaves = {leaf: self.program.leaf_value(leaf) for leaf in plan.leaves}
-        return run(plan, leaves, lambda node: self.program.written(original.get(node, node)))
+        values = run(plan, leaves, lambda node: self.program.written(original.get(node, node)))
+        return [value if value.ndim else value[()] for value in values]  # NumPy is quicker with scalars
 
-    def _last_uses(self) -> dict[Node, list[Node]]:
-        last = {x: node for node, below in self._steps.items() for x in below}
-        frees: dict[Node, list[Node]] = {}
-        for x, node in last.items():
-            if x in self._steps and x not in self.targets:
-                frees.setdefault(node, []).append(x)
-        return frees
-
-    def _block_size(self) -> int:
-        alive = peak = 0
-        for node in self._steps:
-            alive += bytes_of(node)
-            peak = max(peak, alive)
-            alive -= sum([bytes_of(x) for x in self._frees.get(node, ())])
+    def _most_rows(self) -> int:
+        """How many rows have room, by what one of them takes beside what is computed once."""
+        columns = self.program.columns.values()
+        known = {*self._fixed, *columns, *self._computed}
+        targets = [*self._moving, *self._computed.values()]
+        taken = Plan(targets, known=known).peak - sum([bytes_of(node) for node in self._fixed])
         # Each number is a text for a while, on its way in and on its way out.
-        peak += 12 * sum([bytes_of(x) for x in [*self.program.columns.values(), *self.targets]])
+        taken += 12 * sum([bytes_of(x) for x in [*columns, *self.targets]])
         limit = self.program.max_memory
-        return max(1, min(MOST_ROWS, min(BLOCK_BYTES, limit or BLOCK_BYTES) // max(peak, 1)))
+        return max(1, min(MOST_ROWS, min(BLOCK_BYTES, limit or BLOCK_BYTES) // max(taken, 1)))
+
+    def fitting(self, rows: int) -> int:
+        """How many of some rows are to be evaluated at once: fewer than ``rows_at_once`` where a plan takes more memory."""
+        while self.rows_at_once > 1:
+            try:
+                self._block(min(rows, self.rows_at_once))
+                break
+            except GradcliError:
+                self.rows_at_once = max(1, min(rows, self.rows_at_once) // 2)
+        return min(rows, self.rows_at_once)
+
+    def _block(self, rows: int) -> _Block:
+        """What is done with at least so many rows. Raises GradcliError (LimitError) where memory does not do."""
+        size = max(rows, min(_rounded_up(rows), self.rows_at_once))
+        if size not in self._blocks:
+            many = {leaf: _with_rows(leaf, size) for leaf in self.program.columns.values()}
+            computed = []
+            for leaf, initial in self._computed.items():
+                computed.append((leaf, self._planned([initial], many)))
+                many[leaf] = _with_rows(leaf, size)
+            if len(self._blocks) == MOST_PLANS:
+                del self._blocks[next(iter(self._blocks))]
+            self._blocks[size] = _Block(size, many, computed, self._planned(self._moving, many))
+        return self._blocks[size]
+
+    def _planned(self, nodes: Sequence[Node], many: Mapping[Node, Node]) -> Plan:
+        return self.program.plan(batched(nodes, many), self._fixed, repeated=True)
 
     def __call__(self, columns: Mapping[str, Array]) -> list[Array]:
-        """The targets for columns [rows, …]: each [rows, …]. Raises one of ``FAILURES`` if some row fails."""
+        """The targets for columns [rows, …]: each [rows, …]. Raises GradcliError if some row fails."""
         import numpy as np
 
         rows = len(next(iter(columns.values())))
-        values: dict[Node, Array] = {
-            leaf: converted(columns[name], _with_rows(leaf, rows), copy=False)
-            for name, leaf in self.program.columns.items()
-        }
-        with np.errstate(all="ignore"):
-            for node, below in self._steps.items():
-                given = [values[x] if x in values else self._fixed[x] for x in below]
-                batched = [x in values for x in below]
-                if node.op.name == "leaf":  # from the initial value; a scalar fills
-                    spread = np.reshape(given[0], (rows, *[1] * (node.rank - below[0].rank), *below[0].shape))
-                    whole = np.broadcast_to(spread, (rows, *node.shape))
-                    values[node] = converted(whole, _with_rows(node, rows), copy=False)
-                else:
-                    values[node] = evaluated(np, node, given, batched, rows)
-                for x in self._frees.get(node, ()):
-                    del values[x]
-            results = []
-            for node in self.targets:
-                value = values[node] if node in values else np.broadcast_to(self._fixed[node], (rows, *node.shape))
-                if value.shape != (rows, *node.shape):
-                    raise AssertionError(f"{node!r} evaluated to shape {value.shape} for {rows} rows")
-                results.append(value.astype(node.dtype, copy=False))
-        return results
+        size, leaves, computed, plan = self._block(rows)
+        values = dict(self._fixed)
+        for name, leaf in self.program.columns.items():
+            column = converted(columns[name], _with_rows(leaf, rows), copy=False)
+            values[leaves[leaf]] = _extended(np, column, size)
+        for leaf, initial in computed:
+            (value,) = run(initial, values, self.program.written)
+            spread = np.reshape(value, (size, *[1] * (1 + leaf.rank - value.ndim), *value.shape[1:]))  # a scalar fills
+            whole = np.broadcast_to(spread, leaves[leaf].shape)
+            values[leaves[leaf]] = converted(whole, leaves[leaf], copy=False)
+        found = iter(run(plan, values, self.program.written))
+        moving = set(self._moving)
+        return [
+            next(found)[:rows] if node in moving else np.broadcast_to(self._fixed[node], (rows, *node.shape))
+            for node in self.targets
+        ]
 
     def one(self, columns: Mapping[str, Array]) -> list[Array]:
         """The same for a single row, by the engine: its error names the line. Raises GradcliError."""
@@ -186,3 +222,19 @@ class Batch:
 
 def _with_rows(leaf: Node, rows: int) -> Node:
     return Node(leaf.op, (), leaf.attrs, (rows, *leaf.shape), leaf.dtype, leaf.risky)
+
+
+def _extended(np: Any, column: Array, size: int) -> Array:
+    """The column with its last row again and again, up to so many rows."""
+    if len(column) == size:
+        return column
+    whole = np.empty((size, *column.shape[1:]), column.dtype)
+    whole[: len(column)] = column
+    whole[len(column) :] = column[-1]
+    return whole
+
+
+def _rounded_up(rows: int) -> int:
+    """One of a few sizes, so that blocks of nearly as many rows have one plan; up to an eighth more than the rows."""
+    step = 1 << max(rows.bit_length() - 4, 0)
+    return -(-rows // step) * step

@@ -12,6 +12,9 @@ Array = Any
 PART = 1 << 14
 """Entries that are texts at the same time."""
 
+MANY = 500
+"""Floats that are sooner written together than one by one."""
+
 
 def tokens(array: Array, nan: str = "nan", inf: str = "inf", minus_inf: str = "-inf") -> list[str]:
     """One text for each entry, in C order: ``true``, ``-7``, ``0.1``, ``1e-07``, ``nan``.
@@ -30,8 +33,14 @@ def tokens(array: Array, nan: str = "nan", inf: str = "inf", minus_inf: str = "-
     if flat.dtype.kind in "iu":
         return list(map(str, flat.tolist()))
     flat = flat + flat.dtype.type(0)  # -0.0 + 0.0 is 0.0
-    # float64 goes through Python floats, whose repr is faster; a float32 must keep its type to keep its short digits.
-    texts = list(map(repr, flat.tolist())) if flat.dtype == np.float64 else list(map(str, flat))
+    if flat.dtype != np.float64:
+        texts = list(map(str, flat))  # a float32 must keep its type to keep its short digits
+    elif len(flat) < MANY:
+        texts = list(map(repr, flat.tolist()))
+    else:
+        from gradcli.data.decimals import written
+
+        texts = written(flat)
     for position in np.nonzero(~np.isfinite(flat))[0].tolist():
         texts[position] = special[texts[position]]
     return texts

@@ -7,7 +7,7 @@ from itertools import product, repeat
 from typing import TYPE_CHECKING, Any
 
 from gradcli.report.json_parts import json_text
-from gradcli.report.numbers import nested, rounded, tokens
+from gradcli.report.numbers import MANY, nested, rounded, tokens
 
 if TYPE_CHECKING:
     from gradcli.report.tables import Screen
@@ -43,8 +43,31 @@ def csv_header(labels: Labels, values: Values) -> str:
 
 def csv_lines(values: Values, rows: int) -> str:
     """A line of numbers for each row; None is empty."""
+    if rows * len(values) >= MANY and any([value is not None for value in values]):
+        return _many_csv_lines(values, rows)
     columns = [column for value in values for column in _columns(value, "")]
     return "".join(_joined(map(",".join, zip(*columns, strict=False)))) if _finite(columns) else "\n" * rows
+
+
+def _many_csv_lines(values: Values, rows: int) -> str:
+    """The same for many rows, as an array of characters [rows, columns, WIDTH]."""
+    import numpy as np
+
+    from gradcli.data.decimals import WIDTH, characters, text_of
+
+    def fields(value: Array | None) -> Array:
+        if value is None:
+            return np.zeros((rows, 1, WIDTH), np.uint8)
+        flat = value.reshape(-1)
+        if flat.dtype != np.float64:
+            texts = np.array(tokens(flat), f"S{WIDTH}")
+            return texts.view(np.uint8).reshape(rows, -1, WIDTH)
+        return characters(flat).reshape(rows, -1, WIDTH)
+
+    lines = np.concatenate([fields(value) for value in values], axis=1)
+    lines[:, :-1, -1] = ord(",")
+    lines[:, -1, -1] = ord("\n")
+    return text_of(lines)
 
 
 def json_lines(paths: Paths, values: Values, rows: int) -> str:

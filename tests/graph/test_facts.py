@@ -30,7 +30,7 @@ from gradcli.graph.ops.words import english, language, latex, mpmath, numpy, pyt
 from gradcli.graph.types import is_float
 from gradcli.language import needed, printer, remedies, spellings
 from gradcli.language.builtin import BINARY
-from gradcli.program import batched, hints, kinks, query, traced
+from gradcli.program import hints, kinks, query, traced
 from gradcli.program.derived import derive
 from gradcli.report import formulas
 from gradcli.rewrite import algebra, engine, forms, shapes, simplify, terms
@@ -849,40 +849,6 @@ def test_kernels_that_work_entry_by_entry_take_no_more_memory_than_announced():
     assert wrong == []
 
 
-# many rows
-
-
-def other_rows(example: Example, i: int, count: int) -> Array:
-    """Values near the example's for an input, as valid as its own."""
-    x = example.inputs[i]
-    if x.dtype.kind == "f":
-        return np.stack([x * (1 + 0.07 * k) for k in range(count)])
-    if x.dtype.kind == "b":
-        return np.stack([x ^ bool(k % 2) for k in range(count)])
-    return np.stack([np.roll(x, k, axis=-1) if x.ndim else x for k in range(count)])
-
-
-def test_many_rows_give_what_each_gives():
-    wrong, done = [], set()
-    for example in every(25):
-        n = len(example.inputs)
-        for size in range(1, min(n, 3) + 1):
-            for chosen in itertools.combinations(range(min(n, 4)), size):
-                values = [other_rows(example, i, 3) if i in chosen else x for i, x in enumerate(example.inputs)]
-                flags = [i in chosen for i in range(n)]
-                with np.errstate(all="ignore"):
-                    found = batched.evaluated(np, example.node, values, flags, 3)
-                rows = [
-                    example.value(*[v[k] if b else v for v, b in zip(values, flags, strict=True)]) for k in range(3)
-                ]
-                done.add(example.name)
-                expected = np.array(rows)
-                if found.shape != expected.shape or not np.allclose(found, expected, 1e-11, 1e-11, equal_nan=True):
-                    wrong.append(example)
-    assert names(wrong) == []
-    assert done >= batched.RULES.keys()
-
-
 # the same arithmetic in other words
 
 
@@ -1037,7 +1003,6 @@ MAY_NAME = {
     "language.statics": "what is known before anything is evaluated",
     "language.suggestions": "hints",
     "language.symbols": "spellings of mathematics",
-    "program.batched": "how each operation runs on many rows",
     "program.hints": "hints",
     "program.lint": "hints",
     "program.pictured": "formulas for people",
@@ -1076,7 +1041,7 @@ def test_only_these_modules_name_operations():
 
 @pytest.mark.parametrize(
     "rules",
-    [batched.RULES, algebra.RULES, algebra.CAREFUL, forms.FORMS, forms.NOTHING, shapes.RULES, simplify.RULES,
+    [algebra.RULES, algebra.CAREFUL, forms.FORMS, forms.NOTHING, shapes.RULES, simplify.RULES,
      steps.MAKERS, traced._SOURCES, english.WORDS, language.WORDS, python.NUMBERS, latex.WORDS, numpy.WORDS, mpmath.WORDS],
 )  # fmt: skip
 def test_rules_are_for_operations_that_exist(rules):

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import zlib
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_programs import programs
 
 import gradcli
 from gradcli.data.rows import Rows
-from gradcli.graph.node import TABLE, Node
-from gradcli.program import answers, batched
-from gradcli.program.matrices import hessians
+from gradcli.execute import run
+from gradcli.execute.loop import Loop
+from gradcli.program import answers
+from gradcli.program.matrices import hessians, jacobians
 from gradcli.program.points import Points
-from gradcli.program.varied import Batch, Item, Varied
+from gradcli.program.varied import MOST_PLANS, Batch, Item, Varied
+from tests.graph.test_operations import SPECS, Case
 from tests.quickly import light
+from tests.tiny_tiles import shrink
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.expr"))
 
@@ -37,16 +41,6 @@ def gradients(program):
 
 def first_gradients(program):
     return values_of(answers.gradients(program).orders[-1][1])
-
-
-@pytest.fixture
-def no_loops(monkeypatch):
-    """No operation may be called row by row."""
-
-    def fail(call):
-        raise AssertionError(f"{call.node.op.name} has no rule for rows")
-
-    monkeypatch.setattr(batched, "_row_by_row", fail)
 
 
 def columns_for(program, rows, seed=0, names=None):
@@ -80,20 +74,18 @@ def assert_rows_agree(program, ask, columns, rtol=1e-11):
             np.testing.assert_allclose(block[row], single.value, rtol=rtol, atol=rtol * scale, err_msg=item.label)
 
 
-@settings(
-    max_examples=250, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=250, deadline=None, derandomize=True)
 @given(text=programs(smooth=False, scalar=True), chosen=st.sampled_from([("v0",), ("v1",), ("v0", "v1")]))
-def test_random_programs(no_loops, text, chosen):
+def test_random_programs(text, chosen):
     program = gradcli.loads(text)
     columns = columns_for(program, 3, names=list(chosen))
     assert_rows_agree(program, evaluation, columns)
     assert_rows_agree(program, first_gradients, columns, rtol=1e-9)
 
 
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(text=programs(smooth=True, scalar=True, statements=5))
-def test_random_programs_to_the_second_order(no_loops, text):
+def test_random_programs_to_the_second_order(text):
     program = gradcli.loads(text)
     columns = columns_for(program, 2)
     assert_rows_agree(program, gradients, columns, rtol=1e-7)
@@ -109,7 +101,7 @@ def has_columns(sample: Path) -> bool:
 
 
 @pytest.mark.parametrize("sample", light(filter(has_columns, SAMPLES)), ids=lambda sample: sample.stem)
-def test_samples(no_loops, sample):
+def test_samples(sample):
     program = gradcli.load(sample, dtype="float64")
     leaves = [name for name in program.variables if program.graph.initial[program.graph.leaves[name]] is not None]
     columns = columns_for(program, 3, names=leaves)
@@ -117,6 +109,40 @@ def test_samples(no_loops, sample):
     with suppress(gradcli.GradcliError):  # an output that is None has no gradients
         answers.gradients(program)
         assert_rows_agree(program, first_gradients, columns, rtol=1e-9)
+
+
+def drawn(case: Case, rows: int) -> dict[str, np.ndarray]:
+    """The variables of a case, [rows, *shape], from its domain."""
+    rng = np.random.default_rng(zlib.crc32(case.expression.encode()) + 1)
+    found = {}
+    for name, shape in case.shapes.items():
+        domain = case.domain.get(name, (-2.0, 2.0)) if isinstance(case.domain, dict) else case.domain
+        found[name] = np.stack(
+            [domain(rng, shape) if callable(domain) else rng.uniform(*domain, shape) for _ in range(rows)]
+        )
+    return found
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, some in SPECS.items() if any(c.shapes for c in some) and name != "load"]
+)
+def test_every_operation(name):
+    """Values, first and second gradients and Jacobians of all specs, with all of their variables in rows and with some."""
+    for case in [case for case in SPECS[name] if case.shapes]:
+        columns = drawn(case, 2)
+        program = gradcli.loads(case.program())
+
+        def ask(program, derivative=case.derivative):
+            found = [answers.values(program, ["y"])]
+            if derivative:
+                found += [results for _, results in answers.gradients(program, ["y"], order=2, every_order=True).orders]
+                found.append(jacobians(program, ["y"]).blocks)
+            return [Item((r.name,), f"{r.name} {k}", r.value) for k, results in enumerate(found) for r in results]
+
+        assert_rows_agree(program, ask, columns, rtol=1e-9)
+        for some in columns if len(columns) > 1 else ():
+            others = {other: column[0] for other, column in columns.items() if other != some}
+            assert_rows_agree(program.with_values(others), ask, {some: columns[some]}, rtol=1e-9)
 
 
 OPERATIONS = {
@@ -175,7 +201,7 @@ q = a @ a.T + 2.0*eye(2)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_operations(no_loops, name):
+def test_operations(name):
     program = gradcli.loads(f"{HEAD}y = {OPERATIONS[name]}\noutput y")
     columns = columns_for(program, 3)
     assert_rows_agree(program, evaluation, columns)
@@ -185,28 +211,6 @@ def test_operations(no_loops, name):
     # With some of them fixed: operands with and without rows meet.
     for some in (["a"], ["s", "v"], ["t"], ["u"]):
         assert_rows_agree(program, evaluation, {key: columns[key] for key in some})
-
-
-def test_every_operation_with_a_kernel_and_inputs_has_a_rule():
-    """A new operation needs a line in RULES, or a reason to be called row by row."""
-    bare = {
-        name for name, op in TABLE.items()
-        if op.kernel is not None and name not in batched.RULES and op.family not in ("elementwise", "selection")
-        and any(p.one_tensor or p.kind in ("tensors", "operands", "parameter") for p in op.parameters)
-    }  # fmt: skip
-    assert bare == set()
-
-
-def test_an_operation_without_a_rule_is_called_row_by_row():
-    program = gradcli.loads("variable x = [1.0, 2.0]; y = sum(x*x)")
-    x = program.graph.names["x"]
-    rule = batched.RULES.pop("sum")
-    try:
-        (found,) = batch_of(program, evaluation, {"x": np.ones((3, 2))})({"x": np.arange(6.0).reshape(3, 2)})
-    finally:
-        batched.RULES["sum"] = rule
-    assert isinstance(x, Node)
-    assert found.tolist() == [1.0, 13.0, 41.0]
 
 
 def rows(**columns):
@@ -254,14 +258,21 @@ def test_constants_that_are_computed_from_a_column():
 
 
 def test_what_depends_on_no_column_is_evaluated_once(monkeypatch):
-    from gradcli.program import varied as module
+    counts = {}
+    operation = run._Run.operation
 
-    seen = []
-    evaluated = module.evaluated
-    monkeypatch.setattr(module, "evaluated", lambda np, node, *rest: seen.append(node) or evaluated(np, node, *rest))
-    found, _ = answered("constant m = ones([50, 50]); variable x = 1.0; y = x*sum(m @ m)", x=[1.0, 2.0])
-    assert found["y"].tolist() == [125000.0, 250000.0]
-    assert [node.op.name for node in seen] == ["multiply"]
+    def counted(self, position):
+        name = self.plan.nodes[position].op.name
+        counts[name] = counts.get(name, 0) + 1
+        operation(self, position)
+
+    monkeypatch.setattr(run._Run, "operation", counted)
+    text = "constant m = ones([50, 50]); variable x = 1.0; y = x*sum(m @ m)"
+    points = Points(gradcli.loads(text), evaluation, "rows")
+    for block in ([1.0, 2.0], [3.0, 4.0]):
+        ((answer,),) = [answers.values for answers in points.answers(rows(x=block))]
+        assert answer.tolist() == [125000.0 * x for x in block]
+    assert (counts["matmul"], counts["multiply"]) == (1, 2)
 
 
 def test_a_row_that_fails_is_found_and_the_others_are_answered():
@@ -303,6 +314,51 @@ def test_large_arrays_go_in_smaller_blocks():
     assert 100 < batch.rows_at_once < 2000
     less = gradcli.loads("variable x = 1.0; y = sum(exp(x*ones([100, 100])))", max_memory=2_000_000)
     assert batch_of(less, evaluation, {"x": np.zeros(1)}).rows_at_once < 20
+
+
+def test_blocks_of_every_size():
+    """A plan serves blocks of nearly as many rows, which are filled up; no row is lost or added."""
+    program = gradcli.loads("variable x = 1.0; variable v = [1.0, 2.0]; y = sum(x*v^2); z = [1.0, 2.0]; output y, z")
+    random = np.random.RandomState(0)
+    columns = {"x": random.normal(size=200), "v": random.normal(size=(200, 2))}
+    batch = batch_of(program, evaluation, columns)
+    for rows in [*range(1, 40), 63, 64, 65, 129, 200]:
+        y, z = batch({name: column[:rows] for name, column in columns.items()})
+        np.testing.assert_allclose(y, columns["x"][:rows] * (columns["v"][:rows] ** 2).sum(1), rtol=1e-14)
+        assert z.tolist() == [[1.0, 2.0]] * rows
+    assert len(batch._blocks) <= MOST_PLANS
+    assert max(batch._blocks) <= 208
+
+
+def test_a_block_that_does_not_fit_is_made_smaller(monkeypatch):
+    program = gradcli.loads("variable x = 1.0; y = sum(exp(x*ones([100])))")
+    columns = {"x": np.linspace(0.0, 1.0, 100)}
+    batch = batch_of(program, evaluation, columns)
+    planned = batch._planned
+
+    def refused(nodes, many):
+        if next(iter(many.values())).shape[0] > 12:
+            raise gradcli.GradcliError("LimitError", "too large")
+        return planned(nodes, many)
+
+    monkeypatch.setattr(batch, "_planned", refused)
+    assert batch.fitting(100) == 12
+    assert batch.rows_at_once == 12
+
+
+def test_blocks_run_in_tiles(monkeypatch):
+    shrink(monkeypatch, 64)
+    text = "variable x = [1.0, 2.0, 3.0]; constant w = ones([4, 3]); y = sum(tanh(w @ x)*exp(-x[0]))"
+    program = gradcli.loads(text)
+    columns = columns_for(program, 50)
+    batch = batch_of(program, first_gradients, columns)
+    batch(columns)
+    (block,) = batch._blocks.values()
+    loops = [unit for unit in block.plan.units if isinstance(unit, Loop)]
+    assert [loop.size for loop in loops] == [block.size] * len(loops)
+    assert loops
+    assert max(loop.tiles for loop in loops) > 1
+    assert_rows_agree(program, first_gradients, columns)
 
 
 @pytest.mark.parametrize("text", ["constant n = 2; y = zeros([n])", "constant n = 2; constant k = n; y = eye(3)[k]"])

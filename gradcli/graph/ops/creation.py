@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import TABLE, Node
@@ -12,6 +12,9 @@ from gradcli.graph.operation import Operation, SameAs, cast_to, literal, registe
 from gradcli.graph.ops.shaping import broadcast_to
 from gradcli.graph.ops.slicing import without_floats
 from gradcli.graph.types import INTEGER_OF, Shape, broadcast, is_float, is_integer, show_shape
+
+if TYPE_CHECKING:
+    from gradcli.graph.leading import Led
 
 Inputs = Sequence[Node]
 Attrs = dict[str, Any]
@@ -220,49 +223,74 @@ def _either(given: Sequence[Any], first: Any, second: Any) -> tuple[Any, Any]:
     return (given[0] if first is None else first), (given[1] if second is None else second)
 
 
-def _normal(xp: Any, *given: Any, shape: Shape, mean: Any, stddev: Any, seed: Any, dtype: str) -> Any:
+def _drawn_led(led: Led) -> Node:
+    """The same numbers along the leading axis, moved by the parameters: ``alike`` counts such axes of the shape."""
+    attrs = led.attrs()
+    attrs["alike"] = attrs.get("alike", 0) + 1
+    return led.made([led.aligned(i) for i in range(len(led.inputs))], attrs)
+
+
+def _normal(xp: Any, *given: Any, shape: Shape, mean: Any, stddev: Any, seed: Any, dtype: str, alike: int = 0) -> Any:
     mean, stddev = _either(given, mean, stddev)
     if xp.any(xp.less(stddev, 0)):
         _impossible_normal(float(xp.min(stddev)))
     stddev = stddev + 0.0  # NumPy refuses -0.0
-    return xp.asarray(xp.random.RandomState(seed).normal(mean, stddev, shape), dtype=dtype)
+    generator = xp.random.RandomState(seed)
+    if alike:
+        drawn = xp.broadcast_to(mean + stddev * generator.normal(0, 1, shape[alike:]), shape)
+    else:
+        drawn = generator.normal(mean, stddev, shape)
+    return xp.asarray(drawn, dtype=dtype)
 
 
 def _impossible_normal(stddev: float) -> None:
     raise GradcliError("ValueError", f"a standard deviation cannot be {stddev}", help="use one of 0 or more")
 
 
-def _uniform(xp: Any, *given: Any, shape: Shape, minval: Any, maxval: Any, seed: Any, dtype: str) -> Any:
+def _uniform(
+    xp: Any, *given: Any, shape: Shape, minval: Any, maxval: Any, seed: Any, dtype: str, alike: int = 0
+) -> Any:
     low, high = _either(given, minval, maxval)
     bad = xp.ravel(~(xp.isfinite(low) & xp.isfinite(high) & xp.less_equal(low, high)))
     if xp.any(bad):
         at = xp.argmax(bad)
         _impossible_uniform(*(float(xp.ravel(x)[at]) for x in xp.broadcast_arrays(low, high)))
-    return xp.asarray(xp.random.RandomState(seed).uniform(low, high, shape), dtype=dtype)
+    generator = xp.random.RandomState(seed)
+    if alike:
+        drawn = xp.broadcast_to(low + (high - low) * generator.uniform(0, 1, shape[alike:]), shape)
+    else:
+        drawn = generator.uniform(low, high, shape)
+    return xp.asarray(drawn, dtype=dtype)
 
 
 def _impossible_uniform(low: float, high: float) -> None:
     raise GradcliError("ValueError", f"there is no uniform distribution from {low} to {high}")
 
 
+def _standard(y: Node) -> Node:
+    """The numbers that a drawing moves by its parameters."""
+    attrs = {key: y.attrs[key] for key in ("shape", "seed", "dtype", "alike") if key in y.attrs}
+    return y.op(**attrs)
+
+
 def _moved_normal(y: Node, mean: Node, stddev: Node) -> Node:
-    return mean + stddev * random_normal(shape=y.shape, seed=y.attrs["seed"], dtype=y.dtype)
+    return mean + stddev * _standard(y)
 
 
 def _moved_uniform(y: Node, low: Node, high: Node) -> Node:
-    return low + (high - low) * random_uniform(shape=y.shape, seed=y.attrs["seed"], dtype=y.dtype)
+    return low + (high - low) * _standard(y)
 
 
 random_normal = _creation(
     "random_normal", "shape:shape, mean:parameter=0, stddev:parameter=1, seed:seed=None, dtype:dtype=None",
     "Normally distributed numbers, the same at every run; gradients pass to mean and stddev.", _normal, infer=_random_shape,
-    shareable=False, accepts="any", expand=_drawn("random_normal", "mean", "stddev"), rule=SameAs(_moved_normal), degree="linear",
+    shareable=False, accepts="any", leading=_drawn_led, expand=_drawn("random_normal", "mean", "stddev"), rule=SameAs(_moved_normal), degree="linear",
     given=True, formula="N(mean, stddev^2)", domain="stddev >= 0", example="random_normal([2], seed=1)",
 )  # fmt: skip
 random_uniform = _creation(
     "random_uniform", "shape:shape, minval:parameter=0, maxval:parameter=1, seed:seed=None, dtype:dtype=None",
     "Uniformly distributed numbers, the same at every run; gradients pass to minval and maxval.", _uniform, infer=_random_shape,
-    shareable=False, accepts="any", expand=_drawn("random_uniform", "minval", "maxval"), rule=SameAs(_moved_uniform), degree="linear",
+    shareable=False, accepts="any", leading=_drawn_led, expand=_drawn("random_uniform", "minval", "maxval"), rule=SameAs(_moved_uniform), degree="linear",
     given=True, formula="U(minval, maxval)", domain="minval <= maxval", example="random_uniform([2], seed=1)",
 )  # fmt: skip
 
@@ -280,7 +308,7 @@ def _one_hot_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 
 one_hot = _creation(
     "one_hot", "indices:indices, depth:int, dtype:dtype=None", "1 at the index, 0 elsewhere; rows of zeros out of range.",
-    lambda xp, i, depth, dtype: (xp.expand_dims(i, -1) == xp.arange(depth)).astype(dtype), accepts="any",
+    lambda xp, i, depth, dtype: (xp.expand_dims(i, -1) == xp.arange(depth)).astype(dtype), accepts="any", leading="last",
     adapt=lambda nodes: [without_floats(nodes[0])], infer=_one_hot_shape, workspace=0.2, bounds=(0.0, 1.0), indicator=True, formula="y[i, k] = (x[i] == k)", example="one_hot([0, 2], 3)",
 )  # fmt: skip
 

@@ -133,7 +133,7 @@ def _completion_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 
 completion = algebra(
     "completion", "a, k:int", "Matrices r, x, z with a + r regular; the last k columns of x and z are the part of r for the "
-    "k smallest singular values.", accepts="float", infer=_completion_shape, kernel=completion_kernel, workspace=6.0,
+    "k smallest singular values.", accepts="float", leading="last", infer=_completion_shape, kernel=completion_kernel, workspace=6.0,
     formula="r, x, z with r = x @ z^T", domain="square matrices; no derivative", example="completion([[1.0, 2.0], [2.0, 4.0]], 1)",
 )  # fmt: skip
 
@@ -178,7 +178,7 @@ def _cofactor_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 
 
 cofactor = algebra(
-    "cofactor", "a, y", "The derivative of y = det(a): the matrix of cofactors.", accepts="float",
+    "cofactor", "a, y", "The derivative of y = det(a): the matrix of cofactors.", accepts="float", leading="last",
     infer=_cofactor_shape, domain="square matrices", example="cofactor([[1.0, 2.0], [3.0, 4.0]], -2.0)",
     kernel=cofactor_kernel, rule=SameAs(_cofactors),
     singular=True, workspace=lambda node: 20.0 if node.shape[-1] <= SMALL else 5.0, formula="y * inv(a)^T",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
@@ -13,8 +13,11 @@ from gradcli.graph.ops.elementwise import multiply
 from gradcli.graph.ops.kernels import Ufunc
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.ops.selection import isnan, where
-from gradcli.graph.ops.shaping import reshape, swap
+from gradcli.graph.ops.shaping import reshape, reshaped, swap
 from gradcli.graph.types import Shape, show_shape
+
+if TYPE_CHECKING:
+    from gradcli.graph.leading import Led
 
 Inputs = Sequence[Node]
 Attrs = dict[str, Any]
@@ -25,9 +28,25 @@ def algebra(name: str, spec: str, doc: str, **entry: Any) -> Operation:
     return register(Operation(name, spec, doc, family="linear algebra", **entry))
 
 
+def _matmul_led(led: Led) -> Node:
+    (a, b), (x, y) = led.inputs, led.node.inputs
+    if not led.has[1] and x.rank == 1 and y.rank == 2:
+        return matmul(a, b)  # all vectors in one product
+    if not led.has[0] and x.rank == 2 and y.rank == 1:
+        return matmul(b, swap(a))
+    # Vectors become matrices of one row or one column, which go again at the end.
+    rank = max(x.rank, y.rank, 2)
+    rows = x.shape if x.rank > 1 else (1, *x.shape)
+    columns = y.shape if y.rank > 1 else (*y.shape, 1)
+    for i, shape in enumerate((rows, columns)):
+        wide = (led.size, *[1] * (rank - len(shape)), *shape) if led.has[i] else shape
+        a, b = (reshaped(a, wide), b) if i == 0 else (a, reshaped(b, wide))
+    return reshaped(matmul(a, b), led.shape)
+
+
 matmul = algebra(
     "matmul", "a, b", "Matrix product; `a @ b` is the same. Leading axes broadcast.", symbol="@", infer=matmul_shape,
-    kernel=Ufunc("matmul"), rule=Contraction(matmul_labels), formula="a @ b",
+    kernel=Ufunc("matmul"), rule=Contraction(matmul_labels), leading=_matmul_led, formula="a @ b",
     example="matmul([[1, 2], [3, 4]], [5, 6])",
 )  # fmt: skip
 
@@ -278,9 +297,18 @@ def _solve_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
     return -solve(xs[0], matmul(da, y))
 
 
+def _solve_led(led: Led) -> Node:
+    a, b = led.inputs
+    if led.node.inputs[1].rank > 1:
+        return solve(led.full(0), led.full(1))
+    if not led.has[0]:
+        return swap(solve(a, swap(b)))  # one factorization for all
+    return reshape(solve(a, reshape(led.full(1), shape=(*led.shape, 1))), shape=led.shape)
+
+
 solve = algebra(
     "solve", "a, b", "The x with a @ x = b; a singular matrix is an error. A b with an axis less than a is a batch of vectors.",
-    aliases=("matrix_solve",), accepts="float", expand=_solve_vectors,
+    aliases=("matrix_solve",), accepts="float", leading=_solve_led, expand=_solve_vectors,
     infer=_solve_shape, kernel=lambda xp, a, b: xp.linalg.solve(a, b), degree="solve", singular=True,
     rule=Tangent(_solve_tangent, {1: lambda i, g, y: solve(swap(y.inputs[0]), g)}, matrix=True), workspace=0.4, formula="inv(a) @ b",
     domain="invertible matrices", example="solve([[2.0, 0.0], [0.0, 4.0]], [1.0, 1.0])",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError, counted
 from gradcli.graph.node import Node
@@ -18,6 +18,9 @@ from gradcli.graph.types import (
     show_shape,
     size_of,
 )
+
+if TYPE_CHECKING:
+    from gradcli.graph.leading import Led
 
 Inputs = Sequence[Node]
 Attrs = dict[str, Any]
@@ -224,8 +227,17 @@ def _back(shift: int | tuple[int, ...]) -> int | tuple[int, ...]:
     return -shift if isinstance(shift, int) else tuple(-n for n in shift)
 
 
+def _roll_led(led: Led) -> Node:
+    """Each as one long row."""
+    attrs = led.node.attrs
+    if attrs["axis"] is not None:
+        return led.counted()
+    flat = reshape(led.inputs[0], shape=(led.size, size_of(led.node.shape)))
+    return reshape(roll(flat, shift=attrs["shift"], axis=1), shape=led.shape)
+
+
 roll = shaping(
     "roll", "x, shift:ints, axis:ints=None", "Shifted cyclically along the axis, or each of several (default: as one long row).",
-    infer=_roll_shape, rule=Linear(lambda i, g, y: roll(g, shift=_back(y.attrs["shift"]), axis=y.attrs["axis"])),
+    leading=_roll_led, infer=_roll_shape, rule=Linear(lambda i, g, y: roll(g, shift=_back(y.attrs["shift"]), axis=y.attrs["axis"])),
     kernel=lambda xp, x, shift, axis: xp.roll(x, shift, axis), workspace=0.1, entries="moved", formula="x, rearranged", example="roll([1, 2, 3], 1)",
 )  # fmt: skip

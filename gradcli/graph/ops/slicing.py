@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError, counted
 from gradcli.graph.node import Node
@@ -18,9 +18,13 @@ from gradcli.graph.ops.shaping import (
     not_negative,
     reshape,
     shaping,
+    transpose,
     unbroadcast,
 )
 from gradcli.graph.types import ITEM_SIZE, Shape, broadcast, is_integer, normalize_axis, promote, show_shape, size_of
+
+if TYPE_CHECKING:
+    from gradcli.graph.leading import Led
 
 # joins
 
@@ -279,9 +283,27 @@ def _gather_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     return (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]), x.dtype
 
 
+def _beside(led: Led, rank: int) -> Node:
+    """The indices as one axis beside the axes of a value of so many axes, which it is one of."""
+    indices, axis = led.full(1), led.node.attrs["axis"]
+    count = size_of(led.node.inputs[1].shape)
+    return reshape(indices, shape=(led.size, *[1] * axis, count, *[1] * (rank - axis - 1)))
+
+
+def _gather_led(led: Led) -> Node:
+    x, indices = led.inputs
+    axis = led.node.attrs["axis"]
+    if not led.has[1]:
+        return gather(x, indices, axis=axis + 1)
+    if not led.has[0]:
+        y = gather(x, indices, axis=axis)
+        return y if axis == 0 else transpose(y, axes=(axis, *range(axis), *range(axis + 1, y.rank)))
+    return reshape(take_along(x, _beside(led, x.rank - 1), axis=axis + 1), shape=led.shape)
+
+
 gather = shaping(
     "gather", "x, indices:indices, axis:int=0", "The slices at the given indices along an axis; `x[indices]` is the same.",
-    aliases=("take",), adapt=_indexed_inputs, infer=_gather_shape, entries="repeated", flow="gathered", formula="x[indices]", example="gather([10, 20, 30], [2, 0, 0])",
+    aliases=("take",), leading=_gather_led, adapt=_indexed_inputs, infer=_gather_shape, entries="repeated", flow="gathered", formula="x[indices]", example="gather([10, 20, 30], [2, 0, 0])",
     kernel=lambda xp, x, i, axis: xp.take(x, i, axis=axis),
     rule=Linear(
         lambda i, g, y: scatter_add(g, y.inputs[1], axis=y.attrs["axis"], size=input_of(y).shape[y.attrs["axis"]]), (0,),
@@ -315,6 +337,16 @@ def scatter_kernel(xp: Any, g: Any, indices: Any, axis: int, size: int) -> Any:
     return y
 
 
+def _scatter_led(led: Led) -> Node:
+    axis, size = led.node.attrs["axis"], led.node.attrs["size"]
+    if not led.has[1]:
+        return scatter_add(led.inputs[0], led.inputs[1], axis=axis + 1, size=size)
+    indices = _beside(led, led.node.rank)
+    shape = led.node.shape
+    g = reshape(led.full(0), shape=(led.size, *shape[:axis], indices.shape[axis + 1], *shape[axis + 1 :]))
+    return scatter_along(g, indices, axis=axis + 1, size=size)
+
+
 def _places(node: Node) -> float:
     """A place for each entry, and a copy of what does not lie in one row."""
     return 1.0 + ITEM_SIZE["int64"] / ITEM_SIZE[node.dtype]
@@ -323,7 +355,7 @@ def _places(node: Node) -> float:
 scatter_add = shaping(
     "scatter_add", "g, indices:indices, axis:int, size:int", "Zeros, with slices of g added at the indices: gather transposed.",
     example="scatter_add([1, 2, 3], [0, 2, 2], 0, 4)", adapt=_indexed_inputs, infer=_scatter_shape, workspace=_places,
-    kernel=scatter_kernel,
+    kernel=scatter_kernel, leading=_scatter_led,
     entries="added", formula="x[indices] += g",
     rule=Linear(lambda i, g, y: gather(g, y.inputs[1], axis=y.attrs["axis"]), (0,)),
 )  # fmt: skip
@@ -389,9 +421,24 @@ def scatter_along_kernel(xp: Any, g: Any, indices: Any, axis: int, size: int) ->
     return xp.moveaxis(y, -1, axis)
 
 
+def _indices_along(led: Led) -> Node:
+    """Indices that broadcast with a value that has the leading axis; they may be the same all along it."""
+    indices = led.inputs[1]
+    return indices if led.has[1] else reshape(indices, shape=(1, *indices.shape))
+
+
+def _take_along_led(led: Led) -> Node:
+    x = led.inputs[0]
+    return led.made((x if led.has[0] else reshape(x, shape=(1, *x.shape)), _indices_along(led)), led.attrs())
+
+
+def _scatter_along_led(led: Led) -> Node:
+    return led.made((led.full(0), _indices_along(led)), led.attrs())
+
+
 take_along = shaping(
     "take_along", "x, indices:indices, axis:int=-1", "The entries at the indices along an axis, row by row of the others.",
-    aliases=("take_along_axis",), example="take_along([[30, 10, 20], [5, 6, 7]], [[1, 2], [-1, -1]])", adapt=_indexed_inputs,
+    aliases=("take_along_axis",), example="take_along([[30, 10, 20], [5, 6, 7]], [[1, 2], [-1, -1]])", adapt=_indexed_inputs, leading=_take_along_led,
     infer=_along_shape, kernel=lambda xp, x, i, axis: xp.take_along_axis(x, i, axis=axis),
     workspace=1.0, entries="repeated", flow="rows", formula="y[i, k] = x[i, indices[i, k]]",
     rule=Linear(
@@ -406,7 +453,7 @@ take_along = shaping(
 scatter_along = shaping(
     "scatter_along", "g, indices:indices, axis:int, size:int", "Zeros, with entries of g added at the indices along an "
     "axis: take_along transposed.", example="scatter_along([[1, 2], [3, 4]], [[0, 2], [1, 1]], 1, 3)",
-    adapt=_indexed_inputs, infer=_scatter_along_shape, kernel=scatter_along_kernel, workspace=_places,
+    adapt=_indexed_inputs, leading=_scatter_along_led, infer=_scatter_along_shape, kernel=scatter_along_kernel, workspace=_places,
     flow="rows", formula="x[i, indices[i, k]] += g[i, k]",
     rule=Linear(lambda i, g, y: take_along(g, y.inputs[1], axis=y.attrs["axis"]), (0,)),
 )  # fmt: skip

@@ -1,0 +1,39 @@
+"""A graph for many values of some of its nodes at once: whatever depends on them gets a leading axis.
+
+Each operation takes the axis as its entry says (:mod:`gradcli.graph.leading`), so that the result is a graph like any
+other: it can be planned, differentiated and batched again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from gradcli.graph.leading import Led
+from gradcli.graph.node import Derivation, Node, cone, current_derivation
+
+
+def batched(roots: Sequence[Node], many: Mapping[Node, Node]) -> list[Node]:
+    """The roots as functions of many values of some nodes.
+
+    ``many`` maps a node of shape [...] to the one of shape [n, ...] that takes its place, with the same n for all.
+    Returns for each root one of shape [n, ...], or the root itself where it depends on none of these nodes; what does not
+    depend on them is shared with the old graph. Raises NotImplementedError for an operation without a rule.
+    """
+    if not many:
+        return list(roots)
+    derivation = current_derivation()
+    if derivation is None:
+        with Derivation().active():
+            return batched(roots, many)
+    (size,) = {x.shape[0] for x in many.values()}
+    before = derivation.current
+    new = dict(many)
+    try:
+        for node in cone(roots, many):
+            has = [x in new for x in node.inputs]
+            if any(has) and node not in new:
+                derivation.current = node
+                new[node] = Led(node, [new.get(x, x) for x in node.inputs], has, size).result()
+    finally:
+        derivation.current = before
+    return [new.get(root, root) for root in roots]

@@ -10,6 +10,7 @@ from gradcli.graph.operation import Operation
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.types import DTYPES, Shape, is_float, is_integer, show_shape
 from gradcli.language import statics, syntax
+from gradcli.language.lexer import LINES
 from gradcli.language.values import Missing, Scope, Several, UserFunction, Value, Weak
 
 if TYPE_CHECKING:
@@ -34,11 +35,15 @@ def execute(e: Elaborator, statement: syntax.Statement) -> None:
         case syntax.Dtype():
             _dtype(e, statement)
         case syntax.Bare():
+            begins = e.source.text[statement.start : statement.start + 2]
+            if begins == "++":
+                e.fail("SyntaxError", "`++` is not an operator here", statement, help="write `x + 1`")
+            continued = LINES if begins[0] == "+" else None
             e.fail(
                 "SyntaxError",
                 "an expression on its own has no name to be asked for",
                 statement,
-                help=_printing(e, statement.value) or f"give it one: `name = {_brief(e, statement)}`",
+                help=continued or _printing(e, statement.value) or f"give it one: `name = {_brief(e, statement)}`",
             )
         case _:
             e.fail("SyntaxError", "this statement is not possible here", statement)

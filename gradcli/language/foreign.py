@@ -142,7 +142,7 @@ OPERATORS = {
     "&": "write `and`, or `logical_and(a, b)`", "|": "write `or`, or `logical_or(a, b)`",
     "//": "write `floor(a / b)`", "%": "write `mod(a, b)`", "%%": "write `mod(a, b)`", "%*%": "write `@`",
     "%/%": "write `floor(a / b)`", ":=": "write `=`", "|>": "write `f(x)`",
-    "++": "write `x + 1`", "->": "write `def f(x) = …`", "?": "write `where(condition, a, b)`",
+    "->": "write `def f(x) = …`", "?": "write `where(condition, a, b)`",
     ".*": "write `*`", "./": "write `/`", ".^": "write `^`", ".+": "write `+`", ".-": "write `-`", ".**": "write `^`",
     ".==": "write `==`", ".<": "write `<`", ".>": "write `>`", "::": "write `variable x: float64`",
     "<<": "write `x * 2^n`", ">>": "write `floor(x / 2^n)`",

@@ -1,12 +1,14 @@
-"""``x[…]``: NumPy's basic indexing plus one integer-array index."""
+"""``x[…]``: NumPy's basic indexing, and arrays of integers as indices."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradcli.graph.node import Node
-from gradcli.graph.ops.slicing import gather, index, without_floats
-from gradcli.graph.types import is_integer, show_shape
+from gradcli.graph.ops.shaping import reshape, transpose
+from gradcli.graph.ops.slicing import gather, index, ravel_multi_index, without_floats
+from gradcli.graph.types import is_integer, show_shape, size_of
 from gradcli.language import syntax
 from gradcli.language.application import guarded
 from gradcli.language.values import Scope, Weak
@@ -24,7 +26,7 @@ def apply(e: Elaborator, payload: tuple[syntax.Index, Scope]) -> None:
 def indexed(e: Elaborator, x: Node, expression: syntax.Index, scope: Scope) -> Node:
     place = (expression.start, expression.end)
     items: list[Any] = []
-    chosen: tuple[Node, int, syntax.Syntax] | None = None
+    chosen: list[tuple[Node, int, syntax.Syntax]] = []
     axis = 0
     taken = [i for i in expression.items if not isinstance(i, syntax.Dots) and not _is_newaxis(i)]
     dots = [i for i in expression.items if isinstance(i, syntax.Dots)]
@@ -53,20 +55,30 @@ def indexed(e: Elaborator, x: Node, expression: syntax.Index, scope: Scope) -> N
             assert isinstance(item, syntax.Expression)
             at = _entry(e, item, size, axis, scope)
             if isinstance(at, Node):
-                if chosen is not None:
-                    e.fail(
-                        "TypeError", "an index can hold one array of integers", item, also=[(chosen[2], "the first")]
-                    )
-                chosen = (at, len([i for i in items if not isinstance(i, int)]), item)
+                chosen.append((at, len([i for i in items if not isinstance(i, int)]), item))
                 items.append((0, size, 1))
             else:
                 items.append(at)
         axis += 1
-    if chosen is None:
+    if not chosen:
         return e.mark(index(x, items=tuple(items)), place)
     if any(isinstance(i, int) or i is None or i != (0, n, 1) for i, n in zip(items, x.shape, strict=False)):
         x = e.mark(index(x, items=tuple(items)), place)
-    return guarded(e, lambda: gather(x, chosen[0], axis=chosen[1]), expression, [expression.base, chosen[2]])
+    arrays, axes, places = zip(*chosen, strict=True)
+    if len(chosen) == 1:
+        return guarded(e, lambda: gather(x, arrays[0], axis=axes[0]), expression, [expression.base, places[0]])
+    return guarded(e, lambda: _together(x, arrays, axes), expression, places)
+
+
+def _together(x: Node, arrays: Sequence[Node], axes: Sequence[int]) -> Node:
+    """The entries at the indices of several axes at once, as in NumPy: in place of the axes, or in front where they are apart."""
+    first, count = axes[0], len(axes)
+    if list(axes) != list(range(first, first + count)):
+        x = transpose(x, axes=(*axes, *[a for a in range(x.rank) if a not in axes]))
+        first = 0
+    dims = x.shape[first : first + count]
+    rows = reshape(x, shape=(*x.shape[:first], size_of(dims), *x.shape[first + count :]))
+    return gather(rows, ravel_multi_index(*arrays, dims=dims), axis=first)
 
 
 def _is_newaxis(item: syntax.Syntax) -> bool:

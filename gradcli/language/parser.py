@@ -86,6 +86,8 @@ def binary(operator: str) -> Build:
 
 
 def unary(operator: str) -> Build:
+    if operator == "+":  # which changes nothing, as parentheses do
+        return lambda parts, end: group(parts[0], end, parts[1])
     return lambda parts, end: syntax.Unary(parts[0], end, operator, parts[1])
 
 

@@ -380,8 +380,6 @@ def unfinished_line(trouble: Trouble) -> Advice | None:
         return Advice(help=LINES) if found.kind == "_END" else None
     if not trouble.before and found.text in ("+", "*", "/", "@", "^", "**", ".", "and", "or"):
         return Advice(help=LINES)
-    if trouble.wants_expression and found.text == "+":
-        return Advice(help="there is no unary `+`: leave it out")
     return None
 
 

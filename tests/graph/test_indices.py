@@ -169,6 +169,11 @@ SPECS: dict[str, list[Case]] = {
         one("sort(x)[:2]", lambda x: np.sort(x)[:2], 4),
         one("sort(x)", np.sort, 0),
     ],
+    "ravel_multi_index": [
+        Case("x[{i}, [1, 0, -1]]", lambda x, i: x[i, [1, 0, -1]], (3, 2), np.array([0, 2, 2])),
+        Case("x[:, {i}, [[0], [1]]]", lambda x, i: x[:, i, [[0], [1]]], (2, 3, 2), np.array([-1, 0, 1])),
+        Case("x[{i}, :, [1, 0, -1]]", lambda x, i: x[i, :, [1, 0, -1]], (3, 2, 2), np.array([1, -3, 1])),
+    ],
     "argsort": [
         one("x[argsort(x)[[-1, -1, 0]]]", lambda x: np.sort(x)[[-1, -1, 0]], 4),
         one("take_along(x, argsort(x, 0)[:1], 0)", lambda x: np.min(x, 0, keepdims=True), 3, 2),

@@ -733,6 +733,15 @@ SPECS: dict[str, list[Case]] = {
         case("interp([-1.0, 3.0], [0.0], f)", lambda f: f[[0, 0]], f=(1,)),
         case("interp(x, [0.0, 1.0], f)", lambda x, f: np.interp(x, [0, 1], f), x=(3,), f=(2,)),
     ],
+    "ravel_multi_index": [
+        flat("ravel_multi_index([[0, 1], [2, -1]], [2, 3])", lambda: [2, 5], "int64"),
+        flat("ravel_multi_index([[[1], [0]], [0, 3]], [2, 4])", lambda: [[4, 7], [0, 3]], "int64"),
+        case(
+            "x[[0, 1, 0], [2, -1, 2]] + 0*x[ravel_multi_index([0], [1]), 0]",
+            lambda x: x[[0, 1, 0], [2, -1, 2]],
+            x=(2, 3),
+        ),
+    ],
     "take_along": [
         case("take_along(x, argsort(x), 0)", np.sort, apart, x=(4,)),
         case("take_along(x, [[1, 0], [0, 1]], -1)", lambda x: np.array([x[0, ::-1], x[1]]), x=(2, 2)),

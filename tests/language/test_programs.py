@@ -566,7 +566,6 @@ def test_an_index_may_be_a_value_that_is_known_at_run_time():
         ("[1.0]", "TypeError", "1.0", "integer"),
         ("[true]", "TypeError", "true", "integer"),
         ("[x[0, 0, 0]]", "TypeError", "x[0, 0, 0]", "integer"),
-        ("[[0], [0]]", "TypeError", "[0]", "one array"),
         ("[..., ...]", "ShapeError", "...", "once"),
         ("[::0]", "ValueError", "0", "step"),
         ("[x > 0]", "TypeError", "x > 0", "bool"),

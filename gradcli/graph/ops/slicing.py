@@ -283,6 +283,41 @@ def _gather_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     return (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]), x.dtype
 
 
+def _raveled_inputs(nodes: list[Node]) -> list[Node]:
+    nodes = [without_floats(x) for x in nodes]
+    for i, x in enumerate(nodes):
+        if not is_integer(x.dtype):
+            raise GradcliError(
+                "TypeError", f"indices must be integers, not {x.dtype}", operands=[(i, f"dtype {x.dtype}")]
+            )
+    return nodes
+
+
+def _raveled_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+    if len(inputs) != len(attrs["dims"]):
+        raise GradcliError(
+            "ShapeError",
+            f"ravel_multi_index needs a size for each of {counted(len(inputs), 'array')} of indices, "
+            f"not {counted(len(attrs['dims']), 'size')}",
+        )
+    return broadcast([x.shape for x in inputs], "indices"), "int64"
+
+
+def ravel_kernel(xp: Any, *indices: Any, dims: Shape) -> Any:
+    total = xp.zeros((), dtype="int64")
+    for i, n in zip(indices, dims, strict=True):
+        total = total * n + xp.take(xp.arange(n, dtype="int64"), i)
+    return xp.asarray(total)
+
+
+ravel_multi_index = shaping(
+    "ravel_multi_index", "indices:tensors, dims:shape",
+    "Indices of several axes as one index of those axes in a row; `x[i, j]` is made of it.",
+    adapt=_raveled_inputs, infer=_raveled_shape, kernel=ravel_kernel, rule=NoDerivative(), degree="", flow="entries",
+    workspace=2.0, domain="integers; no derivative", formula="i * dims[1] + j", example="ravel_multi_index([[0, 1], [2, 0]], [2, 3])",
+)  # fmt: skip
+
+
 def _beside(led: Led, rank: int) -> Node:
     """The indices as one axis beside the axes of a value of so many axes, which it is one of."""
     indices, axis = led.full(1), led.node.attrs["axis"]

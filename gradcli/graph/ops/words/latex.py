@@ -119,7 +119,7 @@ WORDS: dict[str, Word] = {
     "asinh": operator("arsinh") + r"\left(<0>\right)", "acosh": operator("arcosh") + r"\left(<0>\right)",
     "atanh": operator("artanh") + r"\left(<0>\right)",
     **_operators("atan2 multiply_no_nan hypot erf erfc softplus relu leaky_relu elu sign round trunc mod xlogy isinf isnan isfinite "
-                 "sort argsort searchsorted argcummax argcummin roll flip tril triu take_along scatter_along"),
+                 "sort argsort searchsorted ravel_multi_index argcummax argcummin roll flip tril triu take_along scatter_along"),
     "log_ndtr": r"\log\Phi\left(<0>\right)", "log_cosh": r"\log\cosh\left(<0>\right)",
     "lgamma": r"\log\left\lvert \Gamma\left(<0>\right) \right\rvert", "digamma": r"\psi\left(<0>\right)",
     "polygamma": lambda node: rf"\psi^{{({node.attrs['n']})}}\left(<0>\right)",

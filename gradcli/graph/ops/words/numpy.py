@@ -123,7 +123,7 @@ WORDS: dict[str, Word] = {
     "expand_delta": "_expand(a, pattern)", "collect_delta": "_diagonal_view(a, pattern)",
     "gather": "np.take(a, b, axis=axis)", "scatter_add": "_scatter(a, b, axis, size)",
     "scatter_along": "_scatter_along(a, b, axis, size)",
-    "searchsorted": "np.searchsorted(np.sort(a), b, side)", "argcummax": "_running(a, axis, False)", "argcummin": "_running(a, axis, True)",
+    "ravel_multi_index": "_ravel(*operands, dims=dims)", "searchsorted": "np.searchsorted(np.sort(a), b, side)", "argcummax": "_running(a, axis, False)", "argcummin": "_running(a, axis, True)",
     "argsort": 'np.argsort(a, axis=axis, kind="stable")', "sort": "np.sort(a, axis=axis)",
     "take_along": "np.take_along_axis(a, b, axis=axis)",
     "zeros": "np.zeros(shape, dtype=dtype)", "ones": "np.ones(shape, dtype=dtype)", "eye": "np.eye(n, m, dtype=dtype)",
@@ -153,6 +153,6 @@ HELPERS = _named([
     determinants.completion_kernel, linear_algebra.logdet_kernel,
     linear_algebra.cholesky_kernel, linear_algebra.embed_kernel, slicing.diagonal_view, slicing.expand_kernel,
     slicing.scatter_kernel, slicing.scatter_along_kernel, special.lgamma_of_number, special.digamma_kernel, special.polygamma_kernel, special.erfcx_kernel, special.log_ndtr_kernel,
-    special.log_cosh_kernel, special.sinc_kernel, ordering.running_kernel,
+    special.log_cosh_kernel, special.sinc_kernel, ordering.running_kernel, slicing.ravel_kernel,
 ])  # fmt: skip
 """What words may call, by the name that it has in a module."""

@@ -142,7 +142,7 @@ def gives_zero(example: Example, inputs: tuple[int, ...]) -> bool:
     rng = np.random.default_rng(5)
     for _ in range(8):
         given = [rng.choice(SPECIAL, x.shape) if x.dtype.kind == "f" else x for x in example.inputs]
-        given = [np.zeros_like(x) if i in inputs else x for i, x in enumerate(given)]
+        given = [rng.choice([0.0, -0.0], x.shape) if i in inputs else x for i, x in enumerate(given)]
         value = attempt(example, tuple([np.asarray(x, v.dtype) for x, v in zip(given, example.inputs, strict=True)]))
         if value is not None and np.any((value != 0) & ~np.isnan(value)):
             return False

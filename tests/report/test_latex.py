@@ -24,6 +24,7 @@ from gradcli.graph.ops.words.latex import WORDS, WRITTEN_ELSEWHERE
 from gradcli.program.derived import derive
 from gradcli.report import latex
 from gradcli.report.latex_words import GREEK
+from tests.graph.examples import examples
 from tests.program.test_derived import SAMPLES, question
 from tests.random_programs import programs
 
@@ -73,6 +74,22 @@ def test_the_check_sees_what_is_wrong(wrong: str) -> None:
 def test_every_operation_with_a_kernel_has_a_word() -> None:
     own = {op.name for op in table.values() if op.kernel is not None and op.written is None}
     assert own - WRITTEN_ELSEWHERE == WORDS.keys()
+
+
+ALIKE = [
+    {"identity", "cast"}, {"link", "zero", "zeros", "zeros_like"}, {"ones", "ones_like"}, {"divide", "divide_no_nan"}, {"recip", "recip_no_nan"},
+    {"diagonal", "embed_diagonal", "expand_delta", "collect_delta"}, {"arange", "linspace"}, {"stack", "concat"},
+]  # fmt: skip
+"""Operations that people write in one way."""
+
+
+def test_operations_are_told_apart() -> None:
+    found: dict[str, set[str]] = {}
+    for name, word in WORDS.items():
+        nodes = [e.node for e in examples()[name]]
+        node = next(n for n in nodes if all(isinstance(item, tuple) for item in n.attrs.get("items", ())))
+        found.setdefault(word if isinstance(word, str) else word(node), set()).add(name)
+    assert [some for some in found.values() if len(some) > 1 and not any(some <= alike for alike in ALIKE)] == []
 
 
 @pytest.mark.parametrize("order", [1, 2])

@@ -297,6 +297,16 @@ def test_an_index_out_of_range_is_found_by_its_row():
     assert grads["w"].tolist() == [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
 
 
+def test_places_in_rows_with_nan():
+    text = (
+        'variable s = [1.0, 2.0, 4.0]; variable v = 1.0; y = searchsorted(s, v); z = searchsorted(s, v, side="right")'
+    )
+    rows = {"s": np.array([[1.0, 2.0, 4.0], [4.0, 1.0, 2.0], [np.nan, 1.0, 2.0]]), "v": np.array([np.nan, 2.0, np.nan])}
+    found, bad = answered(f"{text}; output y, z", **rows)
+    assert not bad
+    assert (found["y"].tolist(), found["z"].tolist()) == ([3, 1, 2], [3, 2, 3])
+
+
 def test_int32_columns_are_checked():
     _, bad = answered("variable n: int32 = 3; y = n", skip_bad=True, n=[1, 2**40, 3])
     assert [(number, "does not fit" in message) for number, _, message in bad] == [(2, True)]

@@ -11,7 +11,7 @@ from gradcli.graph.node import Node
 from gradcli.graph.operation import NoDerivative, Operation, cast_to, register
 from gradcli.graph.ops.elementwise import clip, constant_value, floor
 from gradcli.graph.ops.reductions import any_, sum_
-from gradcli.graph.ops.selection import greater, isnan, less, less_equal, where
+from gradcli.graph.ops.selection import greater, isnan, less, where
 from gradcli.graph.ops.shaping import broadcasted, reshaped, transpose
 from gradcli.graph.ops.slicing import argsort, gather, index, sliced, sort, take_along
 from gradcli.graph.types import Shape, normalize_axes, normalize_axis, show_shape, size_of
@@ -103,7 +103,7 @@ median = register(Operation(
 
 def _places(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     row, values = inputs
-    if row.rank != 1:
+    if row.rank != 1 + attrs.get("many", 0):
         raise GradcliError(
             "ShapeError",
             f"searchsorted looks for places in one sorted row, not in shape {show_shape(row.shape)}",
@@ -114,25 +114,28 @@ def _places(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     return values.shape, "int64"
 
 
-def _search_kernel(xp: Any, row: Any, values: Any, side: str) -> Any:
-    return xp.asarray(xp.searchsorted(xp.sort(row), values, side=side), dtype="int64")
+def _search_kernel(xp: Any, row: Any, values: Any, side: str, many: int = 0) -> Any:
+    """The places; with ``many`` leading axes of both, those of each values in their own row."""
+    row = xp.sort(row)
+    if not many:
+        return xp.asarray(xp.searchsorted(row, values, side=side), dtype="int64")
+    places = xp.empty(values.shape, dtype="int64")
+    for at in xp.ndindex(values.shape[:many]):
+        places[at] = xp.searchsorted(row[at], values[at], side=side)
+    return places
 
 
-def _searched_led(led: Led) -> Node:
-    """The places in one row, or in a row of each: there the entries below are counted one by one."""
-    row, values = led.inputs
-    if not led.has[0]:
-        return searchsorted(row, values, **led.node.attrs)
-    below = less if led.node.attrs["side"] == "left" else less_equal
-    values = reshaped(led.full(1), (*led.shape, 1))
-    row = reshaped(row, (led.size, *[1] * led.node.rank, row.shape[-1]))
-    return sum_(cast_to(below(row, values), "int64"), axis=-1, keepdims=False)
+def _search_led(led: Led) -> Node:
+    many = led.node.attrs.get("many", 0)
+    if not led.has[0] and not many:
+        return led.made(led.inputs, led.node.attrs)
+    return led.made((led.full(0), led.full(1)), {**led.node.attrs, "many": many + 1})
 
 
 searchsorted = register(Operation(
     "searchsorted", 'sorted, values, side:string="left"',
     "For each value how many entries of a row are below it: its place in the sorted row. Side right counts equal ones.",
-    family="shapes", leading=_searched_led, infer=_places, kernel=_search_kernel, rule=NoDerivative(), workspace=2.0,
+    family="shapes", infer=_places, kernel=_search_kernel, leading=_search_led, rule=NoDerivative(), workspace=2.0,
     domain="all real numbers; no derivative", formula="count of sorted < value", example="searchsorted([1.0, 2.0, 4.0], [3.0])",
 ))  # fmt: skip
 

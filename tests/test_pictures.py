@@ -9,8 +9,8 @@ import pytest
 from pictures import mismatch
 
 import gradcli
-from gradcli.program.curves import Dots, Variable, curves, field
-from gradcli.report import figures
+from gradcli.features.plot import figures
+from gradcli.features.plot.answer import Dots, Variable, curves, field
 
 DOTS = [Dots("data = 0", *[gradcli.loads(f"a = {a}").eval()["a"] for a in ("[0.1, 0.5]", "[0.2, 0.4]")])]
 

@@ -18,10 +18,10 @@ from pictures import mismatch
 from scipy.optimize import curve_fit
 
 import gradcli
+from gradcli.features.fit.answer import fit
+from gradcli.features.fit.objective import Objective
+from gradcli.features.fit.training import Settings
 from gradcli.program import answers
-from gradcli.program.fitted import fit
-from gradcli.program.objective import Objective
-from gradcli.program.training import Settings
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = sorted((ROOT / "samples").glob("*.expr"))

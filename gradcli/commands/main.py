@@ -16,19 +16,19 @@ from gradcli.commands.endings import report_failure, silence_standard_output, te
 
 # name: (module that defines ``command``, one line for ``gradcli --help``)
 COMMANDS = {
-    "eval": ("gradcli.commands.eval", "Print the values of the outputs of a program."),
-    "grad": ("gradcli.commands.grad", "Print gradients, of any order, of the outputs of a program."),
-    "jacobian": ("gradcli.commands.jacobian", "Print all derivatives of the entries of outputs."),
-    "hessian": ("gradcli.commands.hessian", "Print all second derivatives of a scalar output."),
-    "jvp": ("gradcli.commands.jvp", "Print derivatives along a direction."),
-    "derive": ("gradcli.commands.derive", "Print derivatives as formulas: a program, LaTeX or Python."),
-    "explain": ("gradcli.commands.explain", "Say how outputs depend on variables, and why a gradient is None."),
-    "fit": ("gradcli.commands.fit", "Find values of variables that make a scalar small."),
-    "check": ("gradcli.commands.check", "Compare gradients with differences and other methods."),
-    "lint": ("gradcli.commands.lint", "Find likely mistakes and unstable formulas, and mend them."),
-    "graph": ("gradcli.commands.graph", "Draw a program, and its gradient, as a graph."),
-    "plot": ("gradcli.commands.plot", "Draw a function, its derivatives or its gradient over a range."),
-    "ops": ("gradcli.commands.ops", "List the operations, or explain one."),
+    "eval": ("gradcli.features.values.command", "Print the values of the outputs of a program."),
+    "grad": ("gradcli.features.gradients.command", "Print gradients, of any order, of the outputs of a program."),
+    "jacobian": ("gradcli.features.matrices.jacobian", "Print all derivatives of the entries of outputs."),
+    "hessian": ("gradcli.features.matrices.hessian", "Print all second derivatives of a scalar output."),
+    "jvp": ("gradcli.features.matrices.jvp", "Print derivatives along a direction."),
+    "derive": ("gradcli.features.derive.command", "Print derivatives as formulas: a program, LaTeX or Python."),
+    "explain": ("gradcli.features.explain.command", "Say how outputs depend on variables, and why a gradient is None."),
+    "fit": ("gradcli.features.fit.command", "Find values of variables that make a scalar small."),
+    "check": ("gradcli.features.check.command", "Compare gradients with differences and other methods."),
+    "lint": ("gradcli.features.lint.command", "Find likely mistakes and unstable formulas, and mend them."),
+    "graph": ("gradcli.features.graph.command", "Draw a program, and its gradient, as a graph."),
+    "plot": ("gradcli.features.plot.command", "Draw a function, its derivatives or its gradient over a range."),
+    "ops": ("gradcli.features.ops.command", "List the operations, or explain one."),
 }
 
 EPILOG = """\b

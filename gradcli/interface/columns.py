@@ -9,9 +9,9 @@ import numpy as np
 
 from gradcli.data.rows import Rows
 from gradcli.diagnostics import GradcliError
+from gradcli.features.points.answer import Points
 from gradcli.graph.types import show_shape
 from gradcli.program.loaded import given_array
-from gradcli.program.points import Points
 
 Array = np.ndarray[Any, Any]
 

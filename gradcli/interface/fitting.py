@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradcli.diagnostics import GradcliError
-from gradcli.program import checkpoints, not_finite
-from gradcli.program.fitted import fit
+from gradcli.features.fit import checkpoints, not_finite
+from gradcli.features.fit.answer import fit
+from gradcli.features.fit.look import history_line, journal_of
+from gradcli.features.fit.objective import NotFiniteError, Objective
+from gradcli.features.fit.optimizers import Schedule, schedule
+from gradcli.features.fit.training import Moment, Settings, contradiction
 from gradcli.program.loaded import Loaded
-from gradcli.program.objective import NotFiniteError, Objective
-from gradcli.program.optimizers import Schedule, schedule
-from gradcli.program.training import Moment, Settings, contradiction
-from gradcli.report.fits import history_line, journal_of
 
 Array = np.ndarray[Any, Any]
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike
 
+    from gradcli.features.derive.look import Format
+    from gradcli.features.explain.explanation import Explained
     from gradcli.interface.fitting import Fitted
-    from gradcli.program.explanation import Explained
-    from gradcli.report.written import Format
     from gradcli.results import Checked
 
     Array = np.ndarray[Any, Any]
@@ -177,9 +177,9 @@ class Program(Loaded):
         and :meth:`grad`. The first row in which there is no answer, such as a singular matrix, is an error; with
         ``skip_bad`` such rows are NaN, and all results float64. Raises :class:`GradcliError`.
         """
+        from gradcli.features.points.answer import Points
+        from gradcli.features.points.varied import Ask, named
         from gradcli.interface.columns import answered, rows_of
-        from gradcli.program.points import Points
-        from gradcli.program.varied import Ask, named
 
         of, wrt, stop = arguments.names_or_none(of, "of"), arguments.names_or_none(wrt, "wrt"), _stops(stop)
         order = arguments.integer(order, "order", 0, arguments.LARGEST_ORDER)
@@ -212,7 +212,7 @@ class Program(Loaded):
         does not depend on x, never None. ``of``, ``wrt``, ``stop`` and ``values`` are those of :meth:`grad`; seeds play
         no part. Raises :class:`GradcliError`, a LimitError where the result would not fit into memory.
         """
-        from gradcli.program.matrices import jacobians, nested
+        from gradcli.features.matrices.answer import jacobians, nested
 
         of, wrt = arguments.names_or_none(of, "of"), arguments.names_or_none(wrt, "wrt")
         return nested(jacobians(self._given(values), of, wrt, _stops(stop)).blocks)
@@ -231,7 +231,7 @@ class Program(Loaded):
         :meth:`jacobian`. Raises :class:`GradcliError`: a ShapeError for a y that is no scalar, a LimitError where the
         result would not fit into memory.
         """
-        from gradcli.program.matrices import hessians, nested
+        from gradcli.features.matrices.answer import hessians, nested
 
         of, wrt = arguments.names_or_none(of, "of"), arguments.names_or_none(wrt, "wrt")
         return nested(hessians(self._given(values), of, wrt, _stops(stop)).blocks)
@@ -250,7 +250,7 @@ class Program(Loaded):
         contributions of several xs add up. Each result has its y's shape; it is zeros where y depends on none of them.
         Raises :class:`GradcliError`.
         """
-        from gradcli.program.matrices import tangents_of
+        from gradcli.features.matrices.answer import tangents_of
 
         given, of = _arrays(tangents, "tangents"), arguments.names_or_none(of, "of")
         return {r.name: r.value for r in tangents_of(self._given(values), given, of, _stops(stop))}
@@ -287,7 +287,7 @@ class Program(Loaded):
         (``latex``), or a NumPy module (``python``). ``steps`` shows how the derivative is found, rule by rule. ``order``
         0 writes the ys themselves. The other arguments are those of :meth:`grad`. Raises :class:`GradcliError`.
         """
-        from gradcli.report.written import written
+        from gradcli.features.derive.look import written
 
         of, wrt, stop = arguments.names_or_none(of, "of"), arguments.names_or_none(wrt, "wrt"), _stops(stop)
         order = arguments.integer(order, "order", 0, arguments.LARGEST_ORDER)
@@ -311,7 +311,7 @@ class Program(Loaded):
         Up to ``most`` (1 to 1000) routes and cuts are given for each x. The other arguments are those of :meth:`grad`.
         Raises :class:`GradcliError`.
         """
-        from gradcli.program.explained import explain
+        from gradcli.features.explain.answer import explain
 
         of, wrt, stop = arguments.names_or_none(of, "of"), arguments.names_or_none(wrt, "wrt"), _stops(stop)
         order = arguments.integer(order, "order", 1, arguments.LARGEST_ORDER)
@@ -337,7 +337,7 @@ class Program(Loaded):
         ``every_entry`` for all entries of large variables; by default the size of a variable decides. ``order`` says
         what is checked. In the result ``passed`` says whether all agree. Raises :class:`GradcliError`.
         """
-        from gradcli.program.check import Settings, check
+        from gradcli.features.check.answer import Settings, check
 
         of, wrt = arguments.names_or_none(of, "of"), arguments.names_or_none(wrt, "wrt")
         number = arguments.number_or_none(tolerance, "tolerance")
@@ -380,8 +380,8 @@ class Program(Loaded):
         in a problem has the values of its last good step, and says so. Raises :class:`GradcliError` where there is
         nothing to be kept.
         """
+        from gradcli.features.fit.optimizers import METHODS
         from gradcli.interface.fitting import fitted
-        from gradcli.program.optimizers import METHODS
 
         ends = arguments.limits(until, "until", ("gnorm", "loss", "change", "time"))
         return fitted(

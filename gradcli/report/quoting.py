@@ -1,7 +1,7 @@
 """Text of users in what gradcli writes: how each target quotes it, so that it is read there as text and nothing else.
 
 Names of programs are identifiers, which need little. File names, options, comments, columns and keys of data may hold
-anything. Python alone is quoted elsewhere: a module is written from a syntax tree (:mod:`gradcli.report.numpy_words`).
+anything. Python alone is quoted elsewhere: a module is written from a syntax tree (:mod:`gradcli.features.derive.numpy_words`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 None of them changes a shape, a dtype, a NaN or an infinity (0 * x stays, so does x - x), but for intermediate results at
 the very ends of the range of floats, since factors are reordered. What they may lose is the connection of a slope that
-is a constant zero (x^1, link, zero): :mod:`gradcli.program.derived` sees to that.
+is a constant zero (x^1, link, zero): :mod:`gradcli.features.derive.answer` sees to that.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import gradcli
-from gradcli.program.matrices import hessians, jacobians
+from gradcli.features.matrices.answer import hessians, jacobians
 
 
 def pattern(text, kind=jacobians, **options):

@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 
 import gradcli
-from gradcli.commands.fitting import Watcher
 from gradcli.data.journal import Journal
-from gradcli.program.fitted import fit
-from gradcli.program.objective import Batches, Objective
-from gradcli.program.optimizers import Schedule
-from gradcli.program.training import CONSTANT, Moment, Settings
+from gradcli.features.fit.answer import fit
+from gradcli.features.fit.objective import Batches, Objective
+from gradcli.features.fit.optimizers import Schedule
+from gradcli.features.fit.running import Watcher
+from gradcli.features.fit.training import CONSTANT, Moment, Settings
 from tests.benchmarks.running import Comparison, Own, difference, fastest
 from tests.benchmarks.setting import ROOT, Setting
 from tests.benchmarks.table import Row, Target

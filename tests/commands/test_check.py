@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 
 import gradcli as interface
+from gradcli.features.check import look as checks
+from gradcli.features.check.answer import check as run_check
+from gradcli.features.check.differences import central, one_sided
 from gradcli.graph.operation import Elementwise, Linear
 from gradcli.graph.ops import elementwise, reductions, table
-from gradcli.program.check import check as run_check
-from gradcli.program.differences import central, one_sided
-from gradcli.report import checks
 from gradcli.report.tables import Screen
 from gradcli.results import Checked, Comparison, Kink
 from tests.random_programs import programs

@@ -12,8 +12,8 @@ import pytest
 from golden import difference
 
 from gradcli import loads
-from gradcli.program.explained import explain
-from gradcli.report import explain as report
+from gradcli.features.explain import look as report
+from gradcli.features.explain.answer import explain
 from tests.test_samples import FLOAT32_TOLERANCE, SAMPLES, command
 
 ROOT = Path(__file__).parents[2]

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import gradcli as package
-from gradcli.commands import fitting
+from gradcli.features.fit import running as fitting
 from tests.quickly import some
 
 ROOT = Path(__file__).parents[2]

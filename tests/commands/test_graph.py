@@ -88,5 +88,5 @@ def test_on_a_terminal(terminal):
 def test_neither_rich_nor_kernels_are_loaded(process, format):
     code = ("-X", "importtime")
     loaded = process("graph", "-e", PROGRAM, "--format", format, python=code).stderr
-    assert "gradcli.program.pictured" in loaded
+    assert "gradcli.features.graph.answer" in loaded
     assert "rich" not in loaded

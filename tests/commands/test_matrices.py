@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import gradcli as interface
-from gradcli.report.matrices import Matrices, drawn
+from gradcli.features.matrices.look import Matrices, drawn
 from gradcli.report.tables import Screen
 from gradcli.results import Block
 

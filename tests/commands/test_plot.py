@@ -260,7 +260,9 @@ def test_what_is_nowhere_finite(gradcli):
 def test_without_the_extra(gradcli, tmp_path, monkeypatch, missing, arguments):
     import sys
 
-    for name in [name for name in sys.modules if name.startswith(("gradcli.report.plots", "gradcli.report.figures"))]:
+    for name in [
+        name for name in sys.modules if name.startswith(("gradcli.features.plot.look", "gradcli.features.plot.figures"))
+    ]:
         monkeypatch.delitem(sys.modules, name)
         monkeypatch.delattr(sys.modules["gradcli.report"], name.rpartition(".")[2], raising=False)
     monkeypatch.setitem(sys.modules, missing, None)

@@ -94,7 +94,7 @@ def test_while_points_are_answered(tmp_path):
 def test_a_fit_in_a_long_step_keeps_the_step_before(method, tmp_path):
     # The second step, and each one after it, would take an hour.
     (tmp_path / "slow.py").write_text(
-        "import sys, time\nfrom gradcli.__main__ import main\nfrom gradcli.program.objective import Objective\n"
+        "import sys, time\nfrom gradcli.__main__ import main\nfrom gradcli.features.fit.objective import Objective\n"
         "at, vector = Objective.at, []\n"
         "def slow(self, values, step):\n"
         "    if vector:\n        print('begun', file=sys.stderr, flush=True)\n        time.sleep(3600)\n"

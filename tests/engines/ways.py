@@ -16,18 +16,18 @@ import pytest
 
 import gradcli
 from gradcli.data.rows import Rows
+from gradcli.features.derive import formulas, numpy_module
+from gradcli.features.derive.answer import derive
+from gradcli.features.lint.mended import mend
+from gradcli.features.matrices.answer import hessians, jacobians, tangents_of
+from gradcli.features.points.answer import Points
+from gradcli.features.points.varied import Item
 from gradcli.graph.node import TABLE, Node
 from gradcli.graph.ops import half_angle
 from gradcli.graph.types import is_float
 from gradcli.program import loaded, swept
 from gradcli.program.answers import gradients as gradients_of
 from gradcli.program.answers import values as results_of
-from gradcli.program.derived import derive
-from gradcli.program.matrices import hessians, jacobians, tangents_of
-from gradcli.program.mended import mend
-from gradcli.program.points import Points
-from gradcli.program.varied import Item
-from gradcli.report import formulas, numpy_module
 from tests.tiny_tiles import shrink
 
 SWITCHES = ["simplify", "tiles", "halfangle", "sweep", "repeated", "scalars", "plain", "straight"]

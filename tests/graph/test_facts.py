@@ -19,6 +19,10 @@ import pytest
 import gradcli
 from gradcli.autodiff import degree, jacobian, reverse, sparsity, views
 from gradcli.execute import plan, steps
+from gradcli.features.derive import formulas
+from gradcli.features.derive.answer import derive
+from gradcli.features.trace import answer as traced
+from gradcli.features.trace import hints
 from gradcli.graph.flow import flow
 from gradcli.graph.node import Derivation, Node
 from gradcli.graph.operation import Contraction, Elementwise, Linear, NoDerivative, literal
@@ -30,9 +34,7 @@ from gradcli.graph.ops.words import english, language, latex, mpmath, numpy, pyt
 from gradcli.graph.types import is_float
 from gradcli.language import needed, printer, remedies, spellings
 from gradcli.language.builtin import BINARY
-from gradcli.program import hints, kinks, query, traced
-from gradcli.program.derived import derive
-from gradcli.report import formulas
+from gradcli.program import kinks, query
 from gradcli.rewrite import algebra, engine, forms, shapes, simplify, terms
 from tests.graph.examples import Array, Example, evaluate, every, examples, on_arrays, on_leaves, value_of
 
@@ -1003,12 +1005,12 @@ MAY_NAME = {
     "language.statics": "what is known before anything is evaluated",
     "language.suggestions": "hints",
     "language.symbols": "spellings of mathematics",
-    "program.hints": "hints",
-    "program.lint": "hints",
-    "program.pictured": "formulas for people",
-    "program.point": "a hint about stops",
-    "report.latex": "formulas for people: quotients, signs and powers",
-    "report.latex_words": "formulas for people: products, signs and powers",
+    "features.trace.hints": "hints",
+    "features.lint.answer": "hints",
+    "features.graph.answer": "formulas for people",
+    "features.check.point": "a hint about stops",
+    "features.derive.latex": "formulas for people: quotients, signs and powers",
+    "features.derive.latex_words": "formulas for people: products, signs and powers",
 }
 """The modules outside of the table that may spell names of operations, and what for."""
 

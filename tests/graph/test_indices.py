@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 import gradcli
+from gradcli.features.derive import formulas, numpy_module
+from gradcli.features.derive.answer import derive
+from gradcli.features.points.varied import Batch, Item, Varied
 from gradcli.graph.ops import table
 from gradcli.program import answers
-from gradcli.program.derived import derive
-from gradcli.program.varied import Batch, Item, Varied
-from gradcli.report import formulas, numpy_module
 
 Array = Any
 

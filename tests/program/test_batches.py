@@ -16,10 +16,10 @@ import gradcli
 from gradcli.data.rows import Rows
 from gradcli.execute import run
 from gradcli.execute.loop import Loop
+from gradcli.features.matrices.answer import hessians, jacobians
+from gradcli.features.points.answer import Points
+from gradcli.features.points.varied import MOST_PLANS, Batch, Item, Varied
 from gradcli.program import answers
-from gradcli.program.matrices import hessians, jacobians
-from gradcli.program.points import Points
-from gradcli.program.varied import MOST_PLANS, Batch, Item, Varied
 from tests.graph.test_operations import SPECS, Case
 from tests.quickly import light
 from tests.tiny_tiles import shrink

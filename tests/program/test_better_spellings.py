@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import gradcli
+from gradcli.features.lint.answer import lint
 from gradcli.language.formulas import SPELLINGS
-from gradcli.program.lint import lint
 
 DIGITS = 60
 

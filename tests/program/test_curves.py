@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import gradcli
-from gradcli.program.curves import Variable, curves, field, label_of, number, series
-from gradcli.program.jumps import jumps
+from gradcli.features.plot.answer import Variable, curves, field, label_of, number, series
+from gradcli.features.plot.jumps import jumps
 
 
 def sampled(text, low, high, orders=(0,), *, x="x", entry=None, count=41, of=None, **options):

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 
 import gradcli
+from gradcli.features.derive import formulas
+from gradcli.features.derive.answer import Derived, derive
 from gradcli.graph.node import Node, cone
-from gradcli.program.derived import Derived, derive
-from gradcli.report import formulas
 from tests.conformance.test_none_orders import CONTEXTS, PROGRAM, cells
 from tests.quickly import some
 from tests.random_programs import programs

@@ -16,12 +16,12 @@ from gradcli.autodiff.connection import find_ways
 from gradcli.autodiff.degree import last_order, orders
 from gradcli.autodiff.substitute import substituted
 from gradcli.diagnostics import GradcliError
+from gradcli.features.explain import look as report
+from gradcli.features.explain.answer import explain
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import Linear
 from gradcli.graph.ops import table
 from gradcli.program import query
-from gradcli.program.explained import explain
-from gradcli.report import explain as report
 from gradcli.report.tables import Screen
 from tests.conformance.test_conformance import LISTS, cases
 from tests.random_programs import programs

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 import gradcli
 from gradcli.diagnostics import Source
+from gradcli.features.lint.answer import lint
+from gradcli.features.lint.mended import mend
 from gradcli.language.formulas import SPELLINGS
 from gradcli.language.parser import parse
 from gradcli.language.spellings import Search, rewritten
 from gradcli.language.walking import same
-from gradcli.program.lint import lint
-from gradcli.program.mended import mend
 from tests.random_programs import programs
 
 ROOT = Path(__file__).parents[2]
@@ -337,7 +337,7 @@ def test_a_fix_that_would_change_the_program_is_refused(monkeypatch):
         assert [f.code for f in mended.done] == ["right"]
         only = "variable x = 0.5; y = square(x)\n"
         assert mend(only, "a.expr").text == only  # x*x is None at order 3, a power is not
-        monkeypatch.setattr("gradcli.program.mended.WORK", 0)
+        monkeypatch.setattr("gradcli.features.lint.mended.WORK", 0)
         assert [f.code for f in mend(text, "a.expr").done] == ["orders", "right"]
     finally:
         monkeypatch.undo()

@@ -11,12 +11,13 @@ from scipy import optimize
 import gradcli
 from gradcli.data import arrays
 from gradcli.data.reading import read_array
-from gradcli.program import checkpoints, minimizers, traced
-from gradcli.program.fitted import fit
-from gradcli.program.not_finite import explain
-from gradcli.program.objective import Batches, NotFiniteError, Objective
-from gradcli.program.optimizers import Schedule
-from gradcli.program.training import Settings
+from gradcli.features.fit import checkpoints, minimizers
+from gradcli.features.fit.answer import fit
+from gradcli.features.fit.not_finite import explain
+from gradcli.features.fit.objective import Batches, NotFiniteError, Objective
+from gradcli.features.fit.optimizers import Schedule
+from gradcli.features.fit.training import Settings
+from gradcli.features.trace import answer as traced
 
 PARABOLA = "variable x = [1.0, -2.0]; constant a = [3.0, 0.5]; y = sum(a*x^2)/2"
 REGRESSION = """
@@ -631,7 +632,7 @@ def test_a_formula_with_the_same_values_is_offered():
 
 
 def test_facts_hold_no_formulas():
-    from gradcli.program.hints import _DOMAINS, _SLOPES
+    from gradcli.features.trace.hints import _DOMAINS, _SLOPES
 
     assert not [hint for hint in (*_DOMAINS.values(), *_SLOPES.values()) if "`" in hint.fact]
 

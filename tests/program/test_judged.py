@@ -12,12 +12,12 @@ import pytest
 
 import gradcli
 from gradcli.autodiff import orders
+from gradcli.features.check import digits
+from gradcli.features.check.answer import Settings
+from gradcli.features.check.answer import check as run_check
 from gradcli.graph.operation import Elementwise, Operation, Tangent, unchanged
 from gradcli.graph.ops import elementwise as e
 from gradcli.graph.ops import reductions, selection, table
-from gradcli.program import digits
-from gradcli.program.check import Settings
-from gradcli.program.check import check as run_check
 
 
 def verdicts(text, **how):
@@ -181,7 +181,7 @@ def test_every_operation_with_a_derivative_is_evaluated_in_many_digits(monkeypat
 def test_without_mpmath_differences_are_those_of_float64(monkeypatch):
     monkeypatch.setitem(sys.modules, "mpmath", None)
     monkeypatch.setattr(digits, "available", lambda: False)
-    monkeypatch.setattr("gradcli.program.check.available", lambda: False)
+    monkeypatch.setattr("gradcli.features.check.answer.available", lambda: False)
     found = run_check(gradcli.loads("variable x = 0.3; y = sin(x)*x"))
     assert found.passed
     assert any("pip install 'gradcli[check]'" in note for note in found.notes)

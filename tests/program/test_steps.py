@@ -13,10 +13,10 @@ from hypothesis import given, settings
 import gradcli
 from gradcli.execute.plan import Plan
 from gradcli.execute.run import run
+from gradcli.features.derive.derivation import render
+from gradcli.features.derive.steps import WorkedDerivation, derivation
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops import table
-from gradcli.program.steps import WorkedDerivation, derivation
-from gradcli.report.derivation import render
 from tests.program.test_derived import SAMPLES, question
 from tests.quickly import light
 from tests.random_programs import programs

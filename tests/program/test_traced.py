@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gradcli
-from gradcli.program.traced import trace_gradients, trace_values
+from gradcli.features.trace.answer import trace_gradients, trace_values
 
 RISKY = [
     "log({a})", "sqrt({a})", "1/{a}", "exp(300*{a})", "{a}^0.5", "{a}^-1", "{a}/{b}", "{a}*{b}", "{a} - {b}",

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from lark.exceptions import UnexpectedInput
 
 import gradcli
-from gradcli.program.pictured import Arrow, Box, Cluster, Picture, picture
-from gradcli.report import graphs, trees
+from gradcli.features.graph import look as graphs
+from gradcli.features.graph import trees
+from gradcli.features.graph.answer import Arrow, Box, Cluster, Picture, picture
 from tests.random_programs import programs
 from tests.report.flowcharts import Drawing, read_dot, read_mermaid
 

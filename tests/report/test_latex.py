@@ -19,11 +19,11 @@ from pylatexenc.latexwalker import (
 )
 
 import gradcli
+from gradcli.features.derive import latex
+from gradcli.features.derive.answer import derive
+from gradcli.features.derive.latex_words import GREEK
 from gradcli.graph.ops import table
 from gradcli.graph.ops.words.latex import WORDS, WRITTEN_ELSEWHERE
-from gradcli.program.derived import derive
-from gradcli.report import latex
-from gradcli.report.latex_words import GREEK
 from tests.graph.examples import examples
 from tests.program.test_derived import SAMPLES, question
 from tests.random_programs import programs

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 
 import gradcli
+from gradcli.features.derive import numpy_module
+from gradcli.features.derive.answer import derive
 from gradcli.graph.ops import table
 from gradcli.graph.ops.words.numpy import WORDS, WRITTEN_ELSEWHERE
-from gradcli.program.derived import derive
-from gradcli.report import numpy_module
 from tests.graph.test_operations import DATA, SPECS
 from tests.program.test_derived import SAMPLES, assert_equal, question
 from tests.quickly import light

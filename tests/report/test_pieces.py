@@ -8,7 +8,7 @@ import pytest
 
 from gradcli.commands.options import output_options
 from gradcli.data.reading import read_values
-from gradcli.report.matrices import Matrices
+from gradcli.features.matrices.look import Matrices
 from gradcli.report.reply import Reply
 from gradcli.results import Block, Result
 
@@ -45,7 +45,7 @@ def consumed(pieces):
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
     monkeypatch.setattr("gradcli.report.numbers.PART", 1 << 8)
-    monkeypatch.setattr("gradcli.report.matrices.PART", 1 << 8)
+    monkeypatch.setattr("gradcli.features.matrices.look.PART", 1 << 8)
 
 
 @pytest.mark.parametrize(("name", "digits"), [*((name, None) for name in VALUES), ("rows", 3)])

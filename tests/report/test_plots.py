@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 import gradcli
-from gradcli.program.curves import Variable, curves, field, series
-from gradcli.program.dots import dots
-from gradcli.report import figures, plots
-from gradcli.report.axes import Axis, height_of, levels_of
+from gradcli.features.plot import figures
+from gradcli.features.plot import look as plots
+from gradcli.features.plot.answer import Variable, curves, field, series
+from gradcli.features.plot.axes import Axis, height_of, levels_of
+from gradcli.features.plot.dots import dots
 from tests.quickly import some
 
 PLOTS = Path(__file__).parent / "plots"

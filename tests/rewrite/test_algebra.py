@@ -12,9 +12,9 @@ import pytest
 
 import gradcli
 from gradcli.autodiff import reverse
+from gradcli.features.derive import formulas
+from gradcli.features.derive.answer import derive
 from gradcli.graph.node import Node
-from gradcli.program.derived import derive
-from gradcli.report import formulas
 from gradcli.rewrite import algebra, contractions, forms, shapes
 from gradcli.rewrite.written import Written
 from tests.quickly import some
@@ -32,7 +32,9 @@ def program_of(expression: str) -> str:
 def form_of(expression: str) -> str:
     """What the rules make of an expression, without the zeros that keep its gradient connected."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gradcli.program.derived._connected", lambda asked, found, texts, written, program: list(texts))
+        patch.setattr(
+            "gradcli.features.derive.answer._connected", lambda asked, found, texts, written, program: list(texts)
+        )
         derived = derive(gradcli.loads(program_of(expression)), of=["z"], wrt=["x"], order=0)
     lines = [line.partition(" = ")[2] for line in formulas.definitions(derived) if not line.startswith("output")]
     return "; ".join(lines)

@@ -1,0 +1,1 @@
+"""``check``: gradients compared with other methods."""

@@ -1,0 +1,377 @@
+"""Reverse mode compared with forward mode, with the series and with differences, at orders 1 and 2.
+
+What is checked is the weighted sum of the ys, the weights being the head gradients. What ``stop_gradient`` holds back is
+held fixed in the differences too. At order 2 the Hessian is compared times random directions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache, partial, reduce
+from typing import Any
+
+import numpy as np
+
+from gradcli.autodiff import orders, reverse
+from gradcli.diagnostics import GradcliError
+from gradcli.features.check.differences import central, one_sided
+from gradcli.features.check.digits import (
+    SAFETY,
+    WORK,
+    Differences,
+    Slope,
+    UnknownError,
+    UnresolvedError,
+    available,
+    noise,
+)
+from gradcli.features.check.judge import TINY, Judge, Verdict
+from gradcli.features.check.point import Point
+from gradcli.graph.node import Node
+from gradcli.graph.ops.elementwise import add
+from gradcli.graph.ops.reductions import sum_
+from gradcli.graph.types import is_float, show_entry
+from gradcli.program.loaded import Loaded
+from gradcli.results import Checked, Comparison
+
+Array = np.ndarray[Any, Any]
+
+EVERY_ENTRY_UP_TO = 50
+"""Entries up to which a variable is checked entry by entry, unless something else is asked for."""
+
+DIRECTIONS = 5
+SECOND_ORDER_DIRECTIONS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How thorough a check is; None leaves the choice to it."""
+
+    tolerance: float | None = None
+    directions: int | None = None
+    every_entry: bool = False
+    orders: tuple[int, ...] = (1, 2)
+
+
+def check(
+    program: Loaded, of: Sequence[str] | None = None, wrt: Sequence[str] | None = None, how: Settings | None = None
+) -> Checked:
+    """Check the gradients of the sum of ``of`` with respect to ``wrt``; a float32 program is checked in float64."""
+    notes: list[str] = []
+    if program.graph.float_dtype == "float32" or program.dtype == "float32":
+        program = program.again(program.settings, "float64")
+        notes.append("the program is float32, and was checked in float64")
+    if not available():
+        notes.append("differences are those of float64: pip install 'gradcli[check]' for hundreds of digits")
+    with np.errstate(all="ignore"):  # differences of overflowing values are NaN or infinite, and are judged as such
+        return _Check(Point(program, of, wrt, notes), how or Settings()).run()
+
+
+class _Check:
+    """One check at a point."""
+
+    def __init__(self, point: Point, how: Settings) -> None:
+        self.point = point
+        self.how = how
+        default, eps = (1e-2, 6e-8) if point.coarse else (1e-6, 1.1e-16)
+        self.precise = available() and not point.coarse
+        self.judge = Judge(how.tolerance or default, eps, bool(point.kinks), how.tolerance or 1e-9)
+
+    def run(self) -> Checked:
+        point = self.point
+        comparisons: list[Comparison] = []
+        if 1 in self.how.orders:
+            for i in range(len(point.xs)):
+                comparisons += self._first_order(i)
+        if 2 in self.how.orders:
+            comparisons += self._second_order()
+        return Checked(point.of, comparisons, point.kinks, point.notes)
+
+    def _first_order(self, i: int) -> list[Comparison]:
+        point = self.point
+        x, name = point.xs[i], point.names[i]
+        g = np.asarray(point.base[point.gradients[i]], dtype="float64")
+        with point.derivation.active():
+            v = point.directions[i]
+            tangents = [orders.jvp(term, x, v) for term in point.terms]
+        forward = point.function(tangents)
+        function = point.movable(point.terms, [x])
+        at = np.asarray(point.base[x], dtype="float64")
+        values = _joined([point.base[t] for t in point.terms])
+        valid = np.isfinite(values)
+        size, defined = float(np.sum(np.abs(values[valid]))), bool(valid.all())
+
+        digits = self.digits(point.terms, [x], max(at.size, 1))
+
+        def by_forward(move: Array) -> Verdict:
+            if not valid.any() and valid.size:
+                return Verdict(_dot(g, move), math.nan, "unclear")
+            slope = float(np.sum(_joined(forward({v: move.astype(v.dtype)}))[valid]))
+
+            def noise() -> float:
+                mine, *others = self.noise([point.gradients[i], *tangents], {v: move})
+                return float(mine @ np.abs(np.ravel(move)) + sum([np.sum(n) for n in others])) + _smallest([move])
+
+            return self.judge.exact(_dot(g, move), slope, defined, noise)
+
+        def by_differences(move: Array) -> Verdict:
+            if not valid.any() and valid.size:
+                return Verdict(_dot(g, move), math.nan, "unclear")
+            if digits is not None and defined and not point.kinks:
+                try:
+                    slope, error = _summed(*digits.along([at], [move], values))
+                    return self.judge.digits(_dot(g, move), slope, error + _smallest([move]))
+                except UnresolvedError:
+                    return Verdict(_dot(g, move), math.nan, "unclear")
+                except UnknownError:
+                    pass
+
+            def of(step: float) -> Array:
+                return _joined(function([at + step * move]))[valid]
+
+            target, eps = self.judge.target, self.judge.eps
+            numeric, error = _summed(*central(of, target, eps))
+            verdict = self.judge.numeric(_dot(g, move), numeric, error, size, defined)
+            if verdict.word == "ok" or not point.kinks:
+                return verdict
+            sides = [_summed(*one_sided(of, side, target, eps)) for side in (-1, 1)]
+            found = self.judge.between(verdict, *sides)
+            if found.word != "FAILED" or digits is None or not defined:
+                return found
+            try:  # Teeth that float64 steps over
+                return self.judge.between(verdict, *[_summed(*side) for side in digits.beside([at], [move])])
+            except UnknownError:
+                return found
+
+        found = [self._worst(name, x, "forward", by_forward)]
+        # An integer that no gradient reaches is an index or a count, and has nothing beside it.
+        if is_float(x.dtype) or point.connected[i]:
+            found.append(self._worst(name, x, "differences", by_differences))
+        return found
+
+    def digits(self, nodes: Sequence[Node], xs: Sequence[Node], count: int) -> Differences | None:
+        """Differences in hundreds of digits along so many moves; None where they are not to be had."""
+        point = self.point
+        if not self.precise:
+            return None
+        moved, leaves, fixed = point.moved(nodes, xs)
+        return Differences.within(WORK // count, moved, leaves, {**point.leaves(moved), **fixed})
+
+    def noise(self, nodes: Sequence[Node], directions: Mapping[Node, Array]) -> list[Array]:
+        """What rounding may change each entry of the nodes by, each node in one row."""
+        given = {v: np.asarray(move, dtype=v.dtype) for v, move in directions.items()}
+        return [SAFETY * np.ravel(n) for n in noise(nodes, {**self.point.leaves(nodes), **given})]
+
+    def _worst(self, name: str, x: Node, method: str, compare: Callable[[Array], Verdict]) -> Comparison:
+        """The worst of the entries, or of the directions; in a direction that fails, the entry that is to blame."""
+        point = self.point
+        count = int(np.prod(x.shape, dtype=int))
+        scale = point.scale(x)
+        entries = self.how.every_entry or (self.how.directions is None and count <= EVERY_ENTRY_UP_TO)
+        if entries:
+            found = [(k, compare(_only(scale, k)).per(float(scale.reshape(-1)[k]))) for k in range(count)]
+            if not found:
+                return Comparison(name, 1, method, f"{name} has no entries", None, 0.0, 0.0, 0.0, 0.0, "ok")
+            k, verdict = max(found, key=lambda pair: pair[1].badness)
+            return _comparison(name, 1, method, x.shape, k, verdict)
+        moves = point.moves(x, self.how.directions or DIRECTIONS, seed=2)
+        judged = [compare(move) for move in moves]
+        n = max(range(len(moves)), key=lambda n: judged[n].badness)
+        if judged[n].word != "FAILED":
+            found_in = judged[n]
+            return Comparison(
+                name, 1, method, f"{name} along direction {n + 1}", None, *found_in.numbers, found_in.word
+            )
+        support = np.arange(count)
+        while len(support) > 1:
+            halves = np.array_split(support, 2)
+            support = max(halves, key=lambda half: compare(_kept(moves[n], half)).difference)
+        k = int(support[0])
+        verdict = compare(_only(scale, k)).per(float(scale.reshape(-1)[k]))
+        if verdict.word != "FAILED":
+            return Comparison(name, 1, method, f"{name} along direction {n + 1}", None, *judged[n].numbers, "FAILED")
+        return _comparison(name, 1, method, x.shape, k, verdict)
+
+    def _second_order(self) -> list[Comparison]:
+        point = self.point
+        connected = [i for i, some in enumerate(point.connected) if some]
+        groups = [connected] if point.joint and connected else [[i] for i in connected]
+        try:
+            return [c for group in groups for c in _HessianRows(self, group).comparisons()]
+        except GradcliError as error:
+            if error.kind != "ValueError":
+                raise
+            point.notes.append(f"order 2 could not be evaluated: {error.message}")
+            return []
+
+
+class _HessianRows:
+    """The Hessian of some xs times random directions: two reverse passes, compared with the other methods."""
+
+    def __init__(self, check: _Check, group: list[int]) -> None:
+        self.check = check
+        self.point = point = check.point
+        self.judge = check.judge
+        self.group = group
+        self.xs = xs = [point.xs[i] for i in group]
+        self.directions = us = [point.directions[i] for i in group]
+        gs = [point.gradients[i] for i in group]
+        with point.derivation.active():
+            slope = reduce(add, [sum_(g * u) for g, u in zip(gs, us, strict=True)])
+            passes = [_or_zero(h, x) for h, x in zip(reverse.gradients([slope], xs), xs, strict=True)]
+            forward = [reduce(add, [orders.jvp(g, x, u) for x, u in zip(xs, us, strict=True)]) for g in gs]
+            along = reduce(add, [orders.jvp(point.total, x, u) for x, u in zip(xs, us, strict=True)])
+            rows = [_or_zero(h, x) for h, x in zip(reverse.gradients([along], xs), xs, strict=True)]
+        self.nodes = (*passes, *forward, *rows)
+        self.moving = point.movable(gs, xs)
+        self.count = check.how.directions or SECOND_ORDER_DIRECTIONS
+        self.digits = check.digits(gs, xs, self.count)
+        self.at = [np.asarray(point.base[x], dtype="float64") for x in xs]
+        self.splits = np.cumsum([x.size for x in self.at])[:-1]
+        self.base = _joined([point.base[g] for g in gs])
+        terms = _joined([point.base[t] for t in point.terms])
+        self.defined = bool(np.isfinite(self.base).all() and np.isfinite(terms).all())
+        # Where gradients cancel to rounding errors, these are in proportion to the ys.
+        least = float(np.sum(np.abs(terms[np.isfinite(terms)])))
+        self.sizes = [
+            max(least, float(np.max(np.abs(g[np.isfinite(g)]), initial=0))) for g in np.split(self.base, self.splits)
+        ]
+        self.worst: dict[tuple[int, str], tuple[int, Verdict]] = {}
+
+    def comparisons(self) -> list[Comparison]:
+        """For each x and method the entry where they differ most."""
+        evaluate = self.point.function(self.nodes)
+        moves = [self.point.moves(x, self.count, seed=3 + i) for i, x in zip(self.group, self.xs, strict=True)]
+        for move in zip(*moves, strict=True):
+            step = {u: m.astype(u.dtype) for u, m in zip(self.directions, move, strict=True)}
+            found = [np.ravel(value).astype("float64") for value in evaluate(step)]
+            smallest = _smallest(move)
+            self._by_other_modes(found, step, smallest)
+            if not self._by_digits(found, move, smallest):
+                self._by_differences(found, move)
+        result = []
+        for m, i in enumerate(self.group):
+            for method in ("forward", "series", "differences"):
+                if (m, method) in self.worst:
+                    k, verdict = self.worst[m, method]
+                    result.append(_comparison(self.point.names[i], 2, method, self.xs[m].shape, k, verdict))
+        return result
+
+    def _keep(self, m: int, method: str, k: int, verdict: Verdict) -> None:
+        """Note the verdict on entry k of the m-th x if it is the worst so far."""
+        if (m, method) not in self.worst or verdict.badness > self.worst[m, method][1].badness:
+            self.worst[m, method] = (k, verdict)
+
+    def _by_other_modes(self, found: Sequence[Array], step: dict[Node, Array], smallest: float) -> None:
+        """Forward over reverse, and one reverse pass over the series, which are off by rounding only."""
+        rounding = cache(partial(self.check.noise, self.nodes, step))
+        count = len(self.xs)
+        for m in range(count):
+            for method, j in (("forward", count + m), ("series", 2 * count + m)):
+                for k in self.judge.candidates(found[m], found[j]):
+
+                    def noise(m: int = m, j: int = j, k: int = k) -> float:
+                        return float(rounding()[m][k] + rounding()[j][k]) + smallest
+
+                    verdict = self.judge.exact(float(found[m][k]), float(found[j][k]), self.defined, noise)
+                    self._keep(m, method, k, verdict)
+
+    def _by_digits(self, found: Sequence[Array], move: Sequence[Array], smallest: float) -> bool:
+        """Differences in hundreds of digits; whether they were possible, or showed that none are."""
+        if self.digits is None or not self.defined or self.point.kinks:
+            return False
+        try:
+            slopes, noises = self.digits.along(self.at, move, self.base)
+        except UnresolvedError:
+            for m in range(len(self.xs)):
+                if found[m].size:
+                    self._keep(m, "differences", 0, Verdict(float(found[m][0]), math.nan, "unclear"))
+            return True
+        except UnknownError:
+            return False
+        for m, (values, errors) in enumerate(
+            zip(np.split(slopes, self.splits), np.split(noises, self.splits), strict=True)
+        ):
+            for k in self.judge.candidates(found[m], values):
+                verdict = self.judge.digits(float(found[m][k]), float(values[k]), float(errors[k]) + smallest)
+                self._keep(m, "differences", k, verdict)
+        return True
+
+    def _by_differences(self, found: Sequence[Array], move: Sequence[Array]) -> None:
+        """Differences of gradients in float64; on a kink those from both sides."""
+        target, eps = self.judge.target, self.judge.eps
+
+        def of(step: float) -> Array:
+            return _joined(self.moving([x + step * m for x, m in zip(self.at, move, strict=True)]))
+
+        numeric, error = central(of, target, eps)
+        one_by_one = cache(lambda: [one_sided(of, side, target, eps) for side in (-1, 1)])
+        closer = cache(partial(self._beside, move))
+        for m, (values, errors) in enumerate(
+            zip(np.split(numeric, self.splits), np.split(error, self.splits), strict=True)
+        ):
+            start = int(self.splits[m - 1]) if m else 0
+            for k in self.judge.candidates(found[m], values):
+                middle = self.judge.numeric(
+                    float(found[m][k]), float(values[k]), float(errors[k]), self.sizes[m], self.defined
+                )
+                verdict = middle
+                if middle.word != "ok" and self.point.kinks:
+                    verdict = self._between(middle, one_by_one(), start + k)
+                    if verdict.word == "FAILED" and (sides := closer()) is not None:
+                        verdict = self._between(middle, sides, start + k)
+                self._keep(m, "differences", k, verdict)
+
+    def _between(self, middle: Verdict, sides: Sequence[tuple[Any, Any]], k: int) -> Verdict:
+        left, right = [(float(slopes[k]), float(errors[k])) for slopes, errors in sides]
+        return self.judge.between(middle, left, right)
+
+    def _beside(self, move: Sequence[Array]) -> tuple[Slope, Slope] | None:
+        """The slopes on both sides of the point, in hundreds of digits; None where these are not known."""
+        if self.digits is None or not self.defined:
+            return None
+        with suppress(UnknownError):
+            return self.digits.beside(self.at, move)
+        return None
+
+
+def _joined(values: Sequence[Array]) -> Array:
+    """All entries in one row."""
+    return np.concatenate([np.ravel(value).astype("float64") for value in values])
+
+
+def _comparison(name: str, order: int, method: str, shape: tuple[int, ...], k: int, verdict: Verdict) -> Comparison:
+    index = tuple(int(i) for i in np.unravel_index(k, shape)) if shape else ()
+    entry = show_entry(name, index)
+    return Comparison(name, order, method, entry, index, *verdict.numbers, verdict.word)
+
+
+def _or_zero(g: Node | None, x: Node) -> Node:
+    return g if g is not None else reverse.zero_gradient(x)
+
+
+def _dot(g: Array, move: Array) -> float:
+    """The slope along a move; entries that do not move count for nothing, NaN included."""
+    return float(np.sum(np.where(move == 0, 0.0, g) * move))
+
+
+def _summed(slopes: Array, errors: Array) -> tuple[float, float]:
+    return float(np.sum(slopes)), float(np.sum(errors))
+
+
+def _smallest(move: Sequence[Array]) -> float:
+    """What no normal number makes along a move."""
+    return TINY * sum([float(np.sum(np.abs(m))) for m in move])
+
+
+def _only(scale: Array, k: int) -> Array:
+    return _kept(scale, np.array([k]))
+
+
+def _kept(move: Array, positions: Array) -> Array:
+    result = np.zeros(move.size)
+    result[positions] = move.reshape(-1)[positions]
+    return result.reshape(move.shape)

@@ -1,0 +1,228 @@
+"""Derivatives as a NumPy module: one function, which needs nothing but NumPy."""
+
+from __future__ import annotations
+
+import ast
+import keyword
+from collections.abc import Iterable, Sequence
+from textwrap import fill
+from typing import Any
+
+import numpy as np
+
+from gradcli.features.derive import numpy_words
+from gradcli.features.derive.answer import Derived
+from gradcli.features.derive.numpy_words import dtype, value, written
+from gradcli.graph.layout import Style, laid_out
+from gradcli.graph.node import Node, cone
+from gradcli.graph.ops.creation import array_of
+from gradcli.graph.printing import Text, number
+from gradcli.graph.types import is_float, size_of
+
+SMALL = 12
+"""Entries of an array up to which it stands in the signature as a default."""
+
+WIDEST = 100
+"""Characters from which a signature or a dictionary has a line for each entry."""
+
+RESERVED = {"np", "math", "gradient", "l", "I", "O"}
+"""Names that the module needs, and those that linters take for digits."""
+
+
+def render(derived: Derived) -> str:
+    """A module with the function ``gradient``, whose defaults are the values of the program."""
+    style = _NumPy(derived)
+    body = [*style.declarations(), *style.formulas()]
+    needs = style.needs
+    helpers = numpy_words.helpers(needs)
+    head = _docstring([_title(derived), "", f"Written by gradcli derive from {' '.join(derived.source.split())}.", ""])
+    imports = ("import math\n\n" if needs.math else "") + "import numpy as np"
+    function = [style.signature(), _docstring(style.documentation(), "    "), *(f"    {line}" for line in body)]
+    return "\n\n\n".join([f"{head}\n\n{imports}", *helpers, "\n".join(function)]) + "\n"
+
+
+def _docstring(lines: Sequence[str], indent: str = "") -> str:
+    """Lines as a string literal at the start of a module or function: whatever they hold, it ends where they do."""
+    first, *rest, last = lines
+    text = "\n".join([first, *(indent + line if line else "" for line in rest), indent + last])
+    return indent + ast.unparse(ast.Module([ast.Expr(ast.Constant(text))], []))
+
+
+def _title(derived: Derived) -> str:
+    of = " + ".join(derived.of)
+    if not derived.order:
+        return f"The value{'s' * (len(derived.of) > 1)} of {', '.join(derived.of)}."
+    by = ", ".join(g.x for g in derived.gradients)
+    summed = f"the sum of {of}" if derived.summed else of
+    what = {1: "gradient", 2: "second derivative"}.get(derived.order, f"derivative of order {derived.order}")
+    return f"The {what} of {summed} with respect to {by}."
+
+
+def _spelled(names: Iterable[str]) -> dict[str, str]:
+    """How Python spells names, each in its own way: most as they are, then the others with underscores behind."""
+    names = list(dict.fromkeys(names))
+    spelled = {name: name for name in names if _is_free(name)}
+    taken = set(spelled)
+    for name in names:
+        if name not in spelled:
+            base = name.lstrip("_")
+            new = (base if base.isidentifier() else f"v{base}") + "_"
+            while new in taken or not _is_free(new):
+                new += "_"
+            taken.add(new)
+            spelled[name] = new
+    return spelled
+
+
+def _is_free(name: str) -> bool:
+    """Whether a name means nothing else in the module; helpers begin with an underscore."""
+    return not (keyword.iskeyword(name) or name in RESERVED or name.startswith("_"))
+
+
+class _NumPy(Style):
+    """How NumPy writes operations and numbers."""
+
+    def __init__(self, derived: Derived) -> None:
+        super().__init__(short=14)
+        self.derived = derived
+        self.known = [g for g in derived.gradients if g.node is not None]
+        self.needs = numpy_words.Needs()
+        leaves = [str(leaf.attrs["name"]) for leaf in derived.leaves]
+        self.spelled = _spelled([*leaves, *derived.named, *(g.name for g in self.known)])
+        self.names = {node: self.spelled[name] for name, node in derived.named.items() if node.op.name != "leaf"}
+        for g in self.known:
+            if g.node is not None and g.node.op.name != "leaf":
+                self.names.setdefault(g.node, self.spelled[g.name])
+        roots = [g.node for g in self.known if g.node is not None]
+        needed = self._needed(roots)
+        values = [v for leaf in needed if isinstance(v := derived.initial[leaf], Node)]
+        taken = list(self.spelled.values())
+        self.values = laid_out([*values, *needed], {}, self, taken, whole=set(values))
+        self.used = needed
+        self.layout = laid_out(roots, self.names, self, [*taken, *(line.name for line in self.values.lines)])
+
+    def _needed(self, roots: Sequence[Node]) -> list[Node]:
+        """The leaves that the formulas use, and those that their values use."""
+        found: set[Node] = set()
+        todo = list(roots)
+        while todo:
+            new = [x for x in cone(todo) if x.op.name == "leaf" and x not in found]
+            found.update(new)
+            todo = [v for leaf in new if isinstance(v := self.derived.initial[leaf], Node)]
+        return [leaf for leaf in self.derived.leaves if leaf in found]
+
+    # the style
+
+    def leaf(self, node: Node) -> Text:
+        return Text(self.spelled[str(node.attrs["name"])])
+
+    def apply(self, node: Node, operands: Sequence[Text]) -> Text:
+        if node.op.name == "literal":
+            return _number(node)
+        if node.op.name == "array":
+            return Text(f"np.array({_nested(array_of(node))}, dtype={ast.unparse(dtype(node.dtype))})")
+        return numpy_words.apply(node, operands, self.needs)
+
+    def literal(self, literal: Node, user: Node, position: int) -> Text | None:
+        """A plain number beside an array of its dtype, which it takes; else a scalar of NumPy."""
+        met = [x for x in user.inputs if x.op.name != "literal"]
+        # Between operands of a sign a plain number takes the dtype of what it meets.
+        return _plain(literal) if user.op.symbol and met else _number(literal)
+
+    # the parts of the function
+
+    def signature(self) -> str:
+        """Parameters without a value of their own first."""
+        derived = self.derived
+        required = [leaf for leaf in derived.leaves if derived.initial[leaf] is None]
+        given = [leaf for leaf in derived.leaves if leaf not in required]
+        parameters = [self.leaf(leaf).text for leaf in required if leaf in self.used]
+        parameters += [f"{self.leaf(leaf).text}=None" for leaf in required if leaf not in self.used]
+        parameters += [f"{self.leaf(leaf).text}={self._default(leaf) or 'None'}" for leaf in given]
+        line = f"def gradient({', '.join(parameters)}):"
+        if len(line) > WIDEST:
+            line = "def gradient(\n" + "".join(f"    {p},\n" for p in parameters) + "):"
+        return '@np.errstate(all="ignore")\n' + line
+
+    def _default(self, leaf: Node) -> str | None:
+        """A default that fits into the signature; None where it is computed in the function."""
+        initial: Any = self.derived.initial[leaf]
+        if isinstance(initial, Node):
+            if initial.op.name == "literal":
+                return ast.unparse(value(initial.attrs["value"]))
+            if initial.op.name != "array" or size_of(initial.shape) > SMALL:
+                return None
+            initial = array_of(initial)
+        return ast.unparse(value(_tuples(initial.tolist()))) if 0 < initial.size <= SMALL else None
+
+    def documentation(self) -> list[str]:
+        rows = [f"{self.leaf(leaf).text}: {leaf.dtype}, shape {list(leaf.shape)}" for leaf in self.derived.leaves]
+        given = (
+            "Parameters are given as anything that NumPy takes for an array; left out, they have the program's values."
+        )
+        entries = ", ".join(f'"{g.x if self.derived.order else g.name}"' for g in self.derived.gradients)
+        reasons = [f"    {g.x} is None: {g.reason.with_line()}" for g in self.derived.gradients if g.reason is not None]
+        returns = (f"Returns a dict with {entries}: arrays of the shapes of the parameters, or None where there is no gradient."
+                   if self.derived.order else f"Returns a dict with {entries}.")  # fmt: skip
+        shown = [f"    {row}" for row in rows]
+        return [_title(self.derived), "", given, "", *shown, "", *fill(returns, 100).split("\n"), *reasons, ""]
+
+    def declarations(self) -> list[str]:
+        """Parameters as arrays of their dtypes and shapes; values that are computed, where none is given."""
+        lines: list[str] = []
+        for line in self.values.lines:
+            if line.node.op.name != "leaf":
+                lines.append(f"{line.name} = {line.text.text}")
+                continue
+            leaf, name, initial = line.node, line.name, self.derived.initial[line.node]
+            if initial is not None and self._default(leaf) is None:
+                given = (
+                    self.values.texts[initial].text if isinstance(initial, Node) else f"np.array({_nested(initial)})"
+                )
+                lines += [f"if {name} is None:", f"    {name} = {given}"]
+            converted = written(
+                "np.broadcast_to(np.asarray(x, dtype=dtype), shape)",
+                x=ast.Name(name, ast.Load()), dtype=dtype(leaf.dtype), shape=value(tuple(leaf.shape)),
+            )  # fmt: skip
+            lines.append(f"{name} = {converted}")
+        return lines
+
+    def formulas(self) -> list[str]:
+        lines = [f"{line.name} = {line.text.text}" for line in self.layout.lines if line.node.op.name != "leaf"]
+        entries: list[str] = []
+        for g in self.derived.gradients:
+            key = f'"{g.x if self.derived.order else g.name}"'
+            entries.append(f"{key}: None" if g.node is None else f"{key}: np.array({self._result(g.node)})")
+        answer = "return {" + ", ".join(entries) + "}"
+        if len(answer) > WIDEST:
+            answer = "return {\n" + "".join(f"    {entry},\n" for entry in entries) + "}"
+        return [*lines, *answer.split("\n")]
+
+    def _result(self, node: Node) -> str:
+        name = self.names.get(node)
+        return name if name is not None else self.layout.texts[node].text
+
+
+def _plain(literal: Node) -> Text:
+    entry = literal.attrs["value"]
+    is_whole = is_float(literal.dtype) and abs(entry) < 1e6 and entry == int(entry) and str(entry) != "-0.0"
+    if is_whole:
+        return number(int(entry), "int64")
+    return Text(ast.unparse(value(entry)))
+
+
+def _number(literal: Node) -> Text:
+    if literal.dtype == "bool":
+        return Text("np.True_" if literal.attrs["value"] else "np.False_")
+    return Text(written("dtype(x)", dtype=dtype(literal.dtype), x=numpy_words.tree(_plain(literal).text)))
+
+
+def _tuples(entry: Any) -> Any:
+    return tuple(map(_tuples, entry)) if isinstance(entry, list) else entry
+
+
+def _nested(values: Any) -> str:
+    """An array as nested lists. Its text is Python's own for finite numbers, of which there may be millions."""
+    entries = values.tolist()
+    is_plain = values.dtype.kind != "f" or bool(np.isfinite(values).all())
+    return repr(entries) if is_plain else ast.unparse(value(entries))

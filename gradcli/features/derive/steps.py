@@ -1,0 +1,97 @@
+"""A derivation rule by rule: what each operation passes on to its inputs, and how that adds up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from gradcli.autodiff import reverse
+from gradcli.features.derive.answer import Derived, derive
+from gradcli.graph.node import Node, cone
+from gradcli.program import query
+from gradcli.program.loaded import Loaded
+from gradcli.rewrite.written import Written
+
+
+class Step(NamedTuple):
+    """One operation: its ``node`` as the program has it, and for each input that leads to an x what it gets."""
+
+    node: Node
+    gets: list[tuple[Node, Node]]
+
+
+class WorkedDerivation(NamedTuple):
+    """The steps from the ys to the xs.
+
+    Values are the program's own nodes, so that rules and contributions are those of the operations shown; contributions
+    are written for a reader. ``named`` gives the values their names, also as the contributions have them, ``cotangents``
+    the derivative with respect to each the value that it is of. ``heads`` are the ys with what they begin with; ``sums``
+    the contributions to each x, as far as there are any.
+    """
+
+    heads: list[tuple[Node, Node]]
+    steps: list[Step]
+    sums: list[tuple[Node, list[Node]]]
+    named: dict[Node, str]
+    cotangents: dict[Node, Node]
+    derived: Derived
+
+
+def derivation(
+    program: Loaded,
+    of: Sequence[str] | None = None,
+    wrt: Sequence[str] | None = None,
+    seeds: Mapping[str, Any] | None = None,
+    stop: Sequence[str] = (),
+) -> WorkedDerivation:
+    """How :func:`gradcli.features.derive.answer.derive` comes to its formulas at order 1."""
+    graph = program.graph
+    asked = query.question(program, of, wrt, seeds, stop)
+    own = {x: name for name, x in reversed(graph.names.items()) if isinstance(x, Node)}
+    passed: list[reverse.Passed] = []
+    with graph.derivation.active():
+        results = reverse.gradients(asked.ys, asked.xs, asked.heads, asked.stops, passed)
+        starts = [reverse.seed(y, head, i) for i, (y, head) in enumerate(zip(asked.ys, asked.heads, strict=True))]
+    met = {x for p in passed for x in (p.node, p.input)} | set(asked.ys)
+    values = [x for x in cone(asked.ys) if x in met or x in own]
+    forward = [x for x in values if x.op.name != "leaf"]
+    totals: dict[Node, Node] = {}
+    for p in passed:
+        if p.total not in starts and p.total not in forward:
+            totals.setdefault(p.total, p.node)
+    contributions = [p.contribution for p in passed]
+    with graph.derivation.suspended():
+        targets = [*forward, *totals, *contributions, *starts]
+        written = Written(targets, {*forward, *totals}, (), graph.float_dtype, {*forward, *totals})
+    new = dict(zip(targets, written.targets, strict=True))
+    new.update((x, x) for x in values if x.op.name == "leaf")
+    names = dict(own)
+    named: dict[Node, str] = {}
+    for k, x in enumerate([x for x in forward if x not in names], 1):
+        names[x] = next(name for name in _candidates(k) if name not in graph.names)
+    for x in values:
+        named[x] = named[new[x]] = names[x]
+    steps: list[Step] = []
+    sums: dict[Node, list[Node]] = {}
+    for p in passed:
+        if not steps or steps[-1].node is not p.node:
+            steps.append(Step(p.node, []))
+        steps[-1].gets.append((p.input, new[p.contribution]))
+        sums.setdefault(p.input, []).append(new[p.contribution])
+    heads = [(y, new[start]) for y, start in zip(asked.ys, starts, strict=True)]
+    for y, start in heads:
+        if y in sums:
+            sums[y].append(start)
+    wanted = [x for x, g in zip(asked.xs, results, strict=True) if g is not None]
+    return WorkedDerivation(
+        heads,
+        steps,
+        [(x, sums.get(x) or [start for y, start in heads if y is x]) for x in wanted],
+        named,
+        {new[total]: x for total, x in totals.items()},
+        derive(program, of, wrt, 1, seeds, stop),
+    )
+
+
+def _candidates(k: int) -> list[str]:
+    return [f"{letter}{k}" for letter in ("t", "u", "v", "t_", "u_", "v_")]

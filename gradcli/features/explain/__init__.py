@@ -1,0 +1,1 @@
+"""``explain``: how y depends on each x."""

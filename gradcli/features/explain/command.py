@@ -1,0 +1,87 @@
+"""``gradcli explain``: how a program's outputs depend on its variables, and why a gradient is None."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from gradcli.commands.endings import Command, is_terminal
+from gradcli.commands.inputs import Inputs, program_options, question_options
+from gradcli.commands.output import screen, write, write_pieces
+
+if TYPE_CHECKING:
+    from gradcli.commands.inputs import Value
+
+DIGITS = 6
+"""Significant digits on a terminal."""
+
+EPILOG = """\b
+Examples:
+  gradcli explain model.expr
+  gradcli explain model.expr --of 'loss' --wrt 'W*,b' --most 3
+  gradcli explain model.expr --stop 'h' --format plain
+  gradcli explain -e 'variable x = 2; y = x*x + sin(x)' --order 2
+
+A gradient is the sum over the routes from y down to x of the head gradient
+times the factors on the route. The largest routes are shown, each with the
+points where it leaves the others and without its factors 1, then what all
+others add up to. A gradient that is None has ways that are cut: each is shown
+where it is cut first, coming from y, with an edit that lets a gradient pass.
+Where y does not use x at all, what comes close is shown.
+
+In json an explanation has contributions, one for each y: "routes" is how many
+there are, "shown" the largest of them with all steps, "rest" what the others
+add up to. Its "ways" are those that carry no gradient: "routes" is how many
+are first cut at one place, "cuts" that place and those below it, "more" says
+that there are further ones. Above 10^15 "routes" is null.
+"""
+
+
+@click.command("explain", cls=Command, epilog=EPILOG)
+@program_options
+@question_options
+@click.option("--order", type=click.IntRange(1, 2000), default=1, show_default=True, help="Explain the N-th derivative.",
+              metavar="N")  # fmt: skip
+@click.option("--most", type=click.IntRange(1, 1000), default=10, show_default=True, metavar="N",
+              help="Show so many routes for each x, the largest first, and so many cuts.")  # fmt: skip
+@click.option(
+    "--format",
+    "format",
+    type=click.Choice(["table", "plain", "json"]),
+    help="Form of the results; by default a table and a tree on a terminal and json in a pipe.",
+)
+@click.option(
+    "--precision",
+    type=click.IntRange(1, 100),
+    metavar="N",
+    help=f"Round to N significant digits; by default {DIGITS} on a terminal, and else numbers read back exactly.",
+)
+def command(
+    inputs: Inputs,
+    of: list[str] | None,
+    wrt: list[str] | None,
+    order: int,
+    heads: dict[str, Value],
+    stop: list[str],
+    most: int,
+    format: str | None,
+    precision: int | None,
+) -> None:
+    """Say how the outputs of a program depend on its variables, and why a gradient is None.
+
+    FILE is a program; - or, in a pipe, nothing stands for standard input.
+    """
+    program = inputs.load(inputs.program_text())
+    from gradcli.features.explain.answer import explain
+
+    explained = explain(program, of, wrt, order, seeds=heads, stop=stop, most=most)
+    from gradcli.features.explain import look as report
+
+    drawn = is_terminal(sys.stdout) and format in (None, "table")
+    explained = report.rounded_to(explained, precision or (DIGITS if drawn else None))
+    if format in (None, "json") and not drawn:
+        write_pieces(report.json_pieces(explained))
+    else:
+        write(report.render(explained, screen() if drawn else None))

@@ -1,0 +1,64 @@
+"""Where the ways from y to x are cut, and from which order on a derivative is None or 0."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from gradcli.autodiff import degree, reverse
+from gradcli.autodiff.connection import Cut, find_cut, find_ways
+from gradcli.features.explain.explanation import CutPlace, Way
+from gradcli.graph.node import Node
+from gradcli.language.reasons import why
+from gradcli.language.remedies import remedy
+from gradcli.language.values import Elaborated
+from gradcli.program.query import Question
+
+CUTS_IN_A_ROW = 5
+
+
+class Orders(NamedTuple):
+    """The orders from which a derivative is None, and 0 whatever the values are, and a sentence about them."""
+
+    none_since: int | None
+    zero_since: int | None
+    note: str | None
+
+
+def orders_of(asked: Question, name: str, x: Node) -> Orders:
+    """What the structure says of all derivatives by one x."""
+    ((last, power),) = degree.orders(asked.ys, [x], asked.stops, asked.heads)
+    none_since = int(last) + 1 if math.isfinite(last) else None
+    zero_since = int(power) + 1 if math.isfinite(power) else None
+    if zero_since is not None and none_since is not None and zero_since >= none_since:
+        zero_since = None
+    if zero_since is None and none_since in (None, 1):
+        return Orders(none_since, zero_since, None)
+    nodes = reverse.dependents(asked.ys, x)
+    piecewise = "piecewise " if any([n.op.piecewise for n in nodes]) else ""
+    shape = f"{' + '.join(asked.of)} is {piecewise}of degree {power:.0f} in {name}"
+    notes = [f"0 since order {zero_since}: {shape}"] if zero_since is not None else []
+    if none_since is not None and none_since > 1:
+        because = shape if power + 1 == none_since else f"the derivative before it does not use {name}"
+        notes.append(f"None since order {none_since}" + ("" if notes else f": {because}"))
+    return Orders(none_since, zero_since, ", ".join(notes))
+
+
+def ways_of(program: Elaborated, asked: Question, name: str, x: Node, most: int) -> list[Way]:
+    """The ways that are cut, grouped by where; of more than ``most`` groups the last one holds only a number."""
+    found = find_ways(asked.ys, x, asked.stops).cuts
+    ways = [_way(program, asked, name, x, cut) for cut in found[:most]]
+    rest = sum([cut.ways for cut in found[most:]])
+    return [*ways, Way(rest, [], True)] if rest else ways
+
+
+def _way(program: Elaborated, asked: Question, name: str, x: Node, cut: Cut) -> Way:
+    cuts = [cut]
+    while not cuts[-1].last and len(cuts) < CUTS_IN_A_ROW:
+        below = cuts[-1].below
+        following = find_cut([below], x, asked.stops) if below is not None else None
+        if following is None or following.node is None:
+            break
+        cuts.append(following)
+    places = [CutPlace(why(program, c, name, x), remedy(program, c)) for c in cuts]
+    return Way(cut.ways, places, not cuts[-1].last)

@@ -1,0 +1,1 @@
+"""``fit``: values that make a scalar small."""

@@ -1,0 +1,141 @@
+"""The training loop: values of variables that make a loss small, step by step, until something says stop."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from time import monotonic
+from typing import Any
+
+from gradcli.diagnostics import GradcliError
+from gradcli.features.fit.objective import Objective, Values
+from gradcli.features.fit.optimizers import RULES, Memory
+from gradcli.features.fit.training import Bounds, Moment, Outcome, Settings, State, Watch, gradient_norm, watched
+from gradcli.graph.types import show_entry
+from gradcli.program import query
+
+Array = Any
+
+
+class GivenUp(KeyboardInterrupt):
+    """Raised in the middle of a step, it ends the run with the values of the step before."""
+
+
+def fit(objective: Objective, settings: Settings, watch: Watch, state: State | None = None) -> Outcome:
+    """Minimise from the program's values, or from a ``state``: the steps after it are those of the whole run, to the bit.
+
+    Raises GradcliError where there is nothing to be kept: at a start that is out of bounds or has no finite loss.
+    """
+    if state is None:
+        state = State(0, objective.start(), {})
+    settings = replace(settings, bounds=_bounds_by_name(objective, settings.bounds))
+    import numpy as np
+
+    good: list[Moment] = []
+
+    def seen(moment: Moment) -> str | None:
+        reason = watch(moment)
+        if not moment.again:
+            good[:] = [moment]
+        return reason
+
+    with np.errstate(all="ignore"):  # what overflows is seen in the loss
+        check_bounds(settings.bounds, state.values)
+        try:
+            if settings.method in RULES:
+                return _descend(objective, settings, seen, state)
+            from gradcli.features.fit.minimizers import minimize
+
+            return minimize(objective, settings, seen, state)
+        except GivenUp:
+            if not good:
+                raise
+            return Outcome(good[0].state, good[0].loss, good[0].gnorm, "interrupted")
+
+
+def _bounds_by_name(objective: Objective, bounds: Bounds) -> Bounds:
+    """The bounds with patterns such as ``W*`` written out, of which one at least must be fitted.
+
+    Raises GradcliError for what is not.
+    """
+    found: dict[str, tuple[float, float]] = {}
+    for pattern, bound in bounds.items():
+        names = query.wanted(objective.program, [pattern])
+        fitted = [name for name in names if name in objective.variables]
+        if not fitted:
+            why = objective.kept.get(names[0], "it is not among what is fitted")
+            raise GradcliError("ValueError", f"bounds for `{names[0]}` have no effect: {why}")
+        found |= dict.fromkeys(fitted, bound)
+    return found
+
+
+def check_bounds(bounds: Bounds, values: Values) -> None:
+    """Raise a ValueError (GradcliError) for a value outside its bounds."""
+    import numpy as np
+
+    for name, (low, high) in bounds.items():
+        value = values[name]
+        outside = np.argwhere(~((value >= low) & (value <= high)))
+        if len(outside):
+            place = tuple(outside[0].tolist())
+            entry = show_entry(name, place)
+            raise GradcliError(
+                "ValueError", f"`{entry}` starts at {float(value[place])!r}, outside its bounds {low!r}..{high!r}",
+                help=f"start inside: `--set '{name}=…'`",
+            )  # fmt: skip
+
+
+def _descend(objective: Objective, settings: Settings, watch: Watch, state: State) -> Outcome:
+    """The built-in methods: a rule of :mod:`gradcli.features.fit.optimizers`, applied to each variable."""
+    rule = RULES[settings.method]
+    start = monotonic()
+    good: Outcome | None = None
+    while True:
+        try:
+            loss, gradients = objective.at(state.values, state.step)
+        except GradcliError as failure:  # such as a singular matrix
+            if good is None:
+                raise
+            return good._replace(reason="failed", problem=failure)
+        norm = gradient_norm(gradients, state.values, settings.bounds)
+        problem = None
+        if (
+            not (math.isfinite(loss) and math.isfinite(norm)) or settings.bounds
+        ):  # the norm leaves out what is at a bound
+            problem = _not_finite(objective, loss, gradients, state.step)
+        if problem is not None:
+            if math.isfinite(loss):  # it is the step from here that has no direction
+                return Outcome(state, loss, norm, "not finite", problem)
+            if good is None:
+                raise problem
+            return good._replace(problem=problem)
+        rate = settings.rate.at(state.step, settings.steps)
+        moment = Moment(state, loss, norm, rate, monotonic() - start)
+        reason, problem = watched(settings, watch, moment, good is None)
+        if reason is not None:
+            return Outcome(state, loss, norm, reason, problem)
+        good = Outcome(state, loss, norm, "not finite")
+        if settings.clip is not None and (whole := gradient_norm(gradients, {}, {})) > settings.clip:
+            gradients = {name: g * (settings.clip / whole) for name, g in gradients.items()}
+        values: dict[str, Array] = {}
+        memory: dict[str, Memory] = {}
+        for name, g in gradients.items():
+            x = state.values[name]
+            values[name], memory[name] = rule(x, g, rate, state.step, state.memory.get(name, {}))
+            if name in settings.bounds:
+                values[name] = values[name].clip(*settings.bounds[name])
+        state = State(state.step + 1, values, memory, loss)
+
+
+def _not_finite(objective: Objective, loss: float, gradients: Values, step: int) -> GradcliError | None:
+    import numpy as np
+
+    help = "a smaller `--lr` or `--bounds` may do" if step > 0 else None
+    if not math.isfinite(loss):
+        return objective.not_finite(f"`{objective.name}` is {loss}", step, help)
+    for name, g in gradients.items():
+        if not np.isfinite(g).all():
+            return objective.not_finite(
+                f"the gradient of `{objective.name}` with respect to `{name}` is not finite", step, help
+            )
+    return None

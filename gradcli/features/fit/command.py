@@ -1,0 +1,295 @@
+"""``gradcli fit``: values of variables that make a scalar small."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gradcli.commands.endings import Command
+from gradcli.commands.inputs import Inputs, program_options, variables_apart
+from gradcli.commands.options import INPUT_FILE, OUTPUT_FILE, Finite, named, output_options, several_names
+from gradcli.commands.output import ENDINGS, Destination
+from gradcli.diagnostics import GradcliError
+from gradcli.features.fit.optimizers import METHODS
+
+if TYPE_CHECKING:
+    from gradcli.features.fit.objective import Objective
+    from gradcli.features.fit.optimizers import Schedule
+    from gradcli.features.fit.training import Outcome
+
+FEW = 8
+"""Numbers that a table on a terminal shows well."""
+
+EPILOG = """\b
+Examples:
+  gradcli fit model.expr --minimize loss --method adam --lr 0.01:cosine
+  gradcli fit model.expr --over 'W*,b' --method lbfgs --until gnorm=1e-6
+  gradcli fit model.expr --method least-squares --bounds 'rate=0..1'
+  gradcli fit model.expr --set 'X=@X.npy' --data X,y --batch 32
+  gradcli fit model.expr --history run.ndjson --format expr > fitted.expr
+  gradcli fit model.expr --resume run.npz --checkpoint run.npz --steps 5000
+
+\b
+Methods:
+  sgd            x - lr*g
+  momentum       v = 0.9*v + g; x - lr*v
+  adam           with the usual constants 0.9, 0.999 and 1e-8
+  lbfgs          SciPy's L-BFGS-B, with gradients
+  newton-cg      SciPy's Newton-CG, with products of the Hessian
+  least-squares  SciPy's least_squares, with Jacobians: half the sum of
+                 the squares of what --minimize names
+
+The history has an object a step: {"step": 0, "loss": 1.5, "gnorm": 2.0, "lr": 0.1, "seconds": 0.01}; only sgd, momentum
+and adam have an "lr".
+
+A checkpoint is an .npz file, from which --resume goes on to the same numbers, to the bit, with the same options. SciPy's
+methods begin anew every 1000 steps, and a resumed run goes through the steps since then again.
+"""
+
+
+class Rate(click.ParamType["Schedule"]):
+    """``0.1``, ``0.1:linear``, ``0.1:cosine`` or ``0.1:step=100,0.5``."""
+
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Schedule:
+        from gradcli.features.fit.optimizers import Schedule, schedule
+
+        if isinstance(value, Schedule):
+            return value
+        try:
+            return schedule(value)
+        except ValueError as problem:
+            self.fail(str(problem), param, ctx)
+
+
+class Until(click.ParamType[dict[str, float]]):
+    """``gnorm=1e-6,time=30s``."""
+
+    name = "until"
+    SECONDS: Mapping[str, float] = {"s": 1, "m": 60, "min": 60, "h": 3600}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, float]:
+        if isinstance(value, dict):
+            return value
+        found: dict[str, float] = {}
+        for entry in value.split(","):
+            name, _, text = (part.strip() for part in entry.partition("="))
+            if name not in ("gnorm", "loss", "change", "time"):
+                self.fail(f"{entry!r} is none of gnorm=…, loss=…, change=… and time=….", param, ctx)
+            match = re.fullmatch(r"(.*?)\s*(s|min|m|h)?", text)
+            unit = match[2] if match and name == "time" else None
+            number = _number(match[1] if match and unit else text)
+            if number is None or (number < 0 and name != "loss"):
+                self.fail(f"{text!r} is not a number for {name}.", param, ctx)
+            found[name] = number * self.SECONDS.get(unit or "s", 1)
+        return found
+
+
+class Bound(click.ParamType[tuple[str, tuple[float, float]]]):
+    """``x=0..1``, ``x=0..`` or ``x=..1``."""
+
+    name = "bounds"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[float, float]]:
+        if isinstance(value, tuple):
+            return value
+        name, _, text = (part.strip() for part in named(value).partition("="))
+        low, dots, high = (part.strip() for part in text.partition(".."))
+        ends = _number(low or "-inf"), _number(high or "inf")
+        if not name or not dots or not (low or high) or ends[0] is None or ends[1] is None:
+            self.fail(f"{value!r} is not of the form NAME=LOW..HIGH, of which one end may be left out.", param, ctx)
+        if ends[0] >= ends[1]:
+            self.fail(f"the bounds of {name} leave nothing between them: {text}.", param, ctx)
+        return name, (ends[0], ends[1])
+
+
+def _number(text: str) -> float | None:
+    from gradcli.features.fit.optimizers import number_of
+
+    return number_of(text)
+
+
+def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float], ...]) -> dict[str, float]:
+    return {name: value for entry in given for name, value in entry.items()}
+
+
+@click.command("fit", cls=Command, epilog=EPILOG)
+@program_options
+@click.option(
+    "--minimize",
+    callback=lambda _, __, name: name and named(name),
+    metavar="NAME",
+    help="The loss, in place of the program's output.",
+)
+@several_names("--over", help="What is fitted, in place of all variables; * matches variables. Repeatable.")
+@click.option(
+    "--method", type=click.Choice(METHODS, case_sensitive=False), default="sgd", show_default=True, help="See below."
+)
+@click.option(
+    "--lr",
+    type=Rate(),
+    metavar="RATE[:SCHEDULE]",
+    help="Learning rate of sgd, momentum and adam, 0.01 by default; it falls to 0 over --steps with linear or cosine,"
+    " or is multiplied by FACTOR (0.1) after EVERY steps: step=EVERY,FACTOR.",
+)
+@click.option("--steps", type=click.IntRange(1), default=1000, show_default=True, metavar="N", help="Steps at most.")
+@click.option(
+    "--until",
+    type=Until(),
+    multiple=True,
+    callback=_merged,
+    metavar="NAME=VALUE,...",
+    help="Stop earlier: at a gradient norm (gnorm=1e-6), a loss (loss=0.1), a change of the loss in a step"
+    " (change=1e-9) or after a time (time=30s). Repeatable.",
+)
+@click.option(
+    "--bounds",
+    type=Bound(),
+    multiple=True,
+    callback=lambda _, __, pairs: dict(pairs),
+    metavar="NAME=LOW..HIGH",
+    help="Keep a variable between bounds, of which one may be left out; * matches variables. Repeatable.",
+)
+@several_names("--data", help="Constants whose rows --batch chooses from. Repeatable.")
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Rows of --data that a step sees; each epoch shuffles them anew, as --random-seed says.",
+)
+@click.option("--clip", type=Finite(0, min_open=True), metavar="NORM", help="Shorten longer gradients to it.")
+@click.option("--history", type=OUTPUT_FILE, metavar="FILE", help="Write each step as a line of NDJSON.")
+@click.option("--checkpoint", type=OUTPUT_FILE, metavar="FILE", help="Save the state of the run, at its end too.")
+@click.option("--every", type=click.IntRange(1), metavar="N", help="Steps from one --checkpoint to the next: 100.")
+@click.option("--resume", type=INPUT_FILE, metavar="FILE", help="Go on from a checkpoint of the same program.")
+@partial(output_options, also=("expr",))
+def command(
+    inputs: Inputs,
+    minimize: str | None,
+    over: list[str] | None,
+    method: str,
+    lr: Schedule | None,
+    steps: int,
+    until: dict[str, float],
+    bounds: dict[str, tuple[float, float]],
+    data: list[str] | None,
+    batch: int | None,
+    clip: float | None,
+    history: str | None,
+    checkpoint: str | None,
+    every: int | None,
+    resume: str | None,
+    format: str | None,
+    precision: int | None,
+    output: str | None,
+) -> int:
+    """Find values of variables that make a scalar small, and print them.
+
+    FILE is a program; - or, in a pipe, nothing stands for standard input. The values come in the usual formats, or, with
+    --format expr, as the program with the values written into its declarations. A variable whose gradient is None stays
+    as it is. Progress goes to standard error. Ctrl-C ends the run after its step, with exit status 130.
+    """
+    from gradcli.features.fit.training import contradiction
+
+    wrong = contradiction(method, lr, bounds, data, batch, clip, checkpoint, every, lambda name: f"--{name}")
+    if wrong is not None:
+        raise click.UsageError(wrong)
+    _check_files({"FILE": inputs.file, "--values": inputs.values}, {"--history": history, "--checkpoint": checkpoint})
+    _check_files({"--output": output}, {"--history": history, "--checkpoint": checkpoint})
+    destination = Destination.chosen(format, precision, output, (*ENDINGS, ".expr"))
+    others = [*variables_apart(over), *bounds, *(data or ())]
+    program = inputs.load(inputs.program_text(), ([minimize] if minimize else None, others))
+    from gradcli.features.fit.answer import fit
+    from gradcli.features.fit.look import journal_of, summary
+    from gradcli.features.fit.objective import NotFiniteError, Objective
+    from gradcli.features.fit.optimizers import RULES, Schedule
+    from gradcli.features.fit.running import Watcher, explained, say
+    from gradcli.features.fit.training import Settings
+    from gradcli.graph.types import size_of
+
+    settings = Settings(method, lr or Schedule(0.01), steps, until, bounds, clip)
+    objective = Objective(program, minimize, over, squares=method == "least-squares", data=data or (), batch=batch)
+    saver = state = None
+    if checkpoint is not None or resume is not None:
+        from gradcli.features.fit import checkpoints
+
+        identity = checkpoints.identity(objective, method)
+        state = checkpoints.resume(resume, identity, objective) if resume is not None else None
+        if state is not None and method not in RULES:
+            from gradcli.features.fit.minimizers import replayed
+
+            if again := replayed(state, steps):
+                say(f"going through steps {again.start} to {again.stop} again")
+        saver = checkpoints.Saver(checkpoint, every or 100, identity) if checkpoint is not None else None
+    for name, reason in objective.kept.items():
+        say(f"{name} stays as it is: {reason}")
+    if destination.is_drawn() and sum(size_of(leaf.shape) for leaf in objective.leaves.values()) > FEW:
+        say("on a terminal values are shortened; --output FILE keeps all digits")
+    journal = journal_of(history, state.step if state is not None else None) if history is not None else None
+    watcher = Watcher(steps, journal, saver)
+    try:
+        with watcher.running():
+            outcome = fit(objective, settings, watcher, state)
+    except NotFiniteError as failure:
+        explained(inputs, objective, failure, state is None)
+        raise
+    say(summary(objective.title if batch is None else f"{objective.title} of a batch", outcome))
+    if method == "least-squares" and not objective.y.shape:
+        say(f"{objective.name} is one number, and its square was minimised; where it is a loss, use lbfgs")
+    problem = outcome.problem
+    if saver is not None:
+        try:
+            saver.save(outcome.state)
+        except GradcliError as failure:
+            problem = problem or failure
+    _deliver(objective, outcome, destination)
+    if isinstance(problem, NotFiniteError):
+        explained(inputs, objective, problem, False)
+    if problem is not None:
+        problem.message += f"; the values written are those of step {outcome.state.step}"
+        raise problem
+    return 130 if watcher.interrupted else 0
+
+
+def _check_files(others: Mapping[str, str | None], written: Mapping[str, str | None]) -> None:
+    """Raises click.UsageError where a file that a run writes takes the place of another one of it."""
+    places: dict[str, str] = {}
+    for option, path in {**others, **written}.items():
+        if path == "-" and option in written:
+            raise click.UsageError(f"{option} is a file: standard output gets the values.")
+        if path is None or path == "-" or (os.path.exists(path) and not os.path.isfile(path)):
+            continue
+        place = os.path.realpath(path)
+        if place in places and option in written:
+            raise click.UsageError(f"{option} {path} would overwrite the file of {places[place]}.")
+        places[place] = option
+
+
+def _deliver(objective: Objective, outcome: Outcome, destination: Destination) -> None:
+    from gradcli.features.fit.look import Fitted
+    from gradcli.report.reply import Reply
+    from gradcli.results import Result
+
+    results = objective.results(outcome.state.values)
+    source = objective.program.source
+    answer = Fitted(
+        Reply("fit", source.name, [(0, results)], [objective.name]),
+        source,
+        objective.as_written(),
+        [Result(name, value) for name, value in objective.given().items()],
+        objective.program.float_dtype,
+    )
+    try:
+        destination.deliver(answer)
+    except GradcliError:
+        if destination.path is not None:  # what took long to find is not lost with the file
+            destination._replace(format="plain", path=None).deliver(answer)
+        raise

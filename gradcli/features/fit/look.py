@@ -1,0 +1,155 @@
+"""What a fit says: its values in the usual formats or written into the program, and how far it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gradcli.diagnostics import GradcliError, Label, Source, Span, counted
+from gradcli.report.json_parts import json_number
+from gradcli.report.numbers import literal, rounded, tokens
+from gradcli.report.reply import Reply
+from gradcli.results import Result
+
+if TYPE_CHECKING:
+    from gradcli.data.journal import Journal
+    from gradcli.features.fit.training import Moment, Outcome
+    from gradcli.language.syntax import Expression
+    from gradcli.report.tables import Screen
+
+Array = Any
+
+
+class Fitted(NamedTuple):
+    """The answer of ``fit``: a reply, and the source, into which the format ``expr`` writes the values.
+
+    ``as_written`` names those that the source has already, and ``given`` are values of others that options gave;
+    ``dtype`` is the program's precision, which an option may have given, too.
+    """
+
+    reply: Reply
+    source: Source
+    as_written: Collection[str] = ()
+    given: Sequence[Result] = ()
+    dtype: str = "float64"
+
+    def rounded(self, digits: int | None) -> Fitted:
+        """See :class:`gradcli.report.reply.Answer`."""
+        return self._replace(reply=self.reply.rounded(digits))
+
+    def pieces(self, format: str, screen: Screen | None) -> Iterator[str]:
+        """See :class:`gradcli.report.reply.Answer`; there is one format more, ``expr``."""
+        if format == "expr":
+            results = [result for result in self.reply.orders[0][1] if result.name not in self.as_written]
+            digits = self.reply.precision
+            if digits is not None:
+                results = [r._replace(value=rounded(r.value, digits)) if r.connected else r for r in results]
+            return iter([with_values(self.source, [*results, *self.given], self.dtype)])
+        return self.reply.pieces(format, screen)
+
+    def arrays(self) -> Iterator[tuple[str, Any]]:
+        """See :class:`gradcli.report.reply.Answer`."""
+        return self.reply.arrays()
+
+
+def with_values(source: Source, results: Sequence[Result], dtype: str) -> str:
+    """The program with these values in its declarations, of this precision, and every other character as it is.
+
+    Raises GradcliError (ValueError) for numbers of float64 in a program of float32, which has no literal for them.
+    """
+    from gradcli.features.lint.answer import Edit
+    from gradcli.features.lint.mended import edited
+    from gradcli.language.parser import parse
+    from gradcli.language.syntax import Declaration, Dtype
+
+    statements = parse(source).statements
+    values = {result.name: result.value for result in results if result.connected}
+    written = next((s.name for s in statements if isinstance(s, Dtype)), None)
+    edits: list[Edit] = []
+    if written is not None:
+        edits.append(Edit(written.start, written.end, dtype))
+    elif dtype != "float64":
+        edits.append(Edit(0, 0, f"dtype {dtype}\n"))
+    for d in statements:
+        if not isinstance(d, Declaration) or d.name.id not in values:
+            continue
+        value = values[d.name.id]
+        if dtype == "float32" and d.dtype is not None and d.dtype.id == "float64" and not _is_single(value):
+            raise GradcliError(
+                "ValueError", f"`{d.name.id}` is float64, and this program's literals are float32",
+                [Label(Span(source, d.start, d.end))], help="`--format json` keeps its digits",
+            )  # fmt: skip
+        if d.value is None:
+            edits.append(Edit(d.end, d.end, f" = {literal(value)}"))
+            continue
+        entries = _entries(d.value, value)
+        if entries is None:
+            edits.append(Edit(d.value.start, d.value.end, literal(value)))
+        else:  # one by one, for there may be comments and ends of lines between them
+            edits += [Edit(e.start, e.end, text) for e, text in zip(entries, tokens(value), strict=True)]
+    text = edited(source.text, edits)
+    return text if text.endswith("\n") else text + "\n"
+
+
+def _is_single(value: Array) -> bool:
+    """Whether each number is one of float32 too, or NaN."""
+    import numpy as np
+
+    with np.errstate(over="ignore"):
+        return bool(np.array_equal(value, value.astype(np.float32), equal_nan=True))
+
+
+def _entries(written: Expression, value: Array) -> list[Expression] | None:
+    """The entries of a bracket literal in C order; None for what is written otherwise, such as ``zeros([2])``."""
+    from gradcli.language.syntax import List
+
+    entries = [written]
+    for _ in value.shape:
+        lists = [item for item in entries if isinstance(item, List)]
+        if len(lists) < len(entries):
+            return None
+        entries = [item for row in lists for item in row.items]
+    return entries if len(entries) == value.size else None
+
+
+def history_line(moment: Moment) -> str:
+    """A step as an object of JSON: ``step loss gnorm`` (the norm of the gradient) ``lr seconds``."""
+    fields: dict[str, Any] = {"step": moment.state.step, "loss": moment.loss, "gnorm": moment.gnorm}
+    if moment.rate is not None:
+        fields["lr"] = moment.rate
+    fields["seconds"] = round(moment.seconds, 6)
+    return json.dumps({key: json_number(value) for key, value in fields.items()}) + "\n"
+
+
+def journal_of(path: str, resumed: int | None) -> Journal:
+    """The history of a run: new, or where a run was resumed with the lines before that step, for later ones are done again."""
+    from gradcli.data.journal import Journal
+
+    def is_before(line: str) -> bool:
+        try:
+            return resumed is not None and line.endswith("\n") and bool(json.loads(line)["step"] < resumed)
+        except (ValueError, KeyError, TypeError):
+            return False
+
+    return Journal(path, is_before if resumed is not None else None)
+
+
+def progress_line(moment: Moment, steps: int, rate: float) -> str:
+    """``step 1200 of 5000: loss 0.0123, gradient norm 0.5, 830 steps/s, 5 s left``."""
+    left = f", {(steps - moment.state.step) / rate:.0f} s left" if rate > 0 else ""
+    return (
+        f"step {moment.state.step} of {steps}: loss {moment.loss:.6g}, gradient norm {moment.gnorm:.3g}, "
+        f"{rate:.3g} steps/s{left}"
+    )
+
+
+def progress_text(moment: Moment, steps: int, rate: float) -> str:
+    """The same for a terminal, beside a bar that says what is left."""
+    return f"{moment.state.step}/{steps}  loss {moment.loss:.4g}  |gradient| {moment.gnorm:.2g}  {rate:.3g} steps/s"
+
+
+def summary(name: str, outcome: Outcome) -> str:
+    """``loss = 0.0123 after 5000 steps, gradient norm 0.001: all steps done``."""
+    steps = counted(outcome.state.step, "step")
+    return f"{name} = {outcome.loss:.6g} after {steps}, gradient norm {outcome.gnorm:.3g}: {outcome.reason}"

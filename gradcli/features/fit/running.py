@@ -1,0 +1,170 @@
+"""What ``gradcli fit`` does while it runs: history, checkpoints, progress on standard error, and Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from gradcli.commands import stopping
+from gradcli.commands.endings import is_terminal, stream_has_color, tell
+
+if TYPE_CHECKING:
+    from gradcli.commands.inputs import Inputs
+    from gradcli.data.journal import Journal
+    from gradcli.features.fit.checkpoints import Saver
+    from gradcli.features.fit.objective import NotFiniteError, Objective
+    from gradcli.features.fit.training import Moment
+    from gradcli.report.progress import Steps
+
+LOG_SECONDS = 5.0
+"""How often a line is written to standard error where that is no terminal."""
+
+DRAWN_SECONDS = 0.1
+"""How often the bar of a terminal is drawn anew."""
+
+
+STEP_SECONDS = 0.5
+"""How long a step may take after Ctrl-C."""
+
+LONGEST_COMMAND = 400
+"""Characters of a command line that a message still shows."""
+
+
+def say(text: str) -> None:
+    """A line on standard error, if there is anybody to read it: a run goes on without."""
+    with suppress(OSError):
+        tell(f"{text}\n")
+
+
+class Watcher:
+    """Called at each step (:data:`gradcli.features.fit.training.Watch`)."""
+
+    def __init__(self, steps: int, journal: Journal | None, saver: Saver | None) -> None:
+        self.interrupted = False
+        self._steps = steps
+        self._journal = journal
+        self._saver = saver
+        self._bar: Steps | None = None
+        self._shown = self._begun = monotonic()
+        self._first: int | None = None
+        self._before: Any = signal.SIG_DFL
+
+    def __call__(self, moment: Moment) -> str | None:
+        if self._first is None:
+            self._first = moment.state.step
+            self._shown = self._begun = monotonic()
+        if self._journal is not None and not moment.again:
+            from gradcli.features.fit.look import history_line
+
+            self._journal.write(history_line(moment))
+        if self._saver is not None and not moment.again:
+            self._saver.step(moment.state)
+        if self.interrupted:
+            _set_alarm(0)
+        self._show(moment, monotonic())
+        return "interrupted" if self.interrupted else None
+
+    def _show(self, moment: Moment, now: float) -> None:
+        if now - self._shown < (LOG_SECONDS if self._bar is None else DRAWN_SECONDS):
+            return
+        from gradcli.features.fit.look import progress_line, progress_text
+
+        self._shown = now
+        assert self._first is not None
+        rate = (moment.state.step - self._first) / max(now - self._begun, 1e-9)
+        if self._bar is not None:
+            self._bar.update(moment.state.step, progress_text(moment, self._steps, rate))
+        else:
+            say(progress_line(moment, self._steps, rate))
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """A bar, if there is a terminal for it; the first Ctrl-C lets the step end, a second one ends at once.
+
+        A step that takes longer than a moment is given up, and the run ends with the values of the one before.
+        """
+        self._before = signal.getsignal(signal.SIGINT)
+        with suppress(ValueError):  # signals belong to the main thread
+            signal.signal(signal.SIGINT, self._interrupt)
+            stopping.tolerated = 1
+        try:
+            if not is_terminal(sys.stderr):
+                yield
+                return
+            from gradcli.report.progress import Steps
+
+            with Steps(sys.stderr, self._steps, stream_has_color(sys.stderr)) as self._bar:
+                yield
+        finally:
+            _set_alarm(0)
+            stopping.tolerated = 0
+            if self._journal is not None:
+                self._journal.close()
+            with suppress(ValueError):
+                signal.signal(signal.SIGINT, self._before)
+
+    def _interrupt(self, *_: object) -> None:
+        self.interrupted = True
+        signal.signal(signal.SIGINT, self._before)
+        _set_alarm(STEP_SECONDS)
+
+
+def _set_alarm(seconds: float) -> None:
+    """Give up the step after so many seconds; 0 takes that back."""
+    if hasattr(signal, "setitimer"):
+        with suppress(ValueError):
+            if seconds:
+                signal.signal(signal.SIGALRM, _give_up)
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def _give_up(*_: object) -> None:
+    from gradcli.features.fit.answer import GivenUp
+
+    raise GivenUp
+
+
+def explained(inputs: Inputs, objective: Objective, problem: NotFiniteError, at_start: bool) -> None:
+    """Complete a problem by where it comes from, and by how to see more of that."""
+    from gradcli.features.fit.not_finite import explain
+
+    explain(objective, problem)
+    problem.help = "; ".join(filter(None, [problem.help, _trace_command(inputs, objective, problem, at_start)]))
+
+
+def _decoded(word: str) -> str:
+    """A word of the command line as what it is, UTF-8, also where the locale says otherwise."""
+    try:
+        return os.fsencode(word).decode("utf-8", errors="replace")
+    except UnicodeEncodeError:  # it is decoded already
+        return word
+
+
+def _trace_command(inputs: Inputs, objective: Objective, problem: NotFiniteError, at_start: bool) -> str:
+    """The command line that shows where NaN or infinity comes from, if it is short and needs no rows of a batch."""
+    from gradcli.report.numbers import literal
+
+    anywhere = "`gradcli grad --trace` looks for it at any values"
+    values = {} if at_start or problem.values is None else problem.values
+    if objective.batches is not None or not (values or at_start):
+        return anywhere
+    if any(value.size > LONGEST_COMMAND for value in values.values()):
+        return anywhere
+    program = [word for text in inputs.inline for word in ("-e", text)] or [inputs.file or "-"]
+    words = ["gradcli", "grad", *program, "--of", objective.name]
+    if problem.order > 1:
+        words += ["--order", str(problem.order)]
+    if objective.variables != objective.program.variables:
+        words += ["--wrt", ",".join(objective.variables)]
+    options = {"--values": inputs.values, "--dtype": inputs.dtype, "--random-seed": inputs.random_seed or None}
+    words += [word for option, value in options.items() if value is not None for word in (option, str(value))]
+    settings = {**inputs.set_, **{name: literal(value) for name, value in values.items()}}
+    words += [word for name, text in settings.items() for word in ("--set", f"{name}={text}")]
+    command = shlex.join([*map(_decoded, words), "--trace"])
+    return f"`{command}` shows more" if len(command) <= LONGEST_COMMAND else anywhere

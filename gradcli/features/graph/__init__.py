@@ -1,0 +1,1 @@
+"""``graph``: drawings of a program."""

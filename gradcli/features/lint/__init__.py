@@ -1,0 +1,1 @@
+"""``lint``: likely mistakes and better spellings."""

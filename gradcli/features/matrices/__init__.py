@@ -1,0 +1,1 @@
+"""``jacobian``, ``hessian`` and ``jvp``: Jacobians, Hessians and directional derivatives."""

@@ -1,0 +1,111 @@
+"""What ``gradcli jacobian`` and ``gradcli hessian`` have in common: their options, and the way from them to a reply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import click
+
+from gradcli.commands.inputs import Inputs, program_options, stop_option, variables_apart, xs_option
+from gradcli.commands.options import output_options, points_options, several_names
+from gradcli.commands.output import Destination
+from gradcli.features.trace.command import Watch, watching_options
+
+if TYPE_CHECKING:
+    from gradcli.features.trace.answer import Traced
+    from gradcli.program.loaded import Loaded
+    from gradcli.results import Kink
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def matrix_options(of_help: str) -> Callable[[F], F]:
+    """The options of a command whose answer is blocks of derivatives."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(
+            (
+                program_options,
+                several_names("--of", help=of_help),
+                xs_option,
+                stop_option,
+                click.option(
+                    "--sparsity",
+                    is_flag=True,
+                    help="Show which entries may be non-zero, decided from the graph and the constants, whatever the"
+                    " variables are.",
+                ),
+                watching_options,
+                points_options,
+                output_options,
+            )
+        ):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def answer(
+    kind: Literal["jacobian", "hessian"],
+    *,
+    inputs: Inputs,
+    of: list[str] | None,
+    wrt: list[str] | None,
+    stop: list[str] | None,
+    sparsity: bool,
+    trace: bool,
+    kinks: bool,
+    points: str | None,
+    skip_bad: bool,
+    format: str | None,
+    precision: int | None,
+    output: str | None,
+) -> int:
+    """Compute the blocks and deliver them, once or for each row of points; the exit status."""
+    watch = Watch(trace, kinks, format in ("json", "ndjson"))
+    if sparsity:
+        watch.refuse_beside("--sparsity")
+    if points is not None or skip_bad:
+        from gradcli.features.points.command import RowStream, blocks
+
+        if sparsity:
+            raise click.UsageError("--sparsity does not depend on values, and goes without --points.")
+        watch.refuse_beside("--points")
+        rows = RowStream.chosen(points, skip_bad, format, precision, output)
+        program = inputs.load(inputs.program_text([points]), (of, [*variables_apart(wrt), *(stop or ())]))
+        from gradcli.features.matrices import answer as matrices
+
+        ask = matrices.jacobians if kind == "jacobian" else matrices.hessians
+        rows.deliver(program, lambda varied: blocks(ask(varied, of, wrt, stop or ()).blocks))
+        return 0
+    destination = Destination.chosen(format, precision, output)
+    program = inputs.load(inputs.program_text(), (of, [*variables_apart(wrt), *(stop or ())]))
+    from gradcli.features.matrices import answer as matrices
+
+    if watch.found(lambda: _traced(program, kind, of, wrt, stop or [])):
+        return 1
+    ask = matrices.jacobians if kind == "jacobian" else matrices.hessians
+    found = ask(program, of, wrt, stop or (), sparsity)
+    from gradcli.features.matrices.look import Matrices
+    from gradcli.results import Result
+
+    destination.deliver(Matrices(kind, program.source.name, found.of, found.blocks, sparsity))
+    results = [] if sparsity else [Result(block.name, block.value) for block in found.blocks]
+    watch.finish(results, lambda: _kinks(program, of, wrt, stop or []))
+    return 0
+
+
+def _traced(program: Loaded, kind: str, of: list[str] | None, wrt: list[str] | None, stop: list[str]) -> Traced | None:
+    from gradcli.features.trace.answer import trace_gradients
+
+    return trace_gradients(program, of, wrt, [1] if kind == "jacobian" else [1, 2], stop=stop)
+
+
+def _kinks(program: Loaded, of: list[str] | None, wrt: list[str] | None, stop: list[str]) -> list[Kink]:
+    from gradcli.program import query
+    from gradcli.program.kinks import at_the_point
+
+    asked = query.question(program, of, wrt, {}, stop)
+    return at_the_point(program, asked.ys, asked.xs)

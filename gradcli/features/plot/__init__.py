@@ -1,0 +1,1 @@
+"""``plot``: curves, contours and data."""

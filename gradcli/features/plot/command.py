@@ -1,0 +1,273 @@
+"""``gradcli plot``: functions and their derivatives as curves, functions of two variables as contours, losses of fits."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+import click
+
+from gradcli.commands.endings import Command, is_terminal, stream_has_color
+from gradcli.commands.inputs import Inputs, program_options
+from gradcli.commands.options import INPUT_FILE, OUTPUT_FILE, named, several_names
+from gradcli.commands.output import write
+from gradcli.diagnostics import GradcliError
+
+if TYPE_CHECKING:
+    from gradcli.features.plot.answer import Curves, Field, Variable
+    from gradcli.program.loaded import Loaded
+
+EPILOG = """\b
+Examples:
+  gradcli plot -e 'variable x = 0; y = x*sin(x)' --x 'x=-2*pi:2*pi'
+  gradcli plot model.expr --x 'x=-3:3' --order 3 --of 'y' --output y.svg
+  gradcli plot model.expr --x 'w[0]=-1:1' --x 'w[1]=-1:1' --of 'loss'
+  gradcli plot model.expr --x 't=0:9' --data 'times,counts' --order 0
+  gradcli plot --history h.ndjson --of 'loss,gnorm' --output loss.png
+
+What is not finite leaves a gap, and jumps are not joined. Without --output
+the plot is of Unicode characters, in a pipe too, there without color; it has
+the size of the terminal, or that of COLUMNS and LINES.
+"""
+
+ENDINGS = (".svg", ".png", ".pdf")
+MOST_CURVES = 20
+
+
+class Range(NamedTuple):
+    """``--x NAME=LOW:HIGH``, or of an entry: ``NAME[0,1]=LOW:HIGH``; the bounds are expressions."""
+
+    name: str
+    entry: tuple[int, ...] | None
+    low: str
+    high: str
+
+
+class RangeType(click.ParamType[Range]):
+    name = "range"
+    LEFT = re.compile(r"(\w+)\s*(?:\[\s*([-+]?\d+(?:\s*,\s*[-+]?\d+)*)\s*,?\s*\])?")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Range:
+        if isinstance(value, Range):
+            return value
+        left, equals, right = named(value).partition("=")
+        low, colon, high = (part.strip() for part in right.partition(":"))
+        match = self.LEFT.fullmatch(left.strip())
+        if not equals or not colon or not low or not high or ":" in high:
+            self.fail(f"{value!r} is not of the form NAME=LOW:HIGH, such as x=-3:3.", param, ctx)
+        if match is None or not match[1].isidentifier():
+            self.fail(f"{left.strip()!r} is neither a name nor an entry such as w[0].", param, ctx)
+        return Range(match[1], tuple(map(int, match[2].split(","))) if match[2] else None, low, high)
+
+
+class OrdersType(click.ParamType[range]):
+    """``N``, which is 0 to N, or ``A..B``."""
+
+    name = "orders"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> range:
+        if isinstance(value, range):
+            return value
+        match = re.fullmatch(r"(?:(\d{1,5})\.\.)?(\d{1,5})", value.strip())
+        if match is None:
+            self.fail(f"{value!r} is neither an order such as 2 nor a range of orders such as 1..3.", param, ctx)
+        orders = range(int(match[1] or 0), int(match[2]) + 1)
+        if not orders:
+            self.fail(f"{value!r} is no order: it must go upwards.", param, ctx)
+        if orders[-1] > 2000:
+            self.fail("orders go up to 2000.", param, ctx)
+        if len(orders) > MOST_CURVES:
+            self.fail(f"{value!r} would be {len(orders)} curves; the most are {MOST_CURVES}.", param, ctx)
+        return orders
+
+
+@click.command("plot", cls=Command, epilog=EPILOG)
+@program_options
+@click.option(
+    "--x", "ranges", type=RangeType(), multiple=True, metavar="NAME=LOW:HIGH",
+    help="The variable or constant, or its entry 'w[0]', that runs through a range. Twice: contours over two of them.",
+)  # fmt: skip
+@several_names(
+    "--of", help="What is drawn, in place of the program's outputs; of a history the keys, by default loss. Repeatable."
+)
+@click.option(
+    "--order", "orders", type=OrdersType(), metavar="N|A..B",
+    help="Draw derivatives up to order N, or those of orders A to B only; by default 1, the function and its first"
+    " derivative. Over two variables 0 leaves the gradient out.",
+)  # fmt: skip
+@several_names(
+    "--data",
+    help="Data of the program as dots: the names of x and y, or of one array with both as columns; over two variables"
+    " perhaps of a class, too. Repeatable.",
+)
+@click.option("--history", type=INPUT_FILE, metavar="FILE|-",
+              help="Draw the loss of a fit by step, from what `gradcli fit --history` wrote, in place of a program.")  # fmt: skip
+@click.option(
+    "--samples", type=click.IntRange(2, 1_000_000), metavar="N",
+    help="Points along each --x; by default 400 for a curve, 120 for contours, and as many as a terminal shows.",
+)  # fmt: skip
+@click.option(
+    "--log", type=click.Choice(["x", "y", "xy", "none"]),
+    help="Axes that are logarithmic; by default y for the positive losses of a history, else none.",
+)  # fmt: skip
+@click.option("--output", type=OUTPUT_FILE, metavar="FILE",
+              help="Write a .svg, .png or .pdf file, whole or not at all, in place of standard output.")  # fmt: skip
+def command(
+    inputs: Inputs,
+    ranges: tuple[Range, ...],
+    of: list[str] | None,
+    orders: range | None,
+    data: list[str] | None,
+    history: str | None,
+    samples: int | None,
+    log: str | None,
+    output: str | None,
+) -> None:
+    """Draw a scalar of a program and its derivatives over a range, or contours with the gradient over two.
+
+    FILE is a program; - or, in a pipe, nothing stands for standard input. The other variables keep their values. Needs
+    the extra gradcli[plot].
+    """
+    if output is not None and os.path.splitext(output)[1].lower() not in ENDINGS:
+        raise click.UsageError(f"--output {output}: the file must end in .svg, .png or .pdf.")
+    drawn: Curves | Field
+    if history is not None:
+        if ranges or data or orders is not None or samples is not None or inputs.file is not None or inputs.inline:
+            raise click.UsageError(
+                "--history draws a file that is there, and goes without a program, --x, --order, --data and --samples."
+            )
+        drawn = _history(history, of or ["loss"], log)
+    else:
+        _check(ranges, orders, log)
+        text = inputs.program_text()
+        program = inputs.load(text, (of, [*(chosen.name for chosen in ranges), *(data or ())]))
+        if len(ranges) == 1:
+            drawn = _curves(program, of, ranges[0], orders or range(2), samples or _samples(output, 400), log or "none")
+        else:
+            drawn = _field(program, of, ranges, orders != range(1), samples or _samples(output, 120))
+        if data:
+            from gradcli.features.plot.dots import dots
+
+            drawn = drawn._replace(dots=dots(program, data, classes=len(ranges) == 2))
+    _deliver(drawn, output)
+
+
+def _check(ranges: tuple[Range, ...], orders: range | None, log: str | None) -> None:
+    """Raises click.UsageError for options that contradict each other."""
+    if not ranges:
+        raise click.UsageError("Give the variable and its range: --x 'x=-3:3'.")
+    if len(ranges) > 2:
+        raise click.UsageError(f"A plot has one --x or two, and not {len(ranges)}.")
+    if len(ranges) == 2:
+        if ranges[0][:2] == ranges[1][:2]:
+            raise click.UsageError(f"Both --x are about {ranges[0].name}.")
+        if orders not in (None, range(1), range(2)):
+            raise click.UsageError("Over two variables --order is 0, for contours only, or 1, for the gradient too.")
+        if log not in (None, "none"):
+            raise click.UsageError("--log is about curves, and goes with one --x.")
+
+
+def _curves(program: Loaded, of: list[str] | None, chosen: Range, orders: range, samples: int, log: str) -> Curves:
+    from gradcli.features.plot.answer import curves
+
+    x = _variable(program, chosen, "x" in log)
+    if of is not None and len(set(of)) * len(orders) > MOST_CURVES:
+        raise click.UsageError(f"These are {len(set(of)) * len(orders)} curves; the most are {MOST_CURVES}.")
+    return curves(program, of, x, orders, samples, "y" in log)
+
+
+def _field(program: Loaded, of: list[str] | None, chosen: tuple[Range, ...], gradient: bool, samples: int) -> Field:
+    from gradcli.features.plot.answer import field
+
+    if samples > 2000:
+        raise click.UsageError("--samples over two variables is at most 2000 along each.")
+    x, y = [_variable(program, one, False) for one in chosen]
+    return field(program, of, x, y, (samples, samples), gradient)
+
+
+def _variable(program: Loaded, chosen: Range, log: bool) -> Variable:
+    """The range in numbers; click.UsageError where it is none."""
+    from gradcli.features.plot.answer import LARGEST, Variable, number
+
+    low, high = (number(program, chosen.name, text) for text in (chosen.low, chosen.high))
+    x = Variable(chosen.name, chosen.entry, low, high, log)
+    if not (abs(low) <= LARGEST and abs(high) <= LARGEST):
+        _no_range(x, f"its ends must be finite, and at most {LARGEST:g}")
+    if not low < high:
+        _no_range(
+            x, f"write the smaller end first: {x.label}={chosen.high}:{chosen.low}" if low > high else "it is empty"
+        )
+    if log and low < 1 / LARGEST:
+        _no_range(x, "on a logarithmic axis it must be positive")
+    if high - low < 1 / LARGEST or low + (high - low) / 2 in (low, high):
+        _no_range(x, "its ends are too near to each other")
+    return x
+
+
+def _no_range(x: Variable, why: str) -> NoReturn:
+    raise click.UsageError(f"--x {x.label}: {x.low:g} to {x.high:g} is no range: {why}.")
+
+
+def _history(path: str, keys: list[str], log: str | None) -> Curves:
+    from gradcli.commands.inputs import standard_input
+    from gradcli.data import read_bytes
+    from gradcli.data.history import read_history
+    from gradcli.data.memory import Memory
+    from gradcli.features.plot.answer import series
+
+    name = "<stdin>" if path == "-" else path
+    if "step" in keys:
+        raise click.UsageError("--of step: what a history holds is drawn by its steps.")
+    data = standard_input(Memory()) if path == "-" else read_bytes(path)
+    columns = read_history(data, name, list(dict.fromkeys(keys)))
+    return series(name, "step", columns, log)
+
+
+def _samples(output: str | None, of_file: int) -> int:
+    """How many points along an axis there is something to see of."""
+    return of_file if output is not None else max(2 * shutil.get_terminal_size().columns, 40)
+
+
+def _deliver(drawn: Curves | Field, output: str | None) -> None:
+    from gradcli.features.plot.answer import Curves
+
+    if output is not None:
+        try:
+            from gradcli.features.plot import figures
+        except ImportError as problem:
+            raise _missing(problem) from None
+        from gradcli.data import write_atomically
+
+        format = os.path.splitext(output)[1].lower()[1:]
+
+        def draw(file: IO[bytes]) -> None:
+            if isinstance(drawn, Curves):
+                figures.write_curves(file, format, drawn)
+            else:
+                figures.write_field(file, format, drawn)
+
+        write_atomically(output, draw)
+        return
+    try:
+        from gradcli.features.plot import look as plots
+    except ImportError as problem:
+        raise _missing(problem) from None
+    columns, lines = shutil.get_terminal_size()
+    size = (columns, min(lines - 1, max(columns // 3, 12)))
+    terminal = is_terminal(sys.stdout)
+    unicode = not terminal or (sys.stdout.encoding or "ascii").lower().startswith("utf")
+    color = stream_has_color(sys.stdout)
+    if isinstance(drawn, Curves):
+        write(plots.render_curves(drawn, size, color, unicode))
+    else:
+        write(plots.render_field(drawn, size, color, unicode))
+
+
+def _missing(problem: ImportError) -> GradcliError:
+    return GradcliError(
+        "DataError",
+        f"plots need {problem.name or 'more than there is'}, which is not installed: pip install 'gradcli[plot]'",
+    )

@@ -1,0 +1,1 @@
+"""``--points``: a question at many points."""

@@ -1,0 +1,1 @@
+"""``--profile``: what a run spends."""

@@ -1,0 +1,1 @@
+"""``--trace`` and ``--kinks``: where NaN and infinity come from."""

@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 import gradcli
 from gradcli.commands.main import COMMANDS, run
 from gradcli.report.quoting import visible
-from tests.report.flowcharts import read_dot, read_mermaid
-from tests.report.test_latex import check as check_latex
-from tests.report.test_numpy_module import gradient_of
+from tests.features.flowcharts import read_dot, read_mermaid
+from tests.features.test_latex import check as check_latex
+from tests.features.test_numpy_module import gradient_of
 
 PIECES = [
     '"""', "'''", '"', "'", "\\", "\\n", "\\N{x}", "{", "}", "{0}", "%", "%s", "%%{init: {}}%%", "$", "$x$", "^", "_", "~", "&",

@@ -13,8 +13,8 @@ import gradcli
 from gradcli.features.graph import look as graphs
 from gradcli.features.graph import trees
 from gradcli.features.graph.answer import Arrow, Box, Cluster, Picture, picture
+from tests.features.flowcharts import Drawing, read_dot, read_mermaid
 from tests.random_programs import programs
-from tests.report.flowcharts import Drawing, read_dot, read_mermaid
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = sorted((ROOT / "samples").glob("*.expr"))

@@ -17,7 +17,7 @@ from gradcli.features.derive.derivation import render
 from gradcli.features.derive.steps import WorkedDerivation, derivation
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops import table
-from tests.program.test_derived import SAMPLES, question
+from tests.features.test_derived import SAMPLES, question
 from tests.quickly import light
 from tests.random_programs import programs
 

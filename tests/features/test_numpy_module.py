@@ -18,8 +18,8 @@ from gradcli.features.derive import numpy_module
 from gradcli.features.derive.answer import derive
 from gradcli.graph.ops import table
 from gradcli.graph.ops.words.numpy import WORDS, WRITTEN_ELSEWHERE
+from tests.features.test_derived import SAMPLES, assert_equal, question
 from tests.graph.test_operations import DATA, SPECS
-from tests.program.test_derived import SAMPLES, assert_equal, question
 from tests.quickly import light
 from tests.random_programs import programs
 from tests.test_quality import tool

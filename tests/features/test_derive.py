@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.features.test_derived import question
 from tests.golden import difference
-from tests.program.test_derived import question
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = sorted((ROOT / "samples").glob("*.expr"))

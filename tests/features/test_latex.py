@@ -24,8 +24,8 @@ from gradcli.features.derive.answer import derive
 from gradcli.features.derive.latex_words import GREEK
 from gradcli.graph.ops import table
 from gradcli.graph.ops.words.latex import WORDS, WRITTEN_ELSEWHERE
+from tests.features.test_derived import SAMPLES, question
 from tests.graph.examples import examples
-from tests.program.test_derived import SAMPLES, question
 from tests.random_programs import programs
 
 KNOWN = GREEK | {

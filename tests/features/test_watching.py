@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.test_explain import question
+from tests.features.test_explain import question
 from tests.test_samples import SAMPLES
 
 ROOT = Path(__file__).parents[2]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.report.flowcharts import read_dot, read_mermaid
+from tests.features.flowcharts import read_dot, read_mermaid
 
 PROGRAM = "variable w = 2.0; variable v = 3.0; h = sin(w); y = h*stop_gradient(v)\n"
 

@@ -9,7 +9,7 @@ kinks.
 Both follow from the word that an operation's entry has for its degree: ``linear`` in all inputs together; ``product`` of
 two inputs, of pairs of them added up, or of all (a contraction); ``square``; ``sign``, constant between jumps; ``abs``,
 linear on either side of 0 with the slope ``sign``; ``ramp``, the same with a gradient that is never None; ``quotient``,
-linear in its first input and no polynomial of its second; ``solve``, the other way round; ``power`` of the first input;
+linear in its first input, not a polynomial of its second; ``solve``, the other way round; ``power`` of the first input;
 ``entries``, products of entries of the input; ``zero``, 0 whose gradient is never None; nothing for any other function.
 """
 

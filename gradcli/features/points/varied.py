@@ -79,13 +79,15 @@ class _Block(NamedTuple):
     """What is done with a block of ``size`` rows.
 
     ``leaves`` maps a leaf of the program to the one that holds its values in all rows. The plans of ``computed`` give
-    the values of leaves that are computed from columns, one after the other, and ``plan`` the results.
+    the values of leaves that are computed from columns, one after the other, and ``plan`` the results. ``filled`` are
+    the arrays that shorter columns are copied into, kept from one block to the next.
     """
 
     size: int
     leaves: dict[Node, Node]
     computed: list[tuple[Node, Plan]]
     plan: Plan
+    filled: dict[Node, Array]
 
 
 class Batch:
@@ -184,7 +186,7 @@ class Batch:
                 many[leaf] = _with_rows(leaf, size)
             if len(self._blocks) == MOST_PLANS:
                 del self._blocks[next(iter(self._blocks))]
-            self._blocks[size] = _Block(size, many, computed, self._planned(self._moving, many))
+            self._blocks[size] = _Block(size, many, computed, self._planned(self._moving, many), {})
         return self._blocks[size]
 
     def _planned(self, nodes: Sequence[Node], many: Mapping[Node, Node]) -> Plan:
@@ -195,11 +197,17 @@ class Batch:
         import numpy as np
 
         rows = len(next(iter(columns.values())))
-        size, leaves, computed, plan = self._block(rows)
+        size, leaves, computed, plan, filled = self._block(rows)
         values = dict(self._fixed)
         for name, leaf in self.program.columns.items():
             column = converted(columns[name], _with_rows(leaf, rows), copy=False)
-            values[leaves[leaf]] = _extended(np, column, size)
+            if size > rows:  # the last row again and again
+                if leaf not in filled:
+                    filled[leaf] = np.empty((size, *leaf.shape), leaf.dtype)
+                whole = filled[leaf]
+                whole[:rows], whole[rows:] = column, column[-1]
+                column = whole
+            values[leaves[leaf]] = column
         for leaf, initial in computed:
             (value,) = run(initial, values, self.program.written)
             spread = np.reshape(value, (size, *[1] * (1 + leaf.rank - value.ndim), *value.shape[1:]))  # a scalar fills
@@ -222,16 +230,6 @@ class Batch:
 
 def _with_rows(leaf: Node, rows: int) -> Node:
     return Node(leaf.op, (), leaf.attrs, (rows, *leaf.shape), leaf.dtype, leaf.risky)
-
-
-def _extended(np: Any, column: Array, size: int) -> Array:
-    """The column with its last row again and again, up to so many rows."""
-    if len(column) == size:
-        return column
-    whole = np.empty((size, *column.shape[1:]), column.dtype)
-    whole[: len(column)] = column
-    whole[len(column) :] = column[-1]
-    return whole
 
 
 def _rounded_up(rows: int) -> int:

@@ -50,6 +50,12 @@ CHOICES = [
 INDICES = ["[0]", "[-1]", "[::-1]", "[1:]", "[..., 0]", "[newaxis]", "[:, 0]", "[:, ::2]", "[[0, 0, 1]]", "[:, [1, 0]]"]
 EQUATIONS = ["i,i->", "i,i->i", "ij,jk->ik", "ij->ji", "ij,ij->i", "i,j->ij", "ij->", "bij,bjk->bik", "ij,j->i"]
 
+CALLED = {  # operations whose operands seldom fit by chance
+    "conv1d": ["conv1d({a}*ones([4, 2]), {b}*ones([2, 2, 1]))", 'conv1d({a}*ones([3, 1]), {b}*ones([2, 1, 2]), padding="SAME")'],
+    "conv2d": ["conv2d({a}*ones([3, 2, 1]), {b}*ones([2, 2, 1, 2]))", 'conv2d({a}*ones([2, 2, 1]), {b}*ones([1, 2, 1, 1]), 2, "SAME")'],
+    "ravel_multi_index": ["({a}*ones([2, 3]))[[0, -1, 1], [2, 0, 0]]", "({a}*ones([2, 3]))[ravel_multi_index([[1], [1]], [1, 2])]"],
+}  # fmt: skip
+
 
 @cache
 def type_of(expression: str, operands: tuple[tuple[str, Type], ...], dtype: str) -> Type | None:
@@ -211,6 +217,8 @@ class Program:
         return (expression, (shape, dtype)) if size <= MOST_ENTRIES and len(shape) <= MOST_AXES else ("", None)
 
     def _call(self, op: Operation) -> str:
+        if op.name in CALLED:
+            return self.random.choice(CALLED[op.name])
         first = self._operand(literal=False)
         given = [text for p in op.parameters if (text := self._argument(op, p, len(self.names[first][0]))) is not None]
         text = f"{op.name}({', '.join(given)})"

@@ -264,7 +264,7 @@ def test_without_the_extra(gradcli, tmp_path, monkeypatch, missing, arguments):
         name for name in sys.modules if name.startswith(("gradcli.features.plot.look", "gradcli.features.plot.figures"))
     ]:
         monkeypatch.delitem(sys.modules, name)
-        monkeypatch.delattr(sys.modules["gradcli.report"], name.rpartition(".")[2], raising=False)
+        monkeypatch.delattr(sys.modules["gradcli.features.plot"], name.rpartition(".")[2], raising=False)
     monkeypatch.setitem(sys.modules, missing, None)
     done = gradcli("plot", *RANGE, *arguments)
     assert (done.status, done.out) == (1, "")

@@ -70,13 +70,13 @@ conv1d = register(Operation(
     "Correlation along the last axis but one: x [batch, width, channels], filters [width, channels, results].",
     family="networks", accepts="float",
     expand=lambda x, filters, stride, padding, dilations: _convolution("conv1d", 1)(x, filters, stride, padding, dilations),
-    formula="yi = x[i*stride + k] @ filters[k], added up over k",
+    formula="sum of x[i*stride + k] @ filters[k]",
     example="conv1d([[[1.0], [2.0], [4.0]]], [[[1.0]], [[-1.0]]])",
 ))  # fmt: skip
 conv2d = register(Operation(
     "conv2d", 'x, filters, strides:ints=1, padding:string="VALID", dilations:ints=1',
     "Correlation of images: x [batch, height, width, channels], filters [height, width, channels, results].",
     family="networks", accepts="float", expand=_convolution("conv2d", 2),
-    formula="yij = x[i + k, j + l] @ filters[k, l], added up over k and l",
+    formula="sum of x[i + k, j + l] @ filters[k, l]",
     example="conv2d(ones([1, 3, 3, 1]), ones([2, 2, 1, 1]))",
 ))  # fmt: skip

@@ -108,7 +108,8 @@ full = _creation(
 
 def _eye_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     n = attrs["n"]
-    m = attrs["m"] = n if attrs.get("m") is None else attrs["m"]
+    m = n if attrs.get("m") is None else attrs["m"]
+    attrs["m"] = None if m == n else m
     if n < 0 or m < 0:
         raise GradcliError("ShapeError", f"eye needs sizes of 0 or more, not {n} and {m}")
     return (n, m), attrs["dtype"]

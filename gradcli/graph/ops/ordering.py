@@ -135,7 +135,7 @@ def _search_led(led: Led) -> Node:
 searchsorted = register(Operation(
     "searchsorted", 'sorted, values, side:string="left"',
     "For each value how many entries of a row are below it: its place in the sorted row. Side right counts equal ones.",
-    family="shapes", infer=_places, kernel=_search_kernel, leading=_search_led, rule=NoDerivative(), workspace=2.0,
+    family="shapes", infer=_places, kernel=_search_kernel, leading=_search_led, rule=NoDerivative(),
     domain="all real numbers; no derivative", formula="count of sorted < value", example="searchsorted([1.0, 2.0, 4.0], [3.0])",
 ))  # fmt: skip
 

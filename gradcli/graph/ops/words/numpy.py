@@ -126,7 +126,7 @@ WORDS: dict[str, Word] = {
     "ravel_multi_index": "_ravel(*operands, dims=dims)", "searchsorted": "np.searchsorted(np.sort(a), b, side)", "argcummax": "_running(a, axis, False)", "argcummin": "_running(a, axis, True)",
     "argsort": 'np.argsort(a, axis=axis, kind="stable")', "sort": "np.sort(a, axis=axis)",
     "take_along": "np.take_along_axis(a, b, axis=axis)",
-    "zeros": "np.zeros(shape, dtype=dtype)", "ones": "np.ones(shape, dtype=dtype)", "eye": "np.eye(n, m, dtype=dtype)",
+    "zeros": "np.zeros(shape, dtype=dtype)", "ones": "np.ones(shape, dtype=dtype)", "eye": lambda n: "np.eye(n, dtype=dtype)" if n.attrs["m"] is None else "np.eye(n, m, dtype=dtype)",
     "arange": "np.arange(start, stop, step).astype(dtype)", "linspace": "np.linspace(start, stop, num).astype(dtype)",
     "one_hot": "(np.expand_dims(a, -1) == np.arange(depth)).astype(dtype)",
     "random_normal": _random("normal", "mean", "stddev"), "random_uniform": _random("uniform", "minval", "maxval"),

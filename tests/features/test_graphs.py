@@ -14,6 +14,7 @@ from gradcli.features.graph import look as graphs
 from gradcli.features.graph import trees
 from gradcli.features.graph.answer import Arrow, Box, Cluster, Picture, picture
 from tests.features.flowcharts import Drawing, read_dot, read_mermaid
+from tests.quickly import some
 from tests.random_programs import programs
 
 ROOT = Path(__file__).parents[2]
@@ -72,7 +73,7 @@ def test_no_tree_without_its_sample():
 
 
 @pytest.mark.parametrize("depth", [0, pytest.param(2, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("sample", SAMPLES, ids=[sample.stem for sample in SAMPLES])
+@pytest.mark.parametrize("sample", some(SAMPLES), ids=[sample.stem for sample in SAMPLES])
 def test_every_format_says_the_same_of_a_sample(sample, depth):
     program = gradcli.load(sample)
     shown = picture(program, depth=depth)
@@ -245,7 +246,7 @@ LARGE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize("name", some(LARGE, 4))
 def test_large_programs_are_summarised(name):
     program = gradcli.loads(LARGE[name])
     whole = picture(program, depth=9, most=1_000_000)

@@ -152,6 +152,7 @@ def test_a_mode_that_is_not_finite_off_a_kink_fails(monkeypatch):
     assert (1, "forward") in failed("variable x = 0.3; y = sin(x)")
 
 
+@pytest.mark.slow
 def test_every_operation_with_a_derivative_is_evaluated_in_many_digits(monkeypatch):
     """What has no kernel in NumPy's functions has one among the special functions of the namespace."""
     unknown = set()

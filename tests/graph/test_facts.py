@@ -828,6 +828,7 @@ def test_views_are_views_and_nothing_else_is():
     assert own & always == {"reshape"}, "of what lies in memory in another order it is a copy"
 
 
+@pytest.mark.slow
 def test_kernels_that_work_entry_by_entry_take_no_more_memory_than_announced():
     """Other kernels are measured in whole runs, by the tests of plans."""
     size, buffers = 200_000, 1 << 18

@@ -140,9 +140,9 @@ def test_every_operation(name):
             return [Item((r.name,), f"{r.name} {k}", r.value) for k, results in enumerate(found) for r in results]
 
         assert_rows_agree(program, ask, columns, rtol=1e-9)
-        for some in columns if len(columns) > 1 else ():
-            others = {other: column[0] for other, column in columns.items() if other != some}
-            assert_rows_agree(program.with_values(others), ask, {some: columns[some]}, rtol=1e-9)
+        for chosen in columns if len(columns) > 1 else ():
+            others = {other: column[0] for other, column in columns.items() if other != chosen}
+            assert_rows_agree(program.with_values(others), ask, {chosen: columns[chosen]}, rtol=1e-9)
 
 
 OPERATIONS = {
@@ -209,8 +209,8 @@ def test_operations(name):
     if not integers:
         assert_rows_agree(program, first_gradients, columns, rtol=1e-9)
     # With some of them fixed: operands with and without rows meet.
-    for some in (["a"], ["s", "v"], ["t"], ["u"]):
-        assert_rows_agree(program, evaluation, {key: columns[key] for key in some})
+    for chosen in (["a"], ["s", "v"], ["t"], ["u"]):
+        assert_rows_agree(program, evaluation, {key: columns[key] for key in chosen})
 
 
 def rows(**columns):

@@ -142,6 +142,8 @@ class Bytes(click.ParamType[int]):
         # "i" without a letter before it is no unit
         if match is None or (not match[2] and (match[3] or "").lower() == "ib"):
             self.fail(f"{value!r} is not an amount of memory such as 500M or 2G.", param, ctx)
+        if len(match[1]) > 30:
+            self.fail("it is more than any machine has.", param, ctx)
         size = int(float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " "))
         if size <= 0:
             self.fail("it must be positive.", param, ctx)

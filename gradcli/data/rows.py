@@ -149,6 +149,13 @@ def _integers(column: Array) -> Array:
     return column.astype(np.int64)
 
 
+def _entries(line: str, where: str) -> list[str]:
+    try:
+        return [entry.strip() for entry in next(csv.reader([line], skipinitialspace=True))]
+    except csv.Error as problem:
+        fail(f"{where}: {problem}")
+
+
 class _Csv:
     """Lines of numbers separated by commas."""
 
@@ -157,7 +164,7 @@ class _Csv:
         self.skip_bad = skip_bad
         self.count = 0
         text = decode(header, name)
-        self.names = [entry.strip() for entry in next(csv.reader([text], skipinitialspace=True))]
+        self.names = _entries(text, f"{name}, header")
         self._check_header(text)
         self.fields = [field_of(column) for column in self.names]
         for column, kind in zip(self.names, self.fields, strict=True):
@@ -252,9 +259,7 @@ class _Csv:
         return Rows(np.array(kept, np.int64), columns or self.nothing().columns, bad)
 
     def _cells(self, line: bytes, where: str) -> list[float | int | bool]:
-        texts = [
-            entry.strip() for entry in next(csv.reader([line.decode("utf-8", errors="replace")], skipinitialspace=True))
-        ]
+        texts = _entries(line.decode("utf-8", errors="replace"), where)
         if len(texts) != len(self.names):
             fail(f"{where}: it has {len(texts)} fields, and the header has {len(self.names)}")
         return [

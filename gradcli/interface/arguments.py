@@ -61,7 +61,7 @@ def integer(value: object, argument: str, least: int, most: int | None = None) -
         _wrong(argument, "an integer", value, f"{argument}={least}")
     if number < least or most is not None and number > most:
         allowed = f"at least {least}" if most is None else f"from {least} to {most}"
-        raise GradcliError("ValueError", f"{argument} must be {allowed}, not {number}")
+        raise GradcliError("ValueError", f"{argument} must be {allowed}, not {_shown(number)}")
     return number
 
 
@@ -75,7 +75,7 @@ def number_or_none(value: object, argument: str) -> float | None:
         return None
     number = _real(value, argument, f"{argument}=1e-3")
     if not 0 < number < math.inf:
-        raise GradcliError("ValueError", f"{argument} must be positive and finite, not {number}")
+        raise GradcliError("ValueError", f"{argument} must be positive and finite, not {_shown(number)}")
     return number
 
 
@@ -184,6 +184,8 @@ def _wrong(argument: str, needed: str, value: object, example: str | None) -> No
 def _shown(value: object) -> str:
     """A value in a message: short ones as they are, else what sort of value it is."""
     if value is None or isinstance(value, (bool, int, float, str, bytes)):
+        if isinstance(value, int) and abs(value) >= 10**40:
+            return "an integer of many digits"
         shown = repr(value)
         if len(shown) <= 40:
             return shown

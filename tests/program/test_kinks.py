@@ -50,6 +50,7 @@ def test_every_operation_with_a_kink_is_found_on_it():
     programs = {
         "sign": "sign(x)", "atan2": "atan2(x, -1.)", "elu": "elu(x)", "sqrt": "sqrt(x)", "cbrt": "cbrt(x)", "rsqrt": "rsqrt(x)", "min": "min([x, 0.])",
         "argmax": "argmax([x, 0.])", "argmin": "argmin([x, 0.])", "sort": "sort([x, 0.])", "argsort": "argsort([x, 0.])",
+        "argcummax": "argcummax([0., x])", "argcummin": "argcummin([x, 0.])", "searchsorted": "searchsorted([0., 1.], x)",
         "divide_no_nan": "divide_no_nan(1., x)", "xlogy": "xlogy(x, 2.)", "pow": "x^0.5", "floor": "floor(x)",
         "ceil": "ceil(x)", "trunc": "trunc(x)", "round": "round(x + 0.5)", "mod": "mod(x, 2.)", "less": "x < 0",
         "less_equal": "x <= 0", "greater": "x > 0", "greater_equal": "x >= 0", "equal": "x == 0", "not_equal": "x != 0",

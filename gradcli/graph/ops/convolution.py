@@ -14,7 +14,10 @@ from gradcli.graph.ops.creation import zeros
 from gradcli.graph.ops.elementwise import add
 from gradcli.graph.ops.linear_algebra import matmul
 from gradcli.graph.ops.slicing import index, pad
-from gradcli.graph.types import show_shape
+from gradcli.graph.types import show_shape, size_of
+
+MOST_PLACES = 10_000
+"""Places in a filter, each of which is a product of the graph."""
 
 
 def _convolution(name: str, axes: int) -> Any:
@@ -51,6 +54,13 @@ def _convolution(name: str, axes: int) -> Any:
                 x = pad(x, 0, paddings=((0, 0),) * batch + (*borders, (0, 0)))
         else:
             counts = [max(-(-(n - r + 1) // s), 0) for n, r, s in zip(field, reach, strides, strict=True)]
+        places = size_of(filters.shape[:axes])
+        if places > MOST_PLACES:
+            raise GradcliError(
+                "LimitError",
+                f"{name} adds up a product for each place in the filters, at most {MOST_PLACES:,}, and these have {places:,}",
+                operands=[(1, f"shape {show_shape(filters.shape)}")],
+            )
         terms: list[Node] = []
         for place in product(*map(range, filters.shape[:axes])):
             starts = [k * d for k, d in zip(place, dilations, strict=True)]

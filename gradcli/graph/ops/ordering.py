@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
 from gradcli.graph.operation import NoDerivative, Operation, cast_to, register
-from gradcli.graph.ops.elementwise import clip, constant_value, floor
+from gradcli.graph.ops.corners import JUMPS, Corner, with_equal_entries
+from gradcli.graph.ops.elementwise import clip, constant_value, floor, multiply_no_nan
 from gradcli.graph.ops.reductions import any_, sum_
-from gradcli.graph.ops.selection import greater, isnan, less, where
+from gradcli.graph.ops.selection import greater, greater_equal, isnan, less, less_equal, logical_and, where
 from gradcli.graph.ops.shaping import broadcasted, reshaped, transpose
 from gradcli.graph.ops.slicing import argsort, gather, index, sliced, sort, take_along
 from gradcli.graph.types import Shape, normalize_axes, normalize_axis, show_shape, size_of
@@ -42,13 +43,13 @@ def _running(word: str, lowest: bool) -> tuple[Operation, Operation]:
     """The index of the extreme entry so far, and the entry."""
     position = register(Operation(
         f"argcum{word}", "x, axis:int=0", f"The index of the first entry that is the cum{word} along an axis.",
-        family="reductions", infer=_along, rule=NoDerivative(), flow="along", workspace=4.0,
+        family="reductions", infer=_along, rule=NoDerivative(), flow="along", workspace=4.0, corner=with_equal_entries(),
         kernel=lambda xp, x, axis: running_kernel(xp, x, axis, lowest),
         domain="all real numbers; no derivative", formula=f"arg{word}(x1, …, xk)", example=f"argcum{word}([1.0, 3.0, 2.0])",
     ))  # fmt: skip
     return position, register(Operation(
         f"cum{word}", "x, axis:int=0",
-        f"The {'small' if lowest else 'large'}est entry so far along an axis; of equal ones the first has the derivative.",
+        f"The {'smallest' if lowest else 'largest'} entry so far along an axis; of equal ones the first has the derivative.",
         family="reductions", expand=lambda x, axis: take_along(x, position(x, axis=axis), axis=axis),
         formula=f"yk = {word}(x1, …, xk)", example=f"cum{word}([1.0, 3.0, 2.0])",
     ))  # fmt: skip
@@ -56,6 +57,13 @@ def _running(word: str, lowest: bool) -> tuple[Operation, Operation]:
 
 argcummax, cummax = _running("max", lowest=False)
 argcummin, cummin = _running("min", lowest=True)
+
+
+def _between(low: Node, high: Node, share: Node) -> Node:
+    """From low at a share of 0 to high at 1, from the nearer of the two: what is infinite counts only for its share."""
+    apart = high - low
+    near, far = low + multiply_no_nan(apart, share), high - multiply_no_nan(apart, 1 - share)
+    return where(less(share, 0.5), near, far)
 
 
 def _quantile(x: Node, q: Node, axis: Any, keepdims: bool) -> Node:
@@ -79,7 +87,9 @@ def _quantile(x: Node, q: Node, axis: Any, keepdims: bool) -> Node:
     share = reshaped(at - below, (*q.shape, *[1] * len(kept)))
     low = gather(in_order, place, axis=0)
     high = gather(in_order, place + (1 if n > 1 else 0), axis=0)
-    y = low + share * (high - low)
+    y = _between(low, high, share)
+    if level is None:  # what is no share is known only when it is evaluated
+        y = y + reshaped(where(logical_and(greater_equal(q, 0), less_equal(q, 1)), 0 * q, math.nan), share.shape)
     if x.risky:
         y = where(broadcasted(any_(isnan(rows), axis=0), y.shape), math.nan * sum_(rows, axis=0), y)
     if keepdims:
@@ -136,6 +146,7 @@ searchsorted = register(Operation(
     "searchsorted", 'sorted, values, side:string="left"',
     "For each value how many entries of a row are below it: its place in the sorted row. Side right counts equal ones.",
     family="shapes", infer=_places, kernel=_search_kernel, leading=_search_led, rule=NoDerivative(),
+    corner=Corner("at an entry of the row", lambda xp, node, x, y: xp.isin(x[1], x[0]), JUMPS),
     domain="all real numbers; no derivative", formula="count of sorted < value", example="searchsorted([1.0, 2.0, 4.0], [3.0])",
 ))  # fmt: skip
 
@@ -154,7 +165,7 @@ def _interp(x: Node, xp: Node, fp: Node) -> Node:
     xp, fp = gather(xp, order, axis=0), gather(fp, order, axis=0)
     left = searchsorted(sliced(xp, 0, 1, n - 1), x, side="right")
     x0, f0, x1, f1 = [gather(row, left + k, axis=0) for k in (0, 1) for row in (xp, fp)]
-    inside = f0 + (x - x0) / (x1 - x0) * (f1 - f0)
+    inside = _between(f0, f1, (x - x0) / (x1 - x0))
     below, above = [(index(xp, items=(k,)), index(fp, items=(k,))) for k in (0, n - 1)]
     return where(less(x, below[0]), below[1], where(greater(x, above[0]), above[1], inside))
 

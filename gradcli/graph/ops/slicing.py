@@ -305,8 +305,12 @@ def _raveled_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 
 def ravel_kernel(xp: Any, *indices: Any, dims: Shape) -> Any:
     total = xp.zeros((), dtype="int64")
-    for i, n in zip(indices, dims, strict=True):
-        total = total * n + xp.take(xp.arange(n, dtype="int64"), i)
+    for axis, (i, n) in enumerate(zip(indices, dims, strict=True)):
+        i = xp.asarray(i)
+        bad = (i < -n) | (i >= n)
+        if bad.any():
+            raise IndexError(f"index {i[bad].ravel()[0]} is out of bounds for axis {axis} with size {n}")
+        total = total * n + xp.where(i < 0, i + n, i)
     return xp.asarray(total)
 
 

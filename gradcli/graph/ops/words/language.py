@@ -91,7 +91,7 @@ def _arguments(node: Node, inputs: Sequence[Text], float_dtype: str) -> list[str
                 continue
             if p.kind == "axes" and value is not None and len(value) == 1:
                 value = value[0]
-            text = attribute(value)
+            text = f'"{value}"' if p.kind == "string" else attribute(value)
             shown.append(text if p.default is None else f"{p.name}={text}")
     return shown
 

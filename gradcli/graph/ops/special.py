@@ -98,10 +98,17 @@ def sinc_kernel(xp: Any, x: Array, order: int) -> Array:
     return (math.pi**order * xp.where(xp.abs(u) > order, y, near)).astype(x.dtype)
 
 
+MOST_DERIVATIVES = 100
+
+
+def _too_high(order: int) -> str:
+    return f"derivatives of orders 0 to {MOST_DERIVATIVES} of this function are known, and the one of order {order} is needed"
+
+
 def _derivative_of_order(inputs: Sequence[Node], attrs: dict[str, Any]) -> tuple[Shape, str]:
     order = attrs["order"]
-    if not 0 <= order <= 100:
-        raise GradcliError("ValueError", f"the order is {order}, and must be from 0 to 100")
+    if not 0 <= order <= MOST_DERIVATIVES:
+        raise GradcliError("ValueError", _too_high(order))
     return unchanged(inputs, attrs)
 
 
@@ -247,8 +254,8 @@ digamma = _entry(
 
 
 def _order_of_polygamma(inputs: Sequence[Node], attrs: dict[str, Any]) -> tuple[Shape, str]:
-    if not 0 <= attrs["n"] <= 100:
-        raise GradcliError("ValueError", f"the order is {attrs['n']}, and must be from 0 to 100")
+    if not 0 <= attrs["n"] <= MOST_DERIVATIVES:
+        raise GradcliError("ValueError", _too_high(attrs["n"]))
     return unchanged(inputs, attrs)
 
 

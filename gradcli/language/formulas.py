@@ -92,6 +92,7 @@ SPELLINGS = (
     Spelling("log-sigmoid", ("log(sigmoid(x))",), "-softplus(-x)", "it is -inf where sigmoid rounds to 0"),
     Spelling("log-sigmoid", _logs(_less("sigmoid(x)")), "-softplus(x)", "it is -inf where sigmoid rounds to 1"),
     Spelling("softplus", ("log(1 + exp(x))", "log1p(exp(x))"), "softplus(x)", "exp overflows for large x"),
+    Spelling("logaddexp", ("log(exp(x) + exp(y))",), "logaddexp(x, y)", "exp overflows for large x or y"),
     Spelling("logsumexp", (f"log(sum(exp(x), {ALONG}))",), f"logsumexp(x, {ALONG})", "exp overflows for large x"),
     Spelling("norm", tuple(f"sqrt({s})" for s in _SQUARES) + tuple(f"{s}^0.5" for s in _SQUARES), f"norm(x, {ALONG})",
              "its gradient is NaN at 0, and the squares may overflow"),

@@ -234,7 +234,7 @@ def disagreements(text: str, only: str = "") -> list[str]:
                 command = label.rsplit(" ", 1)[0]
                 if command not in plainly and label.split(" ")[0] not in plainly:
                     lines.append(f"{way}: {label}: {shown(value)}, which has no counterpart")
-                elif plainly.get(command, plainly.get(label.split(" ")[0])) != value:
+                elif isinstance(value, np.ndarray) or plainly.get(command, plainly.get(label.split(" ")[0])) != value:
                     lines.append(f"{way}: {label}: {shown(value)}, plainly {plainly.get(command)}")
                 continue
             if not agree(value, plainly[label]):

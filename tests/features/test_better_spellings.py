@@ -49,6 +49,7 @@ CASES = [
     ("log(sigmoid(x))", lambda x: -mp.log1p(mp.exp(-x)), lambda x: 1 / (1 + mp.exp(x)), [-800.0], [0.5, -3.0]),
     ("log(1 - sigmoid(x))", lambda x: -mp.log1p(mp.exp(x)), lambda x: -1 / (1 + mp.exp(-x)), [800.0], [0.5, -3.0]),
     ("log(1 + exp(x))", lambda x: mp.log1p(mp.exp(x)), lambda x: 1 / (1 + mp.exp(-x)), [800.0], [0.5, -3.0]),
+    ("log(exp(x) + exp(-x))", lambda x: abs(x) + mp.log1p(mp.exp(-2 * abs(x))), mp.tanh, [800.0, -800.0], [0.5, -3.0]),
     ("1/(1 + exp(-x))", lambda x: 1 / (1 + mp.exp(-x)), lambda x: mp.exp(-x) / (1 + mp.exp(-x)) ** 2, [], [0.5, -3.0]),
     ("1/(1 + exp(x))", lambda x: 1 / (1 + mp.exp(x)), lambda x: -mp.exp(x) / (1 + mp.exp(x)) ** 2, [], [0.5, -3.0]),
     ("sqrt(x^2 + square(3*x))", lambda x: mp.sqrt(10) * abs(x), lambda x: mp.sqrt(10) * mp.sign(x), [0.0], [0.5]),

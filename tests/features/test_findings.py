@@ -116,6 +116,7 @@ V += "variable p = 0.8\nvariable q = [[2.0, 0.5, 0.1], [0.2, 3.0, 0.3], [0.4, 0.
         ("log1p(exp(x))", "softplus(x)"),
         ("log(1 + exp(\n  2*x\n))", "softplus(2*x)"),
         ("ln(add(1, exp(x)))", "softplus(x)"),
+        ("log(exp(x) + exp(2*s))", "logaddexp(x, 2*s)"),
         ("log(sum(exp(x)))", "logsumexp(x)"),
         ("log(reduce_sum(exp(m), 1, true))", "logsumexp(m, axis=1, keepdims=true)"),
         ("log(sum(exp(m), axis=[0, 1]))", "logsumexp(m, axis=[0, 1])"),

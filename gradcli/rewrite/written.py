@@ -30,7 +30,8 @@ class Written:
 
     ``named`` are nodes that have a name: they stay nodes, and nothing looks through them. ``stopped`` are those of them
     that pass no gradient on, ``apart`` those that stay nodes of their own where they only stand for another. ``plain``
-    are nodes for which the shorter formula of their operation does. ``targets`` are the new nodes in the order of the old, ``names`` the new node of each named
+    are nodes for which the shorter formula of their operation does. ``as_made`` leaves products and sums as they are: of
+    numbers near the ends of what floats hold, those in another order may overflow or vanish. ``targets`` are the new nodes in the order of the old, ``names`` the new node of each named
     one that the targets need.
     """
 
@@ -42,12 +43,16 @@ class Written:
         dtype: str = "float64",
         apart: Collection[Node] = (),
         plain: Collection[Node] = (),
+        as_made: bool = False,
     ) -> None:
         self._plain = frozenset(plain)
         self._apart = frozenset(apart)
         self._derivation = Derivation(dtype)
-        self._rules = joined(WORDS, algebra.RULES, shapes.RULES, contractions.RULES, shapes.ENTRYWISE)
-        self._engine = Engine(self._rules, algebra.CAREFUL, self._derivation)
+        self._as_made = as_made
+        self._rules = joined(
+            WORDS, {} if as_made else algebra.RULES, shapes.RULES, contractions.RULES, shapes.ENTRYWISE
+        )
+        self._engine = Engine(self._rules, None if as_made else algebra.CAREFUL, self._derivation)
         self._stand_ins: dict[Node, Node] = {}
         self._definitions: dict[Node, Node] = {}
         new = self._simplified(targets, frozenset(named), frozenset(stopped))
@@ -103,7 +108,7 @@ class Written:
         first = Engine(FIRST, derivation=self._derivation)
         roots = [first.settled(root) for root in roots]
         with self._derivation.active():
-            in_order = ordered(roots, self._engine.polynomial)
+            in_order = {root: root for root in roots} if self._as_made else ordered(roots, self._engine.polynomial)
         forms = Engine(FORMS, derivation=self._derivation)
         formed = [forms.settled(in_order[root]) for root in roots]
         made: dict[Node, Node] = {}

@@ -320,3 +320,21 @@ def test_hessians_and_jacobians_in_programs_are_written_out(text: str) -> None:
     for name in names:
         assert_equal(actual[name], expected[name], f"{name} of\n{printed}")
     assert_same_graph(found, printed)
+
+
+@pytest.mark.parametrize(
+    ("text", "order"),
+    [
+        ("variable v = -1.0\nconstant u = 1e200\nn = u*v\ny = divide_no_nan(n, n)", 1),
+        ("variable x = 1e200\ny = xlogy(x, x)", 2), ("variable x = 1e-200\ny = 1/x", 1),
+        ("dtype float32\nvariable x = 1e25\ny = x/(x + 1e25)", 2),
+        ("variable x = [1e200, -1e200]\ny = sum(x*x*1e-250)", 1),
+    ],
+)  # fmt: skip
+def test_products_of_extreme_numbers_stay_in_order(text: str, order: int) -> None:
+    """In another order they may overflow or vanish where the value is an ordinary number."""
+    program = gradcli.loads(text)
+    found = derive(program, order=order)
+    again = gradcli.loads(formulas.render(found)).eval([g.name for g in found.gradients])
+    for g in found.gradients:
+        np.testing.assert_allclose(again[g.name], program.grad(order=order)[g.x], rtol=1e-6)

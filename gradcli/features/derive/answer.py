@@ -9,6 +9,7 @@ gradient, guards against NaN are there for variables whose values hold NaN or in
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -26,6 +27,9 @@ from gradcli.program.loaded import Loaded
 from gradcli.program.query import Question
 from gradcli.results import Reason
 from gradcli.rewrite.written import Written
+
+MOST_NUMBERS = 10_000
+"""Entries of an array that are looked at for numbers near the ends of what floats hold."""
 
 
 class Gradient(NamedTuple):
@@ -82,7 +86,9 @@ def derive(
     stopped = [x for x in asked.stops if x.op.name != "leaf"]
     plain = _plain(program, found)
     with graph.derivation.suspended():
-        written = Written([*found, *wanted], own, stopped, graph.float_dtype, asked.xs if order else (), plain)
+        apart = asked.xs if order else ()
+        as_made = _has_extremes(program, found)
+        written = Written([*found, *wanted], own, stopped, graph.float_dtype, apart, plain, as_made)
         texts = written.targets[: len(found)]
         texts = _connected(asked, found, texts, written, program)
     named = {own[node]: new for node, new in written.names.items()}
@@ -120,6 +126,21 @@ def _plain(program: Loaded, found: Sequence[Node]) -> list[Node]:
         return short
     with np.errstate(all="ignore"):
         return [node for node in short if node.op.is_plain is None or _holds(np, node, values)]
+
+
+def _has_extremes(program: Loaded, found: Sequence[Node]) -> bool:
+    """Whether some number of the program has a cube that floats do not hold, or that is 0."""
+    initial = [program.graph.initial[x] for x in cone(found) if x.op.name == "leaf"]
+    nodes = cone([*found, *[x for x in initial if isinstance(x, Node)]])
+    largest = 1e13 if any([x.dtype == "float32" for x in nodes]) else 1e103
+    numbers = [x.attrs["value"] for x in nodes if x.op.name == "literal"]
+    for x in nodes:
+        if x.op.name == "array" and isinstance(x.attrs["values"], tuple):
+            numbers += x.attrs["values"]
+    for x in initial:
+        if x is not None and not isinstance(x, Node):
+            numbers += x.ravel()[:MOST_NUMBERS].tolist()
+    return any([isinstance(v, float) and (0 < abs(v) < 1 / largest or largest < abs(v) < math.inf) for v in numbers])
 
 
 def _holds(np: Any, node: Node, values: Mapping[Node, Any]) -> bool:

@@ -22,6 +22,7 @@ from gradcli.graph.types import (
     check_shape,
     is_float,
     is_ordinary,
+    normalize_axis,
     promote,
 )
 
@@ -544,6 +545,17 @@ def broadcasting(inputs: Sequence[Node], attrs: dict[str, Any]) -> tuple[Shape, 
 def unchanged(inputs: Sequence[Node], attrs: dict[str, Any]) -> tuple[Shape, str]:
     """The shape rule of operations whose result is like their first input."""
     return inputs[0].shape, inputs[0].dtype
+
+
+def along(inputs: Sequence[Node], attrs: dict[str, Any]) -> tuple[Shape, str]:
+    """The same for operations that work along one axis, whose number becomes a non-negative one."""
+    attrs["axis"] = normalize_axis(attrs["axis"], inputs[0].rank)
+    return unchanged(inputs, attrs)
+
+
+def indices_along(inputs: Sequence[Node], attrs: dict[str, Any]) -> tuple[Shape, str]:
+    """The same where the result holds indices into the axis."""
+    return along(inputs, attrs)[0], "int64"
 
 
 def boolean(inputs: Sequence[Node], attrs: dict[str, Any]) -> tuple[Shape, str]:

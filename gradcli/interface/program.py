@@ -131,7 +131,7 @@ class Program(Loaded):
         (1 to 2000) repeats the pass n times with the same x. Each result has its x's shape, and its dtype where that is
         a float; None means not connected. Raises :class:`GradcliError`.
         """
-        of, wrt, stop = arguments.names_or_none(of, "of"), arguments.names_or_none(wrt, "wrt"), _stops(stop)
+        of, wrt, stop = _asked(of, wrt, stop)
         order = arguments.integer(order, "order", 1, arguments.LARGEST_ORDER)
         arguments.one_of(unconnected, "unconnected", UNCONNECTED)
         heads = _arrays(seeds, "seeds")
@@ -152,7 +152,7 @@ class Program(Loaded):
 
         Raises :class:`GradcliError`.
         """
-        of, wrt, stop = arguments.names_or_none(of, "of"), arguments.names_or_none(wrt, "wrt"), _stops(stop)
+        of, wrt, stop = _asked(of, wrt, stop)
         arguments.one_of(unconnected, "unconnected", UNCONNECTED)
         heads = _arrays(seeds, "seeds")
         found, reply = answers.values_and_gradients(self._given(values), of, wrt, heads, stop, unconnected)
@@ -181,7 +181,7 @@ class Program(Loaded):
         from gradcli.features.points.varied import Ask, named
         from gradcli.interface.columns import answered, rows_of
 
-        of, wrt, stop = arguments.names_or_none(of, "of"), arguments.names_or_none(wrt, "wrt"), _stops(stop)
+        of, wrt, stop = _asked(of, wrt, stop)
         order = arguments.integer(order, "order", 0, arguments.LARGEST_ORDER)
         arguments.one_of(unconnected, "unconnected", UNCONNECTED)
         heads, skip_bad = _arrays(seeds, "seeds"), arguments.flag(skip_bad, "skip_bad")
@@ -214,8 +214,7 @@ class Program(Loaded):
         """
         from gradcli.features.matrices.answer import jacobians, nested
 
-        of, wrt = arguments.names_or_none(of, "of"), arguments.names_or_none(wrt, "wrt")
-        return nested(jacobians(self._given(values), of, wrt, _stops(stop)).blocks)
+        return nested(jacobians(self._given(values), *_asked(of, wrt, stop)).blocks)
 
     def hessian(
         self,
@@ -233,8 +232,7 @@ class Program(Loaded):
         """
         from gradcli.features.matrices.answer import hessians, nested
 
-        of, wrt = arguments.names_or_none(of, "of"), arguments.names_or_none(wrt, "wrt")
-        return nested(hessians(self._given(values), of, wrt, _stops(stop)).blocks)
+        return nested(hessians(self._given(values), *_asked(of, wrt, stop)).blocks)
 
     def jvp(
         self,
@@ -289,7 +287,7 @@ class Program(Loaded):
         """
         from gradcli.features.derive.look import written
 
-        of, wrt, stop = arguments.names_or_none(of, "of"), arguments.names_or_none(wrt, "wrt"), _stops(stop)
+        of, wrt, stop = _asked(of, wrt, stop)
         order = arguments.integer(order, "order", 0, arguments.LARGEST_ORDER)
         form = arguments.one_of(format, "format", ("expr", "latex", "python"))
         steps, heads = arguments.flag(steps, "steps"), _arrays(seeds, "seeds")
@@ -313,7 +311,7 @@ class Program(Loaded):
         """
         from gradcli.features.explain.answer import explain
 
-        of, wrt, stop = arguments.names_or_none(of, "of"), arguments.names_or_none(wrt, "wrt"), _stops(stop)
+        of, wrt, stop = _asked(of, wrt, stop)
         order = arguments.integer(order, "order", 1, arguments.LARGEST_ORDER)
         most = arguments.integer(most, "most", 1, 1000)
         heads = _arrays(seeds, "seeds")
@@ -405,6 +403,11 @@ class Program(Loaded):
     def _given(self, values: Mapping[str, ArrayLike] | None) -> Program:
         """This program with the values of one call."""
         return self.with_values(arguments.by_name(values, "values"))
+
+
+def _asked(of: Names | None, wrt: Names | None, stop: Names) -> tuple[list[str] | None, list[str] | None, list[str]]:
+    """The names of a question, each a list; None for what is left out."""
+    return arguments.names_or_none(of, "of"), arguments.names_or_none(wrt, "wrt"), _stops(stop)
 
 
 def _stops(stop: Names) -> list[str]:

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf
-from typing import Any
 
 from gradcli.graph.node import Node
-from gradcli.graph.operation import Operation, Product, Tangent, broadcasting, register
+from gradcli.graph.operation import Operation, Product, Tangent, along, broadcasting, register
 from gradcli.graph.ops.elementwise import exp, sigmoid_slope, square
 from gradcli.graph.ops.kernels import cross_entropy_kernel, log_softmax_kernel, softmax_kernel
 from gradcli.graph.ops.reductions import complement, mean, others, sum_
 from gradcli.graph.ops.shaping import flip
-from gradcli.graph.types import Shape, normalize_axis
-
-
-def _along(inputs: Sequence[Node], attrs: dict[str, Any]) -> tuple[Shape, str]:
-    attrs["axis"] = normalize_axis(attrs["axis"], inputs[0].rank)
-    return inputs[0].shape, inputs[0].dtype
 
 
 def _less_mean(weights: Node, dx: Node, axis: int) -> Node:
@@ -43,12 +36,12 @@ def _log_softmax_tangent(y: Node, xs: Sequence[Node], dxs: Sequence[Node | None]
 
 softmax = register(Operation(
     "softmax", "x, axis:int=-1", "Positive numbers that add up to 1 along an axis.", family="networks",
-    accepts="float", infer=_along, kernel=softmax_kernel, rule=Tangent(_softmax_tangent),
+    accepts="float", infer=along, kernel=softmax_kernel, rule=Tangent(_softmax_tangent),
     workspace=1.1, bounds=(0.0, 1.0), flow="along", formula="exp(x) / sum(exp(x))", example="softmax([1.0, 2.0])",
 ))  # fmt: skip
 log_softmax = register(Operation(
     "log_softmax", "x, axis:int=-1", "log(softmax(x)), finite for large differences.", family="networks",
-    accepts="float", infer=_along, kernel=log_softmax_kernel, rule=Tangent(_log_softmax_tangent),
+    accepts="float", infer=along, kernel=log_softmax_kernel, rule=Tangent(_log_softmax_tangent),
     workspace=1.1, bounds=(-inf, 0.0), flow="along", formula="x - logsumexp(x)", example="log_softmax([0.0, 1000.0])",
 ))  # fmt: skip
 _cross = register(Operation(

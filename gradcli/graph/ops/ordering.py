@@ -8,25 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
-from gradcli.graph.operation import NoDerivative, Operation, cast_to, register
+from gradcli.graph.operation import NoDerivative, Operation, cast_to, indices_along, register
 from gradcli.graph.ops.corners import JUMPS, Corner, with_equal_entries
 from gradcli.graph.ops.elementwise import clip, constant_value, floor, multiply_no_nan
 from gradcli.graph.ops.reductions import any_, sum_
 from gradcli.graph.ops.selection import greater, greater_equal, isnan, less, less_equal, logical_and, where
 from gradcli.graph.ops.shaping import broadcasted, reshaped, transpose
 from gradcli.graph.ops.slicing import argsort, gather, index, sliced, sort, take_along
-from gradcli.graph.types import Shape, normalize_axes, normalize_axis, show_shape, size_of
+from gradcli.graph.types import Shape, normalize_axes, show_shape, size_of
 
 if TYPE_CHECKING:
     from gradcli.graph.leading import Led
 
 Inputs = Sequence[Node]
 Attrs = dict[str, Any]
-
-
-def _along(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
-    attrs["axis"] = normalize_axis(attrs["axis"], inputs[0].rank)
-    return inputs[0].shape, "int64"
 
 
 def running_kernel(xp: Any, x: Any, axis: int, lowest: bool) -> Any:
@@ -43,7 +38,7 @@ def _running(word: str, lowest: bool) -> tuple[Operation, Operation]:
     """The index of the extreme entry so far, and the entry."""
     position = register(Operation(
         f"argcum{word}", "x, axis:int=0", f"The index of the first entry that is the cum{word} along an axis.",
-        family="reductions", infer=_along, rule=NoDerivative(), flow="along", workspace=4.0, corner=with_equal_entries(),
+        family="reductions", infer=indices_along, rule=NoDerivative(), flow="along", workspace=4.0, corner=with_equal_entries(),
         kernel=lambda xp, x, axis: running_kernel(xp, x, axis, lowest),
         domain="all real numbers; no derivative", formula=f"arg{word}(x1, …, xk)", example=f"argcum{word}([1.0, 3.0, 2.0])",
     ))  # fmt: skip

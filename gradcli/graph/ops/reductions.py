@@ -16,6 +16,7 @@ from gradcli.graph.operation import (
     Operation,
     SameAs,
     Tangent,
+    along,
     cast_to,
     register,
 )
@@ -174,11 +175,6 @@ std = _reduction(
 )  # fmt: skip
 
 
-def _others_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
-    attrs["axis"] = normalize_axis(attrs["axis"], inputs[0].rank)
-    return inputs[0].shape, inputs[0].dtype
-
-
 def _beside_diagonal(_: Node, x: Node, axis: int) -> Node:
     """The sum of the others as a product with ones beside a diagonal of zeros."""
     from gradcli.graph.ops.creation import eye
@@ -203,7 +199,7 @@ def _keeps_digits(short: Callable[..., Any]) -> Callable[..., Any]:
 
 others = _reduction(
     "others", "For each entry the sum of the others along an axis, without the cancellation of sum(x) - x.",
-    others_kernel, spec="x, axis:int=-1", infer=_others_shape, accepts="float", hidden=True, example="",
+    others_kernel, spec="x, axis:int=-1", infer=along, accepts="float", hidden=True, example="",
     rule=Linear(lambda i, g, y: others(g, **y.attrs), picks=lambda y: y.shape[y.attrs["axis"]] == 1), workspace=3.0, formula="sum(x) - x",
     plain=lambda y, x: sum_(x, axis=y.attrs["axis"], keepdims=True) - x,
     is_plain=_keeps_digits(lambda xp, x, axis: xp.sum(x, axis=axis, keepdims=True) - x),
@@ -213,7 +209,7 @@ others = _reduction(
 
 complement = _reduction(
     "complement", "1 - x for numbers x that add up to 1 along an axis: the sum of the others, exact also where x is near 1.",
-    others_kernel, spec="x, axis:int=-1", infer=_others_shape, accepts="float", hidden=True, example="",
+    others_kernel, spec="x, axis:int=-1", infer=along, accepts="float", hidden=True, example="",
     rule=Elementwise((lambda y, x: -1,)), degree="linear", workspace=3.0, formula="1 - x",
     plain=lambda y, x: 1 - x, is_plain=_keeps_digits(lambda xp, x, axis: 1 - x),
     written=lambda y, x: _beside_diagonal(y, x, y.attrs["axis"]),
@@ -322,11 +318,6 @@ argmax = _position("argmax", "The index of the first largest entry along an axis
 argmin = _position("argmin", "The index of the first smallest entry along an axis.")
 
 
-def _along(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
-    attrs["axis"] = normalize_axis(attrs["axis"], inputs[0].rank)
-    return inputs[0].shape, inputs[0].dtype
-
-
 def _turned(node: Node) -> float:
     """The kernel turns its input or moves its result."""
     return 1.0 if node.attrs["reverse"] or node.attrs["exclusive"] else 0.0
@@ -335,7 +326,7 @@ def _turned(node: Node) -> float:
 _CUMULATIVE = "x, axis:int=0, exclusive:flag=false, reverse:flag=false"
 
 cumsum = _reduction(
-    "cumsum", "Running sum along an axis.", cumulative_kernel, infer=_along, spec=_CUMULATIVE,
+    "cumsum", "Running sum along an axis.", cumulative_kernel, infer=along, spec=_CUMULATIVE,
     rule=Linear(lambda i, g, y: cumsum(g, **{**y.attrs, "reverse": not y.attrs["reverse"]}), picks=lambda y: y.attrs["exclusive"]),
     workspace=_turned, flow="along", formula="yk = x1 + … + xk", example="cumsum([1, 2, 3])",
 )  # fmt: skip
@@ -374,6 +365,6 @@ def _product_scan(y: Node, x: Node) -> Node:
 cumprod = _reduction(
     "cumprod", "Running product along an axis; its derivatives are right where entries are 0.",
     lambda xp, x, axis, exclusive, reverse: cumulative_kernel(xp, x, axis, exclusive, reverse, product=True),
-    infer=_along, spec=_CUMULATIVE, rule=SameAs(_product_scan), degree="entries", workspace=_turned, flow="along", formula="yk = x1 * … * xk",
+    infer=along, spec=_CUMULATIVE, rule=SameAs(_product_scan), degree="entries", workspace=_turned, flow="along", formula="yk = x1 * … * xk",
     example="cumprod([1, 2, 3])",
 )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError, counted
 from gradcli.graph.node import Node
-from gradcli.graph.operation import Linear, NoDerivative, SameAs, cast_to, literal, unchanged
+from gradcli.graph.operation import Linear, NoDerivative, SameAs, along, cast_to, indices_along, literal
 from gradcli.graph.ops.corners import with_equal_entries
 from gradcli.graph.ops.selection import where
 from gradcli.graph.ops.shaping import (
@@ -254,14 +254,21 @@ def without_floats(indices: Node) -> Node:
     return cast_to(indices, "int64") if empty else indices
 
 
-def _indexed_inputs(nodes: list[Node]) -> list[Node]:
-    """A value and its indices."""
-    x, indices = nodes[0], without_floats(nodes[1])
+def _integers(indices: Node, position: int) -> Node:
+    """Indices as integers; a TypeError, which names the operand at a position, for any other dtype."""
+    indices = without_floats(indices)
     if not is_integer(indices.dtype):
         raise GradcliError(
-            "TypeError", f"indices must be integers, not {indices.dtype}", operands=[(1, f"dtype {indices.dtype}")]
+            "TypeError",
+            f"indices must be integers, not {indices.dtype}",
+            operands=[(position, f"dtype {indices.dtype}")],
         )
-    return [x, indices]
+    return indices
+
+
+def _indexed_inputs(nodes: list[Node]) -> list[Node]:
+    """A value and its indices."""
+    return [nodes[0], _integers(nodes[1], 1)]
 
 
 def _in_range(indices: Node, axis: int, size: int) -> None:
@@ -281,16 +288,6 @@ def _gather_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     axis = attrs["axis"] = normalize_axis(attrs["axis"], x.rank)
     _in_range(indices, axis, x.shape[axis])
     return (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]), x.dtype
-
-
-def _raveled_inputs(nodes: list[Node]) -> list[Node]:
-    nodes = [without_floats(x) for x in nodes]
-    for i, x in enumerate(nodes):
-        if not is_integer(x.dtype):
-            raise GradcliError(
-                "TypeError", f"indices must be integers, not {x.dtype}", operands=[(i, f"dtype {x.dtype}")]
-            )
-    return nodes
 
 
 def _raveled_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
@@ -317,7 +314,7 @@ def ravel_kernel(xp: Any, *indices: Any, dims: Shape) -> Any:
 ravel_multi_index = shaping(
     "ravel_multi_index", "indices:tensors, dims:shape",
     "Indices of several axes as one index of those axes in a row; `x[i, j]` is made of it.",
-    adapt=_raveled_inputs, infer=_raveled_shape, kernel=ravel_kernel, rule=NoDerivative(), degree="", flow="entries",
+    adapt=lambda nodes: [_integers(x, i) for i, x in enumerate(nodes)], infer=_raveled_shape, kernel=ravel_kernel, rule=NoDerivative(), degree="", flow="entries",
     workspace=2.0, domain="integers; no derivative", formula="i * dims[1] + j", example="ravel_multi_index([[0, 1], [2, 0]], [2, 3])",
 )  # fmt: skip
 
@@ -400,14 +397,9 @@ scatter_add = shaping(
 )  # fmt: skip
 
 
-def _sorted_axis(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
-    attrs["axis"] = normalize_axis(attrs["axis"], inputs[0].rank)
-    return unchanged(inputs, attrs)
-
-
 argsort = shaping(
     "argsort", "x, axis:int=-1", "The indices that sort it (stable).", workspace=1.0, flow="along", corner=with_equal_entries(), formula="argsort(x)", degree="",
-    infer=lambda inputs, attrs: (_sorted_axis(inputs, attrs)[0], "int64"), rule=NoDerivative(),
+    infer=indices_along, rule=NoDerivative(),
     kernel=lambda xp, x, axis: xp.argsort(x, axis=axis, kind="stable"), domain="all real numbers; no derivative",
     example="argsort([3, 1, 2])",
 )  # fmt: skip
@@ -497,7 +489,7 @@ scatter_along = shaping(
     rule=Linear(lambda i, g, y: take_along(g, y.inputs[1], axis=y.attrs["axis"]), (0,)),
 )  # fmt: skip
 sort = shaping(
-    "sort", "x, axis:int=-1", "Sorted in ascending order.", infer=_sorted_axis,
+    "sort", "x, axis:int=-1", "Sorted in ascending order.", infer=along,
     kernel=lambda xp, x, axis: xp.sort(x, axis=axis, kind="stable"), workspace=1.0, entries="moved", flow="along", piecewise=True, corner=with_equal_entries("derivative taken for equal entries in the order in which they stand, one-sided either"), formula="x, rearranged",
     rule=SameAs(
         lambda y, x: take_along(x, argsort(x, axis=y.attrs["axis"]), axis=y.attrs["axis"])

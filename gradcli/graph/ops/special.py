@@ -13,7 +13,7 @@ from typing import Any
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
-from gradcli.graph.operation import Elementwise, Operation, register, unchanged
+from gradcli.graph.operation import Elementwise, Infer, Operation, register, unchanged
 from gradcli.graph.ops.elementwise import exp, recip, tanh
 from gradcli.graph.ops.kernels import Special, has_scipy
 from gradcli.graph.ops.selection import greater, less, where
@@ -101,15 +101,19 @@ def sinc_kernel(xp: Any, x: Array, order: int) -> Array:
 MOST_DERIVATIVES = 100
 
 
-def _too_high(order: int) -> str:
-    return f"derivatives of orders 0 to {MOST_DERIVATIVES} of this function are known, and the one of order {order} is needed"
+def _known_order(name: str) -> Infer:
+    """The shape rule of a function whose derivatives of some orders are known: the attribute ``name`` is the order."""
 
+    def infer(inputs: Sequence[Node], attrs: dict[str, Any]) -> tuple[Shape, str]:
+        if not 0 <= attrs[name] <= MOST_DERIVATIVES:
+            raise GradcliError(
+                "ValueError",
+                f"derivatives of orders 0 to {MOST_DERIVATIVES} of this function are known, "
+                f"and the one of order {attrs[name]} is needed",
+            )
+        return unchanged(inputs, attrs)
 
-def _derivative_of_order(inputs: Sequence[Node], attrs: dict[str, Any]) -> tuple[Shape, str]:
-    order = attrs["order"]
-    if not 0 <= order <= MOST_DERIVATIVES:
-        raise GradcliError("ValueError", _too_high(order))
-    return unchanged(inputs, attrs)
+    return infer
 
 
 def _entry(name: str, spec: str, doc: str, **entry: Any) -> Operation:
@@ -124,7 +128,7 @@ erfc = _entry(
 )  # fmt: skip
 erfcx = _entry(
     "erfcx", "x, order:int=0", "exp(x^2)*erfc(x), the scaled complementary error function, or its derivative of an order.",
-    kernel=erfcx_kernel, infer=_derivative_of_order, singular=True, workspace=12.2,
+    kernel=erfcx_kernel, infer=_known_order("order"), singular=True, workspace=12.2,
     rule=Elementwise((lambda y, x: erfcx(x, order=y.attrs["order"] + 1),)),
     formula="exp(x^2) * (1 - erf(x))", example="erfcx(100.0)",
 )  # fmt: skip
@@ -152,7 +156,7 @@ log_cosh = _entry(
 )  # fmt: skip
 sinc = _entry(
     "sinc", "x, order:int=0", "sin(pi*x)/(pi*x), and 1 at 0, or its derivative of an order.", kernel=sinc_kernel,
-    infer=_derivative_of_order, rule=Elementwise((lambda y, x: sinc(x, order=y.attrs["order"] + 1),)), workspace=13.4,
+    infer=_known_order("order"), rule=Elementwise((lambda y, x: sinc(x, order=y.attrs["order"] + 1),)), workspace=13.4,
     formula="sin(pi*x) / (pi*x)", example="sinc(0.5)",
 )  # fmt: skip
 
@@ -253,14 +257,8 @@ digamma = _entry(
 )  # fmt: skip
 
 
-def _order_of_polygamma(inputs: Sequence[Node], attrs: dict[str, Any]) -> tuple[Shape, str]:
-    if not 0 <= attrs["n"] <= MOST_DERIVATIVES:
-        raise GradcliError("ValueError", _too_high(attrs["n"]))
-    return unchanged(inputs, attrs)
-
-
 polygamma = _entry(
     "polygamma", "n:int, x", "The n-th derivative of digamma.", expand=lambda x, n: None if n else digamma(x),
-    kernel=polygamma_kernel, infer=_order_of_polygamma, rule=Elementwise((lambda y, x: polygamma(x, n=y.attrs["n"] + 1),)),
+    kernel=polygamma_kernel, infer=_known_order("n"), rule=Elementwise((lambda y, x: polygamma(x, n=y.attrs["n"] + 1),)),
     singular=True, workspace=10.0, domain="x != 0, -1, -2, …", formula="d^n digamma(x) / dx^n", example="polygamma(1, 1.0)",
 )  # fmt: skip

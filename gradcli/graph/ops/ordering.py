@@ -81,7 +81,7 @@ def _quantile(x: Node, q: Node, axis: Any, keepdims: bool) -> Node:
     place = cast_to(below, "int64")
     share = reshaped(at - below, (*q.shape, *[1] * len(kept)))
     low = gather(in_order, place, axis=0)
-    high = gather(in_order, place + (1 if n > 1 else 0), axis=0)
+    high = gather(in_order, place + 1 if n > 1 else place, axis=0)
     y = _between(low, high, share)
     if level is None:  # what is no share is known only when it is evaluated
         y = y + reshaped(where(logical_and(greater_equal(q, 0), less_equal(q, 1)), 0 * q, math.nan), share.shape)
@@ -159,7 +159,7 @@ def _interp(x: Node, xp: Node, fp: Node) -> Node:
     order = argsort(xp, axis=0)
     xp, fp = gather(xp, order, axis=0), gather(fp, order, axis=0)
     left = searchsorted(sliced(xp, 0, 1, n - 1), x, side="right")
-    x0, f0, x1, f1 = [gather(row, left + k, axis=0) for k in (0, 1) for row in (xp, fp)]
+    x0, f0, x1, f1 = [gather(row, place, axis=0) for place in (left, left + 1) for row in (xp, fp)]
     inside = _between(f0, f1, (x - x0) / (x1 - x0))
     below, above = [(index(xp, items=(k,)), index(fp, items=(k,))) for k in (0, n - 1)]
     return where(less(x, below[0]), below[1], where(greater(x, above[0]), above[1], inside))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gradcli.diagnostics import GradcliError
 from gradcli.graph.fold import fold
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import ones
@@ -16,7 +17,10 @@ def natural_powers(x: Node, exponent: Node) -> Node | None:
     """x to a literal power, or to an array of a few of them, by multiplication; None where some is no small integer."""
     if any(node.op.name == "leaf" for node in cone([exponent])):
         return None
-    value = fold(exponent, lambda leaf: None)
+    try:
+        value = fold(exponent, lambda leaf: None)
+    except GradcliError:
+        return None  # a run says what is wrong
     powers = sorted(set(_flat(value)))
     if not powers or len(powers) > MOST_POWERS:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node, cone
 
 LIMIT = 1_000_000
@@ -14,7 +15,8 @@ LIMIT = 1_000_000
 def fold(node: Node, leaf_value: Callable[[Node], Any]) -> Any:
     """The node's value as a Python number or nested list, or None if it depends on more than constants.
 
-    ``leaf_value`` gives a leaf's value as an array, or None where it has none that is constant.
+    ``leaf_value`` gives a leaf's value as an array, or None where it has none that is constant. An operation that fails
+    on its values is a GradcliError.
     """
     if node.op.name == "literal":
         return node.attrs["value"]
@@ -38,5 +40,8 @@ def fold(node: Node, leaf_value: Callable[[Node], Any]) -> Any:
             elif x.op.kernel is None:
                 return None
             else:
-                values[x] = x.op.kernel(np, *[values[i] for i in x.inputs], **x.attrs)
+                try:
+                    values[x] = x.op.kernel(np, *[values[i] for i in x.inputs], **x.attrs)
+                except (ValueError, IndexError, ArithmeticError) as problem:
+                    raise GradcliError("ValueError", f"{x.op.name} failed: {problem}") from None
     return np.asarray(values[node]).tolist()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gradcli.diagnostics import GradcliError, Label
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Operation, cast_to
-from gradcli.graph.types import is_float, is_integer, promote
+from gradcli.graph.types import is_float, promote
 from gradcli.language import syntax
 from gradcli.language.values import Value, Weak
 
@@ -74,12 +74,12 @@ def operand_nodes(e: Elaborator, op: Operation, operands: Sequence[Operand]) -> 
 
 
 def _negative_power(operands: Sequence[Operand]) -> bool:
-    """An integer to a negative literal power is a float."""
+    """An integer or bool to a negative literal power is a float."""
     (base, _), (exponent, _) = operands
     return (
         isinstance(exponent, Weak)
         and exponent.value < 0
-        and (isinstance(base, Weak) or isinstance(base, Node) and is_integer(base.dtype))
+        and (isinstance(base, Weak) or isinstance(base, Node) and not is_float(base.dtype))
     )
 
 

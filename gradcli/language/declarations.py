@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError, counted, did_you_mean
@@ -192,7 +194,7 @@ def _dtype(e: Elaborator, statement: syntax.Dtype) -> None:
     if e.bound or e.program.places or e.program.outputs:
         e.fail("SyntaxError", "the dtype line must come before everything else", statement, help="move it to the top")
     if e.forced_dtype is None:
-        e.program.float_dtype = e.program.derivation.float_dtype = name
+        _set_precision(e, name)
 
 
 # variables and constants
@@ -208,12 +210,14 @@ def _declare(e: Elaborator, d: syntax.Declaration) -> None:
     at: syntax.Syntax = d
     if d.value is not None:
         at = d.value
-        initial = e.node(e.value(d.value, e.top), d.value)
+        with _in_precision(e, dtype):
+            initial = e.node(e.value(d.value, e.top), d.value)
         _constant(e, initial, d.value, "an initial value")
     own_dtype = initial.dtype if initial is not None else None
     replaced = name in e.overrides
     if replaced:
-        initial = _override(e, d, e.overrides[name])
+        with _in_precision(e, dtype):
+            initial = _override(e, d, e.overrides[name])
         own_dtype = _agreed(own_dtype, str(initial.dtype), e.float_dtype)
     if initial is None:
         leaf = make_leaf(name, d.kind, shape or (), dtype or e.float_dtype, name in e.unsafe)
@@ -238,6 +242,22 @@ def _declare(e: Elaborator, d: syntax.Declaration) -> None:
     e.program.leaves[name] = leaf
     e.program.names[name] = leaf
     e.program.initial[leaf] = initial
+
+
+@contextmanager
+def _in_precision(e: Elaborator, dtype: str | None) -> Iterator[None]:
+    """Reads the numbers in the value of a float64 variable as float64 in a float32 program too: all their digits count."""
+    own = e.float_dtype
+    if dtype == "float64":
+        _set_precision(e, dtype)
+    try:
+        yield
+    finally:
+        _set_precision(e, own)
+
+
+def _set_precision(e: Elaborator, dtype: str) -> None:
+    e.program.float_dtype = e.program.derivation.float_dtype = dtype
 
 
 def _agreed(own: str | None, given: str, float_dtype: str) -> str:

@@ -378,7 +378,11 @@ class Elaborator:
         if isinstance(value, Weak):
             return value.value
         node = self.node(value, at)
-        result = fold(node, lambda leaf: declarations.constant_array(self, leaf))
+        try:
+            result = fold(node, lambda leaf: declarations.constant_array(self, leaf))
+        except GradcliError as error:
+            error.labels = error.labels or (Label(self.span(at)),)
+            raise
         if result is None:
             self.fail(
                 "TypeError",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Container, Iterable, Mapping, Sequence
 from fractions import Fraction
 from itertools import count
@@ -47,8 +48,13 @@ def program_lines(
     leaves = [node for node in cone(roots) if node.op.name == "leaf"]
     taken = {*taken, *named, *(str(leaf.attrs["name"]) for leaf in leaves)}
     style = ProgramStyle(float_dtype, taken, short)
-    values = [v for v in initial.values() if isinstance(v, Node)]
+    values = [v for leaf, v in initial.items() if isinstance(v, Node) and not _wider(leaf, float_dtype)]
     layout = laid_out([*values, *roots], names, style, taken, whole=set(values))
+    for leaf, value in initial.items():
+        if isinstance(value, Node) and _wider(leaf, float_dtype):
+            # Its value is read with the declared precision.
+            whole = ProgramStyle(leaf.dtype, taken, short=sys.maxsize)
+            layout.texts.update(laid_out([value], {}, whole, taken, whole=set(cone([value]))).texts)
     body = [
         declaration(line.node, initial.get(line.node), layout.texts, style)
         if line.node.op.name == "leaf"
@@ -68,11 +74,16 @@ def declaration(leaf: Node, initial: Any, texts: Mapping[Node, Text], style: Pro
         dtype = "" if leaf.dtype == style.float_dtype else leaf.dtype
         return f"{kind} {name}: {dtype}{shape}" if dtype or shape else f"{kind} {name}"
     if isinstance(initial, Node):
-        text, told = texts[initial].text, (initial.dtype, initial.shape) == (leaf.dtype, leaf.shape)
+        same = (initial.dtype, initial.shape) == (leaf.dtype, leaf.shape)
+        text, told = texts[initial].text, same and not _wider(leaf, style.float_dtype)
     else:
         text = _numbers(initial, leaf.dtype)
         told = leaf.dtype in style.told and initial.shape == leaf.shape and initial.size > 0
     return f"{kind} {name} = {text}" if told else f"{kind} {name}: {leaf.dtype}{shape} = {text}"
+
+
+def _wider(leaf: Node, float_dtype: str) -> bool:
+    return leaf.dtype == "float64" and float_dtype == "float32"
 
 
 class ProgramStyle(Style):

@@ -62,7 +62,8 @@ class Compiled:
     """A callable with keyword arguments for the inputs; may be called from several threads.
 
     The graph is made for ordinary inputs, which need no guards where a ``where`` selects. The first call with a NaN, an
-    infinity or a number near where floats end in a program that selects makes a second, guarded graph, so that what is not selected contributes nothing.
+    infinity or a number near where floats end for some inputs of a program that selects makes a graph with guards for
+    these inputs, so that what is not selected contributes nothing.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Compiled:
         nodes = [query.target(program, name) for name in of]
         self._run = Planned(program, nodes, list(self._leaves.values()), processes)
         self._selects = not guarded and any(isinstance(node.op.rule, (Select, SameAs)) for node in cone(nodes))
-        self._guarded: Compiled | None = None
+        self._guarded: dict[tuple[str, ...], Compiled] = {}
 
     def __repr__(self) -> str:
         return f"<compiled {', '.join(self._of)} of {', '.join(self._leaves) or 'no inputs'}>"
@@ -96,15 +97,18 @@ class Compiled:
                 given[leaf] = converted(values[name], leaf, copy=False)
             elif leaf in self._run.leaves:
                 given[leaf] = self._program.leaf_value(leaf)
-        if self._selects and not all(is_ordinary(given[leaf]) for leaf in self._leaves.values() if leaf in given):
-            return self._with_guards()(**values)
+        if self._selects:
+            leaves = self._leaves.items()
+            unsafe = tuple([name for name, leaf in leaves if leaf in given and not is_ordinary(given[leaf])])
+            if unsafe:
+                return self._with_guards(unsafe)(**values)
         return dict(zip(self._of, self._run(given), strict=True))
 
-    def _with_guards(self) -> Compiled:
-        if self._guarded is None:
-            program = self._program.again(unsafe=self._leaves)
-            self._guarded = Compiled(program, self._of, list(self._leaves), self._processes, guarded=True)
-        return self._guarded
+    def _with_guards(self, unsafe: tuple[str, ...]) -> Compiled:
+        if unsafe not in self._guarded:
+            program = self._program.again(unsafe=unsafe)
+            self._guarded[unsafe] = Compiled(program, self._of, list(self._leaves), self._processes, guarded=True)
+        return self._guarded[unsafe]
 
 
 def constant_parts(nodes: Sequence[Node], inputs: set[Node]) -> list[Node]:

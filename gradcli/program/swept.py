@@ -10,6 +10,7 @@ Without this module (``GRADCLI_WITHOUT=sweep``) results are the same.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -52,10 +53,11 @@ FAILURES = (UnsuitableError, GradcliError, ArithmeticError, ValueError)
 class Share:
     """What the sweeps do at the nodes of one operation: ``value`` of the inputs' values, and what is passed on.
 
-    ``steps[code]`` passes a cotangent on to the inputs whose bits are set in ``code``, as far as it can pass.
+    ``steps[code]`` passes a cotangent on to the inputs whose bits are set in ``code``, as far as it can pass. ``root`` says
+    that the slope where the value is infinite may be that of its square, which is for graphs.
     """
 
-    __slots__ = ("sample", "steps", "value")
+    __slots__ = ("root", "sample", "steps", "value")
 
     def __init__(self, node: Node) -> None:
         if not _is_suitable(node.op):
@@ -67,6 +69,7 @@ class Share:
         ]
         self.sample = Node(node.op, tuple(inputs), node.attrs, (), node.dtype, True)
         self.value = FUNCTIONS.get(node.op.name) or function_of(inputs, Simplified([self.sample]).targets[0])
+        self.root = node.op.squared is not None and node.op.degree != "abs"
         self.steps: dict[int, Function | None] = {}
 
     def step(self, code: int) -> Function | None:
@@ -147,6 +150,8 @@ class Sweep:
                 step = share.step(code)
             if step is None:
                 continue
+            if share.root and values[node] == math.inf:
+                raise UnsuitableError
             if node.op is power and code == 1 and not _is_known_exponent(inputs[1], xs, active):
                 raise UnsuitableError
             active.add(node)

@@ -295,10 +295,18 @@ RULES: dict[str, list[tuple[str, Rule]]] = {
     "divide": [("1 / 2 -> 0.5", _folded), ("x / 1 -> x, 4 * x / 2 -> 2 * x, -x / y -> -(x / y)", _quotient)],
     "recip": [("recip(x) -> 1 / x", _recip)],
     "recip_no_nan": [("recip_no_nan(x) -> divide_no_nan(1, x)", _recip_no_nan)],
-    "products": [("products(a, b, c, d) -> a * b + c * d", _products)],
     "pow": [("x^1 -> x, x^0 -> 1", _power)],
 }  # fmt: skip
 """For each operation the rules that may replace it, with their algebra."""
+
+_IN_ORDER = (
+    _folded, _minus_zero, _one_factor, _recip, _recip_no_nan, _power, _negative, _sum_with_negative,
+    _difference_of_negative,
+)  # fmt: skip
+SPELLED = {"products": [("products(a, b, c, d) -> a * b + c * d", _products)]}
+"""What the language has no word for."""
+IN_ORDER = {name: kept for name, rules in RULES.items() if (kept := [rule for rule in rules if rule[1] in _IN_ORDER])}
+"""The rules after which the numbers that are left meet in the same order."""
 
 CAREFUL: dict[str, list[tuple[str, Rule]]] = {
     "add": [

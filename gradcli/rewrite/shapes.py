@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gradcli.diagnostics import GradcliError
 from gradcli.graph.fold import fold
 from gradcli.graph.node import TABLE, Node
 from gradcli.graph.operation import literal
@@ -146,7 +147,10 @@ def _decided(node: Node) -> Node | None:
         new = [i for i in x.inputs if i not in nodes]
         nodes.update(new)
         todo += new
-    found = fold(node, lambda _: None)
+    try:
+        found = fold(node, lambda _: None)
+    except GradcliError:
+        return None  # a run says what is wrong
     for _ in node.shape[1:]:
         found = [entry for row in found for entry in row]
     values = set(found if node.shape else [found])

@@ -50,7 +50,12 @@ class Written:
         self._derivation = Derivation(dtype)
         self._as_made = as_made
         self._rules = joined(
-            WORDS, {} if as_made else algebra.RULES, shapes.RULES, contractions.RULES, shapes.ENTRYWISE
+            WORDS,
+            algebra.SPELLED,
+            algebra.IN_ORDER if as_made else algebra.RULES,
+            shapes.RULES,
+            contractions.RULES,
+            shapes.ENTRYWISE,
         )
         self._engine = Engine(self._rules, None if as_made else algebra.CAREFUL, self._derivation)
         self._stand_ins: dict[Node, Node] = {}

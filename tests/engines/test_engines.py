@@ -51,6 +51,52 @@ y = where(a < 0, cast(cast(a, float32)*2, float64), a)
 variable a = [0.5, -1.0]
 y = sum(pad(where(a > 0, a, sqrt(a)), [[1, 1]], -2.5))
 """,
+    "the digits of a number in a program of less precision": """
+dtype float32
+variable w: float64 = -1.111
+y = w*w + 2.0*w
+""",
+    "a truth value to a negative power": """
+variable a = [2.5, -2.0]
+y = sum(a*cbrt((a != 0.3)^-1))
+""",
+    "a slope in a program with large numbers": """
+variable a = [[1e200, -2.5], [1.0, 100.0]]
+n = hvp(sum(sort(log(a))), a, 0.5)
+y = sum(n)
+""",
+    "an index that is out of range and depends on no variable": """
+variable a = [[-0.5, 2.5], [1.5, -2.0]]
+n = (std(a)*ones([2, 3]))[ravel_multi_index([[1], [1]], [1, 2])]
+y = (n/n)[0]
+""",
+    "an infinite cotangent of a softmax": """
+variable a = [[0.2, -inf], [inf, 0.3], [0.1, -2.0]]
+variable b = [[0.5, 100.0], [1e-200, -1.0], [5e-324, 0.03]]
+n = a/softmax(b, axis=0)
+y = sum(n*n + 2*n)
+""",
+    "a cross entropy of an impossible class": """
+dtype float32
+variable a = [[inf, 1.0, 2.0], [-inf, 1.0, 2.0]]
+variable b = [[0.2, 0.3, 0.5], [0, 0.2, 0.8]]
+n = softmax_cross_entropy(b, a)
+y = sum(where(n > 0, n*n, sqrt(n)))
+""",
+    "random numbers between bounds in the wrong order": """
+variable a = [-2.0, 1.5]
+y = sum(xlogy(random_uniform([2], minval=a, seed=7), a))
+""",
+    "a NaN in one of two matrices that change from row to row": """
+variable a = [[2.0, 100.0], [0.5, 0.25]]
+variable b = [[0.5, nan], [-0.0, 1.0]]
+y = sum(maximum(sqrt(a @ b), 0.0))
+""",
+    "the square of an infinite root": """
+variable a = inf
+variable b = 2.0
+y = mod(hypot(b, a)^2, b)
+""",
     "a long product of factors that are no numbers": "variable a = 0.5\nn0 = a\n"
     + "".join(f"n{i} = sin(n{i - 1})\n" for i in range(1, 25))
     + "y = n24\n",

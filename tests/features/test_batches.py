@@ -52,9 +52,9 @@ def columns_for(program, rows, seed=0, names=None):
     }
 
 
-def batch_of(program, ask, columns, unsafe=False):
+def batch_of(program, ask, columns):
     dtypes = {name: str(column.dtype) for name, column in columns.items()}
-    return Batch(Varied(program, dtypes, unsafe), ask)
+    return Batch(Varied(program, dtypes), ask)
 
 
 def assert_rows_agree(program, ask, columns, rtol=1e-11):

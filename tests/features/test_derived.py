@@ -16,6 +16,7 @@ from gradcli.features.derive import formulas
 from gradcli.features.derive.answer import Derived, derive
 from gradcli.graph.node import Node, cone
 from tests.conformance.test_none_orders import CONTEXTS, PROGRAM, cells
+from tests.graph.test_operations import SPECS
 from tests.quickly import some
 from tests.random_programs import programs
 
@@ -153,6 +154,18 @@ def test_special_values_and_every_sort_of_operation(text: str) -> None:
     for order in (1, 2):
         compare(program, order)
     compare_again(program)
+
+
+@pytest.mark.parametrize("name", some(name for name, cases in SPECS.items() if cases[0].shapes))
+def test_every_operation_beside_a_number_near_the_end_of_floats(name: str) -> None:
+    """There the formulas keep products as they were made, and have words of the language all the same."""
+    case = SPECS[name][0]
+    z = "sum(y*y)*huge" if case.derivative else "sum(y)*huge"
+    text = f"{case.program()}\nvariable huge = 1e150\nz = {z}\noutput z\n"
+    compare(gradcli.loads(text), 1, case.point())
+    if case.derivative:
+        second = derive(gradcli.loads(text), order=2)
+        assert_same_graph(second, formulas.render(second))
 
 
 @pytest.mark.parametrize("expression", some(dict.fromkeys(expression for expression, _, _ in cells())))

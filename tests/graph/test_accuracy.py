@@ -17,8 +17,12 @@ import pytest
 from mpmath import mp, mpf
 
 import gradcli
+from gradcli.execute.plan import Plan
+from gradcli.execute.run import run
+from gradcli.graph.node import Derivation
 from gradcli.graph.operation import Elementwise, SameAs, Tangent
 from gradcli.graph.ops import table
+from gradcli.graph.ops.creation import make_leaf
 from tests.graph.test_special_functions import REFERENCES
 
 ULPS = 16
@@ -425,3 +429,31 @@ def test_the_test_sees_a_slope_that_is_computed_from_a_rounded_result(monkeypatc
 def test_every_operation_with_a_tangent_rule_along_axes_is_a_vector_function_here() -> None:
     names = {n for n, op in table.items() if isinstance(op.rule, Tangent) and op.family in ("reductions", "networks")}
     assert {n for n in names if not table[n].hidden} == {"norm", "logsumexp", "softmax", "log_softmax"}
+
+
+BASES = {"tanh_slope": "tanh", "asinh_slope": "asinh", "acosh_slope": "acosh", "sigmoid_turn": "sigmoid",
+         "sigmoid_slope": "sigmoid", "expm1_slope": "elu", "exp2_slope": "exp2", "power_slope": "pow"}  # fmt: skip
+"""Slopes that are computed from the value y of a function as well as from its arguments."""
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("op", [op for op in table.values() if op.written and op.kernel], ids=lambda op: op.name)
+def test_the_words_of_an_operation_mean_it_at_every_scale(op, dtype):
+    """What formulas write for an operation that only derivatives use: no part of it overflows or vanishes earlier."""
+    largest = 300 if dtype == "float64" else 36
+    sizes = [0.0, math.inf, math.nan]
+    sizes += [m * 10.0**e for e in (-largest, -largest // 2, -9, -1, 0, 1, 3, largest // 2, largest) for m in (1, 1.7)]
+    numbers = [sign * size for size in sizes for sign in (1, -1) if op.name != "expm1_slope" or sign < 0]
+    count = len([p for p in op.parameters if p.kind == "tensor"]) - (op.name in BASES)
+    grid = np.array(list(product(numbers, repeat=count)), dtype).T
+    with Derivation().active():
+        leaves = [make_leaf(f"x{i}", "variable", grid.shape[1:], dtype, True) for i in range(count)]
+        y = op(table[BASES[op.name]](*leaves), *leaves) if op.name in BASES else op(*leaves)
+        formula = op.written(y, *y.inputs)
+    with np.errstate(all="ignore"):
+        expected, found = run(
+            Plan([y, formula]), dict(zip(leaves, grid, strict=True)), lambda node: (node.op.name, None)
+        )
+        near = np.abs(found - expected) <= 1e-4 * np.abs(expected) + np.finfo(dtype).tiny
+    same = near | (found == expected) | (np.isnan(found) & np.isnan(expected))
+    assert same.all(), list(zip(grid.T[~same], expected[~same], found[~same], strict=True))[:5]

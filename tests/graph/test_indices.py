@@ -331,7 +331,7 @@ def test_rows_of_points_agree_with_numpy(case):
         kept = {"x": rows["x"][0], "i": case.indices} | dict.fromkeys(varied)
         fixed = program.with_values({name: value for name, value in kept.items() if value is not None})
         ask = lambda p: [Item((r.name,), r.name, r.value) for r in answers.values(p, names)]  # noqa: E731
-        batch = Batch(Varied(fixed, {name: str(c.dtype) for name, c in columns.items()}, False), ask)
+        batch = Batch(Varied(fixed, {name: str(c.dtype) for name, c in columns.items()}), ask)
         found = batch(columns)
         for row in range(3):
             at = {name: columns[name][row] if name in columns else kept[name] for name in ("x", "i")}

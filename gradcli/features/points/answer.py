@@ -47,7 +47,7 @@ class Points:
         self._skip_bad = skip_bad
         self._floats = set(floats)
         self._shaped: set[str] = set()
-        self._batches: dict[tuple[tuple[str, ...], frozenset[str], bool], Batch] = {}
+        self._batches: dict[tuple[tuple[str, ...], frozenset[str], frozenset[str]], Batch] = {}
 
     # what columns hold
 
@@ -81,7 +81,7 @@ class Points:
     def _may_be_float(self, name: str) -> bool:
         """Whether the program is possible with a float in place of this integer."""
         try:
-            Varied(self._program, {name: "float64"}, False)
+            Varied(self._program, {name: "float64"})
         except GradcliError:
             return False
         return True
@@ -92,12 +92,9 @@ class Points:
         """The results of a block of rows, in pieces; after a bad row nothing unless bad rows are passed over."""
         for numbers, columns in self._parts(rows):
             self._take_shapes(columns)
-            batch = self._batch(
-                tuple(columns),
-                not all(
-                    is_ordinary(column, self._program.graph.leaves[name].dtype) for name, column in columns.items()
-                ),
-            )
+            leaves = self._program.graph.leaves
+            unsafe = frozenset(name for name, column in columns.items() if not is_ordinary(column, leaves[name].dtype))
+            batch = self._batch(tuple(columns), unsafe)
             if batch.missing is not None:
                 yield self._unanswered(batch, numbers, batch.missing)
             elif not len(numbers):
@@ -148,7 +145,7 @@ class Points:
             self._shaped |= set(other)
             self._batches.clear()
 
-    def _batch(self, names: tuple[str, ...], unsafe: bool) -> Batch:
+    def _batch(self, names: tuple[str, ...], unsafe: frozenset[str]) -> Batch:
         key = (names, frozenset(self._floats), unsafe)
         if key not in self._batches:
             leaves = self._program.graph.leaves
@@ -160,7 +157,7 @@ class Points:
             self._batches[key] = Batch(self._varied(dtypes, unsafe), self._ask)
         return self._batches[key]
 
-    def _varied(self, dtypes: Mapping[str, str], unsafe: bool) -> Varied:
+    def _varied(self, dtypes: Mapping[str, str], unsafe: frozenset[str]) -> Varied:
         try:
             return Varied(self._program, dtypes, unsafe, self._shaped.difference(dtypes))
         except GradcliError:

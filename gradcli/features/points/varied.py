@@ -45,7 +45,7 @@ Ask = Callable[[Loaded], Sequence[Item]]
 class Varied(Loaded):
     """A program some of whose variables and constants vary: asked for values, it answers with their nodes.
 
-    ``columns`` maps their names to dtypes; with ``unsafe`` they may be NaN or infinite. Variables and constants
+    ``columns`` maps their names to dtypes; those in ``unsafe`` may be NaN or infinite. Variables and constants
     ``without_value`` have a value in ``program`` for the sake of its shape only. Raises a TypeError
     (GradcliError) where a shape or another static number depends on one of them.
     """
@@ -53,11 +53,15 @@ class Varied(Loaded):
     columns: dict[str, Node]
 
     def __init__(
-        self, program: Loaded, columns: Mapping[str, str], unsafe: bool, without_value: Collection[str] = ()
+        self,
+        program: Loaded,
+        columns: Mapping[str, str],
+        unsafe: Collection[str] = (),
+        without_value: Collection[str] = (),
     ) -> None:
         # An initial value that is the leaf of no program: known to nobody before the rows come.
         unknown = {
-            name: make_leaf(name, "column", program.graph.leaves[name].shape, dtype, unsafe)
+            name: make_leaf(name, "column", program.graph.leaves[name].shape, dtype, name in unsafe)
             for name, dtype in columns.items()
         }
         graph = program.elaborated({**program.settings, **unknown})

@@ -264,6 +264,13 @@ def _uniform(
     return xp.asarray(drawn, dtype=dtype)
 
 
+def uniform_kernel(xp: Any, low: Any, high: Any, seed: Any, shape: Shape) -> Any:
+    """Numbers between bounds that are arrays; a ValueError where the bounds are not finite or not in order."""
+    if not xp.all(xp.isfinite(low) & xp.isfinite(high) & xp.less_equal(low, high)):
+        raise ValueError("there is no uniform distribution between some of these bounds")
+    return xp.random.RandomState(seed).uniform(low, high, shape)
+
+
 def _impossible_uniform(low: float, high: float) -> None:
     raise GradcliError("ValueError", f"there is no uniform distribution from {low} to {high}")
 

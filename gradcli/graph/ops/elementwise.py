@@ -310,11 +310,20 @@ _hypot_slope = _slope(
     infer=broadcasting, kernel=hypot_slope_kernel, singular=True, workspace=8.0, zero_where=(0,), numbers="float", formula="a / hypot(a, b)",
     written=lambda _, a, b: divide_no_nan(a, hypot(a, b)),
 )  # fmt: skip
+
+
+def _keeps_squares(xp: Any, a: Any, b: Any) -> Any:
+    """Whether a^2 + b^2 neither overflows nor loses digits."""
+    square = a * a + b * b
+    return ((square > xp.finfo(square.dtype).tiny * 1e20) & (square < math.inf)) | xp.isnan(square)
+
+
 _atan2_slope = _slope(
     "atan2_slope", "a, b", "a / (a^2 + b^2), without squares that overflow or vanish.",
     lambda s, a, b: (_atan2_slope(b, a) - s) * (_atan2_slope(b, a) + s), lambda s, a, b: -2 * s * _atan2_slope(b, a),
     infer=broadcasting, kernel=lambda xp, a, b: xp.true_divide(hypot_slope_kernel(xp, a, b), xp.hypot(a, b)),
-    singular=True, workspace=8.0, numbers="float", formula="a / (a^2 + b^2)", written=lambda _, a, b: a / (a * a + b * b),
+    singular=True, workspace=8.0, numbers="float", formula="a / (a^2 + b^2)",
+    written=lambda _, a, b: a / hypot(a, b) / hypot(a, b), plain=lambda _, a, b: a / (a * a + b * b), is_plain=_keeps_squares,
 )  # fmt: skip
 atan2 = _elementwise(
     "atan2", "y, x", "The angle of the point (x, y), from -pi to pi.",

@@ -10,6 +10,7 @@ from gradcli.graph.operation import Operation, Product, Tangent, along, broadcas
 from gradcli.graph.ops.elementwise import exp, sigmoid_slope, square
 from gradcli.graph.ops.kernels import cross_entropy_kernel, log_softmax_kernel, softmax_kernel
 from gradcli.graph.ops.reductions import complement, mean, others, sum_
+from gradcli.graph.ops.selection import equal, logical_and, where
 from gradcli.graph.ops.shaping import flip
 
 
@@ -44,10 +45,17 @@ log_softmax = register(Operation(
     accepts="float", infer=along, kernel=log_softmax_kernel, rule=Tangent(_log_softmax_tangent),
     workspace=1.1, bounds=(-inf, 0.0), flow="along", formula="x - logsumexp(x)", example="log_softmax([0.0, 1000.0])",
 ))  # fmt: skip
+
+
+def _terms(_: Node, labels: Node, logs: Node) -> Node:
+    return where(logical_and(equal(labels, 0), equal(logs, -inf)), 0, labels * logs)
+
+
 _cross = register(Operation(
     "cross_entropy_terms", "labels, logs", "labels * logs, and 0 where a label is 0 and its logarithm -infinity.",
     family="elementwise", accepts="float", infer=broadcasting, kernel=cross_entropy_kernel, rule=Product(), hidden=True,
-    workspace=0.3, formula="labels * logs", written=lambda y, labels, logs: labels * logs,
+    workspace=0.3, formula="labels * logs", written=_terms, plain=lambda y, labels, logs: labels * logs,
+    is_plain=lambda xp, labels, logs: (labels != 0) | (logs != -inf),
 ))  # fmt: skip
 softmax_cross_entropy = register(Operation(
     "softmax_cross_entropy", "labels, logits", "Cross entropy of one-hot or soft labels: one loss per row.",

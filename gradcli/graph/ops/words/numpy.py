@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from gradcli.graph.node import Node
-from gradcli.graph.ops import determinants, kernels, linear_algebra, ordering, slicing, special
+from gradcli.graph.ops import creation, determinants, kernels, linear_algebra, ordering, slicing, special
 from gradcli.graph.printing import items_text
 from gradcli.graph.types import is_float
 
@@ -62,6 +62,8 @@ def _mean(node: Node) -> str:
 def _random(function: str, first: str, second: str) -> Callable[[Node], str]:
     def word(node: Node) -> str:
         a, b = ("a" if node.attrs[first] is None else first), ("b" if node.attrs[second] is None else second)
+        if function == "uniform" and node.inputs:
+            return f"_uniform({a}, {b}, seed, shape).astype(dtype)"
         return f"np.random.RandomState(seed).{function}({a}, {b}, shape).astype(dtype)"
 
     return word
@@ -146,6 +148,7 @@ def helper_name(function: Callable[..., Any]) -> str:
 
 
 HELPERS = _named([
+    creation.uniform_kernel,
     kernels.recip_kernel, kernels.divide_no_nan_kernel, kernels.multiply_no_nan_kernel, kernels.xlogy_kernel, kernels.elu_kernel, kernels.leaky_relu_kernel,
     kernels.sigmoid_kernel, kernels.softplus_kernel, kernels.norm_kernel, kernels.logsumexp_kernel, kernels.softmax_kernel,
     kernels.log_softmax_kernel, kernels.cumulative_kernel, determinants.cofactor_kernel,

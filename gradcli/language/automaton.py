@@ -60,7 +60,9 @@ def link(data: tables.Tables, build: Callable[[tables.Rule, Mapping[str, str]], 
 
 
 def start_of(value: Any) -> int:
-    """Where the value of a symbol starts: a place is its own start."""
+    """Where the value of a symbol starts: a place is its own start, a list starts with its first entry."""
+    if value.__class__ is list:
+        value = value[0]
     return value if value.__class__ is int else cast(int, value.start)
 
 

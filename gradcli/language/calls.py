@@ -9,9 +9,9 @@ from gradcli.diagnostics import did_you_mean
 from gradcli.graph.operation import Operation
 from gradcli.graph.ops.creation import SPECIAL
 from gradcli.language import functions, special, statics, syntax
-from gradcli.language.application import apply
+from gradcli.language.application import Operand, apply
 from gradcli.language.builtin import KEYWORDS
-from gradcli.language.values import Scope, UserFunction
+from gradcli.language.values import Scope, Several, UserFunction
 
 if TYPE_CHECKING:
     from gradcli.language.elaborate import Elaborator
@@ -38,6 +38,8 @@ def enter(e: Elaborator, call: syntax.Call, scope: Scope) -> None:
         from gradcli.language import suggestions
 
         help = suggestions.for_product(e.source.text, call)
+        if scope.function is not None and name.id in [p.name.id for p in scope.function.parameters]:
+            help = f"`{scope.function.name.id}` calls its parameter `{name.id}`: give it the name of a function"
         e.fail("TypeError", f"`{name.id}` is a value, not a function", name, help=help)
 
 
@@ -112,6 +114,7 @@ def bind(e: Elaborator, op: Operation, call: syntax.Call) -> dict[str, Any]:
 def _enter_operation(e: Elaborator, op: Operation, bound: Mapping[str, Any], call: syntax.Call, scope: Scope) -> None:
     """Evaluate the tensors among the arguments on the stack, then apply."""
     tensors: list[syntax.Expression] = []
+    unpacked: syntax.Call | None = None
     for p in op.parameters:
         argument = bound.get(p.name)
         if p.one_tensor:
@@ -121,19 +124,28 @@ def _enter_operation(e: Elaborator, op: Operation, bound: Mapping[str, Any], cal
         elif p.kind == "operands":
             tensors.extend(argument or [])
         elif p.kind == "tensors":
+            if isinstance(argument, syntax.Call):
+                unpacked = argument
+                tensors.append(argument)
+                continue
             if not isinstance(argument, syntax.List):
-                e.fail(
-                    "TypeError",
-                    f"{op.name} needs a list of values, written in brackets",
-                    argument if argument is not None else call,
-                    help=f"`{op.name}([a, b])`",
-                )
+                _no_list(e, op, argument if argument is not None else call)
             if not argument.items:
                 e.fail("ValueError", f"{op.name} needs at least one value", argument)
             tensors.extend(argument.items)
-    e.push(lambda _, __: _leave_operation(e, op, bound, tensors, call, scope))
+    e.push(lambda _, __: _leave_operation(e, op, bound, tensors, unpacked, call, scope))
     for expression in reversed(tensors):
         e.push(e.enter, expression, scope)
+
+
+def _no_list(e: Elaborator, op: Operation, at: syntax.Syntax, label: str = "") -> NoReturn:
+    e.fail(
+        "TypeError",
+        f"{op.name} needs a list of values, written in brackets",
+        at,
+        help=f"`{op.name}([a, b])`",
+        label=label,
+    )
 
 
 def _leave_operation(
@@ -141,9 +153,19 @@ def _leave_operation(
     op: Operation,
     bound: Mapping[str, Any],
     tensors: Sequence[syntax.Expression],
+    unpacked: syntax.Call | None,
     call: syntax.Call,
     scope: Scope,
 ) -> None:
-    values = e.take(len(tensors))
+    """Apply an operation to the last values; that of the ``unpacked`` call must be several, which stand for a list."""
+    operands: list[Operand] = []
+    for value, place in zip(e.take(len(tensors)), tensors, strict=True):
+        if place is not unpacked:
+            operands.append((value, place))
+        elif isinstance(value, Several):
+            operands += [(item, place) for item in value.items]
+        else:
+            e.node(value, place)
+            _no_list(e, op, place, "this call gives one value")
     attrs = statics.attributes(e, op, bound, call, scope)
-    e.values.append(apply(e, op, list(zip(values, tensors, strict=True)), attrs, call))
+    e.values.append(apply(e, op, operands, attrs, call))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ def execute(e: Elaborator, statement: syntax.Statement) -> None:
         case syntax.Declaration():
             _declare(e, statement)
         case syntax.Function():
-            _define(e, statement)
+            define(e, statement, e.top)
         case syntax.Output():
             for name in statement.names:
                 _known(e, name)
@@ -37,6 +37,13 @@ def execute(e: Elaborator, statement: syntax.Statement) -> None:
         case syntax.Dtype():
             _dtype(e, statement)
         case syntax.Bare():
+            if isinstance(statement.value, syntax.Values):
+                e.fail(
+                    "SyntaxError",
+                    "several values on their own have no names to be asked for",
+                    statement,
+                    help="give each a name in a statement of its own; `def f(x) = a, b` is a function of several values",
+                )
             begins = e.source.text[statement.start : statement.start + 2]
             if begins == "++":
                 e.fail("SyntaxError", "`++` is not an operator here", statement, help="write `x + 1`")
@@ -51,7 +58,8 @@ def execute(e: Elaborator, statement: syntax.Statement) -> None:
             e.fail("SyntaxError", "this statement is not possible here", statement)
 
 
-def _define(e: Elaborator, function: syntax.Function) -> None:
+def define(e: Elaborator, function: syntax.Function, scope: Scope) -> None:
+    """Bind a function in a scope, whose names it sees."""
     seen: dict[str, syntax.Name] = {}
     for p in function.parameters:
         if p.name.id in seen:
@@ -64,8 +72,8 @@ def _define(e: Elaborator, function: syntax.Function) -> None:
         seen[p.name.id] = p.name
     from gradcli.language.least import of_function
 
-    least = of_function(function, e.bound, e.constants, e.operations)
-    e.bind(function.name, UserFunction(function, len(e.bound), least), e.top)
+    least = of_function(function, scope.find, e.constants, e.operations)
+    e.bind(function.name, UserFunction(function, scope, least), scope)
 
 
 def _printing(e: Elaborator, expression: syntax.Expression) -> str | None:
@@ -94,24 +102,8 @@ def _brief(e: Elaborator, at: syntax.Syntax) -> str:
 
 def assign(e: Elaborator, statement: syntax.Assignment, value: Value, scope: Scope) -> None:
     targets = statement.targets
-    if isinstance(value, Several):
-        if len(value.items) != len(targets):
-            e.fail(
-                "TypeError",
-                f"gradients for a list of {counted(len(value.items), 'x')} cannot be unpacked into "
-                f"{counted(len(targets), 'name')}",
-                targets[0] if len(targets) == 1 else (targets[0].start, targets[-1].end),
-                help=f"write {counted(len(value.items), 'name')}, separated by commas",
-                also=[(statement.value, counted(len(value.items), "gradient"))],
-            )
-        values: list[Value] = list(value.items)
-    elif len(targets) > 1:
-        e.fail(
-            "TypeError",
-            "only gradients for a list of xs can be unpacked",
-            (targets[0].start, targets[-1].end),
-            also=[(statement.value, "one value")],
-        )
+    if isinstance(value, Several) or len(targets) > 1 or isinstance(statement, syntax.Unpacking):
+        values = _unpacked(e, statement, value)
     else:
         values = [value]
     for target, item in zip(targets, values, strict=True):
@@ -124,6 +116,42 @@ def assign(e: Elaborator, statement: syntax.Assignment, value: Value, scope: Sco
             e.program.names[target.id] = bound
             e.program.definitions.append(target.id)
             e.last = target.id
+
+
+def _unpacked(e: Elaborator, statement: syntax.Assignment, value: Value) -> Sequence[Value]:
+    """As many values as there are names: those of a call, or the entries of an array along its first axis."""
+    targets = statement.targets
+    if isinstance(value, Several):
+        count, what, shown = len(value.items), "", counted(len(value.items), value.noun)
+        if value.noun == "gradient":
+            what = f"gradients for a list of {counted(count, 'x')}"
+    else:
+        node = e.node(value, statement.value)
+        if not node.rank:
+            e.fail(
+                "TypeError",
+                "a scalar cannot be unpacked",
+                (targets[0].start, targets[-1].end),
+                help="write one name",
+                also=[(statement.value, "one value")],
+            )
+        count, what = node.shape[0], f"an array of {counted(node.shape[0], 'entry', 'entries')} along its first axis"
+        shown = f"shape {show_shape(node.shape)}"
+    if count != len(targets):
+        names = counted(len(targets), "name")
+        e.fail(
+            "TypeError" if isinstance(value, Several) else "ShapeError",
+            f"{what or counted(count, 'value')} cannot be unpacked into {names}",
+            targets[0] if len(targets) == 1 else (targets[0].start, targets[-1].end),
+            help=f"write {counted(count, 'name')}, separated by commas" if count else None,
+            label=names,
+            also=[(statement.value, shown)],
+        )
+    if isinstance(value, Several):
+        return value.items
+    from gradcli.graph.ops.slicing import index
+
+    return [e.mark(index(node, items=(i,)), (target.start, target.end)) for i, target in enumerate(targets)]
 
 
 def _known(e: Elaborator, name: syntax.Name) -> None:

@@ -47,7 +47,7 @@ def enter(e: Elaborator, name: str, bound: dict[str, Any], call: syntax.Call, sc
     except GradcliError as error:
         raise labelled(e, error, call, [bound["y"]]) from None
     nodes = [own(e, node, place) for node in results]
-    return Several(tuple(nodes)) if listed else nodes[0]
+    return Several(tuple(nodes), "gradient") if listed else nodes[0]
 
 
 def own(e: Elaborator, g: Node, place: tuple[int, int]) -> Node:

@@ -56,7 +56,8 @@ class Elaborator:
         self.frames: Frames | None = None
         self.program = Elaborated(source, dtype or "float64")
         self.program.derivation.float_dtype = self.program.float_dtype
-        self.bound: dict[str, Binding] = {}
+        self.top = Scope()
+        self.bound = self.top.names
         self.last: str | None = None
         self.scalars: Scalars | None = None
         self.quick_value: Callable[[Elaborator, syntax.Expression], Node | None] = lambda e, expression: None
@@ -66,7 +67,8 @@ class Elaborator:
         self.outer: Elaborator | None = None  # of a value given beside a program, which knows none of its names
         self.work: list[tuple[Callable[[Any, Any], None], Any, Any]] = []
         self.values: list[Value] = []
-        self.top = Scope(None, 1 << 60)
+        # The calls whose bodies are being read, by the identities of the function and of those that it is given.
+        self.active: dict[tuple[int, ...], tuple[syntax.Syntax, UserFunction]] = {}
 
     def given(self, text: str, option: str) -> Node:
         """The node of a constant expression given beside the program: ``--set x=…``, ``--seed y=…``.
@@ -123,6 +125,14 @@ class Elaborator:
         labels = [Label(self.span(at), label), *(Label(self.span(place), text) for place, text in also)]
         raise GradcliError(kind, message, labels, help)
 
+    def add_calls(self, error: GradcliError) -> None:
+        """Point an error that is found in the body of a function also at the call, and at the statement's own call."""
+        calls = [call for call, _ in self.active.values()]
+        if calls and error.labels:
+            told = {label.span for label in error.labels}
+            spans = dict.fromkeys([self.span(calls[-1]), self.span(calls[0])])
+            error.labels += tuple([Label(span, "in this call") for span in spans if span not in told])
+
     def mark(self, node: Node, place: Place) -> Node:
         """Remember where a node, and what was made for it, stands in the source."""
         program = self.program
@@ -161,10 +171,15 @@ class Elaborator:
         """The value of an expression; deep expressions use the work stack, not Python's."""
         bottom = len(self.work)
         self.work.append((self.enter, expression, scope))
-        while len(self.work) > bottom:
-            step, a, b = self.work.pop()
-            step(a, b)
+        self.run(bottom)
         return self.values.pop()
+
+    def run(self, bottom: int) -> None:
+        """Work until no more is to be done than so many things."""
+        work = self.work
+        while len(work) > bottom:
+            step, a, b = work.pop()
+            step(a, b)
 
     def enter(self, expression: syntax.Expression, scope: Scope) -> None:
         _ENTER[type(expression)](self, expression, scope)
@@ -198,16 +213,39 @@ class Elaborator:
                 else (),
             )
         if isinstance(value, Several):
+            self._must_unpack(value, at)
+        own = name = value.name
+        if isinstance(at, syntax.Name):
+            name = at.id
+        self.fail(
+            "TypeError",
+            f"`{name}` is a function, not a value",
+            at,
+            help=f"call it: `{name}(…)`",
+            label=f"it stands for `{own}`" if name != own else "",
+        )
+
+    def _must_unpack(self, value: Several, at: syntax.Syntax | Place) -> NoReturn:
+        count = len(value.items)
+        if value.noun == "gradient":
             self.fail(
                 "TypeError",
-                f"gradients for a list of {counted(len(value.items), 'x')} must be unpacked into as many names",
+                f"gradients for a list of {counted(count, 'x')} must be unpacked into as many names",
                 at,
                 help="`g1, g2 = gradients(y, [x1, x2])`"
-                if len(value.items) != 1
+                if count != 1
                 else "without brackets it is one value: `gradients(y, x)`",
             )
-        name = value.definition.name.id if isinstance(value, UserFunction) else value.name
-        self.fail("TypeError", f"`{name}` is a function, not a value", at, help=f"call it: `{name}(…)`")
+        names = ", ".join("abcdefgh"[:count]) + ", …" * (count > 8) + "," * (count == 1)
+        start, end = at if isinstance(at, tuple) else (at.start, at.end)
+        text = self.source.text[start:end]
+        shown = text if len(text) <= 40 and "\n" not in text else "…"
+        self.fail(
+            "TypeError",
+            f"one value is needed here, and this gives {counted(count, 'value')}",
+            at,
+            help=f"unpack them first: `{names} = {shown}`",
+        )
 
     def literal(self, weak: Weak, dtype: str | None, at: syntax.Syntax | Place) -> Node:
         """A literal in the dtype that it meets (None: its own default)."""
@@ -223,7 +261,7 @@ class Elaborator:
 
     def resolve(self, name: syntax.Name, scope: Scope, call: syntax.Call | None = None) -> Value:
         """What a name stands for here; an unknown name is an error with a suggestion."""
-        binding = self.find(name.id, scope)
+        binding = scope.find(name.id)
         if binding is not None:
             return binding.value
         if name.id in CONSTANTS:
@@ -234,33 +272,20 @@ class Elaborator:
 
     def knows(self, name: syntax.Name, scope: Scope) -> bool:
         """Whether a name stands for anything here."""
-        return self.find(name.id, scope) is not None or name.id in CONSTANTS or name.id in OPERATIONS
-
-    def find(self, name: str, scope: Scope) -> Binding | None:
-        binding = scope.names.get(name)
-        if binding is None:
-            binding = self.bound.get(name)
-            if binding is not None and binding.order >= scope.visible:
-                return None
-        return binding
+        return scope.find(name.id) is not None or name.id in CONSTANTS or name.id in OPERATIONS
 
     def unknown(self, name: syntax.Name, scope: Scope, call: syntax.Call | None = None) -> NoReturn:
-        if scope.function is not None and name.id == scope.function.name.id:
-            self.fail(
-                "NameError",
-                f"`{name.id}` calls itself, and functions cannot be recursive",
-                name,
-                help="apply a function n times with `iterate(f, x0, n)`",
-                also=[(scope.function.name, "defined here")],
-            )
-        if name.id in self.bound:
-            self.fail(
-                "NameError",
-                f"`{name.id}` is bound below the function that uses it",
-                name,
-                help="move its definition above the function",
-                also=[(self.bound[name.id].place, "bound here")],
-            )
+        for around in scope.around():
+            if around.function is not None and name.id == around.function.name.id:
+                self.recursive(name, around.function)
+            if name.id in around.names:
+                self.fail(
+                    "NameError",
+                    f"`{name.id}` is bound below the function that uses it",
+                    name,
+                    help="move its definition above the function",
+                    also=[(around.names[name.id].place, "bound here")],
+                )
         below = next((t for t in self.targets() if t.id == name.id and t.start > name.start), None)
         if below is not None:
             self.fail(
@@ -273,13 +298,21 @@ class Elaborator:
             )
         from gradcli.language import suggestions
 
+        known = [other for around in scope.around() for other in around.names]
         outside = self.outer is not None and any(name.id == target.id for target in self.outer.targets())
-        missing, hint = suggestions.for_unknown(
-            self.source.text, name, call, [*scope.names, *self.bound], self.outer is not None, outside
-        )
+        missing, hint = suggestions.for_unknown(self.source.text, name, call, known, self.outer is not None, outside)
         if missing:
             self.fail("NameError", f"gradcli has no operation `{name.id}`", name, help=hint)
         self.fail("NameError", f"`{name.id}` is not defined", name, help=hint, label="not known here")
+
+    def recursive(self, at: syntax.Syntax, function: syntax.Function) -> NoReturn:
+        self.fail(
+            "NameError",
+            f"`{function.name.id}` calls itself, and functions cannot be recursive",
+            at,
+            help="apply a function n times with `iterate(f, x0, n)`",
+            also=[(function.name, "defined here")],
+        )
 
     def targets(self) -> Iterator[syntax.Name]:
         """The names that the program's statements bind, in order."""
@@ -351,14 +384,24 @@ class Elaborator:
     def enter_list(self, expression: syntax.List, scope: Scope) -> None:
         lists.enter(self, expression, scope)
 
+    def enter_values(self, expression: syntax.Values, scope: Scope) -> None:
+        self.push(self._gather, expression)
+        for item in reversed(expression.items):
+            self.push(self.enter, item, scope)
+
+    def _gather(self, expression: syntax.Values, _: None) -> None:
+        values = self.take(len(expression.items))
+        items = [
+            value if isinstance(value, Missing) else self.node(value, place)
+            for value, place in zip(values, expression.items, strict=True)
+        ]
+        self.values.append(Several(tuple(items)))
+
     # names
 
     def bind(self, name: syntax.Name, value: Value, scope: Scope) -> None:
         """Bind a name once; literals become nodes of their own."""
-        earlier = scope.names.get(name.id) if scope.function is not None else self.bound.get(name.id)
-        if earlier is None and scope.function is not None:
-            above = self.bound.get(name.id)
-            earlier = above if above is not None and above.order < scope.visible else None
+        earlier = scope.find(name.id)
         if earlier is not None:
             self.fail(
                 "NameError",
@@ -370,8 +413,7 @@ class Elaborator:
             )
         if isinstance(value, Weak):
             value = self.node(value, name)
-        names = self.bound if scope.function is None else scope.names
-        names[name.id] = Binding(value, name, len(self.bound))
+        scope.names[name.id] = Binding(value, name, len(scope.names))
 
     def static(self, value: Value, at: syntax.Syntax) -> Any:
         """The number (or nested list of numbers) of a constant, known before anything is evaluated."""
@@ -412,6 +454,7 @@ _ENTER: dict[type, Callable[[Elaborator, Any, Scope], None]] = {
     syntax.Call: Elaborator.enter_call,
     syntax.Index: Elaborator.enter_index,
     syntax.List: Elaborator.enter_list,
+    syntax.Values: Elaborator.enter_values,
 }
 
 
@@ -458,4 +501,7 @@ def elaborate(
         declarations.finish(elaborator)
     except RecursionError:
         raise GradcliError("LimitError", "calls of gradients or sizes are nested too deeply in one another") from None
+    except GradcliError as error:
+        elaborator.add_calls(error)
+        raise
     return elaborator.program

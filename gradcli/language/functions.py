@@ -1,20 +1,86 @@
-"""User functions: inlined at each call, on the work stack; and ``iterate``."""
+"""Functions: those of the program, inlined at each call on the work stack; functions as values; and ``iterate``."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gradcli.diagnostics import did_you_mean
+from gradcli.diagnostics import counted, did_you_mean
 from gradcli.graph.node import Node
-from gradcli.graph.operation import Operation
-from gradcli.language import syntax
+from gradcli.graph.operation import Operation, Parameter
+from gradcli.graph.ops.creation import SPECIAL
+from gradcli.language import statics, syntax
 from gradcli.language.application import apply
-from gradcli.language.values import Binding, Scope, UserFunction, Value, Weak
+from gradcli.language.least import Least
+from gradcli.language.values import Binding, Scope, Several, UserFunction, Value, Weak
 
 if TYPE_CHECKING:
     from gradcli.language.elaborate import Elaborator
 
 MOST_STEPS = 1_000_000
+LISTS = ("operands", "tensors")
+"""Kinds of parameters that take any number of values."""
+
+DEEP = 400
+"""Calls inside each other at which, and at the multiples of which, a function that calls itself in disguise is looked for."""
+
+
+def applied(e: Elaborator, function: Value, arguments: Sequence[Value], at: syntax.Syntax) -> tuple[Node, ...]:
+    """The nodes that a function gives for some arguments: as many as it has values.
+
+    ``function`` is what a name stands for: a function of the program or an operation. The ``arguments``, nodes or
+    functions, are those of its first parameters; others take their defaults. The function is applied here and now, and
+    its nodes are new ones, as if a call of it stood in the program; ``at`` is the expression that asks for it, to which
+    errors point. Raises GradcliError, also where the function takes other arguments or gives None.
+    """
+    check_takes(e, function, len(arguments), at)
+    bottom = len(e.work)
+    begin(e, function, arguments, at)
+    e.run(bottom)
+    value = e.values.pop()
+    items = value.items if isinstance(value, Several) else (value,)
+    return tuple([e.node(item, at) for item in items])
+
+
+def check_takes(e: Elaborator, function: Value, count: int, at: syntax.Syntax) -> None:
+    """Refuse, at its name, what is no function that can be applied to so many arguments."""
+    what = f"a function of {'one argument' if count == 1 else f'{count} arguments'} is needed here"
+    if isinstance(function, UserFunction):
+        parameters = function.definition.parameters
+        if count > len(parameters) or any([p.default is None for p in parameters[count:]]):
+            label = f"`{function.name}` has {counted(len(parameters), 'parameter')}"
+            e.fail("TypeError", what, at, also=[(function.definition.name, label)])
+        return
+    if not isinstance(function, Operation):
+        e.fail("TypeError", what, at, help="`def f(x) = …`, then its name")
+    if function.name in SPECIAL:
+        help = f"give it a name: `def f(x) = {function.name}(…)`"
+        e.fail("TypeError", f"{function.name} can only be called by its own name", at, help=help)
+    inputs, rest = _inputs(function)
+    needed = [p.name for p in function.parameters if p.default is None and p not in inputs and p.kind not in LISTS]
+    needed += [p.name for p in inputs[count:] if p.default is None]
+    if needed:
+        help = f"give it in a function: `def f(x) = {function.name}(…)`; the signature is `{function.signature}`"
+        e.fail("TypeError", f"{function.name} needs an argument for `{needed[0]}`", at, help=help)
+    if count > len(inputs) and not rest:
+        e.fail("TypeError", what, at, help=f"the signature is `{function.signature}`")
+
+
+def _inputs(op: Operation) -> tuple[list[Parameter], bool]:
+    """The parameters that take one value each, and whether an operation takes any number of others."""
+    return [p for p in op.parameters if p.one_tensor], any([p.kind in LISTS for p in op.parameters])
+
+
+def begin(e: Elaborator, function: Value, arguments: Sequence[Value], at: syntax.Syntax) -> None:
+    """Push what a call is that nobody has written, of a function that takes these arguments; see ``applied``."""
+    if isinstance(function, UserFunction):
+        defaults = [p.default for p in function.definition.parameters[len(arguments) :] if p.default is not None]
+        body(e, function, [*arguments, *[e.value(x, function.inside()) for x in defaults]], at)
+        return
+    assert isinstance(function, Operation)
+    defaults_of = [Weak(int(p.default)) for p in _inputs(function)[0][len(arguments) :] if p.default]
+    operands = [(value, at) for value in [*arguments, *defaults_of]]
+    e.values.append(apply(e, function, operands, statics.attributes(e, function, {}, at, e.top), at))
 
 
 def enter(e: Elaborator, function: UserFunction, call: syntax.Call, scope: Scope) -> None:
@@ -47,7 +113,6 @@ def enter(e: Elaborator, function: UserFunction, call: syntax.Call, scope: Scope
         if key in bound:
             e.fail("TypeError", f"`{definition.name.id}` got `{key}` twice", argument)
         bound[key] = argument.value
-    inner = Scope(definition, function.visible)
     pending: list[tuple[syntax.Expression, Scope]] = []
     for p in definition.parameters:
         expression = bound.get(p.name.id, p.default)
@@ -58,35 +123,37 @@ def enter(e: Elaborator, function: UserFunction, call: syntax.Call, scope: Scope
                 call,
                 also=[(p.name, "this parameter has no default")],
             )
-        pending.append((expression, scope if p.name.id in bound else Scope(definition, function.visible)))
-    e.push(lambda _, __: _start(e, definition, inner, [x for x, _ in pending], call))
+        pending.append((expression, scope if p.name.id in bound else function.inside()))
+    e.push(lambda _, __: _start(e, function, [x for x, _ in pending], call))
     for expression, where in reversed(pending):
         e.push(e.enter, expression, where)
 
 
-def _start(
-    e: Elaborator, definition: syntax.Function, scope: Scope, arguments: list[syntax.Expression], call: syntax.Syntax
-) -> None:
+def _start(e: Elaborator, function: UserFunction, arguments: list[syntax.Expression], call: syntax.Syntax) -> None:
     values = e.take(len(arguments))
     operands: list[Value] = [
         # A literal becomes a node where it is written, so that it is marked with its own place.
-        e.node(value, place) if isinstance(value, Weak) else value
+        e.node(value, place) if isinstance(value, (Weak, Several)) else value
         for value, place in zip(values, arguments, strict=True)
     ]
-    body(e, definition, scope, operands, call)
+    body(e, function, operands, call)
 
 
-def body(e: Elaborator, definition: syntax.Function, scope: Scope, values: list[Value], call: syntax.Syntax) -> None:
+def body(e: Elaborator, function: UserFunction, values: Sequence[Value], call: syntax.Syntax) -> None:
     """Push the body of a function whose parameters stand for ``values``; its value will be on the value stack."""
+    definition = function.definition
+    key = (id(function), *[id(value) for value in values if isinstance(value, (UserFunction, Operation))])
+    if key in e.active or not len(e.active) % DEEP and _is_deep(e, function):
+        e.recursive(call, definition)
+    e.active[key] = call, function
     e.calls += 1
     if e.frames is not None:
         e.frames.enter(definition.name.id, (call.start, call.end))
+    scope = function.inside()
     for p, value in zip(definition.parameters, values, strict=True):
-        if isinstance(value, (UserFunction, Operation)):
-            e.node(value, call)
-        scope.names[p.name.id] = Binding(value, p.name, len(e.bound))
+        scope.names[p.name.id] = Binding(value, p.name, len(scope.names))
     if isinstance(definition.body, syntax.Expression):
-        e.push(_settle, e, definition.body)
+        e.push(_settle, e, (key, definition.body))
         e.push(e.enter, definition.body, scope)
         return
     statements = definition.body.statements
@@ -96,36 +163,44 @@ def body(e: Elaborator, definition: syntax.Function, scope: Scope, values: list[
     for statement in statements[:-1]:
         if isinstance(statement, syntax.Bare):
             e.fail("SyntaxError", "an expression without a name has no effect here", statement, help="write `name = …`")
-        if not isinstance(statement, syntax.Assignment):
+        if not isinstance(statement, (syntax.Assignment, syntax.Function)):
             e.fail("SyntaxError", "a function body holds only definitions and, last, its value", statement)
-    e.push(_settle, e, statements[-1].value)
+    e.push(_settle, e, (key, statements[-1].value))
     e.push(e.enter, statements[-1].value, scope)
-    from gradcli.language.declarations import assign
+    from gradcli.language.declarations import assign, define
 
     for statement in reversed(statements[:-1]):
-        assert isinstance(statement, syntax.Assignment)
-        e.push(lambda s, _: assign(e, s, e.values.pop(), scope), statement)
-        e.push(e.enter, statement.value, scope)
+        if isinstance(statement, syntax.Assignment):
+            e.push(lambda s, _: assign(e, s, e.values.pop(), scope), statement)
+            e.push(e.enter, statement.value, scope)
+        else:
+            e.push(lambda s, _: define(e, s, scope), statement)
 
 
-def _settle(e: Elaborator, expression: syntax.Expression) -> None:
+def _is_deep(e: Elaborator, function: UserFunction) -> bool:
+    """Whether calls are nested in calls of the same function again and again, each time with other functions."""
+    calls = [other for _, other in e.active.values() if other.definition is function.definition]
+    return len(calls) > DEEP // 4
+
+
+def _settle(e: Elaborator, payload: tuple[tuple[int, ...], syntax.Expression]) -> None:
     """A function whose value is a literal returns a node: literals are weak only where they are written."""
-    if isinstance(e.values[-1], Weak):
+    key, expression = payload
+    if isinstance(e.values[-1], (Weak, UserFunction, Operation)):
         e.values[-1] = e.node(e.values[-1], expression)
+    del e.active[key]
     if e.frames is not None:
         e.frames.leave(e.values[-1])
 
 
 def enter_iterate(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> None:
-    from gradcli.language import statics
-    from gradcli.language.least import Least
-
     name = bound["f"]
     function = e.resolve(name, scope) if isinstance(name, syntax.Name) else None
     if not isinstance(function, (UserFunction, Operation)):
         e.fail(
             "TypeError", "iterate needs the name of a function", name, help="`def f(x) = …`, then `iterate(f, x0, n)`"
         )
+    check_takes(e, function, 1, name)
     count = statics.integer(e, bound["n"], scope)
     if count < 0:
         e.fail("ValueError", f"iterate needs a count of 0 or more, not {count}", bound["n"])
@@ -152,16 +227,7 @@ def enter_iterate(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope
             made = min(sizes[-1] - sizes[-2], sizes[-2] - sizes[-3])
             e.check_room(0, made * left, call)
         e.push(again, left - 1, value)
-        if isinstance(function, Operation):
-            e.values.append(apply(e, function, [(value, start)], dict(function.defaults), call))
-            return
-        parameters = function.definition.parameters
-        missing = [p for p in parameters[1:] if p.default is None]
-        if not parameters or missing:
-            e.fail("TypeError", "iterate needs a function of one argument", name, also=[(function.definition.name, "")])
-        defaults = Scope(function.definition, function.visible)
-        rest = [e.value(p.default, defaults) for p in parameters[1:] if p.default is not None]
-        body(e, function.definition, Scope(function.definition, function.visible), [value, *rest], call)
+        begin(e, function, [value], call)
 
     e.push(lambda _, __: again(count, None))  # type: ignore[arg-type]
     e.push(e.enter, start, scope)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from gradcli.graph.operation import Operation
 from gradcli.language import syntax
 from gradcli.language.values import Binding, UserFunction
-from gradcli.language.walking import parts
+from gradcli.language.walking import parts, statements_of, values_of
+
+Find = Callable[[str], Binding | None]
 
 MOST = 10**18
 """Larger counts are not told apart."""
@@ -29,23 +31,25 @@ class Least(NamedTuple):
 
 def of_function(
     definition: syntax.Function,
-    bound: Mapping[str, Binding],
+    above: Find,
     literals: Iterable[str],
     operations: Mapping[str, Operation],
 ) -> Least:
-    """What a call of a function makes at least, where ``bound`` are the names above it.
+    """What a call of a function makes at least, where ``above`` finds the names above it.
 
     ``literals`` are names of numbers: arithmetic on numbers makes no operation. Of the ``operations`` those count that
-    always make one, and defaults do not, for they are not always evaluated.
+    always make one, and defaults do not, for they are not always evaluated. What is called by the name of a parameter
+    or of a function in the body does not count.
     """
-    if isinstance(definition.body, syntax.Expression):
-        values = [definition.body]
-    else:
-        statements = definition.body.statements
-        values = [s.value for s in statements if isinstance(s, (syntax.Assignment, syntax.Bare))]
-    free = {name for name in literals if name not in bound}.difference([p.name.id for p in definition.parameters])
+    own = {p.name.id for p in definition.parameters}
+    for statement in statements_of(definition):
+        if isinstance(statement, syntax.Function):
+            own.add(statement.name.id)
+        elif isinstance(statement, syntax.Assignment):
+            own.update([target.id for target in statement.targets])
+    free = {name for name in literals if above(name) is None} - own
     found = Least(1, 0)
-    todo: list[syntax.Syntax] = list(values)
+    todo: list[syntax.Syntax] = list(values_of(definition))
     while todo:
         expression = todo.pop()
         count, others = _arithmetic(expression, free)
@@ -53,7 +57,7 @@ def of_function(
         for other in others:
             todo += parts(other)
             if isinstance(other, syntax.Call):
-                found = found.plus(*_of_call(other, bound, operations))
+                found = found.plus(*_of_call(other, above, own, operations))
     return found
 
 
@@ -80,21 +84,24 @@ def _arithmetic(expression: syntax.Syntax, free: set[str]) -> tuple[int, list[sy
     return operations, others
 
 
-def _of_call(call: syntax.Call, bound: Mapping[str, Binding], operations: Mapping[str, Operation]) -> Least:
+def _of_call(call: syntax.Call, above: Find, own: set[str], operations: Mapping[str, Operation]) -> Least:
     name = call.function.id if isinstance(call.function, syntax.Name) else ""
-    function = _function(name, bound)
+    if name in own:
+        return Least(0, 0)
+    function = _function(name, above)
     if function is not None:
         return function.least
-    if name == "iterate" and name not in bound and len(call.arguments) == 3:
+    rebound = above(name) is not None
+    if name == "iterate" and not rebound and len(call.arguments) == 3:
         f, _, n = [argument.value for argument in call.arguments]
-        function = _function(f.id, bound) if isinstance(f, syntax.Name) else None
+        function = _function(f.id, above) if isinstance(f, syntax.Name) and f.id not in own else None
         if function is not None and isinstance(n, syntax.Number) and isinstance(n.value, int):
             # A function that makes no operation may be the identity, which is applied once.
             return function.least.times(n.value if function.least.operations else min(n.value, 1))
-    makes_one = name not in bound and name in operations and operations[name].quick
+    makes_one = not rebound and name in operations and operations[name].quick
     return Least(0, int(makes_one))
 
 
-def _function(name: str, bound: Mapping[str, Binding]) -> UserFunction | None:
-    value = bound[name].value if name in bound else None
-    return value if isinstance(value, UserFunction) else None
+def _function(name: str, above: Find) -> UserFunction | None:
+    binding = above(name)
+    return binding.value if binding is not None and isinstance(binding.value, UserFunction) else None

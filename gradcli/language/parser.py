@@ -137,7 +137,9 @@ CONSTRUCT: dict[str, Callable[..., Any]] = {
     "dtype": syntax.Dtype,
     "output": lambda start, end, *names: syntax.Output(start, end, list(names)),
     "seed": syntax.Seed,
+    "values": lambda start, end, *items: syntax.Values(start, end, list(items)),
     "assignment": lambda start, end, *rest: syntax.Assignment(start, end, list(rest[:-1]), rest[-1]),
+    "unpacking": lambda start, end, *rest: syntax.Unpacking(start, end, list(rest[:-1]), rest[-1]),
     "bare": syntax.Bare,
     "attribute": syntax.Attribute,
     "index": lambda start, end, base, *items: syntax.Index(start, end, base, list(items)),
@@ -155,7 +157,7 @@ CONSTRUCT: dict[str, Callable[..., Any]] = {
 FREQUENT: dict[tuple[str, int], Build] = {
     ("argument", 1): lambda parts, end: syntax.Argument(parts[0].start, end, None, parts[0]),
     ("call", 4): lambda parts, end: syntax.Call(parts[0].start, end, parts[0], [parts[2]]),
-    ("assignment", 3): lambda parts, end: syntax.Assignment(parts[0].start, end, [parts[0]], parts[2]),
+    ("assignment", 3): lambda parts, end: syntax.Assignment(parts[0][0].start, end, parts[0], parts[2]),
 }
 
 

@@ -13,7 +13,7 @@ from gradcli.graph.types import size_of
 from gradcli.language import derivatives, functions, statics, syntax
 from gradcli.language.application import labelled
 from gradcli.language.reasons import explain
-from gradcli.language.values import Missing, Scope, Several
+from gradcli.language.values import Missing, Scope, Several, Value
 
 if TYPE_CHECKING:
     from gradcli.language.elaborate import Elaborator
@@ -88,16 +88,15 @@ def _gradients(
     e: Elaborator, _: str, bound: dict[str, Any], call: syntax.Call, scope: Scope
 ) -> Node | Missing | Several:
     place = (call.start, call.end)
-    listed = isinstance(bound["ys"], syntax.List)
-    y_places = bound["ys"].items if listed else [bound["ys"]]
-    if not y_places:
+    given_ys, listed = _entries(e, bound["ys"], scope)
+    if not given_ys:
         e.fail("ValueError", "gradients needs at least one y", bound["ys"])
-    ys = [e.node(e.value(y, scope), y) for y in y_places]
+    ys = [e.node(value, y) for value, y in given_ys if value is not None]
     x_places = derivatives.names(e, bound["xs"], "xs", scope)
     xs = [node for node, _ in x_places]
     if not xs:
         e.fail("ValueError", "gradients needs at least one x", bound["xs"])
-    heads = _heads(e, bound.get("grad_ys"), bound["ys"], len(ys), scope)
+    heads, head_places = _heads(e, bound.get("grad_ys"), bound["ys"], listed, len(ys), scope)
     given = bound.get("stop_gradients")
     stops = (
         []
@@ -119,9 +118,7 @@ def _gradients(
         with e.program.derivation.active():
             found = reverse.gradients(ys, xs, heads, stops)
     except GradcliError as error:
-        heads_at = bound.get("grad_ys", call)
-        places = heads_at.items if listed and isinstance(heads_at, syntax.List) else [heads_at]
-        raise labelled(e, error, call, places) from None
+        raise labelled(e, error, call, head_places or [call]) from None
     results: list[Node | Missing] = []
     for (x, name), g in zip(x_places, found, strict=True):
         if g is not None:
@@ -129,10 +126,10 @@ def _gradients(
         elif policy == "zero":
             results.append(derivatives.own(e, reverse.zero_gradient(x), place))
         else:
-            y_names = [on_one_line(e.source.text[y.start : y.end]) for y in y_places]
-            results.append(_missing(e, y_names, ys, name.id, x, stops))
+            y_names = dict.fromkeys([on_one_line(e.source.text[y.start : y.end]) for _, y in given_ys])
+            results.append(_missing(e, list(y_names), ys, name.id, x, stops))
     if isinstance(bound["xs"], syntax.List):
-        return Several(tuple(results))
+        return Several(tuple(results), "gradient")
     return results[0]
 
 
@@ -141,17 +138,30 @@ def _missing(e: Elaborator, y_names: list[str], ys: list[Node], x_name: str, x: 
     return Missing(lambda: explain(program, y_names, ys, x_name, x, stops))
 
 
+def _entries(
+    e: Elaborator, expression: syntax.Expression, scope: Scope, may_be_none: bool = False
+) -> tuple[list[tuple[Value | None, syntax.Expression]], bool]:
+    """The values of a list or of a call that gives several, each with its place, and whether it is one of these."""
+    if isinstance(expression, syntax.List):
+        return [(None if may_be_none and statics.is_none(x) else e.value(x, scope), x) for x in expression.items], True
+    value = e.value(expression, scope)
+    if isinstance(value, Several):
+        return [(item, expression) for item in value.items], True
+    return [(value, expression)], False
+
+
 def _heads(
-    e: Elaborator, given: syntax.Expression | None, ys: syntax.Expression, count: int, scope: Scope
-) -> list[Node | None] | None:
+    e: Elaborator, given: syntax.Expression | None, ys: syntax.Expression, listed: bool, count: int, scope: Scope
+) -> tuple[list[Node | None] | None, list[syntax.Expression]]:
+    """The head gradients, and where each is written."""
     if given is None or statics.is_none(given):
-        return None
-    if isinstance(ys, syntax.List) != isinstance(given, syntax.List):
-        if isinstance(given, syntax.List) and count == 1:
-            return [e.node(e.value(given, scope), given)]
+        return None, []
+    # For a single y, brackets are an array.
+    entries, matches = (
+        _entries(e, given, scope, may_be_none=True) if listed else ([(e.value(given, scope), given)], True)
+    )
+    if not matches or not listed and isinstance(entries[0][0], Several):
         e.fail("TypeError", "grad_ys is a list exactly when ys is one", given, also=[(ys, "ys")])
-    if not isinstance(given, syntax.List):
-        return [e.node(e.value(given, scope), given)]
-    if not isinstance(ys, syntax.List) or len(given.items) != count:
-        e.fail("ValueError", f"grad_ys needs one entry for each of the {count} ys, not {len(given.items)}", given)
-    return [None if statics.is_none(item) else e.node(e.value(item, scope), item) for item in given.items]
+    if len(entries) != count:
+        e.fail("ValueError", f"grad_ys needs one entry for each of the {count} ys, not {len(entries)}", given)
+    return [None if value is None else e.node(value, at) for value, at in entries], [at for _, at in entries]

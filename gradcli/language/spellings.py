@@ -14,7 +14,7 @@ from gradcli.language.builtin import BINARY, KEYWORDS, OPERATIONS, UNARY
 from gradcli.language.foreign import Argument, filled
 from gradcli.language.formulas import SPELLINGS, Spelling
 from gradcli.language.parser import parse
-from gradcli.language.walking import names, parts, same
+from gradcli.language.walking import functions, names, parts, same, statements_of, values_of
 
 COMMUTATIVE = {"add", "multiply"}
 LEFT_OUT = {"axis", "keepdims"}
@@ -77,11 +77,12 @@ class Search:
                     self.top[statement.name.id] = None
                 case syntax.Function():
                     self.top[statement.name.id] = None
-                    self.rebound.update(locals_of(statement))
+                    for function, _ in functions([statement]):
+                        self.rebound.update(locals_of(function))
         self.rebound |= set(self.top)
 
     def _bind(self, names: dict[str, syntax.Expression | None], statement: syntax.Assignment) -> None:
-        single = len(statement.targets) == 1
+        single = len(statement.targets) == 1 and not isinstance(statement, syntax.Unpacking)
         names.update({target.id: statement.value if single else None for target in statement.targets})
 
     def found(self) -> Iterator[Found]:
@@ -191,11 +192,12 @@ class Search:
 def locals_of(function: syntax.Function) -> dict[str, syntax.Expression | None]:
     """The parameters and local names of a function."""
     names: dict[str, syntax.Expression | None] = {p.name.id: None for p in function.parameters}
-    if isinstance(function.body, syntax.Block):
-        for statement in function.body.statements:
-            if isinstance(statement, syntax.Assignment):
-                single = len(statement.targets) == 1
-                names.update({target.id: statement.value if single else None for target in statement.targets})
+    for statement in statements_of(function):
+        if isinstance(statement, syntax.Assignment):
+            single = len(statement.targets) == 1 and not isinstance(statement, syntax.Unpacking)
+            names.update({target.id: statement.value if single else None for target in statement.targets})
+        elif isinstance(statement, syntax.Function):
+            names[statement.name.id] = None
     return names
 
 
@@ -211,16 +213,16 @@ def expressions(program: syntax.Program) -> Iterator[tuple[syntax.Expression, Lo
                 for size in statement.shape or ():
                     yield size, NOTHING
             case syntax.Function():
-                names = locals_of(statement)
-                for parameter in statement.parameters:
-                    if parameter.default is not None:
-                        yield parameter.default, NOTHING
-                if isinstance(statement.body, syntax.Block):
-                    for inner in statement.body.statements:
-                        if isinstance(inner, (syntax.Assignment, syntax.Bare)):
-                            yield inner.value, names
-                else:
-                    yield statement.body, names
+                around: dict[int, Locals] = {}
+                for function, outer in functions([statement]):
+                    # What a name of the function around stands for may use names that are others here.
+                    above = dict.fromkeys(around[id(outer)]) if outer is not None else NOTHING
+                    for parameter in function.parameters:
+                        if parameter.default is not None:
+                            yield parameter.default, above
+                    names = around[id(function)] = {**above, **locals_of(function)}
+                    for expression in values_of(function):
+                        yield expression, names
 
 
 def rewritten(found: Found, text: str) -> str:

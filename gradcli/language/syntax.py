@@ -188,6 +188,17 @@ class List(Expression):
         self.items = items
 
 
+class Values(Expression):
+    """``a, b``: several values, which only the body of a function can be."""
+
+    __slots__ = ("items",)
+
+    def __init__(self, start: int, end: int, items: list[Expression]) -> None:
+        self.start = start
+        self.end = end
+        self.items = items
+
+
 class Declaration(Statement):
     """``variable name: dtype[shape] = value`` or ``constant …``; ``kind`` is ``variable`` or ``constant``."""
 
@@ -224,8 +235,14 @@ class Assignment(Statement):
         self.value = value
 
 
+class Unpacking(Assignment):
+    """``a, b, = value``: one that ends its targets with a comma, and unpacks the value into a single one, too."""
+
+    __slots__ = ()
+
+
 class Bare(Statement):
-    """An expression on its own: the value of a block, an error elsewhere."""
+    """An expression or several on their own: the value of a block, an error elsewhere."""
 
     __slots__ = ("value",)
 

@@ -366,12 +366,27 @@ def brackets(trouble: Trouble) -> Advice | None:
         ):
             number = f"{previous.text}.{decimal[0]}"
             return Advice(help=f"a decimal point is `.`: write `{number}`; a list is `[{previous.text}, {decimal[0]}]`")
-        return Advice(help="there are no tuples: write `[a, b]`, or a statement for each")
+        return Advice(
+            help=_without_parentheses(trouble) or "there are no tuples: write `[a, b]`, or a statement for each"
+        )
     if found.text == ";" and trouble.open and trouble.open[-1].text != "{":
         if trouble.open[-1].text != "[":
             return None
         return Advice(help=f"rows are lists: `{list_of(trouble) or '[[1, 2], [3, 4]]'}`")
     return None
+
+
+def _without_parentheses(trouble: Trouble) -> str | None:
+    """``(a, b) = f(x)`` and ``def f(x) = (a, b)``."""
+    before = trouble.before
+    bracket = trouble.open[-1] if trouble.open else None
+    if bracket is None or bracket.text != "(" or bracket not in before:
+        return None
+    place = before.index(bracket)
+    if place == 0 and any(item.text == "=" for item in trouble.ahead):
+        return "unpack into names without brackets: `a, b = …`"
+    body = place == 0 and len(trouble.open) > 1 or before[0].text == "def" and before[place - 1].text == "="
+    return "leave the parentheses out: a function gives several values as `a, b`" if body else None
 
 
 def unfinished_line(trouble: Trouble) -> Advice | None:
@@ -401,7 +416,7 @@ def missing_operator(trouble: Trouble) -> Advice | None:
     if written:
         return Advice(help=f"write `{written}`")
     product = f"`{left if left not in (')', ']') else '…' + left} * {right}`"
-    if "," in trouble.expected:
+    if "," in trouble.expected and (trouble.open or trouble.before[0].text == "def"):
         return Advice(help=f"write {product}, or `,` between the two")
     return Advice(help=f"write {product}")
 

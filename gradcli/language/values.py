@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError, Label, Source, Span, listed
@@ -36,23 +36,33 @@ class Missing:
 
 
 class Several:
-    """The gradients for a list of xs, to be unpacked into as many names."""
+    """The values of one call, to be unpacked into as many names or used as a list; each is a ``noun``."""
 
-    __slots__ = ("items",)
+    __slots__ = ("items", "noun")
 
-    def __init__(self, items: tuple[Node | Missing, ...]) -> None:
+    def __init__(self, items: tuple[Node | Missing, ...], noun: str = "value") -> None:
         self.items = items
+        self.noun = noun
 
 
 class UserFunction:
-    """A ``def``; it sees the ``visible`` first names of the program, and a call of it makes no less than ``least``."""
+    """A ``def``; it sees the ``visible`` first names of the scope it stands in, and a call of it makes no less than ``least``."""
 
-    __slots__ = ("definition", "least", "visible")
+    __slots__ = ("definition", "least", "scope", "visible")
 
-    def __init__(self, definition: syntax.Function, visible: int, least: Least) -> None:
+    def __init__(self, definition: syntax.Function, scope: Scope, least: Least) -> None:
         self.definition = definition
-        self.visible = visible
+        self.scope = scope
+        self.visible = len(scope.names)
         self.least = least
+
+    @property
+    def name(self) -> str:
+        return self.definition.name.id
+
+    def inside(self) -> Scope:
+        """A scope for a call of it."""
+        return Scope(self.definition, self.scope, self.visible)
 
 
 Asked = tuple[Collection[str] | None, Collection[str]]
@@ -65,7 +75,7 @@ Value = Node | Weak | Missing | Several | UserFunction | Operation
 
 
 class Binding:
-    """A name, what it stands for, and where it was bound."""
+    """A name, what it stands for, where it was bound, and as the how manieth of its scope."""
 
     __slots__ = ("value", "place", "order")
 
@@ -76,14 +86,36 @@ class Binding:
 
 
 class Scope:
-    """The names of one call: parameters and block locals. The program's own names are the scope around all."""
+    """The names of one call of a ``function``: parameters and block locals; or, without a function, of the program.
 
-    __slots__ = ("function", "visible", "names")
+    Of the scope ``parent`` in which the function is defined, it sees the ``visible`` first names.
+    """
 
-    def __init__(self, function: syntax.Function | None, visible: int) -> None:
+    __slots__ = ("function", "names", "parent", "visible")
+
+    def __init__(self, function: syntax.Function | None = None, parent: Scope | None = None, visible: int = 0) -> None:
         self.function = function
+        self.parent = parent
         self.visible = visible
         self.names: dict[str, Binding] = {}
+
+    def find(self, name: str) -> Binding | None:
+        """What a name is bound to here."""
+        binding = self.names.get(name)
+        scope = self
+        while binding is None and scope.parent is not None:
+            visible, scope = scope.visible, scope.parent
+            binding = scope.names.get(name)
+            if binding is not None and binding.order >= visible:
+                binding = None
+        return binding
+
+    def around(self) -> Iterator[Scope]:
+        """The scope itself and those that it stands in, the program's last."""
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.parent
 
 
 class Elaborated:

@@ -22,9 +22,31 @@ def parts(expression: syntax.Syntax) -> Sequence[syntax.Syntax]:
             return [part for part in (expression.lower, expression.upper, expression.step) if part is not None]
         case syntax.Attribute():
             return (expression.base,)
-        case syntax.List():
+        case syntax.List() | syntax.Values():
             return expression.items
     return ()
+
+
+def functions(statements: Iterable[syntax.Syntax]) -> Iterator[tuple[syntax.Function, syntax.Function | None]]:
+    """The functions among some statements and in their bodies, each after the one that it stands in, and with it."""
+    todo: list[tuple[syntax.Syntax, syntax.Function | None]] = [(s, None) for s in statements]
+    while todo:
+        statement, outer = todo.pop()
+        if isinstance(statement, syntax.Function):
+            yield statement, outer
+            todo += [(inner, statement) for inner in statements_of(statement)]
+
+
+def statements_of(function: syntax.Function) -> Sequence[syntax.Statement]:
+    """The statements of a function's block."""
+    return function.body.statements if isinstance(function.body, syntax.Block) else ()
+
+
+def values_of(function: syntax.Function) -> Sequence[syntax.Expression]:
+    """The expressions of a function's body, without those of the functions in it."""
+    if isinstance(function.body, syntax.Expression):
+        return [function.body]
+    return [s.value for s in statements_of(function) if isinstance(s, (syntax.Assignment, syntax.Bare))]
 
 
 def names(expressions: Iterable[syntax.Syntax]) -> Iterator[syntax.Name]:

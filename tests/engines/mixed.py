@@ -29,6 +29,10 @@ FUNCTIONS = """\
 def sq(a, b=2.0) = { c = a*a
     c + b*a }
 def part(a) = where(a > 0, sqrt(a), a)
+def both(a) = a*a, part(a),
+def at(f, a, b=0.5) = { def g(c) = f(c) - b*c
+    p, q = both(g(a))
+    p + q*b }
 """
 ARITHMETIC = [
     "{a} + {b}",
@@ -42,7 +46,10 @@ ARITHMETIC = [
     "{a}^0.5",
     "{a}^3",
 ]
-CALLS = ["sq({a})", "part({a})", "sq({a}, {b})", "iterate(part, {a}, 2)", "iterate(sq, {a}, 2)"]
+CALLS = [
+    "sq({a})", "part({a})", "sq({a}, {b})", "iterate(part, {a}, 2)", "iterate(sq, {a}, 2)", "stack(both({a}))",
+    "concat(both({a}), 0)", "at(sq, {a})", "at(sin, {a}, {b})", "at(b=2, a={a}, f=part)",
+]  # fmt: skip
 CHOICES = [
     "where({a} > {b}, {a}, {b})", "where({a} == {b}, {a}, 1/{b})", "where({a} <= {b}, {a}*{b}, sqrt({b}))",
     "where(isfinite({a}), {a}, {b})", "where({a} > 0 and not ({b} < 0), log({a}), {b})",
@@ -150,12 +157,31 @@ class Program:
     # statements
 
     def _statement(self, name: str) -> str | None:
+        if self.random.random() < 0.1:
+            return self._unpacked(name)
         for _ in range(20):
             expression, found = self._expression()
             if found is not None:
                 self.names[name] = found
                 return f"{name} = {expression}"
         return None
+
+    def _unpacked(self, name: str) -> str | None:
+        """The entries of an array, or the values of a function, by names of their own."""
+        operand = self._operand(literal=False)
+        shape, dtype = self.names[operand]
+        if shape and 0 < shape[0] <= 3 and self.random.random() < 0.5:
+            found: list[Type | None] = [(shape[1:], dtype)] * shape[0]
+            value = operand
+        else:
+            known = ((operand, (shape, dtype)),)
+            found = [type_of(f"{operand}*{operand}", known, self.dtype), type_of(f"part({operand})", known, self.dtype)]
+            value = f"both({operand})"
+        names = [f"{name}{letter}" for letter in "abc"[: len(found)]]
+        if None in found:
+            return None
+        self.names.update({name: kind for name, kind in zip(names, found, strict=True) if kind is not None})
+        return f"{', '.join(names)}{',' if len(names) == 1 else ''} = {value}"
 
     def _expression(self) -> tuple[str, Type | None]:
         random = self.random

@@ -40,7 +40,7 @@ def show(node: Any) -> str:
             return f"({node.operator} {show(node.left)} {show(node.right)})"
         case syntax.Argument():
             return f"{node.name.id}={show(node.value)}" if node.name else show(node.value)
-    fields = type(node).__slots__
+    fields = (syntax.Assignment if isinstance(node, syntax.Assignment) else type(node)).__slots__
     parts = [getattr(node, field) for field in fields]
     return f"{type(node).__name__}({', '.join(part if isinstance(part, str) else show(part) for part in parts)})"
 
@@ -96,8 +96,9 @@ def test_expressions(text: str, shown: str) -> None:
         ("const k = 1", "Declaration(constant, k, _, _, 1)"),
         ("constant k: int64 = 1", "Declaration(constant, k, int64, _, 1)"),
         ("a = b", "Assignment([a], b)"),
-        ("a, b, = c", "Assignment([a b], c)"),
-        ("a, = c", "Assignment([a], c)"),
+        ("a, b = c", "Assignment([a b], c)"),
+        ("a, b, = c", "Unpacking([a b], c)"),
+        ("a, = c", "Unpacking([a], c)"),
         ("sin(x)", "Bare(Call(sin, [x]))"),
         ("def f() = 1", "Function(f, [], 1)"),
         ("def f(a, b=2,) = a", "Function(f, [Parameter(a, _) Parameter(b, 2)], a)"),
@@ -106,6 +107,15 @@ def test_expressions(text: str, shown: str) -> None:
         ("def f() = {}", "Function(f, [], Block([]))"),
         ("def f() = { def g() = { a }; g() }",
          "Function(f, [], Block([Function(g, [], Block([Bare(a)])) Bare(Call(g, []))]))"),
+        ("def f() = a, b", "Function(f, [], Values([a b]))"),
+        ("def f() = a + 1, b,", "Function(f, [], Values([(+ a 1) b]))"),
+        ("def f() = a,", "Function(f, [], Values([a]))"),
+        ("def f() = { a, b = c; a, b }",
+         "Function(f, [], Block([Assignment([a b], c) Bare(Values([a b]))]))"),
+        ("def f() = { a, b, c + 1, d, }", "Function(f, [], Block([Bare(Values([a b (+ c 1) d]))]))"),
+        ("def f() = {\n -a, b\n}", "Function(f, [], Block([Bare(Values([(- a) b]))]))"),
+        ("def f() = { a, }", "Function(f, [], Block([Bare(Values([a]))]))"),
+        ("a, sin(x)", "Bare(Values([a Call(sin, [x])]))"),
         ("output a, b,", "Output([a b])"),
         ("seed y = 1", "Seed(y, 1)"),
         ("dtype float32", "Dtype(float32)"),

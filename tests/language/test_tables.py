@@ -34,6 +34,7 @@ PROGRAMS = [
     "dtype float32\noutput a, b,\noutput c\nseed y = [1., 2.]\nseed = 3; output = 4; dtype = 5\nf(seed=seed, output=1)",
     "seed seed = output\noutput output, dtype\ny = seed and output or dtype\n",
     "a, b = f(x)\nc, = g(x)\na, b, c, = h\n",
+    "def f(a) = a, -a\ndef g(a) = a,\ndef h(a) = { b, c = f(a)\n b, c, }\ndef i(a) = { a, a + 1, a }\na, b\na, b,\na.T, b",
     "x + y\n-x\n[a, b,]\n[]\n[\n1,\n2\n]\nf()\nf(a,\n  b,\n)\n",
     "y = not a < b and c or d == e and not not f != g\nz = a <= b or c > d or e >= f",
     "y = -x^-y^2*-z/2@w + -(-(a)) ** b ** c - -d",

@@ -14,7 +14,7 @@ from gradcli.graph.types import is_float, is_integer
 from gradcli.language import syntax
 from gradcli.language.reasons import explain
 from gradcli.language.spellings import Found, Search, expressions, rewritten, unparenthesised
-from gradcli.language.walking import names
+from gradcli.language.walking import functions, names, statements_of, values_of
 from gradcli.program.loaded import Loaded
 from gradcli.results import Reason
 
@@ -93,7 +93,10 @@ class _Checks:
                         "remove its line, or use it",
                     )
                 case syntax.Function():
-                    yield from self._unused_in(statement)
+                    if self._is_unused(statement.name):
+                        yield self._uncalled(statement)
+                    for function, _ in functions([statement]):
+                        yield from self._unused_in(function)
                 case syntax.Assignment() if self.graph.outputs and all(map(self._is_unused, statement.targets)):
                     listed = ", ".join(f"`{target.id}`" for target in statement.targets)
                     yield Finding(
@@ -106,16 +109,17 @@ class _Checks:
     def _is_unused(self, name: syntax.Name) -> bool:
         return name.id not in self.used and name.id not in self.graph.outputs and not name.id.startswith("_")
 
+    def _uncalled(self, function: syntax.Function) -> Finding:
+        return Finding(
+            "unused-function", f"nothing calls the function `{function.name.id}`", (self.label(function.name),),
+            "remove it, or call it",
+        )  # fmt: skip
+
     def _unused_in(self, function: syntax.Function) -> Iterator[Finding]:
-        if self._is_unused(function.name):
-            yield Finding(
-                "unused-function", f"nothing calls the function `{function.name.id}`", (self.label(function.name),),
-                "remove it, or call it",
-            )  # fmt: skip
-        block = isinstance(function.body, syntax.Block)
-        body = function.body.statements if isinstance(function.body, syntax.Block) else []
-        inner = [s.value for s in body if isinstance(s, (syntax.Assignment, syntax.Bare))]
-        used = {name.id for name in names(inner if block else [function.body])}
+        inner = list(functions([function]))
+        values = [value for other, _ in inner for value in values_of(other)]
+        defaults = [p.default for other, _ in inner[1:] for p in other.parameters if p.default is not None]
+        used = {name.id for name in names([*values, *defaults])}
         for parameter in function.parameters:
             if parameter.name.id not in used and not parameter.name.id.startswith("_"):
                 yield Finding(
@@ -124,8 +128,11 @@ class _Checks:
                     (self.label(parameter.name),),
                     "remove it, or begin its name with an underscore",
                 )
-        for statement in body:
-            if isinstance(statement, syntax.Assignment):
+        for statement in statements_of(function):
+            if isinstance(statement, syntax.Function):
+                if statement.name.id not in used and not statement.name.id.startswith("_"):
+                    yield self._uncalled(statement)
+            elif isinstance(statement, syntax.Assignment):
                 targets = statement.targets
                 if not any(target.id in used or target.id.startswith("_") for target in targets):
                     yield Finding(

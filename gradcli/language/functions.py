@@ -11,7 +11,6 @@ from gradcli.graph.operation import Operation, Parameter
 from gradcli.graph.ops.creation import SPECIAL
 from gradcli.language import statics, syntax
 from gradcli.language.application import apply
-from gradcli.language.least import Least
 from gradcli.language.values import Binding, Scope, Several, UserFunction, Value, Weak
 
 if TYPE_CHECKING:
@@ -194,6 +193,8 @@ def _settle(e: Elaborator, payload: tuple[tuple[int, ...], syntax.Expression]) -
 
 
 def enter_iterate(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> None:
+    from gradcli.language.least import Least
+
     name = bound["f"]
     function = e.resolve(name, scope) if isinstance(name, syntax.Name) else None
     if not isinstance(function, (UserFunction, Operation)):

@@ -97,6 +97,15 @@ variable a = inf
 variable b = 2.0
 y = mod(hypot(b, a)^2, b)
 """,
+    "a logarithm of sums of nothing": """
+variable a = zeros([0])
+n = logaddexp(a, a)
+y = where(isfinite(n), n, n)
+""",
+    "a sum whose terms cancel but for the smallest": """
+variable a = [[[1e-200, -1.0]], [[-2.233, -1.0]]]
+y = sum(cumprod(a))
+""",
     "a long product of factors that are no numbers": "variable a = 0.5\nn0 = a\n"
     + "".join(f"n{i} = sin(n{i - 1})\n" for i in range(1, 25))
     + "y = n24\n",

@@ -23,6 +23,7 @@ from gradcli.features.matrices.answer import hessians, jacobians, tangents_of
 from gradcli.features.points.answer import Points
 from gradcli.features.points.varied import Item
 from gradcli.graph.node import TABLE, Node
+from gradcli.graph.operation import Operation
 from gradcli.graph.ops import half_angle
 from gradcli.graph.types import is_float
 from gradcli.program import loaded, swept
@@ -294,11 +295,19 @@ def explained(label: str, mine: Any, plain: Any, noise: list[Answers]) -> bool:
 
 
 def noisy(text: str, seed: int) -> Answers:
-    """The plain answers with an error of one unit in the last place on what operations give, where that is not exact."""
+    """The plain answers with an error of one unit in the last place on what operations give, where that is not exact.
+
+    What is summed up meets in another order.
+    """
     random = np.random.RandomState(seed)
 
-    def wrapped(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapped(op: Operation, kernel: Callable[..., Any]) -> Callable[..., Any]:
         def rounded(xp: Any, *inputs: Any, **attrs: Any) -> Any:
+            if op.flow == "accumulated":
+                x = inputs[0]
+                for axis in attrs["axis"]:
+                    x = np.take(x, random.permutation(x.shape[axis]), axis)
+                inputs = (x, *inputs[1:])
             y = kernel(xp, *inputs, **attrs)
             if getattr(y, "dtype", None) not in (np.float32, np.float64):
                 return y
@@ -313,7 +322,7 @@ def noisy(text: str, seed: int) -> Answers:
     with pytest.MonkeyPatch.context() as patch, without(*SWITCHES):
         for op in TABLE.values():
             if op.kernel is not None and op.name not in exact and op.family not in ("shape", "selection", "creation"):
-                patch.setattr(op, "kernel", wrapped(op.kernel))
+                patch.setattr(op, "kernel", wrapped(op, op.kernel))
         with suppress(gradcli.GradcliError):
             return everything(text)
     return {}

@@ -6,7 +6,7 @@ import math
 import re
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -1016,6 +1016,24 @@ def test_values_shapes_and_dtypes_agree_with_a_second_way(spec):
 @pytest.mark.parametrize("spec", DERIVED)
 def test_derivatives_of_orders_1_and_2_agree_with_differences(spec):
     check_gradient(spec.program(), spec.point())
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_arrays_without_entries_have_values_and_gradients(name):
+    """Each length of a spec is made 0 in turn; where the shapes still fit, nothing fails in a kernel."""
+    for spec in SPECS[name]:
+        point = spec.point()
+        for length in sorted({n for shape in spec.shapes.values() for n in shape}):
+            shapes = {x: tuple([0 if n == length else n for n in shape]) for x, shape in spec.shapes.items()}
+            try:
+                program = gradcli.loads(replace(spec, shapes=shapes).program())
+            except gradcli.GradcliError:
+                continue  # they don't fit
+            values = {x: np.resize(point[x], shape) for x, shape in shapes.items()}
+            y = program.eval(["y"], values)["y"]
+            assert (y.shape, y.dtype) == (program.graph.names["y"].shape, spec.result[0])
+            for x, g in program.grad(of=["y"], wrt=list(shapes), values=values).items():
+                assert g is None or g.shape == shapes[x]
 
 
 @pytest.mark.parametrize("spec", DERIVED)

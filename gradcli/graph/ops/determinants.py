@@ -90,9 +90,9 @@ def scaled_svd(xp: Any, a: Any) -> Any:
     """
     identity = xp.eye(a.shape[-1], dtype=a.dtype)
     a = xp.where(xp.all(xp.isfinite(a), axis=(-2, -1), keepdims=True), a, identity)
-    rows = xp.frexp(xp.max(xp.abs(a), axis=-1, keepdims=True))[1]
+    rows = xp.frexp(xp.max(xp.abs(a), axis=-1, keepdims=True, initial=0))[1]
     a = xp.ldexp(a, -rows)
-    columns = xp.frexp(xp.max(xp.abs(a), axis=-2, keepdims=True))[1]
+    columns = xp.frexp(xp.max(xp.abs(a), axis=-2, keepdims=True, initial=0))[1]
     return (*xp.linalg.svd(xp.ldexp(a, -columns)), rows, columns)
 
 

@@ -280,7 +280,8 @@ def _largest_apart(xp: Any, x: Array, axis: int) -> tuple[Array, Array]:
 def logsumexp_kernel(xp: Any, x: Array, axes: Sequence[int], keepdims: bool) -> Array:
     """The largest entry plus the logarithm of 1 and the rest."""
     kept = [k for k in range(x.ndim) if k not in axes]
-    flat = xp.transpose(x, (*kept, *axes)).reshape((*(x.shape[k] for k in kept), -1))
+    count = math.prod([x.shape[k] for k in axes])
+    flat = xp.transpose(x, (*kept, *axes)).reshape((*(x.shape[k] for k in kept), count))
     shift, rest = _largest_apart(xp, flat, -1)
     y = (shift + xp.log1p(rest))[..., 0]
     return y.reshape(tuple(1 if k in axes else n for k, n in enumerate(x.shape))) if keepdims else y[()]

@@ -176,8 +176,8 @@ def module(text: str, order: int) -> Answers:
 def mended(text: str, plainly: Answers) -> Answers:
     """What the plain way says of the text that ``lint --fix`` leaves; where that says more, what the first text says."""
     program = gradcli.loads(text)
-    if any(leaf.risky for leaf in program.graph.leaves.values()):
-        return {}  # an edit may change what is not finite
+    if any(leaf.risky or vanishes(program.leaf_value(leaf)) for leaf in program.graph.leaves.values()):
+        return {}  # an edit may change what is not finite, and keep what underflows
     found = mend(text, "<mended>")
     if found.text == text:
         return {}
@@ -189,6 +189,14 @@ def mended(text: str, plainly: Answers) -> Answers:
             np.where(np.isfinite(before), value, before) if kept else before if before is not None else value
         )
     return answers
+
+
+def vanishes(x: Any) -> bool:
+    """Whether the fourth power of an entry other than 0 underflows."""
+    if x.dtype.kind != "f":
+        return False
+    with np.errstate(all="ignore"):
+        return bool(((x != 0) & (abs(x) ** 4 < np.finfo(x.dtype).tiny)).any())
 
 
 def ways(text: str, plainly: Answers) -> Iterator[tuple[str, Callable[[], Answers]]]:
@@ -313,8 +321,9 @@ def noisy(text: str, seed: int) -> Answers:
                 return y
             with np.errstate(all="ignore"):
                 round_number = ((y * 2**10) % 1 == 0) & (abs(y) < 2**20)
-                factor = 1 + random.choice([-1, 0, 1], size=np.shape(y)) * np.finfo(y.dtype).eps
-                return np.where(round_number, y, (y * factor).astype(y.dtype))[()]
+                step, info = random.choice([-1, 0, 1], size=np.shape(y)), np.finfo(y.dtype)
+                moved = y * (1 + step * info.eps) + step * info.smallest_subnormal
+                return np.where(round_number, y, moved.astype(y.dtype))[()]
 
         return rounded
 

@@ -7,8 +7,9 @@ by the plain way itself: with a rounding error put on each operation's result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from gradcli.features.matrices.answer import hessians, jacobians, tangents_of
 from gradcli.features.points.answer import Points
 from gradcli.features.points.varied import Item
 from gradcli.graph.node import TABLE, Node
-from gradcli.graph.operation import Operation
+from gradcli.graph.operation import Contraction, Operation
 from gradcli.graph.ops import half_angle
 from gradcli.graph.types import is_float
 from gradcli.program import loaded, swept
@@ -291,15 +292,16 @@ def explained(label: str, mine: Any, plain: Any, noise: list[Answers]) -> bool:
         return any(not np.array_equal(other, plain) for other in others)
     with np.errstate(all="ignore"):
         wide = [other.astype(np.longdouble) for other in [plain, *others]]
-        pattern = np.isfinite(plain) == np.isfinite(mine)
-        moved = np.any([np.isfinite(other) != np.isfinite(plain) for other in others], axis=0)
-        if not np.all(pattern | moved):
-            return False
-        same = (mine == plain) | (np.isnan(mine) & np.isnan(plain)) | moved
+        moved = np.any([~alike(other, plain) & ~(np.isfinite(other) & np.isfinite(plain)) for other in others], axis=0)
+        same = alike(mine, plain) | moved
         spread = 100 * np.nan_to_num(np.max(wide, axis=0) - np.min(wide, axis=0))
         both = np.isfinite(plain) & np.isfinite(mine)
         near = abs(mine.astype(np.longdouble) - plain) <= spread + 64 * np.finfo(mine.dtype).eps * abs(plain)
         return bool(np.all(same | both & near))
+
+
+def alike(a: Any, b: Any) -> Any:
+    return (a == b) | np.isnan(a) & np.isnan(b)
 
 
 def noisy(text: str, seed: int) -> Answers:
@@ -309,14 +311,26 @@ def noisy(text: str, seed: int) -> Answers:
     """
     random = np.random.RandomState(seed)
 
+    def reordered(op: Operation, inputs: Sequence[Any], attrs: dict[str, Any]) -> Sequence[Any]:
+        if op.flow == "accumulated":
+            labels, out = [tuple(range(inputs[0].ndim))], tuple({*range(inputs[0].ndim)} - {*attrs["axis"]})
+        elif isinstance(op.rule, Contraction):
+            sizes = [SimpleNamespace(rank=x.ndim, shape=x.shape) for x in inputs]
+            labels, out = op.rule.labels(sizes, attrs)  # type: ignore[arg-type]
+        else:
+            return inputs
+        lengths = {k: n for x, of in zip(inputs, labels, strict=True) for k, n in zip(of, x.shape, strict=True)}
+        orders = {k: random.permutation(n) for k, n in lengths.items() if k not in out}
+        moved = list(inputs)
+        for i, of in enumerate(labels):
+            for axis, k in enumerate(of):
+                if k in orders:
+                    moved[i] = np.take(moved[i], orders[k], axis)
+        return moved
+
     def wrapped(op: Operation, kernel: Callable[..., Any]) -> Callable[..., Any]:
         def rounded(xp: Any, *inputs: Any, **attrs: Any) -> Any:
-            if op.flow == "accumulated":
-                x = inputs[0]
-                for axis in attrs["axis"]:
-                    x = np.take(x, random.permutation(x.shape[axis]), axis)
-                inputs = (x, *inputs[1:])
-            y = kernel(xp, *inputs, **attrs)
+            y = kernel(xp, *reordered(op, inputs, attrs), **attrs)
             if getattr(y, "dtype", None) not in (np.float32, np.float64):
                 return y
             with np.errstate(all="ignore"):

@@ -112,6 +112,11 @@ class Derivation:
         self.origin: dict[Node, Node] = {}
         self.current: Node | None = None
 
+    def shared(self, node: Node) -> Node:
+        """The first node that is equal to this one."""
+        attrs, key = node.attrs, (node.op, node.inputs, node.dtype, node.shape)
+        return self.nodes.setdefault((*key, *_hashable(attrs)) if attrs else key, node)
+
     @contextmanager
     def active(self) -> Iterator[None]:
         token = _derivation.set(self)

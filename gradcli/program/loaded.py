@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from gradcli.data import decode, read_bytes, standard
 from gradcli.data.memory import Memory
 from gradcli.diagnostics import GradcliError, Label, Source, listed
-from gradcli.graph.node import Node, cone
+from gradcli.graph.node import Node, cone, uncollected
 from gradcli.graph.ops.creation import Data, array
 from gradcli.graph.switches import without
 from gradcli.graph.types import DTYPES
@@ -224,13 +224,14 @@ class Loaded:
         from gradcli.execute.sizes import Means
 
         means = Means(self.threads or 0, repeated, processes)
-        if without("simplify"):
-            plan = Plan(nodes, means=means, known=known)
-        else:
-            from gradcli.rewrite.simplify import Simplified
+        with uncollected():
+            if without("simplify"):
+                plan = Plan(nodes, means=means, known=known)
+            else:
+                from gradcli.rewrite.simplify import Simplified
 
-            simple = Simplified(nodes, not without("halfangle"), known)
-            plan = Plan(simple.targets, simple.original, simple.leaves, means, known)
+                simple = Simplified(nodes, not without("halfangle"), known)
+                plan = Plan(simple.targets, simple.original, simple.leaves, means, known)
         error = plan.check_memory(self.max_memory)
         if error is not None:
             largest = plan.largest

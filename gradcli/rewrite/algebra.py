@@ -44,14 +44,6 @@ def _folded(node: Node) -> Node | None:
 # products
 
 
-def _one_factor(node: Node) -> Node | None:
-    a, b = node.inputs
-    for x, other in ((b, a), (a, b)):
-        if filling(x) == 1 and other.shape == node.shape:
-            return other
-    return None
-
-
 def _coefficients(node: Node) -> Node | None:
     a, b = node.inputs
     if number_of(b) is not None and number_of(a) is None:
@@ -228,8 +220,6 @@ def _quotient(node: Node) -> Node | None:
     a, b = node.inputs
     c, x = split(a)
     d, y = split(b)
-    if filling(b) == 1:
-        return broadcasted(a, node.shape)
     bottom = number_of(b)
     if bottom and c != 1 and usable(c / bottom, node.dtype) and c / bottom * bottom == c and _short(c / bottom):
         return broadcasted(scaled(c / bottom, x), node.shape)
@@ -247,14 +237,9 @@ def _short(c: float) -> bool:
     return len(repr(c)) <= 6
 
 
-def _power(node: Node) -> Node | None:
+def _no_power(node: Node) -> Node | None:
     x, exponent = node.inputs
-    value = number_of(exponent)
-    if x.dtype != node.dtype:
-        return None
-    if value == 1 and x.shape == node.shape:
-        return x
-    return filled(1, node) if value == 0 else None
+    return filled(1, node) if number_of(exponent) == 0 and x.dtype == node.dtype else None
 
 
 def _recip(node: Node) -> Node | None:
@@ -286,21 +271,21 @@ RULES: dict[str, list[tuple[str, Rule]]] = {
         ("x - y - 2 * y -> x - 3 * y", _collected_earlier),
         ("x - y - (y - x) -> 2 * (x - y)", _opposite),
     ],
-    "neg": [("-(2) -> -2", _folded), ("-(2 * x) -> -2 * x, -(-x) -> x", _negative)],
+    "neg": [("-(2) -> -2", _folded), ("-(2 * x) -> -2 * x", _negative)],
     "multiply": [
-        ("2 * 3 -> 6", _folded), ("x * 1 -> x", _one_factor), ("(2 * x) * -y -> -2 * (x * y)", _coefficients),
+        ("2 * 3 -> 6", _folded), ("(2 * x) * -y -> -2 * (x * y)", _coefficients),
         ("2 * (x / y) -> 2 * x / y, x * (1 / y) -> x / y", _into_quotient),
         ("where(c, x, 0) * where(c, y, 0) -> where(c, x * y, 0)", _selected_products), ("y * x -> x * y", _older_first),
     ],
-    "divide": [("1 / 2 -> 0.5", _folded), ("x / 1 -> x, 4 * x / 2 -> 2 * x, -x / y -> -(x / y)", _quotient)],
+    "divide": [("1 / 2 -> 0.5", _folded), ("4 * x / 2 -> 2 * x, -x / y -> -(x / y)", _quotient)],
     "recip": [("recip(x) -> 1 / x", _recip)],
     "recip_no_nan": [("recip_no_nan(x) -> divide_no_nan(1, x)", _recip_no_nan)],
-    "pow": [("x^1 -> x, x^0 -> 1", _power)],
+    "pow": [("x^0 -> 1", _no_power)],
 }  # fmt: skip
 """For each operation the rules that may replace it, with their algebra."""
 
 _IN_ORDER = (
-    _folded, _minus_zero, _one_factor, _recip, _recip_no_nan, _power, _negative, _sum_with_negative,
+    _folded, _minus_zero, _recip, _recip_no_nan, _no_power, _negative, _sum_with_negative,
     _difference_of_negative,
 )  # fmt: skip
 SPELLED = {"products": [("products(a, b, c, d) -> a * b + c * d", _products)]}

@@ -13,6 +13,7 @@ from gradcli.graph.ops.linear_algebra import diagonal, embed_diagonal, matmul
 from gradcli.graph.ops.shaping import broadcasted, flip, reshape
 from gradcli.graph.ops.slicing import expand_delta, index, unindex
 from gradcli.graph.types import is_float
+from gradcli.rewrite import exact
 from gradcli.rewrite.engine import Rule
 from gradcli.rewrite.terms import filled, number_of, older_sum, split
 
@@ -100,13 +101,6 @@ def _is_whole(item: Any, size: int) -> bool:
     return isinstance(item, tuple) and item[2] > 0 and _range(item, size) == range(size)
 
 
-def _reshape(node: Node) -> Node | None:
-    (x,) = node.inputs
-    if x.shape == node.shape:
-        return x
-    return reshape(x.inputs[0], shape=node.shape) if x.op.name == "reshape" else None
-
-
 def _per_axis(items: Sequence[Any], rank: int) -> list[Any]:
     own = [item for item in items if item is not None]
     return own + [(0, None, 1)] * (rank - len(own))
@@ -168,7 +162,7 @@ FORMS: dict[str, list[tuple[str, Rule]]] = {
     "neg": [("-(x * y) -> -x * y", _sign_inside)],
     "broadcast_to": [("broadcast_to(1, [n]) -> ones([n])", _filled)],
     "index": [("x[:] -> x", _everywhere)],
-    "reshape": [("reshape(reshape(x)) -> reshape(x)", _reshape)],
+    "reshape": exact.RULES["reshape"],
     "unindex": [("pad(x, [[0, 0]]) -> x", _everywhere), ("x placed with gaps -> reshape, pad, flip", _placed)],
     "embed_diagonal": [("a diagonal of a rectangle -> pad(diag(x))", _diagonal_matrix)],
     "expand_delta": [("delta * x -> diag(x)", _delta)],

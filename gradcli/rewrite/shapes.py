@@ -65,12 +65,8 @@ def _number_outside_right(node: Node) -> Node | None:
     return None if c == 1 else scaled(c, node.op(a, x))
 
 
-def _reshape(node: Node) -> Node | None:
+def _turned(node: Node) -> Node | None:
     (x,) = node.inputs
-    if x.shape == node.shape:
-        return x
-    if x.op.name == "reshape":
-        return reshaped(x.inputs[0], node.shape)
     if x.rank == 2 and x.shape == node.shape[::-1] and 1 in x.shape:
         return transpose(x, axes=(1, 0))
     if x.op.name == "broadcast_to" and size_of(x.inputs[0].shape) == 1:
@@ -120,8 +116,6 @@ def _where(node: Node) -> Node | None:
     constant = c.inputs[0] if c.op.name == "broadcast_to" else c
     if constant.op.name == "literal":
         return broadcasted(a if constant.attrs["value"] else b, node.shape)
-    if a is b:
-        return broadcasted(a, node.shape)
     if c.op.name == "logical_not":
         return where(c.inputs[0], b, a)
     for position, x in ((1, a), (2, b)):
@@ -181,14 +175,6 @@ def _mask(node: Node) -> Node | None:
 # conversions
 
 
-def _identity(node: Node) -> Node | None:
-    return node.inputs[0]
-
-
-def _same_dtype(node: Node) -> Node | None:
-    return node.inputs[0] if node.inputs[0].dtype == node.dtype else None
-
-
 def _cast_number(node: Node) -> Node | None:
     value = number_of(node.inputs[0])
     return literal(float(value), node.dtype) if value is not None and is_float(node.dtype) else None
@@ -212,20 +198,19 @@ def _ones(node: Node) -> Node | None:
 
 RULES: dict[str, list[tuple[str, Rule]]] = {
     "array": [("an array without axes -> its number", _array_of_one)],
-    "identity": [("identity(x) -> x", _identity)],
-    "cast": [("cast(x, its own dtype) -> x", _same_dtype), ("cast(2, float64) -> 2.0", _cast_number)],
+    "cast": [("cast(2, float64) -> 2.0", _cast_number)],
     "sum": [
         ("sum(broadcast_to(x, [n])) -> n * x", _broadcast_sum), ("sum(sum(x)) -> sum(x)", _trivial_sum),
         ("sum(2 * x) -> 2 * sum(x)", _number_outside),
     ],
-    "reshape": [("reshape(reshape(x)) -> reshape(x)", _reshape), ("reshape(2 * x) -> 2 * reshape(x)", _number_outside)],
+    "reshape": [("reshape(column) -> column.T", _turned), ("reshape(2 * x) -> 2 * reshape(x)", _number_outside)],
     "broadcast_to": [("broadcast_to(broadcast_to(x)) -> broadcast_to(x)", _broadcast)],
     "index": [("x[0][1] -> x[0, 1]", _entry)],
     "transpose": [("x.T.T -> x, (x * column).T -> x.T * row", _transpose), ("(2 * x).T -> 2 * x.T", _number_outside)],
     "matmul": [
         ("(2 * a) @ b -> 2 * (a @ b)", _number_outside), ("a @ (2 * b) -> 2 * (a @ b)", _number_outside_right),
     ],
-    "where": [("where(c, x, x) -> x, where(c, where(c, x, y), z) -> where(c, x, z)", _where)],
+    "where": [("where(c, where(c, x, y), z) -> where(c, x, z)", _where)],
     "logical_not": [("not not x -> x, not (not x and not y) -> x or y", _not)],
     "logical_and": [("x and x -> x", _and)],
     "not_equal": [("cast(x, float64) != 0 -> x", _mask), ("2 > 0 -> true", _decided)],

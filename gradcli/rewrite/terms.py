@@ -14,6 +14,9 @@ from gradcli.graph.types import INTEGER_RANGE, is_integer
 LARGEST = 1e20
 """Coefficients are multiplied with one another between this and its reciprocal, far from where floats end."""
 
+REPEATED = frozenset((broadcast_to, reshape))
+SHAPED = frozenset((broadcast_to, reshape, sum_, transpose))
+
 
 def number_of(x: Node) -> Number | None:
     """The number that a scalar literal holds; None for bools and all other nodes."""
@@ -22,7 +25,12 @@ def number_of(x: Node) -> Number | None:
 
 def filling(x: Node) -> Number | None:
     """The number that an array is filled with, as far as its operation shows."""
-    return number_of(x.inputs[0] if x.op is broadcast_to else x)
+    while x.op in REPEATED:
+        x = x.inputs[0]
+    if x.inputs or x.dtype == "bool":
+        return None
+    low, high = x.op.bounds
+    return low if low == high else number_of(x)
 
 
 def filled(value: Number, like: Node) -> Node:
@@ -66,16 +74,17 @@ def usable(c: Number, dtype: str) -> bool:
 
 def is_nothing(x: Node) -> bool:
     """A zero that holds a gradient together, or its product with a number or another."""
-    x = _unshaped(x)
+    x = unshaped(x)
     if x.op is not multiply:
         return x.op.connects
-    factors = [_unshaped(i) for i in x.inputs]
+    factors = [unshaped(i) for i in x.inputs]
     some = any([f.op.connects for f in factors])
     return some and all([f.op.connects or _is_finite(f) for f in factors])
 
 
-def _unshaped(x: Node) -> Node:
-    while x.op in (broadcast_to, reshape, sum_, transpose):
+def unshaped(x: Node) -> Node:
+    """What a value is repeated, moved or summed from."""
+    while x.op in SHAPED:
         x = x.inputs[0]
     return x
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from gradcli.graph.node import Derivation, Node, cone
+from gradcli.graph.node import Derivation, Node, cone, make
 from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import make_leaf
+from gradcli.graph.ops.elementwise import recip
 from gradcli.graph.ops.reductions import complement, others
 from gradcli.graph.ops.selection import stop_gradient
 from gradcli.graph.ops.shaping import broadcasted
-from gradcli.rewrite import algebra, contractions, shapes
+from gradcli.graph.types import is_float
+from gradcli.rewrite import algebra, contractions, exact, shapes
 from gradcli.rewrite.engine import Engine, Rules, joined
 from gradcli.rewrite.forms import FIRST, FORMS, NOTHING, in_words, ordered, remade
 
@@ -23,6 +25,80 @@ WORDS: Rules = {
     if op.written is not None and op not in LATE
 }
 """What only derivatives use, in operations that people know."""
+
+
+class Formulas(Engine):
+    """Rules for formulas, whose nodes are made anew, so that what is rewritten first has the lower serial number.
+
+    ``careful`` rules may exchange 0 and -0; they are left out while ``exposed`` is set, which is for nodes that a singular
+    operation is computed from (1/x tells the two apart). ``positive`` and ``polynomial`` are what is known of nodes: never
+    negative and never -0, and a polynomial of some variable (whose derivatives end in None).
+    """
+
+    def __init__(self, rules: Rules, careful: Rules, derivation: Derivation) -> None:
+        bare = joined(rules, {"recip": [("recip(x, positive=true) -> recip(x) where x is positive", self._recip)]})
+        super().__init__(joined(bare, careful), derivation)
+        self._exposed = False
+        self._others: tuple[Rules, dict[Node, Node]] = bare, {}
+        self.positive: set[Node] = set()
+        self.polynomial: set[Node] = set()
+
+    @property
+    def exposed(self) -> bool:
+        return self._exposed
+
+    @exposed.setter
+    def exposed(self, value: bool) -> None:
+        """What nodes become where they are exposed, and where not, is kept apart."""
+        if value != self._exposed:
+            self._exposed = value
+            (self.rules, self.done), self._others = self._others, (self.rules, self.done)
+
+    def known(self, node: Node, result: Node) -> None:
+        """Say what a node becomes, exposed or not."""
+        self.done[node] = self._others[1][node] = result
+
+    def renewed(self, node: Node) -> Node:
+        if not node.op.shareable:
+            return node
+        return make(node.op, tuple([self.done[x] for x in node.inputs]), node.attrs, node.shape, node.dtype)
+
+    def _recip(self, node: Node) -> Node | None:
+        (x,) = node.inputs
+        return recip(x, positive=False) if node.attrs.get("positive") and x in self.positive else None
+
+    def learn(self, node: Node) -> None:
+        if _positive(node, self.positive):
+            self.positive.add(node)
+        own = node.op.name == "leaf" and node.attrs["kind"] != "named"
+        if own or any([x in self.polynomial for x in _degree_from(node)]):
+            self.polynomial.add(node)
+
+
+def _degree_from(node: Node) -> tuple[Node, ...]:
+    """The inputs of which the result may be a polynomial: of a quotient the numerator only, of xlogy the first."""
+    match node.op.degree:
+        case "quotient":
+            return node.inputs[:1]
+        case "solve":
+            return node.inputs[1:]
+        case "linear" | "product" | "square" | "abs":
+            return node.inputs
+        case _:
+            return ()
+
+
+def _positive(node: Node, known: set[Node]) -> bool:
+    op = node.op
+    if not is_float(node.dtype):
+        return False
+    if op.name == "literal":
+        return bool(node.attrs["value"] >= 0) and str(node.attrs["value"]) != "-0.0"
+    if op.degree == "power":
+        exponent = node.inputs[1]
+        return exponent.op.name == "literal" and exponent.attrs["value"] > 0 and exponent.attrs["value"] % 2 == 0
+    below = [x for x in node.inputs if x.dtype == node.dtype]
+    return op.positive or (op.closed and bool(below) and all([x in known for x in below]))
 
 
 class Written:
@@ -52,12 +128,13 @@ class Written:
         self._rules = joined(
             WORDS,
             algebra.SPELLED,
+            exact.RULES,
             algebra.IN_ORDER if as_made else algebra.RULES,
             shapes.RULES,
             contractions.RULES,
             shapes.ENTRYWISE,
         )
-        self._engine = Engine(self._rules, None if as_made else algebra.CAREFUL, self._derivation)
+        self._engine = Formulas(self._rules, {} if as_made else algebra.CAREFUL, self._derivation)
         self._stand_ins: dict[Node, Node] = {}
         self._definitions: dict[Node, Node] = {}
         new = self._simplified(targets, frozenset(named), frozenset(stopped))
@@ -80,7 +157,7 @@ class Written:
                     formula = chosen(node, *[new[x] for x in node.inputs])
                     result = engine.settled(broadcasted(formula, node.shape))
             else:
-                result = engine.settled(node, new)
+                result = engine.settled(node)
             if node in named and node.op.name != "leaf":
                 if node in stopped:
                     result = stop_gradient(result)
@@ -92,6 +169,7 @@ class Written:
                         facts.add(stand_in)
                 result = stand_in
             new[node] = result
+            engine.known(node, result)
         return new
 
     def _composed(self, targets: Sequence[Node]) -> list[Node]:
@@ -108,13 +186,13 @@ class Written:
         roots = [*[self._definitions[x] for x in needed], *targets]
         if any([node.op.name in NOTHING for node in cone(roots)]):
             # What is still there of zeros that only connect: numbers like any other.
-            again = Engine(joined(NOTHING, self._rules), derivation=self._derivation)
+            again = Formulas(joined(NOTHING, self._rules), {}, self._derivation)
             roots = [again.settled(root) for root in roots]
-        first = Engine(FIRST, derivation=self._derivation)
+        first = Formulas(FIRST, {}, self._derivation)
         roots = [first.settled(root) for root in roots]
         with self._derivation.active():
             in_order = {root: root for root in roots} if self._as_made else ordered(roots, self._engine.polynomial)
-        forms = Engine(FORMS, derivation=self._derivation)
+        forms = Formulas(FORMS, {}, self._derivation)
         formed = [forms.settled(in_order[root]) for root in roots]
         made: dict[Node, Node] = {}
         for stand_in, root in zip([*needed, *([None] * len(targets))], formed, strict=True):

@@ -15,7 +15,7 @@ from gradcli.autodiff import reverse
 from gradcli.features.derive import formulas
 from gradcli.features.derive.answer import derive
 from gradcli.graph.node import Node
-from gradcli.rewrite import algebra, contractions, forms, shapes
+from gradcli.rewrite import algebra, contractions, exact, forms, shapes
 from gradcli.rewrite.written import Written
 from tests.quickly import some
 
@@ -172,6 +172,7 @@ def _recorded(monkeypatch: pytest.MonkeyPatch) -> set[str]:
         return run
 
     for rules in (
+        exact.RULES,
         algebra.RULES,
         algebra.CAREFUL,
         shapes.RULES,
@@ -212,6 +213,7 @@ def test_every_rule_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = {
         label
         for rules in (
+            exact.RULES,
             algebra.RULES,
             algebra.CAREFUL,
             shapes.RULES,

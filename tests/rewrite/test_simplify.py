@@ -8,7 +8,10 @@ from hypothesis import given, settings
 
 import gradcli
 from gradcli.graph.node import Node, cone
+from gradcli.graph.ops import table
 from gradcli.graph.ops.words.language import expression
+from gradcli.rewrite import exact
+from gradcli.rewrite.engine import Engine
 from gradcli.rewrite.simplify import RULES, Simplified
 from tests.random_programs import programs
 
@@ -32,7 +35,7 @@ FORMS = [
 
 @pytest.mark.parametrize(("operation", "before", "after"), FORMS)
 def test_the_form_after_a_rule(operation: str, before: str, after: str) -> None:
-    assert operation in RULES
+    assert operation in {**exact.RULES, **RULES}
     graph = gradcli.loads(f"variable x = [1.0, -2.0]\nvariable s = 3.0\ny = {before}").graph
     y = graph.names["y"]
     assert isinstance(y, Node)
@@ -83,3 +86,45 @@ def test_values_and_gradients_are_the_same_without_the_rules(text: str) -> None:
             continue
         scale = np.abs(gradient).max(initial=1.0)
         np.testing.assert_allclose(gradient, plain_gradients[name], rtol=1e-11, atol=1e-12 * scale)
+
+
+def nodes_of(text: str) -> Node:
+    y = gradcli.loads(text).graph.names["y"]
+    assert isinstance(y, Node)
+    return y
+
+
+def test_what_a_rule_builds_is_shared() -> None:
+    y = nodes_of("variable x = 1.5\ny = x^3 + x^2 + x*x^2")
+    (new,) = Simplified([y]).targets
+    names = [node.op.name for node in cone([new])]
+    assert (names.count("square"), names.count("multiply")) == (1, 1)
+
+
+def test_every_new_node_stands_for_one_of_the_graph() -> None:
+    y = nodes_of("variable x = [1.5, 2.5]\ny = sum(identity(x)^3 + sin(x*1.0)) + sum(sin(x))")
+    simple = Simplified([y])
+    old, new = set(cone([y])), set(cone(simple.targets))
+    assert new - old
+    assert new - old <= simple.original.keys()
+    assert set(simple.original.values()) <= old
+    assert not old & simple.original.keys()
+
+
+def test_known_nodes_stay_as_they_are() -> None:
+    y = nodes_of("variable x = [1.5, 2.5]\ny = exp(identity(x))")
+    (known,) = y.inputs
+    simple = Simplified([y], known=[known])
+    assert cone(simple.targets, [known]) == [known, y]
+    assert known.op.name == "identity"
+
+
+def test_rules_that_undo_one_another_end() -> None:
+    flip = {
+        "square": [("square(x) -> x * x", lambda node: table["multiply"](*node.inputs * 2))],
+        "multiply": [("x * x -> square(x)", lambda node: table["square"](node.inputs[0]))],
+    }
+    y = nodes_of("variable x = 1.5\ny = exp(square(x))")
+    engine = Engine(flip)
+    engine.rewrite(cone([y]))
+    assert engine.done[y].inputs[0].op.name in ("square", "multiply")

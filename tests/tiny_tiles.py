@@ -2,17 +2,16 @@
 
 import pytest
 
-from gradcli.execute import cuts, loop, plan
+from gradcli.execute import choose, cuts, loop
 
 
 def shrink(patch: pytest.MonkeyPatch, tile: int) -> None:
     """From the call on, tiles of ``tile`` entries for arrays of any size, on threads for steps of any length."""
-    for module in (plan, cuts):
-        patch.setattr(module, "LARGE", 1)
+    patch.setattr(choose, "LARGE", 1)
     for module in (cuts, loop):
         patch.setattr(module, "TILE", tile)
     patch.setattr(cuts, "SMALL", 0)
     patch.setattr(loop, "FEWEST_ROWS", 1)
-    patch.setattr(loop, "WORTH_THREADS", 0)
-    patch.setattr(loop, "LONG_STEP", 0)
+    patch.setattr(choose, "WORTH_THREADS", 0)
+    patch.setattr(choose, "LONG_STEP", 0)
     patch.setattr(loop, "LONGER_STEP", 0)

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
+from gradcli.execute import choose
 from gradcli.execute.axes import Axes
-from gradcli.execute.sizes import LARGE, bytes_of
+from gradcli.execute.sizes import bytes_of
 from gradcli.graph.node import Node, by_serial
 from gradcli.graph.operation import Contraction
 
@@ -118,13 +119,13 @@ def _cuts(nodes: Sequence[Node], known: Collection[Node]) -> Cuts:
     result: Cuts = {}
     for region, c in enumerate(sorted(classes, key=lambda c: classes[c].order), 1):
         one = classes[c]
-        if one.size < 2 or one.work < LARGE:
+        if one.size < 2 or one.work < choose.LARGE:
             continue
         pieces = {node: _piece(node, c, axes) for node in one.nodes if node not in result}
         members = {node: piece for node, piece in pieces.items() if piece is not None}
         rows = max([bytes_of(n) // one.size for n, piece in members.items() if piece.axis is not None], default=0)
         done = sum([bytes_of(n) for n in members]) + sum([bytes_of(x) for n in members for x in n.inputs])
-        if rows <= TILE and done >= 2 * LARGE:
+        if rows <= TILE and done >= 2 * choose.LARGE:
             result.update({node: (region, one.size, piece) for node, piece in members.items()})
     return result
 

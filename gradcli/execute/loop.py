@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from gradcli.execute import blas, cost, processes, steps
+from gradcli.execute import blas, choose, cost, processes, steps
+from gradcli.execute.choose import Workers
 from gradcli.execute.cuts import TILE, Group
 from gradcli.execute.layout import laid_out
 from gradcli.execute.processes import Team
@@ -19,15 +20,6 @@ Array = Any
 
 FEWEST_ROWS = 128
 """Rows of a tile with matrix products, which would be slow on fewer."""
-
-WORTH_THREADS = 1_000_000
-"""Nanoseconds that a loop must take before starting threads costs less than they save."""
-
-WORTH_PROCESSES = 3_000_000
-"""The same for processes that wait for it, including the copies to and from them."""
-
-LONG_STEP = 10_000
-"""Nanoseconds of a step from which threads gain: for shorter ones they wait for the interpreter's lock most of the time."""
 
 LONGER_STEP = 30_000
 """What loops of few steps are given by larger tiles, which leave the second-level cache but not the third."""
@@ -64,7 +56,8 @@ class Loop:
         self.reads = [key for key in self.slots if key[0] not in inside]
         self.writes = [key for key in self.slots if key[0] in needed]
         self._products = any([isinstance(node.op.rule, Contraction) for node in group.nodes])
-        self.rows, self.threads, self._forks = self._share(means, self._tile())
+        self.rows, self.workers = self._share(means, self._tile())
+        self.threads, self._forks = self.workers.number, self.workers.processes
         # As many tiles for each worker as for the others.
         tiles = min(-(-self.size // (self.rows * self.threads)) * self.threads, self.size)
         self.rows = -(-self.size // tiles)
@@ -92,22 +85,22 @@ class Loop:
     def _in_tile(self, whole: int) -> int:
         return whole // self.size * self.rows
 
-    def _share(self, means: Means, rows: int) -> tuple[int, int, bool]:
-        """The rows of a tile, how many workers to use, and whether they are processes.
+    def _share(self, means: Means, rows: int) -> tuple[int, Workers]:
+        """The rows of a tile, and the workers.
 
-        Threads gain where steps are long enough that one need not wait for the others'.
+        Threads gain where steps are long enough that one need not wait for the others': for those of few steps, tiles
+        are larger.
         """
         total = sum([cost.nanoseconds(node) for node in self.nodes])
         shared = sum([bytes_of(node) for node, _ in [*self.reads, *self.writes]])
-        possible = means.processes and means.threads > 1 and processes.are_possible()
-        if possible and total >= WORTH_PROCESSES and shared <= processes.MOST_SHARED:
-            return rows, means.threads, True
         step = total / self.size / len(self.nodes)
+        larger = rows
         if len(self.nodes) <= FEW_STEPS and means.threads > 1:
             most = min(rows * LARGEST_TILE // TILE, self.size // means.threads)
-            while step * rows < LONGER_STEP and rows * 2 <= most:
-                rows *= 2
-        return rows, means.threads if step * rows >= LONG_STEP and total >= WORTH_THREADS else 1, False
+            while step * larger < LONGER_STEP and larger * 2 <= most:
+                larger *= 2
+        workers = choose.workers(means, total, step * larger, shared, processes.are_possible())
+        return rows if workers.processes else larger, workers
 
     def _work(self, np: Any, place: Place, given: set[int]) -> tuple[Run, steps.Step | None]:
         """What is run for a node, and its step if it is not accumulated."""

@@ -218,6 +218,11 @@ def evaluate(targets: Sequence[Node], initial: Mapping[Node, Any]) -> list[Numbe
     return None if nodes is None else [values[node] for node in targets]
 
 
+def suits(targets: Sequence[Node], initial: Mapping[Node, Any]) -> bool:
+    """Whether :func:`evaluate` computes these nodes, as far as their sorts show."""
+    return all([node.dtype != "bool" for node in targets]) and _needed(targets, initial) is not None
+
+
 def _needed(targets: Sequence[Node], initial: Mapping[Node, Any]) -> list[Node] | None:
     """What the targets are computed from, initial values of leaves included; None if some of it is not plain."""
     seen = set(targets)

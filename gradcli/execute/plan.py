@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from gradcli.data.memory import free_memory, show_bytes
 from gradcli.diagnostics import GradcliError
-from gradcli.execute.sizes import HEAVY, LARGE, Means, bytes_of, processors, working_space
+from gradcli.execute import choose
+from gradcli.execute.sizes import HEAVY, Means, bytes_of, processors, working_space
 from gradcli.graph.node import Node, cone
-from gradcli.graph.switches import without
 
 if TYPE_CHECKING:
     from gradcli.execute.loop import Loop
@@ -21,7 +21,7 @@ class Plan:
 
     ``nodes`` are in order of evaluation; a unit is a position among them or a loop. ``frees[i]`` are the positions whose
     arrays are not needed after unit i, ``peak`` the largest number of bytes alive at once (scratch memory and the
-    targets' copies included) and ``largest`` the node with the largest array. Where the targets were rewritten,
+    targets' copies included), ``largest`` the node with the largest array, and ``choice`` says what runs it and why. Where the targets were rewritten,
     ``original`` maps a new node to the one that it stands for, and ``leaves`` are those that the targets needed before: a
     value that a program needs stays needed, however it is simplified. ``known`` are nodes whose values are given.
     """
@@ -44,8 +44,11 @@ class Plan:
         self.units: list[int | Loop] = list(range(len(nodes)))
         sizes = [bytes_of(node) for node in nodes]
         self.largest = nodes[max(range(len(sizes)), key=sizes.__getitem__)] if sizes else None
-        if self.largest is not None and bytes_of(self.largest) >= LARGE and not without("tiles"):
+        self.choice = choose.of_arrays(max(sizes, default=0))
+        if self.choice.engine == "tiles":
             nodes = self._grouped(nodes)
+            if not any([not isinstance(unit, int) for unit in self.units]):
+                self.choice = choose.of_arrays(max(sizes), loops=False)
             sizes = [bytes_of(node) for node in nodes]
         self.nodes = nodes
         self.position = {node: i for i, node in enumerate(nodes)}

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 Array = Any
 
-MOST_SHARED = 1 << 26
-"""Bytes of all that a loop reads and writes up to which copying it is quick beside the work."""
-
 START, DONE, FAILED, END = b"s", b"d", b"f", b"e"
 
 

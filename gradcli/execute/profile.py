@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from time import perf_counter
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ class Record:
         self.nodes: dict[Node, Spent] = {}
         self.bytes: dict[Node, int] = {}
         self.plans: list[Plan] = []
+        self.asked: list[tuple[Sequence[Node], bool, Plan]] = []
+        """What was evaluated, whether plain numbers do, and its plan."""
 
     def add(self, plan: Plan, node: Node, seconds: float, calls: int = 1) -> None:
         shown = plan.original.get(node, node)

@@ -1,4 +1,4 @@
-"""Bytes of arrays, the limits from which an engine pays, and what an evaluation may use."""
+"""Bytes of arrays, and what an evaluation may use."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from gradcli.graph.types import ITEM_SIZE, size_of
 
 HEAVY = 1 << 16
 """Bytes of an array from which products of matrices are worth more than one thread."""
-
-LARGE = 1 << 18
-"""Bytes that some array must have before it is asked whether loops over tiles pay."""
 
 
 def processors() -> int:

@@ -15,30 +15,15 @@ from typing import Any
 from gradcli.execute.plan import Plan
 from gradcli.execute.products import matrix_product
 from gradcli.execute.run import literal_value
-from gradcli.execute.sizes import LARGE, bytes_of
 from gradcli.execute.steps import index_key
 from gradcli.graph.node import Node
 from gradcli.graph.ops.kernels import Ufunc
 from gradcli.graph.ops.reductions import count_of
 from gradcli.graph.ops.words.python import OPERATORS
-from gradcli.graph.switches import without
 from gradcli.graph.types import is_float
 
 Array = Any
 Function = Callable[..., list[Array]]
-
-MOST_NODES = 2000
-"""A line takes ten microseconds to write and to compile, and saves less than one at each call."""
-
-
-def is_small(plan: Plan) -> bool:
-    """Whether a plan is worth a function: there are no loops over tiles, and not too many operations."""
-    return (
-        len(plan.nodes) <= MOST_NODES
-        and all([isinstance(unit, int) for unit in plan.units])
-        and (plan.largest is None or bytes_of(plan.largest) < LARGE)
-        and not without("straight")
-    )
 
 
 def straight_line(plan: Plan, known: Mapping[Node, Array], inputs: Sequence[Node]) -> Function:

@@ -68,9 +68,6 @@ class UserFunction:
 Asked = tuple[Collection[str] | None, Collection[str]]
 """The names that a question is about: its ys, by default (None) the outputs of the program, and others."""
 
-LARGE = 2000
-"""Operations of a program from which on the sweeps pay for their import and for tracing derivatives."""
-
 Value = Node | Weak | Missing | Several | UserFunction | Operation
 
 

@@ -87,7 +87,7 @@ def values_and_gradients(
     asked = query.question(program, of, wrt, seeds, stop)
     ((_, row),) = query.gradients(program, asked, (1,), unconnected, numbers=True)
     nodes = [g for g in row if isinstance(g, Node)]
-    if program.sweeps() is None:
+    if not program.sweeps():
         found = program.evaluate([*asked.ys, *nodes])
     else:  # the sweeps have found the gradients, and the values need one more
         found = [*program.evaluate(asked.ys), *program.evaluate(nodes)]

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from gradcli.data import is_ordinary
 from gradcli.diagnostics import GradcliError
+from gradcli.execute import choose
 from gradcli.execute.run import run
-from gradcli.execute.straight import is_small, straight_line
+from gradcli.execute.sizes import bytes_of
+from gradcli.execute.straight import straight_line
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import SameAs, Select
 from gradcli.program import query
@@ -24,7 +26,7 @@ class Planned:
     """The values of nodes as a function of those of some leaves, which each call gives; safe in threads.
 
     With ``processes`` loops of short steps may be shared among worker processes (:mod:`gradcli.execute.processes`).
-    ``known`` are computed nodes whose values each call gives as well.
+    ``known`` are computed nodes whose values each call gives as well. ``choice`` says what runs it and why.
     """
 
     def __init__(
@@ -45,8 +47,11 @@ class Planned:
         self._fixed |= program.leaf_values(self._plan, without={*inputs, *constant})
         self._moving = [x for x in self._plan.nodes if x in given]
         # From the first call on: the same values must give the same bits.
-        small = is_small(self._plan)
-        self._function = straight_line(self._plan, self._fixed, self._moving) if small else None
+        plan = self._plan
+        largest = bytes_of(plan.largest) if plan.largest is not None else 0
+        self.choice = choose.of_repeated(plan.choice, largest, len(plan.nodes))
+        straight = self.choice.engine == "straight line"
+        self._function = straight_line(plan, self._fixed, self._moving) if straight else None
 
     def __call__(self, values: Mapping[Node, Array]) -> list[Array]:
         """The values of the nodes, in arrays of their own; ``values`` have the leaves' shapes and dtypes."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from gradcli.data import decode, read_bytes, standard
 from gradcli.data.memory import Memory
 from gradcli.diagnostics import GradcliError, Label, Source, listed
+from gradcli.execute import choose
 from gradcli.graph.node import Node, cone, uncollected
 from gradcli.graph.ops.creation import Data, array
 from gradcli.graph.switches import without
@@ -17,9 +17,9 @@ from gradcli.graph.types import DTYPES
 from gradcli.language.elaborate import Elaborator, elaborate
 from gradcli.language.frames import Frames
 from gradcli.language.parser import parse
-from gradcli.language.values import LARGE
 
 if TYPE_CHECKING:
+    from gradcli.execute.choose import Choice
     from gradcli.execute.plan import Plan
     from gradcli.execute.profile import Record
     from gradcli.language.syntax import Program as Syntax
@@ -244,18 +244,12 @@ class Loaded:
         """The values of nodes as arrays or, where ``plain`` allows it, as plain numbers."""
         if not nodes:
             return []
-        small = self.graph.size < LARGE and self.max_memory is None and self.record is None
-        if plain and small and not without("plain"):
-            from gradcli.execute import plain_numbers
-
-            numbers = plain_numbers.evaluate(nodes, self.graph.initial)
-            if numbers is not None:
-                return numbers
-        swept = self.sweeps()
-        values: list[Array] | None = swept.values(self, nodes) if swept is not None else None
+        values = self._scalars(nodes, plain) if self.record is None else None
         if values is not None:
             return values
         plan = self.plan(nodes)
+        if self.record is not None:
+            self.record.asked.append((nodes, plain, plan))
         return self.run(plan, self.leaf_values(plan))
 
     def run(self, plan: Plan, leaves: Mapping[Node, Array]) -> list[Array]:
@@ -264,13 +258,26 @@ class Loaded:
 
         return run(plan, leaves, self.written, self.record)
 
-    def sweeps(self) -> ModuleType | None:
-        """The sweeps over scalar programs, where the program is large enough for them and they are wanted."""
-        if self.graph.size < LARGE or self.record is not None or without("sweep"):
-            return None
-        from gradcli.program import swept
+    def choice_of_scalars(self, plain: bool = False) -> Choice:
+        """What computes the program's values if all of them are scalars."""
+        return choose.of_scalars(self.graph.size, plain, self.max_memory is not None)
 
-        return swept
+    def _scalars(self, nodes: Sequence[Node], plain: bool) -> list[Array] | None:
+        """The values of nodes by an engine for scalars, if one is chosen and they are what it computes."""
+        engine = self.choice_of_scalars(plain).engine
+        if engine == "plain numbers":
+            from gradcli.execute import plain_numbers
+
+            return plain_numbers.evaluate(nodes, self.graph.initial)
+        if engine == "sweeps":
+            from gradcli.program import swept
+
+            return swept.values(self, nodes)
+        return None
+
+    def sweeps(self) -> bool:
+        """Whether sweeps find the gradients of scalars, without a graph of them."""
+        return self.record is None and self.choice_of_scalars().engine == "sweeps"
 
     def leaf_values(self, plan: Plan, without: Iterable[Node] = ()) -> dict[Node, Array]:
         """The values of the leaves that a plan needs, but for some that others give."""

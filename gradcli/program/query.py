@@ -250,10 +250,12 @@ def _first_pass(
     """The gradients of order 1: as graph or, where only ``numbers`` of a large program are wanted, as those."""
     if not ys:
         return [None] * len(xs)
-    swept = program.sweeps() if numbers else None
-    found = swept.gradients(program, ys, xs, heads, stops) if swept is not None else None
-    if found is not None:
-        return [None if g is None else array_node(g) for g in found]
+    if numbers and program.sweeps():
+        from gradcli.program import swept
+
+        found = swept.gradients(program, ys, xs, heads, stops)
+        if found is not None:
+            return [None if g is None else array_node(g) for g in found]
     return reverse.gradients(ys, xs, heads, stops)
 
 

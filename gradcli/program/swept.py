@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcli.autodiff import reverse
 from gradcli.diagnostics import GradcliError
+from gradcli.execute import choose
 from gradcli.execute.scalars import Function, Number, function_of, passing_of, to_number
 from gradcli.graph.node import Derivation, Node, cone, uncollected
 from gradcli.graph.operation import (
@@ -33,7 +34,6 @@ from gradcli.graph.operation import (
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.ops.elementwise import power
 from gradcli.graph.ops.words.python import FUNCTIONS
-from gradcli.language.values import LARGE
 from gradcli.rewrite.simplify import Simplified
 
 if TYPE_CHECKING:
@@ -100,6 +100,16 @@ def _is_same_everywhere(op: Operation) -> bool:
     return op.accepts not in ("any", "same") and op.adapt is None and all([p.kind == "tensor" for p in op.parameters])
 
 
+def suits(program: Loaded, nodes: Sequence[Node]) -> bool:
+    """Whether the program's own part of what nodes are computed from is one for sweeps, as far as their sorts show."""
+    derived = set(program.graph.derivation.nodes.values())
+    own = [node for node in cone(nodes) if node not in derived]
+    dtypes = (program.float_dtype, "bool")
+    return len(own) >= choose.OPERATIONS and all(
+        [not x.shape and x.dtype in dtypes and (not x.inputs or _is_suitable(x.op)) for x in own]
+    )
+
+
 class Sweep:
     """The values of all nodes of a graph, and for the wanted xs a tape of what can pass gradients on to them."""
 
@@ -111,7 +121,7 @@ class Sweep:
         self.program = program
         self.dtype = program.float_dtype
         self.nodes = cone(ys)
-        if len(self.nodes) < LARGE:
+        if len(self.nodes) < choose.OPERATIONS:
             raise UnsuitableError
         if program.max_memory is not None and 16 * len(self.nodes) > program.max_memory:
             raise UnsuitableError  # the plan says it

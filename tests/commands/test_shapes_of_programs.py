@@ -126,10 +126,9 @@ def test_many_variables(gradcli, tmp_path, n):
 @pytest.mark.parametrize("n", [120, pytest.param(1500, marks=pytest.mark.slow)])
 def test_high_orders_of_deep_nesting(gradcli, tmp_path, n, monkeypatch):
     """The series of a product adds up different numbers of terms, in one program that is swept."""
-    from gradcli.program import loaded, swept
+    from gradcli.execute import choose
 
-    for module in (loaded, swept):
-        monkeypatch.setattr(module, "LARGE", 100)
+    monkeypatch.setattr(choose, "OPERATIONS", 100)
     (tmp_path / "f.expr").write_text(nested(n))
     for order in (5, 20):
         expected = derivatives(n, order, shift=0.0)[order]

@@ -17,6 +17,7 @@ import pytest
 
 import gradcli
 from gradcli.data.rows import Rows
+from gradcli.execute import choose
 from gradcli.features.derive import formulas, numpy_module
 from gradcli.features.derive.answer import derive
 from gradcli.features.lint.mended import mend
@@ -27,7 +28,6 @@ from gradcli.graph.node import TABLE, Node
 from gradcli.graph.operation import Contraction, Operation
 from gradcli.graph.ops import half_angle
 from gradcli.graph.types import is_float
-from gradcli.program import loaded, swept
 from gradcli.program.answers import gradients as gradients_of
 from gradcli.program.answers import values as results_of
 from tests.tiny_tiles import shrink
@@ -44,8 +44,7 @@ def without(*switches: str) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADCLI_WITHOUT", ",".join(switches))
         if "sweep" not in switches:
-            for module in (loaded, swept):
-                patch.setattr(module, "LARGE", 0)
+            patch.setattr(choose, "OPERATIONS", 0)
         if "tiles" not in switches:
             shrink(patch, 64)
         patch.setattr(half_angle, "FEWEST", 1)

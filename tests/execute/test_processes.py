@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import gradcli
-from gradcli.execute import loop, processes
+from gradcli.execute import choose, processes
 from gradcli.execute.loop import Loop
 
 pytestmark = [
@@ -37,7 +37,7 @@ NAMES = ["loss", "g", "h", "z"]
 def shrunk(tiny_tiles):
     tiny_tiles()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "WORTH_PROCESSES", 0)
+        patch.setattr(choose, "WORTH_PROCESSES", 0)
         yield
 
 
@@ -121,10 +121,10 @@ def test_a_copy_of_the_process_leaves_the_workers_alone():
 def test_workers_do_not_outlive_the_process(ending):
     code = f"""
     import os, sys
-    from gradcli.execute import cuts, loop, plan
-    plan.LARGE = cuts.LARGE = 1
+    from gradcli.execute import choose, cuts, loop
+    choose.LARGE = 1
     cuts.TILE = loop.TILE = 128
-    cuts.SMALL = loop.WORTH_PROCESSES = 0
+    cuts.SMALL = choose.WORTH_PROCESSES = 0
     loop.FEWEST_ROWS = 1
     import gradcli
     run = gradcli.loads({NETWORK!r}, threads=3).compile(["g"], inputs=["w"], processes=True)

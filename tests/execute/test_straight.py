@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 import gradcli
-from gradcli.execute import straight
+from gradcli.execute import choose
 from gradcli.program import compiled
 from tests.execute.test_loops import EXPRESSIONS, PREAMBLE
 from tests.random_programs import programs
@@ -118,7 +118,7 @@ def test_what_fails_says_where():
 
 @pytest.mark.parametrize("text", ["variable x = zeros([40000]); y = sum(x*2)", "variable x = 1.0; y = sin(cos(x) + x)"])
 def test_large_arrays_and_long_programs_keep_their_plans(monkeypatch, text):
-    monkeypatch.setattr(straight, "MOST_NODES", 3)
+    monkeypatch.setattr(choose, "MOST_LINES", 3)
     with pytest.raises(AssertionError, match="went through the plan"):
         calls(gradcli.loads(text), ["y"], ["x"], 1)
 

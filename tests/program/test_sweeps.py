@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 
 import gradcli
+from gradcli.execute import choose
 from gradcli.graph.node import Node, cone
-from gradcli.program import loaded, query, swept
+from gradcli.program import query, swept
 from gradcli.program.answers import gradients as gradients_of
 from gradcli.program.answers import values as results_of
 from gradcli.results import Result
@@ -49,8 +50,7 @@ def sweeps() -> Iterator[dict[str, bool]]:
         return asked
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loaded, "LARGE", 0)
-        patch.setattr(swept, "LARGE", 0)
+        patch.setattr(choose, "OPERATIONS", 0)
         patch.setattr(swept, "gradients", noting(swept.gradients))
         patch.setattr(swept, "values", noting(swept.values))
         yield used

@@ -75,8 +75,9 @@ class Varied(Loaded):
         """The nodes themselves."""
         return list(nodes)
 
-    def sweeps(self) -> None:
-        """None: a sweep has values."""
+    def sweeps(self) -> bool:
+        """Never: a sweep has values."""
+        return False
 
 
 class _Block(NamedTuple):

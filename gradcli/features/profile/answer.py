@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
+from gradcli.execute import plain_numbers
+from gradcli.execute.choose import OPERATIONS, Choice, Workers
+from gradcli.execute.plan import Plan
 from gradcli.execute.profile import Record
 from gradcli.graph.node import Node
+from gradcli.program import swept
 from gradcli.program.loaded import Loaded
 
 P = TypeVar("P", bound=Loaded)
@@ -37,12 +41,16 @@ class Line(NamedTuple):
 
 
 class Profile(NamedTuple):
-    """Lines, the costliest first; the largest number of bytes alive at once as planned; loops over tiles, and threads."""
+    """Lines, the costliest first; the largest number of bytes alive at once as planned; loops over tiles, and threads.
+
+    ``choice`` is the engine of a run that is not timed, which is not that of the profile where the values are scalars.
+    """
 
     lines: list[Line]
     peak: int
-    loops: list[tuple[int, int, int]]
+    loops: list[tuple[int, int, int, Workers]]
     threads: int
+    choice: Choice | None
 
     @property
     def seconds(self) -> float:
@@ -52,8 +60,8 @@ class Profile(NamedTuple):
 def profiled(program: P, ask: Callable[[P], object]) -> Profile:
     """Answer a question with every step timed, on one thread, and forget the answer.
 
-    ``loops`` holds for each loop the entries of its axis, its tiles, and the operations in it; ``threads`` is the number
-    that an ordinary run may use.
+    ``loops`` holds for each loop the entries of its axis, its tiles, the operations in it, and the workers of an ordinary
+    run; ``threads`` is the number that it may use.
     """
     import numpy.random  # noqa: F401  the time of its import is no line's
 
@@ -74,9 +82,17 @@ def profiled(program: P, ask: Callable[[P], object]) -> Profile:
     return Profile(
         lines,
         max([plan.peak for plan in record.plans], default=0),
-        [(unit.size, unit.tiles, len(unit.nodes)) for unit in units],
+        [(unit.size, unit.tiles, len(unit.nodes), unit.workers) for unit in units],
         max([plan.means.threads for plan in record.plans], default=1),
+        _choice(program, *record.asked[-1]) if record.asked else None,
     )
+
+
+def _choice(program: Loaded, nodes: Sequence[Node], plain: bool, plan: Plan) -> Choice:
+    """What computes nodes in a run that is not timed."""
+    long = program.graph.size >= OPERATIONS
+    scalars = swept.suits(program, nodes) if long else plain_numbers.suits(nodes, program.graph.initial)
+    return program.choice_of_scalars(plain) if scalars else plan.choice
 
 
 def _line(program: Loaded, node: Node) -> int:

@@ -49,8 +49,17 @@ def _notes(profile: Profile) -> list[str]:
         f"{_duration(profile.seconds)} on one thread, {show_bytes(profile.peak)} at once;"
         f" an ordinary run may use {profile.threads} thread{'s' * (profile.threads != 1)}"
     ]
-    for size, tiles, operations in profile.loops:
-        notes.append(f"{operations} operations run together along an axis of {size}, in {tiles} tiles")
+    if profile.choice is not None:
+        engine, reason = profile.choice
+        timed = ", and timed on arrays" if engine in ("plain numbers", "sweeps") else ""
+        notes.append(f"engine: {engine}{timed}, because {reason}")
+    for size, tiles, operations, workers in profile.loops:
+        sort = "process" if workers.processes else "thread"
+        by = f"one {sort}" if workers.number == 1 else f"{workers.number} {sort}{'es' if workers.processes else 's'}"
+        notes.append(
+            f"{operations} operations run together along an axis of {size}, in {tiles} tiles"
+            f" by {by}, because {workers.reason}"
+        )
     return notes
 
 
@@ -61,11 +70,15 @@ def _duration(seconds: float) -> str:
 
 
 def render_json(profile: Profile, command: str, file: str) -> str:
-    """One object with ``lines``, ``loops``, ``seconds``, ``peak_bytes`` and ``threads``."""
+    """One object with ``lines``, ``engine``, ``loops``, ``seconds``, ``peak_bytes`` and ``threads``."""
     head = {
         "command": command, "file": file, "seconds": profile.seconds, "peak_bytes": profile.peak,
         "threads": profile.threads,
-        "loops": [{"size": s, "tiles": t, "operations": n} for s, t, n in profile.loops],
+        "engine": None if profile.choice is None else {"name": profile.choice.engine, "reason": profile.choice.reason},
+        "loops": [
+            {"size": s, "tiles": t, "operations": n, "workers": w.number, "processes": w.processes, "reason": w.reason}
+            for s, t, n, w in profile.loops
+        ],
     }  # fmt: skip
     lines = [
         {"line": p.number or None, "text": p.text, "forward": _record(p.forward), "backward": _record(p.backward)}

@@ -63,7 +63,7 @@ def command(
         watch.refuse_beside("--profile")
         profiling.check(format, output, points)
         program = inputs.load(inputs.program_text(), (of, ()))
-        profiling.deliver(program, lambda program: answers.values(program, of), "eval", format)
+        profiling.deliver(program, lambda program: answers.values(program, of, plain=True), "eval", format)
         return 0
     if points is not None or skip_bad:
         watch.refuse_beside("--points")

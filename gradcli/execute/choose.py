@@ -1,0 +1,112 @@
+"""Which engine computes what, and why: from sizes and switches, before anything runs.
+
+What a choice needs to know is passed in, so that this module asks nobody and is imported by all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from gradcli.graph.switches import without
+
+if TYPE_CHECKING:
+    from gradcli.execute.sizes import Means
+
+Engine = Literal["plain numbers", "sweeps", "whole arrays", "tiles", "straight line"]
+
+OPERATIONS = 2000
+"""Operations of a program from which on sweeps pay for their import and for tracing derivatives."""
+
+LARGE = 1 << 18
+"""Bytes that some array must have before it is asked whether loops over tiles pay."""
+
+SMALL = 1 << 18
+"""Bytes up to which NumPy takes so little time for an array that what Python spends between two operations counts."""
+
+MOST_LINES = 2000
+"""Operations of a function: a line takes ten microseconds to write and to compile, and saves less than one a call."""
+
+WORTH_THREADS = 1_000_000
+"""Nanoseconds that a loop must take before starting threads costs less than they save."""
+
+WORTH_PROCESSES = 3_000_000
+"""The same for processes that wait for it, including the copies to and from them."""
+
+LONG_STEP = 10_000
+"""Nanoseconds of a step from which threads gain: for shorter ones they wait for the interpreter's lock most of the time."""
+
+MOST_SHARED = 1 << 26
+"""Bytes of all that a loop reads and writes up to which copying it to processes is quick beside the work."""
+
+
+class Choice(NamedTuple):
+    """An engine, and why it is the one: words that go on after "because"."""
+
+    engine: Engine
+    reason: str
+
+
+class Workers(NamedTuple):
+    """How many workers share the tiles of a loop, whether they are processes, and why."""
+
+    number: int
+    processes: bool
+    reason: str
+
+
+def of_scalars(operations: int, plain: bool, limited: bool) -> Choice:
+    """What computes the values of a program if all of them are scalars: decided by its number of ``operations``.
+
+    ``plain`` says that numbers of Python do for the answer, ``limited`` that its memory is to be planned.
+    """
+    if operations >= OPERATIONS:
+        if without("sweep"):
+            return Choice("whole arrays", "sweeps are turned off")
+        return Choice("sweeps", f"all values are scalars, of {operations:,} operations (sweeps from {OPERATIONS:,})")
+    if without("plain"):
+        return Choice("whole arrays", "plain numbers are turned off")
+    if limited or not plain:
+        return Choice("whole arrays", "its memory is limited" if limited else "the answer consists of arrays")
+    return Choice("plain numbers", f"all values are scalars, of {operations:,} operations (sweeps from {OPERATIONS:,})")
+
+
+def of_arrays(largest: int, loops: bool = True) -> Choice:
+    """What runs a plan whose ``largest`` array has so many bytes; ``loops`` says whether some loop over tiles pays."""
+    has = f"the largest array has {largest:,} bytes"
+    if largest < LARGE:
+        return Choice("whole arrays", f"{has} (tiles from {LARGE:,})")
+    if without("tiles"):
+        return Choice("whole arrays", "tiles are turned off")
+    return (
+        Choice("tiles", f"{has} (tiles from {LARGE:,})")
+        if loops
+        else Choice("whole arrays", f"{has}, but no loop over tiles would pay")
+    )
+
+
+def of_repeated(once: Choice, largest: int, operations: int) -> Choice:
+    """What runs a plan again and again, by what would run it ``once`` and by its number of ``operations``."""
+    if once.engine != "whole arrays" or largest >= SMALL:
+        return once
+    if operations > MOST_LINES:
+        return Choice("whole arrays", f"it has {operations:,} operations (a straight line up to {MOST_LINES:,})")
+    if without("straight"):
+        return Choice("whole arrays", "the straight line is turned off")
+    return Choice("straight line", f"it runs often, and {once.reason}")
+
+
+def workers(means: Means, nanoseconds: float, step: float, shared: int, forks: bool) -> Workers:
+    """What shares a loop that takes so many ``nanoseconds`` on one thread, a ``step`` on a tile so many.
+
+    ``shared`` are the bytes that it reads and writes, ``forks`` says whether this system has processes for it.
+    """
+    takes = f"the loop takes {nanoseconds / 1e6:.3g} ms"
+    if means.threads == 1:
+        return Workers(1, False, "one thread is to be used")
+    if means.processes and forks and nanoseconds >= WORTH_PROCESSES and shared <= MOST_SHARED:
+        return Workers(means.threads, True, f"{takes} (processes from {WORTH_PROCESSES / 1e6:g} ms)")
+    if nanoseconds < WORTH_THREADS:
+        return Workers(1, False, f"{takes} (threads from {WORTH_THREADS / 1e6:g} ms)")
+    if step < LONG_STEP:
+        return Workers(1, False, f"a step takes {step / 1e3:.3g} us (threads from {LONG_STEP / 1e3:g} us)")
+    return Workers(means.threads, False, f"{takes} (threads from {WORTH_THREADS / 1e6:g} ms)")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.fold import fold
-from gradcli.graph.node import Node, cone
+from gradcli.graph.node import Node
+from gradcli.graph.operation import leaves_below
 from gradcli.graph.ops.creation import ones
 from gradcli.graph.ops.elementwise import add, constant_value, divide, multiply, neg, power, recip, square
 from gradcli.graph.ops.selection import equal, identity, where
@@ -15,7 +16,7 @@ MOST_POWERS = 16
 
 def natural_powers(x: Node, exponent: Node) -> Node | None:
     """x to a literal power, or to an array of a few of them, by multiplication; None where some is no small integer."""
-    if any(node.op.name == "leaf" for node in cone([exponent])):
+    if leaves_below(exponent):
         return None
     try:
         value = fold(exponent, lambda leaf: None)

@@ -12,7 +12,7 @@ from math import copysign, inf
 from typing import TYPE_CHECKING, Any, Literal
 
 from gradcli.diagnostics import GradcliError
-from gradcli.graph.node import NO_ATTRS, TABLE, Node, Number, derived_float, make
+from gradcli.graph.node import NO_ATTRS, TABLE, Node, Number, cone, derived_float, make
 from gradcli.graph.types import (
     FLOAT32_RANGE,
     MOST_AXES,
@@ -510,6 +510,15 @@ def literal(value: Number, dtype: str) -> Node:
     if not is_ordinary(value, dtype):
         node.risky = True
     return node
+
+
+def leaves_below(x: Node) -> list[Node]:
+    """The leaves that a node is computed from. GradcliError where an argument is among them, of which nothing is known."""
+    leaf = TABLE["leaf"]
+    found = [node for node in cone([x]) if node.op is leaf]
+    if any([node.attrs["kind"] == "argument" for node in found]):
+        raise GradcliError("ValueError", "what an argument is computed from is not known here")
+    return found
 
 
 def as_nodes(inputs: Sequence[Node | Number]) -> list[Node]:

@@ -30,6 +30,7 @@ from gradcli.language.values import Asked, Binding, Elaborated, Missing, Scope, 
 if TYPE_CHECKING:
     from gradcli.data.memory import Memory
     from gradcli.language.scalars import Scalars
+    from gradcli.language.templates import Reading
 
 Place = tuple[int, int]
 
@@ -54,6 +55,11 @@ class Elaborator:
         self.draws = 0
         self.calls = 0
         self.frames: Frames | None = None
+        self.templated = not without("templates")
+        self.reading: Reading | None = None
+        self.exact: set[int] = (
+            set()
+        )  # the definitions, by identity, to which it matters what their integers are made of
         self.program = Elaborated(source, dtype or "float64")
         self.program.derivation.float_dtype = self.program.float_dtype
         self.top = Scope()
@@ -482,6 +488,7 @@ def elaborate(
     elaborator.unsafe = unsafe
     elaborator.memory = memory
     elaborator.frames = frames
+    elaborator.templated &= frames is None
     statements: Sequence[syntax.Statement] = program.statements
     elaborator.statements = statements
     if asked is not None and any([word in source.text for word in ("gradients", *FORMS)]):

@@ -20,6 +20,9 @@ MOST_STEPS = 1_000_000
 LISTS = ("operands", "tensors")
 """Kinds of parameters that take any number of values."""
 
+FEW = 2
+"""Calls of a function that are read in any case."""
+
 DEEP = 400
 """Calls inside each other at which, and at the multiples of which, a function that calls itself in disguise is looked for."""
 
@@ -140,6 +143,19 @@ def _start(e: Elaborator, function: UserFunction, arguments: list[syntax.Express
 
 def body(e: Elaborator, function: UserFunction, values: Sequence[Value], call: syntax.Syntax) -> None:
     """Push the body of a function whose parameters stand for ``values``; its value will be on the value stack."""
+    function.calls += 1
+    if function.calls > FEW and e.templated:
+        from gradcli.language.templates import again
+
+        value = again(e, function, values, call, read_body)
+        if value is not None:
+            e.values.append(value)
+            return
+    read_body(e, function, values, call)
+
+
+def read_body(e: Elaborator, function: UserFunction, values: Sequence[Value], call: syntax.Syntax) -> None:
+    """The same by reading the function's text."""
     definition = function.definition
     key = (id(function), *[id(value) for value in values if isinstance(value, (UserFunction, Operation))])
     if key in e.active or not len(e.active) % DEEP and _is_deep(e, function):

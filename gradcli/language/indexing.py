@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradcli.graph.node import Node
+from gradcli.graph.operation import leaves_below
 from gradcli.graph.ops.shaping import reshape, transpose
 from gradcli.graph.ops.slicing import gather, index, ravel_multi_index, without_floats
 from gradcli.graph.types import is_integer, show_shape, size_of
@@ -138,6 +139,4 @@ def _check_array(e: Elaborator, node: Node, size: int, axis: int, item: syntax.E
 
 def _is_constant(node: Node) -> bool:
     """Whether a scalar is made of literals and constants only, so that it can be known now."""
-    from gradcli.graph.node import cone
-
-    return all(x.op.name != "leaf" or x.attrs["kind"] == "constant" for x in cone([node]))
+    return all(x.attrs["kind"] == "constant" for x in leaves_below(node))

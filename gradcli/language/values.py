@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from gradcli.diagnostics import GradcliError, Label, Source, Span, listed
 from gradcli.graph.node import Derivation, Node, cone
@@ -15,6 +15,7 @@ from gradcli.results import Reason
 if TYPE_CHECKING:
     from gradcli.language.least import Least
     from gradcli.language.repeated import Repeated
+    from gradcli.language.templates import Key, Template
 
 
 class Weak:
@@ -48,13 +49,15 @@ class Several:
 class UserFunction:
     """A ``def``; it sees the ``visible`` first names of the scope it stands in, and a call of it makes no less than ``least``."""
 
-    __slots__ = ("definition", "least", "scope", "visible")
+    __slots__ = ("calls", "definition", "least", "scope", "templates", "visible")
 
     def __init__(self, definition: syntax.Function, scope: Scope, least: Least) -> None:
         self.definition = definition
         self.scope = scope
         self.visible = len(scope.names)
         self.least = least
+        self.calls = 0
+        self.templates: dict[Key, Template | Literal[False] | None] = {}
 
     @property
     def name(self) -> str:

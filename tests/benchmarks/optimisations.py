@@ -21,6 +21,16 @@ Answer = Callable[[], Array]
 
 AGREEMENT = 1e-9
 
+FUNCTION = """\
+def f(a, b) = {
+    c = a*b + sin(a)
+    d = tanh(c - b/2)*exp(-c*c)
+    e = where(d > 0, d*a, c*b)
+    g = e + log(1 + c*c) - sqrt(1 + d*d)
+    0.1*tanh(g) + a/2
+}
+"""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -50,6 +60,13 @@ def network(setting: Setting) -> Answer:
 
 def statements(setting: Setting) -> Answer:
     text = large.program(setting.size(10_000))
+    return lambda: gradients(text)
+
+
+def function(setting: Setting) -> Answer:
+    """A function of 20 operations, called again and again."""
+    calls = [f"y{i} = f(y{i - 1}, {i % 7}*y{i - 1}) - y{i // 2}" for i in range(1, setting.size(2000))]
+    text = "\n".join([FUNCTION, "variable y0 = [0.5, 0.25, 1.0]", *calls, f"z = sum(y{len(calls)})", "output z"])
     return lambda: gradients(text)
 
 
@@ -87,6 +104,7 @@ CASES = (
     Case("simplify", "network's step", network),
     Case("sweep", "10,000 statements", statements),
     Case("repeated", "10,000 statements", statements),
+    Case("templates", "2,000 calls of a function", function),
     Case("straight", "steps of a small network", small),
     Case("plain", "scalar gradient, cold", command),
 )

@@ -28,11 +28,12 @@ from gradcli.graph.node import TABLE, Node
 from gradcli.graph.operation import Contraction, Operation
 from gradcli.graph.ops import half_angle
 from gradcli.graph.types import is_float
+from gradcli.language import functions
 from gradcli.program.answers import gradients as gradients_of
 from gradcli.program.answers import values as results_of
 from tests.tiny_tiles import shrink
 
-SWITCHES = ["simplify", "tiles", "halfangle", "sweep", "repeated", "scalars", "plain", "straight"]
+SWITCHES = ["simplify", "tiles", "halfangle", "sweep", "repeated", "scalars", "templates", "plain", "straight"]
 
 Answers = dict[str, Any]
 """Arrays, None, or the kind of an error, each by what was asked."""
@@ -48,6 +49,7 @@ def without(*switches: str) -> Iterator[None]:
         if "tiles" not in switches:
             shrink(patch, 64)
         patch.setattr(half_angle, "FEWEST", 1)
+        patch.setattr(functions, "FEW", 0)
         yield
 
 

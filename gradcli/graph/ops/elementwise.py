@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import Any
 
-from gradcli.graph.node import TABLE, Node, Number, cone, derived_float
+from gradcli.graph.node import TABLE, Node, Number, derived_float
 from gradcli.graph.operation import (
     Elementwise,
     Linear,
@@ -16,6 +16,7 @@ from gradcli.graph.operation import (
     SameAs,
     broadcasting,
     cast_to,
+    leaves_below,
     register,
     unchanged,
 )
@@ -152,7 +153,7 @@ def _pow_base(y: Node, a: Node, p: Node) -> Node:
         return zero(a) + 1 if exponent == 1 else exponent * power(a, exponent - 1)
     if is_float(a.dtype):
         lower = power(a, p - 1)
-    elif any(x.op.name == "leaf" and x.attrs["kind"] == "variable" for x in cone([p])):
+    elif any(x.attrs["kind"] == "variable" for x in leaves_below(p)):
         lower = power(cast_to(a, derived_float()), p - 1)
     else:
         # The exponent that is not selected would be -1, which no integer can have.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gradcli.execute.loop import Loop
     from gradcli.execute.profile import Record
 
-Locate = Callable[[Node], "tuple[str, Label | None]"]
+Locate = Callable[[Node], "tuple[str, list[Label]]"]
 """The name of the operation that the user wrote for a node, and where it stands."""
 
 
@@ -104,11 +104,12 @@ class _Run:
             self.values[position[node]] = value
 
     def _failed(self, node: Node, problem: Exception) -> GradcliError:
-        name, label = node.op.name, None
+        name = node.op.name
+        labels: list[Label] = []
         if self.locate is not None:
-            name, label = self.locate(self.plan.original.get(node, node))
+            name, labels = self.locate(self.plan.original.get(node, node))
         error = _explained(self.np, name, problem)
-        error.labels = error.labels or ((label,) if label is not None else ())
+        error.labels = error.labels or tuple(labels)
         return error
 
 

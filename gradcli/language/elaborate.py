@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from gradcli.diagnostics import GradcliError, Kind, Label, Source, Span, counted
 from gradcli.graph.fold import fold
-from gradcli.graph.node import Node, uncollected
+from gradcli.graph.node import Node, now, uncollected
 from gradcli.graph.operation import Operation, literal
 from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import array
@@ -23,9 +23,20 @@ from gradcli.language import calls, declarations, indexing, lists, literals, syn
 from gradcli.language.application import apply
 from gradcli.language.builtin import BINARY, CALL_LIMIT, CONSTANTS, NODE_LIMIT, OPERATIONS, UNARY
 from gradcli.language.derivatives import FORMS
-from gradcli.language.frames import Frames
 from gradcli.language.parser import parse
-from gradcli.language.values import Asked, Binding, Elaborated, Missing, Scope, Several, UserFunction, Value, Weak
+from gradcli.language.values import (
+    IN_CALL,
+    Asked,
+    Binding,
+    Elaborated,
+    Frame,
+    Missing,
+    Scope,
+    Several,
+    UserFunction,
+    Value,
+    Weak,
+)
 
 if TYPE_CHECKING:
     from gradcli.data.memory import Memory
@@ -54,7 +65,7 @@ class Elaborator:
         self.memory: Memory | None = None
         self.draws = 0
         self.calls = 0
-        self.frames: Frames | None = None
+        self.frames: list[Frame] = []  # the calls that are going on
         self.templated = not without("templates")
         self.reading: Reading | None = None
         self.exact: set[int] = (
@@ -137,7 +148,7 @@ class Elaborator:
         if calls and error.labels:
             told = {label.span for label in error.labels}
             spans = dict.fromkeys([self.span(calls[-1]), self.span(calls[0])])
-            error.labels += tuple([Label(span, "in this call") for span in spans if span not in told])
+            error.labels += tuple([Label(span, IN_CALL) for span in spans if span not in told])
 
     def mark(self, node: Node, place: Place) -> Node:
         """Remember where a node, and what was made for it, stands in the source."""
@@ -170,6 +181,18 @@ class Elaborator:
             at,
             help=SHORTER,
         )
+
+    # calls
+
+    def open_frame(self, name: str, call: syntax.Syntax) -> None:
+        """Begin to keep what belongs to a call; its frame is closed with its value."""
+        self.frames.append(Frame(name, (call.start, call.end), len(self.frames)))
+
+    def close_frame(self, value: Value) -> None:
+        frame = self.frames.pop()
+        frame.end = now()
+        frame.result = value if isinstance(value, Node) else None
+        self.program.calls.append(frame)
 
     # the machine
 
@@ -474,21 +497,20 @@ def elaborate(
     seed: int = 0,
     unsafe: Collection[str] = (),
     memory: Memory | None = None,
-    frames: Frames | None = None,
     asked: Asked | None = None,
+    every_call: bool = False,
 ) -> Elaborated:
     """The graph of a program.
 
     ``overrides`` holds values for variables and constants: an array, or a text in the language. ``folder`` is where
     ``load`` reads, and ``memory`` what that may take. ``unsafe`` names variables and constants that may hold NaN or
-    infinity, whatever their value is now. ``frames`` takes a record of the calls. With ``asked`` derivatives may be
-    missing that those names do not need. Raises GradcliError.
+    infinity, whatever their value is now. With ``asked`` derivatives may be missing that those names do not need. With
+    ``every_call`` calls inside calls are kept, too. Raises GradcliError.
     """
     elaborator = Elaborator(source, overrides or {}, folder, dtype, seed)
     elaborator.unsafe = unsafe
     elaborator.memory = memory
-    elaborator.frames = frames
-    elaborator.templated &= frames is None
+    elaborator.templated &= not every_call
     statements: Sequence[syntax.Statement] = program.statements
     elaborator.statements = statements
     if asked is not None and any([word in source.text for word in ("gradients", *FORMS)]):

@@ -147,8 +147,12 @@ def body(e: Elaborator, function: UserFunction, values: Sequence[Value], call: s
     if function.calls > FEW and e.templated:
         from gradcli.language.templates import again
 
+        e.open_frame(function.name, call)
         value = again(e, function, values, call, read_body)
-        if value is not None:
+        if value is None:
+            e.frames.pop()
+        else:
+            e.close_frame(value)
             e.values.append(value)
             return
     read_body(e, function, values, call)
@@ -162,8 +166,7 @@ def read_body(e: Elaborator, function: UserFunction, values: Sequence[Value], ca
         e.recursive(call, definition)
     e.active[key] = call, function
     e.calls += 1
-    if e.frames is not None:
-        e.frames.enter(definition.name.id, (call.start, call.end))
+    e.open_frame(definition.name.id, call)
     scope = function.inside()
     for p, value in zip(definition.parameters, values, strict=True):
         scope.names[p.name.id] = Binding(value, p.name, len(scope.names))
@@ -204,8 +207,7 @@ def _settle(e: Elaborator, payload: tuple[tuple[int, ...], syntax.Expression]) -
     if isinstance(e.values[-1], (Weak, UserFunction, Operation)):
         e.values[-1] = e.node(e.values[-1], expression)
     del e.active[key]
-    if e.frames is not None:
-        e.frames.leave(e.values[-1])
+    e.close_frame(e.values[-1])
 
 
 def enter_iterate(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> None:
@@ -231,11 +233,10 @@ def enter_iterate(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope
 
     def again(left: int, before: Node) -> None:
         value = e.node(e.values.pop(), call)
-        if left == count and e.frames is not None:
-            e.frames.enter("iterate", (call.start, call.end))
+        if left == count:
+            e.open_frame("iterate", call)
         if left == 0 or value is before:
-            if e.frames is not None:
-                e.frames.leave(value)
+            e.close_frame(value)
             e.values.append(value)
             return
         sizes.append(e.program.size)

@@ -21,12 +21,10 @@ if TYPE_CHECKING:
 
 def enter(e: Elaborator, op: Operation, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> None:
     if op.name == "gradients" or op.name in derivatives.FORMS:
-        if e.frames is not None:
-            e.frames.enter(op.name, (call.start, call.end))
+        e.open_frame(op.name, call)
         made = _gradients if op.name == "gradients" else derivatives.enter
         e.values.append(made(e, op.name, bound, call, scope))
-        if e.frames is not None:
-            e.frames.leave(e.values[-1])
+        e.close_frame(e.values[-1])
     elif op.name == "iterate":
         functions.enter_iterate(e, bound, call, scope)
     elif op.name == "load":

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 from gradcli.diagnostics import GradcliError, Label, Source, Span, listed
-from gradcli.graph.node import Derivation, Node, cone
+from gradcli.graph.node import Derivation, Node, cone, now
 from gradcli.graph.operation import Operation
 from gradcli.language import syntax
 from gradcli.results import Reason
@@ -68,6 +69,9 @@ class UserFunction:
         return Scope(self.definition, self.scope, self.visible)
 
 
+IN_CALL = "in this call"
+"""The label of a call beside a place in the function."""
+
 Asked = tuple[Collection[str] | None, Collection[str]]
 """The names that a question is about: its ys, by default (None) the outputs of the program, and others."""
 
@@ -118,12 +122,34 @@ class Scope:
             scope = scope.parent
 
 
+class Frame:
+    """One call: the nodes with serial numbers from ``start`` to ``end``; ``result`` is its value, where that is a node.
+
+    ``name`` is what was called, ``place`` the text of the call, ``depth`` the number of calls around it. Nodes are numbered
+    as they are made, so that calls are intervals of numbers that are nested or apart.
+    """
+
+    __slots__ = ("depth", "end", "name", "place", "result", "start")
+
+    def __init__(self, name: str, place: tuple[int, int], depth: int) -> None:
+        self.name = name
+        self.place = place
+        self.depth = depth
+        self.start = now()
+        self.end = self.start
+        self.result: Node | None = None
+
+
+_end = attrgetter("end")
+
+
 class Elaborated:
     """A program as a graph.
 
     ``leaves`` are its variables and constants in order of declaration, ``initial`` the value of each as a constant
     graph, an array, or None; ``names`` every top-level name but functions; ``definitions`` those that are no
-    declarations, in order; ``places`` the span of source text that made a node.
+    declarations, in order; ``places`` the span of source text that made a node; ``calls`` the calls of functions in the
+    order in which they ended, without those inside one that was instantiated.
     """
 
     def __init__(self, source: Source, float_dtype: str) -> None:
@@ -136,6 +162,7 @@ class Elaborated:
         self.outputs: list[str] = []
         self.seeds: dict[str, Node] = {}
         self.places: dict[Node, tuple[int, int]] = {}
+        self.calls: list[Frame] = []
         self.derivation = Derivation()
         # Lines that need no tree make nodes whose places are found when somebody asks.
         self.lines: list[Repeated] = []
@@ -149,6 +176,28 @@ class Elaborated:
             node = self.derivation.origin[node]
             place = self._place(node)
         return Span(self.source, *place) if place else None
+
+    def labels(self, node: Node) -> list[Label]:
+        """Where a node stands, and, if that is in a function, its call and the call at the top level."""
+        while self._place(node) is None and node in self.derivation.origin:
+            node = self.derivation.origin[node]
+        place = self._place(node)
+        if place is None:
+            return []
+        around = [frame.place for frame in self.calls_around(node)]
+        others = [place for place in dict.fromkeys([*around[:1], *around[-1:]]) if place != self._place(node)]
+        return [Label(Span(self.source, *place)), *[Label(Span(self.source, *p), IN_CALL) for p in others]]
+
+    def calls_around(self, node: Node) -> list[Frame]:
+        """The calls in which a node of the text was made, the innermost first."""
+        found: list[Frame] = []
+        for i in range(bisect_left(self.calls, node.serial, key=_end), len(self.calls)):
+            frame = self.calls[i]
+            if frame.start < node.serial:
+                found.append(frame)
+            if not frame.depth:
+                break
+        return found
 
     def written(self, node: Node) -> Node:
         """The operation of the program that a node was made for: the node itself, or the one whose derivative it serves."""

@@ -15,7 +15,6 @@ from gradcli.graph.ops.creation import Data, array
 from gradcli.graph.switches import without
 from gradcli.graph.types import DTYPES
 from gradcli.language.elaborate import Elaborator, elaborate
-from gradcli.language.frames import Frames
 from gradcli.language.parser import parse
 
 if TYPE_CHECKING:
@@ -110,8 +109,8 @@ class Loaded:
         vars(other).update(vars(self), **members)
         return other
 
-    def elaborated(self, settings: Mapping[str, Any], frames: Frames | None = None) -> Elaborated:
-        """The graph with these settings, which may be nodes too; ``frames`` takes a record of the calls."""
+    def elaborated(self, settings: Mapping[str, Any], every_call: bool = False) -> Elaborated:
+        """The graph with these settings, which may be nodes too; with ``every_call`` also calls in calls are known."""
         return elaborate(
             self.syntax,
             self.source,
@@ -121,8 +120,8 @@ class Loaded:
             seed=self.random_seed,
             unsafe=self.unsafe,
             memory=Memory(self.max_memory),
-            frames=frames,
             asked=self.asked,
+            every_call=every_call,
         )
 
     # others of the same text
@@ -156,10 +155,9 @@ class Loaded:
         """This program, its graph included, with values for some leaves, which have the leaves' shapes and dtypes."""
         return self._changed(_leaf_values={**self._leaf_values, **values})
 
-    def with_frames(self) -> tuple[Self, Frames]:
-        """This program with another graph of its own, and the calls that made it."""
-        frames = Frames()
-        return self._changed(graph=self.elaborated(self.settings, frames), _leaf_values={}), frames
+    def with_every_call(self) -> Self:
+        """This program with another graph of its own, whose ``calls`` are all that made it."""
+        return self._changed(graph=self.elaborated(self.settings, every_call=True), _leaf_values={})
 
     def with_record(self, record: Record) -> Self:
         """This program, whose runs note in the record what they spend."""
@@ -201,10 +199,10 @@ class Loaded:
         state.program.float_dtype = self.graph.float_dtype
         return state.given(text, option)
 
-    def written(self, node: Node) -> tuple[str, Label | None]:
+    def written(self, node: Node) -> tuple[str, list[Label]]:
         """The name of the operation that an error of a node speaks of, and where that stands."""
         origin = self.graph.written(node)
-        return origin.op.name, self.locate(origin) or self.locate(node)
+        return origin.op.name, self.graph.labels(origin) or self.graph.labels(node)
 
     def locate(self, node: Node) -> Label | None:
         """Where a node, or what it is derived from, stands in the text."""
@@ -235,8 +233,7 @@ class Loaded:
         error = plan.check_memory(self.max_memory)
         if error is not None:
             largest = plan.largest
-            label = self.locate(plan.original.get(largest, largest)) if largest is not None else None
-            error.labels = (label,) if label else ()
+            error.labels = tuple(self.graph.labels(plan.original.get(largest, largest))) if largest is not None else ()
             raise error
         return plan
 

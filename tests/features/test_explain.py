@@ -156,7 +156,7 @@ def test_routes_on_a_terminal_are_told_apart_and_readable(terminal, name):
 
 def test_a_step_that_does_not_fit_is_broken_not_cut(terminal):
     seen = terminal("explain", str(ROOT / "samples/burgers_residual.expr"), "--wrt", "W3", env={"NO_COLOR": "1"})
-    assert 'line 19  einsum("ab,cb->ac", … * …, W1)[:, 1:]\n' in seen
+    assert 'line 19 via 23  einsum("ab,cb->ac", … * …, W1)[:, 1:]\n' in seen
     assert "           map g in its place, 0 elsewhere\n" in seen
 
 

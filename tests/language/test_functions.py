@@ -311,6 +311,51 @@ def test_an_unpacked_array_has_the_names_that_a_program_may_ask_for():
     assert program.graph.span(program.graph.names["P1"]).text == "P1"
 
 
+LINES = """\
+def g(b) = sqrt(b)
+def f(a) = { c = g(a)
+    c + 1 }
+variable x = 0.0
+y = f(x)
+z = 2*f(y) + g(y)
+"""
+
+
+@pytest.mark.parametrize("calls", ["", "\n".join(f"k{i} = f({i}*x)" for i in range(9))])
+def test_a_node_tells_the_calls_that_made_it(calls, command_line):
+    text = f"{LINES}{calls}"
+    graph = gradcli.loads(text).graph
+    told = {}
+    for node in graph.places:
+        labels = graph.labels(node)
+        told.setdefault(labels[0].span.text, []).append([label.span.text for label in labels[1:]])
+        assert {label.text for label in labels[1:]} <= {"in this call"}
+    assert told["sqrt(b)"][:3] == [["g(a)", "f(x)"], ["g(a)", "f(y)"], ["g(y)"]]
+    assert told["c + 1"][:4] == [["f(x)"], ["f(x)"], ["f(y)"], ["f(y)"]], "the number and the sum"
+    assert told["2*f(y) + g(y)"] == [[]]
+    if calls:
+        assert told["sqrt(b)"][3][-1] == "f(0*x)"
+        assert told["sqrt(b)"][-1] == ["f(8*x)"], "an instance has a call, and not those inside it"
+    slope = gradcli.loads(text).graph
+    assert slope.labels(slope.names["x"])[0].span.text == "variable x = 0.0"
+
+
+def test_a_trace_and_an_explanation_tell_the_call(command_line):
+    traced = command_line("grad", "-e", LINES, "--of", "y", "--trace", "--format", "json")
+    found = json.loads(traced.out + traced.err)["trace"]
+    assert (found["line"], found["call"]["line"]) == (1, 2)
+    shown = command_line("explain", "-e", LINES, "--of", "y").out
+    steps = json.loads(shown)["explanations"]["x"]["contributions"][0]["shown"][0]["steps"]
+    assert [(s["place"]["line"], s.get("call", {}).get("line")) for s in steps] == [(3, 5), (1, 2)]
+    assert "line 1 via 5" in command_line("explain", "-e", LINES, "--of", "y", "--format", "plain").out
+
+
+def test_an_error_of_a_run_tells_the_call(command_line):
+    done = command_line("eval", "-e", "def f(a) = inv(a)\ny = f([[1.0, 2.0], [2.0, 4.0]])")
+    assert done.status == 1
+    assert "in this call" in done.err and "y = f(" in done.err
+
+
 def test_unused_names_of_inner_functions_are_found():
     text = """
 def f(a) = {

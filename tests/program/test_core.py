@@ -55,8 +55,8 @@ def test_a_record_is_that_of_one_program(program):
 
 
 def test_calls_belong_to_a_graph_of_their_own(program):
-    other, frames = gradcli.loads("def f(a) = a^2; variable x = 2.0; y = f(x)").with_frames()
-    assert [frame.name for frame in frames.all] == ["f"]
+    other = gradcli.loads("def f(a) = a^2; variable x = 2.0; y = f(x)").with_every_call()
+    assert [frame.name for frame in other.graph.calls] == ["f"]
     assert other.eval() == {"y": 4.0}
 
 

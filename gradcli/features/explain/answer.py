@@ -237,7 +237,7 @@ class _Part:
                 before.node.op.name,
                 self.naming.formula(before.node),
                 self.naming.name(after.node),
-                self.graph.span(before.node),
+                self.graph.labels(before.node),
                 *self._formula(before.node, after.node),
                 _at(values, _factor(routes, before, after)),
                 _at(values, _arrived(routes, after)),

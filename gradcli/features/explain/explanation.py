@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from gradcli.diagnostics import Span
+from gradcli.diagnostics import Label
 from gradcli.features.explain.near import Near
 from gradcli.results import Reason
 
@@ -14,15 +14,15 @@ Array = Any
 class Step(NamedTuple):
     """One factor of a route, from a node to one of its inputs.
 
-    ``text`` is the node (``tanh(a)``), ``to`` the input (``a``), ``span`` the node's place. ``formula`` is the local
-    derivative and ``factor`` its value; of a ``linear`` map it is what happens to the gradient g. ``gradient`` is what
+    ``text`` is the node (``tanh(a)``), ``to`` the input (``a``). ``labels`` are the node's place and those of the calls
+    that it was made in, the innermost first. ``formula`` is the local derivative and ``factor`` its value; of a ``linear`` map it is what happens to the gradient g. ``gradient`` is what
     has arrived at the input. Large arrays are None.
     """
 
     operation: str
     text: str
     to: str
-    span: Span | None
+    labels: list[Label]
     formula: str
     linear: bool
     factor: Array | None

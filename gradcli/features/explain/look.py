@@ -229,7 +229,10 @@ def _steps(rows: list[list[str]], pen: _Pen) -> list[str]:
 
 
 def _step(step: Step) -> list[str]:
-    place = f"line {step.span.line}" if step.span else ""
+    lines = [label.span.line for label in step.labels]
+    place = f"line {lines[0]}" if lines else ""
+    if lines and lines[-1] != lines[0]:
+        place += f" via {lines[-1]}"
     factor = f"{'map' if step.linear else 'factor'} {step.formula}"
     if step.factor is not None and step.factor.size <= LONG and not _is_number(step.formula):
         factor += f" = {literal(step.factor)}"
@@ -340,7 +343,8 @@ def _step_json(step: Step) -> Iterator[str]:
         "operation": step.operation,
         "text": step.text,
         "to": step.to,
-        **_place(step.span),
+        **_place(step.labels[0].span if step.labels else None),
+        **({"call": _place(step.labels[1].span)["place"]} if len(step.labels) > 1 else {}),
         "formula": step.formula,
     }
     yield json_text(fields)[:-1]

@@ -15,8 +15,7 @@ from gradcli.graph.ops.words.language import apply
 from gradcli.graph.printing import Text, number
 from gradcli.graph.types import Shape
 from gradcli.language import syntax
-from gradcli.language.frames import Frame
-from gradcli.language.values import Elaborated, Missing
+from gradcli.language.values import Elaborated, Frame, Missing
 from gradcli.program import query
 from gradcli.program.loaded import Loaded
 from gradcli.program.query import Question
@@ -87,22 +86,20 @@ def picture(
     Calls of functions and of derivatives are one box each, from ``depth`` calls on; more than ``most`` boxes are
     summarised. Raises GradcliError for unknown names.
     """
-    program, frames = program.with_frames()
-    return _Drawing(program, frames.all, of, gradient, stop).drawn(depth, most)
+    return _Drawing(program.with_every_call(), of, gradient, stop).drawn(depth, most)
 
 
 class _Drawing:
     def __init__(
         self,
         program: Loaded,
-        frames: list[Frame],
         of: Sequence[str] | None,
         gradient: Sequence[str] | None,
         stop: Sequence[str],
     ) -> None:
         self.program = program
         self.graph: Elaborated = program.graph
-        self.frames = frames
+        self.frames = sorted(self.graph.calls, key=lambda frame: frame.start)
         self.written = {
             target.id: (statement.value.start, statement.value.end)
             for statement in program.syntax.statements

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 from gradcli.graph.node import Node, by_serial
-from gradcli.language.frames import Frame
+from gradcli.language.values import Frame
 
 
 class Group:

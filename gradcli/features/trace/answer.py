@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from gradcli.diagnostics import Span, counted
+from gradcli.diagnostics import Label, Span, counted
 from gradcli.features.trace.finite import Index, Made, evaluate
 from gradcli.features.trace.hints import hint
 from gradcli.graph.node import Node, cone
@@ -32,11 +32,12 @@ class Finding(NamedTuple):
 
     ``formula`` is the operation, ``bad`` of its ``size`` entries are not finite. If ``backward`` it is the guilty factor
     in a derivative, of the given ``order`` where that is known. ``operands`` are its inputs, the last one its result.
-    ``help`` says what to write, ``fact`` the part of it that no formula with other values belongs to.
+    ``help`` says what to write, ``fact`` the part of it that no formula with other values belongs to. ``labels`` are the
+    operation's place and those of the calls that it was made in.
     """
 
     message: str
-    span: Span | None
+    labels: list[Label]
     formula: str
     backward: bool
     order: int | None
@@ -45,6 +46,10 @@ class Finding(NamedTuple):
     operands: list[Operand]
     help: str | None
     fact: str | None = None
+
+    @property
+    def span(self) -> Span | None:
+        return self.labels[0].span if self.labels else None
 
 
 class Traced(NamedTuple):
@@ -140,7 +145,7 @@ def _finding(
     distinct = list({operand.name: operand for operand in operands}.values())
     return Finding(
         message,
-        program.graph.span(node),
+        program.graph.labels(node),
         formula,
         origin is not None,
         order,

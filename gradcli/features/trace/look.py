@@ -19,12 +19,11 @@ def render(traced: Traced, color: bool) -> str:
         lines = [f"trace: {text}" for text in traced.harmless]
         lines.append(f"trace: nothing: {traced.operations} operations, and no NaN or infinity reaches a result")
         return "".join([line + "\n" for line in lines])
-    from gradcli.diagnostics import Label
     from gradcli.report.errors import diagnostic
 
     notes = [f"the guilty factor is {f.formula}"] if f.backward else []
     notes += [_operand(operand) for operand in f.operands]
-    return diagnostic("trace", f.message, [Label(f.span)] if f.span is not None else [], f.help, color, notes)
+    return diagnostic("trace", f.message, f.labels, f.help, color, notes)
 
 
 def _operand(operand: Operand) -> str:
@@ -55,6 +54,7 @@ def _finding(f: Finding) -> dict[str, Any]:
     return {
         "message": f.message,
         **json_place(f.span),
+        **({"call": json_place(f.labels[1].span)} if len(f.labels) > 1 else {}),
         "operation": f.formula,
         "backward": f.backward,
         "order": f.order,

@@ -9,7 +9,7 @@ from gradcli.graph.node import Node
 from gradcli.graph.operation import Contraction
 
 Product = Callable[[Any, Any, Any], Any]
-"""Of two arrays and the array for the result, or None for a new one."""
+"""Of two arrays and ``out``, the array for the result, or None for a new one."""
 
 
 def matrix_product(np: Any, node: Node) -> Product | None:
@@ -33,24 +33,24 @@ def matrix_product(np: Any, node: Node) -> Product | None:
         return _product(matmul, turn_x, turn_y)
     if list(out) == [*right, *left]:  # (X Y)ᵀ = Yᵀ Xᵀ
         product = _product(matmul, not turn_y and len(y) > 1, not turn_x and len(x) > 1)
-        return lambda a, b, result: product(b, a, result)
+        return lambda a, b, out: product(b, a, out)
     return None
 
 
 def _product(matmul: Any, turn_x: bool, turn_y: bool) -> Product:
     if turn_x and turn_y:
-        return lambda a, b, result: matmul(a.T, b.T, out=result)
+        return lambda a, b, out: matmul(a.T, b.T, out=out)
     if turn_x:
-        return lambda a, b, result: matmul(a.T, b, out=result)
+        return lambda a, b, out: matmul(a.T, b, out=out)
     if turn_y:
-        return lambda a, b, result: matmul(a, b.T, out=result)
-    return lambda a, b, result: matmul(a, b, out=result)
+        return lambda a, b, out: matmul(a, b.T, out=out)
+    return lambda a, b, out: matmul(a, b, out=out)
 
 
 def _outer(np: Any) -> Product:
     """A column times a row, which BLAS does at a third of the speed of a product that is broadcast."""
     multiply, reshape = np.multiply, np.reshape
-    return lambda a, b, result: multiply(reshape(a, (-1, 1)), reshape(b, (1, -1)), out=result)
+    return lambda a, b, out: multiply(reshape(a, (-1, 1)), reshape(b, (1, -1)), out=out)
 
 
 def _broadcast(np: Any, x: Sequence[int], y: Sequence[int], out: Sequence[int]) -> Product:
@@ -61,7 +61,7 @@ def _broadcast(np: Any, x: Sequence[int], y: Sequence[int], out: Sequence[int]) 
         axes.append(tuple(own.index(k) for k in out if k in own))
         keys.append(tuple(slice(None) if k in own else None for k in out))
     (p, q), (i, j) = axes, keys
-    return lambda a, b, result: multiply(a.transpose(p)[i], b.transpose(q)[j], out=result)
+    return lambda a, b, out: multiply(a.transpose(p)[i], b.transpose(q)[j], out=out)
 
 
 def column_sums(np: Any, dtype: str) -> Callable[[Any], Any]:

@@ -12,15 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from gradcli.execute.lower import lowered
 from gradcli.execute.plan import Plan
-from gradcli.execute.products import matrix_product
 from gradcli.execute.run import literal_value
-from gradcli.execute.steps import index_key
 from gradcli.graph.node import Node
 from gradcli.graph.ops.kernels import Ufunc
-from gradcli.graph.ops.reductions import count_of
-from gradcli.graph.ops.words.python import OPERATORS
-from gradcli.graph.types import is_float
 
 Array = Any
 Function = Callable[..., list[Array]]
@@ -89,53 +85,15 @@ class _Writer:
 
     def expression(self, i: int, node: Node) -> str:
         """What is computed for a node."""
-        np, name, attrs, kernel = self.np, node.op.name, node.attrs, node.op.kernel
-        floats = all([is_float(x.dtype) for x in node.inputs])
-        if floats and name in OPERATORS and not any(attrs.values()):
-            self.fresh.add(i)
-            return OPERATORS[name].format(*self.operands(i, node, True))
-        if isinstance(kernel, Ufunc):
-            self.fresh.add(i)
-            function = self.constant(f"f{i}", getattr(np, kernel.name))
-            return f"{function}({', '.join(self.operands(i, node, kernel.name != 'matmul'))})"
-        given = self.operands(i, node, False)
-        if name == "products":
-            self.fresh.add(i)
-            return " + ".join([f"{a} * {b}" for a, b in zip(given[::2], given[1::2], strict=True)])
-        if name == "recip" and not attrs["positive"]:
-            self.fresh.add(i)
-            return f"{self.constant(f'one{i}', np.dtype(node.dtype).type(1))} / {given[0]}"
-        if name == "where" and not any([x.shape for x in node.inputs]):
-            return "{1} if {0} else {2}".format(*given)
-        if node.op.entrywise and node.op.shares == "always":
-            return given[0]
-        if node.inputs and node.inputs[0].shape:
-            written = self._of_an_array(i, node, given)
-            if written is not None:
-                return written
+        kernel = node.op.kernel
+        low = lowered(self.np, node)
+        given = self.operands(i, node, node.op.entrywise and isinstance(kernel, Ufunc))
+        if low.text:
+            if low.result == "out":
+                self.fresh.add(i)
+            return low.text.format(*given, **{name: self.constant(f"{name}{i}", x) for name, x in low.constants})
         arguments = ", ".join(["np", *given])
-        return f"{self.constant(f'f{i}', kernel)}({arguments}, **{self.constant(f'a{i}', attrs)})"
-
-    def _of_an_array(self, i: int, node: Node, given: Sequence[str]) -> str | None:
-        np, name, attrs = self.np, node.op.name, node.attrs
-        if name in ("sum", "mean") and attrs["axis"]:
-            self.fresh.add(i)
-            self.scope |= {"reduce": np.add.reduce, f"a{i}": attrs["axis"], f"d{i}": np.dtype(node.dtype)}
-            total = f"reduce({given[0]}, a{i}, d{i}, None, {attrs['keepdims']})"
-            if name == "sum":
-                return total
-            return f"{total} / {self.constant(f'n{i}', np.dtype(node.dtype).type(count_of(node)))}"
-        if name == "reshape":
-            return f"{given[0]}.reshape({self.constant(f'a{i}', node.shape)})"
-        if name == "transpose":
-            return f"{given[0]}.transpose({self.constant(f'a{i}', attrs['axes'])})"
-        if name == "index":
-            return f"{given[0]}[{self.constant(f'a{i}', index_key(attrs['items']))}]"
-        product = matrix_product(np, node)
-        if product is None:
-            return None
-        self.fresh.add(i)
-        return f"{self.constant(f'f{i}', product)}({', '.join(given)}, None)"
+        return f"{self.constant(f'f{i}', kernel)}({arguments}, **{self.constant(f'a{i}', node.attrs)})"
 
     def result(self, i: int, node: Node, again: bool) -> str:
         """A target as an array of its own; one that an operation has made for itself is taken as it is."""

@@ -136,3 +136,10 @@ def test_arrays_of_other_classes_are_plain_arrays():
         found = function(x=other)
         np.testing.assert_array_equal(found["y"], x * x)
         assert found["z"] == 30
+
+
+def test_a_mean_whose_sum_overflows():
+    x, z = np.array([1e308, 1.5e308]), np.array([[1e308, 1.5e308], [1.0, 2.0]])
+    program = gradcli.loads("variable x: [2]; variable z: [2, 2]; y = mean(x); v = mean(z*1, axis=1)")
+    found = program.compile(["y", "v"], ["x", "z"])(x=x, z=z)
+    assert found["y"] == 1.25e308 and found["v"].tolist() == [1.25e308, 1.5]

@@ -18,7 +18,7 @@ import pytest
 
 import gradcli
 from gradcli.autodiff import degree, jacobian, reverse, sparsity, views
-from gradcli.execute import plan, steps
+from gradcli.execute import lower, plan, steps
 from gradcli.features.derive import formulas
 from gradcli.features.derive.answer import derive
 from gradcli.features.trace import answer as traced
@@ -991,8 +991,9 @@ MAY_NAME = {
     "rewrite.simplify": "rules",
     "rewrite.shapes": "rules",
     "rewrite.written": "the words for degrees",
-    "execute.steps": "what is written into an array that is given, where that is another call than the kernel's",
-    "execute.straight": "what is written as another call than the kernel's",
+    "execute.lower": "what is done by another call than the kernel's",
+    "execute.steps": "what is added up over tiles",
+    "execute.straight": "what is written where somebody needs it",
     "language.builtin": "names of parameters in other libraries",
     "language.calls": "hints",
     "language.foreign": "spellings of other languages",
@@ -1045,7 +1046,7 @@ def test_only_these_modules_name_operations():
 @pytest.mark.parametrize(
     "rules",
     [algebra.RULES, algebra.CAREFUL, forms.FORMS, forms.NOTHING, shapes.RULES, exact.RULES, simplify.RULES, simplify.HALF_ANGLES,
-     steps.MAKERS, traced._SOURCES, english.WORDS, language.WORDS, python.NUMBERS, latex.WORDS, numpy.WORDS, mpmath.WORDS],
+     lower.MAKERS, traced._SOURCES, english.WORDS, language.WORDS, python.NUMBERS, latex.WORDS, numpy.WORDS, mpmath.WORDS],
 )  # fmt: skip
 def test_rules_are_for_operations_that_exist(rules):
     of_plans = {"half_tangent", "sine", "cosine"}  # made by plans only, and in no table

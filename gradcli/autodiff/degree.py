@@ -21,8 +21,7 @@ from math import inf
 from typing import NamedTuple
 
 from gradcli.graph.node import Node, cone
-from gradcli.graph.operation import Contraction, NoDerivative
-from gradcli.graph.ops.elementwise import constant_value
+from gradcli.graph.operation import Contraction, NoDerivative, constant_value
 from gradcli.graph.types import size_of
 
 Pair = tuple[float, float]

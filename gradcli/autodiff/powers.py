@@ -5,9 +5,9 @@ from __future__ import annotations
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.fold import fold
 from gradcli.graph.node import Node
-from gradcli.graph.operation import leaves_below
+from gradcli.graph.operation import constant_value, leaves_below
 from gradcli.graph.ops.creation import ones
-from gradcli.graph.ops.elementwise import add, constant_value, divide, multiply, neg, power, recip, square
+from gradcli.graph.ops.elementwise import add, divide, multiply, neg, power, recip, square
 from gradcli.graph.ops.selection import equal, identity, where
 
 LARGEST_NATURAL_POWER = 64

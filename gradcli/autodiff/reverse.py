@@ -25,9 +25,10 @@ from gradcli.graph.operation import (
     Tangent,
     Zero,
     cast_to,
+    constant_value,
 )
 from gradcli.graph.ops.creation import eye, ones, tangent, zeros
-from gradcli.graph.ops.elementwise import constant_value, divide, multiply, multiply_no_nan, recip
+from gradcli.graph.ops.elementwise import divide, multiply, multiply_no_nan, recip
 from gradcli.graph.ops.linear_algebra import contract
 from gradcli.graph.ops.reductions import any_, sum_
 from gradcli.graph.ops.selection import cast, isfinite, link, logical_and, logical_not, not_equal, where, zero

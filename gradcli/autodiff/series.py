@@ -25,11 +25,11 @@ from gradcli.graph.operation import (
     Tangent,
     Zero,
     cast_to,
+    constant_value,
 )
 from gradcli.graph.ops.creation import ones, ones_like, tangent, zeros, zeros_like
 from gradcli.graph.ops.elementwise import (
     add,
-    constant_value,
     divide,
     divide_no_nan,
     log,

@@ -516,9 +516,18 @@ def leaves_below(x: Node) -> list[Node]:
     """The leaves that a node is computed from. GradcliError where an argument is among them, of which nothing is known."""
     leaf = TABLE["leaf"]
     found = [node for node in cone([x]) if node.op is leaf]
-    if any([node.attrs["kind"] == "argument" for node in found]):
+    if any([node.attrs["kind"] in ("argument", "number") for node in found]):
         raise GradcliError("ValueError", "what an argument is computed from is not known here")
     return found
+
+
+def constant_value(x: Node) -> Number | None:
+    """The number that a scalar literal holds, None for any other node. GradcliError for one that stands for any number."""
+    name = x.op.name
+    if name == "leaf" and x.attrs["kind"] == "number":
+        raise GradcliError("ValueError", "which number an argument is, is not known here")
+    value: Number | None = x.attrs["value"] if name == "literal" else None
+    return value
 
 
 def as_nodes(inputs: Sequence[Node | Number]) -> list[Node]:

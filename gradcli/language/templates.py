@@ -31,6 +31,9 @@ Place = tuple[int, int]
 Key = tuple[Any, ...]
 Read = Callable[["Elaborator", UserFunction, Sequence[Value], syntax.Syntax], None]
 
+MANY = 4
+"""Combinations that differ in numbers only, from which on it is tried to do without the numbers."""
+
 NEAR = 1000
 """Nodes below an argument among which a derivative's x is looked for."""
 
@@ -189,28 +192,48 @@ def again(
     key = _key(e, function, arguments)
     if key is None:
         return None
+    if key in function.templates:
+        return _made(e, function, arguments, call, read_body, key)
+    if any([isinstance(value, Node) and value.op.name == "literal" for value in arguments]):
+        # Numbers are a part of the combination, until there are many of them and it turns out that they do not matter.
+        general = _key(e, function, arguments, any_number=True)
+        assert general is not None
+        function.numbers[general] = function.numbers.get(general, 0) + 1
+        if function.numbers[general] >= MANY and function.templates.get(general) is not False:
+            return _made(e, function, arguments, call, read_body, general, any_number=True)
+    function.templates[key] = None
+    return None
+
+
+def _made(
+    e: Elaborator,
+    function: UserFunction,
+    arguments: Sequence[Value],
+    call: syntax.Syntax,
+    read_body: Read,
+    key: Key,
+    any_number: bool = False,
+) -> Node | Several | None:
     templates = function.templates
-    if key not in templates:
-        templates[key] = None
-        return None
-    template = templates[key]
+    template = templates.get(key)
     if template is None and e.reading is None:
-        template = templates[key] = _read(e, function, arguments, call, read_body) or False
-        if not template:
+        template = templates[key] = _read(e, function, arguments, call, read_body, any_number) or False
+        if any_number and template and template.derived:
+            template = templates[key] = False  # derivatives look at numbers in many places
+        if not template and not any_number:
             e.exact.add(id(function.definition))
     return template.instantiate(e, arguments, call) if template else None
 
 
-def _key(e: Elaborator, function: UserFunction, arguments: Sequence[Value]) -> Key | None:
+def _key(e: Elaborator, function: UserFunction, arguments: Sequence[Value], any_number: bool = False) -> Key | None:
     """What a call of a function has in common with others that make the same nodes; None for one of a kind."""
     key: list[Any] = []
     numbers: dict[Node, int] = {}
     exact = id(function.definition) in e.exact
     for value in arguments:
         if isinstance(value, Node):
-            op = value.op.name
-            if op == "literal":
-                key += (value.dtype, repr(value.attrs["value"]))
+            if value.op.name == "literal":
+                key += (value.dtype, any_number or repr(value.attrs["value"]), value.risky)
             elif _is_itself(value, exact):
                 key += (value.dtype, id(value))
             else:
@@ -237,7 +260,12 @@ def _is_itself(node: Node, exact: bool) -> bool:
 
 
 def _read(
-    e: Elaborator, function: UserFunction, arguments: Sequence[Value], call: syntax.Syntax, read_body: Read
+    e: Elaborator,
+    function: UserFunction,
+    arguments: Sequence[Value],
+    call: syntax.Syntax,
+    read_body: Read,
+    any_number: bool,
 ) -> Template | None:
     """The template of a function for a combination of arguments; None where each call needs a reading of its own."""
     exact = id(function.definition) in e.exact
@@ -250,11 +278,11 @@ def _read(
             continue
         if value not in stand_ins:
             positions.append(position)
-            stand_ins[value] = (
-                value.with_inputs(())
-                if value.op.name == "literal"
-                else make_leaf("", "argument", value.shape, value.dtype, value.risky)
-            )
+            if value.op.name == "literal" and not any_number:
+                stand_ins[value] = value.with_inputs(())
+            else:
+                kind = "number" if value.op.name == "literal" else "argument"
+                stand_ins[value] = make_leaf("", kind, value.shape, value.dtype, value.risky)
         values.append(stand_ins[value])
     program = e.program
     places, derivation, draws, calls = program.places, program.derivation, e.draws, e.calls

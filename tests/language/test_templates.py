@@ -73,6 +73,16 @@ PROGRAMS = {
     "a loop": ("def f(a) = sin(a)*w + 1\ny = iterate(f, v, 20)", "z{i} = iterate(f, x, {i})"),
     "a loop with a default": ("def f(a, k=0.5, u=w) = a*k + u\ny = iterate(f, v, 20)",),
     "literals": ("def f(a, b=2.5) = a^b", "y{i} = f(v*{i})", "z{i} = f(v, {m})", "u{i} = f(v, {m}.5)", "t{i} = f(v, -0.0)"),
+    "many numbers": (
+        "def f(a, b, c=1.5) = a*b + c/b",
+        "y{i} = f({i}.5, w)", "z{i} = f(v, {i})", "u{i} = f(v, w, -{i}.25)", "t{i} = f(v, 1e400, {i}.0)", "s{i} = f({i}, {i}, {i})",
+    ),
+    "many numbers that matter": (
+        "def f(a, b) = a^b\ndef g(a, b) = quantile(a, b) + pad(a, [[1, 1]], b)[0]\ndef h(a, b) = a[b] + sum(ones([b + 1]))\n"
+        "def d(a, b) = gradients(a^b*b, a)\ndef k(a, b) = a[[0, 1]]*b + sum(a, b)",
+        "y{i} = f(v, {i}.5)", "z{i} = f(v, {i})", "u{i} = g(v, 0.{i})", "t{i} = h(v, {m})", "s{i} = d(v, {i}.0)", "r{i} = f({i}, {i})",
+        "k{i} = k(v, -1)",
+    ),
     "integers": ("def f(a, b) = a/b + a*3", "y{i} = f({i}, {m} + 1)", "z{i} = f(v, {i})", "u{i} = f(n, n)"),
     "dtypes": ("def f(a, b) = a*b + 1.5", "y{i} = f(cast(v, float32), w)", "z{i} = f(cast(x, int32), {m})", "u{i} = f(v > {i}, x)"),
     "shapes": ("def f(a) = concat([a, a[:1]], 0)\ny = iterate(f, v, 7)", "z{i} = f(v*{i})", "u{i} = f(z{i})"),
@@ -193,6 +203,7 @@ def test_a_function_is_read_a_few_times_only(monkeypatch):
     [
         "def f(a) = sin(a)*w\ny = iterate(f, v, 1000)",
         "def f(a) = { y = a^3 - w; a - y/gradients(y, a) }\ny = iterate(f, x, 1000)",
+        "def f(a, b) = a*b + sin(b*a)\n" + lines("y{i} = f(v, {i}.5)\nz{i} = f({i}.25, w)", count=300),
         "def f(a, k) = a[k]*a\n" + lines("y{i} = f(v*{i}, 1)\nz{i} = f(v, n)", count=300),
         "def f(g, a) = g(a)*g(2*a)\ndef h(a) = a + w\n" + lines("y{i} = f(h, v*{i})\nz{i} = f(sin, v)", count=300),
     ],

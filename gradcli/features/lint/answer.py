@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from gradcli.autodiff.connection import connected
 from gradcli.diagnostics import GradcliError, Label, Span, on_one_line
 from gradcli.graph.node import Node, cone
-from gradcli.graph.ops.elementwise import constant_value
+from gradcli.graph.operation import constant_value
 from gradcli.graph.types import is_float, is_integer
 from gradcli.language import syntax
 from gradcli.language.reasons import explain

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import Any
 
-from gradcli.graph.node import TABLE, Node, Number, derived_float
+from gradcli.graph.node import TABLE, Node, derived_float
 from gradcli.graph.operation import (
     Elementwise,
     Linear,
@@ -16,6 +16,7 @@ from gradcli.graph.operation import (
     SameAs,
     broadcasting,
     cast_to,
+    constant_value,
     leaves_below,
     register,
     unchanged,
@@ -136,11 +137,6 @@ divide_no_nan = _elementwise(
     kernel=divide_no_nan_kernel,
     workspace=2.3, zero_where=(0,), numbers="float", corner=Corner("at a divisor of 0", lambda xp, node, x, y: x[1] == 0, "derivative taken as 0, infinite beside it"), formula="where(b == 0, 0, a / b)", example="divide_no_nan(1.0, 0.0)",
 )  # fmt: skip
-
-
-def constant_value(x: Node) -> Number | None:
-    """The number that a scalar literal holds, None for any other node."""
-    return x.attrs["value"] if x.op.name == "literal" else None
 
 
 def _pow_base(y: Node, a: Node, p: Node) -> Node:

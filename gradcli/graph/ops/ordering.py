@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
-from gradcli.graph.operation import NoDerivative, Operation, cast_to, indices_along, register
+from gradcli.graph.operation import NoDerivative, Operation, cast_to, constant_value, indices_along, register
 from gradcli.graph.ops.corners import JUMPS, Corner, with_equal_entries
-from gradcli.graph.ops.elementwise import clip, constant_value, floor, multiply_no_nan
+from gradcli.graph.ops.elementwise import clip, floor, multiply_no_nan
 from gradcli.graph.ops.reductions import any_, sum_
 from gradcli.graph.ops.selection import greater, greater_equal, isnan, less, less_equal, logical_and, where
 from gradcli.graph.ops.shaping import broadcasted, reshaped, transpose

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError, counted
 from gradcli.graph.node import Node
-from gradcli.graph.operation import Linear, NoDerivative, SameAs, along, cast_to, indices_along, literal
+from gradcli.graph.operation import Linear, NoDerivative, SameAs, along, cast_to, constant_value, indices_along, literal
 from gradcli.graph.ops.corners import with_equal_entries
 from gradcli.graph.ops.selection import where
 from gradcli.graph.ops.shaping import (
@@ -145,7 +145,7 @@ def sliced(x: Node, axis: int, start: int, stop: int) -> Node:
 def _pad_inputs(nodes: list[Node]) -> list[Node]:
     """One dtype; the number 0 around truth values is false."""
     x, constant = nodes
-    if x.dtype == "bool" and constant.op.name == "literal" and constant.attrs["value"] == 0:
+    if x.dtype == "bool" and constant_value(constant) == 0:
         constant = literal(False, "bool")
     dtype = promote([x.dtype, constant.dtype])
     return [cast_to(x, dtype), cast_to(constant, dtype)]
@@ -161,7 +161,7 @@ def _pad(x: Node, constant: Node, paddings: Sequence[Sequence[int]]) -> Node:
     shape = tuple(a + n + b for n, (a, b) in zip(x.shape, paddings, strict=True))
     items = tuple((a, a + n, 1) for n, (a, _) in zip(x.shape, paddings, strict=True))
     padded = unindex(x, items=items, shape=shape)
-    if constant.op.name == "literal" and constant.attrs["value"] == 0:
+    if constant_value(constant) == 0:
         return padded
     inside = unindex(broadcasted(literal(True, "bool"), x.shape), items=items, shape=shape)
     return where(inside, padded, constant)

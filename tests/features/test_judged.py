@@ -18,6 +18,7 @@ from gradcli.features.check.answer import check as run_check
 from gradcli.graph.operation import Elementwise, Operation, Tangent, unchanged
 from gradcli.graph.ops import elementwise as e
 from gradcli.graph.ops import reductions, selection, table
+from tests.graph.test_operations import SPECS
 
 
 def verdicts(text, **how):
@@ -114,7 +115,26 @@ RIGHT = [
     "x = [-1.0, 4.0]; y = sum(sqrt(relu(x)))",
     "x = -1.0; y = log(relu(x) + 1) + relu(x)^0.5",
     "x = 0.0; y = abs(x)*x",
+    "x = [-0.6484, -1.3721, -1.6439]; y = x/x",
+    "x = [0.5, -2.0]; variable b = [0.5, 0.7]; y = log1p(2*x) - b",
+    "x = [0.5, inf]; y = 3*x",
 ]
+
+
+CASES = [
+    pytest.param(case, id=f"{name}-{i}", marks=[pytest.mark.slow] if i > 1 else [])
+    for name, some in SPECS.items()
+    for i, case in enumerate([c for c in some if c.derivative and c.shapes and "load(" not in c.expression])
+    if case.expression != "det(outer(a, a))"  # of cofactors that are all 0
+]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_operation_passes(case):
+    program = gradcli.loads(case.program())
+    found = program.check(["y"], values=case.point(), directions=1)
+    assert {c.verdict for c in found.comparisons if c.order == 1} == {"ok"}, case.expression
+    assert found.passed, case.expression
 
 
 @pytest.mark.parametrize("text", RIGHT)

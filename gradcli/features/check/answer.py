@@ -101,26 +101,25 @@ class _Check:
         function = point.movable(point.terms, [x])
         at = np.asarray(point.base[x], dtype="float64")
         values = _joined([point.base[t] for t in point.terms])
-        valid = np.isfinite(values)
-        size, defined = float(np.sum(np.abs(values[valid]))), bool(valid.all())
+        size = float(np.sum(np.abs(values)))
 
         digits = self.digits(point.terms, [x], max(at.size, 1))
 
         def by_forward(move: Array) -> Verdict:
-            if not valid.any() and valid.size:
+            if point.nowhere:
                 return Verdict(_dot(g, move), math.nan, "unclear")
-            slope = float(np.sum(_joined(forward({v: move.astype(v.dtype)}))[valid]))
+            slope = float(np.sum(_joined(forward({v: move.astype(v.dtype)}))))
 
             def noise() -> float:
                 mine, *others = self.noise([point.gradients[i], *tangents], {v: move})
                 return float(mine @ np.abs(np.ravel(move)) + sum([np.sum(n) for n in others])) + _smallest([move])
 
-            return self.judge.exact(_dot(g, move), slope, defined, noise)
+            return self.judge.exact(_dot(g, move), slope, True, noise)
 
         def by_differences(move: Array) -> Verdict:
-            if not valid.any() and valid.size:
+            if point.nowhere:
                 return Verdict(_dot(g, move), math.nan, "unclear")
-            if digits is not None and defined and not point.kinks:
+            if digits is not None and not point.kinks:
                 try:
                     slope, error = _summed(*digits.along([at], [move], values))
                     return self.judge.digits(_dot(g, move), slope, error + _smallest([move]))
@@ -130,16 +129,16 @@ class _Check:
                     pass
 
             def of(step: float) -> Array:
-                return _joined(function([at + step * move]))[valid]
+                return _joined(function([at + step * move]))
 
             target, eps = self.judge.target, self.judge.eps
             numeric, error = _summed(*central(of, target, eps))
-            verdict = self.judge.numeric(_dot(g, move), numeric, error, size, defined)
+            verdict = self.judge.numeric(_dot(g, move), numeric, error, size, True)
             if verdict.word == "ok" or not point.kinks:
                 return verdict
             sides = [_summed(*one_sided(of, side, target, eps)) for side in (-1, 1)]
             found = self.judge.between(verdict, *sides)
-            if found.word != "FAILED" or digits is None or not defined:
+            if found.word != "FAILED" or digits is None:
                 return found
             try:  # Teeth that float64 steps over
                 return self.judge.between(verdict, *[_summed(*side) for side in digits.beside([at], [move])])
@@ -232,10 +231,9 @@ class _HessianRows:
         self.at = [np.asarray(point.base[x], dtype="float64") for x in xs]
         self.splits = np.cumsum([x.size for x in self.at])[:-1]
         self.base = _joined([point.base[g] for g in gs])
-        terms = _joined([point.base[t] for t in point.terms])
-        self.defined = bool(np.isfinite(self.base).all() and np.isfinite(terms).all())
+        self.defined = bool(np.isfinite(self.base).all())
         # Where gradients cancel to rounding errors, these are in proportion to the ys.
-        least = float(np.sum(np.abs(terms[np.isfinite(terms)])))
+        least = float(np.sum(np.abs(_joined([point.base[t] for t in point.terms]))))
         self.sizes = [
             max(least, float(np.max(np.abs(g[np.isfinite(g)]), initial=0))) for g in np.split(self.base, self.splits)
         ]

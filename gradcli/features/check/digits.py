@@ -76,6 +76,14 @@ class _Rounding:
     def __init__(self, seed: int) -> None:
         self._random = np.random.RandomState(seed)
         self._found: dict[Node, tuple[Array, Array, Array]] = {}
+        self._again: dict[tuple[Node, int], tuple[Array, Array]] = {}
+
+    def operand(self, node: Node, i: int, value: Array) -> Array:
+        """An input that is another input, too: of ``x/x`` the slopes by both are each rounded by itself."""
+        if (node, i) not in self._again:
+            self._again[node, i] = value, EPS * self._random.uniform(-1, 1, value.shape)
+        first, slope = self._again[node, i]
+        return np.asarray(value if value is first else value + (value - first) * slope)
 
     def __call__(self, node: Node, value: Array, leaf: bool) -> Array:
         if node not in self._found:
@@ -84,7 +92,7 @@ class _Rounding:
             )
             self._found[node] = value, off, 0 * slope if leaf else slope
         first, off, slope = self._found[node]
-        return np.asarray(value + first * off if value is first else first * (1 + off) + (value - first) * (1 + slope))
+        return np.asarray(value + first * off if value is first else value + first * off + (value - first) * slope)
 
 
 def _evaluated(
@@ -109,7 +117,12 @@ def _evaluated(
         elif node.op.name == "literal":
             value = np.asarray(node.attrs["value"], dtype=node.dtype)
         else:
-            value = _applied(node, [values[x] for x in node.inputs], xp)
+            inputs = [values[x] for x in node.inputs]
+            if rounding is not None and len(set(node.inputs)) < len(inputs):
+                for i, x in enumerate(node.inputs):
+                    if x in node.inputs[:i] and is_float(x.dtype):
+                        inputs[i] = rounding.operand(node, i, inputs[i])
+            value = _applied(node, inputs, xp)
         value = np.asarray(value, dtype=object if xp is not np and is_float(node.dtype) else None)
         if rounding is not None and is_float(node.dtype) and (given is not None or node.op.family in _ROUNDS):
             value = rounding(node, value, given is not None)

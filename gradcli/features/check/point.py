@@ -17,10 +17,11 @@ from gradcli.graph.operation import cast_to
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.ops.elementwise import add
 from gradcli.graph.ops.reductions import sum_
+from gradcli.graph.ops.selection import where
 from gradcli.graph.types import is_float
 from gradcli.language.values import Missing
 from gradcli.program import kinks, query
-from gradcli.program.loaded import Loaded
+from gradcli.program.loaded import Loaded, array_node
 
 Array = np.ndarray[Any, Any]
 Values = dict[Node, Array]
@@ -41,11 +42,11 @@ class Point:
         self.heads = query.heads(program, self.of, self.ys, {})
         self._fill_leaves()
         self.derivation = program.graph.derivation
-        self._differentiate()
+        self.terms = self._contributions()
+        self.gradients, self.connected = self._differentiated()
         self.stops = self._stopped()
         suspects = kinks.suspects(self.terms, self.xs)
         self.base = self._values([*self.terms, *self.gradients, *self.xs, *self.stops, *kinks.needed(suspects)])
-        self._note_undefined()
         self.kinks = kinks.met(suspects, self.base, program.graph.span)
         self.coarse = any([n.dtype == "float32" for n in cone(self.terms)])
         # Variables can move together; an intermediate and what it is computed from cannot.
@@ -58,21 +59,34 @@ class Point:
                 for name, x in zip(self.names, self.xs, strict=True)
             ]
 
-    def _differentiate(self) -> None:
-        """What each y contributes to the sum, that sum, and the gradients, zeros where they are None."""
-        asked = query.Question(self.of, self.ys, self.names, self.xs, self.heads, [])
-        row = query.gradient_nodes(self.program, asked, 1)
+    def _contributions(self) -> list[Node]:
+        """What each y contributes to the sum: nothing where it is not finite."""
         with self.derivation.active():
             floats = [y if is_float(y.dtype) else cast_to(y, "float64") for y in self.ys]
-            self.terms = [y if h is None else y * h for y, h in zip(floats, self.heads, strict=True)]
-            self.total = reduce(add, [sum_(term) for term in self.terms])
-        self.connected = [isinstance(g, Node) for g in row]
-        self.gradients = [
-            g if isinstance(g, Node) else reverse.zero_gradient(x) for g, x in zip(row, self.xs, strict=True)
-        ]
+            terms = [y if h is None else y * h for y, h in zip(floats, self.heads, strict=True)]
+            finite = [np.isfinite(value) for value in self._values(terms).values()]
+            undefined = sum([int(np.count_nonzero(~f)) for f in finite])
+            self.nowhere = bool(undefined) and not any([f.any() for f in finite])
+            if undefined:
+                verb = "entry of the ys is" if undefined == 1 else "entries of the ys are"
+                self.notes.append(f"{undefined} {verb} not finite and left out of sums")
+                terms = [
+                    term if f.all() else where(array_node(np.asarray(f)), term, 0)
+                    for term, f in zip(terms, finite, strict=True)
+                ]
+            self.total = reduce(add, [sum_(term) for term in terms])
+        return terms
+
+    def _differentiated(self) -> tuple[list[Node], list[bool]]:
+        """The gradients of that sum, zeros where they are None, and where they are not."""
+        asked = query.Question(self.of, self.terms, self.names, self.xs, [None] * len(self.terms), [])
+        row = query.gradient_nodes(self.program, asked, 1)
         for name, g in zip(self.names, row, strict=True):
             if not isinstance(g, Node):
                 self.notes.append(f"the gradient with respect to {name} is None: {g.with_line()}")
+        return [g if isinstance(g, Node) else reverse.zero_gradient(x) for g, x in zip(row, self.xs, strict=True)], [
+            isinstance(g, Node) for g in row
+        ]
 
     def _stopped(self) -> list[Node]:
         """The nodes of ``stop_gradient`` that move with an x."""
@@ -83,12 +97,6 @@ class Point:
             where = f" on line {', '.join(map(str, lines))}" if lines else ""
             self.notes.append(f"stop_gradient{where} was held fixed in the differences")
         return stops
-
-    def _note_undefined(self) -> None:
-        undefined = sum([int(np.count_nonzero(~np.isfinite(self.base[term]))) for term in self.terms])
-        if undefined:
-            verb = "entry of the ys is" if undefined == 1 else "entries of the ys are"
-            self.notes.append(f"{undefined} {verb} not finite and left out of sums")
 
     # what is asked
 

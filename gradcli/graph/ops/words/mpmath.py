@@ -5,10 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+
+def _erfcx(mp: Any, x: Any, order: int) -> Any:
+    """By the recurrence of the Hermite functions; nothing cancels in so many digits."""
+    y, before = mp.exp(x * x) * mp.erfc(x), -1 / mp.sqrt(mp.pi)
+    for n in range(order):
+        y, before = 2 * x * y + 2 * max(n, 1) * before, y
+    return y
+
+
+def _sinc(mp: Any, x: Any, order: int) -> Any:
+    """By the series of sin(u)/u at u = pi*x near 0, else by f[n] = (sin(u + n*pi/2) - n*f[n-1])/u."""
+    u, y = mp.pi * x, mp.mpf(0)
+    if abs(u) > order + 4:
+        for n in range(order + 1):
+            y = (mp.sin(u + n * mp.pi / 2) - n * y) / u
+        return mp.pi**order * y
+    k = -(-order // 2)
+    term = (-1) ** k * mp.factorial(2 * k) / mp.factorial(2 * k + 1) / mp.factorial(2 * k - order)
+    term *= u ** (2 * k - order)
+    while term and (not y or abs(term) > abs(y) * mp.eps):
+        y += term
+        k += 1
+        term *= -u * u * (2 * k - 1) * 2 * k / ((2 * k + 1) * 2 * k * (2 * k - order) * (2 * k - order - 1))
+    return mp.pi**order * y
+
+
 WORDS: dict[str, Callable[..., Any]] = {
     "erf": lambda mp, x: mp.erf(x), "erfc": lambda mp, x: mp.erfc(x), "log_cosh": lambda mp, x: mp.log(mp.cosh(x)),
     "lgamma": lambda mp, x: mp.re(mp.loggamma(x)), "digamma": lambda mp, x: mp.digamma(x),
     "polygamma": lambda mp, x, n: mp.psi(n, x), "log_ndtr": lambda mp, x: mp.log(mp.erfc(-x / mp.sqrt(2)) / 2),
+    "erfcx": _erfcx, "sinc": _sinc,
 }  # fmt: skip
 """By name: a function of mpmath, the inputs and the attributes."""
 

@@ -498,7 +498,7 @@ class Series:
         return where(equal(u0, 0), binomial(value, k) * power(u0, exponent - k) * power(u1, float(k)), general)
 
     def _exponential(self, node: Node, k: int, base: Node, exponent: Node) -> Coefficient:
-        """a^p = exp(p log a): k y_k = Σ_j j l_j y_{k-j}."""
+        """a^p = exp(p log a): k y_k = Σ_j j l_j y_{k-j}; where a is not positive, as the derivative of any other operation."""
         key = (node, 0)
         if key not in self.expressions:
             self.expressions[key] = exponent * where(greater(base, 0), log(base), 0.0)
@@ -508,7 +508,12 @@ class Series:
             y = (yield node, k - j) if u is not None else None
             if u is not None and y is not None:
                 factors += [self._weighted(self.expressions[key], j, u), y]
-        return _times(1 / k, products(*factors)) if factors else None
+        general = _times(1 / k, products(*factors)) if factors else None
+        if general is None or not self.depends(base):
+            return general
+        assert isinstance(node.op.rule, Elementwise)
+        beside = yield from self._elementwise(node, k, node.op.rule)
+        return general if beside is None else where(greater(base, 0), general, beside)
 
 
 _MISSING = object()

@@ -81,7 +81,7 @@ class _Rounding:
     def operand(self, node: Node, i: int, value: Array) -> Array:
         """An input that is another input, too: of ``x/x`` the slopes by both are each rounded by itself."""
         if (node, i) not in self._again:
-            self._again[node, i] = value, EPS * self._random.uniform(-1, 1, value.shape)
+            self._again[node, i] = value, np.asarray(EPS * self._random.uniform(-1, 1, value.shape))
         first, slope = self._again[node, i]
         return np.asarray(value if value is first else value + (value - first) * slope)
 

@@ -48,6 +48,7 @@ from gradcli.graph.ops.selection import (
     greater,
     less,
     link,
+    logical_or,
     maximum,
     minimum,
     not_equal,
@@ -140,21 +141,25 @@ divide_no_nan = _elementwise(
 
 
 def _pow_base(y: Node, a: Node, p: Node) -> Node:
-    """p·a^(p−1), exactly 0 for ever once the exponent has reached 0."""
+    """p·a^(p−1), exactly 0 for ever once the exponent has reached 0; where it moves on from there, only near a = 0."""
     exponent = constant_value(p)
     if exponent is not None:
         if exponent == 0:
             return zero(a)
         # x^1 has the slope 1, which stays connected as TensorFlow's x^0 does.
         return zero(a) + 1 if exponent == 1 else exponent * power(a, exponent - 1)
+    taken = not_equal(p, 0)
+    leaves = leaves_below(p)
     if is_float(a.dtype):
         lower = power(a, p - 1)
-    elif any(x.attrs["kind"] == "variable" for x in leaves_below(p)):
+        if any([is_float(x.dtype) for x in leaves]):
+            taken = logical_or(taken, greater(absolute(a), 2.0**-256 if a.dtype == "float64" else 2.0**-32))
+    elif any(x.attrs["kind"] == "variable" for x in leaves):
         lower = power(cast_to(a, derived_float()), p - 1)
     else:
         # The exponent that is not selected would be -1, which no integer can have.
         lower = power(a, maximum(p - 1, 0))
-    return where(not_equal(p, 0), p * lower, zero(a))
+    return where(taken, p * lower, zero(a))
 
 
 _power_slope = _slope(

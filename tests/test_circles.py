@@ -60,7 +60,7 @@ def test_no_circle_outside_of_the_table_of_operations(imports):
         ("gradcli.graph.node", "gradcli.commands.main"),
         ("gradcli.graph.operation", "gradcli.graph.describe"),
         ("gradcli.execute.sizes", "gradcli.execute.plan"),
-        ("gradcli.language.application", "gradcli.language.calls"),
+        ("gradcli.language.expressions", "gradcli.language.calls"),
     ],
 )
 def test_a_circle_is_found(imports, importer, imported):

@@ -9,8 +9,8 @@ from gradcli.diagnostics import did_you_mean
 from gradcli.graph.operation import Operation
 from gradcli.graph.ops.creation import SPECIAL
 from gradcli.language import functions, special, statics, syntax
-from gradcli.language.application import Operand, apply
 from gradcli.language.builtin import KEYWORDS
+from gradcli.language.expressions import Operand, apply
 from gradcli.language.values import Scope, Several, UserFunction
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from gradcli.graph.ops.selection import identity
 from gradcli.graph.ops.slicing import stack
 from gradcli.graph.types import is_float, show_shape, size_of
 from gradcli.language import statics, syntax
-from gradcli.language.application import labelled
+from gradcli.language.expressions import labelled
 from gradcli.language.values import Scope, Several, Value, Weak
 
 if TYPE_CHECKING:

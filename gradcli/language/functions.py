@@ -10,7 +10,7 @@ from gradcli.graph.node import Node
 from gradcli.graph.operation import Operation, Parameter
 from gradcli.graph.ops.creation import SPECIAL
 from gradcli.language import statics, syntax
-from gradcli.language.application import apply
+from gradcli.language.expressions import apply
 from gradcli.language.values import Binding, Scope, Several, UserFunction, Value, Weak
 
 if TYPE_CHECKING:
@@ -185,14 +185,12 @@ def read_body(e: Elaborator, function: UserFunction, values: Sequence[Value], ca
             e.fail("SyntaxError", "a function body holds only definitions and, last, its value", statement)
     e.push(_settle, e, (key, statements[-1].value))
     e.push(e.enter, statements[-1].value, scope)
-    from gradcli.language.declarations import assign, define
-
     for statement in reversed(statements[:-1]):
         if isinstance(statement, syntax.Assignment):
-            e.push(lambda s, _: assign(e, s, e.values.pop(), scope), statement)
+            e.push(lambda s, _: e.assign(s, e.values.pop(), scope), statement)
             e.push(e.enter, statement.value, scope)
         else:
-            e.push(lambda s, _: define(e, s, scope), statement)
+            e.push(lambda s, _: e.define(s, scope), statement)
 
 
 def _is_deep(e: Elaborator, function: UserFunction) -> bool:

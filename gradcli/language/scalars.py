@@ -14,7 +14,7 @@ from gradcli.graph.node import NO_ATTRS, Node
 from gradcli.graph.operation import Operation, literal
 from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import SPECIAL
-from gradcli.language import literals, syntax
+from gradcli.language import expressions, syntax
 from gradcli.language.builtin import BINARY, CONSTANTS, NODE_LIMIT, OPERATIONS, UNARY
 from gradcli.language.lexer import number_of
 
@@ -177,7 +177,7 @@ def _value(
 
 def _folded(e: Elaborator, x: syntax.Expression, a: Number, b: Number) -> Number:
     """Arithmetic on numbers, or its error."""
-    folded = literals.arithmetic(e, x, a, b) if isinstance(x, syntax.Binary) else None
+    folded = expressions.arithmetic(e, x, a, b) if isinstance(x, syntax.Binary) else None
     if folded is None:
         raise UnsuitableError
     return folded

@@ -11,7 +11,7 @@ from gradcli.graph.operation import Operation, literal
 from gradcli.graph.ops.creation import Data
 from gradcli.graph.types import size_of
 from gradcli.language import derivatives, functions, statics, syntax
-from gradcli.language.application import labelled
+from gradcli.language.expressions import labelled
 from gradcli.language.reasons import explain
 from gradcli.language.values import Missing, Scope, Several, Value
 

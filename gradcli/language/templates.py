@@ -227,7 +227,7 @@ def _made(
 
 def _key(e: Elaborator, function: UserFunction, arguments: Sequence[Value], any_number: bool = False) -> Key | None:
     """What a call of a function has in common with others that make the same nodes; None for one of a kind."""
-    key: list[Any] = []
+    key: list[Any] = [e.float_dtype]
     numbers: dict[Node, int] = {}
     exact = id(function.definition) in e.exact
     for value in arguments:

@@ -998,7 +998,7 @@ MAY_NAME = {
     "language.calls": "hints",
     "language.foreign": "spellings of other languages",
     "language.formulas": "formulas with a better spelling",
-    "language.literals": "a sign of the language",
+    "language.expressions": "a sign of the language",
     "language.naming": "formulas for people",
     "language.printer": "what the language works out at once",
     "language.reasons": "sentences about what cuts a gradient",

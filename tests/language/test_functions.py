@@ -12,8 +12,7 @@ from gradcli import GradcliError
 from gradcli.diagnostics import Source
 from gradcli.features.lint.answer import lint
 from gradcli.graph.node import Node
-from gradcli.language.declarations import execute
-from gradcli.language.elaborate import Elaborator
+from gradcli.language.elaborate import Elaborator, execute
 from gradcli.language.functions import applied, check_takes
 from gradcli.language.needed import without_unasked
 from gradcli.language.parser import parse

@@ -142,6 +142,9 @@ PROGRAMS = {
         "def d(a, p) = gradients(a^p, a)\ndef t(a, p) = taylor(a^p, a, 2)", "y{i} = d(v, [2.0, 3.0, 1.0])", "z{i} = d(v, {m}.0)",
         "u{i} = t(v, [{i}.0, 2.0, 0.0])", "s{i} = t(v, 2.0*w)", "r{i} = d({i}, n)", "k{i} = d({i}, cast(x, int64))",
     ),
+    "float32, and float64 for a value": (
+        "def f(a) = a/3 + sum(ones([2]))", "variable q{i}: float64 = f(n)", "z{i} = f(n)", "variable r{i}: float64 = f(n)",
+    ),
     "float32": ("def f(a, b=2.5) = a*b + w/3", "y{i} = f(v)", "z{i} = f({i}, {m}.5)"),
 }  # fmt: skip
 
@@ -149,7 +152,7 @@ PROGRAMS = {
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_the_graph_is_the_same(name, monkeypatch):
     head, *forms = PROGRAMS[name]
-    text = ("dtype float32\n" if name == "float32" else "") + f"{LEAVES}{head}\n{lines(*forms)}"
+    text = ("dtype float32\n" if name.startswith("float32") else "") + f"{LEAVES}{head}\n{lines(*forms)}"
     ours = graph(text)
     monkeypatch.setenv("GRADCLI_WITHOUT", "templates")
     assert_same(ours, graph(text))

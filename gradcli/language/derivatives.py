@@ -33,8 +33,7 @@ def enter(e: Elaborator, name: str, bound: dict[str, Any], call: syntax.Call, sc
     place = (call.start, call.end)
     from gradcli.autodiff import jacobian, orders
 
-    if e.reading is not None:
-        e.reading.ask([y], xs, ())
+    e.differentiates([y], xs)
     try:
         with e.program.derivation.active():
             if name == "jacobian":

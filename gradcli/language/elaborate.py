@@ -7,7 +7,7 @@ and a name is an alias of its node.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -68,10 +68,8 @@ class Elaborator:
         self.calls = 0
         self.frames: list[Frame] = []  # the calls that are going on
         self.templated = not without("templates")
-        self.reading: Reading | None = None
-        self.exact: set[int] = (
-            set()
-        )  # the definitions, by identity, to which it matters what their integers are made of
+        self.readings: list[Reading] = []  # of functions that are being applied to stand-ins, the innermost last
+        self.failed: dict[int, int] = {}  # how often a definition, by its identity, could not be read for stand-ins
         self.program = Elaborated(source, dtype or "float64")
         self.program.derivation.float_dtype = self.program.float_dtype
         self.top = Scope()
@@ -194,6 +192,11 @@ class Elaborator:
         frame.end = now()
         frame.result = value if isinstance(value, Node) else None
         self.program.calls.append(frame)
+
+    def differentiates(self, ys: Sequence[Node], xs: Sequence[Node], stops: Iterable[Node] = ()) -> None:
+        """Tell those who read functions for stand-ins that a derivative of ys by xs is being made."""
+        for reading in self.readings:
+            reading.note(xs, [*ys, *stops])
 
     # the machine
 

@@ -112,8 +112,7 @@ def _gradients(
                 mode,
                 help=f'did you mean "{similar}"?' if similar else None,
             )
-    if e.reading is not None:
-        e.reading.ask(ys, xs, stops)
+    e.differentiates(ys, xs, stops)
     try:
         with e.program.derivation.active():
             found = reverse.gradients(ys, xs, heads, stops)

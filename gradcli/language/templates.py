@@ -34,6 +34,9 @@ Read = Callable[["Elaborator", UserFunction, Sequence[Value], syntax.Syntax], No
 MANY = 4
 """Combinations that differ in numbers only, from which on it is tried to do without the numbers."""
 
+HOPELESS = 4
+"""Readings of a function that have failed, after which it is not tried again."""
+
 NEAR = 1000
 """Nodes below an argument among which a derivative's x is looked for."""
 
@@ -94,8 +97,7 @@ class Template:
         for xs, around in self.asked:
             if not _apart([nodes[i] for i in xs], [nodes[i] for i in around]):
                 return None
-            if e.reading is not None:
-                e.reading.note([nodes[i] for i in xs], [nodes[i] for i in around])
+            e.differentiates([nodes[i] for i in around], [nodes[i] for i in xs])
         e.check_room(self.calls, self.size, call)
         e.calls += self.calls
         places = e.program.places
@@ -152,17 +154,18 @@ def _apart(xs: Sequence[Node], around: Sequence[Node]) -> bool:
 
 
 class Reading:
-    """One reading of a function for stand-ins, which were made before: nodes from before it are outside."""
+    """One reading of a function for stand-ins, which were made before: nodes from before it are outside.
+
+    ``asked`` are the derivatives in it by nodes from outside: these xs, and the other nodes outside that the ys and stops are
+    computed from. If one of those is computed from an x, there is a way that the stand-ins do not show.
+    """
 
     def __init__(self) -> None:
         self.start = now()
         self.asked: list[tuple[list[Node], list[Node]]] = []
 
-    def ask(self, ys: Sequence[Node], xs: Sequence[Node], stops: Iterable[Node]) -> None:
-        """Note that derivatives of ys by xs are made, so that calls in which other ways lead to an x are found."""
-        self.note(xs, [*ys, *stops])
-
     def note(self, xs: Sequence[Node], ends: Sequence[Node]) -> None:
+        """Remember a derivative by xs of what ends in some nodes: its ys, and where it stops."""
         outside = list(dict.fromkeys([x for x in xs if x.serial < self.start]))
         if outside:
             around = [x for x in self._outside(ends) if x not in outside]
@@ -216,12 +219,12 @@ def _made(
 ) -> Node | Several | None:
     templates = function.templates
     template = templates.get(key)
-    if template is None and e.reading is None:
+    if template is None and not e.readings and e.failed.get(id(function.definition), 0) < HOPELESS:
         template = templates[key] = _read(e, function, arguments, call, read_body, any_number) or False
         if any_number and template and template.derived:
             template = templates[key] = False  # derivatives look at numbers in many places
         if not template and not any_number:
-            e.exact.add(id(function.definition))
+            e.failed[id(function.definition)] = e.failed.get(id(function.definition), 0) + 1
     return template.instantiate(e, arguments, call) if template else None
 
 
@@ -229,21 +232,23 @@ def _key(e: Elaborator, function: UserFunction, arguments: Sequence[Value], any_
     """What a call of a function has in common with others that make the same nodes; None for one of a kind."""
     key: list[Any] = [e.float_dtype]
     numbers: dict[Node, int] = {}
-    exact = id(function.definition) in e.exact
+    exact = id(function.definition) in e.failed
     for value in arguments:
         if isinstance(value, Node):
             if value.op.name == "literal":
-                key += (value.dtype, any_number or repr(value.attrs["value"]), value.risky)
+                key.append((value.dtype, any_number or repr(value.attrs["value"]), value.risky))
             elif _is_itself(value, exact):
-                key += (value.dtype, id(value))
+                key.append(("is", value.serial))
             else:
-                key += (value.dtype, value.shape, value.risky)
+                key.append((value.dtype, value.shape, value.risky))
             if value in numbers:
                 key.append(numbers[value])
             else:
                 numbers[value] = len(numbers)
-        elif isinstance(value, (UserFunction, Operation)):
-            key.append(id(value))
+        elif isinstance(value, UserFunction):
+            key.append(("function", value.serial))
+        elif isinstance(value, Operation):
+            key.append(value.name)
         else:
             return None
     return tuple(key)
@@ -268,7 +273,7 @@ def _read(
     any_number: bool,
 ) -> Template | None:
     """The template of a function for a combination of arguments; None where each call needs a reading of its own."""
-    exact = id(function.definition) in e.exact
+    exact = id(function.definition) in e.failed
     stand_ins: dict[Node, Node] = {}
     positions: list[int] = []
     values: list[Value] = []
@@ -289,7 +294,8 @@ def _read(
     bottom, height, depth, frames, ended = len(e.work), len(e.values), len(e.active), e.frames, len(program.calls)
     program.places, e.frames = {}, []
     program.derivation = Derivation(derivation.float_dtype)
-    e.reading = reading = Reading()
+    reading = Reading()
+    e.readings.append(reading)
     try:
         read_body(e, function, values, call)
         e.run(bottom)
@@ -306,7 +312,7 @@ def _read(
         while len(e.active) > depth:
             e.active.popitem()
         program.places, program.derivation, e.draws, e.calls = places, derivation, draws, calls
-        e.reading = None
+        e.readings.pop()
     return None
 
 

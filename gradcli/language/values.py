@@ -50,7 +50,7 @@ class Several:
 class UserFunction:
     """A ``def``; it sees the ``visible`` first names of the scope it stands in, and a call of it makes no less than ``least``."""
 
-    __slots__ = ("calls", "definition", "least", "numbers", "scope", "templates", "visible")
+    __slots__ = ("calls", "definition", "least", "numbers", "scope", "serial", "templates", "visible")
 
     def __init__(self, definition: syntax.Function, scope: Scope, least: Least) -> None:
         self.definition = definition
@@ -58,6 +58,7 @@ class UserFunction:
         self.visible = len(scope.names)
         self.least = least
         self.calls = 0
+        self.serial = now()  # its identity may be that of another one once it is gone
         self.templates: dict[Key, Template | Literal[False] | None] = {}
         self.numbers: dict[Key, int] = {}
 

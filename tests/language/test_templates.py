@@ -95,6 +95,11 @@ PROGRAMS = {
         "y{i} = at(h, v*{i})", "z{i} = at(sin, y{i})", "u{i} = at(k, z{i})",
     ),
     "closures": ("def f(a) = { b = a*a; def g(c) = c*b + a; g(g(g(g(g(a))))) }", "y{i} = f(v*{i})"),
+    "closures as arguments": (
+        "def twice(g, a) = g(g(a))\ndef f(a) = { def g(b) = b*a + 1; twice(g, w) + twice(g, x) }\n"
+        "def h(a) = f(a)*random_normal([])",
+        "y{i} = h(v*{i})", "z{i} = h(x*{i})",
+    ),
     "global names": ("def f(a) = a*w\ndef g(a) = f(a) + f(w)", "y{i} = f(v)", "z{i} = f(w)", "u{i} = g(w)", "t{i} = g(x)"),
     "constants as sizes": (
         "def f(a, k) = a[k] + sum(ones([k + 1])) + sum(a[:k])", "y{i} = f(v, n)", "z{i} = f(v, {m})", "u{i} = f(v, n - 1)",
@@ -213,6 +218,14 @@ def test_a_function_is_read_a_few_times_only(monkeypatch):
 )  # fmt: skip
 def test_loops_and_derivatives_are_read_a_few_times_only(text, monkeypatch):
     assert readings(LEAVES + text, monkeypatch)[0] <= 30
+
+
+def test_what_cannot_be_instantiated_is_tried_a_few_times_only(monkeypatch):
+    """A reading for stand-ins that fails costs as much as one that does not."""
+    drawn = "def f(a, b) = a*b + random_normal([3])\n" + lines(
+        "y{i} = f(v, {m})\nz{i} = f(v, {i}.5)\nu{i} = f(v*{i}, y{i})", count=200
+    )
+    assert readings(LEAVES + drawn, monkeypatch)[0] <= 600 + 10
 
 
 def test_calls_that_double_are_instantiated(monkeypatch):

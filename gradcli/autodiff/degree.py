@@ -21,7 +21,7 @@ from math import inf
 from typing import NamedTuple
 
 from gradcli.graph.node import Node, cone
-from gradcli.graph.operation import Contraction, NoDerivative, constant_value
+from gradcli.graph.operation import Contraction, NoDerivative, Repeated, constant_value
 from gradcli.graph.types import size_of
 
 Pair = tuple[float, float]
@@ -79,10 +79,11 @@ def orders(
         if x.dtype != "bool":
             own[x] = own.get(x, 0) | 1 << k
     classes: dict[Node, Classes] = {}
-    for node in cone([*ys, *(h for h in heads if h is not None)], stop=stopped):
+    oldest = min([x.serial for x in own], default=0)
+    for node in cone([*ys, *(h for h in heads if h is not None)], stop=stopped, since=oldest):
         found: Classes = {}
         if node not in stopped:
-            found = _combined([classes[i] for i in node.inputs], ~own.get(node, 0), partial(bound, node))
+            found = _combined([classes.get(i, {}) for i in node.inputs], ~own.get(node, 0), partial(bound, node))
         if node in own:
             found[ITSELF] = found.get(ITSELF, 0) | own[node]
         classes[node] = found
@@ -144,6 +145,8 @@ def bound(node: Node, below: Sequence[Bound]) -> Bound:
     reached = [below[i] for i in op.differentiable_inputs(node)]
     if not any([b.pairs for b in reached]):
         return CONSTANT
+    if isinstance(op.rule, Repeated):
+        return _repeated(node, below)
     match op.degree:
         case "linear":
             return _sum(reached)
@@ -162,6 +165,36 @@ def bound(node: Node, below: Sequence[Bound]) -> Bound:
             return _linear_in(below[1], below[0])
         case _:
             return Bound(_other(reached), _degree(node, below[0].power) if any([b.power for b in reached]) else 0)
+
+
+MOST_STEPS = 100
+"""Steps of a loop after which a bound that still grows is taken for infinite."""
+
+
+def _repeated(node: Node, below: Sequence[Bound]) -> Bound:
+    """What a result of a loop is after its steps; a stack is what its rows are together."""
+    body, result = node.attrs["body"], node.attrs["result"]
+    bounds = dict.fromkeys(body.parameters, CONSTANT)
+    bounds.update(zip([body.parameters[p] for p in node.attrs["given"]], below, strict=True))
+    nodes = [x for x in cone([*body.following, *body.emitted], body.parameters) if x not in bounds]
+    rows: list[Bound] = []
+    highest: list[float] = []
+    for step in range(body.count):
+        before = {x: bounds[x] for x in body.states}
+        highest.append(max([max(b.last, b.power) for b in before.values()], default=0))
+        if step == MOST_STEPS:
+            if highest[-1] > max(highest[: step // 2]):
+                return Bound(UNBOUNDED, inf)
+            break
+        for x in nodes:
+            bounds[x] = bound(x, [bounds[i] for i in x.inputs])
+        if body.stacks(result):
+            rows.append(bounds[body.root(result)])
+        after = [bounds[x] for x in body.following]
+        bounds.update(zip(body.states, after, strict=True))
+        if all([bounds[x] == before[x] for x in body.states]):
+            break
+    return _sum(rows or [CONSTANT]) if body.stacks(result) else bounds[body.states[result]]
 
 
 def _degree(node: Node, below: float) -> float:

@@ -39,7 +39,7 @@ def jacobian(y: Node, xs: Sequence[Node], stops: Iterable[Node] = ()) -> list[No
             else:
                 array = cast_to(total(got[0], shape, dtype), own)
                 # Constant but for a connection that was looked through: its own gradient is 0, as that of x^0, not None.
-                if is_float(x.dtype) and limit > 1 and x not in cone([array]):
+                if is_float(x.dtype) and limit > 1 and x not in cone([array], since=x.serial):
                     array = array + sum_(zero(x), axis=None)
                 results.append(array)
         return results

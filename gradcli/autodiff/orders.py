@@ -75,7 +75,7 @@ def _by_series(ys: Sequence[Node], x: Node, n: int, heads: Sequence[Node | None]
     # For an x of one entry, or entrywise ys, the n-th coefficient is the answer; else the last pass is a reverse one.
     degree_of_series = n if size_of(x.shape) == 1 or _entrywise(ys, x, stops) else n - 1
     step = step_for(degree_of_series, x.dtype)
-    series = Series(x, along_ones(x, step), stops)
+    series = Series({x: [along_ones(x, step)]}, stops)
     terms = [(series.coefficient(y, degree_of_series), h) for y, h in zip(ys, heads, strict=True)]
     present = [(c, h) for c, h in terms if c is not None]
     if not present:
@@ -157,7 +157,8 @@ def jvp(y: Node, x: Node, v: Node, stops: Iterable[Node] = ()) -> Node:
     """The directional derivative of y along v, a value of x's shape: forward mode. Zeros where y does not use x."""
     derivation = current_derivation() or Derivation()
     with derivation.active():
-        c = Series(x, broadcasted(cast_to(v, x.dtype) if is_float(x.dtype) else v, x.shape), stops).coefficient(y, 1)
+        direction = broadcasted(cast_to(v, x.dtype) if is_float(x.dtype) else v, x.shape)
+        c = Series({x: [direction]}, stops).coefficient(y, 1)
         return c if c is not None else reverse.zero_gradient(y)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from gradcli.autodiff.cotangents import Cotangent, either
 from gradcli.autodiff.powers import Factored
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Derivation, Node, Number, by_serial, cone, current_derivation
@@ -20,6 +21,7 @@ from gradcli.graph.operation import (
     Linear,
     NoDerivative,
     Product,
+    Repeated,
     SameAs,
     Select,
     Tangent,
@@ -34,11 +36,6 @@ from gradcli.graph.ops.reductions import any_, sum_
 from gradcli.graph.ops.selection import cast, isfinite, link, logical_and, logical_not, not_equal, where, zero
 from gradcli.graph.ops.shaping import broadcast_to, broadcasted, reshape, reshaped, stretched_axes, unbroadcast
 from gradcli.graph.types import Shape, is_float, show_shape
-
-
-class Cotangent(NamedTuple):
-    g: Node
-    mask: Node | None
 
 
 class Passed(NamedTuple):
@@ -99,7 +96,7 @@ def zero_gradient(x: Node) -> Node:
 def dependents(roots: Iterable[Node], x: Node) -> set[Node]:
     """The nodes below the roots that depend on x, x included; empty if none does."""
     found = {x}
-    nodes = cone(roots)
+    nodes = cone(roots, since=x.serial)
     for node in nodes:
         if any([i in found for i in node.inputs]):
             found.add(node)
@@ -107,7 +104,8 @@ def dependents(roots: Iterable[Node], x: Node) -> set[Node]:
 
 
 def active_nodes(roots: Iterable[Node], wanted: set[Node], barriers: set[Node]) -> list[Node]:
-    """The nodes with a differentiable path to a wanted node, users before inputs."""
+    """The nodes with a differentiable path to a wanted node, users before inputs; none is older than what is wanted."""
+    oldest = min([x.serial for x in wanted], default=0)
     seen = set(roots)
     todo = list(seen)
     through: dict[Node, list[Node]] = {}
@@ -118,7 +116,7 @@ def active_nodes(roots: Iterable[Node], wanted: set[Node], barriers: set[Node]) 
         inputs = node.inputs
         reached = through[node] = [inputs[i] for i in node.op.differentiable_inputs(node)]
         for x in reached:
-            if x not in seen:
+            if x not in seen and x.serial >= oldest:
                 seen.add(x)
                 todo.append(x)
     active: set[Node] = set()
@@ -145,22 +143,46 @@ def sweep(
             pending.setdefault(y, []).append(c)
     found: dict[Node, Cotangent] = {}
     outer = derivation.current
-    for node in order:
-        received = pending.pop(node, None)
-        if received is None:
+    done = 0
+    while done < len(order):
+        node = order[done]
+        group = _group(order, done) if isinstance(node.op.rule, Repeated) else (node,)
+        done += len(group)
+        totals = [(x, summed(pending.pop(x))) for x in group if x in pending]
+        if not totals:
             continue
         derivation.current = outer or node
-        total = summed(received)
-        if node in wanted:
-            found[node] = total
-        if node in barriers:
-            continue
-        for x, c in passed_on(derivation, node, total, active):
+        found.update([(x, total) for x, total in totals if x in wanted])
+        totals = [(x, total) for x, total in totals if x not in barriers]
+        for x, c in _all_passed_on(derivation, totals, active):
             pending.setdefault(x, []).append(c)
             if passed is not None:
-                passed.append(Passed(node, total.g, x, c.g))
+                passed.append(Passed(totals[0][0], totals[0][1].g, x, c.g))
     derivation.current = outer
     return found
+
+
+def _all_passed_on(
+    derivation: Derivation, totals: Sequence[tuple[Node, Cotangent]], to: set[Node]
+) -> list[tuple[Node, Cotangent]]:
+    """What a node passes on, or together the results of one loop."""
+    if len(totals) == 1:
+        return passed_on(derivation, *totals[0], to)
+    return _loop_passed_on(derivation, totals, to) if totals else []
+
+
+def _group(order: Sequence[Node], start: int) -> Sequence[Node]:
+    from gradcli.autodiff import loops  # few programs have one
+
+    return loops.grouped(order, start)
+
+
+def _loop_passed_on(
+    derivation: Derivation, totals: Sequence[tuple[Node, Cotangent]], to: set[Node]
+) -> list[tuple[Node, Cotangent]]:
+    from gradcli.autodiff import loops
+
+    return loops.passed_back(derivation, totals, to, sweep)
 
 
 def passed_on(derivation: Derivation, node: Node, c: Cotangent, to: set[Node]) -> list[tuple[Node, Cotangent]]:
@@ -180,10 +202,6 @@ def summed(received: Sequence[Cotangent]) -> Cotangent:
         if mask is not None:
             mask = None if c.mask is None else either(mask, c.mask)
     return Cotangent(g, mask)
-
-
-def either(a: Node, b: Node) -> Node:
-    return logical_not(logical_and(logical_not(a), logical_not(b)))
 
 
 def contributions(
@@ -241,6 +259,8 @@ def contributions(
                 inner = sweep(derivation, [(expression, c)], {dx}, {*known, *inputs, node})
                 if dx in inner:
                     yield inputs[i], inner[dx]
+        case Repeated():
+            yield from _loop_passed_on(derivation, [(node, c)], active)
         case NoDerivative():
             return
 

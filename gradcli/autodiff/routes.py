@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from gradcli.autodiff import reverse
 from gradcli.autodiff.connection import MANY
-from gradcli.autodiff.reverse import Cotangent
+from gradcli.autodiff.cotangents import Cotangent
 from gradcli.graph.node import Derivation, Node
 from gradcli.graph.operation import cast_to, literal
 from gradcli.graph.ops.elementwise import absolute

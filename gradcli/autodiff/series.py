@@ -8,10 +8,11 @@ Derivatives*, chapter 13; powers by Miller's formula.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from functools import reduce
 
 from gradcli.autodiff import reverse
+from gradcli.autodiff.cotangents import either
 from gradcli.autodiff.powers import binomial, even_power, is_same, natural_powers, plus
 from gradcli.graph.node import Derivation, Node, cone, current_derivation
 from gradcli.graph.operation import (
@@ -20,6 +21,7 @@ from gradcli.graph.operation import (
     Linear,
     NoDerivative,
     Product,
+    Repeated,
     SameAs,
     Select,
     Tangent,
@@ -54,18 +56,23 @@ Coefficient = Generator[Request, "Node | None", "Node | None"]
 
 
 class Series:
-    """The power series of nodes along one direction of one x."""
+    """The power series of nodes, along one direction of one x or along series that are ``given`` for several.
 
-    def __init__(self, x: Node, direction: Node, stops: Iterable[Node] = ()) -> None:
-        self.x = x
-        self.known: dict[Request, Node | None] = {(x, 1): direction}
-        self.fixed = {s for s in stops if s is not x}
-        self.varying: dict[Node, bool] = {x: True}
+    A given series is the list of its coefficients from the first on; the others are 0.
+    """
+
+    def __init__(self, given: Mapping[Node, Sequence[Node]], stops: Iterable[Node] = ()) -> None:
+        self.sources = set(given)
+        self.oldest = min([x.serial for x in given])
+        self.known: dict[Request, Node | None] = {(x, k): c for x, some in given.items() for k, c in enumerate(some, 1)}
+        self.fixed = {s for s in stops if s not in self.sources}
+        self.varying: dict[Node, bool] = dict.fromkeys(given, True)
         self.partials: dict[tuple[Node, int], Node | float | None] = {}
         self.expressions: dict[tuple[Node, int], Node] = {}
         self.placeholders: dict[Node, Node] = {}
         self.weighted: dict[Request, Node] = {}
-        self.masks: dict[Node, Node | None] = {x: None}
+        self.masks: dict[Node, Node | None] = dict.fromkeys(given)
+        self.loops: dict[Node, list[Node | None]] = {}
         # Computed from a dx of a tangent rule: the 0-th coefficient of such a node is built anew.
         self.moved: set[Node] = set()
 
@@ -80,7 +87,7 @@ class Series:
             if node in varying:
                 todo.pop()
                 continue
-            if node in self.fixed:
+            if node in self.fixed or node.serial < self.oldest:
                 varying[node] = False
                 continue
             below = [node.inputs[i] for i in node.op.differentiable_inputs(node)]
@@ -131,7 +138,7 @@ class Series:
             return node if k == 0 else None
         if k == 0 and node not in self.moved:
             return node
-        if node is self.x:
+        if node in self.sources:
             return None
         return _MISSING
 
@@ -197,7 +204,7 @@ class Series:
                 for u in node.inputs
             ]
             return not_equal(node.op(*parts, **node.attrs), 0)
-        return broadcasted(reduce(reverse.either, known), node.shape)
+        return broadcasted(reduce(either, known), node.shape)
 
     # rules
 
@@ -226,6 +233,8 @@ class Series:
                 return self._same_as(node, k, rule)
             case Tangent():
                 return self._tangent(node, k, rule)
+            case Repeated():
+                return self._repeated(node, k)
             case NoDerivative():
                 raise AssertionError(f"{op.name} has no series")
 
@@ -413,6 +422,27 @@ class Series:
                 self.moved |= _users(self.expressions[key], dx, {node, *node.inputs})
             total = plus(total, (yield self.expressions[key], k - 1))
         return None if total is None else _times(1 / k, total)
+
+    def _repeated(self, node: Node, k: int) -> Coefficient:
+        """A loop that carries the coefficients of its states; all lower ones are made with the highest."""
+        from gradcli.autodiff import loops  # few programs have one
+
+        if not k:
+            inputs: dict[int, Node] = {}
+            for p, x in zip(node.attrs["given"], node.inputs, strict=True):
+                inputs[p] = (yield x, 0) or x
+            return loops.applied(node, inputs)
+        if len(self.loops.get(node, ())) < k:
+            known: dict[tuple[int, int], Node] = {}
+            for p, x in zip(node.attrs["given"], node.inputs, strict=True):
+                if p not in node.attrs["body"].passes(node.attrs["result"]) or not self.depends(x):
+                    continue
+                for j in range(1, k + 1):
+                    c = yield x, j
+                    if c is not None:
+                        known[p, j] = c
+            self.loops[node] = loops.coefficients(self, node, k, known)
+        return self.loops[node][k - 1]
 
     def _even_power(self, node: Node, base: Node, exponent: int) -> Node | None:
         """An even power of a root as the polynomial that it is, made once for a node."""

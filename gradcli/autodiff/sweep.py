@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gradcli.autodiff import reverse, views
+from gradcli.autodiff.batch import batched
+from gradcli.autodiff.cotangents import Cotangent, either
 from gradcli.autodiff.views import View
+from gradcli.graph.loops import placeholder
 from gradcli.graph.node import Derivation, Node
 from gradcli.graph.operation import (
     Contraction,
@@ -17,6 +20,7 @@ from gradcli.graph.operation import (
     Linear,
     NoDerivative,
     Product,
+    Repeated,
     SameAs,
     Select,
     Tangent,
@@ -84,7 +88,7 @@ class Sweep:
         parts = [v for some, _ in received for v in some]
         mask = received[0][1]
         for _, other in received[1:]:
-            mask = None if mask is None or other is None else reverse.either(mask, other)
+            mask = None if mask is None or other is None else either(mask, other)
         joined = views.merged(parts, self.dtype)
         if len(joined) > MOST_VIEWS:
             joined = [views.dense_view(total(joined, (*self.seeds, *node.shape), self.dtype))]
@@ -143,10 +147,26 @@ class Sweep:
                     inner = self.run([(expression, parts, mask)], {dx}, {*known, *inputs, node})
                     if dx in inner:
                         yield inputs[i], *inner[dx]
+            case Repeated():
+                yield from self._through_loop(node, parts, mask, active)
             case NoDerivative():
                 return
 
     # rules
+
+    def _through_loop(
+        self, node: Node, parts: list[View], mask: Node | None, active: set[Node]
+    ) -> Iterator[tuple[Node, list[View], Node | None]]:
+        """One backward loop for all seeds: they are an axis in front of what it computes."""
+        count = size_of(self.seeds)
+        dtype = node.dtype if is_float(node.dtype) else self.dtype
+        g = placeholder(node, dtype=dtype)
+        received = reverse.passed_on(self.derivation, node, Cotangent(g, mask), active)
+        array = reshaped(total(parts, (*self.seeds, *node.shape), self.dtype), (count, *node.shape))
+        found = batched([c.g for _, c in received], {g: cast_to(array, dtype)})
+        for (x, c), own in zip(received, found, strict=True):
+            many = broadcasted(own, (count, *x.shape)) if own is c.g else own
+            yield x, [views.dense_view(reshaped(many, (*self.seeds, *x.shape)))], c.mask
 
     def _scaled_to(
         self, node: Node, i: int, parts: list[View], mask: Node | None, p: Node | float
@@ -227,7 +247,7 @@ class Sweep:
         if mask is not None and any(b.risky for b, _ in others):
             return self._guarded_contraction(node, i, parts, mask, labels[i], out, others)
         some = [self.contract(v, node, labels[i], out, others) for v in parts]
-        own_mask = reverse.through_contraction(node, i, rule, reverse.Cotangent(_blank(node), mask)).mask
+        own_mask = reverse.through_contraction(node, i, rule, Cotangent(_blank(node), mask)).mask
         return x, some, own_mask if x.risky else None
 
     def contract(
@@ -301,7 +321,7 @@ class Sweep:
         x = node.inputs[i]
         op = node.op
         own_mask = (
-            reverse.through_linear(node, i, rule, reverse.Cotangent(_blank(node), mask)).mask
+            reverse.through_linear(node, i, rule, Cotangent(_blank(node), mask)).mask
             if x.risky and (mask is not None or rule.picks(node))
             else None
         )

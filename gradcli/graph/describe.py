@@ -14,6 +14,7 @@ from gradcli.graph.operation import (
     NoDerivative,
     Operation,
     Product,
+    Repeated,
     SameAs,
     Select,
     Tangent,
@@ -57,6 +58,8 @@ def describe_derivative(op: Operation, node: Node | None = None) -> str:
             return f"that of {op.formula}"
         case Tangent():
             return _tangent(op, rule, node)
+        case Repeated():
+            return "that of the body, step by step"
 
 
 def _attributes(op: Operation, node: Node | None) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class Derivation:
     small. Nodes that a program names are never in it: two operations of the user stay two nodes.
     ``float_dtype`` is the program's precision, for the derivatives of integers that are no integers.
     ``origin`` maps a derived node to the node whose derivative rule made it, so that errors and profiles can name
-    a source line.
+    a source line. ``bodies`` are those of loops that were made of others.
     """
 
     def __init__(self, float_dtype: str = "float64") -> None:
@@ -111,6 +111,7 @@ class Derivation:
         self.nodes: dict[tuple[Any, ...], Node] = {}
         self.origin: dict[Node, Node] = {}
         self.current: Node | None = None
+        self.bodies: dict[Any, Any] = {}
 
     def shared(self, node: Node) -> Node:
         """The first node that is equal to this one."""
@@ -196,10 +197,10 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def cone(roots: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node]:
+def cone(roots: Iterable[Node], stop: Iterable[Node] = (), since: int = -1) -> list[Node]:
     """All nodes that the roots are computed from, roots included, inputs before users.
 
-    Nodes in ``stop`` are included, their inputs are not followed.
+    Nodes in ``stop`` are included, their inputs are not followed; inputs with a serial number below ``since`` are left out.
     """
     seen = set(roots)
     stopped = set(stop)
@@ -209,7 +210,7 @@ def cone(roots: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node]:
         if node in stopped:
             continue
         for x in node.inputs:
-            if x not in seen:
+            if x not in seen and x.serial >= since:
                 seen.add(x)
                 todo.append(x)
     return sorted(seen, key=by_serial)

@@ -153,6 +153,12 @@ class NoDerivative:
     __slots__ = ()
 
 
+class Repeated:
+    """The results of a loop (:mod:`gradcli.graph.loops`): derivatives are those of its body, step by step."""
+
+    __slots__ = ()
+
+
 Degree = Literal[
     "", "linear", "product", "square", "sign", "abs", "ramp", "quotient", "solve", "power", "entries", "zero"
 ]
@@ -179,7 +185,7 @@ Leading = Literal["broadcast", "counted", "last"] | Callable[..., "Node"]
 last axes, whatever stands before them. Else a rule of its own that makes the new node.
 """
 
-Rule = Elementwise | Linear | Product | Contraction | Select | SameAs | Tangent | NoDerivative
+Rule = Elementwise | Linear | Product | Contraction | Select | SameAs | Tangent | Repeated | NoDerivative
 
 
 class Parameter:
@@ -405,6 +411,9 @@ class Operation:
             inputs = rule.inputs
             if inputs is not None:
                 return inputs(node) if callable(inputs) else inputs
+        elif isinstance(rule, Repeated):
+            passes = node.attrs["body"].passes(node.attrs["result"])
+            return [i for i, p in enumerate(node.attrs["given"]) if p in passes]
         elif isinstance(rule, Elementwise):
             return [i for i, p in enumerate(rule.partials) if p is not None]
         return range(len(node.inputs))

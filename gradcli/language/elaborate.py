@@ -63,6 +63,8 @@ class Elaborator:
         self.forced_dtype = dtype
         self.seed = seed
         self.unsafe: Collection[str] = ()
+        self.bodies: list[Any] = []  # those of loops that are being made
+        self.written_out = False
         self.memory: Memory | None = None
         self.draws = 0
         self.calls = 0
@@ -105,6 +107,7 @@ class Elaborator:
         inner = Elaborator(source, {}, self.folder, None, self.seed)
         inner.program.float_dtype = self.float_dtype
         inner.outer = self
+        inner.written_out = True
         return inner.node(inner.value(expression, inner.top), expression)
 
     @property
@@ -853,18 +856,20 @@ def elaborate(
     memory: Memory | None = None,
     asked: Asked | None = None,
     every_call: bool = False,
+    written_out: bool = False,
 ) -> Elaborated:
     """The graph of a program.
 
     ``overrides`` holds values for variables and constants: an array, or a text in the language. ``folder`` is where
     ``load`` reads, and ``memory`` what that may take. ``unsafe`` names variables and constants that may hold NaN or
     infinity, whatever their value is now. With ``asked`` derivatives may be missing that those names do not need. With
-    ``every_call`` calls inside calls are kept, too. Raises GradcliError.
+    ``every_call`` calls inside calls are kept, too. Loops are ``written_out`` step by step, or nodes. Raises GradcliError.
     """
     elaborator = Elaborator(source, overrides or {}, folder, dtype, seed)
     elaborator.unsafe = unsafe
     elaborator.memory = memory
     elaborator.templated &= not every_call
+    elaborator.written_out = written_out
     statements: Sequence[syntax.Statement] = program.statements
     elaborator.statements = statements
     if asked is not None and any([word in source.text for word in ("gradients", *FORMS)]):

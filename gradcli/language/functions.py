@@ -1,9 +1,9 @@
-"""Functions: those of the program, inlined at each call on the work stack; functions as values; and ``iterate``."""
+"""Functions: those of the program, inlined at each call on the work stack; functions as values."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gradcli.diagnostics import counted, did_you_mean
 from gradcli.graph.node import Node
@@ -16,7 +16,6 @@ from gradcli.language.values import Binding, Scope, Several, UserFunction, Value
 if TYPE_CHECKING:
     from gradcli.language.elaborate import Elaborator
 
-MOST_STEPS = 1_000_000
 LISTS = ("operands", "tensors")
 """Kinds of parameters that take any number of values."""
 
@@ -206,44 +205,3 @@ def _settle(e: Elaborator, payload: tuple[tuple[int, ...], syntax.Expression]) -
         e.values[-1] = e.node(e.values[-1], expression)
     del e.active[key]
     e.close_frame(e.values[-1])
-
-
-def enter_iterate(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> None:
-    from gradcli.language.least import Least
-
-    name = bound["f"]
-    function = e.resolve(name, scope) if isinstance(name, syntax.Name) else None
-    if not isinstance(function, (UserFunction, Operation)):
-        e.fail(
-            "TypeError", "iterate needs the name of a function", name, help="`def f(x) = …`, then `iterate(f, x0, n)`"
-        )
-    check_takes(e, function, 1, name)
-    count = statics.integer(e, bound["n"], scope)
-    if count < 0:
-        e.fail("ValueError", f"iterate needs a count of 0 or more, not {count}", bound["n"])
-    if count > MOST_STEPS:
-        e.fail("LimitError", f"iterate applies a function at most {MOST_STEPS} times", bound["n"])
-    # A function that makes no operation may be the identity, which is applied once.
-    least = function.least if isinstance(function, UserFunction) else Least(0, 1)
-    e.check_room(*least.times(count if least.operations else min(count, 1)), call)
-    start = bound["x0"]
-    sizes: list[int] = []
-
-    def again(left: int, before: Node) -> None:
-        value = e.node(e.values.pop(), call)
-        if left == count:
-            e.open_frame("iterate", call)
-        if left == 0 or value is before:
-            e.close_frame(value)
-            e.values.append(value)
-            return
-        sizes.append(e.program.size)
-        if len(sizes) > 2:
-            # The first step may make what later ones share.
-            made = min(sizes[-1] - sizes[-2], sizes[-2] - sizes[-3])
-            e.check_room(0, made * left, call)
-        e.push(again, left - 1, value)
-        begin(e, function, [value], call)
-
-    e.push(lambda _, __: again(count, None))  # type: ignore[arg-type]
-    e.push(e.enter, start, scope)

@@ -16,6 +16,10 @@ MOST = 10**18
 """Larger counts are not told apart."""
 
 
+WRITTEN_OUT = 8
+"""Steps up to which a loop is written out."""
+
+
 class Least(NamedTuple):
     """What one call of a function makes: calls, itself included, and operations."""
 
@@ -96,8 +100,9 @@ def _of_call(call: syntax.Call, above: Find, own: set[str], operations: Mapping[
         f, _, n = [argument.value for argument in call.arguments]
         function = _function(f.id, above) if isinstance(f, syntax.Name) and f.id not in own else None
         if function is not None and isinstance(n, syntax.Number) and isinstance(n.value, int):
-            # A function that makes no operation may be the identity, which is applied once.
-            return function.least.times(n.value if function.least.operations else min(n.value, 1))
+            # Many steps may be one node with a body, which is made once; so is the identity.
+            once = n.value > WRITTEN_OUT or not function.least.operations
+            return function.least.times(min(n.value, 1) if once else n.value)
     makes_one = not rebound and name in operations and operations[name].quick
     return Least(0, int(makes_one))
 

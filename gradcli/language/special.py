@@ -8,9 +8,9 @@ from gradcli.autodiff import reverse
 from gradcli.diagnostics import GradcliError, did_you_mean, on_one_line
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Operation, literal
-from gradcli.graph.ops.creation import Data
+from gradcli.graph.ops.creation import LOOPS, Data
 from gradcli.graph.types import size_of
-from gradcli.language import derivatives, functions, statics, syntax
+from gradcli.language import derivatives, statics, syntax
 from gradcli.language.expressions import labelled
 from gradcli.language.reasons import explain
 from gradcli.language.values import Missing, Scope, Several, Value
@@ -25,8 +25,10 @@ def enter(e: Elaborator, op: Operation, bound: dict[str, Any], call: syntax.Call
         made = _gradients if op.name == "gradients" else derivatives.enter
         e.values.append(made(e, op.name, bound, call, scope))
         e.close_frame(e.values[-1])
-    elif op.name == "iterate":
-        functions.enter_iterate(e, bound, call, scope)
+    elif op.name in LOOPS:
+        from gradcli.language import looping
+
+        looping.enter(e, op, bound, call, scope)
     elif op.name == "load":
         e.values.append(_load(e, bound, call, scope))
     else:

@@ -165,7 +165,7 @@ def _seed(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | t
     return seeds if isinstance(seeds, int) else tuple(seeds)
 
 
-def _flag(e: Elaborator, expression: syntax.Expression, scope: Scope) -> bool:
+def flag(e: Elaborator, expression: syntax.Expression, scope: Scope) -> bool:
     value = e.static(e.value(expression, scope), expression)
     if not isinstance(value, bool):
         e.fail("TypeError", "true or false is needed here", expression)
@@ -216,7 +216,7 @@ KINDS: dict[str, Callable[[Elaborator, Any, Scope], Any]] = {
     "number": _number,
     "parameter": _parameter,
     "seed": _seed,
-    "flag": _flag,
+    "flag": flag,
     "dtype": dtype,
     "string": string,
 }

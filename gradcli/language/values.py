@@ -166,6 +166,7 @@ class Elaborated:
         self.places: dict[Node, tuple[int, int]] = {}
         self.calls: list[Frame] = []
         self.derivation = Derivation()
+        self.has_loops = False
         # Lines that need no tree make nodes whose places are found when somebody asks.
         self.lines: list[Repeated] = []
         self.line_nodes = 0

@@ -109,8 +109,13 @@ class Loaded:
         vars(other).update(vars(self), **members)
         return other
 
-    def elaborated(self, settings: Mapping[str, Any], every_call: bool = False) -> Elaborated:
-        """The graph with these settings, which may be nodes too; with ``every_call`` also calls in calls are known."""
+    def elaborated(
+        self, settings: Mapping[str, Any], every_call: bool = False, written_out: bool = False
+    ) -> Elaborated:
+        """The graph with these settings, which may be nodes too.
+
+        With ``every_call`` also calls in calls are known, with ``written_out`` each step of a loop has nodes of its own.
+        """
         return elaborate(
             self.syntax,
             self.source,
@@ -122,6 +127,7 @@ class Loaded:
             memory=Memory(self.max_memory),
             asked=self.asked,
             every_call=every_call,
+            written_out=written_out,
         )
 
     # others of the same text
@@ -155,9 +161,18 @@ class Loaded:
         """This program, its graph included, with values for some leaves, which have the leaves' shapes and dtypes."""
         return self._changed(_leaf_values={**self._leaf_values, **values})
 
+    def written_out(self) -> Self:
+        """This program with a node for each operation of each step of its loops."""
+        if not self.graph.has_loops:
+            return self
+        graph = self.elaborated(self.settings, written_out=True)
+        names = {leaf: name for name, leaf in self.graph.leaves.items()}
+        values = {graph.leaves[names[leaf]]: value for leaf, value in self._leaf_values.items()}
+        return self._changed(graph=graph, _leaf_values=values)
+
     def with_every_call(self) -> Self:
         """This program with another graph of its own, whose ``calls`` are all that made it."""
-        return self._changed(graph=self.elaborated(self.settings, every_call=True), _leaf_values={})
+        return self._changed(graph=self.elaborated(self.settings, every_call=True, written_out=True), _leaf_values={})
 
     def with_record(self, record: Record) -> Self:
         """This program, whose runs note in the record what they spend."""
@@ -197,6 +212,7 @@ class Loaded:
         """The node of an expression given beside the program, which sees the built-ins only; errors name the option."""
         state = Elaborator(self.source, {}, self.folder, None, self.random_seed)
         state.program.float_dtype = self.graph.float_dtype
+        state.written_out = True
         return state.given(text, option)
 
     def written(self, node: Node) -> tuple[str, list[Label]]:
@@ -222,14 +238,20 @@ class Loaded:
         from gradcli.execute.sizes import Means
 
         means = Means(self.threads or 0, repeated, processes)
+        loops: dict[Node, Node] = {}
         with uncollected():
+            if self.graph.has_loops:
+                from gradcli.program.loops import lowered
+
+                nodes, loops = lowered(nodes, known)
             if without("simplify"):
-                plan = Plan(nodes, means=means, known=known)
+                plan = Plan(nodes, loops, means=means, known=known)
             else:
                 from gradcli.rewrite.simplify import Simplified
 
                 simple = Simplified(nodes, not without("halfangle"), known)
-                plan = Plan(simple.targets, simple.original, simple.leaves, means, known)
+                original = {new: loops.get(old, old) for new, old in simple.original.items()}
+                plan = Plan(simple.targets, {**loops, **original}, simple.leaves, means, known)
         error = plan.check_memory(self.max_memory)
         if error is not None:
             largest = plan.largest

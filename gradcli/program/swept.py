@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradcli.autodiff import reverse
+from gradcli.autodiff.cotangents import Cotangent
 from gradcli.diagnostics import GradcliError
 from gradcli.execute import choose
 from gradcli.execute.scalars import Function, Number, function_of, passing_of, to_number
@@ -79,7 +80,7 @@ class Share:
         active = {y.inputs[i] for i in y.op.differentiable_inputs(y) if code >> i & 1}
         derivation = Derivation(y.dtype)
         with derivation.active():
-            given = dict(reverse.contributions(derivation, y, reverse.Cotangent(g, None), active))
+            given = dict(reverse.contributions(derivation, y, Cotangent(g, None), active))
             targets = [x for c in given.values() for x in c if x is not None]
             simple = dict(zip(targets, Simplified(targets).targets, strict=True))
         passed = {

@@ -197,7 +197,9 @@ WRONG = {
     "fewer heads": (
         TWO + "variable x = 1.0\ny = gradients(two(x), x, grad_ys=[1.0])", "ValueError", {"[1.0]": ""}, None,
     ),
-    "values of iterate": (TWO + "y = iterate(two, 1, 2)", "TypeError", {"iterate(two, 1, 2)": ""}, "unpack"),
+    "values of iterate": (
+        TWO + "y = iterate(two, 1, 2)", "TypeError", {"two": "gives 2 values", "1": "1 state here"}, None,
+    ),
     "values alone": ("1, 2", "SyntaxError", {"1, 2": ""}, "`def f(x) = a, b`"),
     "values as a value": ("y = 1, 2", "SyntaxError", {",": ""}, "no tuples"),
     "values in parentheses": ("def f(a) = (a, 2)", "SyntaxError", {",": "", "(": "opened here"}, "leave the parentheses"),

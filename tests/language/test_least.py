@@ -23,10 +23,9 @@ REFUSED = {
     "blocks": doubling("x*x", "{ a = f(x); a - f(a) }"),
     "no operation": doubling("x", "f(f(x))"),
     "indices": doubling("x + 1", "stack([f(x)])[0] + stack([f(x), x])[0]"),
-    "a loop": "def f(x) = sin(cos(x)) + x*x - exp(x)\nvariable x = 1.0\ny = iterate(f, x, 900_000)",
-    "a loop in a loop": "def f(x) = sin(x)\ndef g(x) = iterate(f, x, 3000)\ndef h(x) = iterate(g, x, 3000)\n"
-    "variable x = 1.0\ny = h(x)",
-    "a loop whose operations the text does not tell": "def f(x) = softmax(concat([softmax(x)[1:], softmax(x)[:1]], 0))\n"
+    "a loop that grows": "def f(x) = concat([x, sin(cos(x[:1])) + x[:1]*x[:1] - exp(x[:1])], 0)\nvariable x = [1.0]\n"
+    "y = iterate(f, x, 900_000)",
+    "a loop that grows and whose operations the text does not tell": "def f(x) = softmax(concat([softmax(x)[1:], softmax(x)[:1], softmax(x)[:1]], 0))\n"
     "variable x = [1.0, 2.0]\ny = iterate(f, x, 900_000)",
 }
 

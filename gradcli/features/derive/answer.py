@@ -73,6 +73,7 @@ def derive(
     stop: Sequence[str] = (),
 ) -> Derived:
     """The derivatives that ``gradcli grad`` would evaluate, as formulas. Raises GradcliError as that does."""
+    program = program.written_out()
     graph = program.graph
     if not order and of is None:  # outputs that are None are no formulas
         of = [name for name in query.differentiated(program) if isinstance(graph.names[name], Node)] or None

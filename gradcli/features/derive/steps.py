@@ -45,6 +45,7 @@ def derivation(
     stop: Sequence[str] = (),
 ) -> WorkedDerivation:
     """How :func:`gradcli.features.derive.answer.derive` comes to its formulas at order 1."""
+    program = program.written_out()
     graph = program.graph
     asked = query.question(program, of, wrt, seeds, stop)
     own = {x: name for name, x in reversed(graph.names.items()) if isinstance(x, Node)}

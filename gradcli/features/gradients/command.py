@@ -169,6 +169,7 @@ def _kinks(program: Loaded, of: list[str] | None, wrt: list[str] | None, stop: l
     from gradcli.program import query
     from gradcli.program.kinks import at_the_point
 
+    program = program.written_out()
     asked = query.question(program, of, wrt, {}, stop)
     return at_the_point(program, asked.ys, asked.xs)
 

@@ -106,7 +106,11 @@ class Batch:
         self.program = program
         self.items = ask(program)
         self.plan = program.plan([item.value for item in self.items if item.value is not None])
-        self.targets = self.plan.target_nodes
+        # Loops get the axis of the rows before they are made ready for a run.
+        loops = program.graph.has_loops
+        self.targets = (
+            [item.value for item in self.items if item.value is not None] if loops else self.plan.target_nodes
+        )
         self._computed, moving, fixed = self._divided()
         self._moving = [node for node in self.targets if node in moving]
         self.missing = self._without_value(fixed)
@@ -153,7 +157,7 @@ class Batch:
 
     def _run_once(self, nodes: Sequence[Node]) -> list[Array]:
         """The values of nodes that depend on no column."""
-        plan = Plan(nodes)
+        plan = self.program.plan(nodes)
         original = self.plan.original
         leaves = {leaf: self.program.leaf_value(leaf) for leaf in plan.leaves}
         values = run(plan, leaves, lambda node: self.program.written(original.get(node, node)))

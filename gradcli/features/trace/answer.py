@@ -62,6 +62,7 @@ class Traced(NamedTuple):
 
 def trace_values(program: Loaded, of: Sequence[str] | None) -> Traced | None:
     """Trace what ``eval`` evaluates; None where an operation fails, but not because of NaN or infinity."""
+    program = program.written_out()
     return _trace(program, query.value_nodes(program, of))
 
 
@@ -75,6 +76,7 @@ def trace_gradients(
     stop: Sequence[str] = (),
 ) -> Traced | None:
     """Trace the ys, then their derivatives of some orders; None as for :func:`trace_values`."""
+    program = program.written_out()
     asked = query.question(program, of, wrt, seeds, stop)
     wanted = list(orders)
 

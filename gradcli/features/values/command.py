@@ -97,4 +97,5 @@ def _kinks(program: Loaded, of: list[str] | None) -> list[Kink]:
     from gradcli.program import query
     from gradcli.program.kinks import at_the_point
 
+    program = program.written_out()
     return at_the_point(program, query.value_nodes(program, of), None)

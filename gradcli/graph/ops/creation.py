@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import TABLE, Node
-from gradcli.graph.operation import Operation, SameAs, cast_to, literal, register
+from gradcli.graph.operation import Operation, Repeated, SameAs, cast_to, literal, register
 from gradcli.graph.ops.shaping import broadcast_to
 from gradcli.graph.ops.slicing import without_floats
 from gradcli.graph.types import INTEGER_OF, Shape, broadcast, is_float, is_integer, show_shape
@@ -35,6 +35,23 @@ tangent = register(Operation(
     "tangent", "shape:shape, dtype:dtype", "A placeholder inside one derivative rule.", hidden=True, shareable=False,
     infer=_leaf_shape,
 ))  # fmt: skip
+
+
+loop = register(Operation(
+    "loop", "*steps:operands, body:number, result:number, given:ints", "A result of a loop.", hidden=True, rule=Repeated(),
+    accepts="any", infer=_leaf_shape,
+))  # fmt: skip
+
+
+# What plans make of loops; no program has these.
+loop_run = Operation(
+    "loop_run", "*steps:operands, function:number", "A run of a loop: its results, one after the other.", hidden=True,
+    accepts="any", infer=_leaf_shape, kernel=lambda xp, *inputs, function: function(*inputs),
+)  # fmt: skip
+loop_result = Operation(
+    "loop_result", "run:tensor, index:int", "One of the results of a run of a loop.", hidden=True, accepts="any",
+    infer=_leaf_shape, kernel=lambda xp, run, index: run[index],
+)  # fmt: skip
 
 
 def make_leaf(name: str, kind: str, shape: Shape, dtype: str, risky: bool) -> Node:
@@ -339,8 +356,15 @@ SPECIAL = {
                  example="rank([[1, 2, 3]])"),
         _special("size", "x", "The number of entries of x.", formula="the number of entries", domain="no derivative",
                  example="size([[1, 2, 3]])"),
-        _special("iterate", "f:function, x0, n:int", "f applied n times, f(f(…f(x0))).", formula="f(f(…f(x0)))",
-                 domain="as f"),
+        _special("iterate", "f:function, x0, n:int, *, until:function=None", "f applied n times, f(f(…f(x0))), or until a condition of "
+                 "the states holds; several states are a list.", formula="f(f(…f(x0)))",
+                 domain="as f has it; one node where the states keep their shapes"),
+        _special("scan", "f:function, elems, initializer, *, reverse:flag=false", "The states after each step of f(state, row) over the rows of "
+                 "an array, stacked.", formula="[f(x0, e1), f(f(x0, e1), e2), …]", domain="as f has it"),
+        _special("map", "f:function, arrays:operands", "f of each row, stacked.", formula="[f(a1), f(a2), …]", domain="as f has it",
+                 aliases=("vmap", "vectorized_map")),
+        _special("odeint", "f:function, y0, t, substeps:int=1", "y at each of the times t of y' = f(y, t), by the classical Runge-Kutta "
+                 "method.", formula="y(t)", domain="as f has it"),
         _special("gradients", "ys:tensors, xs:names, grad_ys:tensors=None, stop_gradients:names=None, "
                  "unconnected_gradients:string=\"none\"", "The derivatives of the sum of ys: an expression like any "
                  "other, or None.", formula="dy/dx", domain="as the ys"),
@@ -356,3 +380,6 @@ SPECIAL = {
                  formula="[y, y', y'', …]", domain="as y"),
     )
 }  # fmt: skip
+
+LOOPS = {"iterate", "scan", "map", "odeint"}
+"""Those of them that repeat a function."""

@@ -1,0 +1,363 @@
+"""Derivatives of loops are loops: backwards for cotangents, forwards for series; and one more axis in front of a loop.
+
+The backward loop carries the cotangents of the states, adds up those of what is the same in all steps, and stacks those
+of the rows; it reads the states before each step, stacked, and does the body's own operations again. What a state's
+cotangent has not reached yet, or what is not selected, has a mask (:mod:`gradcli.autodiff.reverse`), a state like others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gradcli.autodiff.cotangents import Cotangent, either
+from gradcli.graph.loops import Body, arguments, numbers, placeholder, results
+from gradcli.graph.node import Derivation, Node, cone, derived_float
+from gradcli.graph.operation import cast_to
+from gradcli.graph.ops.creation import zeros
+from gradcli.graph.ops.selection import logical_not
+from gradcli.graph.ops.shaping import broadcasted, transpose
+from gradcli.graph.types import is_float
+
+if TYPE_CHECKING:
+    from gradcli.autodiff.series import Series
+
+Seeds = Sequence[tuple[Node, Cotangent]]
+Pass = Callable[[Derivation, Seeds, set[Node], set[Node]], Mapping[Node, Cotangent]]
+"""The reverse pass itself, :func:`gradcli.autodiff.reverse.sweep`."""
+
+
+class _Back:
+    """The backward loop of some results of one loop, and what it starts from."""
+
+    def __init__(self, derivation: Derivation, body: Body, received: Mapping[int, Cotangent], to: set[int]) -> None:
+        self.derivation = derivation
+        self.body = body
+        self.to = to
+        count = len(body.states)
+        self.at_end = {r: c for r, c in received.items() if r < count}
+        self.emitted = {r - count: c for r, c in received.items() if count <= r < body.before(0)}
+        self.before = {r - body.before(0): c for r, c in received.items() if r >= body.before(0)}
+        self.active = self._active()
+
+    def _active(self) -> list[int]:
+        """The states whose cotangents lead from what is received to a parameter that is asked for."""
+        body, states = self.body, len(self.body.states)
+        reached = set(self.at_end) | set(self.before)
+        reached |= {i for i in numbers(body.below([body.emitted[j] for j in self.emitted])) if i < states}
+        below = [numbers(body.below([node])) for node in body.following]
+        todo = list(reached)
+        while todo:
+            for i in below[todo.pop()]:
+                if i < states and i not in reached:
+                    reached.add(i)
+                    todo.append(i)
+        leads = {i for i in range(states) if i in self.to or any([p >= states and p in self.to for p in below[i]])}
+        while more := {i for i in range(states) if i not in leads and leads.intersection(below[i])}:
+            leads |= more
+        return sorted(reached & leads)
+
+
+def passed_back(derivation: Derivation, group: Seeds, to: set[Node], sweep: Pass) -> list[tuple[Node, Cotangent]]:
+    """What results of one loop pass on to some of their inputs."""
+    body: Body = group[0][0].attrs["body"]
+    given = arguments([node for node, _ in group])
+    passes = {p for node, _ in group for p in body.passes(node.attrs["result"])}
+    wanted = {p for p in passes if p in given and given[p] in to}
+    if not wanted:
+        return []
+    received: dict[int, Cotangent] = {}
+    for node, c in group:
+        received[node.attrs["result"]] = c
+    back = _Back(derivation, body, received, wanted)
+    masked: set[int] = {
+        i for i in back.active if body.states[i].risky and (i not in back.at_end or back.at_end[i].mask is not None)
+    }
+    while True:
+        made = _step(back, masked, sweep)
+        if made is not None:
+            break
+    found, loop = made
+    args = _arguments(back, loop, given)
+    outer = results(loop.body, args, [r for _, r, m in found for r in ((r,) if m is None else (r, m))])
+    of = dict(zip([r for _, r, m in found for r in ((r,) if m is None else (r, m))], outer, strict=True))
+    return [(given[p], Cotangent(of[r], None if m is None else of[m])) for p, r, m in found]
+
+
+class _Made:
+    """A backward body, and the argument of each parameter: a node, or ``("before", i)`` for the states of the loop."""
+
+    def __init__(self) -> None:
+        self.states: list[Node] = []
+        self.starts: list[Node] = []
+        self.following: list[Node] = []
+        self.elements: list[Node] = []
+        self.stacks: list[Any] = []
+        self.emitted: list[Node] = []
+        self.body: Body = None  # type: ignore[assignment]
+
+    def state(self, like: Node, shape: Sequence[int], dtype: str, start: Node | None) -> Node:
+        leaf = placeholder(like, tuple(shape), dtype)
+        self.states.append(leaf)
+        self.starts.append(start if start is not None else zeros(shape=tuple(shape), dtype=dtype))
+        return leaf
+
+
+def _step(back: _Back, masked: set[int], sweep: Pass) -> tuple[list[tuple[int, int, int | None]], _Made] | None:
+    """The backward body with masks for some states; None after ``masked`` has got more.
+
+    Returns for each parameter that is asked for the results with its cotangent and mask.
+    """
+    body, made = back.body, _Made()
+    seeds: list[tuple[Node, Cotangent]] = []
+    carried: dict[int, tuple[Node, Node | None]] = {}
+    for i in back.active:
+        leaf, c = body.states[i], back.at_end.get(i)
+        dtype = leaf.dtype if is_float(leaf.dtype) else derived_float()
+        g = made.state(leaf, leaf.shape, dtype, None if c is None else cast_to(c.g, dtype))
+        mask = None
+        if i in masked:
+            start = None if c is None else c.mask
+            if c is not None and start is None:
+                start = logical_not(zeros(shape=leaf.shape, dtype="bool"))
+            mask = made.state(leaf, leaf.shape, "bool", None if start is None else broadcasted(start, leaf.shape))
+        carried[i] = g, mask
+        seeds.append((body.following[i], Cotangent(g, mask)))
+    rows: dict[int, Cotangent] = {}
+    for j, c in back.emitted.items():
+        seeds.append((body.emitted[j], _row(made, body.emitted[j], c)))
+    for i, c in back.before.items():
+        rows[i] = _row(made, body.states[i], c)
+    leaves = {body.states[i] for i in back.active}
+    others = [p for p in back.to if p >= len(body.states)]
+    leaves |= {body.parameters[p] for p in others}
+    found = dict(sweep(back.derivation, seeds, leaves, set(body.parameters)))
+    grown = False
+    ends: list[tuple[int, int, int | None]] = []
+    position = {leaf: k for k, leaf in enumerate(made.states)}
+    for i in back.active:
+        leaf, (g, mask) = body.states[i], carried[i]
+        got = found.get(leaf)
+        if i in rows:
+            got = rows[i] if got is None else _sum(got, rows[i])
+        if leaf.risky and i not in masked and (got is None or got.mask is not None):
+            masked.add(i)
+            grown = True
+        made.following.append(zeros(shape=leaf.shape, dtype=g.dtype) if got is None else cast_to(got.g, g.dtype))
+        if mask is not None:
+            everywhere = logical_not(zeros(shape=leaf.shape, dtype="bool"))
+            nowhere = zeros(shape=leaf.shape, dtype="bool")
+            kept = nowhere if got is None else everywhere if got.mask is None else broadcasted(got.mask, leaf.shape)
+            made.following.append(kept)
+        if i in back.to:
+            ends.append((i, position[g], None if mask is None else position[mask]))
+    if grown:
+        return None
+    emitted: list[tuple[int, int, int | None]] = []
+    for p in others:
+        leaf, got = body.parameters[p], found.get(body.parameters[p])
+        if got is None:
+            continue
+        if p < len(body.states) + len(body.elements):
+            first = len(made.emitted)
+            made.emitted.append(broadcasted(got.g, leaf.shape))
+            if got.mask is not None:
+                made.emitted.append(broadcasted(got.mask, leaf.shape))
+            emitted.append((p, first, None if got.mask is None else first + 1))
+            continue
+        total = made.state(leaf, leaf.shape, got.g.dtype, None)
+        made.following.append(total + got.g)
+        some = None
+        if got.mask is not None:
+            chosen = made.state(leaf, leaf.shape, "bool", None)
+            made.following.append(either(chosen, got.mask))
+            some = len(made.states) - 1
+        ends.append((p, len(made.states) - (1 if some is None else 2), some))
+    _finish(back, made)
+    count = len(made.states)
+    return [*ends, *[(p, count + r, None if m is None else count + m) for p, r, m in emitted]], made
+
+
+def _row(made: _Made, like: Node, c: Cotangent) -> Cotangent:
+    """The placeholders of a row of a stacked cotangent and of its mask."""
+    leaf = placeholder(like, c.g.shape[1:], c.g.dtype)
+    made.elements.append(leaf)
+    made.stacks.append(c.g)
+    mask = None
+    if c.mask is not None:
+        mask = placeholder(like, c.g.shape[1:], "bool")
+        made.elements.append(mask)
+        made.stacks.append(broadcasted(c.mask, c.g.shape))
+    return Cotangent(leaf, mask)
+
+
+def _sum(a: Cotangent, b: Cotangent) -> Cotangent:
+    return Cotangent(a.g + b.g, None if a.mask is None or b.mask is None else either(a.mask, b.mask))
+
+
+def _finish(back: _Back, made: _Made) -> None:
+    """The states and rows of the loop that the backward body reads, as rows of it, and the body itself."""
+    body = back.body
+    read = set(cone([*made.following, *made.emitted], [*made.states, *made.elements]))
+    for p, leaf in enumerate(body.parameters[: len(body.states) + len(body.elements)]):
+        if leaf in read:
+            made.elements.append(leaf)
+            made.stacks.append(p)
+    made.body = Body(
+        made.states, made.elements, body.fixed, made.following, made.emitted, body.count, not body.backwards
+    )
+
+
+def _arguments(back: _Back, made: _Made, given: dict[int, Node]) -> list[Node | None]:
+    body = back.body
+    needed = [p for p in made.stacks if isinstance(p, int) and p < len(body.states)]
+    known = dict(zip(needed, results(body, _listed(body, given), [body.before(i) for i in needed]), strict=True))
+    stacks = [x if isinstance(x, Node) else known[x] if x in known else given.get(x) for x in made.stacks]
+    first = len(body.states) + len(body.elements)
+    return [*made.starts, *stacks, *[given.get(p) for p in range(first, first + len(body.fixed))]]
+
+
+def _listed(body: Body, given: Mapping[int, Node]) -> list[Node | None]:
+    return [given.get(p) for p in range(len(body.parameters))]
+
+
+# series
+
+
+def coefficients(series: Series, node: Node, order: int, known: Mapping[tuple[int, int], Node]) -> list[Node | None]:
+    """The coefficients 1 to ``order`` of a result's series; ``known`` has those of its arguments that are not 0.
+
+    The loop carries the coefficients of its states beside the states.
+    """
+    body: Body = node.attrs["body"]
+    given = arguments([node])
+    states, rows = len(body.states), len(body.elements)
+    moving = {p for p, _ in known}
+    below = [set(numbers(body.below([root]))) for root in body.following]
+    while more := {i for i in range(states) if i not in moving and moving.intersection(below[i])}:
+        moving |= more
+    parameters = [p for p in sorted(moving) if p in given or p < states]
+    each = range(1, order + 1)
+    leaves = {(p, j): placeholder(body.parameters[p]) for p in parameters for j in each}
+    moved = {body.parameters[p]: [leaves[p, j] for j in each] for p in parameters}
+    inner = series.__class__(moved, [*series.fixed, *body.parameters])
+    carried = [p for p in parameters if p < states]
+    moved_rows = [p for p in parameters if states <= p < states + rows]
+    fixed = [p for p in parameters if p >= states + rows]
+
+    def of(root: Node, j: int) -> Node:
+        c = inner.coefficient(root, j)
+        return zeros(shape=root.shape, dtype=root.dtype) if c is None else cast_to(c, root.dtype)
+
+    root = body.root(node.attrs["result"])
+    is_before = node.attrs["result"] >= body.before(0)
+    more_emitted = [] if is_before or not body.stacks(node.attrs["result"]) else [of(root, j) for j in each]
+    made = Body(
+        [*body.states, *[leaves[p, j] for p in carried for j in each]],
+        [*body.elements, *[leaves[p, j] for p in moved_rows for j in each]],
+        [*body.fixed, *[leaves[p, j] for p in fixed for j in each]],
+        [*body.following, *[of(body.following[p], j) for p in carried for j in each]],
+        [*body.emitted, *more_emitted],
+        body.count,
+        body.backwards,
+    )
+    arg = _listed(body, given)
+
+    def start(p: int, j: int) -> Node:
+        leaf = body.parameters[p]
+        shape = (body.count, *leaf.shape) if states <= p < states + rows else leaf.shape
+        c = known.get((p, j))
+        return zeros(shape=shape, dtype=leaf.dtype) if c is None else cast_to(c, leaf.dtype)
+
+    args = [
+        *arg[:states], *[start(p, j) for p in carried for j in each],
+        *arg[states : states + rows], *[start(p, j) for p in moved_rows for j in each],
+        *arg[states + rows :], *[start(p, j) for p in fixed for j in each],
+    ]  # fmt: skip
+    result = node.attrs["result"]
+    if not body.stacks(result) or is_before:
+        i = result if not is_before else result - body.before(0)
+        if i not in carried:
+            return [None] * order
+        numbered = [states + carried.index(i) * order + j - 1 for j in each]
+        wanted = [made.before(k) for k in numbered] if is_before else numbered
+    else:
+        wanted = [made.emits(len(body.emitted) + j - 1) for j in each]
+    return [*results(made, args, wanted)]
+
+
+def applied(node: Node, given: Mapping[int, Node]) -> Node:
+    """A result of a loop of other arguments, by the numbers of their parameters."""
+    body: Body = node.attrs["body"]
+    return results(body, _listed(body, given), [node.attrs["result"]])[0]
+
+
+# one more axis
+
+
+def with_axis(
+    node: Node,
+    new: Mapping[Node, Node],
+    size: int,
+    batched: Callable[[Sequence[Node], Mapping[Node, Node], Iterable[Node]], list[Node]],
+    bodies: dict[Any, Any],
+) -> Node:
+    """A result of a loop some of whose arguments have got an axis of ``size`` entries in front."""
+    body: Body = node.attrs["body"]
+    given = arguments([node])
+    states, rows = len(body.states), len(body.elements)
+    has = {p for p, x in given.items() if x in new}
+    used = [numbers(body.uses(root)) for root in body.following]
+    while more := {i for i in range(states) if i not in has and has.intersection(used[i])}:
+        has |= more
+    key = (body, frozenset(has), size)
+    if key not in bodies:
+        leaves = {p: placeholder(body.parameters[p], (size, *body.parameters[p].shape)) for p in has}
+        many = {body.parameters[p]: leaf for p, leaf in leaves.items()}
+        roots = batched([*body.following, *body.emitted], many, body.parameters)
+        following, emitted = roots[:states], roots[states:]
+        following = [
+            broadcasted(root, (size, *leaf.shape)) if i in has else root
+            for i, (root, leaf) in enumerate(zip(following, body.states, strict=True))
+        ]
+        changed = [leaves.get(p, leaf) for p, leaf in enumerate(body.parameters)]
+        bodies[key] = Body(
+            changed[:states], changed[states : states + rows], changed[states + rows :], following, emitted,
+            body.count, body.backwards,
+        )  # fmt: skip
+    made: Body = bodies[key]
+    args: list[Node | None] = []
+    for p in range(len(body.parameters)):
+        x = given.get(p)
+        if x is None or p not in has:
+            args.append(x)
+        elif states <= p < states + rows:
+            args.append(_swapped(new[x]))
+        else:
+            args.append(new[x] if x in new else broadcasted(x, (size, *x.shape)))
+    result = node.attrs["result"]
+    (root,) = results(made, args, [result])
+    if made.root(result).shape == body.root(result).shape:
+        return broadcasted(root, (size, *node.shape))
+    return _swapped(root) if body.stacks(result) else root
+
+
+def _swapped(x: Node) -> Node:
+    """The first two axes exchanged: those of the steps and of the batch."""
+    return transpose(x, axes=(1, 0, *range(2, x.rank)))
+
+
+def grouped(order: Sequence[Node], start: int) -> list[Node]:
+    """The results of one loop that stand beside each other in an order, the first at ``start``."""
+    node = order[start]
+    members = [node]
+    given = arguments([node])
+    for other in order[start + 1 :]:
+        if other.op is not node.op:
+            break
+        own = arguments([other])
+        if other.attrs["body"] is not node.attrs["body"] or any([given.get(p, x) is not x for p, x in own.items()]):
+            break
+        given.update(own)
+        members.append(other)
+    return members

@@ -1,0 +1,192 @@
+"""Runs loops: a written Python function where all is scalar, else a planned step that is done again and again.
+
+What no step changes is computed once. Of the states only those are carried that a result needs.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from gradcli.execute import choose
+from gradcli.execute.plan import Plan
+from gradcli.execute.run import run
+from gradcli.execute.scalars import TYPES, Code
+from gradcli.execute.sizes import Means, bytes_of
+from gradcli.execute.straight import straight_line
+from gradcli.graph.loops import Body
+from gradcli.graph.node import Node, cone
+
+Array = Any
+Function = Callable[..., tuple[Array, ...]]
+
+CODES = {"float64": "d", "float32": "f", "bool": "b"}
+
+
+class Loop:
+    """Some results of a loop as a function of its arguments, those with the numbers ``given``, in their order."""
+
+    def __init__(self, body: Body, wanted: Sequence[int], given: Sequence[int]) -> None:
+        self.body = body
+        self.wanted = list(wanted)
+        self.given = list(given)
+        states = len(body.states)
+        self.live = body.live(self.wanted)
+        emitted = [r for r in self.wanted if states <= r < body.before(0)]
+        self.roots = [*[body.following[i] for i in self.live], *[body.root(r) for r in emitted]] if body.count else []
+        moving = {*body.states, *body.elements}
+        nodes = cone(self.roots, body.parameters)
+        for node in nodes:
+            if any([x in moving for x in node.inputs]) or not node.op.shareable and node.inputs:
+                moving.add(node)
+        steps = [node for node in nodes if node in moving and node not in body.number]
+        read = dict.fromkeys([*self.roots, *[x for node in steps for x in node.inputs]])
+        self.once = [x for x in read if x not in moving and x not in body.number and x.op.name != "literal"]
+        self.rows = [x for x in body.elements if x in read]
+        self.fixed = [x for x in body.fixed if x in read]
+        self.emitted = emitted
+        self.steps = steps
+        below = [x for x in body.fixed if body.number[x] in self.given]
+        self._plan_once = Plan(self.once, means=Means(1, repeated=True), known=below) if self.once else None
+        scalar = all([self._is_scalar(x) for x in [*steps, *read, *[body.states[i] for i in self.live]]])
+        self._run = self._written() if scalar else self._planned()
+
+    @staticmethod
+    def _is_scalar(node: Node) -> bool:
+        return not node.shape and node.dtype in TYPES and (node.op.kernel is not None or not node.inputs)
+
+    def __call__(self, *arguments: Array) -> tuple[Array, ...]:
+        """The results as arrays, in the order in which they were asked for."""
+        import numpy as np
+
+        body = self.body
+        values: dict[Node, Array] = {body.parameters[p]: x for p, x in zip(self.given, arguments, strict=True)}
+        if not body.count:
+            starts = {i: values[body.states[i]] for i in self.live}
+            return tuple(
+                [
+                    np.empty(body.shape(r), body.root(r).dtype) if body.stacks(r) else np.asarray(starts[r])
+                    for r in self.wanted
+                ]
+            )
+        if self._plan_once is not None:
+            known = {x: values[x] for x in body.fixed if x in values}
+            values.update(zip(self.once, run(self._plan_once, known), strict=True))
+        ends, emitted, before = self._run(np, values)
+        states = len(body.states)
+        results = []
+        for r in self.wanted:
+            if r < states:
+                results.append(np.asarray(ends[r], body.states[r].dtype))
+            elif r < body.before(0):
+                results.append(emitted[r])
+            else:
+                results.append(before[r - body.before(0)])
+        return tuple(results)
+
+    # scalars
+
+    def _written(self) -> Callable[..., Any]:
+        body, count = self.body, self.body.count
+        names = {body.states[i]: f"s{i}" for i in self.live}
+        names |= {x: f"e{k}" for k, x in enumerate(self.rows)}
+        names |= {x: f"c{k}" for k, x in enumerate([*self.fixed, *self.once])}
+        code = Code(self.roots, names)
+        histories = [r - body.before(0) for r in self.wanted if r >= body.before(0)]
+        lines = [f"add_b{i} = b{i}.append" for i in histories] + [f"add_r{r} = r{r}.append" for r in self.emitted]
+        heads = [f"e{k}" for k in range(len(self.rows))]
+        lines.append(
+            f"for {', '.join(heads)}, in zip({', '.join(h.upper() for h in heads)}):"
+            if heads
+            else "for _ in range(count):"
+        )
+        step = [f"add_b{i}(s{i})" for i in histories] + code.lines
+        step += [f"add_r{r}({code.names[body.root(r)]})" for r in self.emitted]
+        new = [code.names[body.following[i]] for i in self.live]
+        if self.live:
+            step.append(f"{', '.join(f's{i}' for i in self.live)}, = {', '.join(new)},")
+        lines += [f"    {line}" for line in step or ["pass"]]
+        lines.append(f"return [{', '.join(f's{i}' for i in self.live)}]")
+        head = ["count", *[f"s{i}" for i in self.live], *[h.upper() for h in heads]]
+        head += [f"c{k}" for k in range(len(self.fixed) + len(self.once))]
+        head += [f"b{i}" for i in histories] + [f"r{r}" for r in self.emitted]
+        function = code.function(", ".join(head), lines)
+        backwards = body.backwards
+        from gradcli.execute.scalars import to_number
+
+        def loop(np: Any, values: Mapping[Node, Array]) -> Any:
+            def number(x: Node) -> Any:
+                return to_number(values[x], x.dtype)
+
+            def column(x: Node) -> Any:
+                rows = values[x][::-1] if backwards else values[x]
+                return rows if x.dtype == "float32" else memoryview(rows)
+
+            before = {i: array(CODES[body.states[i].dtype]) for i in histories}
+            emitted = {r: array(CODES[body.root(r).dtype]) for r in self.emitted}
+            ends = function(
+                count,
+                *[number(body.states[i]) for i in self.live],
+                *[column(x) for x in self.rows],
+                *[number(x) for x in [*self.fixed, *self.once]],
+                *before.values(),
+                *emitted.values(),
+            )
+            return (
+                dict(zip(self.live, ends, strict=True)),
+                {r: _stacked(np, a, body.root(r).dtype, backwards) for r, a in emitted.items()},
+                {i: _stacked(np, a, body.states[i].dtype, backwards) for i, a in before.items()},
+            )
+
+        return loop
+
+    # arrays
+
+    def _planned(self) -> Callable[..., Any]:
+        body, count = self.body, self.body.count
+        inputs = [*[body.states[i] for i in self.live], *self.rows, *self.fixed, *self.once]
+        plan = Plan(self.roots, means=Means(1, repeated=True), known=inputs)
+        used = [x for x in inputs if x in plan.position]
+        states = [body.states[i] for i in self.live]
+        step: Callable[..., list[Array]]
+        largest = bytes_of(plan.largest) if plan.largest is not None else 0
+        if choose.of_repeated(plan.choice, largest, len(plan.nodes)).engine == "straight line":
+            step = straight_line(plan, {}, used)
+        else:
+
+            def step(*given: Array) -> list[Array]:
+                return run(plan, dict(zip(used, given, strict=True)))
+
+        histories = [r - body.before(0) for r in self.wanted if r >= body.before(0)]
+        carried = len(self.live)
+        slots = [(k, states.index(x)) for k, x in enumerate(used) if x in states]
+        moving = [(k, x) for k, x in enumerate(used) if x in self.rows]
+
+        def loop(np: Any, values: Mapping[Node, Array]) -> Any:
+            now = [np.asarray(values[x]) for x in states]
+            before = {i: np.empty((count, *body.states[i].shape), body.states[i].dtype) for i in histories}
+            emitted = {r: np.empty(body.shape(r), body.root(r).dtype) for r in self.emitted}
+            given = [np.asarray(values[x]) if x not in states and x not in self.rows else None for x in used]
+            columns = [(k, values[x]) for k, x in moving]
+            places = [(self.live.index(i), table) for i, table in before.items()]
+            for t in reversed(range(count)) if body.backwards else range(count):
+                for k, table in places:
+                    table[t] = now[k]
+                for k, i in slots:
+                    given[k] = now[i]
+                for k, rows in columns:
+                    given[k] = np.asarray(rows[t])
+                new = step(*given)
+                now = new[:carried]
+                for table, value in zip(emitted.values(), new[carried:], strict=True):
+                    table[t] = value
+            return dict(zip(self.live, now, strict=True)), emitted, before
+
+        return loop
+
+
+def _stacked(np: Any, numbers: array[Any], dtype: str, backwards: bool) -> Array:
+    """What a loop has written down, in the order of the rows."""
+    found = np.frombuffer(numbers, dtype) if len(numbers) else np.empty(0, dtype)
+    return np.ascontiguousarray(found[::-1]) if backwards else found

@@ -1,0 +1,250 @@
+"""Loops as nodes: a body that is done n times, whatever n is.
+
+A loop has states, which each step computes anew from those before it; elements, arrays from which each step takes a row;
+and inputs that are the same in all steps. Its results are arrays: a state after the last step, something that the body
+computes in every step (stacked), or a state before every step (stacked), which is what derivatives need. Each result is a
+node of its own, so that what a gradient is connected to within n steps is read off the graph as for any other operation;
+results of one loop are computed in one run (:mod:`gradcli.execute.loops`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+
+from gradcli.graph.node import Node, cone, make
+from gradcli.graph.ops.creation import loop, make_leaf
+from gradcli.graph.types import Shape
+
+Bits = int
+"""A set of parameters, a bit for each."""
+
+
+class Body:
+    """One step of a loop: nodes computed from placeholders.
+
+    ``states``, ``elements`` (rows) and ``fixed`` are leaves, numbered in this order as *parameters*; ``following[i]`` is
+    state i after a step, of the same shape and dtype, and ``emitted`` is what every step computes besides. ``count`` is
+    the number of steps, ``backwards`` says that rows are taken from the last one to the first.
+
+    *Results* are numbered: the states after the last step, then what is emitted, then the states before each step.
+    """
+
+    def __init__(
+        self,
+        states: Sequence[Node],
+        elements: Sequence[Node],
+        fixed: Sequence[Node],
+        following: Sequence[Node],
+        emitted: Sequence[Node],
+        count: int,
+        backwards: bool = False,
+    ) -> None:
+        self.states = tuple(states)
+        self.elements = tuple(elements)
+        self.fixed = tuple(fixed)
+        self.following = tuple(following)
+        self.emitted = tuple(emitted)
+        self.count = count
+        self.backwards = backwards
+        self.parameters = (*self.states, *self.elements, *self.fixed)
+        self.number = {x: i for i, x in enumerate(self.parameters)}
+
+    @property
+    def results(self) -> range:
+        return range(2 * len(self.states) + len(self.emitted))
+
+    def emits(self, j: int) -> int:
+        """The number of the result that stacks what is emitted j-th."""
+        return len(self.states) + j
+
+    def before(self, i: int) -> int:
+        """The number of the result that stacks state i before each step."""
+        return len(self.states) + len(self.emitted) + i
+
+    def root(self, result: int) -> Node:
+        """What a result is made of in one step."""
+        return (*self.following, *self.emitted, *self.states)[result]
+
+    def stacks(self, result: int) -> bool:
+        """Whether a result has a row for each step."""
+        return result >= len(self.states)
+
+    def shape(self, result: int) -> Shape:
+        root = self.root(result)
+        return (self.count, *root.shape) if self.stacks(result) else root.shape
+
+    # what depends on what
+
+    @cached_property
+    def _used(self) -> dict[Node, Bits]:
+        """The parameters that each node of the body depends on."""
+        return self._reached(lambda node: range(len(node.inputs)))
+
+    @cached_property
+    def _passed(self) -> dict[Node, Bits]:
+        """The parameters that a gradient of each node of the body leads to."""
+        return self._reached(lambda node: node.op.differentiable_inputs(node))
+
+    def _reached(self, follow: Callable[[Node], Iterable[int]]) -> dict[Node, Bits]:
+        found: dict[Node, Bits] = {x: 1 << i for i, x in enumerate(self.parameters)}
+        for node in cone([*self.following, *self.emitted], self.parameters):
+            if node not in found:
+                bits = 0
+                for i in follow(node):
+                    bits |= found[node.inputs[i]]
+                found[node] = bits
+        return found
+
+    def live(self, wanted: Iterable[int]) -> list[int]:
+        """The states that a run for some results computes, by number."""
+        states = len(self.states)
+        found: set[int] = set()
+        todo = [r for r in wanted if not self.stacks(r)]
+        if self.count:
+            todo += [i for r in wanted if self.stacks(r) for i in numbers(self._used[self.root(r)]) if i < states]
+        while todo:
+            i = todo.pop()
+            if i not in found:
+                found.add(i)
+                todo += [k for k in numbers(self._used[self.following[i]]) if k < states and self.count]
+        return sorted(found)
+
+    def needs(self, result: int) -> tuple[int, ...]:
+        """The parameters whose arguments a run for a result needs, by number."""
+        live = self.live([result])
+        bits = sum([1 << i for i in live])
+        if self.count:
+            for root in [self.following[i] for i in live] + [self.root(result)] * self.stacks(result):
+                bits |= self._used[root]
+        return numbers(bits)
+
+    def passes(self, result: int) -> tuple[int, ...]:
+        """The parameters that a gradient of a result leads to."""
+        return numbers(self._within(result))
+
+    def uses(self, node: Node) -> Bits:
+        """The parameters that a node of the body depends on within one step."""
+        return self._used[node]
+
+    def below(self, nodes: Iterable[Node]) -> Bits:
+        """The parameters that a gradient of nodes of the body leads to within one step."""
+        bits = 0
+        for node in nodes:
+            bits |= self._passed[node]
+        return bits
+
+    def _within(self, result: int) -> Bits:
+        """Follow a result back through the steps: states reached after k of them, and all else that is met on the way."""
+        reached = self._passed
+        is_state = (1 << len(self.states)) - 1
+        below = [reached[node] for node in self.following]
+        root, left = self.root(result), self.count
+        if not self.stacks(result):
+            now = 1 << result
+        elif not self.count:
+            return 0
+        else:
+            now, left = reached[root], self.count - 1
+        found = now & ~is_state
+        now &= is_state
+        # A stack has a row for every number of steps before it; a state after the loop is n steps from the start.
+        any_length = now if self.stacks(result) else 0
+        seen: dict[Bits, int] = {}
+        trail: list[Bits] = []
+        while left:
+            if now in seen:
+                period = len(trail) - seen[now]
+                now = trail[seen[now] + left % period]
+                break
+            seen[now] = len(trail)
+            trail.append(now)
+            bits = 0
+            for i in numbers(now):
+                bits |= below[i]
+            found |= bits & ~is_state
+            now = bits & is_state
+            any_length |= now
+            left -= 1
+        return found | (any_length if self.stacks(result) else now)
+
+
+def numbers(bits: Bits) -> tuple[int, ...]:
+    """The members of a set of parameters in order."""
+    found = []
+    while bits:
+        low = bits & -bits
+        found.append(low.bit_length() - 1)
+        bits ^= low
+    return tuple(found)
+
+
+def enclosed(
+    states: Sequence[Node],
+    elements: Sequence[Node],
+    following: Sequence[Node],
+    emitted: Sequence[Node],
+    count: int,
+    backwards: bool = False,
+) -> Body:
+    """The body of a loop whose nodes may use nodes from outside, which are the same in all steps: they stand for themselves."""
+    moving = {*states, *elements}
+    fixed: dict[Node, None] = {}
+    for node in cone([*following, *emitted], moving):
+        if node in moving or any([x in moving for x in node.inputs]):
+            moving.add(node)
+            fixed.update(dict.fromkeys([x for x in node.inputs if x not in moving and x.op.name != "literal"]))
+    fixed.update(dict.fromkeys([x for x in (*following, *emitted) if x not in moving and x.op.name != "literal"]))
+    return Body(states, elements, tuple(fixed), following, emitted, count, backwards)
+
+
+def results(body: Body, arguments: Sequence[Node | None], wanted: Iterable[int]) -> list[Node]:
+    """Nodes for results of a loop, whose parameters stand for ``arguments`` (None for one that no result needs).
+
+    Arguments of elements have a row for each step in front.
+    """
+    made: list[Node] = []
+    for result in wanted:
+        given = body.needs(result)
+        inputs = [arguments[p] for p in given]
+        assert all([x is not None for x in inputs]), (result, given)
+        attrs = {"body": body, "result": result, "given": given}
+        root = body.root(result)
+        node = make(loop, tuple(inputs), attrs, body.shape(result), root.dtype)  # type: ignore[arg-type]
+        node.risky = node.risky or root.risky
+        made.append(node)
+    return made
+
+
+def placeholder(like: Node, shape: Shape | None = None, dtype: str | None = None, risky: bool | None = None) -> Node:
+    """A leaf that stands for a value in the body of a loop."""
+    return make_leaf(
+        "", "step", like.shape if shape is None else shape, dtype or like.dtype, like.risky if risky is None else risky
+    )
+
+
+def arguments(nodes: Iterable[Node]) -> dict[int, Node]:
+    """The arguments of some results of one loop, by the numbers of the parameters."""
+    found: dict[int, Node] = {}
+    for node in nodes:
+        found.update(zip(node.attrs["given"], node.inputs, strict=True))
+    return found
+
+
+def together(nodes: Iterable[Node]) -> list[list[Node]]:
+    """Results of loops in groups that one run computes: of the same body, with the same arguments."""
+    groups: list[tuple[Body, dict[int, Node], list[Node]]] = []
+    by_body: dict[Body, list[int]] = {}
+    for node in nodes:
+        body, own = node.attrs["body"], arguments([node])
+        for k in by_body.setdefault(body, []):
+            _, known, members = groups[k]
+            first = members[0].serial
+            if all([known.get(p, x) is x and x.serial < first for p, x in own.items()]):
+                known.update(own)
+                members.append(node)
+                break
+        else:
+            by_body[body].append(len(groups))
+            groups.append((body, own, [node]))
+    return [members for _, _, members in groups]

@@ -1,0 +1,74 @@
+"""Loops made ready for a plan: the results of one loop become one run of it, and its body is simplified and planned once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from weakref import WeakKeyDictionary
+
+from gradcli.execute.repeat import Loop
+from gradcli.graph.loops import Body, arguments, together
+from gradcli.graph.node import Node, cone
+from gradcli.graph.operation import Repeated, literal
+from gradcli.graph.ops.creation import loop_result, loop_run
+from gradcli.rewrite.simplify import Simplified
+
+_made: WeakKeyDictionary[Body, dict[tuple[tuple[int, ...], tuple[int, ...]], Loop]] = WeakKeyDictionary()
+
+
+def lowered(targets: Sequence[Node], known: Collection[Node] = ()) -> tuple[list[Node], dict[Node, Node]]:
+    """The targets with runs of loops in place of their results, and what each new node stands for."""
+    known = set(known)
+    nodes = cone(targets, known)
+    loops = [node for node in nodes if isinstance(node.op.rule, Repeated) and node not in known]
+    if not loops:
+        return list(targets), {}
+    groups = {node: group for group in together(loops) for node in group}
+    replaced: dict[Node, Node] = {}
+    original: dict[Node, Node] = {}
+    for node in nodes:
+        if node in replaced:
+            continue
+        if node in known or not node.inputs and node not in groups:
+            replaced[node] = node
+        elif node in groups:
+            _run(groups[node], replaced, original)
+        else:
+            inputs = tuple([replaced[x] for x in node.inputs])
+            new = replaced[node] = node if inputs == node.inputs else node.with_inputs(inputs)
+            if new is not node:
+                original[new] = node
+    return [replaced[node] for node in targets], original
+
+
+def _run(group: Sequence[Node], replaced: dict[Node, Node], original: dict[Node, Node]) -> None:
+    body: Body = group[0].attrs["body"]
+    given = dict(sorted(arguments(group).items()))
+    wanted = tuple([node.attrs["result"] for node in group])
+    function = _function(body, wanted, tuple(given))
+    inputs = tuple([replaced[x] for x in given.values()])
+    run = Node(loop_run, inputs, {"function": function}, (), "bool", False)
+    original[run] = group[0]
+    for k, node in enumerate(group):
+        replaced[node] = Node(loop_result, (run,), {"index": k}, node.shape, node.dtype, node.risky)
+        original[replaced[node]] = node
+
+
+def _function(body: Body, wanted: tuple[int, ...], given: tuple[int, ...]) -> Loop:
+    kept = _made.setdefault(body, {})
+    if (wanted, given) not in kept:
+        kept[wanted, given] = Loop(_for(body, wanted), wanted, given)
+    return kept[wanted, given]
+
+
+def _for(body: Body, wanted: Sequence[int]) -> Body:
+    """The body with what some results need, simplified; what they do not need keeps its number and is nothing."""
+    live = body.live(wanted)
+    emitted = [j for j in range(len(body.emitted)) if body.emits(j) in wanted]
+    roots, _ = lowered([*[body.following[i] for i in live], *[body.emitted[j] for j in emitted]], body.parameters)
+    simple = iter(Simplified(roots, known=body.parameters).targets)
+    following, rest = list(body.states), [literal(0.0, "float64")] * len(body.emitted)
+    for i in live:
+        following[i] = next(simple)
+    for j in emitted:
+        rest[j] = next(simple)
+    return Body(body.states, body.elements, body.fixed, following, rest, body.count, body.backwards)

@@ -1,0 +1,215 @@
+"""Loops: one node with a body gives what the steps written out give, in every mode."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradcli
+from gradcli.graph.node import cone
+from gradcli.language import looping
+from tests.quickly import some
+from tests.random_loops import loop_program
+
+
+@contextmanager
+def loops(are_nodes: bool) -> Iterator[None]:
+    """Within it every loop is a node, however few its steps are, or none is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(looping, "WRITTEN_OUT", 0)
+        patch.setenv("GRADCLI_WITHOUT", "" if are_nodes else "loops")
+        yield
+
+
+def everything(text: str) -> dict[Any, Any]:
+    program = gradcli.loads(text)
+    found: dict[Any, Any] = dict(program.eval())
+    for order in (1, 2, 3, 5):
+        found |= {(order, x): g for x, g in program.grad(["y"], order=order).items()}
+    found |= {("jacobian", x): v for x, v in program.jacobian(["h"])["h"].items()}
+    found |= {(a, b): v for a, row in program.hessian(["y"]).items() for b, v in row.items()}
+    found |= {("jvp", y): v for y, v in program.jvp({"x": 1.0, "w": 0.5}, ["h"]).items()}
+    return found
+
+
+@pytest.mark.parametrize("seed", some(range(90), 6))
+def test_random_loops(seed):
+    text = loop_program(seed)
+    with loops(True):
+        ours = everything(text)
+    with loops(False):
+        others = everything(text)
+    assert list(ours) == list(others)
+    for key, other in others.items():
+        mine = ours[key]
+        assert (mine is None) == (other is None), (key, text)
+        if other is not None:
+            assert (mine.shape, mine.dtype) == (other.shape, other.dtype)
+            scale = np.abs(other[np.isfinite(other)]).max(initial=1.0)
+            np.testing.assert_allclose(mine, other, rtol=1e-7, atol=1e-9 * scale, err_msg=f"{key} of\n{text}")
+
+
+LOGISTIC = "variable x = 0.3\nvariable r = 3.1\ndef f(u) = r*u*(1 - u)\ny = iterate(f, x, {n})\n"
+
+
+def test_a_loop_is_one_node_whatever_its_count_is():
+    sizes = {len(cone([gradcli.loads(LOGISTIC.format(n=n)).graph.names["y"]])) for n in (10, 1_000_000_000)}
+    assert len(sizes) == 1
+
+
+def test_a_derivative_inside_a_loop_does_not_walk_back_through_earlier_steps():
+    text = "variable x = 1.0\ndef f(q) = {{ p = q^4/4 + q^2\n    g = gradients(p, q)\n    q - 0.01*g }}\ny = iterate(f, x, {n})\n"
+    few, many = (len(cone([gradcli.loads(text.format(n=n)).graph.names["y"]])) for n in (10, 100_000))
+    assert few == many
+    x = 1.0
+    for _ in range(30):
+        x -= 0.01 * (x**3 + 2 * x)
+    np.testing.assert_allclose(gradcli.loads(text.format(n=30)).eval()["y"], x, rtol=1e-13)
+
+
+def test_a_derivative_by_what_came_before_the_loop_is_written_out():
+    """The way from the state to x leads through all earlier steps."""
+    text = "variable x = 0.5\nvariable c = 0.1\ndef f(q) = {{ p = sin(q)\n    q + c*gradients(p, x) }}\ny = iterate(f, x*x, 3)\n"
+    with loops(True):
+        ours = gradcli.loads(text.format()).grad()["x"]
+    with loops(False):
+        np.testing.assert_allclose(ours, gradcli.loads(text.format()).grad()["x"], rtol=1e-13)
+
+
+def test_none_is_decided_by_the_steps_that_there_are():
+    """A shift register of three: what goes in comes out after three steps."""
+    text = (
+        "variable u = 2.0\nvariable x = 1.0\ndef f(a, b, c) = u*1.0, a, b\np, q, y = iterate(f, [x, x*2, x*3], {n})\n"
+    )
+    with loops(True):
+        found = [gradcli.loads(text.format(n=n)).grad(["y"]) for n in (1, 2, 3, 4)]
+    assert [g["u"] is None for g in found] == [True, True, False, False]
+    assert [g["x"] is None for g in found] == [False, False, True, True]
+    assert found[1]["x"] == 1.0
+
+
+def test_until_stops_after_the_step_that_makes_it_true():
+    newton = "variable a = 2.0\ndef f(x) = 0.5*(x + a/x)\ndef near(x) = abs(x*x - a) < 1e-12\nr = iterate(f, 1.0, 100, until=near)\n"
+    program = gradcli.loads(newton)
+    np.testing.assert_allclose(program.eval()["r"], math.sqrt(2), rtol=1e-15)
+    np.testing.assert_allclose(program.grad()["a"], 0.5 / math.sqrt(2), rtol=1e-9)
+    counted = "variable x = 0.0\ndef f(n) = n + 1\ndef g(n) = n >= 4\ny = iterate(f, x, 50, until=g)\n"
+    assert gradcli.loads(counted).eval()["y"] == 4
+
+
+def test_steps_after_the_last_are_not_selected():
+    """They would be NaN."""
+    text = "variable x = 1.0\ndef f(a) = sqrt(a - 0.3)\ndef g(a) = a < 0.8\ny = iterate(f, x, 20, until=g)\n"
+    program = gradcli.loads(text)
+    assert np.isfinite(program.eval()["y"])
+    first, second = math.sqrt(0.7), math.sqrt(math.sqrt(0.7) - 0.3)
+    np.testing.assert_allclose(program.eval()["y"], second, rtol=1e-14)
+    np.testing.assert_allclose(program.grad()["x"], 0.5 / first * 0.5 / second, rtol=1e-12)
+
+
+def test_scan_gives_the_state_after_each_row():
+    text = "variable w = 2.0\ndef f(s, e) = s + w*e\nh = scan(f, [1.0, 2.0, 3.0], 0.5{reverse})\n"
+    assert gradcli.loads(text.format(reverse="")).eval()["h"].tolist() == [2.5, 6.5, 12.5]
+    assert gradcli.loads(text.format(reverse=", reverse=true")).eval()["h"].tolist() == [12.5, 10.5, 6.5]
+    program = gradcli.loads(
+        "variable e = [1.0, 2.0]\nvariable g = [[1.0], [2.0]]\ndef f(s, a, b) = s*a + sum(b)\nh = scan(f, [e, g], 1.0)\n"
+    )
+    assert program.eval()["h"].tolist() == [2.0, 6.0]
+    assert program.grad()["e"].tolist() == [3.0, 2.0]
+    assert gradcli.loads("def f(s, e) = s + e\nh = scan(f, zeros([0]), 1.0)\n").eval()["h"].shape == (0,)
+
+
+def test_map_gives_gradients_of_examples():
+    text = """
+variable w = [0.5, -0.2]
+constant X = [[1.0, 2.0], [0.3, -1.0], [2.0, 0.1]]
+constant t = [1.0, 0.0, 2.0]
+def example(x, t) = {
+    l = (w @ x - t)^2
+    gradients(l, w)
+}
+g = map(example, X, t)
+"""
+    X, t, w = np.array([[1.0, 2.0], [0.3, -1.0], [2.0, 0.1]]), np.array([1.0, 0.0, 2.0]), np.array([0.5, -0.2])
+    np.testing.assert_allclose(gradcli.loads(text).eval()["g"], 2 * ((X @ w - t)[:, None] * X), rtol=1e-13)
+
+
+@pytest.mark.parametrize(("substeps", "tolerance"), [(1, 1e-6), (10, 1e-10), (40, 1e-12)])
+def test_odeint_converges_to_the_solution(substeps, tolerance):
+    text = f"variable k = 0.7\nvariable y0 = [1.0, 0.0]\ndef f(y, t) = [y[1], -k*y[0]]\nh = odeint(f, y0, linspace(0.0, 2.0, 21), {substeps})\ny = h[-1, 0]\n"
+    program = gradcli.loads(text)
+    omega = math.sqrt(0.7)
+    times = np.linspace(0, 2, 21)
+    np.testing.assert_allclose(program.eval()["h"][:, 0], np.cos(omega * times), rtol=0, atol=tolerance)
+    expected = -math.sin(omega * 2) * 2 * 0.5 / omega
+    np.testing.assert_allclose(program.grad(["y"])["k"], expected, rtol=10 * tolerance)
+
+
+def test_memory_of_the_history_is_known_before_the_run():
+    program = gradcli.loads(LOGISTIC.format(n=1_000_000), max_memory=64 << 20)
+    assert np.isfinite(program.grad()["r"])
+    with pytest.raises(gradcli.GradcliError, match="memory") as caught:
+        gradcli.loads(LOGISTIC.format(n=100_000_000), max_memory=64 << 20).grad()
+    assert caught.value.kind == "LimitError"
+
+
+def test_points_take_an_axis_through_the_loop(tmp_path):
+    program = gradcli.loads(LOGISTIC.format(n=30))
+    rows = np.linspace(0.1, 0.9, 5)
+    found = program.points({"x": rows}, order=1)
+    for k, x in enumerate(rows):
+        one = program.grad(values={"x": x})
+        np.testing.assert_allclose([found[name][k] for name in ("x", "r")], [one["x"], one["r"]], rtol=1e-11)
+
+
+WRONG = {
+    "a state that changes its dtype": ("def f(s, e) = s + 0.5\nh = scan(f, [1.0, 2.0], 0)\n", "keep its shape and dtype", "0.0"),
+    "a state that changes its shape": ("def f(s, e) = [s, e]\nh = scan(f, [1.0, 2.0], 0.0)\n", "keep its shape and dtype", None),
+    "a count that is not known": ("variable n = 3\ndef f(x) = x\ny = iterate(f, 1.0, n)\n", "must be known", "literal"),
+    "arrays of different lengths": ("def f(a, b) = a*b\ny = map(f, [1, 2], [1, 2, 3])\n", "2 and 3 rows", None),
+    "elements of different lengths": ("def f(s, a, b) = s\ny = scan(f, [[1, 2], [1, 2, 3]], 0)\n", "2 and 3 rows", None),
+    "a scalar in place of rows": ("def f(a) = a\ny = map(f, 1.0)\n", "scalar", None),
+    "too few values": ("def f(a, b) = a\nx, y = iterate(f, [1.0, 2.0], 10)\n", "as many values as there are states", None),
+    "a condition that is no bool": ("def f(a) = a\ny = iterate(f, 1.0, 10, until=f)\n", "one bool", None),
+    "a condition of several": ("def f(a) = a*2\ndef g(a) = a > 1\ny = iterate(f, [1.0, 2.0], 10, until=g)\n", "one bool", None),
+    "a slope of another shape": ("def f(y, t) = [y, t]\ny = odeint(f, 1.0, [0.0, 1.0])\n", "has its shape", None),
+    "times that are no vector": ("def f(y, t) = y\ny = odeint(f, 1.0, 2.0)\n", "vector of times", None),
+    "no function": ("y = scan(3, [1.0], 0.0)\n", "name of a function", "scan(f, elems, initializer)"),
+    "a function of too few": ("def f(s) = s\ny = scan(f, [1.0], 0.0)\n", "function of 2 arguments", None),
+    "a negative count": ("def f(s) = s\ny = iterate(f, 1.0, -1)\n", "0 or more", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong(name):
+    text, message, help = WRONG[name]
+    with pytest.raises(gradcli.GradcliError, match=message) as caught:
+        gradcli.loads(text)
+    assert caught.value.span is not None
+    assert help is None or help in (caught.value.help or "")
+
+
+def test_an_operation_that_fails_in_a_step_is_named():
+    text = "variable A = [[1.0, 1.0], [1.0, 1.0]]\ndef f(B) = inv(B)\ny = iterate(f, A, 20)\n"
+    with pytest.raises(gradcli.GradcliError, match="singular") as caught:
+        gradcli.loads(text).eval()
+    assert caught.value.span is not None
+
+
+def test_random_numbers_differ_from_step_to_step():
+    text = "def f(x) = x + random_normal([])\ny = iterate(f, 0.0, 12)\n"
+    with loops(True):
+        ours = gradcli.loads(text).eval()["y"]
+    with loops(False):
+        assert gradcli.loads(text).eval()["y"] == ours
+
+
+def test_commands_that_show_operations_write_the_steps_out():
+    program = gradcli.loads(LOGISTIC.format(n=10))
+    written = program.derive()
+    assert gradcli.loads(str(written)).eval(["dy_dr"])["dy_dr"] == pytest.approx(program.grad()["r"], rel=1e-12)

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gradcli.autodiff import reverse, views
-from gradcli.autodiff.batch import batched
 from gradcli.autodiff.cotangents import Cotangent, either
 from gradcli.autodiff.views import View
-from gradcli.graph.loops import placeholder
 from gradcli.graph.node import Derivation, Node
 from gradcli.graph.operation import (
     Contraction,
@@ -158,6 +156,9 @@ class Sweep:
         self, node: Node, parts: list[View], mask: Node | None, active: set[Node]
     ) -> Iterator[tuple[Node, list[View], Node | None]]:
         """One backward loop for all seeds: they are an axis in front of what it computes."""
+        from gradcli.autodiff.batch import batched  # few programs have loops
+        from gradcli.graph.loops import placeholder
+
         count = size_of(self.seeds)
         dtype = node.dtype if is_float(node.dtype) else self.dtype
         g = placeholder(node, dtype=dtype)

@@ -46,7 +46,7 @@ def _run(group: Sequence[Node], replaced: dict[Node, Node], original: dict[Node,
     wanted = tuple([node.attrs["result"] for node in group])
     function = _function(body, wanted, tuple(given))
     inputs = tuple([replaced[x] for x in given.values()])
-    run = Node(loop_run, inputs, {"function": function}, (), "bool", False)
+    run = Node(loop_run, inputs, {"function": function}, (0,), "bool", False)
     original[run] = group[0]
     for k, node in enumerate(group):
         replaced[node] = Node(loop_result, (run,), {"index": k}, node.shape, node.dtype, node.risky)

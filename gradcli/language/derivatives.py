@@ -31,7 +31,6 @@ def enter(e: Elaborator, name: str, bound: dict[str, Any], call: syntax.Call, sc
     if not xs or (listed and name not in ("jacobian", "hessian")):
         e.fail("TypeError", f"{name} needs the name of one x", bound["x"])
     place = (call.start, call.end)
-    note(e, [y], xs)
     from gradcli.autodiff import jacobian, orders
 
     e.differentiates([y], xs)
@@ -50,14 +49,6 @@ def enter(e: Elaborator, name: str, bound: dict[str, Any], call: syntax.Call, sc
         raise labelled(e, error, call, [bound["y"]]) from None
     nodes = [own(e, node, place) for node in results]
     return Several(tuple(nodes), "gradient") if listed else nodes[0]
-
-
-def note(e: Elaborator, ys: list[Node], xs: list[Node]) -> None:
-    """Tell the bodies of loops that are being made that a derivative is taken in them."""
-    if e.bodies:
-        from gradcli.language import looping
-
-        looping.note(e, ys, xs)
 
 
 def own(e: Elaborator, g: Node, place: tuple[int, int]) -> Node:

@@ -41,6 +41,7 @@ from gradcli.language.values import (
 
 if TYPE_CHECKING:
     from gradcli.data.memory import Memory
+    from gradcli.language.looping import Open
     from gradcli.language.scalars import Scalars
     from gradcli.language.templates import Reading
 
@@ -63,7 +64,7 @@ class Elaborator:
         self.forced_dtype = dtype
         self.seed = seed
         self.unsafe: Collection[str] = ()
-        self.bodies: list[Any] = []  # those of loops that are being made
+        self.bodies: list[Open] = []  # those of loops that are being made
         self.written_out = False
         self.memory: Memory | None = None
         self.draws = 0
@@ -200,6 +201,8 @@ class Elaborator:
         """Tell those who read functions for stand-ins that a derivative of ys by xs is being made."""
         for reading in self.readings:
             reading.note(xs, [*ys, *stops])
+        for body in self.bodies:
+            body.note(xs, ys)
 
     # the machine
 

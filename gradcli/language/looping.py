@@ -42,13 +42,11 @@ class Open:
         self.since = now()
         self.asked: set[Node] = set()
 
-
-def note(e: Elaborator, ys: Sequence[Node], xs: Sequence[Node]) -> None:
-    """Remember derivatives by nodes from outside of the bodies that are being made: the way may lead through earlier steps."""
-    for body in e.bodies:
-        older = [x for x in xs if x.serial < body.since and x not in body.placeholders]
-        if older and not body.placeholders.isdisjoint(cone(ys, body.placeholders)):
-            body.asked.update(older)
+    def note(self, xs: Sequence[Node], ys: Sequence[Node]) -> None:
+        """Remember a derivative by nodes from outside: the way to them may lead through earlier steps."""
+        older = [x for x in xs if x.serial < self.since and x not in self.placeholders]
+        if older and not self.placeholders.isdisjoint(cone(ys, self.placeholders)):
+            self.asked.update(older)
 
 
 class Loop(NamedTuple):

@@ -3,7 +3,7 @@
 What reads files of values is in :mod:`gradcli.data.reading`, which most commands do not need.
 """
 
-from gradcli.data.arrays import first_not_finite, is_ordinary, standard, write_npz
+from gradcli.data.arrays import first_not_finite, is_ordinary, ordinary_rows, standard, write_npz
 from gradcli.data.files import decode, opened, read_bytes, unreadable, write_atomically
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "first_not_finite",
     "is_ordinary",
     "opened",
+    "ordinary_rows",
     "read_bytes",
     "standard",
     "unreadable",

@@ -86,6 +86,14 @@ def is_ordinary(array: Array, dtype: str | None = None) -> bool:
     return True
 
 
+def ordinary_rows(rows: Array, dtype: str) -> Array:
+    """Which rows of an array hold ordinary numbers only (see :func:`is_ordinary`)."""
+    limit = ORDINARY[dtype]
+    flat: Any = rows.reshape(len(rows), -1)
+    found: Array = ((flat <= limit) & (flat >= -limit)).all(axis=1)
+    return found
+
+
 def released(array: Array) -> None:
     """Give back the memory into which parts of a mapped file were read; they are read again where they are used.
 

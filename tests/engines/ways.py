@@ -69,9 +69,12 @@ def results(found: Any) -> dict[str, Any]:
 
 
 def everything(text: str, plain: bool = False) -> Answers:
+    return everything_of(gradcli.loads(text), plain)
+
+
+def everything_of(program: gradcli.Program, plain: bool = False) -> Answers:
     """What the commands answer: eval, grad of orders 1 to 3, jacobian, hessian, jvp."""
     answers: Answers = {}
-    program = gradcli.loads(text)
     guarded(answers, "eval", lambda: results(results_of(program, plain=plain)))
     for order in (1, 2, 3):
         guarded(
@@ -92,40 +95,73 @@ def floats(program: gradcli.Program) -> list[str]:
     return [x for x in program.variables if is_float(program.graph.leaves[x].dtype)]
 
 
-def compiled(text: str) -> Answers:
-    """Values and gradients of a compiled function that is given the program's own values."""
+def others(program: gradcli.Program, seed: int) -> dict[str, Any]:
+    """Other values for the variables of a program: special ones, or the program's own with another sign."""
+    random = np.random.RandomState(seed)
+    special = [0.0, np.inf, -np.inf, np.nan, 1e200, 5e-324, 1.0, -0.5]
+    found = {}
+    for x in program.variables:
+        own = program.leaf_value(program.graph.leaves[x])
+        if own.dtype.kind == "f":
+            with np.errstate(over="ignore"):
+                drawn = np.asarray(random.choice(special, size=own.shape)).astype(own.dtype)
+            found[x] = np.where(random.random_sample(own.shape) < 0.3, drawn, -own)
+        else:
+            found[x] = own.copy()
+    return found
+
+
+def compiled(text: str, before: bool = False) -> Answers:
+    """Values and gradients of a compiled function of the program's own values, perhaps called with other ones before."""
     answers: Answers = {}
     program = gradcli.loads(text)
     names = [name for name in program.graph.definitions if isinstance(program.graph.names[name], Node)]
     given = program.eval(program.variables)
-    guarded(answers, "eval", lambda: program.compile(names, program.variables)(**given))
+
+    def called(function: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+        if before:
+            with suppress(gradcli.GradcliError):
+                function(**others(program, len(text)))
+        return function(**given)
+
+    guarded(answers, "eval", lambda: called(program.compile(names, program.variables)))
     with suppress(gradcli.GradcliError):
         for x in [x for x, g in program.grad(["y"]).items() if g is not None]:
             again = gradcli.loads(f"{text}gradient = gradients(y, {x})\n")
             guarded(
                 answers,
                 "grad 1",
-                lambda again=again, x=x: {x: again.compile(["gradient"], again.variables)(**given)["gradient"]},
+                lambda again=again, x=x: {x: called(again.compile(["gradient"], again.variables))["gradient"]},
             )
     return answers
 
 
-def rows(text: str) -> Answers:
-    """What the commands answer for two rows that hold the program's own values."""
+def given(text: str) -> Answers:
+    """What a program with other values says that is given its own ones."""
+    program = gradcli.loads(text)
+    own = {x: program.leaf_value(program.graph.leaves[x]) for x in program.variables}
+    return everything_of(program.with_values(others(program, len(text))).with_values(own))
+
+
+def rows(text: str, beside: bool = False) -> Answers:
+    """What the commands answer for two rows that hold the program's own values, or the second one does."""
     answers: Answers = {}
     program = gradcli.loads(text)
     graph = program.graph
-    given = {x: program.leaf_value(graph.leaves[x]) for x in program.variables}
-    block = Rows(np.array([1, 2]), {x: np.stack([v, v]) for x, v in given.items()}, [], 0)
+    own = {x: program.leaf_value(graph.leaves[x]) for x in program.variables}
+    first = others(program, len(text)) if beside else own
+    block = Rows(np.array([1, 2]), {x: np.stack([first[x], v]) for x, v in own.items()}, [], 0)
 
     def ask(label: str, question: Callable[[gradcli.Program], list[Item]]) -> None:
         def found() -> dict[str, Any]:
             values: dict[str, Any] = {}
-            for reply in Points(program, question, "rows").answers(block):
-                for _, problem in reply.bad:
-                    raise problem
-                for item, value in zip(reply.items, reply.values, strict=True):
-                    values[" ".join(item.path)] = None if value is None else value[0]
+            for reply in Points(program, question, "rows", skip_bad=True).answers(block):
+                for number, problem in reply.bad:
+                    if number == 2:
+                        raise problem
+                for i in np.flatnonzero(np.asarray(reply.numbers) == 2):
+                    for item, value in zip(reply.items, reply.values, strict=True):
+                        values[" ".join(item.path)] = None if value is None else value[i]
             return values
 
         guarded(answers, label, found)
@@ -211,7 +247,10 @@ def ways(text: str, plainly: Answers) -> Iterator[tuple[str, Callable[[], Answer
     yield "plain", lambda: _with([s for s in SWITCHES if s != "plain"], lambda: everything(text, plain=True))
     yield "compile", lambda: compiled(text)
     yield "compile without straight", lambda: _with(["straight"], lambda: compiled(text))
+    yield "compile after others", lambda: compiled(text, before=True)
+    yield "given", lambda: given(text)
     yield "rows", lambda: rows(text)
+    yield "rows beside others", lambda: rows(text, beside=True)
     for order in (1, 2):
         yield f"derive {order}", lambda order=order: written(text, order)
         yield f"module {order}", lambda order=order: module(text, order)

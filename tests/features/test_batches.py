@@ -288,6 +288,37 @@ def test_a_row_that_fails_is_found_and_the_others_are_answered():
     assert [number for number, _, _ in bad] == [7]
 
 
+def third_gradients(program):
+    return values_of(answers.gradients(program, order=3).orders[-1][1])
+
+
+def test_the_answers_of_a_row_do_not_depend_on_the_others():
+    """Numbers that are not ordinary ask for guards, with which a third slope at 0 may be 0 and is NaN without."""
+    text = "variable a = [[-0.9, -1.2], [0.0, 1.0]]; variable b = 1.0; n = a*a + 2*a; y = sum(xlogy(a, n[0]))*b"
+    own = np.array([[-0.9, -1.2], [0.0, 1.0]])
+    a = np.array([own, [[np.inf, 2.0], [0.5, 0.0]], own, -own, [[np.nan, 1.0], [0.0, 0.0]], own])
+    b = np.array([1.0, 1.0, np.inf, 2.0, -np.inf, 1e200])
+    for ask in (evaluation, first_gradients, third_gradients):
+        whole, _ = answered(text, ask, a=a, b=b)
+        for row in range(len(a)):
+            alone, _ = answered(text, ask, a=a[row : row + 1], b=b[row : row + 1])
+            for name, value in [item for item in alone.items() if item[1] is not None]:
+                np.testing.assert_array_equal(whole[name][row], value[0], err_msg=f"{name} in row {row}")
+
+
+def test_bad_rows_among_rows_that_are_not_ordinary():
+    matrices = np.array([(k + 1) * np.eye(2) for k in range(9)])
+    matrices[3] = matrices[7] = 0.0
+    b = np.where(np.arange(9) % 3 == 1, np.inf, 1.0)
+    text = "variable x = eye(2); variable b = 1.0; y = inv(x)[0, 0] + b"
+    found, bad = answered(text, skip_bad=True, x=matrices, b=b)
+    assert found["y"].tolist() == [1 / (k + 1) + b[k] for k in range(9) if k not in (3, 7)]
+    assert [number for number, _, _ in bad] == [4, 8]
+    found, bad = answered(text, x=matrices, b=b)
+    assert found["y"].tolist() == [1 / (k + 1) + b[k] for k in range(3)]
+    assert [number for number, _, _ in bad] == [4]
+
+
 def test_an_index_out_of_range_is_found_by_its_row():
     text = "constant i = [0]; variable w = [1.0, 2.0, 3.0]; y = sum(gather(w, i))"
     found, bad = answered(text, skip_bad=True, i=[[0], [2], [3], [-1]])

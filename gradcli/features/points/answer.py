@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from gradcli.data import is_ordinary
+from gradcli.data import is_ordinary, ordinary_rows
 from gradcli.data.rows import Field, Rows
 from gradcli.diagnostics import GradcliError, did_you_mean
 from gradcli.features.points.varied import Ask, Batch, Item, Varied
@@ -20,6 +20,10 @@ Array = Any
 
 FAILURES = (GradcliError, ValueError, TypeError, IndexError, ArithmeticError, MemoryError)
 """What a kernel raises where it fails in some row (NumPy's LinAlgError is a ValueError)."""
+
+
+MOST_GROUPS = 16
+"""Groups of rows that are not ordinary in different columns, each with a graph of its own."""
 
 
 class Answers(NamedTuple):
@@ -92,20 +96,63 @@ class Points:
         """The results of a block of rows, in pieces; after a bad row nothing unless bad rows are passed over."""
         for numbers, columns in self._parts(rows):
             self._take_shapes(columns)
-            leaves = self._program.graph.leaves
-            unsafe = frozenset(name for name, column in columns.items() if not is_ordinary(column, leaves[name].dtype))
-            batch = self._batch(tuple(columns), unsafe)
+            groups = self._groups(columns)
+            batch = groups[0][0]
             if batch.missing is not None:
                 yield self._unanswered(batch, numbers, batch.missing)
             elif not len(numbers):
                 yield Answers(batch.items, numbers, self._placed(batch, self._none(batch)), [])
             stop = 0
             while batch.missing is None and stop < len(numbers):
-                part = slice(stop, stop := stop + batch.fitting(len(numbers) - stop))
-                answers = self._answered(batch, numbers[part], {name: c[part] for name, c in columns.items()})
+                part = slice(stop, stop := stop + min([b.fitting(len(numbers) - stop) for b, _ in groups]))
+                answers = self._together(groups, part, numbers[part], {name: c[part] for name, c in columns.items()})
                 yield answers
                 if answers.bad and not self._skip_bad:
                     return
+
+    def _groups(self, columns: Mapping[str, Array]) -> list[tuple[Batch, Array | None]]:
+        """Rows whose numbers are ordinary in the same columns, each with its batch: the answers of a row do not depend on the others.
+
+        The rows of a group are a mask, or None for all. Too many groups are made one, with guards for all.
+        """
+        import numpy as np
+
+        leaves = self._program.graph.leaves
+        names = tuple(columns)
+        unsafe = [name for name, column in columns.items() if not is_ordinary(column, leaves[name].dtype)]
+        if unsafe and len(columns[unsafe[0]]) > 1:
+            flags = np.stack([~ordinary_rows(columns[name], leaves[name].dtype) for name in unsafe])
+            patterns, which = np.unique(flags, axis=1, return_inverse=True)
+            if 1 < patterns.shape[1] <= MOST_GROUPS:
+                return [
+                    (self._batch(names, frozenset(np.array(unsafe)[patterns[:, k]].tolist())), which.reshape(-1) == k)
+                    for k in range(patterns.shape[1])
+                ]
+        return [(self._batch(names, frozenset(unsafe)), None)]
+
+    def _together(
+        self, groups: Sequence[tuple[Batch, Array | None]], part: slice, numbers: Array, columns: dict[str, Array]
+    ) -> Answers:
+        """The answers of some rows, group by group, in the order of the rows."""
+        import numpy as np
+
+        found = []
+        for batch, mask in groups:
+            if mask is None:
+                return self._answered(batch, numbers, columns)
+            if (rows := mask[part]).any():
+                found.append(self._answered(batch, numbers[rows], {name: c[rows] for name, c in columns.items()}))
+        bad = sorted([problem for answers in found for problem in answers.bad], key=lambda problem: problem[0])
+        rest = np.concatenate([answers.numbers for answers in found])
+        order = np.argsort(rest, kind="stable")
+        if bad and not self._skip_bad:
+            bad = bad[:1]
+            order = order[rest[order] < bad[0][0]]
+        values = [
+            None if pieces[0] is None else np.concatenate(pieces)[order]
+            for pieces in zip(*[answers.values for answers in found], strict=True)
+        ]
+        return Answers(found[0].items, rest[order], values, bad)
 
     def _parts(self, rows: Rows) -> Iterator[tuple[Array, dict[str, Array]]]:
         """The rows with integers up to the first row with a fraction; from there on the name is a float."""

@@ -22,6 +22,8 @@ SHAPES: list[tuple[int, ...]] = [
 ]  # fmt: skip
 SPECIAL = ["0.0", "-0.0", "inf", "-inf", "nan", "1e-200", "1e200", "5e-324", "1e-40", "-1e30", "1.0", "-1.0", "100.0"]
 TIES = ["0.0", "1.0", "-1.0", "2.0", "0.5", "-0.5"]
+PROMISES = {"regular", "positive"}
+"""Flags by which a program promises what a random one does not keep."""
 MOST_ENTRIES = 40
 MOST_AXES = 4
 
@@ -276,7 +278,7 @@ class Program:
             "pairs": lambda: str([[random.randint(0, 1), random.randint(0, 1)] for _ in range(n)]),
             "number": lambda: random.choice(["0.3", "2", "-1.5", "0", "1"]),
             "parameter": lambda: random.choice(["0.3", "2", "-1.5", "0", "1", "{t}", "{t}"]),
-            "flag": lambda: random.choice(["true", "false"]),
+            "flag": lambda: random.choice(["true", "false"] if p.name not in PROMISES else ["false", "false"]),
             "dtype": lambda: random.choice(["float32", "float64", "int32", "int64", "bool"]),
             "seed": lambda: "7",
             "string": lambda: f'"{random.choice(EQUATIONS)}"',

@@ -27,8 +27,9 @@ constant n = 2
 
 
 def graph(text: str) -> Elaborated:
+    """A program as a graph in which loops call their functions again and again."""
     source = Source("test", text)
-    return elaborate(parse(source), source)
+    return elaborate(parse(source), source, written_out=True)
 
 
 def everything(program: Elaborated, roots: Iterable[Node]) -> list[Node]:

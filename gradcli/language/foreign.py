@@ -160,7 +160,7 @@ WORDS = {
     "syms": "write `variable x`, a line for each", "param": "write `variable x = …`", "parameter": "write `variable x = …`",
     "return": "the last expression of a block is its value: leave `return` out",
     "if": "write `where(condition, a, b)`", "else": "write `where(condition, a, b)`", "elif": "write `where(condition, a, b)`",
-    "for": "write `iterate(f, x0, n)`: f applied n times", "while": "write `iterate(f, x0, n)`: f applied n times",
+    "for": "write `iterate(f, x0, n)`: f applied n times, or `scan(f, rows, x0)`", "while": "write `iterate(f, x0, n, until=g)`: at most n times, until g holds",
     "lambda": "write `def f(x) = …` on a line of its own", "function": "write `def f(x) = …`",
     "func": "write `def f(x) = …`", "fn": "write `def f(x) = …`", "fun": "write `def f(x) = …`", "print": "write `output …`",
     "int": "write `constant n: int64 = …`", "float": "write `variable x = …`", "double": "write `variable x = …`",

@@ -136,7 +136,7 @@ ERRORS: list[tuple[str, str, str | None]] = [
      "the last expression of a block is its value: leave `return` out"),
     ("let «x» = 3", "expected an operator or the end of the line after `let`, found `x`", "write `x = …`"),
     ("for «i» in x", "expected an operator or the end of the line after `for`, found `i`",
-     "write `iterate(f, x0, n)`: f applied n times"),
+     "write `iterate(f, x0, n)`: f applied n times, or `scan(f, rows, x0)`"),
     ("y = lambda «x»: x^2", "expected an operator or the end of the line after `lambda`, found `x`",
      "write `def f(x) = …` on a line of its own"),
     ("y = a «if» b else c", "expected an operator or the end of the line after `a`, found `if`",

@@ -8,6 +8,7 @@ cotangent has not reached yet, or what is not selected, has a mask (:mod:`gradcl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import isqrt
 from typing import TYPE_CHECKING, Any
 
 from gradcli.autodiff.cotangents import Cotangent, either
@@ -16,11 +17,15 @@ from gradcli.graph.node import Derivation, Node, cone, derived_float
 from gradcli.graph.operation import cast_to
 from gradcli.graph.ops.creation import zeros
 from gradcli.graph.ops.selection import logical_not
-from gradcli.graph.ops.shaping import broadcasted, transpose
-from gradcli.graph.types import is_float
+from gradcli.graph.ops.shaping import broadcasted, reshape, transpose
+from gradcli.graph.ops.slicing import concat, index
+from gradcli.graph.types import ITEM_SIZE, is_float, size_of
 
 if TYPE_CHECKING:
     from gradcli.autodiff.series import Series
+
+FEW = 100
+"""Steps up to which a loop keeps all states."""
 
 Seeds = Sequence[tuple[Node, Cotangent]]
 Pass = Callable[[Derivation, Seeds, set[Node], set[Node]], Mapping[Node, Cotangent]]
@@ -66,9 +71,11 @@ def passed_back(derivation: Derivation, group: Seeds, to: set[Node], sweep: Pass
     wanted = {p for p in passes if p in given and given[p] in to}
     if not wanted:
         return []
-    received: dict[int, Cotangent] = {}
-    for node, c in group:
-        received[node.attrs["result"]] = c
+    received: dict[int, Cotangent] = {node.attrs["result"]: c for node, c in group}
+    if body.count > FEW and body.count * _bytes_of_states(body, received) > derivation.history:
+        parts = _in_parts(body, given, received)
+        ends = set(given.values())
+        return list(sweep(derivation, [(parts[r], c) for r, c in received.items()], ends & to, ends).items())
     back = _Back(derivation, body, received, wanted)
     masked: set[int] = {
         i for i in back.active if body.states[i].risky and (i not in back.at_end or back.at_end[i].mask is not None)
@@ -82,6 +89,71 @@ def passed_back(derivation: Derivation, group: Seeds, to: set[Node], sweep: Pass
     outer = results(loop.body, args, [r for _, r, m in found for r in ((r,) if m is None else (r, m))])
     of = dict(zip([r for _, r, m in found for r in ((r,) if m is None else (r, m))], outer, strict=True))
     return [(given[p], Cotangent(of[r], None if m is None else of[m])) for p, r, m in found]
+
+
+def _bytes_of_states(body: Body, wanted: Iterable[int]) -> int:
+    states = [body.states[i] for i in body.live(wanted)]
+    return sum([size_of(x.shape) * ITEM_SIZE[x.dtype] for x in states])
+
+
+def _in_parts(body: Body, given: Mapping[int, Node], wanted: Iterable[int]) -> dict[int, Node]:
+    """Results of a loop from a loop over about as many parts as each part has steps, and from the steps that are left over.
+
+    Only the states before the parts are kept for the derivative; a part's own are computed again when it is their turn.
+    Source: Griewank, *Achieving logarithmic growth of temporal and spatial complexity in reverse automatic
+    differentiation*, 1992, with one level.
+    """
+    wanted = list(wanted)
+    steps = isqrt(body.count)
+    parts, left = divmod(body.count, steps)
+    states, rows = len(body.states), len(body.elements)
+    live = body.live(wanted)
+    stacks = [r for r in wanted if body.stacks(r)]
+
+    def part(count: int) -> Body:
+        return Body(body.states, body.elements, body.fixed, body.following, body.emitted, count, body.backwards)
+
+    def rows_of(p: int, first: bool) -> Node | None:
+        x = given.get(p)
+        if x is None:
+            return None
+        cut = left if body.backwards else body.count - left
+        start, stop = (cut, body.count) if first == body.backwards else (0, cut)
+        return index(x, items=((start, stop, 1), *[(0, n, 1) for n in x.shape[1:]]))
+
+    inner = part(steps)
+    starts = [placeholder(x) for x in body.states]
+    elements = [placeholder(x, (steps, *x.shape)) for x in body.elements]
+    made = results(inner, [*starts, *elements, *body.fixed], [*live, *stacks])
+    after = dict(zip(live, made, strict=False))
+    outer = Body(
+        starts,
+        elements,
+        body.fixed,
+        [after.get(i, x) for i, x in enumerate(starts)],
+        made[len(live) :],
+        parts,
+        body.backwards,
+    )
+    arguments = _listed(body, given)
+    for p in range(states, states + rows):
+        x = rows_of(p, True)
+        arguments[p] = None if x is None else reshape(x, shape=(parts, steps, *x.shape[1:]))
+    found = results(outer, arguments, [*live, *[outer.emits(j) for j in range(len(stacks))]])
+    ends = dict(zip(live, found, strict=False))
+    tables = {
+        r: reshape(x, shape=(parts * steps, *x.shape[2:])) for r, x in zip(stacks, found[len(live) :], strict=True)
+    }
+    if left:
+        rest = part(left)
+        arguments = _listed(body, given)
+        arguments[:states] = [ends.get(i) for i in range(states)]
+        arguments[states : states + rows] = [rows_of(p, False) for p in range(states, states + rows)]
+        last = results(rest, arguments, [*live, *stacks])
+        ends = dict(zip(live, last, strict=False))
+        for r, x in zip(stacks, last[len(live) :], strict=True):
+            tables[r] = concat(*((x, tables[r]) if body.backwards else (tables[r], x)), axis=0)
+    return {r: tables[r] if body.stacks(r) else ends[r] for r in wanted}
 
 
 class _Made:

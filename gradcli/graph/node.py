@@ -96,6 +96,10 @@ TABLE: dict[str, Operation] = {}
 """The table of operations, by canonical name; filled by :mod:`gradcli.graph.operation`."""
 
 
+HISTORY = 1 << 28
+"""Bytes of states up to which a loop keeps all of them for its derivative; of longer ones it keeps about the square root."""
+
+
 class Derivation:
     """The derived nodes of one program.
 
@@ -103,7 +107,8 @@ class Derivation:
     small. Nodes that a program names are never in it: two operations of the user stay two nodes.
     ``float_dtype`` is the program's precision, for the derivatives of integers that are no integers.
     ``origin`` maps a derived node to the node whose derivative rule made it, so that errors and profiles can name
-    a source line. ``bodies`` are those of loops that were made of others.
+    a source line. ``bodies`` are those of loops that were made of others,
+    and ``history`` the bytes up to which a backward loop reads all states of the forward one.
     """
 
     def __init__(self, float_dtype: str = "float64") -> None:
@@ -112,6 +117,7 @@ class Derivation:
         self.origin: dict[Node, Node] = {}
         self.current: Node | None = None
         self.bodies: dict[Any, Any] = {}
+        self.history = HISTORY
 
     def shared(self, node: Node) -> Node:
         """The first node that is equal to this one."""

@@ -116,7 +116,7 @@ class Loaded:
 
         With ``every_call`` also calls in calls are known, with ``written_out`` each step of a loop has nodes of its own.
         """
-        return elaborate(
+        graph = elaborate(
             self.syntax,
             self.source,
             overrides=settings,
@@ -129,6 +129,9 @@ class Loaded:
             every_call=every_call,
             written_out=written_out,
         )
+        if self.max_memory is not None:
+            graph.derivation.history = min(graph.derivation.history, self.max_memory // 4)
+        return graph
 
     # others of the same text
 

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import gradcli
+from gradcli.autodiff import loops as backwards
+from gradcli.graph import node
 from gradcli.graph.node import cone
 from gradcli.language import looping
 from tests.quickly import some
@@ -150,12 +152,31 @@ def test_odeint_converges_to_the_solution(substeps, tolerance):
     np.testing.assert_allclose(program.grad(["y"])["k"], expected, rtol=10 * tolerance)
 
 
-def test_memory_of_the_history_is_known_before_the_run():
-    program = gradcli.loads(LOGISTIC.format(n=1_000_000), max_memory=64 << 20)
-    assert np.isfinite(program.grad()["r"])
+def test_states_are_computed_again_where_memory_does_not_keep_them():
+    """A million steps need 8 MB of states, 100 million 800 MB; about the square root of that is kept where it does not fit."""
+    text = LOGISTIC.format(n=200_000)
+    plenty, little = (gradcli.loads(text, max_memory=bytes) for bytes in (64 << 20, 1 << 18))
+    assert plenty.grad(["y"]) == little.grad(["y"])
+
+
+def test_memory_is_known_before_the_run():
+    text = "variable r = 3.1\ndef f(u, e) = r*u*(1 - u) + e*e\nh = scan(f, zeros([{n}]), 0.3)\n"
     with pytest.raises(gradcli.GradcliError, match="memory") as caught:
-        gradcli.loads(LOGISTIC.format(n=100_000_000), max_memory=64 << 20).grad()
+        gradcli.loads(text.format(n=10_000_000), max_memory=16 << 20).grad(["h"])
     assert caught.value.kind == "LimitError"
+
+
+@pytest.mark.parametrize("reverse", ["", ", reverse=true"])
+def test_parts_of_a_loop_give_what_the_loop_gives(reverse, monkeypatch):
+    text = (
+        "variable x = 0.3\nvariable w = 0.5\ndef f(a, b, e) = tanh(w*a + e) + 0.1*b, a*e + 0.1*b\n"
+        f"h, k = scan(f, linspace(-1.0, 1.0, 23)*w, [x, 2*x]{reverse})\ny = sum(h^2) + k[-1]*k[0]\n"
+    )
+    whole = everything(text)
+    monkeypatch.setattr(node, "HISTORY", 0)
+    monkeypatch.setattr(backwards, "FEW", 3)
+    for key, value in everything(text).items():
+        np.testing.assert_allclose(value, whole[key], rtol=1e-9, atol=1e-12, err_msg=str(key))
 
 
 def test_points_take_an_axis_through_the_loop(tmp_path):

@@ -80,10 +80,8 @@ def passed_back(derivation: Derivation, group: Seeds, to: set[Node], sweep: Pass
     masked: set[int] = {
         i for i in back.active if body.states[i].risky and (i not in back.at_end or back.at_end[i].mask is not None)
     }
-    while True:
-        made = _step(back, masked, sweep)
-        if made is not None:
-            break
+    while (made := _step(back, masked, sweep)) is None:
+        pass  # with more masks
     found, loop = made
     args = _arguments(back, loop, given)
     outer = results(loop.body, args, [r for _, r, m in found for r in ((r,) if m is None else (r, m))])
@@ -305,6 +303,8 @@ def coefficients(series: Series, node: Node, order: int, known: Mapping[tuple[in
     given = arguments([node])
     states, rows = len(body.states), len(body.elements)
     moving = {p for p, _ in known}
+    if not moving:
+        return [None] * order
     below = [set(numbers(body.below([root]))) for root in body.following]
     while more := {i for i in range(states) if i not in moving and moving.intersection(below[i])}:
         moving |= more

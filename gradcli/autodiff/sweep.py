@@ -28,7 +28,7 @@ from gradcli.graph.operation import (
 from gradcli.graph.ops.creation import tangent
 from gradcli.graph.ops.elementwise import divide, multiply_no_nan, neg, subtract
 from gradcli.graph.ops.linear_algebra import solve
-from gradcli.graph.ops.reductions import mean
+from gradcli.graph.ops.reductions import any_, mean
 from gradcli.graph.ops.selection import isfinite, logical_and, logical_not, not_equal, where, zero
 from gradcli.graph.ops.shaping import broadcasted, reshaped, swap, transpose
 from gradcli.graph.types import Shape, is_float, size_of
@@ -155,19 +155,33 @@ class Sweep:
     def _through_loop(
         self, node: Node, parts: list[View], mask: Node | None, active: set[Node]
     ) -> Iterator[tuple[Node, list[View], Node | None]]:
-        """One backward loop for all seeds: they are an axis in front of what it computes."""
+        """One backward loop for all seeds: they are an axis in front of what it computes.
+
+        What is 0 by the pattern of the views is not selected: in the loop it would meet what may be infinite.
+        """
         from gradcli.autodiff.batch import batched  # few programs have loops
         from gradcli.graph.loops import placeholder
 
         count = size_of(self.seeds)
         dtype = node.dtype if is_float(node.dtype) else self.dtype
+        whole, flat = (*self.seeds, *node.shape), (count, *node.shape)
         g = placeholder(node, dtype=dtype)
-        received = reverse.passed_on(self.derivation, node, Cotangent(g, mask), active)
-        array = reshaped(total(parts, (*self.seeds, *node.shape), self.dtype), (count, *node.shape))
-        found = batched([c.g for _, c in received], {g: cast_to(array, dtype)})
-        for (x, c), own in zip(received, found, strict=True):
-            many = broadcasted(own, (count, *x.shape)) if own is c.g else own
-            yield x, [views.dense_view(reshaped(many, (*self.seeds, *x.shape)))], c.mask
+        many = {g: cast_to(reshaped(total(parts, whole, self.dtype), flat), dtype)}
+        own = mask
+        if node.risky and any([len(set(view.out)) < len(view.out) for view in parts]):
+            pattern = total([View(1.0, (), view.out) for view in parts], whole, self.dtype)
+            own = placeholder(node, dtype="bool")
+            chosen = not_equal(reshaped(pattern, flat), 0)
+            many[own] = chosen if mask is None else logical_and(chosen, mask)
+        received = reverse.passed_on(self.derivation, node, Cotangent(g, own), active)
+        found = batched([c.g for _, c in received], many)
+        for (x, c), array in zip(received, found, strict=True):
+            spread = broadcasted(array, (count, *x.shape)) if array is c.g else array
+            kept = None
+            if c.mask is not None and mask is not None:
+                (kept,) = batched([c.mask], many)
+                kept = kept if kept is c.mask else any_(kept, axis=0, keepdims=False)
+            yield x, [views.dense_view(reshaped(spread, (*self.seeds, *x.shape)))], kept
 
     def _scaled_to(
         self, node: Node, i: int, parts: list[View], mask: Node | None, p: Node | float

@@ -49,7 +49,7 @@ ARITHMETIC = [
     "{a}^3",
 ]
 CALLS = [
-    "sq({a})", "part({a})", "sq({a}, {b})", "iterate(part, {a}, 2)", "iterate(sq, {a}, 2)", "stack(both({a}))",
+    "sq({a})", "part({a})", "sq({a}, {b})", "iterate(part, {a}, 2)", "iterate(sq, {a}, 2)", "map(part, {a})", "stack(both({a}))",
     "concat(both({a}), 0)", "at(sq, {a})", "at(sin, {a}, {b})", "at(b=2, a={a}, f=part)",
 ]  # fmt: skip
 CHOICES = [

@@ -28,12 +28,12 @@ from gradcli.graph.node import TABLE, Node
 from gradcli.graph.operation import Contraction, Operation
 from gradcli.graph.ops import half_angle
 from gradcli.graph.types import is_float
-from gradcli.language import functions
+from gradcli.language import functions, looping
 from gradcli.program.answers import gradients as gradients_of
 from gradcli.program.answers import values as results_of
 from tests.tiny_tiles import shrink
 
-SWITCHES = ["simplify", "tiles", "halfangle", "sweep", "repeated", "scalars", "templates", "plain", "straight"]
+SWITCHES = ["simplify", "tiles", "halfangle", "sweep", "repeated", "scalars", "templates", "plain", "straight", "loops"]
 
 Answers = dict[str, Any]
 """Arrays, None, or the kind of an error, each by what was asked."""
@@ -50,6 +50,7 @@ def without(*switches: str) -> Iterator[None]:
             shrink(patch, 64)
         patch.setattr(half_angle, "FEWEST", 1)
         patch.setattr(functions, "FEW", 0)
+        patch.setattr(looping, "WRITTEN_OUT", 0)
         yield
 
 
@@ -241,7 +242,7 @@ def ways(text: str, plainly: Answers) -> Iterator[tuple[str, Callable[[], Answer
     """Every other way by name."""
     for switch in SWITCHES:
         others = [s for s in SWITCHES if s != switch]
-        if switch in ("simplify", "tiles", "sweep", "scalars"):
+        if switch in ("simplify", "tiles", "sweep", "scalars", "loops"):
             yield switch, lambda others=others: _with(others, lambda: everything(text))
     yield "all", lambda: _with([], lambda: everything(text))
     yield "plain", lambda: _with([s for s in SWITCHES if s != "plain"], lambda: everything(text, plain=True))

@@ -33,6 +33,10 @@ def main() -> NoReturn:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         # Modules and graphs are many small objects without cycles, among which the collector would search in vain.
         gc.set_threshold(2_000_000, 50, 50)
+        from gradcli.commands import light
+
+        light.import_click()
+        light.spare_documentation()
         from gradcli.commands.main import run
 
         status = run()

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from gradcli.tuples import NamedTuple
 
 Kind = Literal["SyntaxError", "NameError", "ShapeError", "TypeError", "ValueError", "DataError", "LimitError"]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from gradcli.diagnostics import Span
+from gradcli.tuples import NamedTuple
 
 
 class Reason(NamedTuple):

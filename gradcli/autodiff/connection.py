@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from gradcli.graph.node import Node, cone
+from gradcli.tuples import NamedTuple
 
 Kind = Literal["unused", "stopped", "operation"]
 

@@ -18,11 +18,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import inf
-from typing import NamedTuple
 
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import Contraction, NoDerivative, Repeated, constant_value
 from gradcli.graph.types import size_of
+from gradcli.tuples import NamedTuple
 
 Pair = tuple[float, float]
 Pairs = frozenset[Pair]

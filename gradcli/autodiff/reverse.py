@@ -9,7 +9,6 @@ be differentiated again; nodes that cannot be singular get none.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from gradcli.autodiff.cotangents import Cotangent, either
 from gradcli.autodiff.powers import Factored
@@ -36,6 +35,7 @@ from gradcli.graph.ops.reductions import any_, sum_
 from gradcli.graph.ops.selection import cast, isfinite, link, logical_and, logical_not, not_equal, where, zero
 from gradcli.graph.ops.shaping import broadcast_to, broadcasted, reshape, reshaped, stretched_axes, unbroadcast
 from gradcli.graph.types import Shape, is_float, show_shape
+from gradcli.tuples import NamedTuple
 
 
 class Passed(NamedTuple):

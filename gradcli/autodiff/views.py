@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 from gradcli.autodiff.batch import batched
 from gradcli.graph.node import Node
@@ -23,6 +22,7 @@ from gradcli.graph.ops.selection import cast
 from gradcli.graph.ops.shaping import broadcasted, reshaped, transpose
 from gradcli.graph.ops.slicing import collect_delta, expand_delta
 from gradcli.graph.types import Shape, is_float
+from gradcli.tuples import NamedTuple
 
 Classes = tuple[int, ...]
 Factor = tuple[Node, Classes]

@@ -7,13 +7,14 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gradcli.commands.endings import is_terminal
 from gradcli.commands.options import INPUT_FILE, Bytes, settings_option, several_names, utf8
 from gradcli.diagnostics import GradcliError, Source
+from gradcli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     import numpy
@@ -238,14 +239,14 @@ def _unknown(name: str, names: set[str], path: str, verb: str) -> GradcliError:
 
 
 ENDING = r"\.(?:npy|npz|json|csv)(?:\.gz)?"
-FILE = re.compile(rf"\w{ENDING}(:[^:]*)?$")
+FILE = rf"\w{ENDING}(:[^:]*)?$"
 """What looks like a file, perhaps with a key, and is no expression: arrays have no such attributes."""
 
 
 def value_of(option: str, name: str, text: str, memory: Memory | None = None) -> Value:
     """The value of ``NAME=EXPR`` (left to the engine) or of ``NAME=@FILE`` (the array in it)."""
     if not text.startswith("@"):
-        if FILE.search(text):
+        if re.search(FILE, text):
             raise GradcliError(
                 "DataError", f"{option} {name}: {text} is no expression", help=f"`{name}=@{text}` reads a file"
             )

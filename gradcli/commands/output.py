@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
 from gradcli.commands.endings import for_people, is_terminal, silence_standard_output, stream_has_color
 from gradcli.diagnostics import GradcliError, listed
+from gradcli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from gradcli.report.reply import Answer

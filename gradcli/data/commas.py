@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from gradcli.data.files import fail
 from gradcli.data.memory import Memory
 from gradcli.diagnostics import counted, did_you_mean
+from gradcli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     import numpy

@@ -9,7 +9,9 @@ left to Python.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from gradcli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     import numpy

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import NamedTuple
+
+from gradcli.tuples import NamedTuple
 
 _lock = Lock()
 _inside = 0

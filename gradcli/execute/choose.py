@@ -5,9 +5,10 @@ What a choice needs to know is passed in, so that this module asks nobody and is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from gradcli.graph.switches import without
+from gradcli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from gradcli.execute.sizes import Means

@@ -9,13 +9,13 @@ run on several threads. ``GRADCLI_WITHOUT=tiles`` runs every operation on whole 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import NamedTuple
 
 from gradcli.execute import choose
 from gradcli.execute.axes import Axes
 from gradcli.execute.sizes import bytes_of
 from gradcli.graph.node import Node, by_serial
 from gradcli.graph.operation import Contraction
+from gradcli.tuples import NamedTuple
 
 TILE = 1 << 18
 """Bytes of the largest array of a tile: with its neighbours it stays in the second-level cache."""

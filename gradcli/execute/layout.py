@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple
 
 from gradcli.execute.sizes import bytes_of, working_space
 from gradcli.execute.steps import Place, Registers, Run, Step
 from gradcli.graph.node import Node
+from gradcli.tuples import NamedTuple
 
 ALIGNMENT = 64
 

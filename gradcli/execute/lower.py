@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from gradcli.execute.products import matrix_product
 from gradcli.graph.node import Node
@@ -17,6 +17,7 @@ from gradcli.graph.ops.kernels import Ufunc
 from gradcli.graph.ops.reductions import count_of
 from gradcli.graph.ops.words.python import OPERATORS
 from gradcli.graph.types import is_float
+from gradcli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from gradcli.execute.cuts import Piece

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from time import perf_counter
-from typing import NamedTuple
 
 from gradcli.execute.plan import Plan
 from gradcli.execute.sizes import bytes_of
 from gradcli.graph.node import Node
+from gradcli.tuples import NamedTuple
 
 
 class Spent(NamedTuple):

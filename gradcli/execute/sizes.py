@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from gradcli.graph.node import Node
 from gradcli.graph.types import ITEM_SIZE, size_of
+from gradcli.tuples import NamedTuple
 
 HEAVY = 1 << 16
 """Bytes of an array from which products of matrices are worth more than one thread."""

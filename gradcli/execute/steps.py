@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from gradcli.execute.cuts import Piece
 from gradcli.execute.lower import Result, lowered
 from gradcli.execute.products import column_sums, matrix_product
 from gradcli.graph.node import Node
 from gradcli.graph.ops.reductions import count_of
+from gradcli.tuples import NamedTuple
 
 Registers = list[Any]
 """What a worker holds: its accumulators, the number of rows of the tile, then the values of the tile."""

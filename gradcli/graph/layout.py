@@ -9,10 +9,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import count
-from typing import NamedTuple
 
 from gradcli.graph.node import Node, cone
 from gradcli.graph.printing import Text
+from gradcli.tuples import NamedTuple
 
 LONGEST = 80
 """Characters up to which an expression is written where it is used."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from gradcli.graph.node import Node
 from gradcli.graph.types import is_float
+from gradcli.tuples import NamedTuple
 
 OR, AND, NOT, COMPARISON, SUM, PRODUCT, MINUS, POWER, POSTFIX, ATOM = range(10)
 """How tightly a text binds, loosest first."""

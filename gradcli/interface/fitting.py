@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from gradcli.features.fit.objective import NotFiniteError, Objective
 from gradcli.features.fit.optimizers import Schedule, schedule
 from gradcli.features.fit.training import Moment, Settings, contradiction
 from gradcli.program.loaded import Loaded
+from gradcli.tuples import NamedTuple
 
 Array = np.ndarray[Any, Any]
 

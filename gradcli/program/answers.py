@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from gradcli.graph.node import Node
 from gradcli.graph.types import size_of
@@ -11,6 +11,7 @@ from gradcli.program import query
 from gradcli.program.loaded import Loaded
 from gradcli.program.query import Unconnected
 from gradcli.results import Result
+from gradcli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np

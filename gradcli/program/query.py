@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import reduce
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from gradcli.autodiff import reverse
 from gradcli.diagnostics import GradcliError, Label, did_you_mean
@@ -15,6 +15,7 @@ from gradcli.language.reasons import explain
 from gradcli.language.values import Missing
 from gradcli.program.loaded import Loaded, array_node
 from gradcli.results import Reason
+from gradcli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np

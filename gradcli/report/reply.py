@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from gradcli.results import Result
+from gradcli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from gradcli.report.tables import Screen

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.selection import cast
 from gradcli.graph.ops.words.mpmath import WORDS, functions_of_one, functions_of_two, predicates
 from gradcli.graph.types import is_float, size_of
+from gradcli.tuples import NamedTuple
 
 Array = np.ndarray[Any, Any]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from gradcli.autodiff import degree
 from gradcli.autodiff.connection import connections
@@ -27,6 +27,7 @@ from gradcli.program.loaded import Loaded
 from gradcli.program.query import Question
 from gradcli.results import Reason
 from gradcli.rewrite.written import Written
+from gradcli.tuples import NamedTuple
 
 MOST_NUMBERS = 10_000
 """Entries of an array that are looked at for numbers near the ends of what floats hold."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from gradcli.autodiff import reverse
 from gradcli.features.derive.answer import Derived, derive
@@ -11,6 +11,7 @@ from gradcli.graph.node import Node, cone
 from gradcli.program import query
 from gradcli.program.loaded import Loaded
 from gradcli.rewrite.written import Written
+from gradcli.tuples import NamedTuple
 
 
 class Step(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 from gradcli.autodiff import degree, reverse
 from gradcli.autodiff.connection import Cut, find_cut, find_ways
@@ -13,6 +12,7 @@ from gradcli.language.reasons import why
 from gradcli.language.remedies import remedy
 from gradcli.language.values import Elaborated
 from gradcli.program.query import Question
+from gradcli.tuples import NamedTuple
 
 CUTS_IN_A_ROW = 5
 

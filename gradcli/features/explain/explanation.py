@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from gradcli.diagnostics import Label
 from gradcli.features.explain.near import Near
 from gradcli.results import Reason
+from gradcli.tuples import NamedTuple
 
 Array = Any
 

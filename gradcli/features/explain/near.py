@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from gradcli.diagnostics import Span
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import Data
 from gradcli.language.naming import Naming
 from gradcli.language.values import Elaborated
+from gradcli.tuples import NamedTuple
 
 MOST_BASES = 3
 

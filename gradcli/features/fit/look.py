@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError, Label, Source, Span, counted
 from gradcli.report.json_parts import json_number
 from gradcli.report.numbers import literal, rounded, tokens
 from gradcli.report.reply import Reply
 from gradcli.results import Result
+from gradcli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from gradcli.data.journal import Journal

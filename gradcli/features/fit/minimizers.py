@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from functools import reduce
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
 from gradcli.autodiff import reverse
 from gradcli.autodiff.jacobian import jacobian
@@ -21,6 +21,7 @@ from gradcli.graph.ops.elementwise import add
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.types import show_entry, size_of
 from gradcli.program.compiled import Planned, constant_parts
+from gradcli.tuples import NamedTuple
 
 Array = Any
 

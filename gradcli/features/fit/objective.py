@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError, Kind, Label
 from gradcli.graph.node import Node
@@ -13,6 +13,7 @@ from gradcli.program import query
 from gradcli.program.compiled import Planned
 from gradcli.program.loaded import Loaded, converted
 from gradcli.results import Reason, Result
+from gradcli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from gradcli.program.loaded import Loaded

@@ -6,7 +6,9 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
+
+from gradcli.tuples import NamedTuple
 
 Array = Any
 Memory = Mapping[str, Array]

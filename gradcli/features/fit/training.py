@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from gradcli.diagnostics import GradcliError
 from gradcli.features.fit.objective import Values
 from gradcli.features.fit.optimizers import RULES, Memory, Schedule
+from gradcli.tuples import NamedTuple
 
 Array = Any
 CONSTANT = Schedule(0.01)

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from gradcli.diagnostics import GradcliError, counted, on_one_line
 from gradcli.features.graph.folding import Group, by_calls, by_origins, by_statements, by_stretches
@@ -20,6 +20,7 @@ from gradcli.program import query
 from gradcli.program.loaded import Loaded
 from gradcli.program.query import Question
 from gradcli.results import Reason
+from gradcli.tuples import NamedTuple
 
 Kind = Literal["variable", "constant", "operation", "call", "summary", "none"]
 

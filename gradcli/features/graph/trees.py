@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from gradcli.features.graph.answer import Box, Picture
 from gradcli.features.graph.look import details, heading
 from gradcli.report.quoting import visible
+from gradcli.tuples import NamedTuple
 
 DEEPEST = 12
 """How far a tree is indented; what lies deeper goes on below, at the margin."""

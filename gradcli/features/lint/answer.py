@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from gradcli.autodiff.connection import connected
 from gradcli.diagnostics import GradcliError, Label, Span, on_one_line
@@ -17,6 +17,7 @@ from gradcli.language.spellings import Found, Search, expressions, rewritten, un
 from gradcli.language.walking import functions, names, statements_of, values_of
 from gradcli.program.loaded import Loaded
 from gradcli.results import Reason
+from gradcli.tuples import NamedTuple
 
 EXPLAINED = 30
 """How many variables without influence are told why; each costs a walk through the graph."""

@@ -6,7 +6,7 @@ import codecs
 import os
 import shlex
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +15,7 @@ from gradcli.commands.inputs import Inputs
 from gradcli.commands.options import INPUT_FILE
 from gradcli.commands.output import write
 from gradcli.diagnostics import GradcliError
+from gradcli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from gradcli.features.lint.answer import Finding

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from gradcli.autodiff import degree
 from gradcli.autodiff.connection import connected
@@ -13,6 +13,7 @@ from gradcli.features.lint.answer import Edit, Finding, lint
 from gradcli.graph.node import Node
 from gradcli.program import answers, query
 from gradcli.program.loaded import Loaded, from_text
+from gradcli.tuples import NamedTuple
 
 ROUNDS = 20
 """How often a text is searched again: what stands inside a formula is mended after the formula."""

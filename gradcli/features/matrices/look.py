@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from gradcli.report.json_parts import json_text
 from gradcli.report.numbers import PART, literal_pieces, rounded, tokens
 from gradcli.report.reply import Reply
 from gradcli.results import Block, Result
+from gradcli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from gradcli.report.tables import Screen

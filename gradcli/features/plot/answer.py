@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from gradcli.graph.types import is_float, show_shape, size_of
 from gradcli.program import query
 from gradcli.program.loaded import Loaded, array_node
 from gradcli.program.query import Question
+from gradcli.tuples import NamedTuple
 
 Array = np.ndarray[Any, Any]
 

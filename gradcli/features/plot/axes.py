@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from gradcli.features.plot.answer import Curves, Field
+from gradcli.tuples import NamedTuple
 
 Array = np.ndarray[Any, Any]
 

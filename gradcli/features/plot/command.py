@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import sys
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -15,6 +15,7 @@ from gradcli.commands.inputs import Inputs, program_options
 from gradcli.commands.options import INPUT_FILE, OUTPUT_FILE, named, several_names
 from gradcli.commands.output import write
 from gradcli.diagnostics import GradcliError
+from gradcli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from gradcli.features.plot.answer import Curves, Field, Variable

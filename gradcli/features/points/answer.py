@@ -7,7 +7,7 @@ depend on no column are evaluated once, all others for a block of rows at a time
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from gradcli.data import is_ordinary, ordinary_rows
 from gradcli.data.rows import Field, Rows
@@ -15,6 +15,7 @@ from gradcli.diagnostics import GradcliError, did_you_mean
 from gradcli.features.points.varied import Ask, Batch, Item, Varied
 from gradcli.graph.types import is_float
 from gradcli.program.loaded import Loaded
+from gradcli.tuples import NamedTuple
 
 Array = Any
 

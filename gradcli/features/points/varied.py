@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from gradcli.autodiff.batch import batched
 from gradcli.diagnostics import GradcliError
@@ -14,6 +14,7 @@ from gradcli.graph.node import Node, by_serial
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.program.loaded import Loaded, converted
 from gradcli.results import Result
+from gradcli.tuples import NamedTuple
 
 Array = Any
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from gradcli.execute import plain_numbers
 from gradcli.execute.choose import OPERATIONS, Choice, Workers
@@ -12,6 +12,7 @@ from gradcli.execute.profile import Record
 from gradcli.graph.node import Node
 from gradcli.program import swept
 from gradcli.program.loaded import Loaded
+from gradcli.tuples import NamedTuple
 
 P = TypeVar("P", bound=Loaded)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from gradcli.diagnostics import Label, Span, counted
 from gradcli.features.trace.finite import Index, Made, evaluate
@@ -13,6 +13,7 @@ from gradcli.graph.node import Node, cone
 from gradcli.language.naming import Naming
 from gradcli.program import query
 from gradcli.program.loaded import Loaded
+from gradcli.tuples import NamedTuple
 
 HIGHEST = 10
 """Orders up to which it is found out at which one a factor appears first."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from gradcli.commands.endings import stream_has_color, tell
+from gradcli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from gradcli.features.trace.answer import Traced

@@ -7,13 +7,14 @@ not finite are kept and followed back from the results.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import Select
+from gradcli.tuples import NamedTuple
 
 Array = np.ndarray[Any, Any]
 

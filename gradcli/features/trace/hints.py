@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from gradcli.features.trace.finite import Made
 from gradcli.graph.node import Node
 from gradcli.language.naming import Naming
+from gradcli.tuples import NamedTuple
 
 
 class Hint(NamedTuple):

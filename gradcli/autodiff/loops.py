@@ -358,6 +358,62 @@ def coefficients(series: Series, node: Node, order: int, known: Mapping[tuple[in
     return [*results(made, args, wanted)]
 
 
+def series_mask(series: Series, node: Node, masks: Mapping[int, Node | None]) -> Node | None:
+    """Where the series of a result is selected; ``masks`` has those of the arguments that vary, None for everywhere."""
+    body: Body = node.attrs["body"]
+    states, rows = len(body.states), len(body.elements)
+    below = [set(numbers(body.below([root]))) for root in body.following]
+    moving = set(masks)
+    while more := {i for i in range(states) if i not in moving and moving.intersection(below[i])}:
+        moving |= more
+    masked = {p for p in moving if p not in masks or masks[p] is not None}
+    result = node.attrs["result"]
+    while True:
+        leaves = {p: placeholder(body.parameters[p], dtype="bool") for p in sorted(masked)}
+        inner = series.__class__({body.parameters[p]: [] for p in moving}, [*series.fixed, *body.parameters])
+        inner.masks.update({body.parameters[p]: leaf for p, leaf in leaves.items()})
+        after = {i: inner.mask(body.following[i]) for i in sorted(moving) if i < states}
+        grown = {i for i, mask in after.items() if mask is not None and i not in masked}
+        if not grown:
+            break
+        masked |= grown
+    emitted = inner.mask(body.root(result)) if states <= result < body.before(0) else None
+    carried = [i for i in leaves if i < states]
+    i = result - body.before(0) if result >= body.before(0) else result
+    if emitted is None and i not in carried:
+        return None
+
+    def everywhere(x: Node, mask: Node | None) -> Node:
+        return logical_not(zeros(shape=x.shape, dtype="bool")) if mask is None else broadcasted(mask, x.shape)
+
+    given = arguments([node])
+    arg = _listed(body, given)
+    starts: dict[int, Node] = {}
+    for p in leaves:
+        shape = (body.count, *body.parameters[p].shape) if states <= p < states + rows else body.parameters[p].shape
+        mask = masks.get(p)
+        starts[p] = zeros(shape=shape, dtype="bool") if mask is None else broadcasted(mask, shape)
+    more_rows = [p for p in leaves if states <= p < states + rows]
+    fixed = [p for p in leaves if p >= states + rows]
+    made = Body(
+        [*body.states, *[leaves[i] for i in carried]],
+        [*body.elements, *[leaves[p] for p in more_rows]],
+        [*body.fixed, *[leaves[p] for p in fixed]],
+        [*body.following, *[everywhere(body.states[i], after[i]) for i in carried]],
+        [] if emitted is None else [broadcasted(emitted, body.root(result).shape)],
+        body.count,
+        body.backwards,
+    )
+    args = [
+        *arg[:states], *[starts[i] for i in carried], *arg[states : states + rows], *[starts[p] for p in more_rows],
+        *arg[states + rows :], *[starts[p] for p in fixed],
+    ]  # fmt: skip
+    if emitted is not None:
+        return results(made, args, [made.emits(0)])[0]
+    own = states + carried.index(i)
+    return results(made, args, [made.before(own) if result >= body.before(0) else own])[0]
+
+
 def applied(node: Node, given: Mapping[int, Node]) -> Node:
     """A result of a loop of other arguments, by the numbers of their parameters."""
     body: Body = node.attrs["body"]

@@ -176,7 +176,7 @@ class Series:
         rule = node.op.rule
         if isinstance(rule, SameAs):
             return [self._expression(node, rule)]
-        if not isinstance(rule, (Contraction, Elementwise, Linear, Product, Select)):
+        if not isinstance(rule, (Contraction, Elementwise, Linear, Product, Repeated, Select)):
             return []
         return [node.inputs[i] for i in node.op.differentiable_inputs(node) if self.depends(node.inputs[i])]
 
@@ -184,6 +184,11 @@ class Series:
         rule, moving = node.op.rule, self._moving(node)
         if isinstance(rule, SameAs):
             return self.masks[moving[0]] if moving and self.depends(moving[0]) else None
+        if isinstance(rule, Repeated):
+            from gradcli.autodiff import loops
+
+            arguments = zip(node.attrs["given"], node.inputs, strict=True)
+            return loops.series_mask(self, node, {p: self.masks[x] for p, x in arguments if x in moving})
         if isinstance(rule, Select):
             condition, *branches = node.inputs
             a, b = [self.masks[u] if self.depends(u) else _everywhere(u, False) for u in branches]

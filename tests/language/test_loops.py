@@ -114,6 +114,17 @@ def test_steps_after_the_last_are_not_selected():
     np.testing.assert_allclose(program.grad()["x"], 0.5 / first * 0.5 / second, rtol=1e-12)
 
 
+def test_what_is_not_selected_before_a_loop_stays_so_in_it():
+    """Forward mode meets the NaN of a branch that is not taken."""
+    text = "variable x = [0.5, -1.0]\na = where(x > 0, x, sqrt(x - 1.0))\ndef f(a) = where(a > 0, sqrt(a), a)\n"
+    text += "h = iterate(f, a, 3)\ny = hypot(relu(x), h)\n"
+    found = []
+    for are_nodes in (True, False):
+        with loops(are_nodes):
+            found.append(gradcli.loads(text).jvp({"x": 1.0}, ["y"])["y"])
+    np.testing.assert_allclose(*found, rtol=1e-13)
+
+
 def test_scan_gives_the_state_after_each_row():
     text = "variable w = 2.0\ndef f(s, e) = s + w*e\nh = scan(f, [1.0, 2.0, 3.0], 0.5{reverse})\n"
     assert gradcli.loads(text.format(reverse="")).eval()["h"].tolist() == [2.5, 6.5, 12.5]

@@ -22,7 +22,7 @@ SHAPES: list[tuple[int, ...]] = [
 ]  # fmt: skip
 SPECIAL = ["0.0", "-0.0", "inf", "-inf", "nan", "1e-200", "1e200", "5e-324", "1e-40", "-1e30", "1.0", "-1.0", "100.0"]
 TIES = ["0.0", "1.0", "-1.0", "2.0", "0.5", "-0.5"]
-PROMISES = {"regular", "positive"}
+PROMISES = {"regular"}
 """Flags by which a program promises what a random one does not keep."""
 MOST_ENTRIES = 40
 MOST_AXES = 4

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Attrs, Derivation, Node, by_serial, make, now
 from gradcli.graph.operation import Operation
-from gradcli.graph.ops.creation import make_leaf
+from gradcli.graph.ops.creation import loop, make_leaf
 from gradcli.graph.types import Shape, is_float
 from gradcli.language import syntax
 from gradcli.language.values import Several, UserFunction, Value
@@ -90,6 +90,11 @@ class Template:
         self.size = sum([one.place is not None for one in made])
         self.derived = self.size < len(made)
 
+    @property
+    def looks_at_numbers(self) -> bool:
+        """Whether it may matter which number an argument is: in derivatives, and in the bodies of loops, which hold numbers."""
+        return self.derived or any([one.op is loop for one in self.made])
+
     def instantiate(self, e: Elaborator, arguments: Sequence[Value], call: syntax.Syntax) -> Node | Several | None:
         """The value of a call with these arguments; None, with nothing done, where a derivative needs another reading."""
         nodes: list[Any] = [arguments[i] for i in self.positions]
@@ -123,6 +128,7 @@ class Template:
                     if origin is not None:
                         derivation.current = None if origin == NOTHING else nodes[origin]
                         node = make(op, taken, attrs, shape, dtype)
+                        node.risky |= risky
                     else:
                         node = Node(op, taken, attrs, shape, dtype, risky)
                     if place is not None:
@@ -221,8 +227,8 @@ def _made(
     template = templates.get(key)
     if template is None and not e.readings and e.failed.get(id(function.definition), 0) < HOPELESS:
         template = templates[key] = _read(e, function, arguments, call, read_body, any_number) or False
-        if any_number and template and template.derived:
-            template = templates[key] = False  # derivatives look at numbers in many places
+        if any_number and template and template.looks_at_numbers:
+            template = templates[key] = False
         if not template and not any_number:
             e.failed[id(function.definition)] = e.failed.get(id(function.definition), 0) + 1
     return template.instantiate(e, arguments, call) if template else None

@@ -88,7 +88,7 @@ class Template:
         self.asked = asked
         self.calls = calls
         self.size = sum([one.place is not None for one in made])
-        self.derived = self.size < len(made)
+        self.derived = any([one.place is None or one.origin is not None for one in made])
 
     @property
     def looks_at_numbers(self) -> bool:

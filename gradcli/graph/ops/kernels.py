@@ -205,6 +205,15 @@ def cast_kernel(xp: Any, x: Array, dtype: str) -> Array:
     return x.astype(dtype)
 
 
+def integers_kernel(xp: Any, x: Array, dtype: Any) -> Array:
+    """Floats as integers; a ValueError where there is none, such as for NaN."""
+    x = xp.asarray(x)
+    limit = 2.0 ** (8 * xp.dtype(dtype).itemsize - 1)
+    if not xp.all((x > -limit - 1) & (x < limit)):
+        raise ValueError("some of these numbers are no integers of this size")
+    return x.astype(dtype)
+
+
 def products_kernel(xp: Any, *factors: Array) -> Array:
     y = factors[0] * factors[1]
     for i in range(2, len(factors), 2):

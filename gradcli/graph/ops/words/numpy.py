@@ -8,7 +8,7 @@ from typing import Any
 from gradcli.graph.node import Node
 from gradcli.graph.ops import creation, determinants, kernels, linear_algebra, ordering, slicing, special
 from gradcli.graph.printing import items_text
-from gradcli.graph.types import is_float
+from gradcli.graph.types import is_float, is_integer
 
 Word = str | Callable[[Node], str]
 """An expression in which ``a``, ``b``, ``c`` are the operands, or ``x0``, ``x1``, …, and ``*operands`` all of them.
@@ -69,6 +69,11 @@ def _random(function: str, first: str, second: str) -> Callable[[Node], str]:
     return word
 
 
+def _cast(node: Node) -> str:
+    to_integers = is_integer(node.dtype) and is_float(node.inputs[0].dtype)
+    return "_integers(a, dtype)" if to_integers else "np.asarray(a).astype(dtype)"
+
+
 def _products(node: Node) -> str:
     return " + ".join([f"x{i} * x{i + 1}" for i in range(0, len(node.inputs), 2)])
 
@@ -111,7 +116,7 @@ WORDS: dict[str, Word] = {
     "leaky_relu": "_leaky_relu(a, alpha)", "recip": lambda n: "_recip(a, True)" if n.attrs.get("positive") else "1 / a",
     "divide_no_nan": "_divide_no_nan(a, b)", "recip_no_nan": "_divide_no_nan(1, a)",
     "xlogy": "_xlogy(a, b)", "link": "np.zeros_like(a)", "zero": "np.zeros_like(a)",
-    "identity": "a", "stop_gradient": "a", "cast": "np.asarray(a).astype(dtype)",
+    "identity": "a", "stop_gradient": "a", "cast": _cast,
     "norm": "_norm(a, axis, keepdims)", "logsumexp": "_logsumexp(a, axis, keepdims)", "softmax": "_softmax(a, axis)",
     "log_softmax": "_log_softmax(a, axis)", "cumsum": _cumulative(False), "cumprod": _cumulative(True),
     "argmax": "np.argmax(a, axis=axis, keepdims=keepdims)", "argmin": "np.argmin(a, axis=axis, keepdims=keepdims)",
@@ -148,7 +153,7 @@ def helper_name(function: Callable[..., Any]) -> str:
 
 
 HELPERS = _named([
-    creation.uniform_kernel,
+    creation.uniform_kernel, kernels.integers_kernel,
     kernels.recip_kernel, kernels.divide_no_nan_kernel, kernels.multiply_no_nan_kernel, kernels.xlogy_kernel, kernels.elu_kernel, kernels.leaky_relu_kernel,
     kernels.sigmoid_kernel, kernels.softplus_kernel, kernels.norm_kernel, kernels.logsumexp_kernel, kernels.softmax_kernel,
     kernels.log_softmax_kernel, kernels.cumulative_kernel, determinants.cofactor_kernel,

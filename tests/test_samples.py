@@ -24,7 +24,7 @@ from gradcli.features.fit.training import Settings
 from gradcli.program import answers
 
 ROOT = Path(__file__).parents[1]
-SAMPLES = sorted((ROOT / "samples").glob("*.expr"))
+SAMPLES = sorted((ROOT / "samples").rglob("*.expr"))
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 SLOW = {"burgers_network"}
 """What takes minutes; a shorter run of it is tested below."""
@@ -120,7 +120,7 @@ def test_expected_output(sample, shell, request):
 
 
 def test_no_expected_output_without_its_sample():
-    assert {path.stem for path in (ROOT / "samples").glob("*.out")} == {sample.stem for sample in SAMPLES}
+    assert {path.stem for path in (ROOT / "samples").rglob("*.out")} == {sample.stem for sample in SAMPLES}
 
 
 FITS = [sample for sample in SAMPLES if any(" fit " in line for line in commands(sample))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -245,3 +246,12 @@ def test_commands_that_show_operations_write_the_steps_out():
     program = gradcli.loads(LOGISTIC.format(n=10))
     written = program.derive()
     assert gradcli.loads(str(written)).eval(["dy_dr"])["dy_dr"] == pytest.approx(program.grad()["r"], rel=1e-12)
+
+
+def test_the_nile_has_the_variances_that_the_book_gives():
+    """Durbin and Koopman, section 2.10: 15,099 and 1,469.1."""
+    program = gradcli.load(Path(__file__).parents[2] / "samples" / "loops" / "nile.expr")
+    found = program.fit("loss", method="lbfgs")
+    noise, step = (math.exp(found.values[name]) for name in ("log_noise", "log_step"))
+    assert (noise, step) == (pytest.approx(15099, rel=1e-3), pytest.approx(1469.1, rel=1e-3))
+    assert found.loss == pytest.approx(632.5456, abs=1e-3)

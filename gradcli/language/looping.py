@@ -28,7 +28,7 @@ from gradcli.language.values import Scope, Several, UserFunction, Value
 if TYPE_CHECKING:
     from gradcli.language.elaborate import Elaborator
 
-MOST_STEPS = 1_000_000_000
+MOST_STEPS = 100_000_000
 
 Step = Callable[[Sequence[Node], Sequence[Node]], tuple[Sequence[Node], Sequence[Node]]]
 """The states after a step, and what it emits, of the states before it and of a row of each element."""

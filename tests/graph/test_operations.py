@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -940,6 +941,16 @@ SPECS: dict[str, list[Case]] = {
     "iterate": [
         case("iterate(sin, x, 3)", lambda x: np.sin(np.sin(np.sin(x))), x=(2,)),
         case("iterate(tanh, x, 0) * 2", lambda x: 2 * x, x=(2,)),
+        case("iterate(sin, x, 12)", lambda x: reduce(lambda y, _: np.sin(y), range(12), x), x=(2,)),
+    ],
+    "scan": [case("scan(multiply, a, b)", lambda a, b: b * np.cumprod(a), a=(4,), b=())],
+    "map": [case("map(sum, x)", lambda x: x.sum(axis=(1, 2)), x=(3, 2, 2))],
+    "odeint": [
+        case(
+            "odeint(multiply, a, [0.0, 0.05, 0.1], 40)",
+            lambda a: a[None] * np.exp(np.array([0, 0.00125, 0.005]))[:, None],
+            a=(2,),
+        ),
     ],
     "jacobian": [
         case("s = x*x*x; jacobian(s, x)", lambda x: np.diag(3 * x**2), x=(2,)),

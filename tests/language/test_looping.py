@@ -61,7 +61,7 @@ LOGISTIC = "variable x = 0.3\nvariable r = 3.1\ndef f(u) = r*u*(1 - u)\ny = iter
 
 
 def test_a_loop_is_one_node_whatever_its_count_is():
-    sizes = {len(cone([gradcli.loads(LOGISTIC.format(n=n)).graph.names["y"]])) for n in (10, 1_000_000_000)}
+    sizes = {len(cone([gradcli.loads(LOGISTIC.format(n=n)).graph.names["y"]])) for n in (10, 100_000_000)}
     assert len(sizes) == 1
 
 

@@ -64,14 +64,13 @@ class Elaborator:
         self.forced_dtype = dtype
         self.seed = seed
         self.unsafe: Collection[str] = ()
-        self.bodies: list[Open] = []  # those of loops that are being made
         self.written_out = False
         self.memory: Memory | None = None
         self.draws = 0
         self.calls = 0
         self.frames: list[Frame] = []  # the calls that are going on
         self.templated = not without("templates")
-        self.readings: list[Reading] = []  # of functions that are being applied to stand-ins, the innermost last
+        self.readings: list[Reading | Open] = []  # of functions that are being applied to stand-ins, the innermost last
         self.failed: dict[int, int] = {}  # how often a definition, by its identity, could not be read for stand-ins
         self.program = Elaborated(source, dtype or "float64")
         self.program.derivation.float_dtype = self.program.float_dtype
@@ -201,10 +200,21 @@ class Elaborator:
         """Tell those who read functions for stand-ins that a derivative of ys by xs is being made."""
         for reading in self.readings:
             reading.note(xs, [*ys, *stops])
-        for body in self.bodies:
-            body.note(xs, ys)
 
     # the machine
+
+    def saved(self) -> Callable[[], None]:
+        """What takes the machine back to here, where a reading is given up: its stacks, open calls, and numbers drawn."""
+        work, values, depth, ended = len(self.work), len(self.values), len(self.active), len(self.program.calls)
+        frames, opened, draws, calls = self.frames, len(self.frames), self.draws, self.calls
+
+        def back() -> None:
+            del self.work[work:], self.values[values:], self.program.calls[ended:], frames[opened:]
+            self.frames, self.draws, self.calls = frames, draws, calls
+            while len(self.active) > depth:
+                self.active.popitem()
+
+        return back
 
     def value(self, expression: syntax.Expression, scope: Scope) -> Value:
         """The value of an expression; deep expressions use the work stack, not Python's."""

@@ -42,10 +42,10 @@ class Open:
         self.since = now()
         self.asked: set[Node] = set()
 
-    def note(self, xs: Sequence[Node], ys: Sequence[Node]) -> None:
+    def note(self, xs: Sequence[Node], ends: Sequence[Node]) -> None:
         """Remember a derivative by nodes from outside: the way to them may lead through earlier steps."""
         older = [x for x in xs if x.serial < self.since and x not in self.placeholders]
-        if older and not self.placeholders.isdisjoint(cone(ys, self.placeholders)):
+        if older and not self.placeholders.isdisjoint(cone(ends, self.placeholders)):
             self.asked.update(older)
 
 
@@ -77,28 +77,24 @@ def made(
     Raises UnsteadyError where a state does not keep its shape and dtype.
     """
     risky = [x.risky for x in starts]
-    draws, templated = e.draws, e.templated
+    back = e.saved()
     while True:
         states = [placeholder(x, risky=r) for x, r in zip(starts, risky, strict=True)]
         elements = [placeholder(x, x.shape[1:]) for x in rows]
-        e.templated = False  # every derivative that is taken in the body has to be seen
         opened = Open([*states, *elements])
-        e.bodies.append(opened)
-        bottom, active = (len(e.work), len(e.values)), dict(e.active)
+        e.readings.append(opened)
         try:
             following, emitted = step(states, elements)
         except GradcliError:
             if not opened.asked:
                 raise
-            del e.work[bottom[0] :], e.values[bottom[1] :]
-            e.active, e.draws = active, draws
+            back()
             return None  # what is None here may not be so with the earlier steps
         finally:
-            e.bodies.pop()
-            e.templated = templated
+            e.readings.pop()
         for k, (before, after) in enumerate(zip(states, following, strict=True)):
             if (before.shape, before.dtype) != (after.shape, after.dtype):
-                e.draws = draws
+                back()
                 raise UnsteadyError(k, before, after)
         grown = [r or after.risky for r, after in zip(risky, following, strict=True)]
         if grown == risky:
@@ -109,7 +105,7 @@ def made(
     drawn = any([not x.op.shareable for x in new if x.serial >= opened.since and x not in opened.placeholders])
     earlier = cone([*starts, *rows, *(body.fixed if starts else ())]) if opened.asked else []
     if drawn or not opened.asked.isdisjoint(earlier):
-        e.draws = draws
+        back()
         return None
     return Loop(body, [*starts, *rows, *body.fixed])
 

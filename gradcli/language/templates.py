@@ -297,7 +297,7 @@ def _read(
         values.append(stand_ins[value])
     program = e.program
     places, derivation, draws, calls = program.places, program.derivation, e.draws, e.calls
-    bottom, height, depth, frames, ended = len(e.work), len(e.values), len(e.active), e.frames, len(program.calls)
+    bottom, back = len(e.work), e.saved()
     program.places, e.frames = {}, []
     program.derivation = Derivation(derivation.float_dtype)
     reading = Reading()
@@ -313,11 +313,8 @@ def _read(
     except (GradcliError, RecursionError):
         pass  # the ordinary reading gives the error, if it is one
     finally:
-        del e.work[bottom:], e.values[height:], program.calls[ended:]
-        e.frames = frames
-        while len(e.active) > depth:
-            e.active.popitem()
-        program.places, program.derivation, e.draws, e.calls = places, derivation, draws, calls
+        back()
+        program.places, program.derivation = places, derivation
         e.readings.pop()
     return None
 

@@ -143,18 +143,19 @@ def sweep(
             pending.setdefault(y, []).append(c)
     found: dict[Node, Cotangent] = {}
     outer = derivation.current
-    done = 0
-    while done < len(order):
-        node = order[done]
-        group = _group(order, done) if isinstance(node.op.rule, Repeated) else (node,)
-        done += len(group)
-        totals = [(x, summed(pending.pop(x))) for x in group if x in pending]
-        if not totals:
+    for k, node in enumerate(order):
+        if node not in pending:
             continue
         derivation.current = outer or node
-        found.update([(x, total) for x, total in totals if x in wanted])
-        totals = [(x, total) for x, total in totals if x not in barriers]
-        for x, c in _all_passed_on(derivation, totals, active):
+        totals = []
+        for x in _run_together(order, k) if isinstance(node.op.rule, Repeated) else (node,):
+            if x in pending:
+                total = summed(pending.pop(x))
+                if x in wanted:
+                    found[x] = total
+                if x not in barriers:
+                    totals.append((x, total))
+        for x, c in _passed_on(derivation, totals, active) if totals else ():
             pending.setdefault(x, []).append(c)
             if passed is not None:
                 passed.append(Passed(totals[0][0], totals[0][1].g, x, c.g))
@@ -162,34 +163,30 @@ def sweep(
     return found
 
 
-def _all_passed_on(
-    derivation: Derivation, totals: Sequence[tuple[Node, Cotangent]], to: set[Node]
-) -> list[tuple[Node, Cotangent]]:
-    """What a node passes on, or together the results of one loop."""
-    if len(totals) == 1:
-        return passed_on(derivation, *totals[0], to)
-    return _loop_passed_on(derivation, totals, to) if totals else []
+def _run_together(order: Sequence[Node], start: int) -> Sequence[Node]:
+    from gradcli.autodiff.loops import grouped  # few programs have loops
 
-
-def _group(order: Sequence[Node], start: int) -> Sequence[Node]:
-    from gradcli.autodiff import loops  # few programs have one
-
-    return loops.grouped(order, start)
-
-
-def _loop_passed_on(
-    derivation: Derivation, totals: Sequence[tuple[Node, Cotangent]], to: set[Node]
-) -> list[tuple[Node, Cotangent]]:
-    from gradcli.autodiff import loops
-
-    return loops.passed_back(derivation, totals, to, sweep)
+    return grouped(order, start)
 
 
 def passed_on(derivation: Derivation, node: Node, c: Cotangent, to: set[Node]) -> list[tuple[Node, Cotangent]]:
     """What a node passes on to some of its inputs, which may be named more than once; it is the origin of what is made."""
+    return _passed_on(derivation, [(node, c)], to)
+
+
+def _passed_on(
+    derivation: Derivation, totals: Sequence[tuple[Node, Cotangent]], to: set[Node]
+) -> list[tuple[Node, Cotangent]]:
+    """The same of one node, or of results of one loop together."""
+    node, c = totals[0]
     outer = derivation.current
     derivation.current = outer or node
-    received = list(contributions(derivation, node, c, to))
+    if isinstance(node.op.rule, Repeated):
+        from gradcli.autodiff.loops import passed_back
+
+        received = passed_back(derivation, totals, to, sweep)
+    else:
+        received = list(contributions(derivation, node, c, to))
     derivation.current = outer
     return [(x, c if x.risky or c.mask is None else Cotangent(c.g, None)) for x, c in received]
 
@@ -259,8 +256,6 @@ def contributions(
                 inner = sweep(derivation, [(expression, c)], {dx}, {*known, *inputs, node})
                 if dx in inner:
                     yield inputs[i], inner[dx]
-        case Repeated():
-            yield from _loop_passed_on(derivation, [(node, c)], active)
         case NoDerivative():
             return
 

@@ -101,7 +101,7 @@ def examples() -> Mapping[str, Sequence[Example]]:
     """For every operation with a kernel some nodes, all of them different, with the values of their inputs."""
     found: dict[tuple[Any, ...], Example] = {}
     for spec in [spec for specs in SPECS.values() for spec in specs if "load(" not in spec.expression]:
-        program = gradcli.loads(spec.program())
+        program = gradcli.loads(spec.program()).written_out()
         values = {query.target(program, name): x for name, x in spec.point().items()}
         for node in _nodes(program):
             if node in values:

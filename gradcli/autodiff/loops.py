@@ -8,6 +8,7 @@ cotangent has not reached yet, or what is not selected, has a mask (:mod:`gradcl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from math import isqrt
 from typing import TYPE_CHECKING, Any
 
@@ -57,10 +58,7 @@ class _Back:
                 if i < states and i not in reached:
                     reached.add(i)
                     todo.append(i)
-        leads = {i for i in range(states) if i in self.to or any([p >= states and p in self.to for p in below[i]])}
-        while more := {i for i in range(states) if i not in leads and leads.intersection(below[i])}:
-            leads |= more
-        return sorted(reached & leads)
+        return sorted(reached & body.changing(self.to))
 
 
 def passed_back(derivation: Derivation, group: Seeds, to: set[Node], sweep: Pass) -> list[tuple[Node, Cotangent]]:
@@ -133,21 +131,21 @@ def _in_parts(body: Body, given: Mapping[int, Node], wanted: Iterable[int]) -> d
         parts,
         body.backwards,
     )
-    arguments = _listed(body, given)
+    args = _listed(body, given)
     for p in range(states, states + rows):
         x = rows_of(p, True)
-        arguments[p] = None if x is None else reshape(x, shape=(parts, steps, *x.shape[1:]))
-    found = results(outer, arguments, [*live, *[outer.emits(j) for j in range(len(stacks))]])
+        args[p] = None if x is None else reshape(x, shape=(parts, steps, *x.shape[1:]))
+    found = results(outer, args, [*live, *[outer.emits(j) for j in range(len(stacks))]])
     ends = dict(zip(live, found, strict=False))
     tables = {
         r: reshape(x, shape=(parts * steps, *x.shape[2:])) for r, x in zip(stacks, found[len(live) :], strict=True)
     }
     if left:
         rest = part(left)
-        arguments = _listed(body, given)
-        arguments[:states] = [ends.get(i) for i in range(states)]
-        arguments[states : states + rows] = [rows_of(p, False) for p in range(states, states + rows)]
-        last = results(rest, arguments, [*live, *stacks])
+        args = _listed(body, given)
+        args[:states] = [ends.get(i) for i in range(states)]
+        args[states : states + rows] = [rows_of(p, False) for p in range(states, states + rows)]
+        last = results(rest, args, [*live, *stacks])
         ends = dict(zip(live, last, strict=False))
         for r, x in zip(stacks, last[len(live) :], strict=True):
             tables[r] = concat(*((x, tables[r]) if body.backwards else (tables[r], x)), axis=0)
@@ -155,7 +153,11 @@ def _in_parts(body: Body, given: Mapping[int, Node], wanted: Iterable[int]) -> d
 
 
 class _Made:
-    """A backward body, and the argument of each parameter: a node, or ``("before", i)`` for the states of the loop."""
+    """A backward body in the making.
+
+    ``starts`` are the arguments of its states. ``stacks`` are those of its elements: a node, or the number of a state or an
+    element of the forward loop, whose rows it reads.
+    """
 
     def __init__(self) -> None:
         self.states: list[Node] = []
@@ -301,71 +303,70 @@ def coefficients(series: Series, node: Node, order: int, known: Mapping[tuple[in
     """
     body: Body = node.attrs["body"]
     given = arguments([node])
-    states, rows = len(body.states), len(body.elements)
-    moving = {p for p, _ in known}
-    if not moving:
+    if not known:
         return [None] * order
-    below = [set(numbers(body.below([root]))) for root in body.following]
-    while more := {i for i in range(states) if i not in moving and moving.intersection(below[i])}:
-        moving |= more
-    parameters = [p for p in sorted(moving) if p in given or p < states]
+    parameters = sorted(body.changing([p for p, _ in known]))
     each = range(1, order + 1)
     leaves = {(p, j): placeholder(body.parameters[p]) for p in parameters for j in each}
     moved = {body.parameters[p]: [leaves[p, j] for j in each] for p in parameters}
     inner = series.__class__(moved, [*series.fixed, *body.parameters])
-    carried = [p for p in parameters if p < states]
-    moved_rows = [p for p in parameters if states <= p < states + rows]
-    fixed = [p for p in parameters if p >= states + rows]
 
     def of(root: Node, j: int) -> Node:
         c = inner.coefficient(root, j)
         return zeros(shape=root.shape, dtype=root.dtype) if c is None else cast_to(c, root.dtype)
 
-    root = body.root(node.attrs["result"])
-    is_before = node.attrs["result"] >= body.before(0)
-    more_emitted = [] if is_before or not body.stacks(node.attrs["result"]) else [of(root, j) for j in each]
-    made = Body(
-        [*body.states, *[leaves[p, j] for p in carried for j in each]],
-        [*body.elements, *[leaves[p, j] for p in moved_rows for j in each]],
-        [*body.fixed, *[leaves[p, j] for p in fixed for j in each]],
-        [*body.following, *[of(body.following[p], j) for p in carried for j in each]],
-        [*body.emitted, *more_emitted],
-        body.count,
-        body.backwards,
-    )
-    arg = _listed(body, given)
-
     def start(p: int, j: int) -> Node:
-        leaf = body.parameters[p]
-        shape = (body.count, *leaf.shape) if states <= p < states + rows else leaf.shape
-        c = known.get((p, j))
-        return zeros(shape=shape, dtype=leaf.dtype) if c is None else cast_to(c, leaf.dtype)
+        leaf, c = body.parameters[p], known.get((p, j))
+        return zeros(shape=body.argument_shape(p), dtype=leaf.dtype) if c is None else cast_to(c, leaf.dtype)
 
-    args = [
-        *arg[:states], *[start(p, j) for p in carried for j in each],
-        *arg[states : states + rows], *[start(p, j) for p in moved_rows for j in each],
-        *arg[states + rows :], *[start(p, j) for p in fixed for j in each],
-    ]  # fmt: skip
     result = node.attrs["result"]
-    if not body.stacks(result) or is_before:
-        i = result if not is_before else result - body.before(0)
-        if i not in carried:
-            return [None] * order
-        numbered = [states + carried.index(i) * order + j - 1 for j in each]
-        wanted = [made.before(k) for k in numbered] if is_before else numbered
-    else:
-        wanted = [made.emits(len(body.emitted) + j - 1) for j in each]
-    return [*results(made, args, wanted)]
+    carried = [p for p in parameters if p < len(body.states)]
+    emits = body.stacks(result) and result < body.before(0)
+    made, args = _beside(
+        body,
+        given,
+        [(p, leaves[p, j], start(p, j)) for p in parameters for j in each],
+        [of(body.following[p], j) for p in carried for j in each],
+        [of(body.root(result), j) for j in each] if emits else [],
+    )
+    if emits:
+        return [*results(made, args, [made.emits(j - 1) for j in each])]
+    i = result - body.before(0) if body.stacks(result) else result
+    if i not in carried:
+        return [None] * order
+    first = len(body.states) + carried.index(i) * order
+    wanted = range(first, first + order)
+    return [*results(made, args, [made.before(k) for k in wanted] if body.stacks(result) else wanted)]
+
+
+def _beside(
+    body: Body,
+    given: Mapping[int, Node],
+    more: Sequence[tuple[int, Node, Node]],
+    following: Sequence[Node],
+    emitted: Sequence[Node],
+) -> tuple[Body, list[Node | None]]:
+    """A loop with parameters beside its own, and all arguments.
+
+    ``more`` are leaves and their arguments, each with the number of the parameter that it belongs to and is one like:
+    states, the ones after a step of which are ``following``, elements, or inputs that stay the same.
+    """
+    ends = [0, len(body.states), len(body.states) + len(body.elements), len(body.parameters)]
+    parameters: list[list[Node]] = []
+    args: list[Node | None] = []
+    for start, stop in pairwise(ends):
+        own = [(leaf, x) for p, leaf, x in more if start <= p < stop]
+        parameters.append([*body.parameters[start:stop], *[leaf for leaf, _ in own]])
+        args += [*[given.get(p) for p in range(start, stop)], *[x for _, x in own]]
+    states, elements, fixed = parameters
+    return Body(states, elements, fixed, [*body.following, *following], emitted, body.count, body.backwards), args
 
 
 def series_mask(series: Series, node: Node, masks: Mapping[int, Node | None]) -> Node | None:
     """Where the series of a result is selected; ``masks`` has those of the arguments that vary, None for everywhere."""
     body: Body = node.attrs["body"]
-    states, rows = len(body.states), len(body.elements)
-    below = [set(numbers(body.below([root]))) for root in body.following]
-    moving = set(masks)
-    while more := {i for i in range(states) if i not in moving and moving.intersection(below[i])}:
-        moving |= more
+    states = len(body.states)
+    moving = body.changing(masks)
     masked = {p for p in moving if p not in masks or masks[p] is not None}
     result = node.attrs["result"]
     while True:
@@ -386,28 +387,17 @@ def series_mask(series: Series, node: Node, masks: Mapping[int, Node | None]) ->
     def everywhere(x: Node, mask: Node | None) -> Node:
         return logical_not(zeros(shape=x.shape, dtype="bool")) if mask is None else broadcasted(mask, x.shape)
 
-    given = arguments([node])
-    arg = _listed(body, given)
-    starts: dict[int, Node] = {}
-    for p in leaves:
-        shape = (body.count, *body.parameters[p].shape) if states <= p < states + rows else body.parameters[p].shape
-        mask = masks.get(p)
-        starts[p] = zeros(shape=shape, dtype="bool") if mask is None else broadcasted(mask, shape)
-    more_rows = [p for p in leaves if states <= p < states + rows]
-    fixed = [p for p in leaves if p >= states + rows]
-    made = Body(
-        [*body.states, *[leaves[i] for i in carried]],
-        [*body.elements, *[leaves[p] for p in more_rows]],
-        [*body.fixed, *[leaves[p] for p in fixed]],
-        [*body.following, *[everywhere(body.states[i], after[i]) for i in carried]],
+    def start(p: int) -> Node:
+        mask, shape = masks.get(p), body.argument_shape(p)
+        return zeros(shape=shape, dtype="bool") if mask is None else broadcasted(mask, shape)
+
+    made, args = _beside(
+        body,
+        arguments([node]),
+        [(p, leaf, start(p)) for p, leaf in leaves.items()],
+        [everywhere(body.states[i], after[i]) for i in carried],
         [] if emitted is None else [broadcasted(emitted, body.root(result).shape)],
-        body.count,
-        body.backwards,
     )
-    args = [
-        *arg[:states], *[starts[i] for i in carried], *arg[states : states + rows], *[starts[p] for p in more_rows],
-        *arg[states + rows :], *[starts[p] for p in fixed],
-    ]  # fmt: skip
     if emitted is not None:
         return results(made, args, [made.emits(0)])[0]
     own = states + carried.index(i)
@@ -434,10 +424,7 @@ def with_axis(
     body: Body = node.attrs["body"]
     given = arguments([node])
     states, rows = len(body.states), len(body.elements)
-    has = {p for p, x in given.items() if x in new}
-    used = [numbers(body.uses(root)) for root in body.following]
-    while more := {i for i in range(states) if i not in has and has.intersection(used[i])}:
-        has |= more
+    has = body.changing([p for p, x in given.items() if x in new], "uses")
     key = (body, frozenset(has), size)
     if key not in bodies:
         leaves = {p: placeholder(body.parameters[p], (size, *body.parameters[p].shape)) for p in has}

@@ -4,13 +4,14 @@ A loop has states, which each step computes anew from those before it; elements,
 and inputs that are the same in all steps. Its results are arrays: a state after the last step, something that the body
 computes in every step (stacked), or a state before every step (stacked), which is what derivatives need. Each result is a
 node of its own, so that what a gradient is connected to within n steps is read off the graph as for any other operation;
-results of one loop are computed in one run (:mod:`gradcli.execute.loops`).
+results of one loop are computed in one run (:mod:`gradcli.execute.repeat`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
+from typing import Literal
 
 from gradcli.graph.node import Node, cone, make
 from gradcli.graph.ops.creation import loop, make_leaf
@@ -50,10 +51,6 @@ class Body:
         self.parameters = (*self.states, *self.elements, *self.fixed)
         self.number = {x: i for i, x in enumerate(self.parameters)}
 
-    @property
-    def results(self) -> range:
-        return range(2 * len(self.states) + len(self.emitted))
-
     def emits(self, j: int) -> int:
         """The number of the result that stacks what is emitted j-th."""
         return len(self.states) + j
@@ -73,6 +70,11 @@ class Body:
     def shape(self, result: int) -> Shape:
         root = self.root(result)
         return (self.count, *root.shape) if self.stacks(result) else root.shape
+
+    def argument_shape(self, p: int) -> Shape:
+        """The shape of what stands for a parameter: elements have a row for each step."""
+        shape = self.parameters[p].shape
+        return (self.count, *shape) if 0 <= p - len(self.states) < len(self.elements) else shape
 
     # what depends on what
 
@@ -123,9 +125,14 @@ class Body:
         """The parameters that a gradient of a result leads to."""
         return numbers(self._within(result))
 
-    def uses(self, node: Node) -> Bits:
-        """The parameters that a node of the body depends on within one step."""
-        return self._used[node]
+    def changing(self, parameters: Iterable[int], through: Literal["gradients", "uses"] = "gradients") -> set[int]:
+        """Some parameters, and the states that change with them in some step, as far as gradients pass or at all."""
+        reached = self._passed if through == "gradients" else self._used
+        found = set(parameters)
+        below = [numbers(reached[node]) for node in self.following]
+        while more := {i for i, some in enumerate(below) if i not in found and not found.isdisjoint(some)}:
+            found |= more
+        return found
 
     def below(self, nodes: Iterable[Node]) -> Bits:
         """The parameters that a gradient of nodes of the body leads to within one step."""

@@ -13,7 +13,7 @@ from math import isqrt
 from typing import TYPE_CHECKING, Any
 
 from gradcli.autodiff.cotangents import Cotangent, either
-from gradcli.graph.loops import Body, arguments, numbers, placeholder, results
+from gradcli.graph.loops import Body, arguments, joins, numbers, placeholder, results
 from gradcli.graph.node import Derivation, Node, cone, derived_float
 from gradcli.graph.operation import cast_to
 from gradcli.graph.ops.creation import zeros
@@ -462,17 +462,10 @@ def _swapped(x: Node) -> Node:
     return transpose(x, axes=(1, 0, *range(2, x.rank)))
 
 
-def grouped(order: Sequence[Node], start: int) -> list[Node]:
+def grouped(order: Sequence[Node], start: int) -> Sequence[Node]:
     """The results of one loop that stand beside each other in an order, the first at ``start``."""
-    node = order[start]
-    members = [node]
-    given = arguments([node])
-    for other in order[start + 1 :]:
-        if other.op is not node.op:
-            break
-        own = arguments([other])
-        if other.attrs["body"] is not node.attrs["body"] or any([given.get(p, x) is not x for p, x in own.items()]):
-            break
-        given.update(own)
-        members.append(other)
-    return members
+    node, stop = order[start], start + 1
+    known = arguments([node])
+    while stop < len(order) and order[stop].op is node.op and joins(order[stop], node.attrs["body"], known):
+        stop += 1
+    return order[start:stop]

@@ -12,14 +12,16 @@ from typing import Any
 from gradcli.execute import choose
 from gradcli.execute.plan import Plan
 from gradcli.execute.run import run
-from gradcli.execute.scalars import TYPES, Code
+from gradcli.execute.scalars import TYPES, Code, to_number
 from gradcli.execute.sizes import Means, bytes_of
 from gradcli.execute.straight import straight_line
 from gradcli.graph.loops import Body
 from gradcli.graph.node import Node, cone
 
 Array = Any
-Function = Callable[..., tuple[Array, ...]]
+
+Run = Callable[[Any, Mapping[Node, Array]], dict[int, Array]]
+"""From NumPy and the values of parameters to the states after the last step and the stacks, by the numbers of the results."""
 
 CODES = {"float64": "d", "float32": "f", "bool": "b"}
 
@@ -31,10 +33,12 @@ class Loop:
         self.body = body
         self.wanted = list(wanted)
         self.given = list(given)
-        states = len(body.states)
         self.live = body.live(self.wanted)
-        emitted = [r for r in self.wanted if states <= r < body.before(0)]
-        self.roots = [*[body.following[i] for i in self.live], *[body.root(r) for r in emitted]] if body.count else []
+        self.emitted = [r for r in self.wanted if body.stacks(r) and r < body.before(0)]
+        self.histories = {r: r - body.before(0) for r in self.wanted if r >= body.before(0)}
+        self.roots = (
+            [*[body.following[i] for i in self.live], *[body.root(r) for r in self.emitted]] if body.count else []
+        )
         moving = {*body.states, *body.elements}
         nodes = cone(self.roots, body.parameters)
         for node in nodes:
@@ -45,8 +49,6 @@ class Loop:
         self.once = [x for x in read if x not in moving and x not in body.number and x.op.name != "literal"]
         self.rows = [x for x in body.elements if x in read]
         self.fixed = [x for x in body.fixed if x in read]
-        self.emitted = emitted
-        self.steps = steps
         below = [x for x in body.fixed if body.number[x] in self.given]
         self._plan_once = Plan(self.once, means=Means(1, repeated=True), known=below) if self.once else None
         scalar = all([self._is_scalar(x) for x in [*steps, *read, *[body.states[i] for i in self.live]]])
@@ -73,36 +75,29 @@ class Loop:
         if self._plan_once is not None:
             known = {x: values[x] for x in body.fixed if x in values}
             values.update(zip(self.once, run(self._plan_once, known), strict=True))
-        ends, emitted, before = self._run(np, values)
-        states = len(body.states)
-        results = []
-        for r in self.wanted:
-            if r < states:
-                results.append(np.asarray(ends[r], body.states[r].dtype))
-            elif r < body.before(0):
-                results.append(emitted[r])
-            else:
-                results.append(before[r - body.before(0)])
-        return tuple(results)
+        found = self._run(np, values)
+        return tuple([np.asarray(found[r], body.root(r).dtype) for r in self.wanted])
 
     # scalars
 
-    def _written(self) -> Callable[..., Any]:
+    def _written(self) -> Run:
         body, count = self.body, self.body.count
         names = {body.states[i]: f"s{i}" for i in self.live}
         names |= {x: f"e{k}" for k, x in enumerate(self.rows)}
         names |= {x: f"c{k}" for k, x in enumerate([*self.fixed, *self.once])}
         code = Code(self.roots, names)
-        histories = [r - body.before(0) for r in self.wanted if r >= body.before(0)]
-        lines = [f"add_b{i} = b{i}.append" for i in histories] + [f"add_r{r} = r{r}.append" for r in self.emitted]
+        stacks = {
+            **{r: names[body.root(r)] for r in self.histories},
+            **{r: code.names[body.root(r)] for r in self.emitted},
+        }
+        lines = [f"add_r{r} = r{r}.append" for r in stacks]
         heads = [f"e{k}" for k in range(len(self.rows))]
         lines.append(
             f"for {', '.join(heads)}, in zip({', '.join(h.upper() for h in heads)}):"
             if heads
             else "for _ in range(count):"
         )
-        step = [f"add_b{i}(s{i})" for i in histories] + code.lines
-        step += [f"add_r{r}({code.names[body.root(r)]})" for r in self.emitted]
+        step = [*code.lines, *[f"add_r{r}({name})" for r, name in stacks.items()]]
         new = [code.names[body.following[i]] for i in self.live]
         if self.live:
             step.append(f"{', '.join(f's{i}' for i in self.live)}, = {', '.join(new)},")
@@ -110,12 +105,11 @@ class Loop:
         lines.append(f"return [{', '.join(f's{i}' for i in self.live)}]")
         head = ["count", *[f"s{i}" for i in self.live], *[h.upper() for h in heads]]
         head += [f"c{k}" for k in range(len(self.fixed) + len(self.once))]
-        head += [f"b{i}" for i in histories] + [f"r{r}" for r in self.emitted]
+        head += [f"r{r}" for r in stacks]
         function = code.function(", ".join(head), lines)
         backwards = body.backwards
-        from gradcli.execute.scalars import to_number
 
-        def loop(np: Any, values: Mapping[Node, Array]) -> Any:
+        def loop(np: Any, values: Mapping[Node, Array]) -> dict[int, Array]:
             def number(x: Node) -> Any:
                 return to_number(values[x], x.dtype)
 
@@ -123,27 +117,22 @@ class Loop:
                 rows = values[x][::-1] if backwards else values[x]
                 return rows if x.dtype == "float32" else memoryview(rows)
 
-            before = {i: array(CODES[body.states[i].dtype]) for i in histories}
-            emitted = {r: array(CODES[body.root(r).dtype]) for r in self.emitted}
+            tables = {r: array(CODES[body.root(r).dtype]) for r in stacks}
             ends = function(
                 count,
                 *[number(body.states[i]) for i in self.live],
                 *[column(x) for x in self.rows],
                 *[number(x) for x in [*self.fixed, *self.once]],
-                *before.values(),
-                *emitted.values(),
+                *tables.values(),
             )
-            return (
-                dict(zip(self.live, ends, strict=True)),
-                {r: _stacked(np, a, body.root(r).dtype, backwards) for r, a in emitted.items()},
-                {i: _stacked(np, a, body.states[i].dtype, backwards) for i, a in before.items()},
-            )
+            rows = {r: _stacked(np, table, body.root(r).dtype, backwards) for r, table in tables.items()}
+            return {**dict(zip(self.live, ends, strict=True)), **rows}
 
         return loop
 
     # arrays
 
-    def _planned(self) -> Callable[..., Any]:
+    def _planned(self) -> Run:
         body, count = self.body, self.body.count
         inputs = [*[body.states[i] for i in self.live], *self.rows, *self.fixed, *self.once]
         plan = Plan(self.roots, means=Means(1, repeated=True), known=inputs)
@@ -158,20 +147,19 @@ class Loop:
             def step(*given: Array) -> list[Array]:
                 return run(plan, dict(zip(used, given, strict=True)))
 
-        histories = [r - body.before(0) for r in self.wanted if r >= body.before(0)]
         carried = len(self.live)
         slots = [(k, states.index(x)) for k, x in enumerate(used) if x in states]
         moving = [(k, x) for k, x in enumerate(used) if x in self.rows]
 
-        def loop(np: Any, values: Mapping[Node, Array]) -> Any:
+        def loop(np: Any, values: Mapping[Node, Array]) -> dict[int, Array]:
             now = [np.asarray(values[x]) for x in states]
-            before = {i: np.empty((count, *body.states[i].shape), body.states[i].dtype) for i in histories}
-            emitted = {r: np.empty(body.shape(r), body.root(r).dtype) for r in self.emitted}
+            tables = {r: np.empty(body.shape(r), body.root(r).dtype) for r in [*self.emitted, *self.histories]}
             given = [np.asarray(values[x]) if x not in states and x not in self.rows else None for x in used]
             columns = [(k, values[x]) for k, x in moving]
-            places = [(self.live.index(i), table) for i, table in before.items()]
+            before = [(self.live.index(i), tables[r]) for r, i in self.histories.items()]
+            emitted = [tables[r] for r in self.emitted]
             for t in reversed(range(count)) if body.backwards else range(count):
-                for k, table in places:
+                for k, table in before:
                     table[t] = now[k]
                 for k, i in slots:
                     given[k] = now[i]
@@ -179,9 +167,9 @@ class Loop:
                     given[k] = np.asarray(rows[t])
                 new = step(*given)
                 now = new[:carried]
-                for table, value in zip(emitted.values(), new[carried:], strict=True):
+                for table, value in zip(emitted, new[carried:], strict=True):
                     table[t] = value
-            return dict(zip(self.live, now, strict=True)), emitted, before
+            return {**dict(zip(self.live, now, strict=True)), **tables}
 
         return loop
 

@@ -238,20 +238,24 @@ def arguments(nodes: Iterable[Node]) -> dict[int, Node]:
     return found
 
 
+def joins(node: Node, body: Body, known: dict[int, Node]) -> bool:
+    """Whether a result is one of a loop with these arguments, to which its own are added if it is."""
+    own = arguments([node])
+    if node.attrs["body"] is not body or any([known.get(p, x) is not x for p, x in own.items()]):
+        return False
+    known.update(own)
+    return True
+
+
 def together(nodes: Iterable[Node]) -> list[list[Node]]:
-    """Results of loops in groups that one run computes: of the same body, with the same arguments."""
-    groups: list[tuple[Body, dict[int, Node], list[Node]]] = []
-    by_body: dict[Body, list[int]] = {}
+    """Results of loops, in order, in groups that one run computes: of one loop, with arguments that are there before all."""
+    groups: dict[Body, list[tuple[dict[int, Node], list[Node]]]] = {}
     for node in nodes:
-        body, own = node.attrs["body"], arguments([node])
-        for k in by_body.setdefault(body, []):
-            _, known, members = groups[k]
-            first = members[0].serial
-            if all([known.get(p, x) is x and x.serial < first for p, x in own.items()]):
-                known.update(own)
+        body = node.attrs["body"]
+        for known, members in groups.setdefault(body, []):
+            if all([x.serial < members[0].serial for x in node.inputs]) and joins(node, body, known):
                 members.append(node)
                 break
         else:
-            by_body[body].append(len(groups))
-            groups.append((body, own, [node]))
-    return [members for _, _, members in groups]
+            groups[body].append((arguments([node]), [node]))
+    return [members for some in groups.values() for _, members in some]

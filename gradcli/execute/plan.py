@@ -13,6 +13,7 @@ from gradcli.execute.sizes import HEAVY, Means, bytes_of, processors, working_sp
 from gradcli.graph.node import Node, cone
 
 if TYPE_CHECKING:
+    from gradcli.execute.choose import Choice
     from gradcli.execute.loop import Loop
 
 
@@ -134,6 +135,11 @@ class Plan:
                 alive += sizes[i]
             seen.add(i)
         return max(peak, alive)
+
+    def when_repeated(self) -> Choice:
+        """What runs the plan again and again, and why."""
+        largest = bytes_of(self.largest) if self.largest is not None else 0
+        return choose.of_repeated(self.choice, largest, len(self.nodes))
 
     def blas(self) -> AbstractContextManager[None]:
         """Threads for the matrix products that are done whole, if some is worth it."""

@@ -9,11 +9,10 @@ from array import array
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gradcli.execute import choose
 from gradcli.execute.plan import Plan
 from gradcli.execute.run import run
 from gradcli.execute.scalars import TYPES, Code, to_number
-from gradcli.execute.sizes import Means, bytes_of
+from gradcli.execute.sizes import Means
 from gradcli.execute.straight import straight_line
 from gradcli.graph.loops import Body
 from gradcli.graph.node import Node, cone
@@ -139,8 +138,7 @@ class Loop:
         used = [x for x in inputs if x in plan.position]
         states = [body.states[i] for i in self.live]
         step: Callable[..., list[Array]]
-        largest = bytes_of(plan.largest) if plan.largest is not None else 0
-        if choose.of_repeated(plan.choice, largest, len(plan.nodes)).engine == "straight line":
+        if plan.when_repeated().engine == "straight line":
             step = straight_line(plan, {}, used)
         else:
 

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcli.data import is_ordinary
 from gradcli.diagnostics import GradcliError
-from gradcli.execute import choose
 from gradcli.execute.run import run
-from gradcli.execute.sizes import bytes_of
 from gradcli.execute.straight import straight_line
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import SameAs, Select
@@ -47,11 +45,9 @@ class Planned:
         self._fixed |= program.leaf_values(self._plan, without={*inputs, *constant})
         self._moving = [x for x in self._plan.nodes if x in given]
         # From the first call on: the same values must give the same bits.
-        plan = self._plan
-        largest = bytes_of(plan.largest) if plan.largest is not None else 0
-        self.choice = choose.of_repeated(plan.choice, largest, len(plan.nodes))
+        self.choice = self._plan.when_repeated()
         straight = self.choice.engine == "straight line"
-        self._function = straight_line(plan, self._fixed, self._moving) if straight else None
+        self._function = straight_line(self._plan, self._fixed, self._moving) if straight else None
 
     def __call__(self, values: Mapping[Node, Array]) -> list[Array]:
         """The values of the nodes, in arrays of their own; ``values`` have the leaves' shapes and dtypes."""

@@ -11,6 +11,7 @@ from gradcli.diagnostics import Span
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.corners import Corner
 from gradcli.graph.types import is_float
+from gradcli.program import query
 from gradcli.results import Kink
 
 if TYPE_CHECKING:
@@ -60,6 +61,21 @@ def met(nodes: Sequence[Node], values: Mapping[Node, Array], place: Callable[[No
         if (text, span) not in found or found[text, span].entries < count:
             found[text, span] = Kink(text, span, count, on.size, corner.slope.format(**node.attrs))
     return list(found.values())
+
+
+def of_gradients(
+    program: Loaded, of: Sequence[str] | None, wrt: Sequence[str] | None, stop: Sequence[str]
+) -> list[Kink]:
+    """:func:`at_the_point` of the values that gradients of some names by others are of, in each step of loops."""
+    program = program.written_out()
+    asked = query.question(program, of, wrt, {}, stop)
+    return at_the_point(program, asked.ys, asked.xs)
+
+
+def of_values(program: Loaded, of: Sequence[str] | None) -> list[Kink]:
+    """The same of the values of some names."""
+    program = program.written_out()
+    return at_the_point(program, query.value_nodes(program, of), None)
 
 
 def at_the_point(program: Loaded, roots: Sequence[Node], xs: Sequence[Node] | None) -> list[Kink]:

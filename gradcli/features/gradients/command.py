@@ -166,12 +166,9 @@ def _traced(
 
 
 def _kinks(program: Loaded, of: list[str] | None, wrt: list[str] | None, stop: list[str]) -> list[Kink]:
-    from gradcli.program import query
-    from gradcli.program.kinks import at_the_point
+    from gradcli.program.kinks import of_gradients
 
-    program = program.written_out()
-    asked = query.question(program, of, wrt, {}, stop)
-    return at_the_point(program, asked.ys, asked.xs)
+    return of_gradients(program, of, wrt, stop)
 
 
 def _heads(path: str, memory: Memory, text: ProgramText, of: list[str] | None) -> dict[str, Value]:

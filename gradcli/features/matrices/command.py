@@ -104,9 +104,6 @@ def _traced(program: Loaded, kind: str, of: list[str] | None, wrt: list[str] | N
 
 
 def _kinks(program: Loaded, of: list[str] | None, wrt: list[str] | None, stop: list[str]) -> list[Kink]:
-    from gradcli.program import query
-    from gradcli.program.kinks import at_the_point
+    from gradcli.program.kinks import of_gradients
 
-    program = program.written_out()
-    asked = query.question(program, of, wrt, {}, stop)
-    return at_the_point(program, asked.ys, asked.xs)
+    return of_gradients(program, of, wrt, stop)

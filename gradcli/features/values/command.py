@@ -94,8 +94,6 @@ def _traced(program: Loaded, of: list[str] | None) -> Traced | None:
 
 
 def _kinks(program: Loaded, of: list[str] | None) -> list[Kink]:
-    from gradcli.program import query
-    from gradcli.program.kinks import at_the_point
+    from gradcli.program.kinks import of_values
 
-    program = program.written_out()
-    return at_the_point(program, query.value_nodes(program, of), None)
+    return of_values(program, of)

@@ -188,11 +188,16 @@ def integer_safe(name: str) -> Callable[..., Array]:
     return lambda xp, x: x if x.dtype.kind in "iub" else getattr(xp, name)(x)
 
 
+def fitting_kernel(xp: Any, x: Array, bits: int) -> Array:
+    """Which floats an integer of so many bits can hold, rounded towards 0."""
+    limit = 2.0 ** (bits - 1)
+    return (x > -limit - 1 if bits == 32 else x >= -limit) & (x < limit)
+
+
 def cast_kernel(xp: Any, x: Array, dtype: str) -> Array:
     """Conversion; a float that no integer can hold (NaN, infinity, too large) is an error."""
     if dtype in ("int32", "int64") and x.dtype.kind == "f":
-        limit = 2.0 ** (31 if dtype == "int32" else 63)
-        bad = ~((x > -limit - 1 if dtype == "int32" else x >= -limit) & (x < limit))
+        bad = ~fitting_kernel(xp, x, 32 if dtype == "int32" else 64)
         if bad.any():
             value = float(x[bad].flat[0] if getattr(x, "shape", ()) else x)
             raise GradcliError(
@@ -208,8 +213,7 @@ def cast_kernel(xp: Any, x: Array, dtype: str) -> Array:
 def integers_kernel(xp: Any, x: Array, dtype: Any) -> Array:
     """Floats as integers; a ValueError where there is none, such as for NaN."""
     x = xp.asarray(x)
-    limit = 2.0 ** (8 * xp.dtype(dtype).itemsize - 1)
-    if not xp.all((x > -limit - 1) & (x < limit)):
+    if not xp.all(fitting_kernel(xp, x, 8 * xp.dtype(dtype).itemsize)):
         raise ValueError("some of these numbers are no integers of this size")
     return x.astype(dtype)
 

@@ -153,7 +153,7 @@ def helper_name(function: Callable[..., Any]) -> str:
 
 
 HELPERS = _named([
-    creation.uniform_kernel, kernels.integers_kernel,
+    creation.uniform_kernel, kernels.integers_kernel, kernels.fitting_kernel,
     kernels.recip_kernel, kernels.divide_no_nan_kernel, kernels.multiply_no_nan_kernel, kernels.xlogy_kernel, kernels.elu_kernel, kernels.leaky_relu_kernel,
     kernels.sigmoid_kernel, kernels.softplus_kernel, kernels.norm_kernel, kernels.logsumexp_kernel, kernels.softmax_kernel,
     kernels.log_softmax_kernel, kernels.cumulative_kernel, determinants.cofactor_kernel,

@@ -156,8 +156,10 @@ class _Made:
     """A backward body in the making.
 
     ``starts`` are the arguments of its states. ``stacks`` are those of its elements: a node, or the number of a state or an
-    element of the forward loop, whose rows it reads.
+    element of the forward loop, whose rows it reads. ``body`` is there when all is known.
     """
+
+    body: Body
 
     def __init__(self) -> None:
         self.states: list[Node] = []
@@ -166,7 +168,6 @@ class _Made:
         self.elements: list[Node] = []
         self.stacks: list[Any] = []
         self.emitted: list[Node] = []
-        self.body: Body = None  # type: ignore[assignment]
 
     def state(self, like: Node, shape: Sequence[int], dtype: str, start: Node | None) -> Node:
         leaf = placeholder(like, tuple(shape), dtype)

@@ -213,11 +213,11 @@ def results(body: Body, arguments: Sequence[Node | None], wanted: Iterable[int])
     made: list[Node] = []
     for result in wanted:
         given = body.needs(result)
-        inputs = [arguments[p] for p in given]
-        assert all([x is not None for x in inputs]), (result, given)
+        inputs = tuple([x for p in given if (x := arguments[p]) is not None])
+        assert len(inputs) == len(given), (result, given)
         attrs = {"body": body, "result": result, "given": given}
         root = body.root(result)
-        node = make(loop, tuple(inputs), attrs, body.shape(result), root.dtype)  # type: ignore[arg-type]
+        node = make(loop, inputs, attrs, body.shape(result), root.dtype)
         node.risky = node.risky or root.risky
         made.append(node)
     return made

@@ -15,8 +15,8 @@ from gradcli.graph.ops import table
 from gradcli.graph.ops.shaping import reshape, transpose
 from gradcli.graph.ops.slicing import gather, index, ravel_multi_index, stack, without_floats
 from gradcli.graph.types import INTEGER_RANGE, is_float, is_integer, is_ordinary, promote, show_shape, size_of
-from gradcli.language import syntax
-from gradcli.language.values import Scope, Value, Weak
+from gradcli.language import statics, syntax
+from gradcli.language.values import Scope, Several, Value, Weak
 
 if TYPE_CHECKING:
     from gradcli.language.elaborate import Elaborator, Place
@@ -182,6 +182,18 @@ def _as_float(e: Elaborator, value: int, at: syntax.Syntax | Place) -> str:
 
 
 # ---- bracket literals: arrays of numbers at once, others by stacking
+
+
+def entries(
+    e: Elaborator, expression: syntax.Expression, scope: Scope, may_be_none: bool = False
+) -> tuple[list[tuple[Value | None, syntax.Expression]], bool]:
+    """The values of a list or of a call that gives several, each with its place, and whether it is one of these."""
+    if isinstance(expression, syntax.List):
+        return [(None if may_be_none and statics.is_none(x) else e.value(x, scope), x) for x in expression.items], True
+    value = e.value(expression, scope)
+    if isinstance(value, Several):
+        return [(item, expression) for item in value.items], True
+    return [(value, expression)], False
 
 
 def enter_list(e: Elaborator, expression: syntax.List, scope: Scope) -> None:

@@ -7,7 +7,7 @@ all steps.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from gradcli.autodiff.batch import batched
 from gradcli.diagnostics import GradcliError, counted
@@ -21,7 +21,7 @@ from gradcli.graph.ops.slicing import concat, index, stack
 from gradcli.graph.switches import without
 from gradcli.graph.types import is_float, show_shape
 from gradcli.language import functions, statics, syntax
-from gradcli.language.expressions import labelled
+from gradcli.language.expressions import entries, labelled
 from gradcli.language.least import WRITTEN_OUT, Least
 from gradcli.language.values import Scope, Several, UserFunction, Value
 
@@ -61,12 +61,17 @@ class Loop(NamedTuple):
 
 
 class UnsteadyError(Exception):
-    """A state that does not keep its shape and dtype: its number, and what it becomes."""
+    """A state that does not keep its shape and dtype, before and after a step."""
 
-    def __init__(self, state: int, before: Node, after: Node) -> None:
-        self.state = state
+    def __init__(self, before: Node, after: Node) -> None:
         self.before = before
         self.after = after
+
+
+def _check_steady(states: Sequence[Node], following: Sequence[Node]) -> None:
+    for before, after in zip(states, following, strict=True):
+        if (before.shape, before.dtype) != (after.shape, after.dtype):
+            raise UnsteadyError(before, after)
 
 
 def made(
@@ -85,6 +90,10 @@ def made(
         e.readings.append(opened)
         try:
             following, emitted = step(states, elements)
+            _check_steady(states, following)
+        except UnsteadyError:
+            back()
+            raise
         except GradcliError:
             if not opened.asked:
                 raise
@@ -92,10 +101,6 @@ def made(
             return None  # what is None here may not be so with the earlier steps
         finally:
             e.readings.pop()
-        for k, (before, after) in enumerate(zip(states, following, strict=True)):
-            if (before.shape, before.dtype) != (after.shape, after.dtype):
-                back()
-                raise UnsteadyError(k, before, after)
         grown = [r or after.risky for r, after in zip(risky, following, strict=True)]
         if grown == risky:
             break
@@ -143,14 +148,19 @@ def _required(function: Value) -> int:
     return len([p for p in function.definition.parameters if p.default is None])
 
 
+def _given(
+    e: Elaborator, expression: syntax.Expression, scope: Scope, several: bool
+) -> tuple[list[tuple[syntax.Expression, Node]], bool]:
+    """The nodes of a list with their places, or one, and whether it is a list; brackets are an array unless ``several``."""
+    if isinstance(expression, syntax.List) and not several:
+        return [(expression, e.node(e.value(expression, scope), expression))], False
+    found, listed = entries(e, expression, scope)
+    return [(at, e.node(value, at)) for value, at in found if value is not None], listed
+
+
 def _states(e: Elaborator, expression: syntax.Expression, scope: Scope, several: bool) -> tuple[list[Node], bool]:
-    """The values of a list, or one value, and whether it is a list; brackets are an array unless ``several``."""
-    if several and isinstance(expression, syntax.List):
-        return [e.node(e.value(x, scope), x) for x in expression.items], True
-    value = e.value(expression, scope)
-    if isinstance(value, Several):
-        return [e.node(x, expression) for x in value.items], True
-    return [e.node(value, expression)], False
+    found, listed = _given(e, expression, scope, several)
+    return [x for _, x in found], listed
 
 
 def _count(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int:
@@ -200,7 +210,8 @@ def _iterate(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Sco
         return list(found)
 
     def is_done(states: Sequence[Node]) -> Node:
-        found = functions.applied(e, until, states, call)  # type: ignore[arg-type]
+        assert until is not None
+        found = functions.applied(e, until, states, call)
         if len(found) != 1 or found[0].shape or found[0].dtype != "bool":
             what = counted(len(found), "value") if len(found) != 1 else f"{found[0].dtype}{show_shape(found[0].shape)}"
             e.fail("TypeError", f"`until` must say whether to stop: one bool, not {what}", bound["until"])
@@ -209,9 +220,7 @@ def _iterate(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Sco
     def until_done(states: Sequence[Node], _: Sequence[Node]) -> tuple[list[Node], list[Node]]:
         *own, done = states
         after = once(own)
-        for k, (a, b) in enumerate(zip(own, after, strict=True)):
-            if (a.shape, a.dtype) != (b.shape, b.dtype):
-                raise UnsteadyError(k, a, b)
+        _check_steady(own, after)
         stop = is_done(after)
         kept = [where(done, a, b) for a, b in zip(own, after, strict=True)]
         return [*kept, logical_or(done, stop)], []
@@ -224,7 +233,7 @@ def _iterate(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Sco
         try:
             loop = made(e, [*states, first], [], count, until_done) if not _written_out(e) else None
         except UnsteadyError as unsteady:
-            raise _unsteady(e, unsteady, function, bound["f"], bound["x0"]) from None
+            _must_keep(e, unsteady, function, bound["f"], bound["x0"])
         if loop is None:
             done = first
             for _ in range(count):
@@ -284,9 +293,10 @@ def _repeated(
     return states
 
 
-def _unsteady(
+def _must_keep(
     e: Elaborator, found: UnsteadyError, function: Value, name: syntax.Expression, start: syntax.Expression
-) -> GradcliError:
+) -> NoReturn:
+    """Refuse a state that changes its shape or dtype."""
     before, after = found.before, found.after
     also: list[tuple[Any, str]] = [(start, f"{before.dtype}{show_shape(before.shape)} before it")]
     if isinstance(function, UserFunction):
@@ -294,10 +304,7 @@ def _unsteady(
     help = None
     if before.shape == after.shape and is_float(after.dtype) and not is_float(before.dtype):
         help = "start from a float, `0.0` in place of `0`"
-    try:
-        e.fail("TypeError", "a state must keep its shape and dtype from step to step", name, help=help, also=also)
-    except GradcliError as error:
-        return error
+    e.fail("TypeError", "a state must keep its shape and dtype from step to step", name, help=help, also=also)
 
 
 # rows
@@ -321,14 +328,6 @@ def _rows(e: Elaborator, given: Sequence[tuple[syntax.Expression, Node]], word: 
     return first.shape[0]
 
 
-def _elements(
-    e: Elaborator, expression: syntax.Expression, scope: Scope, several: bool
-) -> list[tuple[syntax.Expression, Node]]:
-    values, _ = _states(e, expression, scope, several)
-    places = expression.items if several and isinstance(expression, syntax.List) else [expression] * len(values)
-    return list(zip(places, values, strict=True))
-
-
 def _row(x: Node, t: int) -> Node:
     return index(x, items=(t, *[(0, n, 1) for n in x.shape[1:]]))
 
@@ -337,7 +336,7 @@ def _scan(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope)
     function = _function(e, bound["f"], scope, "scan")
     required = _required(function)
     starts, listed = _states(e, bound["initializer"], scope, required > 2)
-    given = _elements(e, bound["elems"], scope, isinstance(bound["elems"], syntax.List) and required - len(starts) > 1)
+    given, _ = _given(e, bound["elems"], scope, required - len(starts) > 1)
     count = _rows(e, given, "scan")
     rows = [x for _, x in given]
     functions.check_takes(e, function, len(starts) + len(rows), bound["f"])
@@ -355,7 +354,7 @@ def _scan(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope)
         try:
             loop = made(e, starts, rows, count, step, backwards)
         except UnsteadyError as unsteady:
-            raise _unsteady(e, unsteady, function, bound["f"], bound["initializer"]) from None
+            _must_keep(e, unsteady, function, bound["f"], bound["initializer"])
     if loop is not None:
         wanted = [loop.body.emits(j) for j in range(len(starts))]
         return _several(loop.results(e, wanted, (call.start, call.end)), listed)

@@ -11,9 +11,9 @@ from gradcli.graph.operation import Operation, literal
 from gradcli.graph.ops.creation import LOOPS, Data
 from gradcli.graph.types import size_of
 from gradcli.language import derivatives, statics, syntax
-from gradcli.language.expressions import labelled
+from gradcli.language.expressions import entries, labelled
 from gradcli.language.reasons import explain
-from gradcli.language.values import Missing, Scope, Several, Value
+from gradcli.language.values import Missing, Scope, Several
 
 if TYPE_CHECKING:
     from gradcli.language.elaborate import Elaborator
@@ -88,7 +88,7 @@ def _gradients(
     e: Elaborator, _: str, bound: dict[str, Any], call: syntax.Call, scope: Scope
 ) -> Node | Missing | Several:
     place = (call.start, call.end)
-    given_ys, listed = _entries(e, bound["ys"], scope)
+    given_ys, listed = entries(e, bound["ys"], scope)
     if not given_ys:
         e.fail("ValueError", "gradients needs at least one y", bound["ys"])
     ys = [e.node(value, y) for value, y in given_ys if value is not None]
@@ -139,18 +139,6 @@ def _missing(e: Elaborator, y_names: list[str], ys: list[Node], x_name: str, x: 
     return Missing(lambda: explain(program, y_names, ys, x_name, x, stops))
 
 
-def _entries(
-    e: Elaborator, expression: syntax.Expression, scope: Scope, may_be_none: bool = False
-) -> tuple[list[tuple[Value | None, syntax.Expression]], bool]:
-    """The values of a list or of a call that gives several, each with its place, and whether it is one of these."""
-    if isinstance(expression, syntax.List):
-        return [(None if may_be_none and statics.is_none(x) else e.value(x, scope), x) for x in expression.items], True
-    value = e.value(expression, scope)
-    if isinstance(value, Several):
-        return [(item, expression) for item in value.items], True
-    return [(value, expression)], False
-
-
 def _heads(
     e: Elaborator, given: syntax.Expression | None, ys: syntax.Expression, listed: bool, count: int, scope: Scope
 ) -> tuple[list[Node | None] | None, list[syntax.Expression]]:
@@ -158,11 +146,9 @@ def _heads(
     if given is None or statics.is_none(given):
         return None, []
     # For a single y, brackets are an array.
-    entries, matches = (
-        _entries(e, given, scope, may_be_none=True) if listed else ([(e.value(given, scope), given)], True)
-    )
-    if not matches or not listed and isinstance(entries[0][0], Several):
+    found, matches = entries(e, given, scope, may_be_none=True) if listed else ([(e.value(given, scope), given)], True)
+    if not matches or not listed and isinstance(found[0][0], Several):
         e.fail("TypeError", "grad_ys is a list exactly when ys is one", given, also=[(ys, "ys")])
-    if len(entries) != count:
-        e.fail("ValueError", f"grad_ys needs one entry for each of the {count} ys, not {len(entries)}", given)
-    return [None if value is None else e.node(value, at) for value, at in entries], [at for _, at in entries]
+    if len(found) != count:
+        e.fail("ValueError", f"grad_ys needs one entry for each of the {count} ys, not {len(found)}", given)
+    return [None if value is None else e.node(value, at) for value, at in found], [at for _, at in found]

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gradcli.execute.plan import Plan
-from gradcli.execute.run import run
+from gradcli.execute.run import literal_value, run
 from gradcli.execute.scalars import TYPES, Code, to_number
 from gradcli.execute.sizes import Means
 from gradcli.execute.straight import straight_line
+from gradcli.execute.worker import Failure
 from gradcli.graph.loops import Body
 from gradcli.graph.node import Node, cone
 
@@ -26,10 +27,16 @@ CODES = {"float64": "d", "float32": "f", "bool": "b"}
 
 
 class Loop:
-    """Some results of a loop as a function of its arguments, those with the numbers ``given``, in their order."""
+    """Some results of a loop as a function of its arguments, those with the numbers ``given``, in their order.
 
-    def __init__(self, body: Body, wanted: Sequence[int], given: Sequence[int]) -> None:
+    ``original`` maps nodes of the body to those that they stand for, so that errors find their line.
+    """
+
+    def __init__(
+        self, body: Body, wanted: Sequence[int], given: Sequence[int], original: Mapping[Node, Node] | None = None
+    ) -> None:
         self.body = body
+        self.original = original or {}
         self.wanted = list(wanted)
         self.given = list(given)
         self.live = body.live(self.wanted)
@@ -73,9 +80,32 @@ class Loop:
             )
         if self._plan_once is not None:
             known = {x: values[x] for x in body.fixed if x in values}
-            values.update(zip(self.once, run(self._plan_once, known), strict=True))
-        found = self._run(np, values)
-        return tuple([np.asarray(found[r], body.root(r).dtype) for r in self.wanted])
+            try:
+                found = run(self._plan_once, known)
+            except Exception as problem:
+                raise self._failing(np, self.once, known) or problem
+            values.update(zip(self.once, found, strict=True))
+        ends = self._run(np, values)
+        return tuple([np.asarray(ends[r], body.root(r).dtype) for r in self.wanted])
+
+    def _failing(self, np: Any, roots: Sequence[Node], given: Mapping[Node, Array], step: int = 0) -> Failure | None:
+        """The first operation that fails, found by computing one after another; ``step`` counts from 1."""
+        values = dict(given)
+        for node in cone(roots, given):
+            if node in values:
+                continue
+            try:
+                if node.op.name == "literal":
+                    values[node] = literal_value(np, node)
+                else:
+                    assert node.op.kernel is not None
+                    with np.errstate(all="ignore"):
+                        values[node] = node.op.kernel(np, *[values[x] for x in node.inputs], **node.attrs)
+            except Failure as failure:
+                return failure.within(step, self.body.count)
+            except Exception as problem:
+                return Failure(self.original.get(node, node), problem).within(step, self.body.count)
+        return None
 
     # scalars
 
@@ -163,7 +193,12 @@ class Loop:
                     given[k] = now[i]
                 for k, rows in columns:
                     given[k] = np.asarray(rows[t])
-                new = step(*given)
+                try:
+                    new = step(*given)
+                except Exception as problem:
+                    done = count - 1 - t if body.backwards else t
+                    at = dict(zip(used, given, strict=True))
+                    raise self._failing(np, self.roots, at, done + 1) or problem
                 now = new[:carried]
                 for table, value in zip(emitted, new[carried:], strict=True):
                     table[t] = value

@@ -89,28 +89,34 @@ class _Run:
 
     def loop(self, loop: Loop) -> None:
         """A loop over tiles."""
-        from gradcli.execute.worker import Failure
-
         position, record = self.plan.position, self.record
         try:
             values = {node: self.values[position[node]] for node, _ in loop.reads}
             results = loop.run(values, record.clock if record is not None else None)
-        except Failure as failure:
-            raise self._failed(failure.node, failure.reason) from failure.reason
+        except Exception as problem:
+            raise self._failed(None, problem) from problem
         if record is not None:
             for node, seconds in loop.times():
                 record.add(self.plan, node, seconds, loop.tiles)
         for node, value in results.items():
             self.values[position[node]] = value
 
-    def _failed(self, node: Node, problem: Exception) -> GradcliError:
+    def _failed(self, node: Node | None, problem: Exception) -> GradcliError:
+        """The error for users of what went wrong in a node, or in one that the problem names."""
+        from gradcli.execute.worker import Failure
+
+        steps: list[str] = []
+        if isinstance(problem, Failure):
+            node, problem, steps = problem.node, problem.reason, problem.steps
+        if node is None:
+            raise problem
         name = node.op.name
         labels: list[Label] = []
         if self.locate is not None:
             name, labels = self.locate(self.plan.original.get(node, node))
         error = _explained(self.np, name, problem)
-        error.labels = error.labels or tuple(labels)
-        return error
+        message = f"{error.message} (in {', '.join(steps)})" if steps else error.message
+        return GradcliError(error.kind, message, error.labels or labels, error.help, error.operands)
 
 
 def _explained(np: Any, name: str, problem: Exception) -> GradcliError:

@@ -20,12 +20,19 @@ Clock = Callable[[], float]
 
 
 class Failure(Exception):  # noqa: N818  it is no error but the wrapping of one
-    """A step that failed, and why."""
+    """An operation that failed, and why; ``steps`` are those of the loops around it, as "step 5 of 20", inner ones first."""
 
     def __init__(self, node: Node, reason: Exception) -> None:
         super().__init__(str(reason))
         self.node = node
         self.reason = reason
+        self.steps: list[str] = []
+
+    def within(self, step: int, count: int) -> Failure:
+        """The same failure, in a step of a loop (0: before the first)."""
+        if step:
+            self.steps.append(f"step {step} of {count}")
+        return self
 
 
 class Worker:

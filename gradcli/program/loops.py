@@ -56,19 +56,25 @@ def _run(group: Sequence[Node], replaced: dict[Node, Node], original: dict[Node,
 def _function(body: Body, wanted: tuple[int, ...], given: tuple[int, ...]) -> Loop:
     kept = _made.setdefault(body, {})
     if (wanted, given) not in kept:
-        kept[wanted, given] = Loop(_for(body, wanted), wanted, given)
+        simple, original = _for(body, wanted)
+        kept[wanted, given] = Loop(simple, wanted, given, original)
     return kept[wanted, given]
 
 
-def _for(body: Body, wanted: Sequence[int]) -> Body:
-    """The body with what some results need, simplified; what they do not need keeps its number and is nothing."""
+def _for(body: Body, wanted: Sequence[int]) -> tuple[Body, dict[Node, Node]]:
+    """The body with what some results need, simplified, and what its new nodes stand for.
+
+    What the results do not need keeps its number and is nothing.
+    """
     live = body.live(wanted)
     emitted = [j for j in range(len(body.emitted)) if body.emits(j) in wanted]
-    roots, _ = lowered([*[body.following[i] for i in live], *[body.emitted[j] for j in emitted]], body.parameters)
-    simple = iter(Simplified(roots, known=body.parameters).targets)
+    roots, loops = lowered([*[body.following[i] for i in live], *[body.emitted[j] for j in emitted]], body.parameters)
+    simplified = Simplified(roots, known=body.parameters)
+    simple = iter(simplified.targets)
     following, rest = list(body.states), [literal(0.0, "float64")] * len(body.emitted)
     for i in live:
         following[i] = next(simple)
     for j in emitted:
         rest[j] = next(simple)
-    return Body(body.states, body.elements, body.fixed, following, rest, body.count, body.backwards)
+    made = Body(body.states, body.elements, body.fixed, following, rest, body.count, body.backwards)
+    return made, {**loops, **{new: loops.get(old, old) for new, old in simplified.original.items()}}

@@ -227,11 +227,30 @@ def test_what_is_wrong(name):
     assert help is None or help in (caught.value.help or "")
 
 
-def test_an_operation_that_fails_in_a_step_is_named():
-    text = "variable A = [[1.0, 1.0], [1.0, 1.0]]\ndef f(B) = inv(B)\ny = iterate(f, A, 20)\n"
-    with pytest.raises(gradcli.GradcliError, match="singular") as caught:
+@pytest.mark.parametrize(
+    ("call", "where"),
+    [
+        ("iterate(f, A, 20)", "step 1 of 20"),
+        ("iterate(g, A, 20)", "step 1 of 20"),
+        ("iterate(h, A, 30)", "step 1 of 20, step 1 of 30"),
+        ("scan(k, arange(-2.0, 18.0), A + eye(2))[2]", "step 3 of 20"),
+        ("scan(k, arange(17.0, -3.0, -1), A + eye(2), reverse=true)[2]", "step 3 of 20"),
+    ],
+)
+def test_an_operation_that_fails_in_a_step_is_named_with_its_line_and_step(call, where):
+    text = (
+        "variable A = [[1.0, 1.0], [1.0, 1.0]]\n"
+        "def f(B) = 1.0 + inv(B) * 2.0\n"
+        "def g(B) = B + inv(A)\n"
+        "def h(B) = iterate(f, B, 20)\n"
+        "def k(B, c) = B + inv([[c, 0.0], [0.0, c]])\n"
+        f"y = {call}\n"
+    )
+    with pytest.raises(gradcli.GradcliError, match="inv: the matrix is singular") as caught:
         gradcli.loads(text).eval()
-    assert caught.value.span is not None
+    assert "inv(" in caught.value.span.text
+    if "(g," not in call:
+        assert caught.value.message.endswith(f"(in {where})")
 
 
 def test_random_numbers_differ_from_step_to_step():

@@ -27,7 +27,8 @@ WORDS = {
     "polygamma": "d/dx = polygamma(n + 1, x)", "add": "d/da = 1, d/db = 1", "subtract": "d/da = 1, d/db = -1", "neg": "d/dx = -1",
     "relu": "that of where(x > 0, x, 0)", "max": "1 for the largest entry, shared by ties",
     "min": "1 for the smallest entry, shared by ties", **dict.fromkeys(
-        ("gradients", "jacobian", "hessian", "jvp", "hvp", "taylor", "iterate"), "an expression like any other, differentiable again"
+        ("gradients", "jacobian", "hessian", "jvp", "hvp", "taylor", "iterate", "scan", "map", "odeint"),
+        "an expression like any other, differentiable again"
     ),
     "cholesky": "dy = y @ f(solve(y, solve(y, (da + da.T) / 2).T).T), f: lower triangle, half the diagonal",
 }  # fmt: skip

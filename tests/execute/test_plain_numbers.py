@@ -24,6 +24,7 @@ from gradcli.program.answers import gradients as gradients_of
 from gradcli.program.answers import values as results_of
 from gradcli.report.numbers import json_value, literal, rounded
 from gradcli.results import Result
+from tests.quickly import light
 from tests.random_programs import scalar_programs
 
 PLAIN = {name: op for name, op in table.items() if op.numbers and op.kernel is not None and op.spec[0] != "n"}
@@ -189,7 +190,7 @@ def test_special_programs(text: str, order: int, monkeypatch: pytest.MonkeyPatch
     assert answers(text, 0, monkeypatch, True)[1] > 0
 
 
-@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", light(SAMPLES, {"double_pendulum", "orbit"}), ids=lambda path: path.stem)
 @pytest.mark.parametrize("order", [0, 1, 2])
 def test_samples_that_need_no_file(path: Path, order: int, monkeypatch: pytest.MonkeyPatch) -> None:
     compared(path.read_text(encoding="utf-8"), order, monkeypatch)

@@ -23,6 +23,8 @@ QUESTIONS = {  # of the samples that are not run by `grad`
     "burgers_network": "--of loss",
     "exam_classifier": "--of loss",
     "exponential_fit": "--of residual",
+    "double_pendulum": "--of end",
+    "examples": "--of loss",
     "factorisation": "--of loss",
     "rosenbrock_minimum": "",
     "spiral": "--of loss",
@@ -44,7 +46,7 @@ def question(sample: Path) -> list[str]:
                 while option in rest:
                     del rest[rest.index(option) : rest.index(option) + width]
             return [words[2], *rest]
-    return [f"samples/{sample.name}", *shlex.split(QUESTIONS[sample.stem])]
+    return [str(sample.relative_to(ROOT)), *shlex.split(QUESTIONS[sample.stem])]
 
 
 WRITTEN = [sample for sample in SAMPLES if sample.parent.name != "loops"]

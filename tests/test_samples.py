@@ -139,7 +139,8 @@ def is_smooth_at_its_values(sample: Path) -> bool:
     """Whether difference quotients say what its gradients are: nothing is stopped, every variable has a value."""
     text = sample.read_text(encoding="utf-8").removeprefix(header(sample))
     variables = re.findall(r"^variable .*", text, re.MULTILINE)
-    return "stop_gradient(" not in text and bool(variables) and all("=" in line for line in variables)
+    own = "stop_gradient(" in text or "\ntangent " in text
+    return not own and bool(variables) and all("=" in line for line in variables)
 
 
 SMOOTH = [sample for sample in SAMPLES if is_smooth_at_its_values(sample)]

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from gradcli.graph.leading import Led
 from gradcli.graph.node import Derivation, Node, cone, current_derivation
 from gradcli.graph.operation import Repeated
+from gradcli.graph.ops.ruled import ruled, solution
 
 
 def batched(roots: Sequence[Node], many: Mapping[Node, Node], stop: Iterable[Node] = ()) -> list[Node]:
@@ -35,7 +36,12 @@ def batched(roots: Sequence[Node], many: Mapping[Node, Node], stop: Iterable[Nod
             has = [x in new for x in node.inputs]
             if any(has) and node not in new and node not in stopped:
                 derivation.current = node
-                if isinstance(node.op.rule, Repeated):
+                if node.op in (ruled, solution):
+                    from gradcli.autodiff import rules  # few programs have these
+
+                    led = rules.with_axis if node.op is ruled else rules.in_rows
+                    new[node] = led(node, new, size, batched, derivation.bodies)
+                elif isinstance(node.op.rule, Repeated):
                     from gradcli.autodiff.loops import with_axis  # few programs have loops
 
                     new[node] = with_axis(node, new, size, batched, derivation.bodies)

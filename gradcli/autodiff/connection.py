@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from gradcli.graph.node import Node, cone
+from gradcli.graph.ops.ruled import solution
 from gradcli.tuples import NamedTuple
 
 Kind = Literal["unused", "stopped", "operation"]
@@ -63,6 +64,12 @@ def connected(ys: Sequence[Node]) -> set[Node]:
     return reached
 
 
+def _below(node: Node) -> Iterable[Node]:
+    """The inputs on which ways go on: those of what solves a system lead through its rule, but for its start."""
+    inputs = node.inputs
+    return dict.fromkeys(inputs[:1] if node.op is solution else inputs)
+
+
 def find_cut(ys: Sequence[Node], x: Node, stops: Iterable[Node] = ()) -> Cut | None:
     """The cut that is nearest to y on the ways from x to the ys, or None if some way is open.
 
@@ -86,7 +93,7 @@ def find_ways(ys: Sequence[Node], x: Node, stops: Iterable[Node] = ()) -> Ways:
     for node in nodes:
         if node is x:
             continue
-        count = sum([ways[i] for i in dict.fromkeys(node.inputs) if i in ways])
+        count = sum([ways[i] for i in _below(node) if i in ways])
         if count:
             ways[node] = min(count, MANY)
         if node not in stopped and any([node.inputs[i] in opens for i in node.op.differentiable_inputs(node)]):
@@ -99,7 +106,7 @@ def find_ways(ys: Sequence[Node], x: Node, stops: Iterable[Node] = ()) -> Ways:
         if node not in reached or node is x:
             continue
         passing = set() if node in stopped else {node.inputs[i] for i in node.op.differentiable_inputs(node)}
-        for below in dict.fromkeys(node.inputs):
+        for below in _below(node):
             if below in passing:
                 reached[below] = min(reached.get(below, 0) + reached[node], MANY)
             elif below in ways:

@@ -10,7 +10,8 @@ Both follow from the word that an operation's entry has for its degree: ``linear
 two inputs, of pairs of them added up, or of all (a contraction); ``square``; ``sign``, constant between jumps; ``abs``,
 linear on either side of 0 with the slope ``sign``; ``ramp``, the same with a gradient that is never None; ``quotient``,
 linear in its first input, not a polynomial of its second; ``solve``, the other way round; ``power`` of the first input;
-``entries``, products of entries of the input; ``zero``, 0 whose gradient is never None; nothing for any other function.
+``entries``, products of entries of the input; ``zero``, 0 whose gradient is never None; ``rule``, as its tangent says;
+nothing for any other function.
 """
 
 from __future__ import annotations
@@ -163,8 +164,23 @@ def bound(node: Node, below: Sequence[Bound]) -> Bound:
             return _linear_in(below[0], below[1])
         case "solve":
             return _linear_in(below[1], below[0])
+        case "rule":
+            return _ruled(node, below)
         case _:
             return Bound(_other(reached), _degree(node, below[0].power) if any([b.power for b in reached]) else 0)
+
+
+def _ruled(node: Node, below: Sequence[Bound]) -> Bound:
+    """A value with a derivative of its own: the tangent is linear in each dx, and then has the degree of x for dx."""
+    rule = node.attrs["rule"]
+    bounds: dict[Node, Bound] = dict(zip(rule.parameters, below[1:], strict=True))
+    bounds.update({dx: below[i] for i, dx in rule.tangents.items()})
+    if rule.itself is not None:
+        bounds[rule.itself] = Bound(UNBOUNDED, inf)
+    for x in cone(rule.roots.values(), bounds):
+        if x not in bounds:
+            bounds[x] = bound(x, [bounds[i] for i in x.inputs])
+    return _sum([bounds[root] for root in rule.roots.values()])
 
 
 MOST_STEPS = 100

@@ -413,7 +413,8 @@ class Series:
     def _tangent(self, node: Node, k: int, rule: Tangent) -> Coefficient:
         """y' = E(y, x, x'), so y_k = E_{k-1} / k; one expression for each input that varies."""
         total: Node | None = None
-        for i, x in enumerate(node.inputs):
+        for i in node.op.differentiable_inputs(node):
+            x = node.inputs[i]
             if not self.depends(x):
                 continue
             key = (node, i)

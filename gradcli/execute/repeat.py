@@ -83,7 +83,7 @@ class Loop:
             try:
                 found = run(self._plan_once, known)
             except Exception as problem:
-                raise self._failing(np, self.once, known) or problem
+                raise (self._failing(np, self.once, known) or problem) from problem
             values.update(zip(self.once, found, strict=True))
         ends = self._run(np, values)
         return tuple([np.asarray(ends[r], body.root(r).dtype) for r in self.wanted])
@@ -103,7 +103,7 @@ class Loop:
                         values[node] = node.op.kernel(np, *[values[x] for x in node.inputs], **node.attrs)
             except Failure as failure:
                 return failure.within(step, self.body.count)
-            except Exception as problem:
+            except Exception as problem:  # noqa: BLE001  kernels raise what NumPy raises
                 return Failure(self.original.get(node, node), problem).within(step, self.body.count)
         return None
 
@@ -198,7 +198,7 @@ class Loop:
                 except Exception as problem:
                     done = count - 1 - t if body.backwards else t
                     at = dict(zip(used, given, strict=True))
-                    raise self._failing(np, self.roots, at, done + 1) or problem
+                    raise (self._failing(np, self.roots, at, done + 1) or problem) from problem
                 now = new[:carried]
                 for table, value in zip(emitted, new[carried:], strict=True):
                     table[t] = value

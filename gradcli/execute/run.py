@@ -107,7 +107,7 @@ class _Run:
 
         steps: list[str] = []
         if isinstance(problem, Failure):
-            node, problem, steps = problem.node, problem.reason, problem.steps
+            node, steps, problem = problem.node, problem.steps, problem.reason
         if node is None:
             raise problem
         name = node.op.name

@@ -20,6 +20,7 @@ from gradcli.graph.operation import (
     Tangent,
     Zero,
 )
+from gradcli.graph.ops.ruled import Rule
 from gradcli.graph.ops.words.english import WORDS
 from gradcli.graph.ops.words.language import expression
 from gradcli.graph.printing import attribute
@@ -31,6 +32,8 @@ def describe_derivative(op: Operation, node: Node | None = None) -> str:
     With a ``node`` of the operation it is about that: its attributes stand in the formula, not their defaults.
     """
     rule = op.rule
+    if node is not None and isinstance(node.attrs.get("rule"), Rule) and node.attrs["rule"].itself is not None:
+        return WORDS["minimize"]
     if op.name in WORDS and not (node is not None and isinstance(rule, Elementwise)):
         return WORDS[op.name]
     if op.family == "language":

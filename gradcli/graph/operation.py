@@ -131,17 +131,20 @@ class Tangent:
     ``tangents`` holds a node for one input and None for each other: the rule is called once per input.
     For an input in which the operation itself is linear, ``transposes`` holds the transpose as for :class:`Linear`.
     ``matrix`` says that input 0 is a stack of square matrices which the rule solves with: each must be regular, and
-    one of which nothing is selected is replaced by the identity.
+    one of which nothing is selected is replaced by the identity. ``inputs`` gives the differentiable inputs of a node;
+    None means all.
     """
 
-    __slots__ = ("tangent", "transposes", "matrix")
+    __slots__ = ("inputs", "matrix", "tangent", "transposes")
 
     def __init__(
         self,
         tangent: Callable[[Node, Sequence[Node], Sequence[Node | None]], Node],
         transposes: dict[int, Callable[[int, Node, Node], Node]] | None = None,
         matrix: bool = False,
+        inputs: Callable[[Node], tuple[int, ...]] | None = None,
     ) -> None:
+        self.inputs = inputs
         self.tangent = tangent
         self.transposes = transposes or {}
         self.matrix = matrix
@@ -160,7 +163,7 @@ class Repeated:
 
 
 Degree = Literal[
-    "", "linear", "product", "square", "sign", "abs", "ramp", "quotient", "solve", "power", "entries", "zero"
+    "", "linear", "product", "square", "sign", "abs", "ramp", "quotient", "solve", "power", "entries", "zero", "rule"
 ]
 """How a result depends on its inputs as a polynomial; :mod:`gradcli.autodiff.degree` says what each means."""
 
@@ -407,7 +410,7 @@ class Operation:
             return ()
         if isinstance(rule, Select):
             return (1, 2)
-        if isinstance(rule, (Linear, SameAs)):
+        if isinstance(rule, (Linear, SameAs, Tangent)):
             inputs = rule.inputs
             if inputs is not None:
                 return inputs(node) if callable(inputs) else inputs

@@ -467,7 +467,20 @@ class Elaborator:
     # statements that bind names
 
     def define(self, function: syntax.Function, scope: Scope) -> None:
-        """Bind a function in a scope, whose names it sees."""
+        """Bind a function in a scope, whose names it sees, or give it its derivative."""
+        if isinstance(function, syntax.Tangent):
+            from gradcli.language import tangents  # few programs have one
+
+            tangents.define(self, function, scope)
+            return
+        self.check_parameters(function)
+        from gradcli.language.least import of_function
+
+        least = of_function(function, scope.find, self.constants, self.operations)
+        self.bind(function.name, UserFunction(function, scope, least), scope)
+
+    def check_parameters(self, function: syntax.Function) -> None:
+        """Refuse two parameters of one name."""
         seen: dict[str, syntax.Name] = {}
         for p in function.parameters:
             if p.name.id in seen:
@@ -478,10 +491,6 @@ class Elaborator:
                     also=[(seen[p.name.id], "the first")],
                 )
             seen[p.name.id] = p.name
-        from gradcli.language.least import of_function
-
-        least = of_function(function, scope.find, self.constants, self.operations)
-        self.bind(function.name, UserFunction(function, scope, least), scope)
 
     def assign(self, statement: syntax.Assignment, value: Value, scope: Scope) -> None:
         targets = statement.targets

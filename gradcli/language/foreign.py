@@ -108,8 +108,8 @@ MISSING = {
     **dict.fromkeys(("cov", "corrcoef"), "of rows x - mean it is `(x.T @ x)/n`"), "meshgrid": "arrays broadcast: `x[:, newaxis] + y`",
     **dict.fromkeys(("dropout", "batch_norm", "layer_norm", "attention", "embedding"), "layers are written out, from the operations that they are made of"),
     **dict.fromkeys(("conj", "real", "imag", "angle", "complex"), "there are no complex numbers"),
-    "solve_ivp": "`odeint(f, y0, t)` takes steps of the classical Runge-Kutta method", "fsolve": "`iterate(step, x0, n)` repeats a step of Newton's method",
-    "minimize": "`gradcli fit` does that on the command line", "fmin": "`gradcli fit` does that on the command line",
+    "solve_ivp": "`odeint(f, y0, t)` takes steps of the classical Runge-Kutta method", "fsolve": "`root(f, x0)` finds where f(x) = 0", "root_scalar": "`root(f, x0)` finds where f(x) = 0",
+    "fmin": "`minimize(f, x0)`, or `gradcli fit` on the command line",
 }  # fmt: skip
 """Operations that do not exist here, and what is nearest to them."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import counted, did_you_mean
 from gradcli.graph.node import Node
@@ -41,6 +41,22 @@ def applied(e: Elaborator, function: Value, arguments: Sequence[Value], at: synt
     value = e.values.pop()
     items = value.items if isinstance(value, Several) else (value,)
     return tuple([e.node(item, at) for item in items])
+
+
+CALLS = {
+    "iterate": "iterate(f, x0, n)", "until": "iterate(f, x0, n, until=g)", "scan": "scan(f, elems, initializer)", "map": "map(f, a)",
+    "odeint": "odeint(f, y0, t)", "root": "root(f, x0)", "minimize": "minimize(f, x0)",
+}  # fmt: skip
+"""How the words that take a function are called."""
+
+
+def named(e: Elaborator, expression: syntax.Expression, scope: Scope, word: str) -> Value:
+    """The function that an argument of a word names."""
+    function = e.resolve(expression, scope) if isinstance(expression, syntax.Name) else None
+    if not isinstance(function, (UserFunction, Operation)):
+        help = f"`def f(x) = …`, then `{CALLS[word]}`"
+        e.fail("TypeError", f"{word} needs the name of a function", expression, help=help)
+    return function
 
 
 def check_takes(e: Elaborator, function: Value, count: int, at: syntax.Syntax) -> None:
@@ -169,8 +185,9 @@ def read_body(e: Elaborator, function: UserFunction, values: Sequence[Value], ca
     scope = function.inside()
     for p, value in zip(definition.parameters, values, strict=True):
         scope.names[p.name.id] = Binding(value, p.name, len(scope.names))
+    settled = (key, function, values, call)
     if isinstance(definition.body, syntax.Expression):
-        e.push(_settle, e, (key, definition.body))
+        e.push(_settle, e, (settled, definition.body))
         e.push(e.enter, definition.body, scope)
         return
     statements = definition.body.statements
@@ -182,7 +199,7 @@ def read_body(e: Elaborator, function: UserFunction, values: Sequence[Value], ca
             e.fail("SyntaxError", "an expression without a name has no effect here", statement, help="write `name = …`")
         if not isinstance(statement, (syntax.Assignment, syntax.Function)):
             e.fail("SyntaxError", "a function body holds only definitions and, last, its value", statement)
-    e.push(_settle, e, (key, statements[-1].value))
+    e.push(_settle, e, (settled, statements[-1].value))
     e.push(e.enter, statements[-1].value, scope)
     for statement in reversed(statements[:-1]):
         if isinstance(statement, syntax.Assignment):
@@ -198,10 +215,14 @@ def _is_deep(e: Elaborator, function: UserFunction) -> bool:
     return len(calls) > DEEP // 4
 
 
-def _settle(e: Elaborator, payload: tuple[tuple[int, ...], syntax.Expression]) -> None:
+def _settle(e: Elaborator, payload: tuple[Any, syntax.Expression]) -> None:
     """A function whose value is a literal returns a node: literals are weak only where they are written."""
-    key, expression = payload
+    (key, function, arguments, call), expression = payload
     if isinstance(e.values[-1], (Weak, UserFunction, Operation)):
         e.values[-1] = e.node(e.values[-1], expression)
+    if function.rule is not None:
+        from gradcli.language import tangents  # few programs have one
+
+        e.values[-1] = tangents.ruled_value(e, function, arguments, e.values[-1], call, applied)
     del e.active[key]
     e.close_frame(e.values[-1])

@@ -129,18 +129,6 @@ def enter(e: Elaborator, op: Operation, bound: dict[str, Any], call: syntax.Call
     e.values.append(value)
 
 
-def _function(e: Elaborator, expression: syntax.Expression, scope: Scope, word: str) -> Value:
-    function = e.resolve(expression, scope) if isinstance(expression, syntax.Name) else None
-    if not isinstance(function, (UserFunction, Operation)):
-        e.fail(
-            "TypeError",
-            f"{word} needs the name of a function",
-            expression,
-            help=f"`def f(x) = …`, then `{CALLS[word]}`",
-        )
-    return function
-
-
 def _required(function: Value) -> int:
     """The parameters of a function that have no default."""
     if not isinstance(function, UserFunction):
@@ -196,9 +184,9 @@ def _as_many(
 
 
 def _iterate(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> Value:
-    function = _function(e, bound["f"], scope, "iterate")
+    function = functions.named(e, bound["f"], scope, "iterate")
     count = _count(e, bound["n"], scope)
-    until = _function(e, bound["until"], scope, "until") if "until" in bound else None
+    until = functions.named(e, bound["until"], scope, "until") if "until" in bound else None
     starts, listed = _states(e, bound["x0"], scope, _required(function) > 1)
     functions.check_takes(e, function, len(starts), bound["f"])
     if until is not None:
@@ -333,7 +321,7 @@ def _row(x: Node, t: int) -> Node:
 
 
 def _scan(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> Value:
-    function = _function(e, bound["f"], scope, "scan")
+    function = functions.named(e, bound["f"], scope, "scan")
     required = _required(function)
     starts, listed = _states(e, bound["initializer"], scope, required > 2)
     given, _ = _given(e, bound["elems"], scope, required - len(starts) > 1)
@@ -368,7 +356,7 @@ def _scan(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope)
 
 
 def _map(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> Value:
-    function = _function(e, bound["f"], scope, "map")
+    function = functions.named(e, bound["f"], scope, "map")
     given = [(at, e.node(e.value(at, scope), at)) for at in bound["arrays"]]
     count = _rows(e, given, "map")
     rows = [x for _, x in given]
@@ -403,7 +391,7 @@ def _map(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope) 
 
 def _odeint(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> Value:
     """The classical Runge-Kutta method of order 4; source: Hairer, Nørsett and Wanner, *Solving Ordinary Differential Equations I*, II.1."""
-    function = _function(e, bound["f"], scope, "odeint")
+    function = functions.named(e, bound["f"], scope, "odeint")
     functions.check_takes(e, function, 2, bound["f"])
     y0 = e.node(e.value(bound["y0"], scope), bound["y0"])
     y0 = y0 if is_float(y0.dtype) else cast_to(y0, e.float_dtype)
@@ -467,8 +455,10 @@ def _odeint(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scop
     return concat(first, later, axis=0)
 
 
-CALLS = {
-    "iterate": "iterate(f, x0, n)", "until": "iterate(f, x0, n, until=g)", "scan": "scan(f, elems, initializer)", "map": "map(f, a)",
-    "odeint": "odeint(f, y0, t)",
-}  # fmt: skip
-WORDS = {"iterate": _iterate, "scan": _scan, "map": _map, "odeint": _odeint}
+def _solved(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> Value:
+    from gradcli.language import implicit  # few programs solve a system
+
+    return implicit.solved(e, bound, call, scope)
+
+
+WORDS = {"iterate": _iterate, "scan": _scan, "map": _map, "odeint": _odeint, "root": _solved, "minimize": _solved}

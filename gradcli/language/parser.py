@@ -132,6 +132,7 @@ CONSTRUCT: dict[str, Callable[..., Any]] = {
     "type": type_and_shape,
     "shape": lambda start, end, *sizes: list(sizes),
     "function": lambda start, end, name, *rest: syntax.Function(start, end, name, list(rest[:-1]), rest[-1]),
+    "tangent": lambda start, end, name, *rest: syntax.Tangent(start, end, name, list(rest[:-1]), rest[-1]),
     "parameter": syntax.Parameter,
     "block": lambda start, end, *statements: syntax.Block(start, end, list(statements)),
     "dtype": syntax.Dtype,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import reduce
 from itertools import count
 from math import isfinite
 from typing import Any
@@ -13,7 +14,9 @@ from typing import Any
 from gradcli.graph.layout import Style, laid_out
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import Operation
-from gradcli.graph.ops.creation import array_of
+from gradcli.graph.ops.creation import array_of, make_leaf
+from gradcli.graph.ops.elementwise import add
+from gradcli.graph.ops.ruled import STEPS, TOLERANCE, Rule, System, replaced, ruled, solution
 from gradcli.graph.ops.words.language import apply
 from gradcli.graph.printing import ATOM, PRODUCT, Text, number
 from gradcli.graph.types import INTEGER_OF, is_float, promote
@@ -42,6 +45,7 @@ def program_lines(
     ``named`` gives nodes their names; a second name for a node becomes an alias. ``initial`` holds the values of leaves.
     ``short`` is the length up to which a part is written out where it is used more than once.
     """
+    named, roots = _with_functions(named, roots)
     names: dict[Node, str] = {}
     for name, node in named.items():
         names.setdefault(node, node.attrs["name"] if node.op.name == "leaf" else name)
@@ -55,15 +59,37 @@ def program_lines(
             # Its value is read with the declared precision.
             whole = ProgramStyle(leaf.dtype, taken, short=sys.maxsize)
             layout.texts.update(laid_out([value], {}, whole, taken, whole=set(cone([value]))).texts)
-    body = [
-        declaration(line.node, initial.get(line.node), layout.texts, style)
-        if line.node.op.name == "leaf"
-        else f"{line.name} = {line.text.text}"
-        for line in layout.lines
-    ]
+    body: list[str] = []
+    for line in layout.lines:
+        if line.node.op.name == "leaf":
+            body.append(declaration(line.node, initial.get(line.node), layout.texts, style))
+        else:
+            body += [*style.functions_before(line.node), f"{line.name} = {line.text.text}"]
     aliases = [f"{name} = {names[node]}" for name, node in named.items() if names[node] != name]
     head = [] if float_dtype == "float64" else [f"dtype {float_dtype}"]
     return [*head, *style.definitions.values(), *body, *aliases]
+
+
+def _with_functions(named: Mapping[str, Node], roots: Sequence[Node]) -> tuple[Mapping[str, Node], Sequence[Node]]:
+    """The same with what is solved for as `root` and `minimize` have it: computed from what the function itself uses."""
+    if not any([node.op is solution for node in cone(roots)]):
+        return named, roots
+    new: dict[Node, Node] = {}
+    for node in cone([*named.values(), *roots]):
+        inputs = tuple([new[x] for x in node.inputs])
+        if node.op is ruled and node.attrs["rule"].itself is not None:
+            new[node] = inputs[0]
+        elif node.op is solution:
+            system: System = node.attrs["system"]
+            used = set(cone([system.goal], system.parameters))
+            kept = [i for i, p in enumerate(system.parameters, 1) if p in used]
+            only = system.of([system.parameters[i - 1] for i in kept])
+            new[node] = Node(
+                solution, (inputs[0], *[inputs[i] for i in kept]), {"system": only}, node.shape, node.dtype, node.risky
+            )
+        else:
+            new[node] = node if inputs == node.inputs else node.with_inputs(inputs)
+    return {name: new[node] for name, node in named.items()}, [new[root] for root in roots]
 
 
 def declaration(leaf: Node, initial: Any, texts: Mapping[Node, Text], style: ProgramStyle) -> str:
@@ -90,15 +116,19 @@ class ProgramStyle(Style):
     """How the language writes operations and numbers.
 
     Where the program has taken the name of an operation for something else, an alias or a function at the top of the
-    program, one of ``definitions``, stands for it.
+    program, one of ``definitions``, stands for it. Functions that are solved for, and values with a derivative of their
+    own, are functions of the program again, in front of the line that calls them.
     """
 
-    def __init__(self, float_dtype: str, taken: Container[str], short: int) -> None:
+    def __init__(self, float_dtype: str, taken: Container[str], short: int, with_functions: bool = True) -> None:
         super().__init__(short)
+        self._with_functions = with_functions
         self.float_dtype = float_dtype
         self.told = (float_dtype, INTEGER_OF[float_dtype], "bool")
         self.taken = taken
         self.definitions: dict[str, str] = {}
+        self._functions: list[tuple[int, str]] = []
+        self._counts: dict[str, Iterator[int]] = {}
 
     def leaf(self, node: Node) -> Text:
         return Text(str(node.attrs["name"]))
@@ -109,11 +139,72 @@ class ProgramStyle(Style):
             return shown if node.dtype in self.told else Text(f"cast({shown.text}, {node.dtype})")
         if node.op.name == "array":
             return Text(_array(node, self.told))
+        if node.op is solution and self._with_functions:
+            return self._solved(node, operands)
+        if node.op is ruled and self._with_functions and node.attrs["rule"].itself is None:
+            return self._ruled(node, operands)
         text = apply(node, operands, self.float_dtype)
         word = WORD.match(text.text)
         if word is None or text.binds < ATOM or word[1] not in self.taken:
             return text
         return Text(self._unshadowed(word[1]) + text.text[len(word[1]) :])
+
+    def functions_before(self, node: Node) -> list[str]:
+        """The functions that the line of a node needs and that are not written yet."""
+        found = [text for serial, text in self._functions if serial <= node.serial]
+        self._functions = [(serial, text) for serial, text in self._functions if serial > node.serial]
+        return found
+
+    def _solved(self, node: Node, operands: Sequence[Text]) -> Text:
+        system: System = node.attrs["system"]
+        f, x = self._new("f"), self._new("x")
+        body = self._body(system.goal, {system.x: Text(x), **dict(zip(system.parameters, operands[1:], strict=True))})
+        self._functions.append((node.serial, f"def {f}({x}) = {body}"))
+        options = f", tol={system.tol!r}" if system.tol != TOLERANCE[node.dtype] else ""
+        options += f", steps={system.steps}" if system.steps != STEPS[system.word] else ""
+        return Text(f"{system.word}({f}, {operands[0].text}{options})")
+
+    def _ruled(self, node: Node, operands: Sequence[Text]) -> Text:
+        rule: Rule = node.attrs["rule"]
+        if not rule.passes:
+            return Text(f"stop_gradient({operands[0].text})")
+        f = self._new("f")
+        xs, dxs = [self._new("x") for _ in rule.passes], [self._new("d") for _ in rule.passes]
+        given = dict(zip(rule.parameters, operands[1:], strict=True))
+        given |= {rule.tangents[i]: Text(dx) for i, dx in zip(rule.passes, dxs, strict=True)}
+        tangent = reduce(add, [rule.roots[i] for i in rule.passes])
+        self._functions += [
+            (node.serial, f"def {f}({', '.join(xs)}) = {operands[0].text}"),
+            (node.serial, f"tangent {f}({', '.join([*xs, *dxs])}) = {self._body(tangent, given)}"),
+        ]
+        return Text(f"{f}({', '.join([operands[i].text for i in rule.passes])})")
+
+    def _new(self, stem: str) -> str:
+        numbers = self._counts.setdefault(stem, count(1))
+        return next(name for k in numbers if (name := f"{stem}{k}") not in self.taken)
+
+    def _body(self, root: Node, given: Mapping[Node, Text]) -> str:
+        """The formula of a node in one piece, from the texts of some."""
+        leaves = {
+            node: make_leaf(text.at_least(ATOM), "step", node.shape, node.dtype, node.risky)
+            for node, text in given.items()
+        }
+        from gradcli.rewrite.written import Written  # few programs have such a function
+
+        own = Written(replaced([root], leaves), dtype=self.float_dtype, with_rules=True).targets[0]
+        outer, self._functions = self._functions, []
+        texts: dict[Node, Text] = {}
+        for node in cone([own]):
+            if node.op.name == "leaf":
+                texts[node] = self.leaf(node)
+            else:
+                operands = [
+                    (self.literal(x, node, i) if x.op.name == "literal" else None) or texts[x]
+                    for i, x in enumerate(node.inputs)
+                ]
+                texts[node] = self.apply(node, operands)
+        inner, self._functions = [text for _, text in self._functions], outer
+        return f"{{ {'; '.join([*inner, texts[own].text])} }}" if inner else texts[own].text
 
     def _number(self, literal: Node) -> Text:
         text = number(literal.attrs["value"], literal.dtype)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from gradcli.autodiff.connection import Cut, find_cut
 from gradcli.diagnostics import Span, on_one_line
 from gradcli.graph.node import Node
+from gradcli.graph.ops.ruled import ruled
 from gradcli.language.values import Elaborated
 from gradcli.results import Reason
 
@@ -36,6 +37,10 @@ def why(program: Elaborated, cut: Cut, x_name: str, x: Node) -> Reason:
         return Reason(f"cut by the stop at {name}" if name else "cut by stop_gradients", span)
     if node.op.name == "stop_gradient":
         return Reason(f"cut by {_short(span)}" if span else "cut by stop_gradient", span)
+    if node.op is ruled and node.attrs["rule"].itself is not None:
+        return Reason("a solution does not depend on where its search starts", span)
+    if node.op is ruled:
+        return Reason("left out by the `tangent` of what is called", span)
     if node.op.compares:
         return Reason("passes only through a comparison", span, ", which has no derivative")
     if node.op.name == "cast" and node.inputs[0].dtype == "bool":

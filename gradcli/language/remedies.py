@@ -5,6 +5,7 @@ from __future__ import annotations
 from gradcli.autodiff.connection import Cut
 from gradcli.diagnostics import on_one_line
 from gradcli.graph.node import Node
+from gradcli.graph.ops.ruled import ruled
 from gradcli.language.values import Elaborated
 
 _SMOOTH = {
@@ -42,6 +43,10 @@ def remedy(program: Elaborated, cut: Cut) -> str:
         return f"write `{inner}` in its place" if inner else "write its argument in its place"
     if node.op.compares or node.op.accepts == "bool" and node.op.entrywise:
         return "use a smooth step in its place: `sigmoid(k*(a - b))` for `a > b`, with a large k"
+    if node.op is ruled:
+        if node.attrs["rule"].itself is not None:
+            return "let the function that is solved for use it: its gradient goes through that"
+        return "name a tangent for it too: `tangent f(x, k, dx, dk) = …`"
     if op == "cast" and node.inputs[0].dtype == "bool":
         return "use a float in place of the bool: `sigmoid(k*(a - b))` for `a > b`, with a large k"
     if op == "cast":

@@ -123,7 +123,7 @@ def _pairs(e: Elaborator, expression: syntax.Expression, scope: Scope) -> tuple[
     )
 
 
-def _number(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | float | None:
+def number(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | float | None:
     if is_none(expression):
         return None
     value = e.static(e.value(expression, scope), expression)
@@ -213,7 +213,7 @@ KINDS: dict[str, Callable[[Elaborator, Any, Scope], Any]] = {
     "axes": _axes,
     "shape": shape,
     "pairs": _pairs,
-    "number": _number,
+    "number": number,
     "parameter": _parameter,
     "seed": _seed,
     "flag": flag,

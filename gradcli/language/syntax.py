@@ -286,6 +286,12 @@ class Function(Statement):
         self.body = body
 
 
+class Tangent(Function):
+    """``tangent name(parameters, tangents) = body``: the derivative of a function."""
+
+    __slots__ = ()
+
+
 class Output(Statement):
     """``output a, b``."""
 

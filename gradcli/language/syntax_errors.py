@@ -14,7 +14,9 @@ from gradcli.language.foreign import DTYPES, OPERATORS, WORDS
 from gradcli.language.lexer import LINES, Token, error, make_lexer, quoted
 from gradcli.language.tables import END_OF_TEXT, Tables
 
-KEYWORDS = ("variable", "constant", "var", "const", "def", "output", "seed", "dtype")
+KEYWORDS = ("variable", "constant", "var", "const", "def", "output", "seed", "dtype", "tangent")
+SOFT = ("_DTYPE", "_OUTPUT", "_SEED", "_TANGENT")
+"""The tokens of words that are keywords only before a name."""
 COMPARISONS = {"<", "<=", ">", ">=", "==", "!="}
 CLOSING = {"(": ")", "[": "]", "{": "}"}
 
@@ -122,7 +124,7 @@ def find(source: Source, tables: Tables) -> Trouble:
         step = follow(states, item.kind)
         if step is None:
             expected = {spellings.get(kind, kind) for kind in kinds if follow(states, kind)}
-            soft = item.kind in ("_DTYPE", "_OUTPUT", "_SEED") and "NAME" in expected
+            soft = item.kind in SOFT and "NAME" in expected
             ahead = [] if soft else list(look_ahead(source, tokens))
             trouble = Trouble(source, before, previous, item, ahead, list(brackets), expected)
             if not soft:
@@ -263,7 +265,7 @@ def reserved_word(trouble: Trouble) -> Advice | None:
         return Advice("there are no modules", f"write the value itself: `{inner or '3.0'}`")
     if previous and previous.text == "." and found.text in ("newaxis", "and", "or", "not"):
         return Advice("there are no modules", f"write `{found.text}`")
-    if found.text.isidentifier() and found.kind not in ("NAME", "_DTYPE", "_OUTPUT", "_SEED"):
+    if found.text.isidentifier() and found.kind not in ("NAME", *SOFT):
         if found.text == "not" and trouble.wants_expression:
             return Advice(help="put it in parentheses: `(not …)`")
         operator = found.text in ("and", "or") and trouble.wants_expression
@@ -329,7 +331,7 @@ def equals_sign(trouble: Trouble) -> Advice | None:
 
 def braces_and_colons(trouble: Trouble) -> Advice | None:
     found, before = trouble.found, trouble.before
-    is_function = bool(before) and before[0].text == "def"
+    is_function = bool(before) and before[0].text in ("def", "tangent")
     if found.text in (":", "{") and is_function and "=" in trouble.expected:
         return Advice(help="write `=` before the body: `def f(x) = …` or `def f(x) = { … }`")
     if found.text == "{":

@@ -48,15 +48,19 @@ class Several:
 
 
 class UserFunction:
-    """A ``def``; it sees the ``visible`` first names of the scope it stands in, and a call of it makes no less than ``least``."""
+    """A ``def``; it sees the ``visible`` first names of the scope it stands in, and a call of it makes no less than ``least``.
 
-    __slots__ = ("calls", "definition", "least", "numbers", "scope", "serial", "templates", "visible")
+    ``rule`` is its ``tangent``, where the program gives one.
+    """
+
+    __slots__ = ("calls", "definition", "least", "numbers", "rule", "scope", "serial", "templates", "visible")
 
     def __init__(self, definition: syntax.Function, scope: Scope, least: Least) -> None:
         self.definition = definition
         self.scope = scope
         self.visible = len(scope.names)
         self.least = least
+        self.rule: UserFunction | None = None
         self.calls = 0
         self.serial = now()  # its identity may be that of another one once it is gone
         self.templates: dict[Key, Template | Literal[False] | None] = {}

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from weakref import WeakKeyDictionary
 
+from gradcli.execute.newton import Solver
 from gradcli.execute.repeat import Loop
 from gradcli.graph.loops import Body, arguments, together
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import Repeated, literal
 from gradcli.graph.ops.creation import loop_result, loop_run
+from gradcli.graph.ops.ruled import System, solution
 from gradcli.rewrite.simplify import Simplified
 
+_solvers: WeakKeyDictionary[System, Solver] = WeakKeyDictionary()
 _made: WeakKeyDictionary[Body, dict[tuple[tuple[int, ...], tuple[int, ...]], Loop]] = WeakKeyDictionary()
 
 
@@ -20,7 +23,7 @@ def lowered(targets: Sequence[Node], known: Collection[Node] = ()) -> tuple[list
     known = set(known)
     nodes = cone(targets, known)
     loops = [node for node in nodes if isinstance(node.op.rule, Repeated) and node not in known]
-    if not loops:
+    if not loops and not any([node.op is solution for node in nodes]):
         return list(targets), {}
     groups = {node: group for group in together(loops) for node in group}
     replaced: dict[Node, Node] = {}
@@ -32,6 +35,8 @@ def lowered(targets: Sequence[Node], known: Collection[Node] = ()) -> tuple[list
             replaced[node] = node
         elif node in groups:
             _run(groups[node], replaced, original)
+        elif node.op is solution:
+            _solve(node, replaced, original)
         else:
             inputs = tuple([replaced[x] for x in node.inputs])
             new = replaced[node] = node if inputs == node.inputs else node.with_inputs(inputs)
@@ -51,6 +56,23 @@ def _run(group: Sequence[Node], replaced: dict[Node, Node], original: dict[Node,
     for k, node in enumerate(group):
         replaced[node] = Node(loop_result, (run,), {"index": k}, node.shape, node.dtype, node.risky)
         original[replaced[node]] = node
+
+
+def solver(system: System) -> Solver:
+    """What solves a system, made once."""
+    if system not in _solvers:
+        parts = [x for x in (system.residual, system.matrix, system.objective) if x is not None]
+        roots, _ = lowered(parts, [system.x, *system.parameters])
+        residual, matrix, *rest = Simplified(roots, known=[system.x, *system.parameters]).targets
+        _solvers[system] = Solver(system, residual, matrix, rest[0] if rest else None)
+    return _solvers[system]
+
+
+def _solve(node: Node, replaced: dict[Node, Node], original: dict[Node, Node]) -> None:
+    inputs = tuple([replaced[x] for x in node.inputs])
+    run = Node(loop_run, inputs, {"function": solver(node.attrs["system"])}, (0,), "bool", False)
+    found = replaced[node] = Node(loop_result, (run,), {"index": 0}, node.shape, node.dtype, node.risky)
+    original[run] = original[found] = node
 
 
 def _function(body: Body, wanted: tuple[int, ...], given: tuple[int, ...]) -> Loop:

@@ -19,6 +19,7 @@ from gradcli.rewrite.forms import FIRST, FORMS, NOTHING, in_words, ordered, rema
 LATE = (complement, others)
 """Operations whose shorter formula waits: they are recognized in larger formulas first."""
 
+
 WORDS: Rules = {
     op.name: [(f"{op.name} -> {op.formula}", in_words)]
     for op in table.values()
@@ -107,7 +108,8 @@ class Written:
     ``named`` are nodes that have a name: they stay nodes, and nothing looks through them. ``stopped`` are those of them
     that pass no gradient on, ``apart`` those that stay nodes of their own where they only stand for another. ``plain``
     are nodes for which the shorter formula of their operation does. ``as_made`` leaves products and sums as they are: of
-    numbers near the ends of what floats hold, those in another order may overflow or vanish. ``targets`` are the new nodes in the order of the old, ``names`` the new node of each named
+    numbers near the ends of what floats hold, those in another order may overflow or vanish. ``with_rules`` keeps what
+    has a derivative of its own. ``targets`` are the new nodes in the order of the old, ``names`` the new node of each named
     one that the targets need.
     """
 
@@ -120,6 +122,7 @@ class Written:
         apart: Collection[Node] = (),
         plain: Collection[Node] = (),
         as_made: bool = False,
+        with_rules: bool = False,
     ) -> None:
         self._plain = frozenset(plain)
         self._apart = frozenset(apart)
@@ -127,6 +130,7 @@ class Written:
         self._as_made = as_made
         self._rules = joined(
             WORDS,
+            {} if with_rules else {"custom_gradient": [("custom_gradient(x, …) -> x", lambda node: node.inputs[0])]},
             algebra.SPELLED,
             exact.RULES,
             algebra.IN_ORDER if as_made else algebra.RULES,

@@ -47,7 +47,8 @@ def test_every_sample_passes(check, sample):
     reply = check(str(sample))
     assert reply["passed"]
     assert reply["checks"]
-    assert {c["verdict"] for c in reply["checks"]} == {"ok"}
+    own = {"ok", "own rule"} if "\ntangent " in sample.read_text(encoding="utf-8") else {"ok"}
+    assert {c["verdict"] for c in reply["checks"]} == own
 
 
 WRONG_AT_ORDER_1 = Elementwise((lambda y, x: 1.001 * elementwise.cos(x),))

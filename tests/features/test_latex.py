@@ -77,7 +77,7 @@ def test_every_operation_with_a_kernel_has_a_word() -> None:
 
 
 ALIKE = [
-    {"identity", "cast"}, {"link", "zero", "zeros", "zeros_like"}, {"ones", "ones_like"}, {"divide", "divide_no_nan"}, {"recip", "recip_no_nan"},
+    {"identity", "cast", "custom_gradient"}, {"link", "zero", "zeros", "zeros_like"}, {"ones", "ones_like"}, {"divide", "divide_no_nan"}, {"recip", "recip_no_nan"},
     {"diagonal", "embed_diagonal", "expand_delta", "collect_delta"}, {"arange", "linspace"}, {"stack", "concat"},
 ]  # fmt: skip
 """Operations that people write in one way."""

@@ -67,6 +67,8 @@ def check(program: gradcli.Program, write: Callable[[WorkedDerivation], str] = r
     exact = 1e-7 if program.graph.float_dtype == "float64" else 1e-4
     for step, (definition, name, gets) in zip(found.steps, shown, strict=True):
         node = operation(definition, of, program.graph.float_dtype)
+        if name == "custom_gradient":  # the formula is that of the value
+            continue
         assert node.op.name == name or table[name].written is not None, definition
         leaves = {x: known[of[x.attrs["name"]]] for x in cone(node.inputs) if x.op.name == "leaf"}
         operands = [x.astype("float64") if x.dtype.kind == "f" else x for x in run(Plan(node.inputs), leaves)]

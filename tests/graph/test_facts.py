@@ -999,7 +999,10 @@ MAY_NAME = {
     "language.foreign": "spellings of other languages",
     "language.formulas": "formulas with a better spelling",
     "language.expressions": "a sign of the language",
+    "language.functions": "hints",
+    "language.implicit": "the words that it carries out",
     "language.looping": "the words that it carries out",
+    "language.tangents": "the words for degrees",
     "language.naming": "formulas for people",
     "language.printer": "what the language works out at once",
     "language.reasons": "sentences about what cuts a gradient",
@@ -1020,7 +1023,7 @@ MAY_NAME = {
 OTHER_WORDS = {
     "shape", "index", "size", "rank", "load", "min", "max", "sum", "dot", "any", "all", "trace", "zero", "direction",
     "others", "var", "abs", "log", "gradients", "jacobian", "hessian", "jvp", "hvp", "taylor", "iterate", "identity", "map",
-    "reshape", "leaf", "literal", "array", "tangent", "clip",
+    "minimize", "root", "reshape", "leaf", "literal", "array", "tangent", "clip",
 }  # fmt: skip
 """Names of operations that are words of NumPy, of commands or of JSON, too, and the sorts of nodes that hold values."""
 

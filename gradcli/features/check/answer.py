@@ -35,6 +35,7 @@ from gradcli.graph.ops.elementwise import add
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.types import is_float, show_entry
 from gradcli.program.loaded import Loaded
+from gradcli.program.loops import lowered
 from gradcli.results import Checked, Comparison
 
 Array = np.ndarray[Any, Any]
@@ -88,7 +89,23 @@ class _Check:
                 comparisons += self._first_order(i)
         if 2 in self.how.orders:
             comparisons += self._second_order()
-        return Checked(point.of, comparisons, point.kinks, point.notes)
+        return Checked(point.of, self._on_purpose(comparisons), point.kinks, point.notes)
+
+    def _on_purpose(self, comparisons: list[Comparison]) -> list[Comparison]:
+        """Set apart what differs because the program gives a function another derivative than that of its value."""
+        point = self.point
+        own = {x: point.with_own_rules(i) for i, x in enumerate(point.names)}
+        found: list[Comparison] = []
+        lines: set[int] = set()
+        for c in comparisons:
+            if c.method == "differences" and c.verdict == "FAILED" and own[c.variable]:
+                c = c._replace(verdict="own rule")
+                lines |= own[c.variable]
+            found.append(c)
+        if lines:
+            where = f"line{'s' * (len(lines) > 1)} {', '.join(map(str, sorted(lines)))}"
+            point.notes.append(f"own rule: a `tangent` that {where} uses is not the derivative of its function's value")
+        return found
 
     def _first_order(self, i: int) -> list[Comparison]:
         point = self.point
@@ -162,6 +179,7 @@ class _Check:
     def noise(self, nodes: Sequence[Node], directions: Mapping[Node, Array]) -> list[Array]:
         """What rounding may change each entry of the nodes by, each node in one row."""
         given = {v: np.asarray(move, dtype=v.dtype) for v, move in directions.items()}
+        nodes, _ = lowered(nodes)
         return [SAFETY * np.ravel(n) for n in noise(nodes, {**self.point.leaves(nodes), **given})]
 
     def _worst(self, name: str, x: Node, method: str, compare: Callable[[Array], Verdict]) -> Comparison:

@@ -17,6 +17,7 @@ from gradcli.graph.operation import cast_to
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.ops.elementwise import add
 from gradcli.graph.ops.reductions import sum_
+from gradcli.graph.ops.ruled import ruled
 from gradcli.graph.ops.selection import where
 from gradcli.graph.types import is_float
 from gradcli.language.values import Missing
@@ -97,6 +98,12 @@ class Point:
             where = f" on line {', '.join(map(str, lines))}" if lines else ""
             self.notes.append(f"stop_gradient{where} was held fixed in the differences")
         return stops
+
+    def with_own_rules(self, i: int) -> set[int]:
+        """The lines where something that depends on the i-th x has a derivative that the program gives."""
+        moving = reverse.dependents(self.terms, self.xs[i])
+        own = [n for n in moving if n.op is ruled and n.attrs["rule"].itself is None]
+        return {span.line for n in own if (span := self.program.graph.span(n)) is not None}
 
     # what is asked
 

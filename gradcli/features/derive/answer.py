@@ -72,8 +72,12 @@ def derive(
     order: int = 1,
     seeds: Mapping[str, Any] | None = None,
     stop: Sequence[str] = (),
+    with_rules: bool = False,
 ) -> Derived:
-    """The derivatives that ``gradcli grad`` would evaluate, as formulas. Raises GradcliError as that does."""
+    """The derivatives that ``gradcli grad`` would evaluate, as formulas. Raises GradcliError as that does.
+
+    ``with_rules`` keeps values apart to which the program gives derivatives of their own.
+    """
     program = program.written_out()
     graph = program.graph
     if not order and of is None:  # outputs that are None are no formulas
@@ -90,7 +94,7 @@ def derive(
     with graph.derivation.suspended():
         apart = asked.xs if order else ()
         as_made = _has_extremes(program, found)
-        written = Written([*found, *wanted], own, stopped, graph.float_dtype, apart, plain, as_made)
+        written = Written([*found, *wanted], own, stopped, graph.float_dtype, apart, plain, as_made, with_rules)
         texts = written.targets[: len(found)]
         texts = _connected(asked, found, texts, written, program)
     named = {own[node]: new for node, new in written.names.items()}

@@ -10,6 +10,7 @@ from typing import Any
 
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import make_leaf
+from gradcli.graph.ops.ruled import no_words, solution
 from gradcli.graph.ops.words.latex import (
     ATOM,
     BINDS,
@@ -56,6 +57,8 @@ def apply(node: Node, operands: Sequence[Text]) -> Text:
         return Text(rf"\lnot {at_least(operands[0], NOT)}", NOT)
     if node.op.written is not None:
         return _in_words(node, operands)
+    if node.op is solution:
+        raise no_words(node, "LaTeX")
     word = WORDS[name]
     pattern = word if isinstance(word, str) else word(node)
     if pattern == "<0>":

@@ -41,7 +41,7 @@ def written(
         return render_latex(found) if format == "latex" else render(found)
     from gradcli.features.derive.answer import derive
 
-    derived = derive(program, of, wrt, order, seeds, stop)
+    derived = derive(program, of, wrt, order, seeds, stop, with_rules=format == "expr")
     if format == "latex":
         from gradcli.features.derive import latex
 

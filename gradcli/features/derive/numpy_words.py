@@ -17,6 +17,7 @@ from types import FunctionType
 from typing import Any
 
 from gradcli.graph.node import Node
+from gradcli.graph.ops.ruled import no_words, solution
 from gradcli.graph.ops.words.numpy import HELPERS, OPERANDS, WORDS, helper_name
 from gradcli.graph.printing import Text, equation
 
@@ -31,6 +32,8 @@ class Needs:
 
 def apply(node: Node, operands: Sequence[Text], needs: Needs) -> Text:
     """The text of one node for NumPy, given those of its inputs; what it calls is noted in ``needs``."""
+    if node.op is solution:
+        raise no_words(node, "NumPy")
     word = WORDS[node.op.name]
 
     def part(name: str) -> ast.expr | None:

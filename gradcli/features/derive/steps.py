@@ -91,7 +91,7 @@ def derivation(
         [(x, sums.get(x) or [start for y, start in heads if y is x]) for x in wanted],
         named,
         {new[total]: x for total, x in totals.items()},
-        derive(program, of, wrt, 1, seeds, stop),
+        derive(program, of, wrt, 1, seeds, stop, with_rules=True),
     )
 
 

@@ -93,11 +93,14 @@ class _Checks:
                         (self.label(statement.name),),
                         "remove its line, or use it",
                     )
+                case syntax.Tangent():
+                    pass  # its parameters are those of its function
                 case syntax.Function():
                     if self._is_unused(statement.name):
                         yield self._uncalled(statement)
                     for function, _ in functions([statement]):
-                        yield from self._unused_in(function)
+                        if not isinstance(function, syntax.Tangent):
+                            yield from self._unused_in(function)
                 case syntax.Assignment() if self.graph.outputs and all(map(self._is_unused, statement.targets)):
                     listed = ", ".join(f"`{target.id}`" for target in statement.targets)
                     yield Finding(
@@ -130,6 +133,8 @@ class _Checks:
                     "remove it, or begin its name with an underscore",
                 )
         for statement in statements_of(function):
+            if isinstance(statement, syntax.Tangent):
+                continue
             if isinstance(statement, syntax.Function):
                 if statement.name.id not in used and not statement.name.id.startswith("_"):
                     yield self._uncalled(statement)

@@ -14,6 +14,8 @@ import numpy as np
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import Select
+from gradcli.graph.ops.ruled import solution
+from gradcli.program.loops import solver
 from gradcli.tuples import NamedTuple
 
 Array = np.ndarray[Any, Any]
@@ -93,6 +95,8 @@ def evaluate(targets: Sequence[Node], leaf_value: Callable[[Node], Any]) -> Eval
 def _value(node: Node, given: Sequence[Array]) -> Array:
     if node.op.name == "literal":
         return np.asarray(node.attrs["value"], dtype=node.dtype)
+    if node.op is solution:
+        return np.asarray(solver(node.attrs["system"])(*given)[0])
     assert node.op.kernel is not None
     return np.asarray(node.op.kernel(np, *[x[()] for x in given], **node.attrs))
 

@@ -12,6 +12,7 @@ from gradcli.graph.ops import (
     networks,
     ordering,
     reductions,
+    ruled,
     selection,
     shaping,
     slicing,
@@ -34,6 +35,7 @@ families = (
     creation,
     networks,
     convolution,
+    ruled,
 )
 
 __all__ = ["families", "table"]

@@ -365,6 +365,11 @@ SPECIAL = {
                  aliases=("vmap", "vectorized_map")),
         _special("odeint", "f:function, y0, t, substeps:int=1", "y at each of the times t of y' = f(y, t), by the classical Runge-Kutta "
                  "method.", formula="y(t)", domain="as f has it"),
+        _special("root", "f:function, x0, *, tol:number=None, steps:int=50", "x near x0 where f(x) = 0, by Newton's method with "
+                 "the exact Jacobian; its derivatives are those of the implicit function theorem, and x0 has none.",
+                 formula="x with f(x) = 0", domain="where the Jacobian has an inverse"),
+        _special("minimize", "f:function, x0, *, tol:number=None, steps:int=200", "x near x0 where f(x) is a minimum, by Newton's "
+                 "method, with derivatives as root has them.", formula="x with the least f(x)", domain="where the Hessian has an inverse"),
         _special("gradients", "ys:tensors, xs:names, grad_ys:tensors=None, stop_gradients:names=None, "
                  "unconnected_gradients:string=\"none\"", "The derivatives of the sum of ys: an expression like any "
                  "other, or None.", formula="dy/dx", domain="as the ys"),
@@ -381,5 +386,5 @@ SPECIAL = {
     )
 }  # fmt: skip
 
-LOOPS = {"iterate", "scan", "map", "odeint"}
-"""Those of them that repeat a function."""
+LOOPS = {"iterate", "scan", "map", "odeint", "root", "minimize"}
+"""Those of them that apply a function again and again."""

@@ -25,8 +25,10 @@ WORDS = {
     "random_uniform": "linear in minval and maxval, as minval + (maxval - minval) * z with z drawn from U(0, 1)",
     "prod": "for each entry the product of the others", "cumprod": "for each entry the products of the others",
     "polygamma": "d/dx = polygamma(n + 1, x)", "add": "d/da = 1, d/db = 1", "subtract": "d/da = 1, d/db = -1", "neg": "d/dx = -1",
-    "relu": "that of where(x > 0, x, 0)", "max": "1 for the largest entry, shared by ties",
+    "custom_gradient": "that of its own rule, which is linear in the tangents", "relu": "that of where(x > 0, x, 0)", "max": "1 for the largest entry, shared by ties",
     "min": "1 for the smallest entry, shared by ties", **dict.fromkeys(
+        ("root", "minimize"), "dx = -J^-1 (df/dp) dp for what f uses, with J = df/dx (minimize: f is the gradient, J the Hessian)"
+    ), **dict.fromkeys(
         ("gradients", "jacobian", "hessian", "jvp", "hvp", "taylor", "iterate", "scan", "map", "odeint"),
         "an expression like any other, differentiable again"
     ),

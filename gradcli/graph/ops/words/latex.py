@@ -131,7 +131,7 @@ WORDS: dict[str, Word] = {
     "floor_divide": r"\left\lfloor \frac{<0>}{<1>} \right\rfloor", "recip": r"\frac{1}{<0>}", "recip_no_nan": r"\frac{1}{<0>}",
     "divide": r"\frac{<0>}{<1>}", "divide_no_nan": r"\frac{<0>}{<1>}", "link": "0", "zero": "0", "products": "<all>",
     "maximum": r"\max\left(<all>\right)", "minimum": r"\min\left(<all>\right)", "where": _where,
-    "identity": "<0>", "cast": "<0>", "stop_gradient": operator("stop") + r"\left(<0>\right)",
+    "custom_gradient": "<0>", "identity": "<0>", "cast": "<0>", "stop_gradient": operator("stop") + r"\left(<0>\right)",
     "sum": _over_axes(r"\sum"), "prod": _over_axes(r"\prod"), "max": _over_axes(r"\max"), "min": _over_axes(r"\min"),
     "mean": _over_axes(operator("mean")), "any": _over_axes(r"\bigvee"), "all": _over_axes(r"\bigwedge"), "norm": _norm,
     "logsumexp": _over_axes(operator("logsumexp")), "argmax": _along("argmax"), "argmin": _along("argmin"),

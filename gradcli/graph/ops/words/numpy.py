@@ -116,7 +116,7 @@ WORDS: dict[str, Word] = {
     "leaky_relu": "_leaky_relu(a, alpha)", "recip": lambda n: "_recip(a, True)" if n.attrs.get("positive") else "1 / a",
     "divide_no_nan": "_divide_no_nan(a, b)", "recip_no_nan": "_divide_no_nan(1, a)",
     "xlogy": "_xlogy(a, b)", "link": "np.zeros_like(a)", "zero": "np.zeros_like(a)",
-    "identity": "a", "stop_gradient": "a", "cast": _cast,
+    "custom_gradient": "a", "identity": "a", "stop_gradient": "a", "cast": _cast,
     "norm": "_norm(a, axis, keepdims)", "logsumexp": "_logsumexp(a, axis, keepdims)", "softmax": "_softmax(a, axis)",
     "log_softmax": "_log_softmax(a, axis)", "cumsum": _cumulative(False), "cumprod": _cumulative(True),
     "argmax": "np.argmax(a, axis=axis, keepdims=keepdims)", "argmin": "np.argmin(a, axis=axis, keepdims=keepdims)",

@@ -10,10 +10,11 @@ import numpy as np
 from gradcli.diagnostics import GradcliError
 from gradcli.features.fit import checkpoints, not_finite
 from gradcli.features.fit.answer import fit
+from gradcli.features.fit.choice import chosen
 from gradcli.features.fit.look import history_line, journal_of
 from gradcli.features.fit.objective import NotFiniteError, Objective
 from gradcli.features.fit.optimizers import Schedule, schedule
-from gradcli.features.fit.training import Moment, Settings, contradiction
+from gradcli.features.fit.training import Moment, Settings, asked_method, contradiction
 from gradcli.program.loaded import Loaded
 from gradcli.tuples import NamedTuple
 
@@ -25,7 +26,7 @@ class Fitted(NamedTuple):
 
     ``values`` are those of all that was asked for, None for a variable without a value; ``loss`` and ``gnorm``, the norm
     of its gradient, belong to them. ``steps`` is the number of updates, ``reason`` why the run ended, ``kept`` why some
-    variables stay as they are. ``problem`` is what went wrong, if anything did: the values are those of the step before.
+    variables stay as they are, ``method`` which one was taken. ``problem`` is what went wrong, if anything did: the values are those of the step before.
     """
 
     values: dict[str, Array | None]
@@ -35,6 +36,7 @@ class Fitted(NamedTuple):
     reason: str
     kept: dict[str, str]
     problem: GradcliError | None
+    method: str
 
 
 def fitted(
@@ -42,7 +44,7 @@ def fitted(
     minimize: str | None,
     over: Sequence[str] | None,
     *,
-    method: str,
+    method: str | None,
     lr: float | str | None,
     steps: int,
     until: Mapping[str, float],
@@ -56,10 +58,13 @@ def fitted(
     resume: str | None,
 ) -> Fitted:
     """Minimise; see :meth:`gradcli.Program.fit`. Raises GradcliError where there is nothing to be kept."""
+    method = asked_method(method, lr, data, batch, clip)
     wrong = contradiction(method, lr, bounds, data, batch, clip, checkpoint, every, lambda name: name)
     if wrong is not None:
         raise GradcliError("ValueError", wrong)
     objective = Objective(program, minimize, over, squares=method == "least-squares", data=data or (), batch=batch)
+    if method is None:
+        method = chosen(objective, bounds).method
     identity = checkpoints.identity(objective, method) if checkpoint or resume else {}
     state = checkpoints.resume(resume, identity, objective) if resume is not None else None
     saver = checkpoints.Saver(checkpoint, every or 100, identity) if checkpoint is not None else None
@@ -90,7 +95,7 @@ def fitted(
             journal.close()
     values = {r.name: r.value for r in objective.results(outcome.state.values)}
     return Fitted(
-        values, outcome.loss, outcome.gnorm, outcome.state.step, outcome.reason, dict(objective.kept), problem
+        values, outcome.loss, outcome.gnorm, outcome.state.step, outcome.reason, dict(objective.kept), problem, method
     )
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Names = str | Iterable[str]
 
 Precision = Literal["float32", "float64"]
-Method = Literal["sgd", "momentum", "adam", "lbfgs", "newton-cg", "least-squares"]
+Method = Literal["sgd", "momentum", "adam", "newton", "lbfgs", "newton-cg", "least-squares"]
 UNCONNECTED = ("none", "zero", "error")
 
 
@@ -353,7 +353,7 @@ class Program(Loaded):
         minimize: str | None = None,
         over: Names | None = None,
         *,
-        method: Method = "sgd",
+        method: Method | None = None,
         lr: float | str | None = None,
         steps: int = 1000,
         until: Mapping[str, float] | None = None,
@@ -370,6 +370,8 @@ class Program(Loaded):
         """Values of variables that make a scalar small, as ``gradcli fit`` finds them.
 
         ``minimize`` is the loss, by default the program's output, and ``over`` what is fitted, by default all variables.
+        By default the ``method`` is ``least-squares`` for a sum of squares, ``newton`` for another loss of up to 300
+        numbers, else ``lbfgs``, and ``sgd`` where its options ``lr``, ``batch`` or ``clip`` are given.
         ``lr`` (0.01) is a learning rate, perhaps with a schedule: ``"0.1:linear"``, ``"0.1:cosine"`` or
         ``"0.1:step=100,0.5"``. ``until`` ends the run earlier, at ``{"gnorm": …, "loss": …, "change": …, "time": seconds}``.
         ``bounds`` are pairs (low, high) by name, None for an end that is open. ``batch`` rows of the constants ``data``
@@ -386,7 +388,7 @@ class Program(Loaded):
             self._given(values),
             None if minimize is None else arguments.text(minimize, "minimize"),
             arguments.names_or_none(over, "over"),
-            method=arguments.one_of(method, "method", METHODS),
+            method=None if method is None else arguments.one_of(method, "method", METHODS),
             lr=lr if isinstance(lr, str) else arguments.number_or_none(lr, "lr"),
             steps=arguments.integer(steps, "steps", 1),
             until=ends,

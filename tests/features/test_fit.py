@@ -119,11 +119,12 @@ def test_a_program_as_a_file(gradcli, line):
 @pytest.mark.parametrize("shape", ["", "[2]"])
 def test_literals_of_single_precision_hold_no_numbers_of_double(gradcli, shape):
     text = f"dtype float32\nvariable x: float64{shape} = 1.0\ny = sum(x^2)"
-    done = gradcli("fit", "-e", text, "--steps", "1", "--format", "expr")
+    once = ["--method", "sgd", "--steps", "1"]
+    done = gradcli("fit", "-e", text, *once, "--format", "expr")
     assert (done.status, done.out) == (1, "")
     assert "literals are float32" in done.err
     undeclared = text.removeprefix("dtype float32\n")
-    done = gradcli("fit", "-e", undeclared, "--steps", "1", "--format", "expr", "--dtype", "float32")
+    done = gradcli("fit", "-e", undeclared, *once, "--format", "expr", "--dtype", "float32")
     assert (done.status, done.out) == (1, "")
     done = gradcli("fit", "-e", text, "--steps", "1", "--lr", "0.25", "--format", "expr")
     assert done.out == text.replace("1.0", "[0.5, 0.5]" if shape else "0.5") + "\n"
@@ -181,7 +182,9 @@ def test_what_nobody_reads_on_standard_error_costs_no_values(process, line, read
 
 
 def test_a_bar_on_a_terminal(terminal):
-    shown = terminal("fit", "-e", "variable x = 1.0; y = x^2", "--steps", "100000000", "--until", "time=1s")
+    shown = terminal(
+        "fit", "-e", "variable x = 1.0; y = x^2", "--method", "sgd", "--steps", "100000000", "--until", "time=1s"
+    )
     assert re.search(r"\d+/100000000  loss \S+  \|gradient\| \S+  \S+ steps/s", shown)
     assert "time of 1 s is over" in shown
 
@@ -312,7 +315,7 @@ def test_a_resumed_run_may_go_further(gradcli, line):
 def test_a_checkpoint_of_another_run(gradcli, line, changes, words):
     np.save("X.npy", np.ones((64, 2)))
     np.save("other.npy", np.zeros((64, 2)))
-    common = [line, "--set", "b=0", "--steps", "3", "--set", "X=@X.npy"]
+    common = [line, "--set", "b=0", "--method", "sgd", "--steps", "3", "--set", "X=@X.npy"]
     gradcli("fit", *common, "--checkpoint", "run.npz")
     assert gradcli("fit", *common, "--resume", "run.npz", "--lr", "0.5").status == 0
     done = gradcli("fit", *common, "--resume", "run.npz", *changes)
@@ -429,7 +432,7 @@ ROOTS = "variable x = 0.5; variable k = 2.0; constant X = [4.0]; y = sum(sqrt(x)
         (["roots.expr", "--lr", "1"], ["roots.expr", "--of", "y", "--set", "x=-0.9142135623730949", "--set"]),
         (["-e", EDGE, "--method", "lbfgs", "--over", "x"], ["-e", EDGE, "--of", "y", "--wrt", "x", "--set"]),
         (["roots.expr", "--set", "x=-1"], ["roots.expr", "--of", "y", "--set", "x=-1", "--trace"]),
-        (["roots.expr", "--set", "x=0", "--dtype", "float32"], ["--dtype", "float32", "--set", "x=0.0"]),
+        (["roots.expr", "--method", "sgd", "--set", "x=0", "--dtype", "float32"], ["--dtype", "float32", "--set", "x=0.0"]),
         (["roots.expr", "--values", "v.json", "--set", "X=@a b.csv:a"], ["--values", "v.json", "--set", "X=@a b.csv:a"]),
         (["roots.expr", "--set", "x=-1", "--method", "least-squares"], ["--set", "x=-1"]),
     ],
@@ -491,7 +494,7 @@ DATA = "constant X = [[1.0]]; variable w = [1.0, 1.0]; y = mean((X @ w)^2)"
     [
         (["-e", "variable n = 3; y = n^2"], 1, "write a number with a point, such as `variable n = 1.0`"),
         (["-e", STOPPED, "--set", "w1=a.csv:b"], 1, "w1: a.csv:b is no expression\n  = help: `w1=@a.csv:b` reads a file"),
-        (["-e", STOPPED, "--method", "newton"], 2, "'newton' is not one of 'sgd', 'momentum'"),
+        (["-e", STOPPED, "--method", "simplex"], 2, "'simplex' is not one of 'sgd', 'momentum'"),
         (["-e", "variable x = [1.0, 2.0]; y = x^2"], 1, "what is minimised is a scalar, and `y` has shape [2]"),
         (["-e", "variable x = 1.5; y = floor(x)"], 1, "`y` can be changed by nothing that is fitted: `x`: its gradient"),
         (["-e", "variable x = 1.5; y = x*2; z = 3*x; output y, z"], 1, "the program has 2 outputs: y, z"),
@@ -514,7 +517,7 @@ DATA = "constant X = [[1.0]]; variable w = [1.0, 1.0]; y = mean((X @ w)^2)"
          "`X[1, 1]` is nan (column `a` of nan.csv, line 3)"),
         (["-e", 'constant X = load("nan.csv").T; variable w = [1.0, 1.0]; y = sum(X @ w)'], 1, "`X[0, 1]` is nan\n"),
         (["-e", DATA, "--set", "X=[[inf, 1]]"], 1, "`X[0, 0]` is inf\n"),
-        (["-e", "variable w = [1.0, nan]; y = sum(w)"], 1, "the variable w holds NaN in 1 of 2 entries"),
+        (["-e", "variable w = [1.0, nan]; y = sum(w)", "--method", "sgd"], 1, "the variable w holds NaN in 1 of 2 entries"),
         (["-e", DATA, "--set", "X=@nan.csv:a,c"], 1, "nan.csv has the columns a, b, but no 'c'"),
         (["-e", DATA, "--set", "X=@bad.csv:a,b"], 1, "bad.csv, line 3, column 2 (b): 'x' is not a number"),
         (["-e", DATA, "--set", "X=[[1,2]]", "--data", "X", "--batch", "2"], 1, "a batch of 2 rows is more than the 1 rows"),
@@ -561,6 +564,7 @@ def test_without_scipy(gradcli, monkeypatch, method):
     assert (done.status, done.out) == (1, "")
     assert done.err == (
         f"error[ValueError]: --method {method} needs SciPy, which is not installed: pip install 'gradcli[scipy]'\n"
+        "  = help: `--method newton` is built in\n"
     )
 
 

@@ -239,7 +239,7 @@ def test_a_string_is_one_name():
     assert p.points({"k": [1.0, 2.0]}, "y")["y"].tolist() == [5.0, 10.0]
     assert p.check("y", "k").passed
     assert [e.name for e in p.explain("y", "k").explanations] == ["k"]
-    assert p.fit("y", "k", steps=1).values == {"k": pytest.approx(1.95)}
+    assert p.fit("y", "k", method="sgd", steps=1).values == {"k": pytest.approx(1.95)}
     assert p.hessian("y", "k") == {"k": {"k": 0.0}}
     assert p.jvp({"k": 1}, "y") == {"y": 5.0}
     assert p.compile("y", "k")(k=4.0) == {"y": 20.0}

@@ -39,10 +39,16 @@ Methods:
   sgd            x - lr*g
   momentum       v = 0.9*v + g; x - lr*v
   adam           with the usual constants 0.9, 0.999 and 1e-8
+  newton         Newton's method in a trust region, with the exact Hessian
   lbfgs          SciPy's L-BFGS-B, with gradients
   newton-cg      SciPy's Newton-CG, with products of the Hessian
   least-squares  SciPy's least_squares, with Jacobians: half the sum of
                  the squares of what --minimize names
+
+\b
+Without --method a sum of squares is given to least-squares, another loss of up
+to 300 numbers to newton, and what is larger or has --bounds to lbfgs; without
+SciPy to newton, or with --bounds to adam.
 
 The history has an object a step: {"step": 0, "loss": 1.5, "gnorm": 2.0, "lr": 0.1, "seconds": 0.01}; only sgd, momentum
 and adam have an "lr".
@@ -131,7 +137,9 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
 )
 @several_names("--over", help="What is fitted, in place of all variables; * matches variables. Repeatable.")
 @click.option(
-    "--method", type=click.Choice(METHODS, case_sensitive=False), default="sgd", show_default=True, help="See below."
+    "--method",
+    type=click.Choice(METHODS, case_sensitive=False),
+    help="See below; by default what suits the loss, or sgd with --lr, --batch or --clip.",
 )
 @click.option(
     "--lr",
@@ -175,7 +183,7 @@ def command(
     inputs: Inputs,
     minimize: str | None,
     over: list[str] | None,
-    method: str,
+    method: str | None,
     lr: Schedule | None,
     steps: int,
     until: dict[str, float],
@@ -197,8 +205,9 @@ def command(
     --format expr, as the program with the values written into its declarations. A variable whose gradient is None stays
     as it is. Progress goes to standard error. Ctrl-C ends the run after its step, with exit status 130.
     """
-    from gradcli.features.fit.training import contradiction
+    from gradcli.features.fit.training import asked_method, contradiction
 
+    method = asked_method(method, lr, data, batch, clip)
     wrong = contradiction(method, lr, bounds, data, batch, clip, checkpoint, every, lambda name: f"--{name}")
     if wrong is not None:
         raise click.UsageError(wrong)
@@ -215,8 +224,13 @@ def command(
     from gradcli.features.fit.training import Settings
     from gradcli.graph.types import size_of
 
-    settings = Settings(method, lr or Schedule(0.01), steps, until, bounds, clip)
     objective = Objective(program, minimize, over, squares=method == "least-squares", data=data or (), batch=batch)
+    if method is None:
+        from gradcli.features.fit.choice import chosen
+
+        method, why = chosen(objective, bounds)
+        say(f"method {method}: {why}")
+    settings = Settings(method, lr or Schedule(0.01), steps, until, bounds, clip)
     saver = state = None
     if checkpoint is not None or resume is not None:
         from gradcli.features.fit import checkpoints
@@ -242,7 +256,7 @@ def command(
         explained(inputs, objective, failure, state is None)
         raise
     say(summary(objective.title if batch is None else f"{objective.title} of a batch", outcome))
-    if method == "least-squares" and not objective.y.shape:
+    if method == "least-squares" and objective.residuals is objective.y and not objective.y.shape:
         say(f"{objective.name} is one number, and its square was minimised; where it is a loss, use lbfgs")
     problem = outcome.problem
     if saver is not None:

@@ -1,16 +1,19 @@
-"""SciPy's minimizers, given exact gradients, products with the Hessian, or Jacobians, and watched like any other run."""
+"""SciPy's minimizers, given exact gradients, products with the Hessian, or Jacobians, and watched like any other run.
+
+Beside them stands one of our own, :class:`_TrustRegion`, which needs no SciPy.
+"""
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import reduce
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 from gradcli.autodiff import reverse
-from gradcli.autodiff.jacobian import jacobian
+from gradcli.autodiff.jacobian import hessian, jacobian
 from gradcli.data import first_not_finite
 from gradcli.diagnostics import GradcliError
 from gradcli.features.fit.objective import NotFiniteError, Objective
@@ -19,6 +22,7 @@ from gradcli.graph.node import Node
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.ops.elementwise import add
 from gradcli.graph.ops.reductions import sum_
+from gradcli.graph.ops.shaping import reshaped
 from gradcli.graph.types import show_entry, size_of
 from gradcli.program.compiled import Planned, constant_parts
 from gradcli.tuples import NamedTuple
@@ -27,6 +31,15 @@ Array = Any
 
 TINY = 1e-12
 """The relative change at which SciPy's own tests end a run: near what rounding leaves."""
+
+LAST = 1e-15
+"""The same for least squares, whose trust region gets there in a few steps more; smaller ones SciPy refuses."""
+
+DENSE = 300
+"""Fitted numbers up to which Newton's method writes the Hessian out; above it multiplies with it."""
+
+NEAR = 0.01
+"""The first radius of a trust region, in units of the start: a start far from the minimum is no place for long steps."""
 
 ANEW = 1000
 """After so many steps a method begins anew, so that a resumed run has no more than these to go through again."""
@@ -42,32 +55,28 @@ PAIRS = 50
 
 
 def minimize(objective: Objective, settings: Settings, watch: Watch, state: State) -> Outcome:
-    """Minimise by SciPy's L-BFGS-B, Newton-CG or trust-region least squares.
+    """Minimise by SciPy's L-BFGS-B, Newton-CG or trust-region least squares, or by Newton's method in a trust region.
 
     A step is one that the method accepted. SciPy keeps to itself what a method remembers of its steps, so a resumed run
     goes from where the method began last (at most ``ANEW`` steps, which are only shown) to the state, which gives the same bits.
     Sources: Byrd, Lu, Nocedal, Zhu 1995 (``lbfgs``); Nocedal, Wright, *Numerical Optimization*, 2nd ed., algorithm 7.1
     (``newton-cg``); Branch, Coleman, Li 1999 (``least-squares``). Raises GradcliError where SciPy is not installed.
     """
-    try:
-        from scipy import optimize
-    except ImportError:
-        raise GradcliError(
-            "ValueError",
-            f"--method {settings.method} needs SciPy, which is not installed: pip install 'gradcli[scipy]'",
-        ) from None
+    scipy = None if settings.method == "newton" else _scipy(settings.method)
     for name, value in state.values.items():
         place = first_not_finite(value)
         if place is not None:
             raise GradcliError("ValueError", f"`{show_entry(name, place)}` starts at {float(value[place])}")
-    kind = {"lbfgs": _Search, "newton-cg": _Newton, "least-squares": _Squares}[settings.method]
+    kind = {"lbfgs": _Search, "newton-cg": _Newton, "least-squares": _Squares, "newton": _TrustRegion}[settings.method]
     search = kind(objective, settings, watch, state)
     while True:
         try:
             if search.good is None:
                 search.accepted(search.vector(search.start.values))
-            message = search.run(optimize)
+            message = search.run(scipy)
             if not search.is_replaying:
+                if search.goes_on():
+                    continue
                 return search.outcome(message)
         except _Anew:
             continue
@@ -80,6 +89,31 @@ def minimize(objective: Objective, settings: Settings, watch: Watch, state: Stat
                     raise
                 return search.good._replace(reason="failed", problem=failure)
         search.begin(state)  # on another processor the same steps round otherwise, and may lead elsewhere
+
+
+def _scipy(method: str) -> Any:
+    try:
+        from scipy import optimize
+    except ImportError:
+        raise GradcliError(
+            "ValueError",
+            f"--method {method} needs SciPy, which is not installed: pip install 'gradcli[scipy]'",
+            help="`--method newton` is built in",
+        ) from None
+    return optimize
+
+
+def _power_of_2(size: float) -> float:
+    """The one below a positive number: to multiply with it rounds nothing."""
+    return math.ldexp(0.5, min(max(math.frexp(size)[1], -500), 500))
+
+
+def _kept_slope(state: State) -> float | None:
+    """The slope at the start of the run that a checkpoint is of."""
+    for memory in state.memory.values():
+        if "slope" in memory and memory["slope"].size:
+            return float(memory["slope"].flat[0])
+    return None
 
 
 def replayed(state: State, steps: int) -> range:
@@ -113,23 +147,37 @@ class _Search:
     """A loss of one vector, in which all variables stand one after the other; by itself, L-BFGS-B."""
 
     def __init__(self, objective: Objective, settings: Settings, watch: Watch, state: State) -> None:
+        import numpy as np
+
         self.objective = objective
         self.settings = settings
         self.watch = watch
         self.leaves = objective.leaves
         self.resumed = state
         self.clock = monotonic()
+        self.rounding = float(np.finfo(objective.program.float_dtype).eps)
+        self.slope = _kept_slope(state)
         self.base: tuple[Array, float, Array]
+        self.units: Array | None
+        """Powers of 2 in which the method sees the variables, and the loss in those of its slope; None: as they are."""
         self._last: tuple[Array, Evaluated] | None = None
         steps = replayed(state, settings.steps)
         if steps:
-            self.begin(State(steps.start, {name: memory["begun"] for name, memory in state.memory.items()}, {}))
+            begun = {name: memory["begun"] for name, memory in state.memory.items()}
+            self.begin(State(steps.start, begun, state.memory))
         else:
             self.begin(state)
 
     def begin(self, start: State) -> None:
-        """Forget all steps; the method begins at ``start``."""
+        """Forget all steps; the method begins at ``start``.
+
+        Where the memory of that has ``units`` it sees the loss in units of the slope at the start, and each variable in
+        these; by default all as it is.
+        """
         self.start = start
+        self.units = None
+        if all("units" in start.memory.get(name, {}) for name in self.leaves):
+            self.units = self.vector({name: start.memory[name]["units"] for name in self.leaves})
         self.good: Outcome | None = None
         self.refused: GradcliError | None = None
         self.lowest: tuple[Array, float] | None = None
@@ -257,9 +305,10 @@ class _Search:
         step = self.step if before is None else self.step + 1
         steps = step - self.start.step
         state = State(step, self.values(x), {}, self.start.loss if before is None else before.loss)
-        if 0 < steps < ANEW:
-            memory = {name: {"begun": value} for name, value in self.start.values.items()}
-            state = state._replace(memory=memory, begun=self.start.step)
+        if before is None and self.slope is None:
+            self.slope = self.slope_of(x, gradient)
+        if steps < ANEW:
+            state = state._replace(memory=self.memory(steps > 0), begun=self.start.step if steps > 0 else None)
         self.good = Outcome(state, loss, self.norm(state.values, gradient), "")
         if step < self.resumed.step:
             if self.watch(Moment(state, loss, self.good.gnorm, None, monotonic() - self.clock, again=True)):
@@ -273,12 +322,68 @@ class _Search:
                 raise _Anew
             self.clock = monotonic()
         moment = Moment(state, loss, self.good.gnorm, None, monotonic() - self.clock)
-        reason, problem = watched(self.settings, self.watch, moment, first)
+        try:
+            reason, problem = watched(self.settings, self.watch, moment, first)
+        except GradcliError:  # nothing is lost yet
+            self.good = None
+            raise
         if reason is not None:
             raise _Ended(self.good._replace(reason=reason, problem=problem))
         if steps == ANEW:
             self.start = state
             raise _Anew
+
+    def memory(self, begun: bool) -> dict[str, dict[str, Array]]:
+        """What a checkpoint keeps of the method: where it began, in which units, and the slope at the start of the run."""
+        import numpy as np
+
+        found: dict[str, dict[str, Array]] = {}
+        units = None if self.units is None else self.values(self.units)
+        for name, leaf in self.leaves.items():
+            found[name] = {"slope": np.full(leaf.shape, self.slope, leaf.dtype)}
+            if begun:
+                found[name]["begun"] = self.start.values[name]
+            if units is not None:
+                found[name]["units"] = units[name]
+        return found
+
+    def slope_of(self, x: Array, gradient: Array) -> float:
+        """The norm of the gradient in units of the values, which has the unit of the loss."""
+        return self.norm(self.values(x), gradient * self.units_at(x))
+
+    def units_at(self, x: Array) -> Array:
+        """For each variable the power of 2 next to the root mean square of its entries; 1 where that is 0."""
+        import numpy as np
+
+        def unit(value: Array) -> float:
+            largest = float(np.abs(value).max(initial=0))
+            size = largest * math.sqrt(float(np.square(value / largest).mean())) if 0 < largest < math.inf else 1.0
+            return _power_of_2(size)
+
+        values = {name: value.astype(np.float64) for name, value in self.values(x).items()}
+        return self.vector({name: np.full(value.shape, unit(value)) for name, value in values.items()})
+
+    def left(self) -> float:
+        """The slope at the last accepted point as a part of that at the start."""
+        assert self.good is not None
+        slope = self.slope_of(*self.base[::2])
+        return slope / self.slope if self.slope else 0.0
+
+    def goes_on(self) -> bool:
+        """Whether the method, which has ended, begins anew in units in which its tests mean what they say.
+
+        They are absolute: a loss or curvature that is small in the units of the program passes them at once.
+        """
+        assert self.good is not None
+        before = self.loss(self.vector(self.start.values))[0]
+        gain = before - self.good.loss
+        if self.left() <= 4096 * self.rounding or self.units is not None and gain <= 10 * self.rounding * abs(before):
+            return False
+        units = self.values(self.units_at(self.base[0]))
+        self.begin(
+            self.good.state._replace(memory={name: {"units": value} for name, value in units.items()}, begun=None)
+        )
+        return True
 
     def interrupted(self) -> Outcome:
         """The run as it was resumed: nobody waits until the steps that led there are gone through again."""
@@ -303,7 +408,15 @@ class _Search:
     def outcome(self, message: str) -> Outcome:
         """Where a run stands that the method itself ended."""
         assert self.good is not None
-        return self.good._replace(reason=message.rstrip("."))
+        left = self.left()
+        if left <= math.sqrt(self.rounding):
+            reason = f"{message.rstrip('.')}; gradient times values is {left:.1e} of that at the start"
+        else:
+            reason = (
+                f"{self.settings.method} finds no step that lowers `{self.objective.title}` by more than rounding; gradient"
+                f" times values is still {left:.1e} of that at the start, so this may be no minimum"
+            )
+        return self.good._replace(reason=reason)
 
     def run(self, optimize: Any) -> str:
         """Hand the search to SciPy, and say why that ended it."""
@@ -312,11 +425,32 @@ class _Search:
             "maxfun": sys.maxsize >> 1, "gtol": TINY, "ftol": 1e-15, "maxcor": PAIRS if len(x) <= 100_000 else 10,
             "maxls": SEARCHES,
         }  # fmt: skip
-        return self.minimized(optimize, "L-BFGS-B", limits, bounds=optimize.Bounds(*self.bounds()))
+        ends = [end if self.units is None else end / self.units for end in self.bounds()]
+        return self.minimized(optimize, "L-BFGS-B", limits, bounds=optimize.Bounds(*ends))
+
+    def scale(self) -> float:
+        """The power of 2 that makes the slope about 1 where the method began."""
+        x = self.vector(self.start.values)
+        slope = self.slope_of(x, self.loss(x)[1])
+        return 1 / _power_of_2(slope) if slope else 1.0
 
     def minimized(self, optimize: Any, method: str, limits: dict[str, Any], **more: Any) -> str:
+        x = self.vector(self.start.values)
+        if self.units is None:
+            loss, accepted = self.trial, self.accepted
+        else:
+            units, scale = self.units, self.scale()
+            x = x / units
+
+            def loss(x: Array) -> tuple[float, Array]:
+                y, gradient = self.trial(x * units)
+                return y * scale, gradient * units * scale
+
+            def accepted(x: Array) -> None:
+                self.accepted(x * units)
+
         found = optimize.minimize(
-            self.trial, self.vector(self.start.values), jac=True, method=method, callback=self.accepted,
+            loss, x, jac=True, method=method, callback=accepted,
             options={"maxiter": sys.maxsize >> 1, **limits}, **more,
         )  # fmt: skip
         if self.refused is not None:
@@ -369,7 +503,215 @@ class _Newton(_Search):
         return product
 
     def run(self, optimize: Any) -> str:
-        return self.minimized(optimize, "Newton-CG", {"xtol": TINY}, hessp=self.product)
+        if self.units is None:
+            return self.minimized(optimize, "Newton-CG", {"xtol": TINY}, hessp=self.product)
+        units, scale = self.units, self.scale()
+
+        def product(x: Array, v: Array) -> Array:
+            found = self.product(x * units, v * units) * units * scale
+            # Where the curvature is this small SciPy ends at once; the line search finds out how far the step may go.
+            curvature = float(v @ found)
+            return found + 1e-3 * v if 0 <= curvature < 1e-15 else found
+
+        return self.minimized(optimize, "Newton-CG", {"xtol": TINY}, hessp=product)
+
+
+class _Model(Protocol):
+    """A quadratic model of a loss, and steps that make it small."""
+
+    scales: Array
+    """What each entry of a step is multiplied by where its length is measured."""
+
+    slope: Array
+    """The gradient by the scales."""
+
+    def step(self, radius: float) -> tuple[Array, float, bool]:
+        """The step within a radius, by how much it lowers the model, and whether it is one inside, to the minimum."""
+
+
+class _Dense:
+    """A model whose Hessian is written out: the best step of all, by eigenvalues (Moré, Sorensen 1983)."""
+
+    def __init__(self, gradient: Array, hessian: Array, before: Array) -> None:
+        import numpy as np
+
+        self.scales = np.maximum(np.sqrt(np.abs(np.diag(hessian))), before)
+        inverse = 1 / np.where(self.scales > 0, self.scales, 1)
+        self.scales = np.where(self.scales > 0, self.scales, 1)
+        self.slope = gradient * inverse
+        self.inverse = inverse
+        self.curvatures, self.axes = np.linalg.eigh(hessian * inverse[:, None] * inverse)
+        self.along = self.axes.T @ self.slope
+
+    def step(self, radius: float) -> tuple[Array, float, bool]:
+        import numpy as np
+
+        w, g = self.curvatures, self.along
+        s, inside = self._shifted(radius)
+        fall = -float(g @ s + (w * s) @ s / 2)
+        found: Array = self.axes @ s * self.inverse
+        return found, fall if np.isfinite(found).all() else 0.0, inside
+
+    def _shifted(self, radius: float) -> tuple[Array, bool]:
+        """The step along the axes: ``-g/(w + shift)``, with the shift that makes it as long as the radius, if any is needed."""
+        import numpy as np
+
+        w, g = self.curvatures, self.along
+
+        def shifted(shift: float) -> Array:
+            return np.where(g == 0, 0.0, -g / np.where(w + shift == 0, 1e-300, w + shift))
+
+        lowest, length = float(w[0]), float(np.linalg.norm(g))
+        if lowest > 0 and np.linalg.norm(s := shifted(0.0)) <= radius:
+            return s, True
+        low = max(0.0, -lowest)
+        high = low + length / radius
+        if lowest <= 0:  # the hard case: nothing pushes along the axis of the lowest curvature
+            own = np.abs(w - lowest) <= 1e-12 * float(np.abs(w).max())
+            rest = np.where(own, 0.0, -g / np.where(own, 1.0, w - lowest))
+            room = radius**2 - float(rest @ rest)
+            if np.linalg.norm(g[own]) <= 1e-14 * length and room >= 0:
+                flat = lowest >= -1e-14 * float(np.abs(w).max())
+                if not flat:
+                    rest[int(np.argmax(own))] += math.sqrt(room)
+                return rest, flat
+        shift = max(low + 1e-3 * (high - low), 1e-300)
+        s = shifted(shift)
+        for _ in range(100):
+            norm = float(np.linalg.norm(s))
+            if abs(norm - radius) <= 0.01 * radius:
+                break
+            low, high = (shift, high) if norm > radius else (low, shift)
+            change = norm**2 / float(g * g @ (w + shift) ** -3.0) * (norm - radius) / radius
+            shift = (
+                shift + change if low < shift + change < high else math.sqrt(low * high) if low else (low + high) / 2
+            )
+            s = shifted(shift)
+        return s, False
+
+
+class _Products:
+    """A model whose Hessian is only multiplied with: conjugate gradients up to the radius (Steihaug 1983)."""
+
+    def __init__(self, gradient: Array, product: Callable[[Array], Array], units: Array) -> None:
+        self.scales = 1 / units
+        self.slope = gradient * units
+        self._units = units
+        self._product = product
+
+    def step(self, radius: float) -> tuple[Array, float, bool]:
+        import numpy as np
+
+        g = self.slope
+        s, applied = np.zeros_like(g), np.zeros_like(g)
+        r, d = g.copy(), -g
+        square = first = float(g @ g)
+        inside = True
+        for _ in range(2 * len(g)):
+            if square <= 1e-4 * min(1.0, first) * first:  # a tenth, and less as the slope falls
+                break
+            hd = self._product(d * self._units) * self._units
+            curvature = float(d @ hd)
+            step = square / curvature if curvature > 0 else math.inf
+            if not np.linalg.norm(s + step * d) < radius:
+                a, b, c = float(d @ d), float(s @ d), float(s @ s) - radius**2
+                step = (-b + math.sqrt(max(b * b - a * c, 0.0))) / a
+                inside = False
+            s, applied, r = s + step * d, applied + step * hd, r + step * hd
+            if not inside:
+                break
+            before, square = square, float(r @ r)
+            d = square / before * d - r
+        return s * self._units, -float(g @ s + applied @ s / 2), inside
+
+
+class _TrustRegion(_Newton):
+    """Newton's method in a trust region, with the exact Hessian, or above ``DENSE`` numbers products with it.
+
+    The region is a ball where each number is measured by the root of the largest curvature along it so far. Sources:
+    Moré, Sorensen, *Computing a Trust Region Step* (1983), by eigenvalues; Steihaug 1983; Moré 1978 for the scales.
+    """
+
+    inside = "a start nearer to the minimum may do, or lbfgs with `--bounds`"
+
+    def __init__(self, objective: Objective, settings: Settings, watch: Watch, state: State) -> None:
+        _Search.__init__(self, objective, settings, watch, state)
+        xs = list(self.leaves.values())
+        self.dense = sum(size_of(x.shape) for x in xs) <= DENSE
+        if self.dense:
+            with objective.program.graph.derivation.active():
+                blocks = [block for row in hessian(reshaped(objective.y, ()), xs) for block in row]
+            self.blocks = Planned(objective.program, blocks, xs)
+        else:
+            super().__init__(objective, settings, watch, state)
+
+    def hessian(self, x: Array) -> Array:
+        """The Hessian at x [entries of x, entries of x]. Raises NotFiniteError where it is not finite."""
+        import numpy as np
+
+        sizes = [size_of(leaf.shape) for leaf in self.leaves.values()]
+        found = iter(self.blocks(self.given(x)))
+        whole = np.block([[next(found).reshape(m, n).astype(np.float64) for n in sizes] for m in sizes])
+        if not np.isfinite(whole).all():
+            raise self.not_finite(f"the Hessian of `{self.objective.name}`", x, order=2)
+        return (whole + whole.T) / 2
+
+    def model(self, x: Array) -> _Model:
+        """The loss around x to second order. Raises NotFiniteError where that is not finite."""
+        gradient = self.loss(x)[1]
+        if self.dense:
+            return _Dense(gradient, self.hessian(x), self.largest)
+        return _Products(gradient, lambda v: self.product(x, v), self.units_at(x))
+
+    def run(self, optimize: Any) -> str:
+        import numpy as np
+
+        x = self.vector(self.start.values)
+        loss = self.loss(x)[0]
+        self.largest = np.zeros(())
+        try:
+            model = self.model(x)
+        except NotFiniteError as problem:
+            raise self.ended(problem) from None
+        self.largest = model.scales
+        radius = NEAR * float(np.linalg.norm(x * model.scales)) or float(np.linalg.norm(model.slope)) or 1.0
+        while True:
+            least = self.rounding / 2 * abs(loss)
+            shortened = False
+            while True:
+                p, fall, inside = model.step(radius)
+                if fall <= least and not inside and not shortened and radius < 1e100:
+                    radius *= 8  # it is the radius, not the loss, that ends here
+                    continue
+                length = float(np.linalg.norm(p * model.scales))
+                if fall <= least or np.array_equal(x + p, x):
+                    if self.refused is not None:
+                        raise self.given_up()
+                    what = "by more than rounding" if inside else "any more"
+                    return f"newton: no step would lower it {what}"
+                found = self.tried(x + p)
+                ratio = (loss - found[0]) / fall if found is not None else -1.0
+                if ratio < 0.25:
+                    radius, shortened = length / 4, True
+                elif ratio > 0.75 and not inside:
+                    radius = max(radius, 2 * length)
+                if found is not None and ratio > SUFFICIENT:
+                    break
+            x = x + p
+            loss, model = found
+            self.accepted(x)
+            self.largest = model.scales
+
+    def tried(self, x: Array) -> tuple[float, _Model] | None:
+        """The loss at a trial point and the model there; None where one is not finite, so that the step is shortened."""
+        try:
+            loss = self.loss(x)[0]
+            return loss, self.model(x)
+        except _Ended:
+            return None
+        except GradcliError as problem:
+            self.refuse(problem)
+            return None
 
 
 class _Squares(_Search):
@@ -380,8 +722,8 @@ class _Squares(_Search):
         program = objective.program
         xs = list(self.leaves.values())
         with program.graph.derivation.active():
-            blocks = jacobian(objective.y, xs)
-        self.matrix = Planned(program, [objective.y, *blocks], xs)
+            blocks = jacobian(objective.residuals, xs)
+        self.matrix = Planned(program, [objective.residuals, *blocks], xs)
         self._begun = False
 
     def residual(self, x: Array) -> Array:
@@ -394,7 +736,7 @@ class _Squares(_Search):
             self.refuse(problem)
         if not np.isfinite(x).all():
             raise self.given_up()
-        return np.full(size_of(self.objective.y.shape), np.nan)
+        return np.full(size_of(self.objective.residuals.shape), np.nan)
 
     def evaluated(self, x: Array) -> Evaluated:
         import numpy as np
@@ -417,7 +759,7 @@ class _Squares(_Search):
         self._begun = False
         found = optimize.least_squares(
             self.residual, self.vector(self.start.values), jac=self.jacobian, bounds=self.bounds(),
-            ftol=TINY, xtol=TINY, gtol=TINY, max_nfev=sys.maxsize >> 1,
+            ftol=LAST, xtol=LAST, gtol=None, max_nfev=sys.maxsize >> 1,
         )  # fmt: skip
         if self.refused is not None:
             raise self.given_up()

@@ -46,8 +46,8 @@ RULES: dict[str, Rule] = {"sgd": sgd, "momentum": momentum, "adam": adam}
 """Each gives the new array and memory; ``step`` counts from 0, at which the memory is empty."""
 
 
-METHODS = (*RULES, "lbfgs", "newton-cg", "least-squares")
-"""These rules, and the methods of SciPy."""
+METHODS = (*RULES, "newton", "lbfgs", "newton-cg", "least-squares")
+"""These rules, Newton's method, and the methods of SciPy."""
 
 
 class Schedule(NamedTuple):

@@ -19,7 +19,7 @@ Bounds = Mapping[str, tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a loss is minimised: by a rule of :data:`RULES`, or by ``lbfgs``, ``newton-cg`` or ``least-squares``.
+    """How a loss is minimised: by a rule of :data:`RULES`, or by another method of :data:`METHODS`.
 
     ``until`` holds thresholds at which a run ends before its ``steps``: ``gnorm`` (of the gradient), ``loss``,
     ``change`` (of the loss in a step) and ``time`` (in seconds). ``clip`` is the largest norm of a gradient, longer ones
@@ -34,8 +34,13 @@ class Settings:
     clip: float | None = None
 
 
+def asked_method(method: str | None, *options_of_rules: object) -> str | None:
+    """The method that the options ask for: options of the built-in rules ask for sgd; None where the loss decides."""
+    return "sgd" if method is None and any([option is not None for option in options_of_rules]) else method
+
+
 def contradiction(
-    method: str,
+    method: str | None,
     lr: object,
     bounds: object,
     data: object,
@@ -46,14 +51,14 @@ def contradiction(
     spelled: Callable[[str], str],
 ) -> str | None:
     """Why these options do not go together, each ``spelled`` as its user writes it; None if they do."""
-    if method not in RULES:
+    if method is not None and method not in RULES:
         for option, value in {"lr": lr, "batch": batch, "clip": clip}.items():
             if value is not None:
                 return (
                     f"{spelled(option)} is for {', '.join(RULES)}: {spelled('method')} {method} chooses its own steps."
                 )
-        if bounds and method == "newton-cg":
-            return "newton-cg knows no bounds: use lbfgs."
+        if bounds and method in ("newton", "newton-cg"):
+            return f"{method} knows no bounds: use lbfgs."
     if (data is None) != (batch is None):
         return f"{spelled('batch')} N chooses rows of the constants that {spelled('data')} names: give both."
     if every is not None and checkpoint is None:

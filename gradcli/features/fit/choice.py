@@ -1,0 +1,134 @@
+"""The method that a fit takes where none is asked for, and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from gradcli.diagnostics import GradcliError, counted
+from gradcli.features.fit.minimizers import DENSE
+from gradcli.graph.node import Node, cone
+from gradcli.graph.operation import literal
+from gradcli.graph.ops.elementwise import add, divide, multiply, power, sqrt, square
+from gradcli.graph.ops.linear_algebra import matmul
+from gradcli.graph.ops.reductions import mean, norm, sum_
+from gradcli.graph.ops.shaping import reshaped
+from gradcli.graph.ops.slicing import concat
+from gradcli.graph.types import is_float, size_of
+from gradcli.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from gradcli.features.fit.objective import Objective
+
+ENTRIES = 30_000_000
+"""Of a Jacobian that is worth to be written out."""
+
+
+class Choice(NamedTuple):
+    """A method, and why it is taken."""
+
+    method: str
+    why: str
+
+
+def chosen(objective: Objective, bounds: Mapping[str, object]) -> Choice:
+    """The method for a loss: least squares, if it is a sum of squares (the objective then knows of what), or Newton's.
+
+    L-BFGS-B takes what is larger or has bounds. Without SciPy there is Newton's method, and Adam where there are bounds.
+    """
+    count = sum(size_of(leaf.shape) for leaf in objective.leaves.values())
+    fitted = f"{counted(count, 'number')} {'is' if count == 1 else 'are'} fitted"
+    scipy = find_spec("scipy") is not None
+    if count <= DENSE:
+        squares = residuals(objective)
+        rows = 0 if squares is None else size_of(squares.shape)
+        if squares is not None and rows > 1 and rows * count <= ENTRIES:
+            what = f"`{objective.name}` is a sum of {rows} squares"
+            if scipy:
+                objective.residuals = squares
+                return Choice("least-squares", what)
+            if not bounds:
+                return Choice("newton", f"{what}, and least-squares needs SciPy: pip install 'gradcli[scipy]'")
+        if not bounds:
+            return Choice("newton", fitted)
+    if scipy:
+        return Choice("lbfgs", "there are bounds" if bounds and count <= DENSE else fitted)
+    return Choice("adam" if bounds else "newton", f"{fitted}, and lbfgs needs SciPy: pip install 'gradcli[scipy]'")
+
+
+def residuals(objective: Objective) -> Node | None:
+    """What the loss is half the sum of squares of [number of squares], where the operations that it is made of show that.
+
+    Those are sums, means, ``r^2``, ``square(r)``, ``r*r``, ``r @ r`` and ``norm(r)^2``, and multiples and quotients by
+    what is positive and not fitted.
+    """
+    program = objective.program
+    moving: set[Node] = set(objective.leaves.values())
+    for node in cone([objective.y]):
+        if any([x in moving for x in node.inputs]):
+            moving.add(node)
+    found: list[Node] = []
+    todo: list[tuple[Node, float, Node | None]] = [(objective.y, 2.0, None)]
+    with program.graph.derivation.active():
+        while todo:
+            node, factor, weight = todo.pop()
+            base = _squared(node)
+            if not is_float(node.dtype):
+                return None
+            if base is not None:
+                if base.op is norm and weight is None:
+                    base = base.inputs[0]
+                term = base if weight is None else multiply(base, sqrt(weight))
+                found.append(reshaped(term, (size_of(term.shape),)) * math.sqrt(factor))
+            elif node.op in (sum_, mean) and weight is None and len(node.inputs) == 1:
+                (x,) = node.inputs
+                count = size_of(x.shape) // max(size_of(node.shape), 1) if node.op is mean else 1
+                if not count:
+                    return None
+                todo.append((x, factor / count, None))
+            elif node.op is add and all([x.shape == node.shape for x in node.inputs]):
+                todo += [(x, factor, weight) for x in reversed(node.inputs)]
+            elif node.op in (multiply, divide):
+                parts = [x for x in node.inputs if x in moving]
+                others = [x for x in node.inputs if x not in moving]
+                if len(parts) != 1 or len(others) != 1 or node.op is divide and parts[0] is not node.inputs[0]:
+                    return None
+                if parts[0].shape != node.shape:
+                    return None
+                scale = _positive(objective, others[0])
+                if scale is None:
+                    return None
+                if node.op is divide:
+                    scale = divide(literal(1.0, scale.dtype), scale)
+                if size_of(others[0].shape) == 1:
+                    (value,) = program.evaluate([scale])
+                    todo.append((parts[0], factor * float(value.reshape(())), weight))
+                else:
+                    todo.append((parts[0], factor, scale if weight is None else multiply(weight, scale)))
+            else:
+                return None
+        return found[0] if len(found) == 1 else concat(*found, axis=0)
+
+
+def _squared(node: Node) -> Node | None:
+    """What a node is the square of, in the forms that programs have for it."""
+    if node.op is square:
+        return node.inputs[0]
+    if node.op is power and node.inputs[1].op.name == "literal" and node.inputs[1].attrs["value"] == 2:
+        return node.inputs[0]
+    if node.op in (multiply, matmul) and node.inputs[0] is node.inputs[1]:
+        return node.inputs[0] if node.op is multiply or node.inputs[0].rank == 1 else None
+    return None
+
+
+def _positive(objective: Objective, node: Node) -> Node | None:
+    """A node that is not fitted, if all of its entries are positive and finite."""
+    import numpy as np
+
+    try:
+        (value,) = objective.program.evaluate([node])
+    except GradcliError:
+        return None
+    return node if bool(np.all((value > 0) & np.isfinite(value))) else None

@@ -1,0 +1,171 @@
+"""Fits end at a minimum, from certified problems to losses that are small, and say truly what ended them."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+import gradcli
+from gradcli.features.fit import minimizers
+from gradcli.features.fit.answer import fit
+from gradcli.features.fit.choice import chosen
+from gradcli.features.fit.objective import Objective
+from gradcli.features.fit.training import Settings
+from tests.features.certified import PROBLEMS
+
+VALLEY = "100*(x[1] - x[0]^2)^2 + (1 - x[0])^2"
+NORMAL = """
+variable m = 0.0; variable s = 1.0
+y = sum(log(s) + ([99.0, 101.5, 98.6, 101.4, 100.0] - m)^2/(2*s^2))
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "start"),
+    [
+        (method, name, start) for method in (None, "newton") for name in PROBLEMS for start in (0, 1)
+        if (method, name, start) != ("newton", "MGH10", 0)  # a curved valley of 5185 steps
+    ],
+)  # fmt: skip
+def test_certified_problems(method, name, start):
+    problem = PROBLEMS[name]
+    found = gradcli.loads(problem.program(start)).fit("loss", method=method)
+    values = [float(found.values[f"b{i}"]) for i in range(1, len(problem.certified) + 1)]
+    np.testing.assert_allclose(values, problem.certified, rtol=1e-6)
+    assert found.loss == pytest.approx(problem.squares, rel=1e-8)
+    assert found.method == (method or "least-squares")
+
+
+SMALL = {
+    "valley 1e-8": (f"variable x = [-1.2, 1.0]; y = 1e-8*({VALLEY})", {"x": [1, 1]}),
+    "valley 1e-12": (f"variable x = [-1.2, 1.0]; y = 1e-12*({VALLEY})", {"x": [1, 1]}),
+    "flat at the start": ("variable x = -50.0; y = exp(x) - x", {"x": 0}),
+    "residuals of 1e-6": (
+        "variable p = [1.0, 1.0]; constant t = linspace(0, 1, 9); y = sum((1e-6*(3*exp(-2*t) - p[0]*exp(-p[1]*t)))^2)",
+        {"p": [3, 2]},
+    ),
+    "amplitude of 1e-7": (
+        "variable a = 1e-7; variable k = 0.3; constant t = linspace(0, 5, 20)"
+        "; y = sum((1.2e-7*exp(-0.7068*t) - a*exp(-k*t))^2)",
+        {"a": 1.2e-7, "k": 0.7068},
+    ),
+    "end of the domain": ("variable x = 5.0; y = x - log(x)", {"x": 1}),
+    "likelihood": (NORMAL, {"m": 100.1, "s": np.std([99.0, 101.5, 98.6, 101.4, 100.0])}),
+    "far from 0 and near it": ("variable x = [0.0, 0.0]; y = sum((x - [1e-9, 1e9])^2)", {"x": [1e-9, 1e9]}),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("method", ["newton", "lbfgs", "newton-cg"])
+def test_a_small_loss_or_curvature_is_no_minimum(method, name):
+    text, expected = SMALL[name]
+    found = gradcli.loads(text).fit("y", method=method)
+    for variable, value in expected.items():
+        np.testing.assert_allclose(found.values[variable], value, rtol=1e-6, atol=1e-6 * (value == 0))
+    assert found.problem is None
+    assert "of that at the start" in found.reason
+    assert "no minimum" not in found.reason
+
+
+@pytest.mark.parametrize("scale", [2.0**-60, 2.0**60])
+def test_newton_does_not_see_the_unit_of_the_loss(scale):
+    one, other = (
+        gradcli.loads(f"variable x = [-1.2, 1.0]; y = {k!r}*({VALLEY})").fit(method="newton") for k in (1.0, scale)
+    )
+    np.testing.assert_array_equal(one.values["x"], other.values["x"])
+
+
+def test_newton_leaves_a_saddle():
+    found = gradcli.loads("variable x = 0.0; variable z = 1.0; y = x^4 - x^2 + z^2").fit(method="newton")
+    assert abs(float(found.values["x"])) == pytest.approx(0.5**0.5)
+    assert found.loss == pytest.approx(-0.25)
+
+
+NETWORK = """
+constant X = random_normal([33, 4], seed=1); constant t = random_normal([33, 2], seed=2)
+variable W = random_normal([4, 3], seed=3); variable b = zeros([3]); variable V = random_normal([3, 2], seed=4)
+loss = mean(log(1 + (tanh(X @ W + b) @ V - t)^2)) + 0.01*(sum(W^2) + sum(b^2) + sum(V^2))
+"""
+
+
+@pytest.mark.parametrize("dense", [0, 300])
+def test_newton_with_the_hessian_and_with_products(monkeypatch, dense):
+    monkeypatch.setattr(minimizers, "DENSE", dense)
+    states = []
+    found = fit(
+        Objective(gradcli.loads(NETWORK)), Settings("newton", steps=200), lambda moment: states.append(moment.state)
+    )
+    assert "rounding" in found.reason
+    assert found.gnorm < 1e-7
+    hessian = gradcli.loads(NETWORK).with_values(found.state.values).hessian()
+    whole = np.block([[np.reshape(b, (_size(i), _size(j))) for j, b in row.items()] for i, row in hessian.items()])
+    assert np.linalg.eigvalsh(whole).min() > -1e-9
+    for state in states[:: len(states) // 4]:  # a run that is cut goes on to the same bits
+        again = fit(Objective(gradcli.loads(NETWORK)), Settings("newton", steps=200), lambda _: None, state)
+        assert again.state.step == found.state.step
+        assert all(again.state.values[name].tobytes() == value.tobytes() for name, value in found.state.values.items())
+
+
+def _size(name):
+    return {"W": 12, "b": 3, "V": 6}[name]
+
+
+def test_newton_says_where_the_loss_ends():
+    found = gradcli.loads("variable x = 1.0; y = where(x < 0.5, nan, x^2)").fit(method="newton")
+    assert float(found.values["x"]) == pytest.approx(0.5, rel=1e-6)
+    assert found.problem.message.startswith("the search found no step that lowers `y`: `y` is not finite")
+
+
+DATA = "variable p = [1.0, 2.0]; variable k = 0.5; constant w = [1.0, 2.0, 3.0]; constant t = [0.0, 1.0, 2.0]; r = p[0]*exp(-k*t) + p[1] - 1"
+
+
+@pytest.mark.parametrize(
+    ("loss", "rows"),
+    [
+        ("sum(r^2)", 3), ("mean(square(r))", 3), ("r @ r/2", 3), ("norm(r)^2", 3), ("sum(r*r) + 0.1*sum(p^2)", 5),
+        ("mse(r, t)", 3), ("sum(w*r^2)", 3), ("sum(r^2/w^2)", 3), ("sum((r/w)^2) + k^2", 4), ("sum(mean(w*r^2, 0))", 3),
+        ("3*(r[0] - 1)^2 + 2*r[1]^2", 2),
+        ("sum(r^3)", None), ("sum(r^2) - k^2", None), ("sum(-r^2)", None), ("sum(k*r^2)", None), ("k^2", None),
+        ("sum((w - 2)*r^2)", None), ("sum(r^2)^2", None), ("log(sum(r^2))", None), ("sum(r^2*w[0]/k)", None),
+        ("sum(stop_gradient(r)*r)", None), ("sum(r^2 + r[0]^2)", None),
+    ],
+)  # fmt: skip
+def test_sums_of_squares_are_recognised(loss, rows):
+    program = gradcli.loads(f"{DATA}\ny = {loss}")
+    objective = Objective(program, "y")
+    method, why = chosen(objective, {})
+    assert method == ("newton" if rows is None else "least-squares")
+    if rows is not None:
+        assert f"is a sum of {rows} squares" in why
+        (value,) = program.evaluate([objective.residuals])
+        assert value.shape == (rows,)
+        assert value @ value / 2 == pytest.approx(float(program.eval("y")["y"]), rel=1e-14)
+
+
+def test_the_method_that_is_taken_is_said(gradcli):
+    done = gradcli("fit", "-e", "variable x = [3.0, 1.0]; y = sum((x - 1)^2)")
+    assert "method least-squares: `y` is a sum of 2 squares\n" in done.err
+    assert "y = 0 after " in done.err
+    done = gradcli("fit", "-e", "variable x = 3.0; y = x - log(x)")
+    assert "method newton: 1 number is fitted\n" in done.err
+    done = gradcli("fit", "-e", "variable x = 3.0; y = x - log(x)", "--bounds", "x=2..")
+    assert "method lbfgs: there are bounds\n" in done.err
+    done = gradcli("fit", "-e", "variable x = ones([400]); y = sum(x - log(x))")
+    assert "method lbfgs: 400 numbers are fitted\n" in done.err
+    done = gradcli("fit", "-e", "variable x = 3.0; y = x - log(x)", "--lr", "0.1", "--steps", "1")
+    assert "method" not in done.err
+
+
+def test_what_is_taken_without_scipy(monkeypatch):
+    monkeypatch.setattr("gradcli.features.fit.choice.find_spec", lambda _: None)
+    assert importlib.util.find_spec("scipy") is not None
+    program = gradcli.loads("variable x = [3.0, 1.0]; y = sum((x - 1)^2)")
+    assert chosen(Objective(program), {}) == (
+        "newton", "`y` is a sum of 2 squares, and least-squares needs SciPy: pip install 'gradcli[scipy]'",
+    )  # fmt: skip
+    assert chosen(Objective(program), {"x": (0, 9)}).method == "adam"
+    large = gradcli.loads("variable x = ones([400]); y = sum(x - log(x))")
+    assert chosen(Objective(large), {}).method == "newton"
+    np.testing.assert_allclose(large.fit(values={"x": np.full(400, 0.5)}).values["x"], 1, rtol=1e-6)

@@ -34,6 +34,7 @@ SECTIONS = {
     "points": "points",
     "order": "order",
     "hessian": "hessians",
+    "loops": "loops",
     "optimisations": "optimisations",
 }
 """The sections' names, and the modules that measure them."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -28,6 +29,13 @@ class NotPossibleError(Exception):
 def flat(results: list[Any]) -> np.ndarray:
     """The entries of several results, one after the other."""
     return np.concatenate([np.ravel(np.asarray(result)) for result in results])
+
+
+def loaded(arguments: Sequence[str]) -> tuple[str, Data]:
+    """What a script is asked for, and its arrays: ``case variable,variable,… folder``, which holds an .npy file for each."""
+    _, case, variables, folder = arguments
+    request = json.dumps({"case": case, "variables": variables.split(",")})
+    return request, {path.stem: np.load(path) for path in Path(folder).glob("*.npy")}
 
 
 def serve(version: str, prepare: Prepare, warm_up: Callable[[], object]) -> None:

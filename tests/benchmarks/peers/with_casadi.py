@@ -1,4 +1,4 @@
-"""casadi: a program in scalar symbols (SX), which it evaluates fastest, its gradient, and both evaluated."""
+"""casadi: a program in scalar symbols (SX), which it evaluates fastest, its gradient, and both evaluated; and loops."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ def large(text: str, data: Data) -> Job:
 
 
 def prepare(request: dict[str, Any], data: Data) -> Job:
+    if request["task"] == "loop":
+        import loops_casadi
+
+        return loops_casadi.job_of(request["case"], data)
     if request["task"] != "large":
         raise NotPossibleError(f"no {request['task']}")
     return large(request["case"], data)

@@ -100,6 +100,10 @@ def prepare(request: dict[str, Any], data: Data) -> Job:
         import fits_jax
 
         return fits_jax.job_of(task, case, data)
+    if task == "loop":
+        import loops_jax
+
+        return loops_jax.job_of(case, data)
     arrays = {name: jax.device_put(value) for name, value in data.items()}
     if task == "hessian":
         name, f = SCALARS[case]

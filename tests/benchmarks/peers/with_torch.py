@@ -62,6 +62,10 @@ def prepare(request: dict[str, Any], data: Data) -> Job:
         import fits_torch
 
         return fits_torch.job_of(how == "compiled", request["case"], data)
+    if task == "loop":
+        import loops_torch
+
+        return loops_torch.job_of(request["case"], data)
     if task != "nested":
         raise NotPossibleError(f"no {task}")
     return job_of(request["case"], request["order"], data)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import (
     Contraction,
@@ -87,7 +88,11 @@ def _partials(op: Operation, rule: Elementwise, attrs: dict[str, Any]) -> str:
     for x, partial in zip(xs, rule.partials, strict=True):
         if partial is None:
             continue
-        p = 0 if isinstance(partial, Zero) else partial(y, *xs)
+        try:
+            p = 0 if isinstance(partial, Zero) else partial(y, *xs)
+        except GradcliError:
+            parts.append(f"by {names[x]} not known")
+            continue
         if isinstance(p, Node) and isinstance(p.op.rule, Select) and p.inputs[2].op.connects:
             p = p.inputs[1]
         text = expression(p, names).text if isinstance(p, Node) else str(p)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Literal
@@ -194,6 +195,21 @@ def value_nodes(program: Loaded, of: Sequence[str] | None = None) -> list[Node]:
 # gradients
 
 
+@contextmanager
+def _deriving(program: Loaded) -> Iterator[None]:
+    """For the making of derivatives: an error points to the operation that has none of the sort."""
+    derivation = program.graph.derivation
+    before = derivation.current
+    with derivation.active():
+        try:
+            yield
+        except GradcliError as error:
+            if not error.labels and derivation.current is not None:
+                error.labels = tuple(program.graph.labels(derivation.current))
+            derivation.current = before
+            raise
+
+
 def gradient_nodes(program: Loaded, asked: Question, order: int) -> list[Node | Reason]:
     """The derivatives of one order as nodes, each None as the reason for it."""
     ((_, row),) = gradients(program, asked, (order,))
@@ -207,7 +223,7 @@ def gradients(
 
     With ``numbers`` they may be values at once, without the graph that they are computed by.
     """
-    with program.graph.derivation.active():
+    with _deriving(program):
         return _each_pass(program, asked, orders, unconnected, numbers)
 
 
@@ -281,7 +297,7 @@ def jacobian(program: Loaded, asked: Question) -> list[Node]:
     """For each y the Jacobian by each x, as nodes of shape ``y.shape + x.shape``. Head gradients play no part."""
     from gradcli.autodiff import jacobian
 
-    with program.graph.derivation.active():
+    with _deriving(program):
         return [node for y in asked.ys for node in jacobian.jacobian(y, asked.xs, asked.stops)]
 
 
@@ -301,7 +317,7 @@ def hessian(program: Loaded, asked: Question) -> list[Node]:
                 _shape_of(program, y),
                 help=f"add its entries up, `total = sum({name})`, or take `jacobian(gradients({name}, x), x)` in the program",
             )
-    with program.graph.derivation.active():
+    with _deriving(program):
         # A lone y stays itself: an x may be the same node.
         y = asked.ys[0] if len(asked.ys) == 1 else reduce(add, [reshaped(y, ()) for y in asked.ys])
         return [node for row in jacobian.hessian(y, asked.xs, asked.stops) for node in row]
@@ -320,7 +336,7 @@ def along(
     if not tangents:
         raise GradcliError("ValueError", "there is no tangent", help="give the direction: `--tangent 'x=1'`")
     directions = [(target(program, name), _direction(program, name, given)) for name, given in tangents.items()]
-    with program.graph.derivation.active():
+    with _deriving(program):
         nodes = [reduce(add, [orders.jvp(y, x, v, stops) for x, v in directions]) for y in ys]
     return dict(zip(names, nodes, strict=True))
 

@@ -17,6 +17,7 @@ import gradcli
 from gradcli.features.derive import numpy_module
 from gradcli.features.derive.answer import derive
 from gradcli.graph.ops import table
+from gradcli.graph.ops.kernels import FromScipy
 from gradcli.graph.ops.words.numpy import WORDS, WRITTEN_ELSEWHERE
 from tests.features.test_derived import SAMPLES, assert_equal, question
 from tests.graph.test_operations import DATA, SPECS
@@ -24,16 +25,19 @@ from tests.quickly import light
 from tests.random_programs import programs
 from tests.test_quality import tool
 
+FROM_SCIPY = [name for name, op in table.items() if isinstance(op.kernel, FromScipy)]
+
 
 def only_numpy(name: str, *rest: Any) -> Any:
     """What a module may import."""
-    assert name in ("math", "numpy"), f"{name} is imported"
+    assert name in ("math", "numpy", "scipy.special"), f"{name} is imported"
     return __import__(name, *rest)
 
 
 def gradient_of(text: str) -> Any:
-    """The function in a module, which is run where there is nothing but Python and NumPy."""
+    """The function in a module, which is run where there is nothing but Python and NumPy, and SciPy for what SciPy has."""
     assert_defined(text)
+    assert ("scipy" in text) == any(f"scipy.special.{name}(" in text for name in FROM_SCIPY)
     module: dict[str, Any] = {"__builtins__": {**vars(builtins), "__import__": only_numpy}}
     exec(compile(text, "<module>", "exec"), module)
     return module["gradient"]
@@ -55,8 +59,8 @@ def assert_defined(text: str) -> None:
         assert not looked_up - defined - vars(builtins).keys(), text
         if scope.get_name() == "gradient":
             own = {s.get_name() for s in scope.get_symbols() if s.is_local()}
-            assert not own & ({"np", "math"} | set(helpers)), text
-            assert looked_up <= {"np", "math", *helpers}, text
+            assert not own & ({"np", "math", "scipy"} | set(helpers)), text
+            assert looked_up <= {"np", "math", "scipy", *helpers}, text
 
 
 def compare(program: gradcli.Program, order: int, **asked: Any) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import mpmath
@@ -23,7 +24,7 @@ from gradcli.graph.node import Derivation
 from gradcli.graph.operation import Elementwise, SameAs, Tangent
 from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import make_leaf
-from tests.graph.test_special_functions import REFERENCES
+from tests.graph.test_special_functions import REFERENCES, psi
 
 ULPS = 16
 DIGITS = 60
@@ -82,6 +83,69 @@ def _slope_of_sigmoid(x: Real) -> Real:
     return _sigmoid(x) * _sigmoid(-x)
 
 
+def _quantile(p: Real) -> Real:
+    """The normal quantile, by Newton's method from both tails."""
+    if not 0 < p < 1:
+        raise ValueError
+    return -_from_tail(p) if p < 0.5 else _from_tail(1 - p) if p > 0.5 else mpf(0)
+
+
+def _from_tail(p: Real) -> Real:
+    """The x > 0 above which the normal distribution has the probability p <= 1/2."""
+    x = mpf(-NormalDist().inv_cdf(float(p)))
+    for _ in range(9):
+        step = (mp.erfc(x / mp.sqrt(2)) / 2 - p) / _normal(x)
+        x += step / (1 + x * step / 2)
+        if abs(step) < abs(x) * mpf(10) ** -28:
+            break
+    return x
+
+
+def _from_quantile(half: Real) -> Real:
+    """The inverse of erf at twice a number, small numbers with all their digits."""
+    if abs(half) >= 0.5:
+        raise ValueError
+    if abs(half) > 1e-20:
+        return _quantile(half + mpf(1) / 2) / mp.sqrt(2)
+    return half * mp.sqrt(mp.pi) * (1 + mp.pi * half**2 / 3)
+
+
+def _gamma_orders(shift: int) -> tuple[Exact, Exact, Exact]:
+    """The gamma function of x + shift with its derivatives, which mpmath has no digits for where they vanish."""
+
+    def at(x: Real) -> Real:
+        x += shift
+        if x < -400:
+            raise ValueError
+        return x
+
+    def slope(x: Real) -> Real:
+        return mp.gamma(at(x)) * psi(0, at(x))
+
+    return (
+        lambda x: mp.gamma(at(x)), slope, lambda x: mp.gamma(at(x)) * (psi(0, at(x)) ** 2 + psi(1, at(x))),
+    )  # fmt: skip
+
+
+def _bessel_j(n: int) -> Exact:
+    def value(x: Real) -> Real:
+        if abs(x) > 1e6:
+            raise ValueError  # a unit in the last place of x is about a wave
+        return mp.besselj(n, x)
+
+    return value
+
+
+def _moments(x: Real, *weights: int) -> Real:
+    """A sum of integrals of t^m exp(-|x| t) over pi, t = 1 - cos(a) for a from 0 to pi."""
+    total = mpf(0)
+    for m, weight in enumerate(weights):
+        if weight:
+            half = mpf(1) / 2
+            total += weight * 2**m * mp.rf(half, m) / mp.factorial(m) * mp.hyp1f1(m + half, m + 1, -2 * abs(x))
+    return total
+
+
 FUNCTIONS: dict[str, tuple[Exact, Exact, Exact]] = {
     "square": (lambda x: x * x, lambda x: 2 * x, lambda x: mpf(2)),
     "sqrt": (mp.sqrt, lambda x: 1 / (2 * mp.sqrt(x)), lambda x: -1 / (4 * x * mp.sqrt(x))),
@@ -128,11 +192,31 @@ FUNCTIONS: dict[str, tuple[Exact, Exact, Exact]] = {
         lambda x: 2 * _slope_of_sigmoid(x) + x * _curved_sigmoid(x),
     ),
     "gelu": (lambda x: x * _below(x), lambda x: _below(x) + x * _normal(x), lambda x: (2 - x * x) * _normal(x)),
+    "ndtr": (_below, _normal, lambda x: -x * _normal(x)),
+    "ndtri": (_quantile, lambda x: 1 / _normal(_quantile(x)), lambda x: _quantile(x) / _normal(_quantile(x)) ** 2),
+    "erfinv": (
+        lambda x: _from_quantile(x / 2), lambda x: 1 / _gauss(_from_quantile(x / 2)),
+        lambda x: 2 * _from_quantile(x / 2) / _gauss(_from_quantile(x / 2)) ** 2,
+    ),
+    "gamma": _gamma_orders(0),
+    "factorial": _gamma_orders(1),
+    "bessel_j0": (_bessel_j(0), lambda x: -_bessel_j(1)(x), lambda x: (_bessel_j(2)(x) - _bessel_j(0)(x)) / 2),
+    "bessel_j1": (
+        _bessel_j(1), lambda x: (_bessel_j(0)(x) - _bessel_j(2)(x)) / 2, lambda x: (_bessel_j(3)(x) - 3 * _bessel_j(1)(x)) / 4,
+    ),
+    "bessel_i0e": (lambda x: _moments(x, 1), lambda x: -mp.sign(x) * _moments(x, 0, 1), lambda x: _moments(x, 0, 0, 1)),
+    "bessel_i1e": (
+        lambda x: x / 2 * mp.exp(-2 * abs(x)) * mp.hyp1f1(mpf(3) / 2, 3, 2 * abs(x)), lambda x: -_moments(x, 0, 1, -1), lambda x: mp.sign(x) * _moments(x, 0, 0, 1, -1),
+    ),
     "elu": (lambda x: x if x > 0 else mp.expm1(x), lambda x: mpf(1) if x > 0 else mp.exp(x), lambda x: mpf(0) if x > 0 else mp.exp(x)),
 }  # fmt: skip
 
 KINKED = {"abs", "relu", "leaky_relu", "mod", "clip"}
 """Linear on either side of a kink: tested as special values."""
+
+
+FAMILIES = {"bessel_j", "bessel_ie"}
+"""Functions of each order: tested below, and as those of the orders that have names."""
 
 
 def test_every_smooth_function_of_one_variable_is_here() -> None:
@@ -144,7 +228,7 @@ def test_every_smooth_function_of_one_variable_is_here() -> None:
         and not (isinstance(op.rule, Elementwise) and all(p is None for p in op.rule.partials) and op.expand is None)
     }  # fmt: skip
     two = {name for name in names if "," in table[name].spec and ":" not in table[name].spec}
-    assert names - two - KINKED == set(FUNCTIONS) | {call.partition("(")[0] for call in REFERENCES}
+    assert names - two - KINKED - FAMILIES == set(FUNCTIONS) | {call.partition("(")[0] for call in REFERENCES}
 
 
 class Limits(NamedTuple):
@@ -227,6 +311,25 @@ def test_a_function_of_one_variable(name: str, dtype: str) -> None:
 def test_a_function_of_two_logits_of_which_one_is_0(expression: str, same: str, dtype: str) -> None:
     """Near 0 the second derivative of softmax is a small difference of its two weights."""
     assert_accurate(expression, FUNCTIONS[same], dtype)
+
+
+@pytest.mark.parametrize("dtype", LIMITS)
+@pytest.mark.parametrize("order", [2, 5, 12])
+def test_bessel_functions_of_higher_orders(order: int, dtype: str) -> None:
+    """And derivatives of high orders of the scaled ones, of one sign as the integrals that they are."""
+    points = grid(dtype, 30)
+    points = points[np.abs(points) < 1e6]
+    for call, exact in (
+        (f"bessel_j({order}, x)", _bessel_j(order)),
+        (f"bessel_ie(0, x, {order})", lambda x: (-mp.sign(x)) ** order * _moments(x, *[0] * order, 1)),
+        (f"bessel_ie(1, x, {order})", lambda x: -((-mp.sign(x)) ** (order + 1)) * _moments(x, *[0] * order, 1, -1)),
+    ):
+        found = gradcli.loads(f"dtype {dtype}; variable x: [{points.size}]; y = {call}").eval(values={"x": points})["y"]
+        rows = []
+        for x, got in zip(points.tolist(), found.tolist(), strict=True):
+            right = exact(mpf(x))
+            rows.append((error(got, right, exact, [mpf(x)], dtype), x, got, right))
+        assert all(row[0] <= 1 for row in rows), f"{call}: {worst(rows)}"
 
 
 def assert_accurate(expression: str, function: tuple[Exact, ...], dtype: str) -> None:
@@ -432,7 +535,8 @@ def test_every_operation_with_a_tangent_rule_along_axes_is_a_vector_function_her
 
 
 BASES = {"tanh_slope": "tanh", "asinh_slope": "asinh", "acosh_slope": "acosh", "sigmoid_turn": "sigmoid",
-         "sigmoid_slope": "sigmoid", "expm1_slope": "elu", "exp2_slope": "exp2", "power_slope": "pow"}  # fmt: skip
+         "sigmoid_slope": "sigmoid", "expm1_slope": "elu", "exp2_slope": "exp2", "power_slope": "pow",
+         "ndtri_slope": "ndtri"}  # fmt: skip
 """Slopes that are computed from the value y of a function as well as from its arguments."""
 
 

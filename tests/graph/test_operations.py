@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import scipy.special
+import scipy.stats
 
 import gradcli
 from gradcli.graph.describe import describe_derivative
@@ -225,6 +226,14 @@ def cholesky(a: Array) -> Array:
     return scipy.linalg.cholesky((a + a.T) / 2, lower=True)
 
 
+def psi2(x: Array) -> Array:
+    return scipy.special.polygamma(2, x)
+
+
+def beta_density(a: Array, b: Array, x: Array) -> Array:
+    return scipy.stats.beta.pdf(x, a, b)
+
+
 def pooled(x: Array) -> Array:
     return np.take(x, [2, 0, 0, -1], axis=0)
 
@@ -305,6 +314,52 @@ SPECS: dict[str, list[Case]] = {
         *function("sinc", np.sinc, (-4, 4)),
         case("sinc(x, 1)", lambda x: (np.cos(np.pi * x) - np.sinc(x)) / x, away, x=(3,)),
     ],
+    "gamma": [
+        *function("gamma", scipy.special.gamma, (0.3, 5)),
+        case("gamma(x)", scipy.special.gamma, (-2.8, -2.2), x=(2,)),
+    ],
+    "factorial": function("factorial", scipy.special.factorial, (0.1, 5)),
+    "lbeta": binary("lbeta", scipy.special.betaln, (0.3, 14)),
+    "beta": binary("beta", scipy.special.beta, POSITIVE),
+    "digamma_rise": [
+        *binary("digamma_rise", lambda a, b: scipy.special.psi(a + b) - scipy.special.psi(a), POSITIVE),
+        case("digamma_rise(a, b, 2)", lambda a, b: psi2(a + b) - psi2(a), (0.5, 3), a=(2,), b=(2,)),
+    ],
+    "gamma_density": binary("gamma_density", lambda a, x: scipy.stats.gamma.pdf(x, a), (0.4, 14)),
+    "beta_density": [
+        case("beta_density(a, b, x)", beta_density, {"a": (0.4, 3), "b": (0.4, 3), "x": (0.1, 0.9)}, a=(), b=(), x=()),
+        case(
+            "beta_density(a, b, x)", beta_density, {"a": (9, 12), "b": (9, 12), "x": (0.1, 0.9)}, a=(3,), b=(), x=(2, 1)
+        ),
+    ],
+    "gammainc": [
+        case("gammainc(2.5, x)", lambda x: scipy.stats.gamma.cdf(x, 2.5), POSITIVE, x=(2, 3)),
+        case("gammainc(0.5, x*x)", lambda x: scipy.special.erf(x), POSITIVE, x=()),
+    ],
+    "gammaincc": [
+        case("gammaincc(2.5, x)", lambda x: scipy.stats.gamma.sf(x, 2.5), POSITIVE, x=(2, 3)),
+        case("gammaincc(1, x)", lambda x: np.exp(-x), POSITIVE, x=()),
+    ],
+    "betainc": [
+        case("betainc(2, 3.5, x)", lambda x: scipy.stats.beta.cdf(x, 2, 3.5), (0.1, 0.9), x=(2, 3)),
+        case("betainc(1, 1, x)", lambda x: x, (0.1, 0.9), x=()),
+    ],
+    "ndtr": function("ndtr", scipy.special.ndtr, (-4, 4)),
+    "ndtri": function("ndtri", scipy.special.ndtri, (0.1, 0.95)),
+    "erfinv": function("erfinv", scipy.special.erfinv, UNIT),
+    "bessel_j": [
+        case("bessel_j(3, x)", lambda x: scipy.special.jv(3, x), (-9, 9), x=(2, 3)),
+        case("bessel_j(2, x) * x", lambda x: x * scipy.special.jv(2, x), (28, 40), x=()),
+    ],
+    "bessel_j0": function("bessel_j0", scipy.special.j0, (-9, 9)),
+    "bessel_j1": function("bessel_j1", scipy.special.j1, (-9, 9)),
+    "bessel_ie": [
+        case("bessel_ie(0, x)", scipy.special.i0e, away, x=(2, 3)),
+        case("bessel_ie(1, x)", scipy.special.i1e, (-4, 40), x=(2,)),
+        case("bessel_ie(0, x, 1)", lambda x: scipy.special.i1e(x) - scipy.special.i0e(x), POSITIVE, x=()),
+    ],
+    "bessel_i0e": function("bessel_i0e", scipy.special.i0e, away),
+    "bessel_i1e": function("bessel_i1e", scipy.special.i1e, away),
     "sigmoid": function("sigmoid", scipy.special.expit, (-5, 5)),
     "logaddexp": binary("logaddexp", np.logaddexp),
     "log1mexp": function("log1mexp", lambda x: np.log(1 - np.exp(-x)), (0.2, 3.0)),

@@ -173,6 +173,15 @@ def test_special_points() -> None:
         "sinc": ([-3.0, 0.0, 1e15], [0.0, 1.0, 0.0]),
         "lgamma": ([-inf, -2.0, 0.0, 1.0, 2.0, 1e307, inf], [inf, inf, inf, 0.0, 0.0, inf, inf]),
         "digamma": ([-2.0, 0.0, 1.0, inf], [np.nan, -inf, -np.euler_gamma, inf]),
+        "gamma": ([-2.0, -0.0, 0.0, 1.0, 5.0, 172.0, inf], [np.nan, -inf, inf, 1.0, 24.0, inf, inf]),
+        "factorial": ([0.0, 5.0, 170.0], [1.0, 120.0, 7.257415615307994e306]),
+        "ndtr": ([-inf, 0.0, inf], [0.0, 0.5, 1.0]),
+        "ndtri": ([-1.0, 0.0, 0.5, 1.0, 2.0], [np.nan, -inf, 0.0, inf, np.nan]),
+        "erfinv": ([-2.0, -1.0, 0.0, 1.0, 2.0], [np.nan, -inf, 0.0, inf, np.nan]),
+        "bessel_j0": ([-inf, 0.0, inf], [0.0, 1.0, 0.0]),
+        "bessel_j1": ([-inf, 0.0, inf], [0.0, 0.0, 0.0]),
+        "bessel_i0e": ([-inf, 0.0, inf], [0.0, 1.0, 0.0]),
+        "bessel_i1e": ([-inf, 0.0, inf], [0.0, 0.0, 0.0]),
     }
     for name, (points, expected) in rows.items():
         y = gradcli.loads(f"variable x: [{len(points)}]; y = {name}(x)").eval(values={"x": np.array(points)})["y"]
@@ -212,3 +221,95 @@ def test_derivatives_of_lgamma_of_any_order(order: int, x: float) -> None:
     assert program.grad(order=order)["x"] == pytest.approx(expected, rel=1e-12)
     series = gradcli.loads(f"variable x = {x!r}; y = taylor(lgamma(x), x, {order})")
     assert series.eval()["y"][-1] == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_gamma_and_beta_functions_at_every_scale() -> None:
+    """Of three logarithms of the gamma function that nearly cancel, and of differences of digamma."""
+    scales = [1e-25, 1e-9, 0.3, 0.999, 3.0, 9.99, 10.0, 47.0, 1e5, 1e17]
+    pairs = np.array([(a, b) for a in scales for b in scales])
+    a, b = pairs.T
+    program = gradcli.loads(
+        f"variable a: [{len(a)}]; variable b: [{len(b)}]; y = lbeta(a, b); g, h = gradients(y, [a, b]); k, m = gradients(g, [a, b])"
+    )
+    found = program.eval(["y", "g", "h", "k", "m"], values={"a": a, "b": b})
+    with mp.workdps(120):
+        for i, (p, q) in enumerate(pairs.tolist()):
+            s, t = mp.mpf(p), mp.mpf(q)
+            exact = {
+                "y": mp.loggamma(s) + mp.loggamma(t) - mp.loggamma(s + t), "g": mp.psi(0, s) - mp.psi(0, s + t),
+                "h": mp.psi(0, t) - mp.psi(0, s + t), "k": mp.psi(1, s) - mp.psi(1, s + t), "m": -mp.psi(1, s + t),
+            }  # fmt: skip
+            for name, value in exact.items():
+                if abs(value) < 1e300 and abs(exact["y"]) > 1e-3:
+                    assert float(found[name][i]) == pytest.approx(float(value), rel=1e-14), (name, p, q)
+
+
+def test_densities_keep_their_digits_for_large_parameters() -> None:
+    for a in (0.5, 3.0, 40.0, 1e6, 1e12):
+        for share in (0.2, 0.99, 1.0, 1.001, 3.0):
+            x = a * share
+            program = gradcli.loads(f"variable a = {a!r}; variable x = {x!r}; y = gamma_density(a, x)")
+            with mp.workdps(60):
+                s, t = mp.mpf(a), mp.mpf(x)
+                y = mp.exp((s - 1) * mp.log(t) - t - mp.loggamma(s))
+                slopes = {"a": y * (mp.log(t) - mp.psi(0, s)), "x": y * ((s - 1) / t - 1)}
+            if y > 1e-300:
+                condition = abs(a - 1 - x) + abs(a * float(mp.log(t) - mp.psi(0, s)))
+                assert program.eval()["y"] == pytest.approx(float(y), rel=2e-15 * (1 + condition))
+                for name, g in program.grad().items():
+                    assert g == pytest.approx(float(slopes[name]), rel=1e-11 * (1 + condition), abs=float(y) * 1e-13)
+    for a, b, x in ((0.5, 0.5, 0.1), (3.0, 1e3, 2e-3), (1e6, 2e6, 0.3334), (1e12, 1e12, 0.5)):
+        program = gradcli.loads(f"variable x = {x!r}; y = beta_density({a!r}, {b!r}, x)")
+        with mp.workdps(60):
+            s, t, u = mp.mpf(a), mp.mpf(b), mp.mpf(x)
+            y = mp.exp(
+                (s - 1) * mp.log(u) + (t - 1) * mp.log1p(-u) - mp.loggamma(s) - mp.loggamma(t) + mp.loggamma(s + t)
+            )
+            condition = abs(a - 1 - (b - 1) * x / (1 - x))
+        assert program.eval()["y"] == pytest.approx(float(y), rel=1e-14 * (1 + condition) + 1e-13 * (a < 10))
+
+
+def test_incomplete_functions_have_derivatives_by_x_only() -> None:
+    for call in ("gammainc(a, x)", "gammaincc(a, x)", "betainc(a, 2.0, x)", "betainc(2.0, a, x)"):
+        program = gradcli.loads(f"variable a = 1.5; variable x = 0.25\n\ny = log({call})")
+        assert np.isfinite(program.grad(wrt=["x"], order=3)["x"])
+        with pytest.raises(gradcli.GradcliError, match=f"^<string>:3:9: .*{call[:7]}.* by x only") as caught:
+            program.grad()
+        assert "stop_gradient" in str(caught.value.help)
+        with pytest.raises(gradcli.GradcliError, match="by x only"):
+            gradcli.loads(f"variable a = 1.5; variable x = 0.25; y = {call}; g = gradients(y, a)")
+        program = gradcli.loads(f"variable a = 1.5; variable x = 0.25; y = {call.replace('a,', 'stop_gradient(a),')}")
+        assert program.grad()["a"] is None
+
+
+def test_incomplete_functions_say_that_they_need_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "scipy.special", None)
+    for call in ("gammainc(2.0, x)", "gammaincc(2.0, x)", "betainc(2.0, 2.0, x)"):
+        with pytest.raises(
+            gradcli.GradcliError, match=r"needs SciPy, which is not installed: pip install 'gradcli\[scipy\]'"
+        ):
+            gradcli.loads(f"variable x = 0.25; y = {call}").eval()
+
+
+@pytest.mark.parametrize(
+    ("call", "x", "exact"),
+    [
+        ("log_ndtr(x)", -3.0, lambda t: mp.log(mp.ncdf(t))),
+        ("erfinv(x)", 0.3, mp.erfinv),
+        ("ndtri(x)", 0.2, lambda t: mp.sqrt(2) * mp.erfinv(2 * t - 1)),
+        ("gamma(x)", 2.5, mp.gamma),
+        ("bessel_j0(x)", 1.5, lambda t: mp.besselj(0, t)),
+        ("bessel_j1(x)", 30.0, lambda t: mp.besselj(1, t)),
+        ("bessel_i0e(x)", 2.0, lambda t: mp.exp(-t) * mp.besseli(0, t)),
+        ("bessel_i1e(x)", 2.0, lambda t: mp.exp(-t) * mp.besseli(1, t)),
+        ("gammainc(2.5, x)", 2.0, lambda t: mp.gammainc(mp.mpf(5) / 2, 0, t, regularized=True)),
+        ("lbeta(x, 3.0)", 2.5, lambda t: mp.log(mp.beta(t, 3))),
+    ],
+)
+def test_series_of_order_10(call: str, x: float, exact: Callable[[mp.mpf], mp.mpf]) -> None:
+    found = gradcli.loads(f"variable x = {x!r}; y = taylor({call}, x, 10)").eval()["y"]
+    with mp.workdps(30):
+        expected = [float(c * mp.factorial(k)) for k, c in enumerate(mp.taylor(exact, mp.mpf(x), 10))]
+    np.testing.assert_allclose(found, expected, rtol=1e-9)

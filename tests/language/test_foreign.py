@@ -48,7 +48,7 @@ MEANT = {
     "logistic": scipy.special.expit, "logsigmoid": scipy.special.log_expit,
     "relu6": lambda x: np.clip(x, 0, 6),
     "hardtanh": lambda x: np.clip(x, -1, 1), "mish": lambda x: x * np.tanh(np.logaddexp(0, x)),
-    "softsign": lambda x: x / (1 + np.abs(x)), "ndtr": scipy.special.ndtr, "normcdf": scipy.special.ndtr,
+    "softsign": lambda x: x / (1 + np.abs(x)), "norm_cdf": scipy.special.ndtr, "normcdf": scipy.special.ndtr,
     "pnorm": scipy.special.ndtr, "normpdf": lambda x: np.exp(-x * x / 2) / np.sqrt(2 * np.pi),
     "dnorm": lambda x: np.exp(-x * x / 2) / np.sqrt(2 * np.pi), "heaviside": np.heaviside, "copysign": np.copysign,
     "lerp": lambda a, b, t: (1 - t) * a + t * b, "mix": lambda a, b, t: (1 - t) * a + t * b, "fma": lambda a, b, c: a * b + c,

@@ -1,4 +1,4 @@
-"""Derivatives as a NumPy module: one function, which needs nothing but NumPy."""
+"""Derivatives as a NumPy module: one function, which needs nothing but NumPy, and SciPy for what only SciPy has."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SMALL = 12
 WIDEST = 100
 """Characters from which a signature or a dictionary has a line for each entry."""
 
-RESERVED = {"np", "math", "gradient", "l", "I", "O"}
+RESERVED = {"np", "math", "scipy", "gradient", "l", "I", "O"}
 """Names that the module needs, and those that linters take for digits."""
 
 
@@ -37,6 +37,7 @@ def render(derived: Derived) -> str:
     helpers = numpy_words.helpers(needs)
     head = _docstring([_title(derived), "", f"Written by gradcli derive from {' '.join(derived.source.split())}.", ""])
     imports = ("import math\n\n" if needs.math else "") + "import numpy as np"
+    imports += "\nimport scipy.special" if needs.scipy else ""
     function = [style.signature(), _docstring(style.documentation(), "    "), *(f"    {line}" for line in body)]
     return "\n\n\n".join([f"{head}\n\n{imports}", *helpers, "\n".join(function)]) + "\n"
 

@@ -23,11 +23,12 @@ from gradcli.graph.printing import Text, equation
 
 
 class Needs:
-    """What a module must define or import for the words in it: ``helpers`` by name, and whether ``math``."""
+    """What a module must define or import for the words in it: ``helpers`` by name, and whether ``math`` and ``scipy``."""
 
     def __init__(self) -> None:
         self.helpers: set[str] = set()
         self.math = False
+        self.scipy = False
 
 
 def apply(node: Node, operands: Sequence[Text], needs: Needs) -> Text:
@@ -87,6 +88,8 @@ class _Filled(ast.NodeTransformer):
             return part
         if node.id == "math":
             self._needs.math = True
+        elif node.id == "scipy":
+            self._needs.scipy = True
         elif node.id != "np":
             self._needs.helpers.add(node.id)
         return node

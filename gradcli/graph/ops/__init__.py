@@ -2,14 +2,17 @@
 
 from gradcli.graph import node
 from gradcli.graph.ops import (
+    bessel,
     convolution,
     creation,
     determinants,
     elementwise,
+    gamma,
     linear_algebra,
     logarithms,
     matrices,
     networks,
+    normal,
     ordering,
     reductions,
     ruled,
@@ -24,6 +27,9 @@ families = (
     elementwise,
     logarithms,
     special,
+    normal,
+    gamma,
+    bessel,
     selection,
     reductions,
     ordering,

@@ -169,6 +169,24 @@ class Special:
         return xp.asarray([self.of_number(v) for v in xp.ravel(x).tolist()], dtype=x.dtype).reshape(x.shape)
 
 
+class FromScipy:
+    """A kernel that is one of SciPy's functions. Raises GradcliError where SciPy is not installed."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, xp: Any, *inputs: Array) -> Array:
+        try:
+            import scipy.special
+        except ImportError:
+            raise GradcliError(
+                "ValueError", f"{self.name} needs SciPy, which is not installed: pip install 'gradcli[scipy]'"
+            ) from None
+        return xp.asarray(getattr(scipy.special, self.name)(*inputs), dtype=xp.result_type(*inputs))
+
+
 def power_kernel(xp: Any, a: Array, b: Array) -> Array:
     """NumPy's power, which an integer to a negative integer has not."""
     try:

@@ -24,7 +24,9 @@ WORDS = {
     "random_normal": "linear in mean and stddev, as mean + stddev * z with z drawn from N(0, 1)",
     "random_uniform": "linear in minval and maxval, as minval + (maxval - minval) * z with z drawn from U(0, 1)",
     "prod": "for each entry the product of the others", "cumprod": "for each entry the products of the others",
-    "polygamma": "d/dx = polygamma(n + 1, x)", "add": "d/da = 1, d/db = 1", "subtract": "d/da = 1, d/db = -1", "neg": "d/dx = -1",
+    "polygamma": "d/dx = polygamma(n + 1, x)", "beta_density": "d/dx = y * ((a - 1)/x - (b - 1)/(1 - x)), y the density; by a and b, too",
+    "bessel_ie": "d/dx = bessel_ie(n, x, order + 1)",
+    "bessel_j": "d/dx = (bessel_j(n - 1, x) - bessel_j(n + 1, x)) / 2, for n = 0 -bessel_j(1, x)", "add": "d/da = 1, d/db = 1", "subtract": "d/da = 1, d/db = -1", "neg": "d/dx = -1",
     "custom_gradient": "that of its own rule, which is linear in the tangents", "relu": "that of where(x > 0, x, 0)", "max": "1 for the largest entry, shared by ties",
     "min": "1 for the smallest entry, shared by ties", **dict.fromkeys(
         ("root", "minimize"), "dx = -J^-1 (df/dp) dp for what f uses, with J = df/dx (minimize: f is the gradient, J the Hessian)"

@@ -113,6 +113,18 @@ def _derivative(name: str) -> Callable[[Node], str]:
     return word
 
 
+def _rise(node: Node) -> str:
+    psi = r"\psi" + (f"^{{({node.attrs['n']})}}" if node.attrs["n"] else "")
+    return rf"\left({psi}\left(<0> + <1>\right) - {psi}\left(<0>\right)\right)"
+
+
+def _bessel_ie(node: Node) -> str:
+    """Of an argument x: (e^(-|x|) I_n(x))', with as many strokes as the order."""
+    order = node.attrs["order"]
+    plain = rf"e^{{-\left\lvert <0> \right\rvert}} I_{{{node.attrs['n']}}}\left(<0>\right)"
+    return rf"\left({plain}\right)^{{({order})}}" if order else rf"\left({plain}\right)"
+
+
 WORDS: dict[str, Word] = {
     **_functions("log sin cos tan sinh cosh tanh"),
     "asin": r"\arcsin\left(<0>\right)", "acos": r"\arccos\left(<0>\right)", "atan": r"\arctan\left(<0>\right)",
@@ -122,6 +134,12 @@ WORDS: dict[str, Word] = {
                  "sort argsort searchsorted ravel_multi_index argcummax argcummin roll flip tril triu take_along scatter_along"),
     "log_ndtr": r"\log\Phi\left(<0>\right)", "log_cosh": r"\log\cosh\left(<0>\right)",
     "lgamma": r"\log\left\lvert \Gamma\left(<0>\right) \right\rvert", "digamma": r"\psi\left(<0>\right)",
+    "gamma": r"\Gamma\left(<0>\right)", "digamma_rise": _rise, "lbeta": r"\log" + operator("B") + r"\left(<all>\right)",
+    "gamma_density": r"\frac{<1!>^{<0> - 1} e^{-<1!>}}{\Gamma\left(<0>\right)}",
+    "beta_density": r"\frac{<2!>^{<0> - 1} \left(1 - <2!>\right)^{<1> - 1}}{" + operator("B") + r"\left(<0>, <1>\right)}",
+    "gammainc": r"P\left(<0>, <1>\right)", "gammaincc": r"Q\left(<0>, <1>\right)", "betainc": r"I_{<2>}\left(<0>, <1>\right)",
+    "ndtri": r"\Phi^{-1}\left(<0>\right)", "erfinv": operator("erf") + r"^{-1}\left(<0>\right)",
+    "bessel_j": lambda node: rf"J_{{{node.attrs['n']}}}\left(<0>\right)", "bessel_ie": _bessel_ie,
     "polygamma": lambda node: rf"\psi^{{({node.attrs['n']})}}\left(<0>\right)",
     "erfcx": _derivative("erfcx"), "sinc": _derivative("sinc"),
     "exp": "e^{<0>}", "expm1": r"e^{<0>} - 1", "exp2": "2^{<0>}", "log1p": r"\log\left(1 + <0>\right)",

@@ -31,11 +31,36 @@ def _sinc(mp: Any, x: Any, order: int) -> Any:
     return mp.pi**order * y
 
 
+def _bessel_ie(mp: Any, x: Any, n: int, order: int) -> Any:
+    """By integrals of powers of t = 1 - cos(a) with the weight exp(-|x| t) as confluent hypergeometric functions."""
+
+    def moment(m: int) -> Any:
+        return (
+            mp.mpf(2) ** m
+            * mp.rf(mp.mpf(1) / 2, m)
+            / mp.factorial(m)
+            * mp.hyp1f1(m + mp.mpf(1) / 2, m + 1, -2 * abs(x))
+        )
+
+    y = (-1) ** order * (moment(order) - (moment(order + 1) if n else 0))
+    return y * mp.sign(x) if (n + order) % 2 else y
+
+
 WORDS: dict[str, Callable[..., Any]] = {
     "erf": lambda mp, x: mp.erf(x), "erfc": lambda mp, x: mp.erfc(x), "log_cosh": lambda mp, x: mp.log(mp.cosh(x)),
     "lgamma": lambda mp, x: mp.re(mp.loggamma(x)), "digamma": lambda mp, x: mp.digamma(x),
     "polygamma": lambda mp, x, n: mp.psi(n, x), "log_ndtr": lambda mp, x: mp.log(mp.erfc(-x / mp.sqrt(2)) / 2),
-    "erfcx": _erfcx, "sinc": _sinc,
+    "erfcx": _erfcx, "sinc": _sinc, "gamma": lambda mp, x: mp.gamma(x),
+    "lbeta": lambda mp, a, b: mp.loggamma(a) + mp.loggamma(b) - mp.loggamma(a + b),
+    "digamma_rise": lambda mp, a, b, n: mp.psi(n, a + b) - mp.psi(n, a),
+    "gamma_density": lambda mp, a, x: x ** (a - 1) * mp.exp(-x) / mp.gamma(a),
+    "beta_density": lambda mp, a, b, x: x ** (a - 1) * (1 - x) ** (b - 1) / mp.beta(a, b),
+    "gammainc": lambda mp, a, x: mp.gammainc(a, 0, x, regularized=True),
+    "gammaincc": lambda mp, a, x: mp.gammainc(a, x, mp.inf, regularized=True),
+    "betainc": lambda mp, a, b, x: mp.betainc(a, b, 0, x, regularized=True),
+    "erfinv": lambda mp, x: mp.erfinv(x), "ndtri": lambda mp, x: mp.sqrt(2) * mp.erfinv(2 * x - 1),
+    "ndtri_slope": lambda mp, y, x: mp.sqrt(2 * mp.pi) * mp.exp(y * y / 2),
+    "bessel_j": lambda mp, x, n: mp.besselj(n, x), "bessel_ie": _bessel_ie,
 }  # fmt: skip
 """By name: a function of mpmath, the inputs and the attributes."""
 

@@ -6,7 +6,18 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from gradcli.graph.node import Node
-from gradcli.graph.ops import creation, determinants, kernels, linear_algebra, ordering, slicing, special
+from gradcli.graph.ops import (
+    bessel,
+    creation,
+    determinants,
+    gamma,
+    kernels,
+    linear_algebra,
+    normal,
+    ordering,
+    slicing,
+    special,
+)
 from gradcli.graph.printing import items_text
 from gradcli.graph.types import is_float, is_integer
 
@@ -107,7 +118,11 @@ WORDS: dict[str, Word] = {
     **{name: f"_{name}(a)" for name in ("sigmoid", "softplus", "elu", "logdet", "cholesky", "log_ndtr", "log_cosh")},
     **{name: f"_{name}(a, order)" for name in ("erfcx", "sinc")},
     "lgamma": "np.vectorize(_lgamma_of_number, otypes=[dtype])(a)", "digamma": "_digamma(np.asarray(a))",
-    "polygamma": "_polygamma(np.asarray(a), n)",
+    "polygamma": "_polygamma(np.asarray(a), n)", "gamma": "np.vectorize(_gamma_of_number, otypes=[dtype])(a)",
+    **{name: f"_{name}(a, b)" for name in ("lbeta", "gamma_density")}, "digamma_rise": "_digamma_rise(a, b, n)",
+    "beta_density": "_beta_density(a, b, c)", "ndtri": "_ndtri(np.asarray(a))", "erfinv": "_erfinv(np.asarray(a))",
+    "bessel_j": "_bessel_j(np.asarray(a), n)", "bessel_ie": "_bessel_ie(np.asarray(a), n, order)",
+    **{name: f"np.asarray(scipy.special.{name}(*operands), dtype=dtype)" for name in ("gammainc", "gammaincc", "betainc")},
     **{name: _reduction(f"np.{name}", own_dtype=True) for name in ("sum", "prod")},
     "mean": _mean, **{name: _reduction(f"np.{name}") for name in ("max", "min", "any", "all")},
     **{name: f"np.vectorize(math.{name}, otypes=[dtype])(a)" for name in ("erf", "erfc")},
@@ -161,6 +176,7 @@ HELPERS = _named([
     determinants.completion_kernel, linear_algebra.logdet_kernel,
     linear_algebra.cholesky_kernel, linear_algebra.embed_kernel, slicing.diagonal_view, slicing.expand_kernel,
     slicing.scatter_kernel, slicing.scatter_along_kernel, special.lgamma_of_number, special.digamma_kernel, special.polygamma_kernel, special.erfcx_kernel, special.log_ndtr_kernel,
-    special.log_cosh_kernel, special.sinc_kernel, ordering.running_kernel, slicing.ravel_kernel,
+    gamma.gamma_of_number, gamma.lbeta_kernel, gamma.digamma_rise_kernel, gamma.gamma_density_kernel, gamma.beta_density_kernel,
+    normal.ndtri_kernel, normal.erfinv_kernel, bessel.bessel_j_kernel, bessel.bessel_ie_kernel, special.log_cosh_kernel, special.sinc_kernel, ordering.running_kernel, slicing.ravel_kernel,
 ])  # fmt: skip
 """What words may call, by the name that it has in a module."""

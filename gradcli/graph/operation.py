@@ -196,7 +196,8 @@ class Parameter:
 
     ``kind`` is ``tensor``, ``indices`` or ``condition`` (a tensor whose dtype is its own affair), ``tensors`` (a list of
     them), ``operands`` (all remaining positional arguments) or, for what must be known before anything is evaluated,
-    ``int ints axis axes shape number flag dtype string``; a ``parameter`` is a number or a value, then an input.
+    ``int ints axis axes shape number flag dtype string``; a ``parameter`` is a number or a value, then an input, a ``mask``
+    a value of the entries that count.
     """
 
     __slots__ = ("name", "kind", "default", "keyword_only")
@@ -224,7 +225,8 @@ class Operation:
     ``accepts`` says what the inputs are brought to before ``infer`` sees them: ``number`` (a common dtype, not bool),
     ``float`` (a common dtype, integers become floats), ``any`` (left alone), ``same`` (a common dtype, bool allowed),
     ``bool``. A composed operation has ``expand`` in place of infer, kernel and rule; one that is composed in some cases
-    has both, and ``expand`` gives None in the others.
+    has both, and ``expand`` gives None in the others. With ``several`` values ``expand`` gives a tuple of nodes, and
+    :meth:`each` is called.
     ``workspace``: how many arrays of the size of its largest operand the kernel takes beside its result.
     ``singular``: the value or a partial may be NaN or infinite at an ordinary input (for some inputs: a function of
     them); ordinary numbers are those whose fourth power is finite, so that sums and products are not singular.
@@ -262,7 +264,8 @@ class Operation:
         infer: Infer | None = None,
         kernel: Kernel | None = None,
         rule: Rule | None = None,
-        expand: Callable[..., Node | None] | None = None,
+        expand: Callable[..., Any] | None = None,
+        several: bool = False,
         squared: Callable[..., Node] | None = None,
         written: Callable[..., Node] | None = None,
         plain: Callable[..., Node] | None = None,
@@ -304,6 +307,7 @@ class Operation:
         self.kernel = kernel
         self.rule: Rule = rule if rule is not None else NoDerivative()
         self.expand = expand
+        self.several = several
         self.squared = squared
         self.written = written
         self.plain = plain
@@ -429,13 +433,21 @@ class Operation:
         if self.defaults:
             attrs = {**self.defaults, **attrs}
         nodes = self.prepare(nodes)
-        if self.expand is not None and (node := self.expand(*nodes, **attrs)) is not None:
-            return node
+        if self.expand is not None:
+            made: Node | None = self.expand(*nodes, **attrs)
+            if made is not None:
+                return made
         assert self.infer is not None
         shape, dtype = self.infer(nodes, attrs)
         if len(shape) > MOST_AXES or 0 in shape:
             check_shape(shape)
         return make(self, tuple(nodes), attrs, shape, dtype)
+
+    def each(self, *inputs: Node | Number, **attrs: Any) -> tuple[Node, ...]:
+        """The nodes of an operation of several values; errors are GradcliErrors."""
+        assert self.several and self.expand is not None
+        nodes: tuple[Node, ...] = self.expand(*self.prepare(as_nodes(inputs)), **{**self.defaults, **attrs})
+        return nodes
 
     def quickly(self, inputs: tuple[Node | Number, ...]) -> Node | None:
         """The frequent case: one or two nodes of one float dtype, and of one shape but for scalars."""

@@ -10,7 +10,7 @@ from gradcli.graph.operation import Operation
 from gradcli.graph.ops.creation import SPECIAL
 from gradcli.language import functions, special, statics, syntax
 from gradcli.language.builtin import KEYWORDS
-from gradcli.language.expressions import Operand, apply
+from gradcli.language.expressions import Operand, applied
 from gradcli.language.values import Scope, Several, UserFunction
 
 if TYPE_CHECKING:
@@ -168,4 +168,4 @@ def _leave_operation(
             e.node(value, place)
             _no_list(e, op, place, "this call gives one value")
     attrs = statics.attributes(e, op, bound, call, scope)
-    e.values.append(apply(e, op, operands, attrs, call))
+    e.values.append(applied(e, op, operands, attrs, call))

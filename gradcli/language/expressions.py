@@ -41,6 +41,20 @@ def apply(e: Elaborator, op: Operation, operands: Sequence[Operand], attrs: dict
     return guarded(e, build, at, [place for _, place in operands])
 
 
+def applied(
+    e: Elaborator, op: Operation, operands: Sequence[Operand], attrs: dict[str, Any], at: syntax.Syntax
+) -> Value:
+    """The same for any operation: the node, or the nodes of one that has several values."""
+    if not op.several:
+        return apply(e, op, operands, attrs, at)
+    nodes = operand_nodes(e, op, operands)
+    try:
+        found = op.each(*op.prepare(nodes, e.float_dtype), **attrs)
+    except GradcliError as error:
+        raise labelled(e, error, at, [place for _, place in operands]) from None
+    return Several(tuple([e.mark(node, (at.start, at.end)) for node in found]))
+
+
 def _quickly(e: Elaborator, op: Operation, operands: Sequence[Operand], at: syntax.Syntax) -> Node | None:
     """The frequent case: floats of one dtype, and literals beside them."""
     dtype = next((v.dtype for v, _ in operands if v.__class__ is Node), None)
@@ -403,9 +417,7 @@ def _entry(e: Elaborator, item: syntax.Expression, size: int, axis: int, scope: 
     else:
         node = without_floats(e.node(value, item))
         if node.dtype == "bool":
-            e.fail(
-                "TypeError", "an index must be an integer, not bool", item, help="select with `where(condition, x, 0)`"
-            )
+            e.fail("TypeError", "an index must be an integer, not bool", item, help=_without_mask(e, item))
         if not is_integer(node.dtype):
             e.fail("TypeError", f"an index must be an integer, not {node.dtype}", item, help="`cast(i, int64)`")
         if node.rank or not _is_constant(node):
@@ -417,6 +429,13 @@ def _entry(e: Elaborator, item: syntax.Expression, size: int, axis: int, scope: 
     if not -size <= number < size:
         e.fail("ShapeError", f"index {number} is out of range for axis {axis}, of size {size}", item)
     return int(number) % size
+
+
+def _without_mask(e: Elaborator, item: syntax.Expression) -> str:
+    """What to write in place of a mask as an index, whose result would have a size that nobody knows before."""
+    mask = e.source.text[item.start : item.end]
+    shown = mask if len(mask) < 40 and mask.isprintable() else "mask"
+    return f"shapes are known before values are: reduce with `sum(x, where={shown})`, or keep the shape with `where({shown}, x, 0)`"
 
 
 def _check_array(e: Elaborator, node: Node, size: int, axis: int, item: syntax.Expression) -> None:

@@ -10,7 +10,7 @@ from gradcli.graph.node import Node
 from gradcli.graph.operation import Operation, Parameter
 from gradcli.graph.ops.creation import SPECIAL
 from gradcli.language import statics, syntax
-from gradcli.language.expressions import apply
+from gradcli.language.expressions import applied as evaluated
 from gradcli.language.values import Binding, Scope, Several, UserFunction, Value, Weak
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def begin(e: Elaborator, function: Value, arguments: Sequence[Value], at: syntax
     assert isinstance(function, Operation)
     defaults_of = [Weak(int(p.default)) for p in _inputs(function)[0][len(arguments) :] if p.default]
     operands = [(value, at) for value in [*arguments, *defaults_of]]
-    e.values.append(apply(e, function, operands, statics.attributes(e, function, {}, at, e.top), at))
+    e.values.append(evaluated(e, function, operands, statics.attributes(e, function, {}, at, e.top), at))
 
 
 def enter(e: Elaborator, function: UserFunction, call: syntax.Call, scope: Scope) -> None:

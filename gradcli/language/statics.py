@@ -152,6 +152,16 @@ def _parameter(e: Elaborator, expression: syntax.Expression, scope: Scope) -> in
     return node
 
 
+def _mask(e: Elaborator, expression: syntax.Expression, scope: Scope) -> Node | None:
+    """Which entries count."""
+    if is_none(expression):
+        return None
+    node = e.node(e.value(expression, scope), expression)
+    if node.dtype != "bool":
+        e.fail("TypeError", f"where needs bool, not {node.dtype}", expression, help="compare it: `x != 0`")
+    return node
+
+
 def _seed(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | tuple[int, ...] | None:
     """One integer, or several (as the printer writes those of unseeded calls)."""
     if is_none(expression):
@@ -215,6 +225,7 @@ KINDS: dict[str, Callable[[Elaborator, Any, Scope], Any]] = {
     "pairs": _pairs,
     "number": number,
     "parameter": _parameter,
+    "mask": _mask,
     "seed": _seed,
     "flag": flag,
     "dtype": dtype,

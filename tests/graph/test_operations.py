@@ -137,6 +137,24 @@ def binary(name: str, reference: Callable[[Array, Array], Array], domain: Any = 
     ]
 
 
+MASK = np.array([[True, False, True, True], [False, False, True, True], [True, True, False, True]])
+
+
+def listed(mask: Array) -> str:
+    return str(mask.tolist()).lower()
+
+
+def reference_where(
+    reference: Callable[..., Array], x: Array, mask: Array, axis: int | None = None, keepdims: bool = False
+) -> Array:
+    """A reduction row by row, each of the entries that are kept."""
+    kept = np.broadcast_to(mask, x.shape)
+    if axis is None:
+        return reference(x[kept])
+    rows = [reference(row[k]) for row, k in zip(np.moveaxis(x, axis, -1), np.moveaxis(kept, axis, -1), strict=True)]
+    return np.expand_dims(np.array(rows), axis) if keepdims else np.array(rows)
+
+
 def reduction(name: str, reference: Callable[..., Array], domain: Any = (-2.0, 2.0)) -> list[Case]:
     """A reduction over everything, over one and several axes, negative axes, with and without keepdims."""
 
@@ -155,6 +173,19 @@ def reduction(name: str, reference: Callable[..., Array], domain: Any = (-2.0, 2
         over(", axis=[-1, 0], keepdims=true", (2, 3, 2), axis=(-1, 0), keepdims=True),
         over(", axis=1", (2, 1, 3), axis=1),
         over(", axis=1", (1, 5), axis=1),
+        *[
+            case(
+                f"constant m = {listed(mask)}; {name}(x, where=m{arguments})",
+                lambda x, mask=mask, options=options: reference_where(reference, x, mask, **options),
+                domain,
+                x=(3, 4),
+            )
+            for mask, arguments, options in (
+                (MASK, "", {}),
+                (MASK, ", axis=0", {"axis": 0}),
+                (MASK[:1], ", axis=-1, keepdims=true", {"axis": -1, "keepdims": True}),
+            )
+        ],
     ]
 
 
@@ -474,10 +505,12 @@ SPECS: dict[str, list[Case]] = {
     ),
     "any": [
         flat("any(x > 1)", lambda x: np.max(x) > 1, x=(4,)),
+        flat("any(x > 1, where=x < 1.5)", lambda x: np.any(x > 1, where=x < 1.5), x=(4,)),
         flat("any(x > 1, axis=-1, keepdims=true)", lambda x: np.max(x, -1, keepdims=True) > 1, x=(3, 4)),
     ],
     "all": [
         flat("all(x > -1)", lambda x: np.min(x) > -1, x=(4,)),
+        flat("all(x > -1, where=x > -1.5)", lambda x: np.all(x > -1, where=x > -1.5), x=(4,)),
         flat("all(x > -1, axis=[0, 2])", lambda x: np.min(x, (0, 2)) > -1, x=(2, 3, 2)),
     ],
     "argmax": [
@@ -765,6 +798,27 @@ SPECS: dict[str, list[Case]] = {
         ),
         case("quantile(x, 0.5)", lambda x: x[0], apart, x=(1,)),
         case("quantile(x, q)", np.quantile, {"x": apart, "q": (0.3, 0.45)}, x=(3,), q=()),
+    ],
+    "top_k": [
+        case("v, i = top_k(x, 2); v", lambda x: np.sort(x)[[-1, -2]], apart, x=(5,)),
+        case("v, i = top_k(x, 3, axis=0); v*v", lambda x: np.sort(x, 0)[::-1] ** 2, apart, x=(3, 2)),
+        case("v, i = top_k(x, 1); v + x[:, :1]", lambda x: x.max(1, keepdims=True) + x[:, :1], apart, x=(2, 3)),
+        flat("v, i = top_k(x, 2); i", lambda x: np.argsort(-x)[:2], "int64", domain=apart, x=(5,)),
+        flat("v, i = top_k([3, 1, 3, 2], 3); i", lambda: [0, 2, 3], "int64"),
+    ],
+    "meshgrid": [
+        case("a, b = meshgrid(x, z); a*b", lambda x, z: np.prod(np.meshgrid(x, z), 0), x=(2,), z=(3,)),
+        case(
+            'a, b, c = meshgrid(x, z, 1.5, indexing="ij"); a/c + b',
+            lambda x, z: (x[:, None] / 1.5 + z)[..., None],
+            x=(2,),
+            z=(3,),
+        ),
+        case(
+            "a, b, c = meshgrid(x, x, x); a*b*c*c",
+            lambda x: np.einsum("abc,b,a,c,c->abc", np.ones((2, 2, 2)), x, x, x, x),
+            x=(2,),
+        ),
     ],
     "median": [
         case("median(x)", np.median, apart, x=(5,)),
@@ -1124,8 +1178,9 @@ def test_no_gradient_passes_where_there_is_no_derivative(spec):
 @pytest.mark.parametrize("name", [name for name, op in table.items() if op.example])
 def test_the_example_of_the_table_runs(name):
     assert name in table[name].example or name == "array"
-    values = gradcli.loads(f"y = {table[name].example}").eval()
-    assert values["y"] is not None
+    values = gradcli.loads(table[name].example if table[name].several else f"y = {table[name].example}").eval()
+    assert len(values) > table[name].several
+    assert all(value is not None for value in values.values())
 
 
 def described(spec: Case, name: str) -> tuple[str, dict[str, Array], list[tuple[str, str]]] | None:

@@ -49,3 +49,62 @@ def test_strings_are_quoted_in_formulas(text):
 def test_the_sum_of_a_filter_with_too_many_places_is_refused():
     with pytest.raises(gradcli.GradcliError, match="at most 10,000"):
         gradcli.loads("y = conv2d(ones([1, 600, 600, 1]), ones([300, 300, 1, 1]))")
+
+
+def test_what_a_mask_leaves_out_is_not_selected() -> None:
+    """Whatever it is, in every reduction, in the gradient and in the second one."""
+    for name in ("sum", "mean", "prod", "max", "min", "var", "std", "norm", "logsumexp"):
+        for bad in (0.0, -1.0, np.inf, np.nan):
+            program = gradcli.loads(f"variable x: [4]; y = {name}(sqrt(x)*log(x), where=x > 2 and x < 9)")
+            found = [program.grad(order=n, values={"x": np.array([bad, 3.0, 4.0, 6.0])})["x"] for n in (1, 2)]
+            whole = gradcli.loads(f"variable x: [3]; y = {name}(sqrt(x)*log(x))")
+            for n, g in enumerate(found, 1):
+                assert g[0] == 0
+                np.testing.assert_allclose(g[1:], whole.grad(order=n, values={"x": np.array([3.0, 4.0, 6.0])})["x"])
+
+
+def test_reductions_of_what_is_empty_by_its_mask() -> None:
+    values = {
+        "sum": 0.0,
+        "prod": 1.0,
+        "mean": np.nan,
+        "var": np.nan,
+        "std": np.nan,
+        "max": -np.inf,
+        "min": np.inf,
+        "logsumexp": -np.inf,
+    }
+    for name, value in values.items():
+        program = gradcli.loads(f"variable x = [1.0, 2.0]; y = {name}(x, where=x > 5)")
+        np.testing.assert_equal(float(program.eval(["y"])["y"]), value)
+        np.testing.assert_equal(program.grad()["x"], [0.0, 0.0])
+    assert gradcli.loads("y = any([true], where=false); z = all([false], where=false)").eval() == {
+        "y": False,
+        "z": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("y = sum([1.0, 2.0], where=[1, 0])", "where needs bool, not int64"),
+        ("y = sum([1.0, 2.0], where=[true, false, true])", r"broadcasts to shape \[2\], not one of shape \[3\]"),
+        ("x = [1.0, 2.0]; y = sum(x[x > 1])", r"sum\(x, where=x > 1\)"),
+        ("y = top_k([1.0, 2.0], 3)", "from 0 to 2 entries"),
+        ("y = top_k([1.0, 2.0], 1)", "2 values cannot be unpacked into 1 name"),
+        ("y = meshgrid([[1.0]], [2.0])", "meshgrid needs vectors"),
+    ],
+)
+def test_what_cannot_be_reduced_or_taken(text: str, message: str) -> None:
+    with pytest.raises(gradcli.GradcliError, match=message) as caught:
+        gradcli.loads(text)
+    assert caught.value.span is not None
+
+
+def test_the_largest_entries_by_a_function_and_with_nan() -> None:
+    program = gradcli.loads(
+        "def two(r) = { v, i = top_k(r, 2); v }\nvariable x = [[1.0, nan, 2.0], [3.0, 3.0, 0.0]]\nv, i = top_k(x, 2); w = map(two, x)"
+    )
+    values = program.eval()
+    np.testing.assert_equal(values["i"], [[1, 2], [0, 1]])
+    np.testing.assert_equal(values["w"], values["v"])

@@ -13,9 +13,9 @@ from gradcli.graph.ops.corners import JUMPS, Corner, with_equal_entries
 from gradcli.graph.ops.elementwise import clip, floor, multiply_no_nan
 from gradcli.graph.ops.reductions import any_, sum_
 from gradcli.graph.ops.selection import greater, greater_equal, isnan, less, less_equal, logical_and, where
-from gradcli.graph.ops.shaping import broadcasted, reshaped, transpose
+from gradcli.graph.ops.shaping import broadcasted, flip, reshaped, transpose
 from gradcli.graph.ops.slicing import argsort, gather, index, sliced, sort, take_along
-from gradcli.graph.types import Shape, normalize_axes, show_shape, size_of
+from gradcli.graph.types import Shape, normalize_axes, normalize_axis, show_shape, size_of
 
 if TYPE_CHECKING:
     from gradcli.graph.leading import Led
@@ -103,6 +103,55 @@ median = register(Operation(
     family="reductions", accepts="float",
     expand=lambda x, axis, keepdims: quantile(x, 0.5, axis=axis, keepdims=keepdims),
     formula="sort(x)[(n - 1) / 2]", example="median([3.0, 1.0, 2.0])",
+))  # fmt: skip
+
+
+def _top_k(x: Node, k: int, axis: int) -> tuple[Node, Node]:
+    if not x.rank:
+        raise GradcliError("ShapeError", "top_k needs an axis, and a scalar has none", operands=[(0, "shape []")])
+    axis = normalize_axis(axis, x.rank)
+    n = x.shape[axis]
+    if not 0 <= k <= n:
+        raise GradcliError(
+            "ShapeError",
+            f"top_k has from 0 to {n} entries along this axis, not {k}",
+            operands=[(0, f"shape {show_shape(x.shape)}")],
+        )
+    backwards = flip(argsort(flip(x, axis=(axis,)), axis=axis), axis=(axis,))  # of equal entries the first comes first
+    indices = sliced(n - 1 - backwards, axis, 0, k)
+    return take_along(x, indices, axis=axis), indices
+
+
+top_k = register(Operation(
+    "top_k", "x, k:int, axis:int=-1",
+    "The k largest entries along an axis, in descending order, and their indices: two values. NaN is the largest.",
+    family="reductions", aliases=("topk",), expand=_top_k, several=True, formula="sort(x)[-1], sort(x)[-2], …",
+    example="values, indices = top_k([1.0, 5.0, 3.0], 2)",
+))  # fmt: skip
+
+
+def _meshgrid(*x: Node, indexing: str) -> tuple[Node, ...]:
+    if indexing not in ("xy", "ij"):
+        raise GradcliError("ValueError", f'indexing is "xy" or "ij", not "{indexing}"')
+    for i, one in enumerate(x):
+        if one.rank > 1:
+            raise GradcliError(
+                "ShapeError", f"meshgrid needs vectors, not shape {show_shape(one.shape)}", operands=[(i, "")]
+            )
+    sizes = [size_of(one.shape) for one in x]
+    axes = list(range(len(x)))
+    if indexing == "xy":
+        axes[:2] = axes[:2][::-1]
+    shape = tuple([sizes[axes.index(k)] for k in range(len(x))])
+    along = [tuple([n if k == a else 1 for k in range(len(x))]) for n, a in zip(sizes, axes, strict=True)]
+    return tuple([broadcasted(reshaped(one, own), shape) for one, own in zip(x, along, strict=True)])
+
+
+meshgrid = register(Operation(
+    "meshgrid", 'x:operands, *, indexing:string="xy"',
+    'Vectors as coordinates of a grid, a value for each: the first along the columns, with "ij" along the rows.',
+    family="shapes", accepts="any", expand=_meshgrid, several=True, formula="x[i], y[j] at every place [j, i]",
+    example="a, b = meshgrid([1, 2, 3], [10, 20])",
 ))  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from gradcli.graph.operation import (
     register,
 )
 from gradcli.graph.ops.corners import at_origin, with_equal_entries, with_tie
-from gradcli.graph.ops.elementwise import divide_no_nan, multiply, square
+from gradcli.graph.ops.elementwise import divide_no_nan, multiply, sqrt, square
 from gradcli.graph.ops.kernels import (
     cumulative_kernel,
     direction_kernel,
@@ -30,10 +30,19 @@ from gradcli.graph.ops.kernels import (
     norm_kernel,
     others_kernel,
 )
-from gradcli.graph.ops.selection import equal, unless_nan, where, zero
+from gradcli.graph.ops.selection import equal, logical_and, logical_not, logical_or, unless_nan, where, zero
 from gradcli.graph.ops.shaping import broadcasted, reshaped, transpose
 from gradcli.graph.ops.slicing import sliced, unindex
-from gradcli.graph.types import Shape, normalize_axes, normalize_axis, reduce_shape, show_shape, size_of
+from gradcli.graph.types import (
+    INTEGER_RANGE,
+    Shape,
+    is_float,
+    normalize_axes,
+    normalize_axis,
+    reduce_shape,
+    show_shape,
+    size_of,
+)
 
 Inputs = Sequence[Node]
 Attrs = dict[str, Any]
@@ -41,6 +50,7 @@ Attrs = dict[str, Any]
 
 def _reduced(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     (x,) = inputs
+    attrs.pop("where", None)
     attrs["axis"] = normalize_axes(attrs["axis"], x.rank)
     return reduce_shape(x.shape, attrs["axis"], attrs["keepdims"]), x.dtype
 
@@ -62,8 +72,44 @@ def _nonempty(name: str) -> Any:
 def _reduction(name: str, doc: str, kernel: Any = None, **entry: Any) -> Operation:
     entry.setdefault("infer", _reduced)
     entry.setdefault("example", f"{name}([[1.0, 2.0], [3.0, 5.0]], axis=0)")
-    spec = entry.pop("spec", "x, axis:axes=None, keepdims:flag=false")
+    spec = entry.pop("spec", "x, axis:axes=None, keepdims:flag=false, *, where:mask=None")
     return register(Operation(name, spec, doc, family="reductions", kernel=kernel, **entry))
+
+
+def _kept(x: Node, mask: Node, other: float) -> Node:
+    """x where a mask holds, else a number: what the mask leaves out is not selected."""
+    return where(_fitting(mask, x), x, other)
+
+
+def _fitting(mask: Node, x: Node) -> Node:
+    """A mask in the shape of x."""
+    k = x.rank - mask.rank
+    if k < 0 or any([n not in (1, m) for n, m in zip(mask.shape, x.shape[k:], strict=True)]):
+        raise GradcliError(
+            "ShapeError",
+            f"where needs a mask that broadcasts to shape {show_shape(x.shape)}, not one of shape {show_shape(mask.shape)}",
+            operands=[(0, f"shape {show_shape(x.shape)}")],
+        )
+    return broadcasted(mask, x.shape)
+
+
+def _with(operation: Callable[[], Operation], other: Callable[[Node], float]) -> Callable[..., Node | None]:
+    """A reduction with ``where``: the same of what the mask keeps, and of a number that changes nothing."""
+
+    def expand(x: Node, axis: Any, keepdims: bool, where: Node | None) -> Node | None:
+        return None if where is None else operation()(_kept(x, where, other(x)), axis=axis, keepdims=keepdims)
+
+    return expand
+
+
+def _counted(x: Node, axis: Any, keepdims: bool, mask: Node) -> Node:
+    """How many entries a mask keeps."""
+    return sum_(cast_to(_fitting(mask, x), x.dtype), axis=axis, keepdims=keepdims)
+
+
+def _extreme_of_none(sign: int) -> Callable[[Node], float]:
+    """What is below (-1) or above all other numbers of a dtype."""
+    return lambda x: sign * inf if is_float(x.dtype) else INTEGER_RANGE[x.dtype][sign > 0]
 
 
 def _keep(y: Node, x: Node) -> Shape:
@@ -89,11 +135,20 @@ def _summable(nodes: list[Node]) -> list[Node]:
 sum_ = _reduction(
     "sum", "Sum of entries; true counts as 1.", lambda xp, x, axis, keepdims: xp.sum(
         x, axis=axis, keepdims=keepdims, dtype=x.dtype
-    ), aliases=("reduce_sum",), adapt=_summable, rule=Linear(lambda i, g, y: _spread(g, y)), closed=True, entries="added", flow="accumulated", cheap=True, formula="x1 + x2 + …",
+    ), aliases=("reduce_sum",), adapt=_summable, expand=_with(lambda: sum_, lambda x: 0), rule=Linear(lambda i, g, y: _spread(g, y)), closed=True, entries="added", flow="accumulated", cheap=True, formula="x1 + x2 + …",
 )  # fmt: skip
+
+
+def _masked_mean(x: Node, axis: Any, keepdims: bool, where: Node | None) -> Node | None:
+    if where is None:
+        return None
+    total = sum_(_kept(x, where, 0), axis=axis, keepdims=keepdims)
+    return total / _counted(x, axis, keepdims, where)
+
+
 mean = _reduction(
     "mean", "Mean of entries; NaN if there are none.", mean_kernel,
-    aliases=("reduce_mean",), accepts="float", rule=Linear(lambda i, g, y: _spread(g * (1 / max(count_of(y), 1)), y)),
+    aliases=("reduce_mean",), accepts="float", expand=_masked_mean, rule=Linear(lambda i, g, y: _spread(g * (1 / max(count_of(y), 1)), y)),
     singular=lambda inputs: 0 in inputs[0].shape, closed=True, flow="accumulated", formula="(x1 + … + xn) / n",
 )  # fmt: skip
 
@@ -128,7 +183,7 @@ def _product_tree(y: Node, x: Node) -> Node:
 prod_ = _reduction(
     "prod", "Product of entries; its derivatives are right where entries are 0.",
     lambda xp, x, axis, keepdims: xp.prod(x, axis=axis, keepdims=keepdims, dtype=x.dtype),
-    aliases=("reduce_prod",), rule=SameAs(_product_tree), degree="entries", flow="accumulated", combined="multiply", formula="x1 * x2 * …",
+    aliases=("reduce_prod",), expand=_with(lambda: prod_, lambda x: 1), rule=SameAs(_product_tree), degree="entries", flow="accumulated", combined="multiply", formula="x1 * x2 * …",
 )  # fmt: skip
 
 
@@ -143,25 +198,28 @@ def _extreme(y: Node, x: Node) -> Node:
 
 max_ = _reduction(
     "max", "The largest entry; ties share the gradient evenly.",
-    lambda xp, x, axis, keepdims: xp.max(x, axis=axis, keepdims=keepdims), aliases=("reduce_max", "amax"),
+    lambda xp, x, axis, keepdims: xp.max(x, axis=axis, keepdims=keepdims), aliases=("reduce_max", "amax"), expand=_with(lambda: max_, _extreme_of_none(-1)),
     infer=_nonempty("max"), rule=SameAs(_extreme), degree="linear", closed=True, zero_where=(0,), flow="accumulated", piecewise=True, corner=with_tie(), combined="maximum", formula="max(x1, x2, …)",
-    spec="x, *, axis:axes=None, keepdims:flag=false",
+    spec="x, *, axis:axes=None, keepdims:flag=false, where:mask=None",
 )  # fmt: skip
 min_ = _reduction(
     "min", "The smallest entry; ties share the gradient evenly.",
-    lambda xp, x, axis, keepdims: xp.min(x, axis=axis, keepdims=keepdims), aliases=("reduce_min", "amin"),
+    lambda xp, x, axis, keepdims: xp.min(x, axis=axis, keepdims=keepdims), aliases=("reduce_min", "amin"), expand=_with(lambda: min_, _extreme_of_none(1)),
     infer=_nonempty("min"), rule=SameAs(_extreme), degree="linear", closed=True, zero_where=(0,), flow="accumulated", piecewise=True, corner=with_tie(), combined="minimum", formula="min(x1, x2, …)",
-    spec="x, *, axis:axes=None, keepdims:flag=false",
+    spec="x, *, axis:axes=None, keepdims:flag=false, where:mask=None",
 )  # fmt: skip
 
 
-def _var(x: Node, axis: Any, keepdims: bool) -> Node:
-    return mean(square(x - mean(x, axis=axis, keepdims=True)), axis=axis, keepdims=keepdims)
+def _var(x: Node, axis: Any, keepdims: bool, where: Node | None) -> Node:
+    centred = x - mean(x, axis=axis, keepdims=True, where=where)
+    return mean(square(centred), axis=axis, keepdims=keepdims, where=where)
 
 
-def _std(x: Node, axis: Any, keepdims: bool) -> Node:
+def _std(x: Node, axis: Any, keepdims: bool, where: Node | None) -> Node:
     count = size_of(tuple(x.shape[a] for a in normalize_axes(axis, x.rank)))
-    centred = x - mean(x, axis=axis, keepdims=True)
+    centred = x - mean(x, axis=axis, keepdims=True, where=where)
+    if where is not None:
+        return norm(centred, axis=axis, keepdims=keepdims, where=where) / sqrt(_counted(x, axis, keepdims, where))
     return norm(centred, axis=axis, keepdims=keepdims) * (1 / math.sqrt(count) if count else math.nan)
 
 
@@ -252,7 +310,7 @@ def _norm_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 
 norm = _reduction(
     "norm", "Euclidean (Frobenius) norm without overflow; slope 0 at 0.",
-    lambda xp, x, axis, keepdims: norm_kernel(xp, x, axis, keepdims), accepts="float", rule=Tangent(_norm_tangent),
+    lambda xp, x, axis, keepdims: norm_kernel(xp, x, axis, keepdims), accepts="float", expand=_with(lambda: norm, lambda x: 0), rule=Tangent(_norm_tangent),
     singular=True, workspace=1.2, bounds=(0.0, inf), zero_where=(0,), flow="reduced", corner=at_origin(), formula="sqrt(x1^2 + x2^2 + …)",
     squared=lambda y, x: sum_(x * x, axis=y.attrs["axis"], keepdims=y.attrs["keepdims"]),
 )  # fmt: skip
@@ -278,21 +336,33 @@ def _logsumexp_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 logsumexp = _reduction(
     "logsumexp", "log(sum(exp(x))), stable.",
     lambda xp, x, axis, keepdims: logsumexp_kernel(xp, x, axis, keepdims),
-    aliases=("reduce_logsumexp",), accepts="float", rule=Tangent(_logsumexp_tangent), singular=True,
+    aliases=("reduce_logsumexp",), accepts="float", expand=_with(lambda: logsumexp, lambda x: -inf), rule=Tangent(_logsumexp_tangent), singular=True,
     workspace=2.1, flow="reduced", formula="log(exp(x1) + exp(x2) + …)",
 )  # fmt: skip
 
 
-def _truth(name: str, doc: str, combined: str) -> Operation:
+def _any_of(x: Node, axis: Any, keepdims: bool, where: Node | None) -> Node | None:
+    if where is None:
+        return None
+    return any_(logical_and(x, _fitting(where, x)), axis=axis, keepdims=keepdims)
+
+
+def _all_of(x: Node, axis: Any, keepdims: bool, where: Node | None) -> Node | None:
+    if where is None:
+        return None
+    return all_(logical_or(x, logical_not(_fitting(where, x))), axis=axis, keepdims=keepdims)
+
+
+def _truth(name: str, doc: str, combined: str, masked: Callable[..., Node | None]) -> Operation:
     return _reduction(
         name, doc, lambda xp, x, axis, keepdims: getattr(xp, name)(x, axis=axis, keepdims=keepdims),
-        aliases=(f"reduce_{name}",), accepts="bool", rule=NoDerivative(), flow="accumulated", combined=combined, domain="true and false; no derivative",
+        aliases=(f"reduce_{name}",), accepts="bool", expand=masked, rule=NoDerivative(), flow="accumulated", combined=combined, domain="true and false; no derivative",
         formula=f"{name}(x)", example=f"{name}([true, false])",
     )  # fmt: skip
 
 
-any_ = _truth("any", "Whether some entry is true.", "logical_or")
-all_ = _truth("all", "Whether every entry is true.", "logical_and")
+any_ = _truth("any", "Whether some entry is true.", "logical_or", _any_of)
+all_ = _truth("all", "Whether every entry is true.", "logical_and", _all_of)
 
 
 def _position(name: str, doc: str) -> Operation:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcli.autodiff.cotangents import Cotangent, either
 from gradcli.graph.loops import Body, arguments, joins, numbers, placeholder, results
-from gradcli.graph.node import Derivation, Node, cone, derived_float
+from gradcli.graph.node import Derivation, Node, cone, current_derivation, derived_float
 from gradcli.graph.operation import cast_to
 from gradcli.graph.ops.creation import zeros
 from gradcli.graph.ops.selection import logical_not
@@ -204,7 +204,8 @@ def _step(back: _Back, masked: set[int], sweep: Pass) -> tuple[list[tuple[int, i
     leaves = {body.states[i] for i in back.active}
     others = [p for p in back.to if p >= len(body.states)]
     leaves |= {body.parameters[p] for p in others}
-    found = dict(sweep(back.derivation, seeds, leaves, set(body.parameters)))
+    with back.derivation.inside():
+        found = dict(sweep(back.derivation, seeds, leaves, set(body.parameters)))
     grown = False
     ends: list[tuple[int, int, int | None]] = []
     position = {leaf: k for k, leaf in enumerate(made.states)}
@@ -313,7 +314,8 @@ def coefficients(series: Series, node: Node, order: int, known: Mapping[tuple[in
     inner = series.__class__(moved, [*series.fixed, *body.parameters])
 
     def of(root: Node, j: int) -> Node:
-        c = inner.coefficient(root, j)
+        with (current_derivation() or Derivation()).inside():
+            c = inner.coefficient(root, j)
         return zeros(shape=root.shape, dtype=root.dtype) if c is None else cast_to(c, root.dtype)
 
     def start(p: int, j: int) -> Node:

@@ -6,7 +6,7 @@ What no step changes is computed once. Of the states only those are carried that
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gradcli.execute.plan import Plan
@@ -161,20 +161,35 @@ class Loop:
 
     # arrays
 
-    def _planned(self) -> Run:
-        body, count = self.body, self.body.count
+    def _step(self) -> tuple[Callable[..., list[Array]], list[Node]]:
+        """One step as a function, and what it is a function of."""
+        body = self.body
         inputs = [*[body.states[i] for i in self.live], *self.rows, *self.fixed, *self.once]
         plan = Plan(self.roots, means=Means(1, repeated=True), known=inputs)
         used = [x for x in inputs if x in plan.position]
-        states = [body.states[i] for i in self.live]
-        step: Callable[..., list[Array]]
         if plan.when_repeated().engine == "straight line":
-            step = straight_line(plan, {}, used)
-        else:
+            return straight_line(plan, {}, used), used
+        return lambda *given: run(plan, dict(zip(used, given, strict=True))), used
 
-            def step(*given: Array) -> list[Array]:
-                return run(plan, dict(zip(used, given, strict=True)))
+    def walk(self, *arguments: Array) -> Iterator[tuple[dict[Node, Array], list[Array]]]:
+        """For each step the values of the body's parameters before it, and what it computes of states and stacks."""
+        import numpy as np
 
+        body = self.body
+        values = {body.parameters[p]: np.asarray(x) for p, x in zip(self.given, arguments, strict=True)}
+        once = dict(zip(self.once, run(self._plan_once, values), strict=True)) if self._plan_once is not None else {}
+        rows = {x: values[x] for x in body.elements if x in values}
+        step, used = self._step()
+        for t in reversed(range(body.count)) if body.backwards else range(body.count):
+            values.update({x: np.asarray(some[t]) for x, some in rows.items()})
+            found = step(*[values[x] if x in values else once[x] for x in used])
+            yield dict(values), found
+            values.update({body.states[i]: np.asarray(x) for i, x in zip(self.live, found, strict=False)})
+
+    def _planned(self) -> Run:
+        body, count = self.body, self.body.count
+        step, used = self._step()
+        states = [body.states[i] for i in self.live]
         carried = len(self.live)
         slots = [(k, states.index(x)) for k, x in enumerate(used) if x in states]
         moving = [(k, x) for k, x in enumerate(used) if x in self.rows]

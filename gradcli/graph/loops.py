@@ -223,11 +223,12 @@ def results(body: Body, arguments: Sequence[Node | None], wanted: Iterable[int])
     return made
 
 
-def placeholder(like: Node, shape: Shape | None = None, dtype: str | None = None, risky: bool | None = None) -> Node:
-    """A leaf that stands for a value in the body of a loop."""
-    return make_leaf(
-        "", "step", like.shape if shape is None else shape, dtype or like.dtype, like.risky if risky is None else risky
-    )
+def placeholder(
+    like: Node, shape: Shape | None = None, dtype: str | None = None, risky: bool | None = None, name: str = ""
+) -> Node:
+    """A leaf that stands for a value in the body of a loop; its name is for sentences about it."""
+    risky = like.risky if risky is None else risky
+    return make_leaf(name, "step", like.shape if shape is None else shape, dtype or like.dtype, risky)
 
 
 def arguments(nodes: Iterable[Node]) -> dict[int, Node]:

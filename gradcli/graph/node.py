@@ -133,6 +133,15 @@ class Derivation:
             _derivation.reset(token)
 
     @contextmanager
+    def inside(self) -> Iterator[None]:
+        """What is made meanwhile, in the body of a loop, belongs to operations of the body and not to the loop."""
+        outer, self.current = self.current, None
+        try:
+            yield
+        finally:
+            self.current = outer
+
+    @contextmanager
     def suspended(self) -> Iterator[None]:
         """Nodes made meanwhile are the user's own: not shared."""
         token = _derivation.set(None)

@@ -75,17 +75,25 @@ def _check_steady(states: Sequence[Node], following: Sequence[Node]) -> None:
 
 
 def made(
-    e: Elaborator, starts: Sequence[Node], rows: Sequence[Node], count: int, step: Step, backwards: bool = False
+    e: Elaborator,
+    starts: Sequence[Node],
+    rows: Sequence[Node],
+    count: int,
+    step: Step,
+    function: Value,
+    backwards: bool = False,
 ) -> Loop | None:
     """A loop, or None where one node cannot stand for it: its derivatives go through earlier steps, or it draws numbers.
 
     Raises UnsteadyError where a state does not keep its shape and dtype.
     """
     risky = [x.risky for x in starts]
+    names = [p.name.id for p in function.definition.parameters] if isinstance(function, UserFunction) else []
+    names += [""] * (len(starts) + len(rows) - len(names))
     back = e.saved()
     while True:
-        states = [placeholder(x, risky=r) for x, r in zip(starts, risky, strict=True)]
-        elements = [placeholder(x, x.shape[1:]) for x in rows]
+        states = [placeholder(x, risky=r, name=n) for x, r, n in zip(starts, risky, names, strict=False)]
+        elements = [placeholder(x, x.shape[1:], name=n) for x, n in zip(rows, names[len(starts) :], strict=False)]
         opened = Open([*states, *elements])
         e.readings.append(opened)
         try:
@@ -219,7 +227,7 @@ def _iterate(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Sco
     if until is not None:
         first = e.node(literal(False, "bool"), call)
         try:
-            loop = made(e, [*states, first], [], count, until_done) if not _written_out(e) else None
+            loop = made(e, [*states, first], [], count, until_done, function) if not _written_out(e) else None
         except UnsteadyError as unsteady:
             _must_keep(e, unsteady, function, bound["f"], bound["x0"])
         if loop is None:
@@ -257,7 +265,7 @@ def _repeated(
         if _written_out(e):
             break
         try:
-            loop = made(e, states, [], left, lambda states, _: (once(states), []))
+            loop = made(e, states, [], left, lambda states, _: (once(states), []), function)
         except UnsteadyError:
             states = once(states)
             count = left - 1
@@ -340,7 +348,7 @@ def _scan(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope)
     loop = None
     if not _written_out(e):
         try:
-            loop = made(e, starts, rows, count, step, backwards)
+            loop = made(e, starts, rows, count, step, function, backwards)
         except UnsteadyError as unsteady:
             _must_keep(e, unsteady, function, bound["f"], bound["initializer"])
     if loop is not None:
@@ -371,7 +379,7 @@ def _map(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope) 
     if not count:
         _, found = step([], [zeros(shape=x.shape[1:], dtype=x.dtype) for x in rows])
         return _several([zeros(shape=(0, *y.shape), dtype=y.dtype) for y in found], items[0])
-    loop = made(e, [], rows, count, step) if not _written_out(e) else None
+    loop = made(e, [], rows, count, step, function) if not _written_out(e) else None
     if loop is None:
         table = [step([], [_row(x, t) for x in rows])[1] for t in range(count)]
         return _several([stack(*column, axis=0) for column in zip(*table, strict=True)], items[0])
@@ -442,7 +450,7 @@ def _odeint(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scop
     first = reshape(y0, shape=(1, *y0.shape))
     if n == 1:
         return first
-    loop = made(e, [y0], [starts, stops], n - 1, between) if not _written_out(e) else None
+    loop = made(e, [y0], [starts, stops], n - 1, between, function) if not _written_out(e) else None
     if loop is not None:
         (later,) = loop.results(e, [loop.body.emits(0)], (call.start, call.end))
     else:

@@ -55,7 +55,7 @@ class Naming:
         if op == "identity" and node.inputs[0] in self.program.derivation.origin:
             return self._text(node.inputs[0], depth)  # a gradient in the program
         if op == "leaf":
-            return Text(str(node.attrs["name"]))
+            return Text(str(node.attrs["name"]) or "…")
         if op == "literal":
             return expression(node, {})
         if op in ("array", "ones", "zeros"):
@@ -63,7 +63,7 @@ class Naming:
         if not depth:
             return Text("…")
         if len(node.inputs) > MOST_INPUTS:
-            return Text(f"{op}(…)")
+            return Text(f"{op}(…)" if op != "loop" else f"loop(…, steps={node.attrs['body'].count})")
         inputs = [self._text(x, depth - 1) for x in node.inputs]
         if op == "recip":
             return Text(f"1 / {inputs[0].at_least(MINUS)}", PRODUCT)

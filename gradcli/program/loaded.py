@@ -175,7 +175,7 @@ class Loaded:
 
     def with_every_call(self) -> Self:
         """This program with another graph of its own, whose ``calls`` are all that made it."""
-        return self._changed(graph=self.elaborated(self.settings, every_call=True, written_out=True), _leaf_values={})
+        return self._changed(graph=self.elaborated(self.settings, every_call=True), _leaf_values={})
 
     def with_record(self, record: Record) -> Self:
         """This program, whose runs note in the record what they spend."""

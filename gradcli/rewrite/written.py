@@ -83,7 +83,7 @@ def _degree_from(node: Node) -> tuple[Node, ...]:
             return node.inputs[:1]
         case "solve":
             return node.inputs[1:]
-        case "linear" | "product" | "square" | "abs":
+        case "linear" | "product" | "square" | "abs" | "rule":
             return node.inputs
         case _:
             return ()

@@ -93,7 +93,8 @@ def test_as_many_routes_as_paths():
     assert every.rest is None
 
 
-def test_more_routes_than_can_be_counted():
+def test_more_routes_than_can_be_counted(monkeypatch):
+    monkeypatch.setenv("GRADCLI_WITHOUT", "loops")
     program = gradcli.loads("variable x = 1.0001\ndef f(x) = x*x - sin(x)\ny = iterate(f, x, 300)")
     (e,) = explain(program, most=3).explanations
     assert len(e.contributions[0].shown) == 3
@@ -103,7 +104,8 @@ def test_more_routes_than_can_be_counted():
         assert route.omitted > 0
 
 
-def test_of_many_points_where_routes_fork_the_first_and_the_last_are_named():
+def test_of_many_points_where_routes_fork_the_first_and_the_last_are_named(monkeypatch):
+    monkeypatch.setenv("GRADCLI_WITHOUT", "loops")
     program = gradcli.loads("variable x = 1.01\ndef f(x) = x*x - sin(x)\ny = iterate(f, x, 30)")
     (e,) = explain(program, most=200).explanations
     through = [r.through for r in e.contributions[0].shown]
@@ -239,7 +241,8 @@ def test_the_stops_are_named():
     assert "leave h out" in way.cuts[0].help
 
 
-def test_ways_are_counted_not_listed():
+def test_ways_are_counted_not_listed(monkeypatch):
+    monkeypatch.setenv("GRADCLI_WITHOUT", "loops")
     program = gradcli.loads("variable x = 1.\ndef f(x) = x*x - sin(x)\nh = iterate(f, x, 40)\ny = floor(h)*round(h)")
     (e,) = explain(program).explanations
     assert [w.ways for w in e.ways] == [2**40, 2**40]

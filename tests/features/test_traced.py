@@ -189,7 +189,8 @@ def test_a_gradient_in_the_program():
     assert finding.span.line == 2
 
 
-def test_a_long_chain():
+def test_a_long_chain(monkeypatch):
+    monkeypatch.setenv("GRADCLI_WITHOUT", "loops")
     program = gradcli.loads("variable x = 2.\ndef f(x) = x*x\ny = iterate(f, x, 20)")
     finding = trace_values(program, None).finding
     assert finding.message.endswith("makes infinity")
@@ -198,6 +199,38 @@ def test_a_long_chain():
     )
     assert traced.finding is None
     assert traced.operations > 10_000
+
+
+@pytest.mark.parametrize(
+    ("line", "words", "place"),
+    [
+        ("y = iterate(f, 0.0, 60)", "log(3.5 - x) makes -infinity in step 8 of 60", "log(3.5 - x)"),
+        ("y = iterate(g, 0.0, 30)", "log(3.5 - x) makes -infinity in step 8 of 20, step 1 of 30", "log(3.5 - x)"),
+        ("y = sum(scan(h, arange(3.0, 20.0), 0.0))", "x / (e - 12) makes infinity in step 10 of 17", "(x/(e - 12))"),
+        ("y = sum(scan(h, arange(3.0, 20.0), 0.0, reverse=true))", "makes infinity in step 8 of 17", "(x/(e - 12))"),
+    ],
+)
+def test_the_step_of_a_loop_is_told(line, words, place):
+    """x grows by a half in each step of f, and by 1 in each of h."""
+    text = f"""variable a = 0.5
+def f(x) = x + a + 0*log(3.5 - x)
+def g(x) = iterate(f, x, 20)
+def h(x, e) = x + 1 + 0*(x/(e - 12))
+{line}
+"""
+    finding = trace_values(gradcli.loads(text), None).finding
+    assert words in finding.message
+    assert finding.span.text == place
+
+
+def test_the_step_of_a_derivative_is_told():
+    """The slope of the root is infinite at 0, the fourth of ten rows, which the way back meets seventh."""
+    rows = [4.0, 1.0, 9.0, 0.0, *[1.0] * 6]
+    program = gradcli.loads(f"variable e = {rows}\ndef f(x, e) = x/2 + sqrt(e)\ny = sum(scan(f, e, 1.0))\n")
+    finding = trace_gradients(program, None, None, [1]).finding
+    assert finding.backward
+    assert finding.message.endswith("in step 7 of 10")
+    assert finding.span.text == "sqrt(e)"
 
 
 def test_a_y_without_a_value_is_not_needed():

@@ -57,7 +57,6 @@ def explain(
 
     Raises :class:`GradcliError` as ``grad`` does, for a variable without a value only where a gradient needs it.
     """
-    program = program.written_out()
     question = _Whole(program, query.question(program, of, wrt, seeds, stop), order, most)
     parts = [_Part(question, k) for k in range(len(question.asked.xs))]
     question.measure([edge for part in parts for edge in part.edges()])

@@ -63,7 +63,6 @@ class Traced(NamedTuple):
 
 def trace_values(program: Loaded, of: Sequence[str] | None) -> Traced | None:
     """Trace what ``eval`` evaluates; None where an operation fails, but not because of NaN or infinity."""
-    program = program.written_out()
     return _trace(program, query.value_nodes(program, of))
 
 
@@ -77,7 +76,6 @@ def trace_gradients(
     stop: Sequence[str] = (),
 ) -> Traced | None:
     """Trace the ys, then their derivatives of some orders; None as for :func:`trace_values`."""
-    program = program.written_out()
     asked = query.question(program, of, wrt, seeds, stop)
     wanted = list(orders)
 
@@ -141,7 +139,7 @@ def _finding(
         where = f"the derivative of {naming.formula(origin)}" if origin is not None else formula
         if order is not None and order > 1:
             where = f"at order {order}, {where}"
-        message = f"{where} makes {what}{entries}"
+        message = f"{where} makes {what}{entries}{_steps(made)}"
     given = zip(node.inputs, made.inputs, strict=True)
     operands = [Operand(naming.name(x), found) for x, found in given if x.op.name != "literal"]
     operands.append(Operand(formula, list(zip(made.indices, made.values, strict=True))))
@@ -174,7 +172,7 @@ def _summary(program: Loaded, made: Made) -> str:
     place = f" on line {span.line}" if span else ""
     origin = _origin(program, made.node)
     whose = f"the derivative of {origin.op.name}" if origin is not None else made.node.op.name
-    return f"{whose}{place} gives {_kinds(made.values)}{_entries(made)}, which no result uses"
+    return f"{whose}{place} gives {_kinds(made.values)}{_entries(made)}{_steps(made)}, which no result uses"
 
 
 def _kinds(values: Sequence[float]) -> str:
@@ -184,3 +182,7 @@ def _kinds(values: Sequence[float]) -> str:
 
 def _entries(made: Made) -> str:
     return "" if made.size == 1 else f" in {made.bad} of {counted(made.size, 'entry', 'entries')}"
+
+
+def _steps(made: Made) -> str:
+    return f" in {', '.join(made.steps)}" if made.steps else ""

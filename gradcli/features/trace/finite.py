@@ -6,16 +6,20 @@ not finite are kept and followed back from the results.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from gradcli.diagnostics import GradcliError
+from gradcli.execute.newton import Solver
+from gradcli.execute.repeat import Loop
+from gradcli.execute.worker import Failure
+from gradcli.graph.loops import Body
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import Select
-from gradcli.graph.ops.ruled import solution
-from gradcli.program.loops import solver
+from gradcli.graph.ops.creation import loop_result, loop_run
+from gradcli.program.loops import lowered
 from gradcli.tuples import NamedTuple
 
 Array = np.ndarray[Any, Any]
@@ -31,6 +35,7 @@ class Made(NamedTuple):
 
     ``values`` are the bad entries. ``inputs`` has for each input the entries that the bad ones were computed from, by
     index; of operations that are not entry by entry the first entries that are not finite, else the first of all.
+    ``steps`` says in which step of the loops around it that was, as "step 37 of 1859".
     """
 
     node: Node
@@ -39,6 +44,7 @@ class Made(NamedTuple):
     indices: list[Index]
     values: list[float]
     inputs: list[list[tuple[Index, float]]]
+    steps: tuple[str, ...] = ()
 
 
 class Evaluation(NamedTuple):
@@ -53,29 +59,46 @@ class Evaluation(NamedTuple):
     failed: tuple[Node, Exception] | None
 
 
-def evaluate(targets: Sequence[Node], leaf_value: Callable[[Node], Any]) -> Evaluation:
-    """Evaluate the targets, each array freed after its last use."""
-    nodes = cone(targets)
-    last = {x: node for node in nodes for x in node.inputs}
+def evaluate(
+    targets: Sequence[Node], leaf_value: Callable[[Node], Any], known: Mapping[Node, Array] | None = None
+) -> Evaluation:
+    """Evaluate the targets, each array freed after its last use; ``known`` are the values of some nodes."""
+    known = known or {}
+    targets, original = lowered(targets, known)
+    nodes = cone(targets, known)
+    last = {x: node for node in nodes if node not in known for x in node.inputs}
     wanted = set(targets)
-    values: dict[Node, Array] = {}
+    values: dict[Node, Any] = {}
     causes: dict[Node, list[Node]] = {}
     made: dict[Node, Made] = {}
     failed: tuple[Node, Exception] | None = None
     with np.errstate(all="ignore"):
         for node in nodes:
+            if node in known:
+                values[node] = known[node]
+                if values[node].dtype.kind == "f" and not np.isfinite(values[node]).all():
+                    causes[node] = []
+                continue
             given = [values[x] for x in node.inputs]
             try:
                 value = values[node] = np.asarray(leaf_value(node)) if node.op.name == "leaf" else _value(node, given)
-            except (GradcliError, ArithmeticError, IndexError, TypeError, ValueError, np.linalg.LinAlgError) as problem:
-                failed = node, problem
-                causes[node] = [x for x in node.inputs if x in causes]
+            except Failure as failure:
+                failed, causes[node] = (node, failure.reason), [x for x in node.inputs if x in causes]
                 break
-            if value.dtype.kind == "f" and not np.isfinite(value).all():
+            except (GradcliError, ArithmeticError, IndexError, TypeError, ValueError, np.linalg.LinAlgError) as problem:
+                failed, causes[node] = (node, problem), [x for x in node.inputs if x in causes]
+                break
+            if node.op is loop_run:
+                if not all([x.dtype.kind != "f" or np.isfinite(x).all() for x in value]):
+                    causes[node] = [x for x in dict.fromkeys(node.inputs) if x in causes]
+                    found = _in_steps(node.attrs["function"], original[node], given)
+                    if found is not None:
+                        made[node] = found
+            elif value.dtype.kind == "f" and not np.isfinite(value).all():
                 causes[node] = _causes(node, given, causes)
-                found = _made(node, given, value)
+                found = _made(node, given, value) if node.op is not loop_result else None
                 if found is not None:
-                    made[node] = found
+                    made[node] = found._replace(node=original.get(node, node))
             for x in dict.fromkeys(node.inputs):
                 if last[x] is node and x not in wanted:
                     del values[x]
@@ -88,15 +111,33 @@ def evaluate(targets: Sequence[Node], leaf_value: Callable[[Node], Any]) -> Eval
                 todo.append(x)
     # An operation before a number that the program holds: `0 * inf` is to blame for its NaN, and not `inf`.
     guilty = sorted([made[n] for n in made if n in reached], key=lambda m: (m.node.op.given, m.node.serial))
-    harmless = [found for node, found in made.items() if node not in reached and not node.op.given]
+    harmless = [found for node, found in made.items() if node not in reached and not found.node.op.given]
+    if failed is not None:
+        failed = original.get(failed[0], failed[0]), failed[1]
     return Evaluation(guilty[0] if guilty else None, harmless, len(nodes), failed)
 
 
-def _value(node: Node, given: Sequence[Array]) -> Array:
+def _in_steps(loop: Loop | Solver, result: Node, given: Sequence[Array]) -> Made | None:
+    """What the first step of a loop that is not finite made, if it was given finite numbers."""
+    if not isinstance(loop, Loop):
+        return None
+    body: Body = result.attrs["body"]
+    roots = [*[body.following[i] for i in loop.live], *[body.root(r) for r in loop.emitted]]
+    for step, (known, found) in enumerate(loop.walk(*given), 1):
+        if not all([x.dtype.kind != "f" or np.isfinite(x).all() for x in map(np.asarray, found)]):
+            inner = evaluate(roots, known.__getitem__, known).first
+            here = f"step {step} of {body.count}"
+            return None if inner is None else inner._replace(steps=(*inner.steps, here))
+    return None
+
+
+def _value(node: Node, given: Sequence[Any]) -> Any:
     if node.op.name == "literal":
         return np.asarray(node.attrs["value"], dtype=node.dtype)
-    if node.op is solution:
-        return np.asarray(solver(node.attrs["system"])(*given)[0])
+    if node.op is loop_run:
+        return node.attrs["function"](*given)
+    if node.op is loop_result:
+        return given[0][node.attrs["index"]]
     assert node.op.kernel is not None
     return np.asarray(node.op.kernel(np, *[x[()] for x in given], **node.attrs))
 

@@ -179,6 +179,7 @@ WORDS: Mapping[str, Word] = {
     "recip_no_nan": lambda node, x: Text(f"divide_no_nan(1, {x[0].text})"),
     "reshape": _reshape, "stack": _stack, "broadcast_to": _broadcast_to, "transpose": _transpose, "index": _index,
     "unindex": _unindex, "contraction": _contraction, "diagonal": _diagonal,
+    "loop": lambda node, x: Text(f"loop({', '.join([t.text for t in x])}, steps={node.attrs['body'].count})"),
     "custom_gradient": lambda node, x: x[0], "solution": lambda node, x: Text(f"{node.attrs['system'].word}(f, {x[0].text})"),
     "embed_diagonal": lambda node, x: _diagonal(node, x) if node.inputs[0].rank == 1 else None,
 }  # fmt: skip

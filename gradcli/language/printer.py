@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import reduce
 from itertools import count
 from math import isfinite
 from typing import Any
 
-from gradcli.graph.layout import Style, laid_out
+from gradcli.graph.layout import LONGEST, Style, laid_out
+from gradcli.graph.loops import Body, arguments, together
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import Operation
-from gradcli.graph.ops.creation import array_of, make_leaf
+from gradcli.graph.ops.creation import array_of, loop, loop_result, loop_run, make_leaf
 from gradcli.graph.ops.elementwise import add
 from gradcli.graph.ops.ruled import STEPS, TOLERANCE, Rule, System, replaced, ruled, solution
 from gradcli.graph.ops.words.language import apply
@@ -52,6 +53,7 @@ def program_lines(
     leaves = [node for node in cone(roots) if node.op.name == "leaf"]
     taken = {*taken, *named, *(str(leaf.attrs["name"]) for leaf in leaves)}
     style = ProgramStyle(float_dtype, taken, short)
+    names.update({node: style.unpacked(node) for node in cone(roots) if node.op is loop_run})
     values = [v for leaf, v in initial.items() if isinstance(v, Node) and not _wider(leaf, float_dtype)]
     layout = laid_out([*values, *roots], names, style, taken, whole=set(values))
     for leaf, value in initial.items():
@@ -71,11 +73,22 @@ def program_lines(
 
 
 def _with_functions(named: Mapping[str, Node], roots: Sequence[Node]) -> tuple[Mapping[str, Node], Sequence[Node]]:
-    """The same with what is solved for as `root` and `minimize` have it: computed from what the function itself uses."""
-    if not any([node.op is solution for node in cone(roots)]):
+    """The same with calls of functions as they are written.
+
+    Results of one loop are results of one run of it; what is solved for is computed from what its function itself uses.
+    """
+    nodes = cone([*named.values(), *roots])
+    loops = [node for node in nodes if node.op is loop]
+    if not loops and not any([node.op is solution for node in nodes]):
         return named, roots
+    groups = {node: group for group in together(loops) for node in group}
     new: dict[Node, Node] = {}
-    for node in cone([*named.values(), *roots]):
+    for node in nodes:
+        if node in new:
+            continue
+        if node in groups:
+            _run(groups[node], new)
+            continue
         inputs = tuple([new[x] for x in node.inputs])
         if node.op is ruled and node.attrs["rule"].itself is not None:
             new[node] = inputs[0]
@@ -84,12 +97,58 @@ def _with_functions(named: Mapping[str, Node], roots: Sequence[Node]) -> tuple[M
             used = set(cone([system.goal], system.parameters))
             kept = [i for i, p in enumerate(system.parameters, 1) if p in used]
             only = system.of([system.parameters[i - 1] for i in kept])
-            new[node] = Node(
-                solution, (inputs[0], *[inputs[i] for i in kept]), {"system": only}, node.shape, node.dtype, node.risky
-            )
+            own = (inputs[0], *[inputs[i] for i in kept])
+            new[node] = Node(solution, own, {"system": only}, node.shape, node.dtype, node.risky)
         else:
             new[node] = node if inputs == node.inputs else node.with_inputs(inputs)
     return {name: new[node] for name, node in named.items()}, [new[root] for root in roots]
+
+
+def _run(group: Sequence[Node], new: dict[Node, Node]) -> None:
+    given = dict(sorted(arguments(group).items()))
+    call = LoopCall(group[0].attrs["body"], [node.attrs["result"] for node in group], tuple(given))
+    run = Node(loop_run, tuple([new[x] for x in given.values()]), {"function": call}, (0,), "bool", False)
+    for k, node in enumerate(group):
+        new[node] = Node(loop_result, (run,), {"index": k}, node.shape, node.dtype, node.risky)
+
+
+class LoopCall:
+    """Some results of a loop as a call of `scan`, or of `iterate` where only the last states are needed.
+
+    What a step computes besides its states is a state too, that no step looks at.
+    """
+
+    def __init__(self, body: Body, wanted: Sequence[int], given: Sequence[int]) -> None:
+        self.body = body
+        self.wanted = list(wanted)
+        self.given = list(given)
+        self.live = body.live(wanted)
+        after = {body.following[i]: i for i in self.live}
+        self.same = {r: after[body.root(r)] for r in wanted if self._is_emitted(r) and body.root(r) in after}
+        self.emitted = [r for r in wanted if self._is_emitted(r) and r not in self.same]
+        first = len(body.states)
+        self.rows = [p for p in given if first <= p < first + len(body.elements)]
+        self.scans = bool(self.rows) or any([body.stacks(r) for r in wanted])
+        self.states = len(self.live) + len(self.emitted)
+        self.listed = self.states + max(len(self.rows), self.scans) > 1 + self.scans
+
+    def _is_emitted(self, r: int) -> bool:
+        return self.body.stacks(r) and r < self.body.before(0)
+
+    def result(self, k: int, names: Sequence[str], start: str) -> Text:
+        """The k-th result, from the names of the states and the text of what its state starts from."""
+        body, r = self.body, self.wanted[k]
+        if r in self.emitted:
+            return Text(names[len(self.live) + self.emitted.index(r)])
+        if r in self.same:
+            return Text(names[self.live.index(self.same[r])])
+        i = r - body.before(0) if body.stacks(r) else r
+        name = names[self.live.index(i)]
+        if not body.stacks(r):
+            return Text(f"{name}[{0 if body.backwards else -1}]") if self.scans else Text(name)
+        if body.backwards:
+            return Text(f"concat([{name}[1:], [{start}]], 0)")
+        return Text(f"concat([[{start}], {name}[:-1]], 0)")
 
 
 def declaration(leaf: Node, initial: Any, texts: Mapping[Node, Text], style: ProgramStyle) -> str:
@@ -120,7 +179,7 @@ class ProgramStyle(Style):
     own, are functions of the program again, in front of the line that calls them.
     """
 
-    def __init__(self, float_dtype: str, taken: Container[str], short: int, with_functions: bool = True) -> None:
+    def __init__(self, float_dtype: str, taken: Collection[str], short: int, with_functions: bool = True) -> None:
         super().__init__(short)
         self._with_functions = with_functions
         self.float_dtype = float_dtype
@@ -129,6 +188,7 @@ class ProgramStyle(Style):
         self.definitions: dict[str, str] = {}
         self._functions: list[tuple[int, str]] = []
         self._counts: dict[str, Iterator[int]] = {}
+        self._starts: dict[Node, dict[int, str]] = {}
 
     def leaf(self, node: Node) -> Text:
         return Text(str(node.attrs["name"]))
@@ -141,6 +201,10 @@ class ProgramStyle(Style):
             return Text(_array(node, self.told))
         if node.op is solution and self._with_functions:
             return self._solved(node, operands)
+        if node.op is loop_run:
+            return self._called(node, operands)
+        if node.op is loop_result:
+            return self._result(node, operands[0])
         if node.op is ruled and self._with_functions and node.attrs["rule"].itself is None:
             return self._ruled(node, operands)
         text = apply(node, operands, self.float_dtype)
@@ -158,7 +222,7 @@ class ProgramStyle(Style):
     def _solved(self, node: Node, operands: Sequence[Text]) -> Text:
         system: System = node.attrs["system"]
         f, x = self._new("f"), self._new("x")
-        body = self._body(system.goal, {system.x: Text(x), **dict(zip(system.parameters, operands[1:], strict=True))})
+        body = self._body([system.goal], {system.x: Text(x), **dict(zip(system.parameters, operands[1:], strict=True))})
         self._functions.append((node.serial, f"def {f}({x}) = {body}"))
         options = f", tol={system.tol!r}" if system.tol != TOLERANCE[node.dtype] else ""
         options += f", steps={system.steps}" if system.steps != STEPS[system.word] else ""
@@ -175,7 +239,7 @@ class ProgramStyle(Style):
         tangent = reduce(add, [rule.roots[i] for i in rule.passes])
         self._functions += [
             (node.serial, f"def {f}({', '.join(xs)}) = {operands[0].text}"),
-            (node.serial, f"tangent {f}({', '.join([*xs, *dxs])}) = {self._body(tangent, given)}"),
+            (node.serial, f"tangent {f}({', '.join([*xs, *dxs])}) = {self._body([tangent], given)}"),
         ]
         return Text(f"{f}({', '.join([operands[i].text for i in rule.passes])})")
 
@@ -183,28 +247,80 @@ class ProgramStyle(Style):
         numbers = self._counts.setdefault(stem, count(1))
         return next(name for k in numbers if (name := f"{stem}{k}") not in self.taken)
 
-    def _body(self, root: Node, given: Mapping[Node, Text]) -> str:
-        """The formula of a node in one piece, from the texts of some."""
+    def unpacked(self, run: Node) -> str:
+        """New names for the states of a loop, as the targets of an assignment."""
+        call: LoopCall = run.attrs["function"]
+        names = [self._new("s") for _ in range(call.states)]
+        return ", ".join(names) + "," * (call.listed and call.states == 1)
+
+    def _called(self, run: Node, operands: Sequence[Text]) -> Text:
+        call: LoopCall = run.attrs["function"]
+        # A state has the dtype of what it starts from.
+        operands = [
+            self._typed(x) if x.op.name == "literal" and x.dtype != "bool" else t
+            for x, t in zip(run.inputs, operands, strict=True)
+        ]
+        body, texts = call.body, dict(zip(call.given, operands, strict=True))
+        self._starts[run] = {i: texts[i].text for i in call.live}
+        states = [self._new("x") for _ in range(call.states)]
+        rows = [self._new("e") for _ in range(max(len(call.rows), call.scans))]
+        given = {body.states[i]: Text(name) for i, name in zip(call.live, states, strict=False)}
+        given |= {body.parameters[p]: Text(name) for p, name in zip(call.rows, rows, strict=False)}
+        given |= {x: texts[body.number[x]] for x in body.fixed if body.number[x] in texts}
+        roots = [*[body.following[i] for i in call.live], *[body.root(r) for r in call.emitted]]
+        f = self._new("f")
+        self._functions.append((run.serial, f"def {f}({', '.join([*states, *rows])}) = {self._body(roots, given)}"))
+        starts = [texts[i].text for i in call.live] + [self._zeros(body.root(r)) for r in call.emitted]
+        start = f"[{', '.join(starts)}]" if call.listed else starts[0]
+        if not call.scans:
+            return Text(f"iterate({f}, {start}, {body.count})")
+        some = [texts[p].text for p in call.rows] or [f"zeros([{body.count}])"]
+        elems = f"[{', '.join(some)}]" if len(some) > 1 else some[0]
+        return Text(f"scan({f}, {elems}, {start}{', reverse=true' * body.backwards})")
+
+    def _typed(self, number: Node) -> Text:
+        """A number that has its dtype by itself."""
+        value = number.attrs["value"]
+        if number.dtype == self.float_dtype and isfinite(value):
+            return Text(repr(float(value)))
+        return Text(f"cast({self._number(number).text}, {number.dtype})")
+
+    def _result(self, node: Node, names: Text) -> Text:
+        (run,), k = node.inputs, node.attrs["index"]
+        call: LoopCall = run.attrs["function"]
+        r = call.wanted[k]
+        start = self._starts[run].get(r - call.body.before(0), "")
+        return call.result(k, names.text.rstrip(",").split(", "), start)
+
+    def _zeros(self, like: Node) -> str:
+        dtype = "" if like.dtype == self.float_dtype else f", dtype={like.dtype}"
+        return f"zeros([{', '.join(map(str, like.shape))}]{dtype})"
+
+    def _body(self, roots: Sequence[Node], given: Mapping[Node, Text]) -> str:
+        """The body of a function that gives the values of nodes, from the texts of some: an expression or a block."""
         leaves = {
             node: make_leaf(text.at_least(ATOM), "step", node.shape, node.dtype, node.risky)
             for node, text in given.items()
         }
         from gradcli.rewrite.written import Written  # few programs have such a function
 
-        own = Written(replaced([root], leaves), dtype=self.float_dtype, with_rules=True).targets[0]
+        own = Written(replaced(roots, leaves), dtype=self.float_dtype, with_rules=True).targets
+        own = [*_with_functions({}, own)[1]]
         outer, self._functions = self._functions, []
-        texts: dict[Node, Text] = {}
-        for node in cone([own]):
-            if node.op.name == "leaf":
-                texts[node] = self.leaf(node)
-            else:
-                operands = [
-                    (self.literal(x, node, i) if x.op.name == "literal" else None) or texts[x]
-                    for i, x in enumerate(node.inputs)
-                ]
-                texts[node] = self.apply(node, operands)
-        inner, self._functions = [text for _, text in self._functions], outer
-        return f"{{ {'; '.join([*inner, texts[own].text])} }}" if inner else texts[own].text
+        names = {node: self.unpacked(node) for node in cone(own) if node.op is loop_run}
+        layout = laid_out(own, names, self, self.taken)
+        lines: list[str] = []
+        for line in layout.lines:
+            if line.node.op.name != "leaf":
+                lines += [*self.functions_before(line.node), f"{line.name} = {line.text.text}"]
+        texts = [layout.texts[x] if x in layout.texts else self._number(x) for x in own]
+        lines += [text for _, text in self._functions]
+        self._functions = outer
+        value = ", ".join([text.text for text in texts])
+        if not lines:
+            return value
+        block = "; ".join([*lines, value])
+        return f"{{ {block} }}" if len(block) <= LONGEST else "\n    ".join(["{", *lines, value]) + "\n}"
 
     def _number(self, literal: Node) -> Text:
         text = number(literal.attrs["value"], literal.dtype)

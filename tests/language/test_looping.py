@@ -261,10 +261,25 @@ def test_random_numbers_differ_from_step_to_step():
         assert gradcli.loads(text).eval()["y"] == ours
 
 
-def test_commands_that_show_operations_write_the_steps_out():
-    program = gradcli.loads(LOGISTIC.format(n=10))
-    written = program.derive()
-    assert gradcli.loads(str(written)).eval(["dy_dr"])["dy_dr"] == pytest.approx(program.grad()["r"], rel=1e-12)
+@pytest.mark.parametrize("seed", some(range(60), 6))
+def test_derive_writes_a_loop_as_a_loop(seed):
+    with loops(True):
+        program = gradcli.loads(loop_program(seed))
+        for order in (1, 2):
+            gradients = program.grad("y", order=order)
+            again = gradcli.loads(str(program.derive("y", order=order)))
+            found = dict(zip([x for x, g in gradients.items() if g is not None], again.eval().values(), strict=False))
+            for x, g in found.items():
+                np.testing.assert_allclose(g, gradients[x], rtol=1e-8, atol=1e-10, err_msg=f"{x} {order}\n{again}")
+
+
+def test_the_text_of_a_derivative_does_not_grow_with_the_steps():
+    short, long = (str(gradcli.loads(LOGISTIC.format(n=n)).derive()) for n in (10, 1_000_000))
+    assert short.replace("[10]", "[1000000]") == long
+    assert "reverse=true" in long
+    assert gradcli.loads(short).eval(["dy_dr"])["dy_dr"] == pytest.approx(
+        gradcli.loads(LOGISTIC.format(n=10)).grad()["r"], rel=1e-12
+    )
 
 
 def test_the_nile_has_the_variances_that_the_book_gives():

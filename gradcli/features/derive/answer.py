@@ -78,7 +78,7 @@ def derive(
 
     ``with_rules`` keeps values apart to which the program gives derivatives of their own.
     """
-    program = program.written_out()
+    program = program if with_rules else program.written_out()
     graph = program.graph
     if not order and of is None:  # outputs that are None are no formulas
         of = [name for name in query.differentiated(program) if isinstance(graph.names[name], Node)] or None

@@ -9,12 +9,14 @@ import numpy as np
 
 from gradcli.diagnostics import GradcliError
 from gradcli.features.fit import checkpoints, not_finite
-from gradcli.features.fit.answer import fit
+from gradcli.features.fit.answer import bounds_by_name, fit
 from gradcli.features.fit.choice import chosen
+from gradcli.features.fit.errors import Estimated, check_errors, estimated, program_at
 from gradcli.features.fit.look import history_line, journal_of
 from gradcli.features.fit.objective import NotFiniteError, Objective
 from gradcli.features.fit.optimizers import Schedule, schedule
 from gradcli.features.fit.training import Moment, Settings, asked_method, contradiction
+from gradcli.program import answers, query
 from gradcli.program.loaded import Loaded
 from gradcli.tuples import NamedTuple
 
@@ -26,7 +28,7 @@ class Fitted(NamedTuple):
 
     ``values`` are those of all that was asked for, None for a variable without a value; ``loss`` and ``gnorm``, the norm
     of its gradient, belong to them. ``steps`` is the number of updates, ``reason`` why the run ended, ``kept`` why some
-    variables stay as they are, ``method`` which one was taken. ``problem`` is what went wrong, if anything did: the values are those of the step before.
+    variables stay as they are, ``method`` which one was taken, ``errors`` how well they are known, if that was asked for. ``problem`` is what went wrong, if anything did: the values are those of the step before.
     """
 
     values: dict[str, Array | None]
@@ -37,6 +39,7 @@ class Fitted(NamedTuple):
     kept: dict[str, str]
     problem: GradcliError | None
     method: str
+    errors: Estimated | None = None
 
 
 def fitted(
@@ -56,6 +59,9 @@ def fitted(
     checkpoint: str | None,
     every: int | None,
     resume: str | None,
+    of: Sequence[str] = (),
+    errors: bool = False,
+    loglik: bool = False,
 ) -> Fitted:
     """Minimise; see :meth:`gradcli.Program.fit`. Raises GradcliError where there is nothing to be kept."""
     method = asked_method(method, lr, data, batch, clip)
@@ -63,6 +69,13 @@ def fitted(
     if wrong is not None:
         raise GradcliError("ValueError", wrong)
     objective = Objective(program, minimize, over, squares=method == "least-squares", data=data or (), batch=batch)
+    errors = errors or loglik
+    if errors and batch is not None:
+        raise GradcliError("ValueError", "errors are those of a fit to all data, without batch")
+    if errors:
+        check_errors(objective, loglik)
+    for name in of:
+        query.target(program, name)
     if method is None:
         method = chosen(objective, bounds).method
     identity = checkpoints.identity(objective, method) if checkpoint or resume else {}
@@ -94,9 +107,15 @@ def fitted(
         if journal is not None:
             journal.close()
     values = {r.name: r.value for r in objective.results(outcome.state.values)}
+    found = None
+    if errors:
+        found = estimated(objective, outcome.state.values, bounds_by_name(objective, bounds), loglik, of)
+    if of:
+        values |= {r.name: r.value for r in answers.values(program_at(objective, outcome.state.values), of)}
     return Fitted(
-        values, outcome.loss, outcome.gnorm, outcome.state.step, outcome.reason, dict(objective.kept), problem, method
-    )
+        values, outcome.loss, outcome.gnorm, outcome.state.step, outcome.reason, dict(objective.kept), problem, method,
+        found,
+    )  # fmt: skip
 
 
 def _rate(lr: float | str | None) -> Schedule:

@@ -365,6 +365,9 @@ class Program(Loaded):
         checkpoint: str | os.PathLike[str] | None = None,
         every: int | None = None,
         resume: str | os.PathLike[str] | None = None,
+        of: Names | None = None,
+        errors: bool = False,
+        loglik: bool = False,
         values: Mapping[str, ArrayLike] | None = None,
     ) -> Fitted:
         """Values of variables that make a scalar small, as ``gradcli fit`` finds them.
@@ -377,7 +380,9 @@ class Program(Loaded):
         ``bounds`` are pairs (low, high) by name, None for an end that is open. ``batch`` rows of the constants ``data``
         are seen by a step. ``history`` is a file for a line of JSON a step; ``checkpoint`` one for the state, written
         each ``every`` (100) steps and at the end, from which ``resume`` goes on to the same numbers. A run that ends
-        in a problem has the values of its last good step, and says so. Raises :class:`GradcliError` where there is
+        in a problem has the values of its last good step, and says so. ``of`` are names whose values are wanted too.
+        ``errors`` asks for standard errors, intervals and the covariance, that of least squares or, with ``loglik``, of a
+        loss that is a negative log-likelihood. Raises :class:`GradcliError` where there is
         nothing to be kept.
         """
         from gradcli.features.fit.optimizers import METHODS
@@ -400,6 +405,9 @@ class Program(Loaded):
             checkpoint=arguments.path_or_none(checkpoint, "checkpoint"),
             every=arguments.integer_or_none(every, "every", 1),
             resume=arguments.path_or_none(resume, "resume"),
+            of=arguments.names_or_none(of, "of") or [],
+            errors=arguments.flag(errors, "errors"),
+            loglik=arguments.flag(loglik, "loglik"),
         )
 
     def _given(self, values: Mapping[str, ArrayLike] | None) -> Program:

@@ -28,7 +28,7 @@ def fit(objective: Objective, settings: Settings, watch: Watch, state: State | N
     """
     if state is None:
         state = State(0, objective.start(), {})
-    settings = replace(settings, bounds=_bounds_by_name(objective, settings.bounds))
+    settings = replace(settings, bounds=bounds_by_name(objective, settings.bounds))
     import numpy as np
 
     good: list[Moment] = []
@@ -53,7 +53,7 @@ def fit(objective: Objective, settings: Settings, watch: Watch, state: State | N
             return Outcome(good[0].state, good[0].loss, good[0].gnorm, "interrupted")
 
 
-def _bounds_by_name(objective: Objective, bounds: Bounds) -> Bounds:
+def bounds_by_name(objective: Objective, bounds: Bounds) -> Bounds:
     """The bounds with patterns such as ``W*`` written out, of which one at least must be fitted.
 
     Raises GradcliError for what is not.

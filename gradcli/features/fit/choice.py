@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -42,12 +42,12 @@ def chosen(objective: Objective, bounds: Mapping[str, object]) -> Choice:
     fitted = f"{counted(count, 'number')} {'is' if count == 1 else 'are'} fitted"
     scipy = find_spec("scipy") is not None
     if count <= DENSE:
-        squares = residuals(objective)
-        rows = 0 if squares is None else size_of(squares.shape)
-        if squares is not None and rows > 1 and rows * count <= ENTRIES:
+        terms = squared_terms(objective) or []
+        rows = sum([size_of(term.base.shape) for term in terms])
+        if rows > 1 and rows * count <= ENTRIES:
             what = f"`{objective.name}` is a sum of {rows} squares"
             if scipy:
-                objective.residuals = squares
+                objective.residuals = joined(objective, terms)
                 return Choice("least-squares", what)
             if not bounds:
                 return Choice("newton", f"{what}, and least-squares needs SciPy: pip install 'gradcli[scipy]'")
@@ -58,18 +58,44 @@ def chosen(objective: Objective, bounds: Mapping[str, object]) -> Choice:
     return Choice("adam" if bounds else "newton", f"{fitted}, and lbfgs needs SciPy: pip install 'gradcli[scipy]'")
 
 
-def residuals(objective: Objective) -> Node | None:
-    """What the loss is half the sum of squares of [number of squares], where the operations that it is made of show that.
+class Term(NamedTuple):
+    """``factor/2`` times the sum of ``weight`` (by default 1) times the squares of ``base``."""
+
+    base: Node
+    factor: float
+    weight: Node | None
+
+    def residuals(self) -> Node:
+        """What it is half the sum of squares of [number of squares]."""
+        whole = self.base if self.weight is None else multiply(self.base, sqrt(self.weight))
+        return reshaped(whole, (size_of(whole.shape),)) * math.sqrt(self.factor)
+
+
+def joined(objective: Objective, terms: Sequence[Term]) -> Node:
+    """What the sum of terms is half the sum of squares of."""
+    with objective.program.graph.derivation.active():
+        parts = [term.residuals() for term in terms]
+        return parts[0] if len(parts) == 1 else concat(*parts, axis=0)
+
+
+def moving_nodes(objective: Objective) -> set[Node]:
+    """The nodes that what is fitted changes."""
+    moving: set[Node] = set(objective.leaves.values())
+    for node in cone([objective.y]):
+        if any([x in moving for x in node.inputs]):
+            moving.add(node)
+    return moving
+
+
+def squared_terms(objective: Objective) -> list[Term] | None:
+    """What the loss is the sum of, where the operations that it is made of show that it is a sum of squares.
 
     Those are sums, means, ``r^2``, ``square(r)``, ``r*r``, ``r @ r`` and ``norm(r)^2``, and multiples and quotients by
     what is positive and not fitted.
     """
     program = objective.program
-    moving: set[Node] = set(objective.leaves.values())
-    for node in cone([objective.y]):
-        if any([x in moving for x in node.inputs]):
-            moving.add(node)
-    found: list[Node] = []
+    moving = moving_nodes(objective)
+    found: list[Term] = []
     todo: list[tuple[Node, float, Node | None]] = [(objective.y, 2.0, None)]
     with program.graph.derivation.active():
         while todo:
@@ -80,8 +106,7 @@ def residuals(objective: Objective) -> Node | None:
             if base is not None:
                 if base.op is norm and weight is None:
                     base = base.inputs[0]
-                term = base if weight is None else multiply(base, sqrt(weight))
-                found.append(reshaped(term, (size_of(term.shape),)) * math.sqrt(factor))
+                found.append(Term(base, factor, weight))
             elif node.op in (sum_, mean) and weight is None and len(node.inputs) == 1:
                 (x,) = node.inputs
                 count = size_of(x.shape) // max(size_of(node.shape), 1) if node.op is mean else 1
@@ -109,7 +134,7 @@ def residuals(objective: Objective) -> Node | None:
                     todo.append((parts[0], factor, scale if weight is None else multiply(weight, scale)))
             else:
                 return None
-        return found[0] if len(found) == 1 else concat(*found, axis=0)
+        return found
 
 
 def _squared(node: Node) -> Node | None:

@@ -18,9 +18,10 @@ from gradcli.diagnostics import GradcliError
 from gradcli.features.fit.optimizers import METHODS
 
 if TYPE_CHECKING:
+    from gradcli.features.fit.look import Fitted
     from gradcli.features.fit.objective import Objective
     from gradcli.features.fit.optimizers import Schedule
-    from gradcli.features.fit.training import Outcome
+    from gradcli.features.fit.training import Bounds, Outcome
 
 FEW = 8
 """Numbers that a table on a terminal shows well."""
@@ -32,6 +33,7 @@ Examples:
   gradcli fit model.expr --method least-squares --bounds 'rate=0..1'
   gradcli fit model.expr --set 'X=@X.npy' --data X,y --batch 32
   gradcli fit model.expr --history run.ndjson --format expr > fitted.expr
+  gradcli fit decay.expr --errors --of half_life --cov covariance.csv
   gradcli fit model.expr --resume run.npz --checkpoint run.npz --steps 5000
 
 \b
@@ -174,6 +176,16 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
     help="Rows of --data that a step sees; each epoch shuffles them anew, as --random-seed says.",
 )
 @click.option("--clip", type=Finite(0, min_open=True), metavar="NORM", help="Shorten longer gradients to it.")
+@several_names("--of", help="Print these names, too, at the fitted values. Repeatable.")
+@click.option(
+    "--errors",
+    is_flag=True,
+    help="Print standard errors, 95 % intervals, correlations and statistics: of least squares, or with --loglik.",
+)
+@click.option("--loglik", is_flag=True, help="The loss is a negative log-likelihood, whose Hessian gives the errors.")
+@click.option(
+    "--cov", type=OUTPUT_FILE, metavar="FILE", help="Write the covariance of what is fitted, with names, as .csv."
+)
 @click.option("--history", type=OUTPUT_FILE, metavar="FILE", help="Write each step as a line of NDJSON.")
 @click.option("--checkpoint", type=OUTPUT_FILE, metavar="FILE", help="Save the state of the run, at its end too.")
 @click.option("--every", type=click.IntRange(1), metavar="N", help="Steps from one --checkpoint to the next: 100.")
@@ -191,6 +203,10 @@ def command(
     data: list[str] | None,
     batch: int | None,
     clip: float | None,
+    of: list[str] | None,
+    errors: bool,
+    loglik: bool,
+    cov: str | None,
     history: str | None,
     checkpoint: str | None,
     every: int | None,
@@ -211,20 +227,32 @@ def command(
     wrong = contradiction(method, lr, bounds, data, batch, clip, checkpoint, every, lambda name: f"--{name}")
     if wrong is not None:
         raise click.UsageError(wrong)
+    errors = errors or loglik or cov is not None
+    if cov is not None and not cov.lower().endswith(".csv"):
+        raise click.UsageError(f"--cov {cov}: the file must end in .csv.")
+    if errors and batch is not None:
+        raise click.UsageError("--errors are those of a fit to all data, without --batch.")
     _check_files({"FILE": inputs.file, "--values": inputs.values}, {"--history": history, "--checkpoint": checkpoint})
-    _check_files({"--output": output}, {"--history": history, "--checkpoint": checkpoint})
+    _check_files({"--output": output}, {"--history": history, "--checkpoint": checkpoint, "--cov": cov})
     destination = Destination.chosen(format, precision, output, (*ENDINGS, ".expr"))
-    others = [*variables_apart(over), *bounds, *(data or ())]
+    others = [*variables_apart(over), *bounds, *(data or ()), *(of or ())]
     program = inputs.load(inputs.program_text(), ([minimize] if minimize else None, others))
-    from gradcli.features.fit.answer import fit
+    from gradcli.features.fit.answer import bounds_by_name, fit
     from gradcli.features.fit.look import journal_of, summary
     from gradcli.features.fit.objective import NotFiniteError, Objective
     from gradcli.features.fit.optimizers import RULES, Schedule
     from gradcli.features.fit.running import Watcher, explained, say
     from gradcli.features.fit.training import Settings
     from gradcli.graph.types import size_of
+    from gradcli.program import query
 
     objective = Objective(program, minimize, over, squares=method == "least-squares", data=data or (), batch=batch)
+    if errors:
+        from gradcli.features.fit.errors import check_errors
+
+        check_errors(objective, loglik)
+    for name in of or ():
+        query.target(program, name)
     if method is None:
         from gradcli.features.fit.choice import chosen
 
@@ -264,7 +292,15 @@ def command(
             saver.save(outcome.state)
         except GradcliError as failure:
             problem = problem or failure
-    _deliver(objective, outcome, destination)
+    answer = _answer(objective, outcome)
+    if of or errors:
+        try:
+            answer = _with_errors(
+                answer, objective, outcome, bounds_by_name(objective, bounds), of or [], errors, loglik, cov
+            )
+        except GradcliError as failure:
+            problem = problem or failure
+    _deliver(answer, destination)
     if isinstance(problem, NotFiniteError):
         explained(inputs, objective, problem, False)
     if problem is not None:
@@ -287,20 +323,53 @@ def _check_files(others: Mapping[str, str | None], written: Mapping[str, str | N
         places[place] = option
 
 
-def _deliver(objective: Objective, outcome: Outcome, destination: Destination) -> None:
+def _with_errors(
+    answer: Fitted,
+    objective: Objective,
+    outcome: Outcome,
+    bounds: Bounds,
+    of: list[str],
+    errors: bool,
+    loglik: bool,
+    cov: str | None,
+) -> Fitted:
+    """The answer with the values of more names, and with errors. Raises GradcliError."""
+    from gradcli.features.fit.errors import estimated, program_at
+    from gradcli.features.fit.look import estimates
+    from gradcli.program import answers
+
+    values = outcome.state.values
+    more = answers.values(program_at(objective, values), of) if of else []
+    if not errors:
+        ((order, results),) = answer.reply.orders
+        return answer._replace(reply=answer.reply._replace(orders=[(order, [*results, *more])]))
+    found = estimated(objective, values, bounds, loglik, of)
+    if cov is not None:
+        from gradcli.data import write_atomically
+        from gradcli.report.estimates import matrix_text
+
+        text = matrix_text(found.names, found.covariance)
+        write_atomically(cov, text.encode())
+    return estimates(answer, found, more)
+
+
+def _answer(objective: Objective, outcome: Outcome) -> Fitted:
     from gradcli.features.fit.look import Fitted
     from gradcli.report.reply import Reply
     from gradcli.results import Result
 
     results = objective.results(outcome.state.values)
     source = objective.program.source
-    answer = Fitted(
+    return Fitted(
         Reply("fit", source.name, [(0, results)], [objective.name]),
         source,
         objective.as_written(),
         [Result(name, value) for name, value in objective.given().items()],
         objective.program.float_dtype,
     )
+
+
+def _deliver(answer: Fitted, destination: Destination) -> None:
     try:
         destination.deliver(answer)
     except GradcliError:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError, Label, Source, Span, counted
+from gradcli.graph.types import size_of
 from gradcli.report.json_parts import json_number
 from gradcli.report.numbers import literal, rounded, tokens
 from gradcli.report.reply import Reply
@@ -15,8 +17,10 @@ from gradcli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from gradcli.data.journal import Journal
+    from gradcli.features.fit.errors import Estimate, Estimated
     from gradcli.features.fit.training import Moment, Outcome
     from gradcli.language.syntax import Expression
+    from gradcli.report.estimates import Estimates
     from gradcli.report.tables import Screen
 
 Array = Any
@@ -26,7 +30,7 @@ class Fitted(NamedTuple):
     """The answer of ``fit``: a reply, and the source, into which the format ``expr`` writes the values.
 
     ``as_written`` names those that the source has already, and ``given`` are values of others that options gave;
-    ``dtype`` is the program's precision, which an option may have given, too.
+    ``dtype`` is the program's precision, which an option may have given, too. ``estimates`` is the reply with errors.
     """
 
     reply: Reply
@@ -34,10 +38,12 @@ class Fitted(NamedTuple):
     as_written: Collection[str] = ()
     given: Sequence[Result] = ()
     dtype: str = "float64"
+    estimates: Estimates | None = None
 
     def rounded(self, digits: int | None) -> Fitted:
         """See :class:`gradcli.report.reply.Answer`."""
-        return self._replace(reply=self.reply.rounded(digits))
+        errors = self.estimates.rounded(digits) if self.estimates is not None else None
+        return self._replace(reply=self.reply.rounded(digits), estimates=errors)
 
     def pieces(self, format: str, screen: Screen | None) -> Iterator[str]:
         """See :class:`gradcli.report.reply.Answer`; there is one format more, ``expr``."""
@@ -47,11 +53,57 @@ class Fitted(NamedTuple):
             if digits is not None:
                 results = [r._replace(value=rounded(r.value, digits)) if r.connected else r for r in results]
             return iter([with_values(self.source, [*results, *self.given], self.dtype)])
-        return self.reply.pieces(format, screen)
+        return (self.estimates or self.reply).pieces(format, screen)
 
     def arrays(self) -> Iterator[tuple[str, Any]]:
         """See :class:`gradcli.report.reply.Answer`."""
-        return self.reply.arrays()
+        return (self.estimates or self.reply).arrays()
+
+
+LABELS = {
+    "dof": "degrees of freedom", "chi2": "χ²", "reduced_chi2": "reduced χ²", "r2": "R²", "aic": "AIC", "bic": "BIC",
+    "loglik": "log-likelihood",
+}  # fmt: skip
+"""What people call the statistics of a fit."""
+
+
+def estimates(fitted: Fitted, found: Estimated, of: Sequence[Result]) -> Fitted:
+    """The answer with errors, and with the values of names ``of``."""
+    from gradcli.report.estimates import Estimates, Sheet, correlations
+
+    results = [*fitted.reply.orders[0][1], *of]
+    todo = iter([*found.estimates, *found.derived])
+    errors: dict[str, dict[str, Array]] = {}
+    shapes = {result.name: result.value.shape for result in results if result.connected}
+    for name in [*dict.fromkeys(e.of for e in found.estimates), *[result.name for result in of]]:
+        import numpy as np
+
+        rows = [next(todo) for _ in range(size_of(shapes[name]))]
+        errors[name] = {
+            kind: np.array([getattr(row, kind) for row in rows]).reshape(shapes[name])
+            for kind in ("error", "low", "high")
+        }
+    more = {
+        "covariance": {"names": found.names, "matrix": found.covariance.tolist(), "basis": found.basis},
+        "statistics": found.statistics,
+        "notes": {e.name: e.note for e in [*found.estimates, *found.derived] if e.note},
+    }
+    headers = ["name", "value", "error", "error in %", "95 % from", "to"]
+    headers += ["note"] if more["notes"] else []
+    sheets = [Sheet("fitted", headers, [_row(e)[: len(headers)] for e in found.estimates])]
+    if found.derived:
+        sheets.append(Sheet("derived", headers, [_row(e)[: len(headers)] for e in found.derived]))
+    sheets += filter(None, [correlations(found.names, found.correlation)])
+    facts = ", ".join([f"{LABELS.get(key, key)} = {value:.6g}" for key, value in found.statistics.items()])
+    reply = fitted.reply._replace(orders=[(0, results)])
+    return fitted._replace(
+        reply=reply, estimates=Estimates(reply, errors, sheets, [f"covariance: {found.basis}", facts], more)
+    )
+
+
+def _row(e: Estimate) -> list[str | float]:
+    part = 100 * e.error / abs(e.value) if e.value else math.nan
+    return [e.name, e.value, e.error, "" if math.isnan(part) else f"{part:.3g}", e.low, e.high, e.note]
 
 
 def with_values(source: Source, results: Sequence[Result], dtype: str) -> str:

@@ -112,6 +112,7 @@ class Objective:
         self.name = name if name is not None else _only(query.differentiated(program))
         self.y = query.target(program, self.name)
         self.title = f"Σ{self.name}²/2" if squares else self.name
+        self.is_squares = squares
         self.residuals = self.y
         """What ``least-squares`` minimises half the sum of the squares of."""
         if not squares and size_of(self.y.shape) != 1:

@@ -107,7 +107,9 @@ def _in_parts(body: Body, given: Mapping[int, Node], wanted: Iterable[int]) -> d
     stacks = [r for r in wanted if body.stacks(r)]
 
     def part(count: int) -> Body:
-        return Body(body.states, body.elements, body.fixed, body.following, body.emitted, count, body.backwards)
+        return Body(
+            body.states, body.elements, body.fixed, body.following, body.emitted, count, body.backwards, body.done
+        )
 
     def rows_of(p: int, first: bool) -> Node | None:
         x = given.get(p)
@@ -362,7 +364,8 @@ def _beside(
         parameters.append([*body.parameters[start:stop], *[leaf for leaf, _ in own]])
         args += [*[given.get(p) for p in range(start, stop)], *[x for _, x in own]]
     states, elements, fixed = parameters
-    return Body(states, elements, fixed, [*body.following, *following], emitted, body.count, body.backwards), args
+    after = [*body.following, *following]
+    return Body(states, elements, fixed, after, emitted, body.count, body.backwards, body.done), args
 
 
 def series_mask(series: Series, node: Node, masks: Mapping[int, Node | None]) -> Node | None:

@@ -42,6 +42,8 @@ class Loop:
         self.live = body.live(self.wanted)
         self.emitted = [r for r in self.wanted if body.stacks(r) and r < body.before(0)]
         self.histories = {r: r - body.before(0) for r in self.wanted if r >= body.before(0)}
+        # After it is true, the steps that are left change nothing.
+        self.done = body.done if body.done in self.live and not self.emitted else None
         self.roots = (
             [*[body.following[i] for i in self.live], *[body.root(r) for r in self.emitted]] if body.count else []
         )
@@ -126,7 +128,8 @@ class Loop:
             if heads
             else "for _ in range(count):"
         )
-        step = [*code.lines, *[f"add_r{r}({name})" for r, name in stacks.items()]]
+        stop = [f"if s{self.done}: break"] if self.done is not None else []
+        step = [*stop, *code.lines, *[f"add_r{r}({name})" for r, name in stacks.items()]]
         new = [code.names[body.following[i]] for i in self.live]
         if self.live:
             step.append(f"{', '.join(f's{i}' for i in self.live)}, = {', '.join(new)},")
@@ -154,8 +157,12 @@ class Loop:
                 *[number(x) for x in [*self.fixed, *self.once]],
                 *tables.values(),
             )
+            after = dict(zip(self.live, ends, strict=True))
+            if self.done is not None:
+                for r, i in self.histories.items():
+                    tables[r].extend([after[i]] * (count - len(tables[r])))
             rows = {r: _stacked(np, table, body.root(r).dtype, backwards) for r, table in tables.items()}
-            return {**dict(zip(self.live, ends, strict=True)), **rows}
+            return {**after, **rows}
 
         return loop
 
@@ -201,7 +208,12 @@ class Loop:
             columns = [(k, values[x]) for k, x in moving]
             before = [(self.live.index(i), tables[r]) for r, i in self.histories.items()]
             emitted = [tables[r] for r in self.emitted]
+            stop = self.live.index(self.done) if self.done is not None else None
             for t in reversed(range(count)) if body.backwards else range(count):
+                if stop is not None and now[stop]:
+                    for k, table in before:
+                        table[slice(0, t + 1) if body.backwards else slice(t, count)] = now[k]
+                    break
                 for k, table in before:
                     table[t] = now[k]
                 for k, i in slots:

@@ -26,7 +26,8 @@ class Body:
 
     ``states``, ``elements`` (rows) and ``fixed`` are leaves, numbered in this order as *parameters*; ``following[i]`` is
     state i after a step, of the same shape and dtype, and ``emitted`` is what every step computes besides. ``count`` is
-    the number of steps, ``backwards`` says that rows are taken from the last one to the first.
+    the number of steps, ``backwards`` says that rows are taken from the last one to the first. Once the state with the
+    number ``done``, a bool, is true, no state changes any more.
 
     *Results* are numbered: the states after the last step, then what is emitted, then the states before each step.
     """
@@ -40,7 +41,9 @@ class Body:
         emitted: Sequence[Node],
         count: int,
         backwards: bool = False,
+        done: int | None = None,
     ) -> None:
+        self.done = done
         self.states = tuple(states)
         self.elements = tuple(elements)
         self.fixed = tuple(fixed)
@@ -193,6 +196,7 @@ def enclosed(
     emitted: Sequence[Node],
     count: int,
     backwards: bool = False,
+    done: int | None = None,
 ) -> Body:
     """The body of a loop whose nodes may use nodes from outside, which are the same in all steps: they stand for themselves."""
     moving = {*states, *elements}
@@ -202,7 +206,7 @@ def enclosed(
             moving.add(node)
             fixed.update(dict.fromkeys([x for x in node.inputs if x not in moving and x.op.name != "literal"]))
     fixed.update(dict.fromkeys([x for x in (*following, *emitted) if x not in moving and x.op.name != "literal"]))
-    return Body(states, elements, tuple(fixed), following, emitted, count, backwards)
+    return Body(states, elements, tuple(fixed), following, emitted, count, backwards, done)
 
 
 def results(body: Body, arguments: Sequence[Node | None], wanted: Iterable[int]) -> list[Node]:
@@ -237,6 +241,19 @@ def arguments(nodes: Iterable[Node]) -> dict[int, Node]:
     for node in nodes:
         found.update(zip(node.attrs["given"], node.inputs, strict=True))
     return found
+
+
+def operations_written_out(roots: Iterable[Node], stop: Iterable[Node] = ()) -> int:
+    """How many operations some nodes are computed by where each step of their loops is written out."""
+    bodies: set[Body] = set()
+    total = 0
+    for node in cone(roots, stop):
+        total += 1
+        if node.op is loop and node.attrs["body"] not in bodies:
+            body: Body = node.attrs["body"]
+            bodies.add(body)
+            total += body.count * operations_written_out([*body.following, *body.emitted], body.parameters)
+    return total
 
 
 def joins(node: Node, body: Body, known: dict[int, Node]) -> bool:

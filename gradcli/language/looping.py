@@ -82,6 +82,7 @@ def made(
     step: Step,
     function: Value,
     backwards: bool = False,
+    done: int | None = None,
 ) -> Loop | None:
     """A loop, or None where one node cannot stand for it: its derivatives go through earlier steps, or it draws numbers.
 
@@ -113,7 +114,7 @@ def made(
         if grown == risky:
             break
         risky = grown
-    body = enclosed(states, elements, following, emitted, count, backwards)
+    body = enclosed(states, elements, following, emitted, count, backwards, done)
     new = cone([*following, *emitted], opened.placeholders, opened.since)
     drawn = any([not x.op.shareable for x in new if x.serial >= opened.since and x not in opened.placeholders])
     earlier = cone([*starts, *rows, *(body.fixed if starts else ())]) if opened.asked else []
@@ -227,7 +228,11 @@ def _iterate(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Sco
     if until is not None:
         first = e.node(literal(False, "bool"), call)
         try:
-            loop = made(e, [*states, first], [], count, until_done, function) if not _written_out(e) else None
+            loop = (
+                made(e, [*states, first], [], count, until_done, function, done=len(starts))
+                if not _written_out(e)
+                else None
+            )
         except UnsteadyError as unsteady:
             _must_keep(e, unsteady, function, bound["f"], bound["x0"])
         if loop is None:

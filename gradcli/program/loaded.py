@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 Array = Any
 
+FEW = 20_000
+"""Operations up to which loops are written out step by step for those who look at each of them."""
+
 
 class Loaded:
     """A program, elaborated into a graph: names to nodes, nodes to arrays. It does not change.
@@ -172,6 +175,27 @@ class Loaded:
         names = {leaf: name for name, leaf in self.graph.leaves.items()}
         values = {graph.leaves[names[leaf]]: value for leaf, value in self._leaf_values.items()}
         return self._changed(graph=graph, _leaf_values=values)
+
+    def written_out_if_short(self) -> Self:
+        """The same up to ``FEW`` operations; of more the loops stay nodes."""
+        return self.written_out() if self._operations_written_out() <= FEW else self
+
+    def check_room_to_write_out(self, what: str) -> None:
+        """Refuse to write out the steps of loops for something that writes down each of them. Raises GradcliError (LimitError)."""
+        count = self._operations_written_out()
+        if count > FEW:
+            raise GradcliError(
+                "LimitError",
+                f"{what} writes out each step of a loop, and here that makes {count:,} operations",
+                help="`gradcli derive` without more writes a loop as a loop",
+            )
+
+    def _operations_written_out(self) -> int:
+        if not self.graph.has_loops:
+            return 0
+        from gradcli.graph.loops import operations_written_out
+
+        return operations_written_out([x for x in self.graph.names.values() if isinstance(x, Node)])
 
     def with_every_call(self) -> Self:
         """This program with another graph of its own, whose ``calls`` are all that made it."""

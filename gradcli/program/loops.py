@@ -98,5 +98,5 @@ def _for(body: Body, wanted: Sequence[int]) -> tuple[Body, dict[Node, Node]]:
         following[i] = next(simple)
     for j in emitted:
         rest[j] = next(simple)
-    made = Body(body.states, body.elements, body.fixed, following, rest, body.count, body.backwards)
+    made = Body(body.states, body.elements, body.fixed, following, rest, body.count, body.backwards, body.done)
     return made, {**loops, **{new: loops.get(old, old) for new, old in simplified.original.items()}}

@@ -289,3 +289,38 @@ def test_the_nile_has_the_variances_that_the_book_gives():
     noise, step = (math.exp(found.values[name]) for name in ("log_noise", "log_step"))
     assert (noise, step) == (pytest.approx(15099, rel=1e-3), pytest.approx(1469.1, rel=1e-3))
     assert found.loss == pytest.approx(632.5456, abs=1e-3)
+
+
+def test_until_does_no_more_steps_than_it_needs():
+    """A matrix that is singular after its second step, and 10^8 steps that nobody would wait for."""
+    text = """variable a = 2.0
+def newton(x) = x - (x^2 - a)/(2*x)
+def near(x) = abs(x^2 - a) < 1e-14
+y = iterate(newton, 1.0, 100000000, until=near)
+def next(A) = A + a*eye(2) + 0*inv(A - 6*eye(2))
+def large(A) = A[0, 0] > 4
+B = iterate(next, eye(2)*a, 50, until=large)
+"""
+    program = gradcli.loads(text)
+    assert program.eval(["y"])["y"] == pytest.approx(math.sqrt(2), rel=1e-15)
+    np.testing.assert_array_equal(program.eval(["B"])["B"], 6 * np.eye(2))
+    found = []
+    for are_nodes in (True, False):
+        with loops(are_nodes):
+            few = gradcli.loads(text.replace("100000000", "40"))
+            found.append([*[few.grad("y", order=order)["a"] for order in (1, 2, 3)], few.jacobian("y")["y"]["a"]])
+    np.testing.assert_allclose(*found, rtol=1e-12)
+
+
+def test_what_writes_steps_down_refuses_many_of_them():
+    program = gradcli.loads(LOGISTIC.format(n=100_000))
+    for asked in ({"format": "latex"}, {"format": "python"}, {"steps": True}):
+        with pytest.raises(gradcli.GradcliError, match="writes out each step of a loop"):
+            program.derive(**asked)
+
+
+@pytest.mark.slow
+def test_check_of_many_steps_looks_at_the_loop():
+    program = gradcli.loads(LOGISTIC.format(n=6000).replace("3.1", "2.9"))
+    found = program.check()
+    assert {c.verdict for c in found.comparisons} == {"ok"}

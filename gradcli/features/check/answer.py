@@ -68,7 +68,7 @@ def check(
     if not available():
         notes.append("differences are those of float64: pip install 'gradcli[check]' for hundreds of digits")
     with np.errstate(all="ignore"):  # differences of overflowing values are NaN or infinite, and are judged as such
-        return _Check(Point(program.written_out(), of, wrt, notes), how or Settings()).run()
+        return _Check(Point(program.written_out_if_short(), of, wrt, notes), how or Settings()).run()
 
 
 class _Check:

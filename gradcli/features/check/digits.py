@@ -16,6 +16,7 @@ import numpy as np
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node, cone
+from gradcli.graph.ops.creation import loop_result, loop_run
 from gradcli.graph.ops.selection import cast
 from gradcli.graph.ops.words.mpmath import WORDS, functions_of_one, functions_of_two, predicates
 from gradcli.graph.types import is_float, size_of
@@ -124,6 +125,9 @@ def _evaluated(
                     if x in node.inputs[:i] and is_float(x.dtype):
                         inputs[i] = rounding.operand(node, i, inputs[i])
             value = _applied(node, inputs, xp)
+            if node.op is loop_run:
+                values[node] = value  # the results of a loop, as its own steps round them
+                continue
         value = np.asarray(value, dtype=object if xp is not np and is_float(node.dtype) else None)
         if rounding is not None and is_float(node.dtype) and (given is not None or node.op.family in _ROUNDS):
             value = rounding(node, value, given is not None)
@@ -141,6 +145,8 @@ def _applied(node: Node, given: Sequence[Array], xp: Any) -> Any:
         special = xp.special(node)
         if special is not None:
             return special(*given)
+    if node.op is loop_result:
+        return given[0][node.attrs["index"]]
     if node.op.kernel is None:  # what is solved for, or a loop
         raise UnknownError
     return node.op.kernel(xp, *[x[()] if x.dtype != object else x for x in given], **node.attrs)

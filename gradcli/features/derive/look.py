@@ -33,6 +33,8 @@ def written(
         raise GradcliError("ValueError", "steps are those of one pass, as text or for LaTeX")
     if not order and (wrt or seeds):
         raise GradcliError("ValueError", "order 0 writes the outputs themselves, without wrt and seeds")
+    if steps or format != "expr":
+        program.check_room_to_write_out("a derivation" if steps else "this format")
     if steps:
         from gradcli.features.derive.derivation import render, render_latex
         from gradcli.features.derive.steps import derivation

@@ -54,7 +54,7 @@ def lint(program: Loaded) -> list[Finding]:
     A comment ``# lint: ignore CODE, …`` behind a statement, or on a line of its own for all of them, leaves out the
     findings with these codes; without codes, all.
     """
-    checks = _Checks(program.written_out())
+    checks = _Checks(program.written_out_if_short())
     found = [*checks.unused(), *checks.without_influence(), *checks.spelled(), *checks.roots(), *checks.constants()]
     ignored = _ignored(program.source.text)
     kept = [f for f in found if not any(_covers(ignored.get(line), f.code) for line in (0, f.span.line))]

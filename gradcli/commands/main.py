@@ -24,6 +24,7 @@ COMMANDS = {
     "derive": ("gradcli.features.derive.command", "Print derivatives as formulas: a program, LaTeX or Python."),
     "explain": ("gradcli.features.explain.command", "Say how outputs depend on variables, and why a gradient is None."),
     "fit": ("gradcli.features.fit.command", "Find values of variables that make a scalar small."),
+    "propagate": ("gradcli.features.propagate.command", "Print results with their uncertainties."),
     "check": ("gradcli.features.check.command", "Compare gradients with differences and other methods."),
     "lint": ("gradcli.features.lint.command", "Find likely mistakes and unstable formulas, and mend them."),
     "graph": ("gradcli.features.graph.command", "Draw a program, and its gradient, as a graph."),
@@ -42,6 +43,7 @@ Examples:
   gradcli derive -e 'variable x = 2.0; y = sin(x^2)*exp(x)'
   gradcli explain model.expr --wrt 'w'
   gradcli fit model.expr --minimize 'loss' --method adam
+  gradcli propagate model.expr --error 'x=0.1,y=2%'
   gradcli check model.expr
   gradcli lint model.expr --fix
   gradcli graph model.expr --gradient 'w'

@@ -133,6 +133,15 @@ def one_of(value: object, argument: str, allowed: Sequence[str]) -> str:
     )
 
 
+def pair_or_none(value: object, argument: str, example: str) -> tuple[Any, Any] | None:
+    """Two things that belong together, or None."""
+    if value is None:
+        return None
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        _wrong(argument, "a pair", value, f"{argument}={example}")
+    return value[0], value[1]
+
+
 def flag(value: object, argument: str) -> bool:
     """True or False, NumPy's included."""
     if type(value).__name__ not in ("bool", "bool_") or getattr(value, "shape", ()) != ():

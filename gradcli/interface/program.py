@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from gradcli.features.derive.look import Format
     from gradcli.features.explain.explanation import Explained
+    from gradcli.features.propagate.answer import Propagated
     from gradcli.interface.fitting import Fitted
     from gradcli.results import Checked
 
@@ -316,6 +317,37 @@ class Program(Loaded):
         most = arguments.integer(most, "most", 1, 1000)
         heads = _arrays(seeds, "seeds")
         return explain(self._given(values), of, wrt, order, seeds=heads, stop=stop, most=most)
+
+    def propagate(
+        self,
+        errors: Mapping[str, ArrayLike] | None = None,
+        of: Names | None = None,
+        *,
+        covariance: tuple[Sequence[str], ArrayLike] | None = None,
+        monte_carlo: int | None = None,
+        values: Mapping[str, ArrayLike] | None = None,
+    ) -> Propagated:
+        """The standard uncertainties of ``of`` that follow from those of variables and constants, as ``gradcli propagate``.
+
+        ``errors`` gives for a name a number, an array of its shape, or a text such as ``"2%"``; ``covariance`` is a pair:
+        names of entries such as ``p[0]``, and their covariance. ``of`` are by default the names that :meth:`eval` gives.
+        ``monte_carlo`` is a number of normal draws, for a check. Results are found by exact first and second derivatives.
+        Raises :class:`GradcliError`.
+        """
+        from gradcli.features.propagate.answer import Covariance, deviation, propagate
+
+        program = self._given(values)
+        given = {
+            name: deviation(program, name, error) if isinstance(error, str) else given_array(error, name)
+            for name, error in arguments.by_name(errors, "errors").items()
+        }
+        names_and_matrix = arguments.pair_or_none(covariance, "covariance", '(["x", "k"], [[1.0, 0.5], [0.5, 1.0]])')
+        both = None
+        if names_and_matrix is not None:
+            entries = arguments.names(names_and_matrix[0], "covariance")
+            both = Covariance(entries, given_array(names_and_matrix[1], "covariance"))
+        draws = arguments.integer_or_none(monte_carlo, "monte_carlo", 2, 100_000_000)
+        return propagate(program, given, both, arguments.names_or_none(of, "of"), draws or 0)
 
     def check(
         self,

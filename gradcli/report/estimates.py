@@ -94,6 +94,8 @@ class Estimates(NamedTuple):
         if value is None:
             yield f"{name},," + "," * len(kinds) + "\n"
             return
+        digits = self.reply.precision
+        value = value if digits is None else rounded(value, digits)
         arrays = [value, *(self.errors.get(name, {}).get(kind, np.full(value.shape, math.nan)) for kind in kinds)]
         texts = zip(*[tokens(array) for array in arrays], strict=True)
         for place, row in zip(np.ndindex(value.shape), texts, strict=True):

@@ -29,7 +29,7 @@ class Answer(Protocol):
 
 
 class Reply(NamedTuple):
-    """The answer of ``eval``, ``grad``, ``jvp`` or ``fit``.
+    """The answer of ``eval``, ``grad``, ``jvp``, ``fit`` or ``propagate``.
 
     ``file`` is the name of the source. ``orders`` holds one group of results for each order; all but ``grad`` have a
     single group, whose number means nothing. ``of`` are the names that were differentiated (of ``jvp`` those with a
@@ -37,7 +37,7 @@ class Reply(NamedTuple):
     their numbers, ``precision`` to how many significant digits numbers are rounded.
     """
 
-    command: Literal["eval", "grad", "jvp", "fit"]
+    command: Literal["eval", "grad", "jvp", "fit", "propagate"]
     file: str
     orders: Sequence[tuple[int, Sequence[Result]]]
     of: Sequence[str] = ()
@@ -83,7 +83,7 @@ class Reply(NamedTuple):
 
     def title(self, order: int) -> str | None:
         """``gradients of y1 + y2``, with Σ before what is summed over its entries; values need no title."""
-        if self.command in ("eval", "fit"):
+        if self.command in ("eval", "fit", "propagate"):
             return None
         if self.command == "jvp":
             return f"derivatives along {', '.join(self.of)}"

@@ -102,6 +102,7 @@ CALLS = {
     "explain": (lambda **given: program().explain(**given), {"wrt": ["k"]}),
     "check": (lambda **given: program().check(**given), {"wrt": ["k"], "order": 1}),
     "fit": (lambda **given: program().fit(**given), {"steps": 2}),
+    "propagate": (lambda **given: program().propagate(**given), {"errors": {"k": 0.1}}),
 }
 
 

@@ -48,9 +48,9 @@ Methods:
                  the squares of what --minimize names
 
 \b
-Without --method a sum of squares is given to least-squares, another loss of up
-to 300 numbers to newton, and what is larger or has --bounds to lbfgs; without
-SciPy to newton, or with --bounds to adam.
+Without --method a sum of squares is given to least-squares, another loss of
+up to 300 numbers to newton, and what is larger or has --bounds to lbfgs;
+without SciPy to newton, or with --bounds to adam.
 
 The history has an object a step: {"step": 0, "loss": 1.5, "gnorm": 2.0, "lr": 0.1, "seconds": 0.01}; only sgd, momentum
 and adam have an "lr".

@@ -1,0 +1,1 @@
+"""``propagate``: the uncertainty of results from those of what they are computed from."""

@@ -104,6 +104,17 @@ def test_points_and_map_take_rules_along():
     np.testing.assert_allclose(np.asarray(rows["x"], dtype=float), 2 * np.round(x) * np.cos(x), rtol=1e-14)
 
 
+def test_a_rule_that_is_not_selected_contributes_nothing():
+    """The slope of f is infinite where it is not taken."""
+    text = "variable x = 0.0\ndef f(x) = x\ntangent f(x, dx) = dx/x\ny = where(x > 1, f(x), 3*x)\nz = f(x*[1.0, 2.0])[1:]*0\n"
+    program = gradcli.loads(text)
+    assert program.grad("y") == {"x": 3.0}
+    assert program.jacobian("y")["y"]["x"] == 3.0
+    assert program.jvp({"x": 1.0}, "y")["y"] == 3.0
+    assert program.grad("y", order=2) == {"x": 0.0}
+    assert program.grad("y", order=4) == {"x": 0.0}
+
+
 def test_several_values_have_a_tangent_each():
     text = "variable x = 0.7\ndef f(x) = x^2, exp(x)\ntangent f(x, dx) = 3*dx, x*dx\na, b = f(x)\ny = a*b\n"
     assert gradcli.loads(text).grad()["x"] == pytest.approx(3 * math.exp(0.7) + 0.7 * 0.49, rel=1e-14)

@@ -121,7 +121,7 @@ def _tangent(y: Node, inputs: Sequence[Node], tangents: Sequence[Node | None]) -
 
 ruled = register(Operation(
     "custom_gradient", "value:tensor, parameters:operands, rule:number", "A value with a derivative of its own.", hidden=True,
-    accepts="any", infer=_like_first, shares="always", degree="rule",
+    accepts="any", infer=_like_first, shares="always", degree="rule", singular=True,
     kernel=lambda xp, value, *parameters, rule: value,
     rule=Tangent(_tangent, inputs=lambda node: node.attrs["rule"].passes),
 ))  # fmt: skip

@@ -23,7 +23,7 @@ def test_near_names(word: str, near: str) -> None:
     assert did_you_mean(word, NAMES) == near
 
 
-@pytest.mark.parametrize("word", ["foo", "bar", "baz", "f", "fn", "loggamma", "airy", "svd", "qr", "eigh", "hankel"])
+@pytest.mark.parametrize("word", ["foo", "bar", "baz", "f", "fn", "loggamma", "airy", "schur", "lu", "hankel"])
 def test_what_is_near_to_nothing_gets_no_suggestion(word: str) -> None:
     assert did_you_mean(word, NAMES) is None
 

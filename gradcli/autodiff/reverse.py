@@ -249,6 +249,9 @@ def contributions(
                     g = rule.transposes[i](i, c.g, solution)
                     yield inputs[i], Cotangent(g, solution_mask(solution, c.mask, inputs[i]))
                     continue
+                if rule.adjoint is not None and (passed := rule.adjoint(i, c.g, node)) is not None:
+                    yield inputs[i], Cotangent(passed, solution_mask(node, c.mask, inputs[i]))
+                    continue
                 dx = placeholder(derivation, inputs[i])
                 moved: list[Node | None] = [None] * len(inputs)
                 moved[i] = dx

@@ -412,6 +412,12 @@ class Series:
 
     def _tangent(self, node: Node, k: int, rule: Tangent) -> Coefficient:
         """y' = E(y, x, x'), so y_k = E_{k-1} / k; one expression for each input that varies."""
+        if not k:
+            parts = list(node.inputs)
+            for i, x in enumerate(parts):
+                c = yield x, 0
+                parts[i] = zeros(shape=x.shape, dtype=x.dtype) if c is None else c
+            return node.op(*parts, **node.attrs)
         total: Node | None = None
         for i in node.op.differentiable_inputs(node):
             x = node.inputs[i]
@@ -425,9 +431,15 @@ class Series:
                 moved: list[Node | None] = [None] * len(node.inputs)
                 moved[i] = dx
                 self.expressions[key] = rule.tangent(node, node.inputs, moved)
-                self.moved |= _users(self.expressions[key], dx, {node, *node.inputs})
+                self._move(self.expressions[key], {node, *node.inputs})
             total = plus(total, (yield self.expressions[key], k - 1))
         return None if total is None else _times(1 / k, total)
+
+    def _move(self, root: Node, bounds: set[Node]) -> None:
+        """Remember the nodes of an expression, above its bounds, that are computed from a placeholder."""
+        for node in cone([root], stop=bounds):
+            if node not in bounds and any([x in self.moved or x in self.placeholders for x in node.inputs]):
+                self.moved.add(node)
 
     def _repeated(self, node: Node, k: int) -> Coefficient:
         """A loop that carries the coefficients of its states; all lower ones are made with the highest."""
@@ -557,15 +569,6 @@ _MISSING = object()
 
 def _everywhere(node: Node, selected: bool = True) -> Node:
     return (ones if selected else zeros)(shape=node.shape, dtype="bool")
-
-
-def _users(root: Node, placeholder: Node, bounds: set[Node]) -> set[Node]:
-    """The nodes of an expression, above its bounds, that are computed from the placeholder."""
-    moved = {placeholder}
-    for node in cone([root], stop=bounds):
-        if node not in bounds and any([x in moved for x in node.inputs]):
-            moved.add(node)
-    return moved
 
 
 def _sum_of_products(factors: Sequence[Node]) -> Node:

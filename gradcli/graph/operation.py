@@ -132,10 +132,11 @@ class Tangent:
     For an input in which the operation itself is linear, ``transposes`` holds the transpose as for :class:`Linear`.
     ``matrix`` says that input 0 is a stack of square matrices which the rule solves with: each must be regular, and
     one of which nothing is selected is replaced by the identity. ``inputs`` gives the differentiable inputs of a node;
-    None means all.
+    None means all. ``adjoint(i, g, y)`` may give what reverse mode passes on to an input in a form that has more
+    derivatives, or fewer operations, than the transposed tangent; None where it has none.
     """
 
-    __slots__ = ("inputs", "matrix", "tangent", "transposes")
+    __slots__ = ("adjoint", "inputs", "matrix", "tangent", "transposes")
 
     def __init__(
         self,
@@ -143,7 +144,9 @@ class Tangent:
         transposes: dict[int, Callable[[int, Node, Node], Node]] | None = None,
         matrix: bool = False,
         inputs: Callable[[Node], tuple[int, ...]] | None = None,
+        adjoint: Callable[[int, Node, Node], Node | None] | None = None,
     ) -> None:
+        self.adjoint = adjoint
         self.inputs = inputs
         self.tangent = tangent
         self.transposes = transposes or {}

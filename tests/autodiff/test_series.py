@@ -45,6 +45,8 @@ EXPRESSIONS = [
     "concat([x*x, sin(x)], 1)", "divide_no_nan(x, x*x + 1)", "abs(x - 0.5)^3.5", "xlogy(x, x)", "var(x)",
     "gather(x*x*x*x*x, [0, 0, 1])", "cumsum(x*x*x*x*x)", "where(x > 0.3, sqrt(x), x^x)", "tan(0.3*x)", "x^(-3)",
     "pad(x^5, [[1, 1], [0, 2]])", "mod(x*x*x*x*x, 0.3)", "elu(-x)*x", "x^0.5/(1 + x)", "flip(x^6)", "tril(x@x@x@x)",
+    "eigvalsh(x)", "svdvals(x)", "expm(x)", "pinv(x)", "logabsdet(-x)", "orthonormal(x)", "erfinv(0.3*x)",
+    "bessel_j(1, x)", "gammainc(1.5, x)", "lbeta(x, x*x)", "ndtri(0.4*x)", "mean(x^5, where=x > 0.25)",
     "acosh(1 + x)*atanh(0.3*x)", "softmax_cross_entropy(w*w, x@x)",
 ]  # fmt: skip
 

@@ -61,6 +61,12 @@ def definite(rng: np.random.Generator, shape: Shape) -> Array:
     return a @ np.swapaxes(a, -1, -2) + 2 * np.eye(shape[-1])
 
 
+def separate(rng: np.random.Generator, shape: Shape) -> Array:
+    """Matrices whose eigenvalues and singular values are far from one another and from 0."""
+    *_, m, n = shape
+    return rng.uniform(-0.5, 0.5, shape) + np.diag(2.0 * np.arange(1, max(m, n) + 1))[:m, :n]
+
+
 POSITIVE = (0.3, 2.5)
 UNIT = (-0.9, 0.9)
 
@@ -263,6 +269,36 @@ def psi2(x: Array) -> Array:
 
 def beta_density(a: Array, b: Array, x: Array) -> Array:
     return scipy.stats.beta.pdf(x, a, b)
+
+
+def symmetric(a: Array) -> Array:
+    return (a + np.swapaxes(a, -1, -2)) / 2
+
+
+def eigenvalues(a: Array) -> Array:
+    return np.sort(np.linalg.eigvals(symmetric(a)).real)
+
+
+def singular_values(a: Array) -> Array:
+    square = a @ np.swapaxes(a, -1, -2) if a.shape[-1] > a.shape[-2] else np.swapaxes(a, -1, -2) @ a
+    return np.sqrt(eigenvalues(square))[..., ::-1]
+
+
+def left_and_right(a: Array) -> Array:
+    """The squares of the entries of singular vectors, from the eigenvectors of a @ a.T and a.T @ a."""
+    k = min(a.shape[-2:])
+    other = np.swapaxes(a, -1, -2)
+    parts = [np.linalg.eigh(m)[1][..., ::-1][..., :k] for m in (a @ other, other @ a)]
+    return np.concatenate(parts, axis=-2) ** 2
+
+
+def gaps(x: Array) -> Array:
+    apart = x[..., None, :] - x[..., :, None]
+    return np.divide(1, apart, out=np.zeros_like(apart), where=apart != 0)
+
+
+def frechet(a: Array, b: Array) -> Array:
+    return scipy.linalg.expm_frechet(a, b, compute_expm=False)
 
 
 def pooled(x: Array) -> Array:
@@ -645,6 +681,101 @@ SPECS: dict[str, list[Case]] = {
         case("logdet(a)", logdet, regular, a=(3, 3)),
         case("logdet(a)", logdet, regular, a=(2, 2, 2)),
         case("logdet(a @ a.T)", lambda a: 2 * logdet(a), regular, a=(2, 2)),
+    ],
+    "eigvalsh": [
+        case("eigvalsh(a)", eigenvalues, separate, a=(3, 3)),
+        case("eigvalsh(a)", eigenvalues, separate, a=(2, 2, 2)),
+        case("eigvalsh(a)", lambda a: a[0], away, a=(1, 1)),
+        case(
+            "sum(eigvalsh(a)^3, axis=-1) + sum(1/(5 + eigvalsh(a)), axis=-1)",
+            lambda a: np.sum(eigenvalues(a) ** 3 + 1 / (5 + eigenvalues(a)), -1),
+            separate,
+            a=(2, 3, 3),
+        ),
+        case(
+            "sum(exp(0.1*eigvalsh(a)))", lambda a: np.trace(scipy.linalg.expm(0.1 * symmetric(a))), separate, a=(3, 3)
+        ),
+    ],
+    "eigenvectors": [
+        case("v = eigenvectors(a); v*v", lambda a: np.linalg.eigh(symmetric(a))[1] ** 2, separate, a=(3, 3)),
+        case("v = eigenvectors(a); v*v", lambda a: np.linalg.eigh(symmetric(a))[1] ** 2, separate, a=(2, 2, 2)),
+    ],
+    "eigh": [
+        case("w, v = eigh(a); v @ diag(w*w) @ v.T", lambda a: symmetric(a) @ symmetric(a), separate, a=(3, 3)),
+        case("w, v = eigh(a); w", eigenvalues, separate, a=(2, 2, 2)),
+    ],
+    "reciprocal_gaps": [
+        case("reciprocal_gaps(x)", gaps, apart, x=(3,)),
+        case("reciprocal_gaps(x)", gaps, apart, x=(2, 3)),
+    ],
+    "svdvals": [
+        case("svdvals(a)", singular_values, separate, a=(3, 2)),
+        case("svdvals(a)", singular_values, separate, a=(2, 3)),
+        case("svdvals(a)", singular_values, separate, a=(2, 2, 2)),
+        case("sum(svdvals(a)^4)", lambda a: np.sum(np.square(a.T @ a)), separate, a=(2, 3)),
+    ],
+    "singular_vectors": [
+        case("u = singular_vectors(a); u*u", left_and_right, separate, a=(3, 2)),
+        case("u = singular_vectors(a); u*u", left_and_right, separate, a=(2, 2, 3)),
+        case("u = singular_vectors(a); u*u", left_and_right, separate, a=(2, 2)),
+    ],
+    "svd": [
+        case("u, s, v = svd(a); u @ diag(s*s*s) @ v.T", lambda a: a @ a.T @ a, separate, a=(3, 2)),
+        case("u, s, v = svd(a); u @ diag(s*s*s) @ v.T", lambda a: a @ a.T @ a, separate, a=(2, 3)),
+        case("u, s, v = svd(a); s", singular_values, separate, a=(2, 2, 2)),
+    ],
+    "orthonormal": [
+        case("orthonormal(a)", lambda a: scipy.linalg.qr(a, mode="economic")[0], separate, a=(3, 2)),
+        case("orthonormal(a)", lambda a: scipy.linalg.qr(a)[0], separate, a=(2, 3)),
+        case("orthonormal(a)", lambda a: np.linalg.qr(a)[0], separate, a=(2, 2, 2)),
+    ],
+    "qr": [
+        case("q, r = qr(a); r", lambda a: scipy.linalg.qr(a, mode="economic")[1], separate, a=(3, 2)),
+        case("q, r = qr(a); r", lambda a: scipy.linalg.qr(a)[1], separate, a=(2, 3)),
+        case("q, r = qr(a); q @ (r*r)", lambda a: (lambda q, r: q @ (r * r))(*np.linalg.qr(a)), separate, a=(2, 2, 2)),
+    ],
+    "detsign": [
+        flat("detsign(a)", lambda a: np.sign(np.linalg.det(a)), ("float64", "float32"), a=(3, 3)),
+        flat("detsign(a)", lambda a: np.sign(np.linalg.det(a)), ("float64", "float32"), a=(4, 2, 2)),
+    ],
+    "logabsdet": [
+        case("logabsdet(a)", lambda a: np.log(np.abs(np.linalg.det(a))), away, a=(3, 3)),
+        case("logabsdet(-a)", lambda a: np.log(np.linalg.det(a)), regular, a=(2, 3, 3)),
+    ],
+    "slogdet": [
+        case("s, x = slogdet(a); s*exp(x)", scipy.linalg.det, away, a=(3, 3)),
+    ],
+    "pinv": [
+        case("pinv(a)", np.linalg.pinv, separate, a=(3, 2)),
+        case("pinv(a)", np.linalg.pinv, separate, a=(2, 3)),
+        case("pinv(a)", np.linalg.inv, regular, a=(2, 2, 2)),
+        case("pinv(outer(x, x))", lambda x: np.outer(x, x) / np.sum(x * x) ** 2, POSITIVE, x=(2,)),
+    ],
+    "lstsq": [
+        case("lstsq(a, b)", lambda a, b: np.linalg.lstsq(a, b)[0], {"a": separate}, a=(3, 2), b=(3,)),
+        case("lstsq(a, b)", lambda a, b: np.linalg.lstsq(a, b)[0], {"a": separate}, a=(2, 3), b=(2, 2)),
+        case(
+            "lstsq(a, b)",
+            lambda a, b: np.einsum("kij,kj->ki", np.linalg.pinv(a), b),
+            {"a": separate},
+            a=(2, 3, 2),
+            b=(2, 3),
+        ),
+    ],
+    "expm": [
+        case("expm(a)", scipy.linalg.expm, a=(3, 3)),
+        case("expm(a)", scipy.linalg.expm, a=(2, 2, 2)),
+        case("expm(9*a)", lambda a: scipy.linalg.expm(9 * a), (-0.3, 0.3), a=(2, 2)),
+        case("expm(a)", np.exp, a=(1, 1)),
+    ],
+    "expm_frechet": [
+        case("expm_frechet(a, b)", frechet, a=(2, 2), b=(2, 2)),
+        case(
+            "expm_frechet(a, b)",
+            lambda a, b: np.stack([frechet(m, n) for m, n in zip(a, b, strict=True)]),
+            a=(2, 2, 2),
+            b=(2, 2, 2),
+        ),
     ],
     "inv": [
         case("inv(a)", lambda a: np.linalg.solve(a, np.eye(3)), regular, a=(3, 3)),

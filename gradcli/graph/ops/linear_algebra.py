@@ -242,8 +242,13 @@ def logdet_kernel(xp: Any, a: Any) -> Any:
     return xp.where(sign < 0, a.dtype.type(xp.nan), size)
 
 
+def sum_of_slopes(a: Node, da: Node) -> Node:
+    """The derivative of the logarithm of a determinant."""
+    return sum_(swap(inv(a)) * da, axis=(-2, -1))
+
+
 def _logdet_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
-    slope = sum_(swap(inv(xs[0])) * tangent_of(dxs, 0), axis=(-2, -1))
+    slope = sum_of_slopes(xs[0], tangent_of(dxs, 0))
     return slope * where(isnan(y), float("nan"), 1.0)
 
 

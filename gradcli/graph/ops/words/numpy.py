@@ -9,7 +9,9 @@ from gradcli.graph.node import Node
 from gradcli.graph.ops import (
     bessel,
     creation,
+    decompositions,
     determinants,
+    exponential,
     gamma,
     kernels,
     linear_algebra,
@@ -137,7 +139,10 @@ WORDS: dict[str, Word] = {
     "argmax": "np.argmax(a, axis=axis, keepdims=keepdims)", "argmin": "np.argmin(a, axis=axis, keepdims=keepdims)",
     "contraction": "np.einsum(equation, *operands)", "diagonal": "np.diagonal(a, k, -2, -1)",
     "embed_diagonal": _diagonal_matrix, "tril": "np.tril(a, k)", "triu": "np.triu(a, k)", "inv": "np.linalg.inv(a)",
-    "det": "np.linalg.det(a)", "solve": "np.linalg.solve(a, b)", "cofactor": "_cofactor(a, b)", "completion": "_completion(a, k)",
+    "eigvalsh": "np.linalg.eigvalsh(_symmetric(a))", "eigenvectors": "np.linalg.eigh(_symmetric(a))[1]",
+    "svdvals": "np.linalg.svd(a, compute_uv=False)", "orthonormal": "np.linalg.qr(a)[0]", "detsign": "np.linalg.slogdet(a)[0]",
+    "logabsdet": "np.linalg.slogdet(a)[1]", **{name: f"_{name}(a)" for name in ("singular_vectors", "reciprocal_gaps", "pinv", "expm")},
+    "expm_frechet": "_expm_frechet(a, b)", "det": "np.linalg.det(a)", "solve": "np.linalg.solve(a, b)", "cofactor": "_cofactor(a, b)", "completion": "_completion(a, k)",
     "reshape": "np.reshape(a, shape)", "broadcast_to": "np.broadcast_to(a, shape)", "transpose": _transpose,
     "roll": "np.roll(a, shift, axis)", "flip": "np.flip(a, axis)", "concat": "np.concatenate([*operands], axis=axis)",
     "stack": "np.stack([*operands], axis=axis)", "unindex": _unindex,
@@ -176,7 +181,8 @@ HELPERS = _named([
     determinants.completion_kernel, linear_algebra.logdet_kernel,
     linear_algebra.cholesky_kernel, linear_algebra.embed_kernel, slicing.diagonal_view, slicing.expand_kernel,
     slicing.scatter_kernel, slicing.scatter_along_kernel, special.lgamma_of_number, special.digamma_kernel, special.polygamma_kernel, special.erfcx_kernel, special.log_ndtr_kernel,
-    gamma.gamma_of_number, gamma.lbeta_kernel, gamma.digamma_rise_kernel, gamma.gamma_density_kernel, gamma.beta_density_kernel,
+    decompositions.symmetric_kernel, decompositions.singular_vectors_kernel, decompositions.reciprocal_gaps_kernel,
+    decompositions.pinv_kernel, exponential.expm_kernel, exponential.expm_frechet_kernel, gamma.gamma_of_number, gamma.lbeta_kernel, gamma.digamma_rise_kernel, gamma.gamma_density_kernel, gamma.beta_density_kernel,
     normal.ndtri_kernel, normal.erfinv_kernel, bessel.bessel_j_kernel, bessel.bessel_ie_kernel, special.log_cosh_kernel, special.sinc_kernel, ordering.running_kernel, slicing.ravel_kernel,
 ])  # fmt: skip
 """What words may call, by the name that it has in a module."""

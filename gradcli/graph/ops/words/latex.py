@@ -160,7 +160,7 @@ WORDS: dict[str, Word] = {
     "expand_delta": operator("diag") + r"\left(<0>\right)", "collect_delta": operator("diag") + r"\left(<0>\right)",
     **_operators("eigvalsh eigenvectors reciprocal_gaps svdvals singular_vectors orthonormal"), "pinv": "<0!>^{+}",
     "detsign": operator("sign") + r"\det\left(<0>\right)", "logabsdet": r"\log\left\lvert \det\left(<0>\right) \right\rvert",
-    "expm": "e^{<0>}", "expm_frechet": r"D\exp\left(<0>\right)\left[<1>\right]", "inv": "<0!>^{-1}", "det": r"\det\left(<0>\right)", "logdet": r"\log \det\left(<0>\right)", "solve": "<0!>^{-1} <1!>",
+    "expm": r"\exp\left(<0>\right)", "expm_frechet": r"D\exp\left(<0>\right)\left[<1>\right]", "inv": "<0!>^{-1}", "det": r"\det\left(<0>\right)", "logdet": r"\log \det\left(<0>\right)", "solve": "<0!>^{-1} <1!>",
     "cholesky": operator("chol") + r"\left(<0>\right)", "cofactor": operator("cof") + r"\left(<0>\right)", "completion": operator("completion") + r"\left(<0>\right)",
     "reshape": _spread, "broadcast_to": _full, "transpose": r"<0!>^{\top}", "concat": _concat, "stack": _stack,
     "unindex": _pad, "index": _index, "gather": r"<0!>\left[<1>\right]",
@@ -176,7 +176,7 @@ WORDS: dict[str, Word] = {
 WRITTEN_ELSEWHERE = {"pow", "neg", "literal", "array", "leaf", "multiply", "matmul", "logical_not", *INFIX}
 
 BINDS = {
-    "pinv": POWER, "expm": POWER, "exp": POWER, "expm1": SUM, "exp2": POWER, "rsqrt": POWER, "square": POWER, "recip": POWER, "divide": POWER,
+    "pinv": POWER, "exp": POWER, "expm1": SUM, "exp2": POWER, "rsqrt": POWER, "square": POWER, "recip": POWER, "divide": POWER,
     "divide_no_nan": POWER, "solve": PRODUCT, "inv": POWER, "transpose": POWER, "broadcast_to": PRODUCT, "where": POSTFIX, "index": POSTFIX,
 }  # fmt: skip
 """How tightly a word binds where it is no atom; a fraction needs no parentheses as a factor, but as a base it does."""

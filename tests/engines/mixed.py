@@ -35,6 +35,10 @@ def both(a) = a*a, part(a),
 def at(f, a, b=0.5) = { def g(c) = f(c) - b*c
     p, q = both(g(a))
     p + q*b }
+def own(a, b=2.0) = a*b
+tangent own(a, b, da) = sin(a)*da
+def solved(a) = { def g(u) = u^3 + u - a
+    root(g, 0.0*a) }
 """
 ARITHMETIC = [
     "{a} + {b}",
@@ -51,6 +55,7 @@ ARITHMETIC = [
 CALLS = [
     "sq({a})", "part({a})", "sq({a}, {b})", "iterate(part, {a}, 2)", "iterate(sq, {a}, 2)", "map(part, {a})", "stack(both({a}))",
     "concat(both({a}), 0)", "at(sq, {a})", "at(sin, {a}, {b})", "at(b=2, a={a}, f=part)",
+    "own({a})", "own({a}, {b})", "own({b}, {a})", "solved({a})",
 ]  # fmt: skip
 CHOICES = [
     "where({a} > {b}, {a}, {b})", "where({a} == {b}, {a}, 1/{b})", "where({a} <= {b}, {a}*{b}, sqrt({b}))",
@@ -262,6 +267,8 @@ class Program:
             return "{t} > 0.3"
         if p.one_tensor:
             return "{t}"
+        if p.kind == "mask":
+            return f"{p.name}={{t}} > 0.3" if random.random() < 0.4 else None
         if p.kind == "operands":
             return "{t}" if random.random() < 0.3 else "{t}, {t}"
         if p.kind == "tensors":

@@ -27,6 +27,9 @@ SMALL = 1 << 18
 MOST_LINES = 2000
 """Operations of a function: a line takes ten microseconds to write and to compile, and saves less than one a call."""
 
+ENOUGH_CALLS = 50
+"""Calls that make up for writing a function of any length."""
+
 WORTH_THREADS = 1_000_000
 """Nanoseconds that a loop must take before starting threads costs less than they save."""
 
@@ -85,11 +88,14 @@ def of_arrays(largest: int, loops: bool = True) -> Choice:
     )
 
 
-def of_repeated(once: Choice, largest: int, operations: int) -> Choice:
-    """What runs a plan again and again, by what would run it ``once`` and by its number of ``operations``."""
+def of_repeated(once: Choice, largest: int, operations: int, calls: int = 0) -> Choice:
+    """What runs a plan again and again, by what would run it ``once`` and by its number of ``operations``.
+
+    ``calls`` says how often at least, where that is known.
+    """
     if once.engine != "whole arrays" or largest >= SMALL:
         return once
-    if operations > MOST_LINES:
+    if operations > MOST_LINES and calls < ENOUGH_CALLS:
         return Choice("whole arrays", f"it has {operations:,} operations (a straight line up to {MOST_LINES:,})")
     if without("straight"):
         return Choice("whole arrays", "the straight line is turned off")

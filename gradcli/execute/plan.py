@@ -136,10 +136,10 @@ class Plan:
             seen.add(i)
         return max(peak, alive)
 
-    def when_repeated(self) -> Choice:
-        """What runs the plan again and again, and why."""
+    def when_repeated(self, calls: int = 0) -> Choice:
+        """What runs the plan again and again, at least so many times, and why."""
         largest = bytes_of(self.largest) if self.largest is not None else 0
-        return choose.of_repeated(self.choice, largest, len(self.nodes))
+        return choose.of_repeated(self.choice, largest, len(self.nodes), calls)
 
     def blas(self) -> AbstractContextManager[None]:
         """Threads for the matrix products that are done whole, if some is worth it."""

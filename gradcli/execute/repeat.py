@@ -174,7 +174,7 @@ class Loop:
         inputs = [*[body.states[i] for i in self.live], *self.rows, *self.fixed, *self.once]
         plan = Plan(self.roots, means=Means(1, repeated=True), known=inputs)
         used = [x for x in inputs if x in plan.position]
-        if plan.when_repeated().engine == "straight line":
+        if plan.when_repeated(body.count).engine == "straight line":
             return straight_line(plan, {}, used), used
         return lambda *given: run(plan, dict(zip(used, given, strict=True))), used
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradcli.graph.node import Node, cone
+from gradcli.graph.ops.kernels import Ufunc
 from gradcli.graph.ops.words.python import NUMBERS
 
 Number = Any
@@ -54,10 +55,14 @@ class Code:
         if not given:
             self.scope[name] = to_number(node.op.kernel(np, **node.attrs), node.dtype)
             return
-        self.scope[kernel], self.scope[attrs] = node.op.kernel, node.attrs
-        # A kernel may look at the dtype of what it gets, which Python's floats do not have.
-        typed = [f"{TYPES[x.dtype]}({name})" for x, name in zip(node.inputs, given, strict=True)]
-        call = f"{kernel}(np, {', '.join(typed)}, **{attrs})"
+        if isinstance(node.op.kernel, Ufunc) and all([x.dtype == "float64" for x in node.inputs]):
+            self.scope[kernel] = getattr(np, node.op.kernel.name)
+            call = f"{kernel}({', '.join(given)})"
+        else:
+            self.scope[kernel], self.scope[attrs] = node.op.kernel, node.attrs
+            # A kernel may look at the dtype of what it gets, which Python's floats do not have.
+            typed = [f"{TYPES[x.dtype]}({name})" for x, name in zip(node.inputs, given, strict=True)]
+            call = f"{kernel}(np, {', '.join(typed)}, **{attrs})"
         call = f"float({call})" if node.dtype == "float64" else f"to_number({call}, {node.dtype!r})"
         plain = NUMBERS.get(node.op.name, "{kernel}") if not any(node.attrs.values()) else "{kernel}"
         zero = "0.0" if node.dtype == "float64" else "float32(0)"

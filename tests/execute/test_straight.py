@@ -123,6 +123,14 @@ def test_large_arrays_and_long_programs_keep_their_plans(monkeypatch, text):
         calls(gradcli.loads(text), ["y"], ["x"], 1)
 
 
+def test_a_known_number_of_calls_makes_up_for_a_long_function():
+    once = choose.Choice("whole arrays", "")
+    engines = [
+        choose.of_repeated(once, 8, operations, calls).engine for operations in (10, 10**5) for calls in (0, 1000)
+    ]
+    assert engines == ["straight line", "straight line", "whole arrays", "straight line"]
+
+
 def test_it_can_be_turned_off(monkeypatch):
     monkeypatch.setenv("GRADCLI_WITHOUT", "straight")
     with pytest.raises(AssertionError, match="went through the plan"):

@@ -1,4 +1,4 @@
-"""Runs loops: a written Python function where all is scalar, else a planned step that is done again and again.
+"""Runs loops: a written Python function where all is scalar or small, else a planned step that is done again and again.
 
 What no step changes is computed once. Of the states only those are carried that a result needs.
 """
@@ -9,14 +9,17 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from gradcli.execute.entries import Entries, fits
 from gradcli.execute.plan import Plan
 from gradcli.execute.run import literal_value, run
-from gradcli.execute.scalars import TYPES, Code, to_number
+from gradcli.execute.scalars import to_number
 from gradcli.execute.sizes import Means
 from gradcli.execute.straight import straight_line
 from gradcli.execute.worker import Failure
 from gradcli.graph.loops import Body
 from gradcli.graph.node import Node, cone
+from gradcli.graph.switches import without
+from gradcli.graph.types import size_of
 
 Array = Any
 
@@ -59,12 +62,10 @@ class Loop:
         self.fixed = [x for x in body.fixed if x in read]
         below = [x for x in body.fixed if body.number[x] in self.given]
         self._plan_once = Plan(self.once, means=Means(1, repeated=True), known=below) if self.once else None
-        scalar = all([self._is_scalar(x) for x in [*steps, *read, *[body.states[i] for i in self.live]]])
-        self._run = self._written() if scalar else self._planned()
-
-    @staticmethod
-    def _is_scalar(node: Node) -> bool:
-        return not node.shape and node.dtype in TYPES and (node.op.kernel is not None or not node.inputs)
+        nodes = [*steps, *read, *[body.states[i] for i in self.live]]
+        small = all([fits(x) for x in nodes])
+        scalar = small and not any([x.shape for x in nodes])
+        self._run = (self._written(scalar) if small else None) or self._planned()
 
     def __call__(self, *arguments: Array) -> tuple[Array, ...]:
         """The results as arrays, in the order in which they were asked for."""
@@ -109,62 +110,74 @@ class Loop:
                 return Failure(self.original.get(node, node), problem).within(step, self.body.count)
         return None
 
-    # scalars
+    # numbers
 
-    def _written(self) -> Run:
+    def _written(self, scalar: bool) -> Run | None:
+        """Steps on numbers, the entries of small arrays; None where whole arrays are quicker."""
         body, count = self.body, self.body.count
-        names = {body.states[i]: f"s{i}" for i in self.live}
-        names |= {x: f"e{k}" for k, x in enumerate(self.rows)}
-        names |= {x: f"c{k}" for k, x in enumerate([*self.fixed, *self.once])}
-        code = Code(self.roots, names)
-        stacks = {
-            **{r: names[body.root(r)] for r in self.histories},
-            **{r: code.names[body.root(r)] for r in self.emitted},
-        }
-        lines = [f"add_r{r} = r{r}.append" for r in stacks]
-        heads = [f"e{k}" for k in range(len(self.rows))]
-        lines.append(
-            f"for {', '.join(heads)}, in zip({', '.join(h.upper() for h in heads)}):"
-            if heads
-            else "for _ in range(count):"
-        )
-        stop = [f"if s{self.done}: break"] if self.done is not None else []
-        step = [*stop, *code.lines, *[f"add_r{r}({name})" for r, name in stacks.items()]]
-        new = [code.names[body.following[i]] for i in self.live]
-        if self.live:
-            step.append(f"{', '.join(f's{i}' for i in self.live)}, = {', '.join(new)},")
+
+        def named(letter: str, k: int, x: Node) -> list[str]:
+            return [f"{letter}{k}_{i}" for i in range(size_of(x.shape))]
+
+        names = {body.states[i]: named("s", i, body.states[i]) for i in self.live}
+        names |= {x: named("e", k, x) for k, x in enumerate(self.rows)}
+        names |= {x: named("c", k, x) for k, x in enumerate([*self.fixed, *self.once])}
+        numbers = Entries(self.roots, names)
+        if not scalar and (without("entries") or not numbers.pay(count)):
+            return None
+        stacks = {r: numbers.names[body.root(r)] for r in [*self.histories, *self.emitted]}
+        states = [name for i in self.live for name in names[body.states[i]]]
+        new = [name for i in self.live for name in numbers.names[body.following[i]]]
+        rows = [name for x in self.rows for name in names[x]]
+        fixed = [name for x in [*self.fixed, *self.once] for name in names[x]]
+        columns = [name.upper() for name in rows]
+        lines = [f"add_r{r} = r{r}.{'append' if len(some) == 1 else 'extend'}" for r, some in stacks.items()]
+        lines.append(f"for {', '.join(rows)}, in zip({', '.join(columns)}):" if rows else "for _ in range(count):")
+        step = [*([f"if s{self.done}_0: break"] if self.done is not None else []), *numbers.texts()]
+        step += [
+            f"add_r{r}({some[0]})" if len(some) == 1 else f"add_r{r}([{', '.join(some)}])" for r, some in stacks.items()
+        ]
+        if states:
+            step.append(f"{', '.join(states)}, = {', '.join(new)},")
         lines += [f"    {line}" for line in step or ["pass"]]
-        lines.append(f"return [{', '.join(f's{i}' for i in self.live)}]")
-        head = ["count", *[f"s{i}" for i in self.live], *[h.upper() for h in heads]]
-        head += [f"c{k}" for k in range(len(self.fixed) + len(self.once))]
-        head += [f"r{r}" for r in stacks]
-        function = code.function(", ".join(head), lines)
+        lines.append(f"return [{', '.join(states)}]")
+        head = ["count", *states, *columns, *fixed, *[f"r{r}" for r in stacks]]
+        function = numbers.function(", ".join(head), lines)
         backwards = body.backwards
 
-        def loop(np: Any, values: Mapping[Node, Array]) -> dict[int, Array]:
-            def number(x: Node) -> Any:
-                return to_number(values[x], x.dtype)
+        def run_all(np: Any, values: Mapping[Node, Array]) -> dict[int, Array]:
+            def entries(x: Node) -> list[Any]:
+                return [to_number(entry, x.dtype) for entry in np.asarray(values[x]).ravel()]
 
-            def column(x: Node) -> Any:
-                rows = values[x][::-1] if backwards else values[x]
-                return rows if x.dtype == "float32" else memoryview(rows)
+            def sides(x: Node) -> list[Any]:
+                some = values[x][::-1] if backwards else values[x]
+                table = some.reshape(count, -1).T
+                return list(table) if x.dtype == "float32" else [memoryview(side) for side in table]
 
             tables = {r: array(CODES[body.root(r).dtype]) for r in stacks}
-            ends = function(
-                count,
-                *[number(body.states[i]) for i in self.live],
-                *[column(x) for x in self.rows],
-                *[number(x) for x in [*self.fixed, *self.once]],
-                *tables.values(),
-            )
-            after = dict(zip(self.live, ends, strict=True))
+            try:
+                ends = function(
+                    count,
+                    *[entry for i in self.live for entry in entries(body.states[i])],
+                    *[side for x in self.rows for side in sides(x)],
+                    *[entry for x in [*self.fixed, *self.once] for entry in entries(x)],
+                    *tables.values(),
+                )
+            except Exception:  # noqa: BLE001  whatever a kernel raises, whole arrays find its step
+                return self._planned()(np, values)
+            after: dict[int, list[Any]] = {}
+            for i in self.live:
+                size = size_of(body.states[i].shape)
+                after[i], ends = ends[:size], ends[size:]
             if self.done is not None:
                 for r, i in self.histories.items():
-                    tables[r].extend([after[i]] * (count - len(tables[r])))
-            rows = {r: _stacked(np, table, body.root(r).dtype, backwards) for r, table in tables.items()}
-            return {**after, **rows}
+                    tables[r].extend(after[i] * (count - len(tables[r]) // len(after[i])))
+            found = {r: _stacked(np, table, body.root(r), backwards) for r, table in tables.items()}
+            for i, some in after.items():
+                found[i] = np.array(some, body.states[i].dtype).reshape(body.states[i].shape)
+            return found
 
-        return loop
+        return run_all
 
     # arrays
 
@@ -234,7 +247,7 @@ class Loop:
         return loop
 
 
-def _stacked(np: Any, numbers: array[Any], dtype: str, backwards: bool) -> Array:
+def _stacked(np: Any, numbers: array[Any], root: Node, backwards: bool) -> Array:
     """What a loop has written down, in the order of the rows."""
-    found = np.frombuffer(numbers, dtype) if len(numbers) else np.empty(0, dtype)
+    found = (np.frombuffer(numbers, root.dtype) if len(numbers) else np.empty(0, root.dtype)).reshape(-1, *root.shape)
     return np.ascontiguousarray(found[::-1]) if backwards else found

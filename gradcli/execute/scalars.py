@@ -12,7 +12,8 @@ from typing import Any
 
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.kernels import Ufunc
-from gradcli.graph.ops.words.python import NUMBERS
+from gradcli.graph.ops.selection import cast
+from gradcli.graph.ops.words.python import CASTS, NUMBERS
 
 Number = Any
 Function = Callable[..., Any]
@@ -46,16 +47,26 @@ class Code:
         self.used.update([self.names[node] for node in results])
 
     def _add(self, np: Any, node: Node) -> None:
-        number = len(self.names)
-        kernel, attrs, name = f"kernel{number}", f"attrs{number}", f"t{number}"
+        name = f"t{len(self.names)}"
         given = [self.names[x] for x in node.inputs]
         self.used.update(given)
         self.names[node] = name
         assert node.op.kernel is not None
-        if not given:
+        if given:
+            self.lines.append(f"{name} = {self.expression(node, given)[0]}")
+        else:
             self.scope[name] = to_number(node.op.kernel(np, **node.attrs), node.dtype)
-            return
-        if isinstance(node.op.kernel, Ufunc) and all([x.dtype == "float64" for x in node.inputs]):
+
+    def expression(self, node: Node, given: Sequence[str]) -> tuple[str, bool]:
+        """The operation on named numbers, and whether it is all Python's."""
+        np, kernel, attrs = self.scope["np"], f"kernel{node.serial}", f"attrs{node.serial}"
+        if node.op is cast:
+            plain = CASTS.get((node.inputs[0].dtype, node.dtype), "{kernel}")
+        else:
+            plain = NUMBERS.get(node.op.name, "{kernel}") if not any(node.attrs.values()) else "{kernel}"
+        if "{kernel}" not in plain:
+            call = ""
+        elif isinstance(node.op.kernel, Ufunc) and all([x.dtype == "float64" for x in node.inputs]):
             self.scope[kernel] = getattr(np, node.op.kernel.name)
             call = f"{kernel}({', '.join(given)})"
         else:
@@ -64,9 +75,8 @@ class Code:
             typed = [f"{TYPES[x.dtype]}({name})" for x, name in zip(node.inputs, given, strict=True)]
             call = f"{kernel}(np, {', '.join(typed)}, **{attrs})"
         call = f"float({call})" if node.dtype == "float64" else f"to_number({call}, {node.dtype!r})"
-        plain = NUMBERS.get(node.op.name, "{kernel}") if not any(node.attrs.values()) else "{kernel}"
         zero = "0.0" if node.dtype == "float64" else "float32(0)"
-        self.lines.append(f"{name} = " + plain.format(*given, kernel=call, zero=zero))
+        return plain.format(*given, kernel=call, zero=zero), plain != "{kernel}"
 
     def function(self, head: str, lines: Sequence[str]) -> Function:
         """A function of these lines."""

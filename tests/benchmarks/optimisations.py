@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import gradcli
-from tests.benchmarks import arrays, burgers, cold, large
+from tests.benchmarks import arrays, burgers, cold, large, loops
 from tests.benchmarks.running import difference
 from tests.benchmarks.setting import Setting, process
 from tests.benchmarks.table import Row, Target, times
@@ -84,6 +84,12 @@ def small(setting: Setting) -> Answer:
     return found
 
 
+def outbreak(setting: Setting) -> Answer:
+    """The gradient of a differential equation of 3 states, solved in many steps."""
+    text = f"variable p = [0.5, 0.2]\nconstant t = linspace(0.0, 100.0, {setting.size(1000)})\n{loops.SIR}"
+    return lambda: gradients(text)
+
+
 def command(setting: Setting) -> Answer:
     """A new process; as others are measured without what the environment says to gradcli, it is told by its command."""
     path = setting.folder / "scalar.expr"
@@ -106,6 +112,7 @@ CASES = (
     Case("repeated", "10,000 statements", statements),
     Case("templates", "2,000 calls of a function", function),
     Case("straight", "steps of a small network", small),
+    Case("entries", "steps of an outbreak", outbreak),
     Case("plain", "scalar gradient, cold", command),
 )
 

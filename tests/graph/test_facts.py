@@ -857,7 +857,7 @@ def test_kernels_that_work_entry_by_entry_take_no_more_memory_than_announced():
 def both(function, kernel, count: int, dtype: str) -> bool:
     """Whether a function of numbers gives what a kernel gives, to the bit and with the sign of 0."""
     with np.errstate(all="ignore"):
-        special = SPECIAL.astype(dtype)
+        special = SPECIAL.astype(dtype) if dtype != "bool" else np.array([False, True])
     for values in itertools.product(special, repeat=count):
         with np.errstate(all="ignore"):
             a, b = np.asarray(function(*values), float), np.asarray(kernel(np, *values), float)
@@ -875,8 +875,17 @@ def test_python_written_for_numbers_gives_what_the_kernel_gives(name):
     op = table[name]
     arguments = ["a", "b", "c"][: arity(name)]
     text = python.NUMBERS[name].format(*arguments, kernel=f"kernel({', '.join(arguments)})", zero="0.0")
+    number, dtype = (bool, "bool") if op.accepts == "bool" else (float, "float64")
     function = eval(f"lambda {', '.join(arguments)}: {text}", {"kernel": lambda *x: op.kernel(np, *map(np.float64, x))})
-    assert both(lambda *x: function(*map(float, x)), op.kernel, arity(name), "float64"), text
+    assert both(lambda *x: function(*map(number, x)), op.kernel, arity(name), dtype), text
+
+
+@pytest.mark.parametrize(("before", "after"), python.CASTS)
+def test_python_written_for_casts_gives_what_the_kernel_gives(before, after):
+    function = eval(f"lambda a: {python.CASTS[before, after].format('a')}")
+    number = bool if before == "bool" else float
+    kernel = table["cast"].kernel
+    assert both(lambda x: function(number(x)), lambda np, x: kernel(np, x, dtype=after), 1, before)
 
 
 @pytest.mark.parametrize("name", [*python.OPERATORS, "identity", "stop_gradient"])

@@ -16,8 +16,12 @@ OPERATORS = {
 NUMBERS = {
     **OPERATORS, "divide": "{0} / {1} if {1} else {kernel}", "recip": "1.0 / {0} if {0} else {kernel}",
     "where": "{1} if {0} else {2}", "identity": "{0}", "stop_gradient": "{0}", "link": "{zero}", "zero": "{zero}",
+    "logical_not": "not {0}", "logical_and": "{0} and {1}", "logical_or": "{0} or {1}",
 }  # fmt: skip
 """Operations as expressions of Python's numbers; where Python would fail, the kernel is asked."""
+
+CASTS = {("bool", "float64"): "1.0 if {0} else 0.0", ("float64", "bool"): "{0} != 0.0", ("float64", "float64"): "{0}"}
+"""Changes of dtype, by the one before and the one after."""
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "neg": operator.neg,

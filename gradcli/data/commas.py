@@ -1,11 +1,17 @@
-"""Arrays in CSV files, and which line and column is at fault when one is not readable."""
+"""Arrays in CSV files, and which line and column is at fault when one is not readable.
+
+Fields are separated by commas, semicolons or tabs, whichever suits the first lines; with the last two a number may have a
+decimal comma. Lines that begin with # are comments.
+"""
 
 from __future__ import annotations
 
 import csv
+import re
+from array import array as numbers_of
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from gradcli.data.files import fail
 from gradcli.data.memory import Memory
@@ -31,24 +37,52 @@ class _Row(NamedTuple):
     begin: int
     end: int
     fields: list[str]
+    names_rows: bool = False
+    """Of a header: whether the first column has no name and holds those of the rows."""
 
 
 Lines = Callable[[], Iterator[list[str]]]
 """The lines of a text, from its start on, some at a time, so that no more of it is held."""
 
 
-def parse_csv(lines: Lines, name: str, memory: Memory, columns: str | None = None) -> Array:
+Missing = Literal["drop", "nan"]
+"""What becomes of gaps: rows with some are left out, or they are NaN."""
+
+GAPS = ("", "NA", "N/A", "null", "NULL", "None")
+"""What stands in the place of a value that is not known."""
+
+
+class _Item(NamedTuple):
+    """What is taken of a column: numbers, 1 where it is a ``text``, or of a ``category`` a column for each text."""
+
+    column: int
+    text: str | None = None
+    category: bool = False
+
+
+def parse_csv(
+    lines: Lines, name: str, memory: Memory, columns: str | None = None, missing: Missing | None = None
+) -> Array:
     """The rows of a CSV text as a float64 array [rows, columns]; blank lines and a header of words are skipped.
 
     ``columns`` are names in the header, ``b,a``, of the columns to take, in that order (``"a, b",c`` where a name holds
     a comma); the others may hold any text. A single name gives an array [rows], and ``a,`` one of [rows, 1].
+    ``sex=female`` is 1 where that text stands, else 0; ``prog[]`` a column of such for each text of it, in their order.
+    A first column without a name that holds texts is left out, as are names of rows that the header has no field for. ``missing`` says what becomes of empty fields and ``NA`` in these columns;
+    without it they are an error.
     """
     import numpy as np
 
+    lines = _canonical(lines, name)
     header = _header(lines, name)
     names = header.fields if header is not None else []
     wanted = _fields(columns) if columns is not None else None
-    chosen = _positions(wanted, names, name) if wanted is not None else None
+    items = _items(wanted, header, name)
+    if missing is not None or any(item.text is not None or item.category for item in items or ()):
+        found = _selected(lines, name, memory, header, items, missing)
+        alone = wanted is not None and len(wanted) == 1 and items is not None and not items[0].category
+        return found[:, 0] if alone else found
+    chosen = [item.column for item in items] if items is not None else None
     result = np.empty((0, 0))
     count = 0
     try:
@@ -80,16 +114,227 @@ def parse_csv(lines: Lines, name: str, memory: Memory, columns: str | None = Non
 
 def place_in_csv(lines: Lines, name: str, columns: str | None, row: int, column: int) -> str:
     """Where an entry of what :func:`parse_csv` gives stands in the text: ``column `b` of d.csv, line 3``."""
+    lines = _canonical(lines, name)
     header = _header(lines, name)
     rows = _rows(lines, name)
     if header is not None:
         next(rows)
     begin = next(islice(rows, row, None)).begin
     titles = header.fields if header is not None else []
-    if columns is not None:
-        column = _positions(_fields(columns), titles, name)[column]
+    items = _items(_fields(columns) if columns is not None else None, header, name)
+    if items is not None:
+        column = items[column].column
     title = f"`{titles[column]}`" if column < len(titles) and titles[column] else str(column + 1)
     return f"column {title} of {name}, line {begin}"
+
+
+COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")
+"""A number with a decimal comma."""
+
+LOOKED_AT = 20
+"""Lines that show what separates fields."""
+
+
+def _canonical(lines: Lines, name: str) -> Lines:
+    """The same lines separated by commas and without comments, which are blank."""
+    heads: list[str] = []
+    for block in lines():
+        heads += [line[:LONG_HEAD] for line in block[: 10 * LOOKED_AT] if line.strip() and not line.startswith("#")]
+        if len(heads) >= LOOKED_AT:
+            break
+    mark = _delimiter(heads[:LOOKED_AT])
+
+    def canonical() -> Iterator[list[str]]:
+        number = 0
+        open_quote = False
+        for block in lines():
+            if mark != "," or any([line.startswith("#") for line in block]):
+                changed: list[str] = []
+                for line in block:
+                    number += 1
+                    if line.startswith("#") and not open_quote:
+                        changed.append("")
+                        continue
+                    open_quote ^= line.count('"') % 2 == 1
+                    if open_quote and mark != ",":
+                        fail(
+                            f"{name}, line {number}: a quoted field ends on another line, which is read between commas only"
+                        )
+                    changed.append(line if mark == "," else _with_commas(line, mark))
+                block = changed
+            else:
+                number += len(block)
+                open_quote ^= sum([line.count('"') for line in block]) % 2 == 1
+            yield block
+
+    return canonical
+
+
+LONG_HEAD = 1 << 12
+"""Characters of a line that are looked at."""
+
+
+def _delimiter(heads: Sequence[str]) -> str:
+    """What separates the fields of some lines: of what gives rows of one length that which makes the most numbers."""
+    best, found = (False, -1.0), ","
+    for mark in (",", ";", "\t"):
+        try:
+            rows = [row for row in csv.reader(heads, delimiter=mark) if row]
+        except csv.Error:
+            continue
+        body = rows[1:] or rows
+        widths = {len(row) for row in body}
+        if not rows or max(widths) < 2 or len(rows[0]) < 2:
+            continue
+        fields = [field for row in body for field in row]
+        count = sum([_is_number(f) or mark != "," and COMMA.fullmatch(f) is not None for f in fields])
+        score = len(widths) == 1 and widths <= {len(rows[0]), len(rows[0]) + 1}, count / len(fields)
+        if score > best:
+            best, found = score, mark
+    return found
+
+
+def _with_commas(line: str, mark: str) -> str:
+    """A line with commas between its fields, and points in its numbers."""
+    fields = next(csv.reader([line], delimiter=mark), []) if '"' in line else line.split(mark)
+    return ",".join([_field(field) for field in fields])
+
+
+def _field(text: str) -> str:
+    if "," in text:
+        text = text.replace(",", ".") if COMMA.fullmatch(text) else f'"{text}"' if '"' not in text else text
+    if '"' in text and not (text[0] == text[-1] == '"'):
+        return '"' + text.replace('"', '""') + '"'
+    return text
+
+
+def _selected(
+    lines: Lines,
+    name: str,
+    memory: Memory,
+    header: _Row | None,
+    items: Sequence[_Item] | None,
+    missing: Missing | None,
+) -> Array:
+    """Columns of numbers and of texts, row by row, as float64 [rows, columns]."""
+    import numpy as np
+
+    titles = header.fields if header is not None else []
+    rows = _rows(lines, name)
+    if header is not None:
+        next(rows, None)
+    kept: list[numbers_of[float]] = []
+    texts: list[dict[str, int]] = []
+    gaps: dict[int, list[int]] = {}
+    width = len(titles) or None
+    for begin, _, fields, _ in rows:
+        if width is None:
+            width = len(fields)
+        if len(fields) != width:
+            fail(f"{name}, line {begin}, column {min(len(fields), width) + 1}: the row has {counted(len(fields), 'field')}, "
+                  f"but {'the header' if titles else 'the first row'} has {width}")  # fmt: skip
+        if items is None:
+            items = [_Item(column) for column in range(width)]
+        if not kept:
+            kept = [numbers_of("d") for _ in items]
+            texts = [{} for _ in items]
+        found = [_value(fields[item.column], item, known) for item, known in zip(items, texts, strict=True)]
+        for item, value in zip(items, found, strict=True):
+            entry = fields[item.column]
+            if value is None:
+                advice = None
+                if titles:
+                    advice = f"`{titles[item.column]}={entry[:40]}` is 1 where that text stands, `{titles[item.column]}[]` has a column for each"
+                fail(
+                    f"{name}, line {begin}, column {_title(item.column, titles)}: {entry[:40]!r} is not a number",
+                    advice,
+                )
+            if value != value:
+                gaps.setdefault(item.column, []).append(begin)
+        if missing == "drop" and any(value != value for value in found):
+            continue
+        for column, value in zip(kept, found, strict=True):
+            column.append(value or 0.0)
+        if len(kept[0]) % 4096 == 0:
+            memory.need(name, 2 * 8 * len(kept) * len(kept[0]))
+    if gaps and missing is None:
+        _gaps(name, gaps, titles)
+    if not kept or not len(kept[0]):
+        fail(f"{name} has no rows of numbers" + (" without gaps" if gaps else ""))
+    parts: list[Array] = []
+    for item, column, known in zip(items or (), kept, texts, strict=True):
+        values = np.array(column)
+        if item.category:
+            order = sorted(known)
+            rank = np.array([order.index(text) for text in known] or [0])
+            codes = np.where(np.isnan(values), 0, values).astype(np.int64)
+            one = (rank[codes][:, None] == np.arange(len(order))).astype(np.float64)
+            one[np.isnan(values)] = np.nan
+            parts.append(one)
+        elif item.text is not None and item.text not in known:
+            shown = ", ".join(sorted(known)[:MOST_COLUMNS])
+            close = did_you_mean(item.text, known)
+            fail(
+                f"column {_title(item.column, titles)} of {name} has {shown}, but no {item.text!r}",
+                f"did you mean {close}?" if close else None,
+            )
+        else:
+            parts.append(
+                values[:, None]
+                if item.text is None
+                else np.where(np.isnan(values), np.nan, values == known[item.text])[:, None]
+            )
+    result = np.concatenate(parts, axis=1)
+    memory.keep(result.nbytes)
+    return result
+
+
+def _value(text: str, item: _Item, known: dict[str, int]) -> float | None:
+    """A number, the number of a text in the order in which texts come, or NaN for a gap; None for what is none of them."""
+    if text in GAPS:
+        return float("nan")
+    if item.text is not None or item.category:
+        return float(known.setdefault(text, len(known)))
+    return float(text) if _is_number(text) else None
+
+
+def _gaps(name: str, gaps: dict[int, list[int]], titles: Sequence[str]) -> NoReturn:
+    """Raise for columns in which something is missing, each with the lines of that."""
+    columns = []
+    for column, lines in sorted(gaps.items()):
+        shown = ", ".join(map(str, lines[:5])) + (f" and {len(lines) - 5} more" if len(lines) > 5 else "")
+        columns.append(f"{_title(column, titles)} on line{'s' if len(lines) > 1 else ''} {shown}")
+    first = min(lines[0] for lines in gaps.values())
+    column = min(column for column, lines in gaps.items() if lines[0] == first)
+    fail(
+        f"{name}, line {first}, column {_title(column, titles)}: a field is empty or NA; gaps are in {'; '.join(columns)}",
+        '`load("t.csv", "a,b", missing="drop")` leaves such rows out, and `missing="nan"` makes them NaN',
+    )
+
+
+def _title(column: int, titles: Sequence[str]) -> str:
+    return f"{column + 1} ({titles[column]})" if column < len(titles) and titles[column] else str(column + 1)
+
+
+def _items(wanted: Sequence[str] | None, row: _Row | None, name: str) -> list[_Item] | None:
+    """What is taken, in order; None for all columns. Raises GradcliError for columns that there are not."""
+    header = row.fields if row is not None else []
+    if wanted is None:
+        return [_Item(column) for column in range(1, len(header))] if row is not None and row.names_rows else None
+    plain: list[str] = []
+    for entry in wanted:
+        column = entry
+        if entry not in header:
+            title, equals, _ = entry.partition("=")
+            column = title.strip() if equals else entry.removesuffix("[]")
+        plain.append(column)
+    return [
+        _Item(
+            place, entry.partition("=")[2].strip() if entry != column and "=" in entry else None,
+            entry != column and "=" not in entry,
+        )
+        for entry, column, place in zip(wanted, plain, _positions(plain, header, name), strict=False)
+    ]  # fmt: skip
 
 
 def _whole_rows(lines: Lines, skipped: int, need: Callable[[int], None]) -> Iterator[list[str]]:
@@ -166,7 +411,13 @@ def _header(lines: Lines, name: str) -> _Row | None:
         return None
     first = next(_rows(lines, name), None)
     words = first is not None and any(first.fields) and not any(map(_is_number, first.fields))
-    return first if words else None
+    if first is None or not words:
+        return None
+    raw = list(islice((line for block in lines() for line in block if line.strip()), 1, 4))
+    below = [row for row in csv.reader(raw) if row] if all([len(line) < LONG_HEAD for line in raw]) else []
+    if below and len(first.fields) > 1 and all([len(row) == len(first.fields) + 1 for row in below]):
+        return first._replace(fields=["", *first.fields], names_rows=True)
+    return first._replace(names_rows=bool(below) and not first.fields[0] and not _is_number(below[0][0]))
 
 
 def _fields(columns: str) -> list[str]:
@@ -185,16 +436,11 @@ def _positions(columns: Sequence[str], header: Sequence[str], name: str) -> list
             if len(header) > MOST_COLUMNS:
                 shown.append(f"and {len(header) - MOST_COLUMNS} more")
             close = did_you_mean(column, header)
-            help = f"did you mean {close}?" if close else _separator(header[0]) if len(header) == 1 else None
+            help = f"did you mean {close}?" if close else None
             fail(f"{name} has the columns {', '.join(shown)}, but no {column!r}", help)
         if header.count(column) > 1:
             fail(f"{name} has {header.count(column)} columns called {column!r}")
     return [header.index(column) for column in wanted]
-
-
-def _separator(text: str) -> str | None:
-    """What to say of a field in which there is a mark that others separate fields by."""
-    return "fields are separated by commas" if any(mark in text for mark in ";\t") else None
 
 
 def _is_number(text: str) -> bool:
@@ -210,16 +456,24 @@ def _blame_csv(lines: Lines, name: str, header: _Row | None, chosen: Sequence[in
     titles = header.fields if header is not None else []
     width = len(titles) if chosen is not None else None
     first = "the header"
-    for begin, _, fields in _rows(lines, name):
+    gaps: dict[int, list[int]] = {}
+    for begin, _, fields, _ in _rows(lines, name):
         if header is not None and begin == header.begin:
             continue
         if width is None:
             width, first = len(fields), f"line {begin}"
         for column, entry in enumerate(fields, 1):
             if not _is_number(entry) and (chosen is None or column - 1 in chosen):
-                found = f"{entry[:40]!r} is not a number" if entry else "a field is empty"
-                title = f" ({titles[column - 1]})" if column <= len(titles) and titles[column - 1] else ""
-                fail(f"{name}, line {begin}, column {column}{title}: {found}", _separator(entry))
+                if entry in GAPS:
+                    gaps.setdefault(column - 1, []).append(begin)
+                    continue
+                help = "fields are separated by commas" if any(mark in entry for mark in ";\t") else None
+                if help is None and column <= len(titles) and titles[column - 1]:
+                    title = titles[column - 1]
+                    help = f"`{title}={entry[:40]}` is 1 where that text stands, and `{title}[]` has a column for each text"
+                fail(f"{name}, line {begin}, column {_title(column - 1, titles)}: {entry[:40]!r} is not a number", help)
         if len(fields) != width:
             fail(f"{name}, line {begin}, column {min(len(fields), width) + 1}: the row has {counted(len(fields), 'field')}, "
                   f"but {first} has {width}")  # fmt: skip
+    if gaps:
+        _gaps(name, gaps, titles)

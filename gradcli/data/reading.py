@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradcli.data.arrays import mapped_npy, parse_npy, parse_npz, standard
-from gradcli.data.commas import parse_csv, place_in_csv
+from gradcli.data.commas import Missing, parse_csv, place_in_csv
 from gradcli.data.documents import array_of, cost, is_record, json_value, parse_json
 from gradcli.data.files import CHUNK, Content, decode, fail
 from gradcli.data.memory import Memory
@@ -48,12 +48,13 @@ def read_array(
     pipes: bool = True,
     choose: Callable[[str], str] | None = None,
     memory: Memory | None = None,
+    missing: Missing | None = None,
 ) -> Array:
     """An array from an ``.npy``, ``.npz``, ``.csv`` or ``.json`` file, or from one of these compressed: ``.csv.gz``.
 
     A CSV file gives a float64 array that is 2-dimensional, rows first, like ``numpy.loadtxt(..., ndmin=2)``; a first
     row that is not numbers is a header. ``key`` names one array of an ``.npz`` file or of a JSON mapping, and may be
-    left out if there is only one; of a CSV file it names columns (see :func:`gradcli.data.commas.parse_csv`). A large
+    left out if there is only one; of a CSV file it names columns (see :func:`gradcli.data.commas.parse_csv`), and ``missing`` is what becomes of gaps. A large
     ``.npy`` file is mapped into memory where it can be: what is read of it is what is used. The dtype is one of the five of the language. Devices are never read, FIFOs only
     with ``pipes``. ``choose`` spells how a key is given, for the message where one is missing (by default FILE:KEY).
     Raises GradcliError that names the file: a DataError, or a LimitError where ``memory`` (by default what is free) does
@@ -66,6 +67,8 @@ def read_array(
         fail(f"cannot tell what sort of file {path} is", f"arrays are read from {listed(ARRAY_ENDINGS)} files")
     if key is not None and ending == ".npy":
         fail(f"{path} holds one array, so there is no {key!r} in it")
+    if missing is not None and ending != ".csv":
+        fail(f"{path} is no CSV file, and only in those gaps are marked", "leave `missing` out")
     name = str(path)
     memory = memory or Memory()
     if ending == ".npy" and not compressed and (mapped := mapped_npy(path)) is not None:
@@ -84,7 +87,7 @@ def read_array(
         return next(iter(arrays.values()))
     if ending == ".csv":
         _check_size(content, key is None)
-        return parse_csv(content.lines, name, memory, key)
+        return parse_csv(content.lines, name, memory, key, missing)
     text = decode(content.read(cost), name)
     return _array_of_document(parse_json(text, name), name, key, choose)
 

@@ -52,6 +52,9 @@ def _load(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope)
 
     text = statics.string(e, bound["path"], scope)
     key = statics.string(e, bound["key"], scope) if "key" in bound else None
+    missing: Any = statics.string(e, bound["missing"], scope) if "missing" in bound else None
+    if missing not in (None, "drop", "nan"):
+        e.fail("ValueError", f'missing is "drop" or "nan", not {missing!r}', bound["missing"])
     if not text:
         e.fail("ValueError", "load needs a file name", bound["path"])
     folder = Path(e.folder).resolve()
@@ -69,14 +72,17 @@ def _load(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope)
         )
     try:
         memory = (e.outer or e).memory
-        values = read_array(path, key, pipes=False, choose=lambda key: f'load("{text}", "{key}")', memory=memory)
+        values = read_array(
+            path, key, pipes=False, choose=lambda key: f'load("{text}", "{key}")', memory=memory, missing=missing
+        )
     except GradcliError as error:
         raise labelled(e, error, bound["path"], []) from None
     dtype = str(values.dtype)
     if not path.name.lower().removesuffix(".gz").endswith((".npy", ".npz")):
         dtype = {"float64": e.float_dtype, "int64": e.integer_dtype}.get(dtype, dtype)
         values = values.astype(dtype)
-    node = e.array(Data(values, (str(path), key)), tuple(values.shape), dtype, (call.start, call.end))
+    origin = None if missing == "drop" else (str(path), key)  # rows are others than those of the file
+    node = e.array(Data(values, origin), tuple(values.shape), dtype, (call.start, call.end))
     node.risky = not is_ordinary(values)
     return node
 

@@ -1,5 +1,6 @@
 """``--points``: a line of results for each row, formats, bad rows, and streams as they arrive."""
 
+import gzip
 import json
 import os
 import subprocess
@@ -263,3 +264,15 @@ def test_a_bar_where_standard_error_is_a_terminal(terminal, tmp_path):
     assert "rows" in shown
     assert "skipped: rows.csv, row 2, column x: 'bad' is not a number" in shown
     assert (tmp_path / "out.csv").read_text() == "y\n2.0\n8.0\n"
+
+
+def test_compressed_rows(gradcli):
+    rows = b"x,k\n1,2\n3,0.5\n"
+    Path("rows.csv.gz").write_bytes(gzip.compress(rows))
+    Path("rows.csv").write_bytes(rows)
+    line = ["grad", "-e", "variable x = 1.0; variable k = 1.0; y = k*x^2", "--points"]
+    assert gradcli(*line, "rows.csv.gz").out == gradcli(*line, "rows.csv").out == "x,k\n4.0,1.0\n3.0,9.0\n"
+    Path("cut.csv.gz").write_bytes(gzip.compress(rows + b"1,2\n" * 1000)[:-9])
+    done = gradcli(*line, "cut.csv.gz")
+    assert done.status == 1
+    assert "cut.csv.gz is not readable as gzip" in done.err

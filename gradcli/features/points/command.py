@@ -179,6 +179,13 @@ def _opened(path: str) -> Iterator[tuple[IO[bytes], int | None]]:
             raise GradcliError("DataError", "standard input is closed")
         yield sys.stdin.buffer, _size(sys.stdin)
         return
+    if path.lower().endswith(".gz"):
+        from gradcli.data.files import Content
+        from gradcli.data.memory import Memory
+
+        with Content(path, Memory()).opened() as file:
+            yield file, None
+        return
     from gradcli.data import opened
 
     with opened(path) as file:

@@ -348,7 +348,7 @@ SPECIAL = {
     op.name
     for op in (
         _special("load", "path:string, key:string=None, *, missing:string=None", "Data from a .npy, .npz, .csv or .json file below the "
-                 "program's folder; the key chooses columns, such as \"age,size\", \"sex=female\" (1 where that text stands) and \"prog[]\" (a column for each text), or one of several arrays; rows with gaps are an error, or missing=\"drop\" or \"nan\".",
+                 "program's folder; the key chooses columns, \"age,sex=female,prog[]\", or an array; missing=\"drop\" or \"nan\".",
                  formula="the file's array", domain="no derivative"),
         _special("shape", "x", "The sizes of x, as integer constants.", formula="[n, m, …]", domain="no derivative",
                  example="shape([[1, 2, 3]])"),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
-from textwrap import fill
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,120 +12,78 @@ from gradcli.commands.endings import Command, is_terminal
 from gradcli.commands.output import screen, write
 
 if TYPE_CHECKING:
-    from gradcli.report.tables import Screen
+    from gradcli.graph.operation import Operation
 
 EPILOG = """\b
 Examples:
   gradcli ops
   gradcli ops softmax
+  gradcli ops bessel
+  gradcli ops --family 'linear algebra'
   gradcli ops 'reduce_sum' --format json
+  gradcli ops --format markdown > operations.md
 """
-COLUMNS = {"signature": 30, "formula": 26, "derivative": 34, "domain": 20, "aliases": 14, "doc": 0}
-"""What the list shows in a pipe, and how many columns each takes if that is enough."""
 
 
 @click.command("ops", cls=Command, epilog=EPILOG)
-@click.argument("name", required=False)
+@click.argument("search", required=False)
+@click.option("--family", help="Only those of a family, such as 'linear algebra'.")
 @click.option(
     "--format",
     "format",
-    type=click.Choice(["table", "plain", "json"]),
-    help="Form of the list; by default a table on a terminal and plain in a pipe.",
+    type=click.Choice(["table", "plain", "json", "markdown"]),
+    help="Form of the list; by default a table on a terminal and plain in a pipe. Markdown is the reference.",
 )
-def command(name: str | None, format: str | None) -> None:
-    """List the operations with signature, formula, derivative and domain, or explain the one called NAME."""
+def command(search: str | None, family: str | None, format: str | None) -> None:
+    """List the operations, explain the one called SEARCH, or list those in whose name or description SEARCH occurs."""
+    from gradcli.features.ops import look
     from gradcli.graph.ops import table
 
     terminal = is_terminal(sys.stdout)
     format = format or ("table" if terminal else "plain")
     operations = [operation for operation in table.values() if not operation.hidden]
-    if name is not None:
-        operation = _find(operations, name)
-        write(_json([operation], one=True) if format == "json" else _explained(operation))
-        return
+    if family is not None:
+        operations = _of_family(operations, family)
+    if search is not None:
+        operation = next((o for o in operations if search in (o.name, *o.aliases)), None)
+        if operation is not None and format != "markdown":
+            near = [o.name for o in _found(operations, operation.name, names_only=True) if o is not operation]
+            one = format == "json"
+            write(look.as_json([operation], one=True) if one else look.explained(operation, near))
+            return
+        operations = [operation] if operation is not None else _search(operations, search)
     if format == "json":
-        write(_json(operations))
+        write(look.as_json(operations))
+    elif format == "markdown":
+        write("".join(look.markdown(operations)))
     elif format == "plain" or not terminal:
-        write("".join([_line(row) for row in [tuple(COLUMNS), *([_cell(o, c) for c in COLUMNS] for o in operations)]]))
+        write(look.columns(operations))
     else:
-        families: dict[str, list[Any]] = {}
-        for operation in operations:
-            families.setdefault(operation.family, []).append(operation)
-        shown = screen()
-        write("\n".join([_family(family, members, shown) for family, members in families.items()]))
+        write(look.paragraphs(operations, screen()))
 
 
-def _find(operations: list[Any], name: str) -> Any:
-    by_name = {word: operation for operation in operations for word in (operation.name, *operation.aliases)}
-    if name in by_name:
-        return by_name[name]
-    from gradcli.diagnostics import did_you_mean
-
-    close = did_you_mean(name, by_name)
-    raise click.UsageError(f"There is no operation {name!r}." + (f" Did you mean {close!r}?" if close else ""))
+def _of_family(operations: Sequence[Operation], family: str) -> list[Operation]:
+    families = list(dict.fromkeys([o.family for o in operations]))
+    chosen = [o for o in operations if o.family == family.strip().lower()]
+    if not chosen:
+        raise click.UsageError(f"There is no family {family!r}. The families are {', '.join(families)}.")
+    return chosen
 
 
-def _cell(operation: Any, column: str) -> str:
-    value = _field(operation, column)
-    return ",".join(value) if column == "aliases" else " ".join(str(value).split())
+def _found(operations: Sequence[Operation], search: str, names_only: bool = False) -> list[Operation]:
+    """The operations in whose names, or else in whose descriptions, a text occurs."""
+    text = search.casefold()
+    named = [o for o in operations if any([text in name.casefold() for name in (o.name, *o.aliases)])]
+    if named or names_only:
+        return named
+    return [o for o in operations if text in o.doc.casefold()]
 
 
-def _field(operation: Any, column: str) -> Any:
-    """What the table says of an operation; its derivative is worded from its rule."""
-    if column == "derivative":
-        from gradcli.graph.describe import describe_derivative
+def _search(operations: Sequence[Operation], search: str) -> list[Operation]:
+    found = _found(operations, search)
+    if not found:
+        from gradcli.diagnostics import did_you_mean
 
-        return describe_derivative(operation)
-    return getattr(operation, column)
-
-
-def _line(cells: Sequence[str]) -> str:
-    """Cells below each other as far as they fit; a long one moves the rest of its own line only."""
-    text, column = "", 0
-    for cell, width in zip(cells, COLUMNS.values(), strict=True):
-        text = f"{text.ljust(column)}{cell or '-'}  "
-        column += width
-    return text.rstrip() + "\n"
-
-
-def _family(family: str, members: Sequence[Any], screen: Screen) -> str:
-    """A paragraph for each operation, in lines that are broken between words."""
-    bold, plain = ("\x1b[1m", "\x1b[0m") if screen.color else ("", "")
-
-    def wrapped(text: str, indent: str) -> str:
-        width = max(screen.width - 1, 40)
-        return fill(
-            text, width, initial_indent="  ", subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-        )
-
-    lines = [f"{bold}{family.upper()}{plain}"]
-    for o in members:
-        names = f"{bold}{o.signature}{plain}"
-        also = f"   also {', '.join(o.aliases)}" if o.aliases else ""
-        lines.append(
-            "\n" + (names + also if len(o.signature) + len(also) < screen.width else f"{names}\n  {also.strip()}")
-        )
-        lines.append(wrapped(_cell(o, "doc"), "  "))
-        cells = [(column, _cell(o, column)) for column in ("formula", "derivative", "domain")]
-        lines += [wrapped(f"{column:<11} {cell}", " " * 14) for column, cell in cells if cell]
-    return "\n".join(lines) + "\n"
-
-
-def _explained(operation: Any) -> str:
-    rows = [
-        ("formula", operation.formula),
-        ("derivative", _field(operation, "derivative")),
-        ("domain", operation.domain),
-        ("also", ", ".join(operation.aliases)),
-        ("family", operation.family),
-        ("example", operation.example),
-    ]
-    # What has several lines is set below its first one.
-    lines = [f"  {label:<12}" + str(text).replace("\n", "\n" + " " * 14) for label, text in rows if text]
-    return "\n".join([operation.signature, f"  {operation.doc}", "", *lines]) + "\n"
-
-
-def _json(operations: list[Any], one: bool = False) -> str:
-    fields = ("name", "aliases", "family", "signature", "doc", "formula", "derivative", "domain", "example")
-    records = [{field: _field(o, field) for field in fields} for o in operations]
-    return json.dumps(records[0] if one else records, ensure_ascii=False, indent=1) + "\n"
+        close = did_you_mean(search, [name for o in operations for name in (o.name, *o.aliases)])
+        raise click.UsageError(f"There is no operation {search!r}." + (f" Did you mean {close!r}?" if close else ""))
+    return found

@@ -144,7 +144,7 @@ def _entry(name: str, spec: str, doc: str, **entry: Any) -> Operation:
 
 
 bessel_j = _entry(
-    "bessel_j", "n:int, x", "The Bessel function of the first kind of an integer order.", infer=_order_of_j, kernel=bessel_j_kernel,
+    "bessel_j", "n:int, x", "The Bessel function of the first kind of an integer order.", aliases=("jv", "jn"), infer=_order_of_j, kernel=bessel_j_kernel,
     rule=Elementwise((_j_slope,)), workspace=20.0, bounds=(-1.0, 1.0), formula="integral of cos(n*t - x*sin(t)) / pi, t from 0 to pi",
     example="bessel_j(2, 1.5)",
 )  # fmt: skip

@@ -289,13 +289,13 @@ def _eigenvalues_adjoint(i: int, g: Node, y: Node) -> Node | None:
 
 
 eigvalsh = algebra(
-    "eigvalsh", "a", "The eigenvalues of (a + a.T)/2 in ascending order.", accepts="float", infer=of_square("eigvalsh", drop=1),
+    "eigvalsh", "a", "The eigenvalues of (a + a.T)/2 in ascending order.", aliases=("self_adjoint_eigvals",), accepts="float", infer=of_square("eigvalsh", drop=1),
     kernel=lambda xp, a: xp.linalg.eigvalsh(symmetric_kernel(xp, a)), rule=Tangent(_eigenvalues_tangent, adjoint=_eigenvalues_adjoint),
     singular=True, workspace=3.0, flow="matrices", formula="x with det(a - x*I) = 0",
     domain="symmetric matrices", example="eigvalsh([[2.0, 1.0], [1.0, 2.0]])",
 )  # fmt: skip
 eigh = algebra(
-    "eigh", "a", "The eigenvalues of (a + a.T)/2 in ascending order and the eigenvectors as columns: two values.", accepts="float",
+    "eigh", "a", "The eigenvalues of (a + a.T)/2 in ascending order and the eigenvectors as columns: two values.", aliases=("self_adjoint_eig",), accepts="float",
     expand=lambda a: (eigvalsh(a), eigenvectors(a)), several=True, formula="w, v with a @ v = v @ diag(w)",
     domain="symmetric matrices; derivatives of eigenvectors are NaN where eigenvalues coincide",
     example="w, v = eigh([[2.0, 0.0], [0.0, 3.0]])",

@@ -193,6 +193,7 @@ def _det_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 
 det = algebra(
     "det", "a, regular:flag=false", "Determinant; a matrix that is known to be regular has the derivative y * inv(a)^T.",
+    aliases=("matrix_determinant",),
     accepts="float", infer=of_square("det", drop=2), rule=Tangent(_det_tangent, matrix=True),
     kernel=lambda xp, a, regular: xp.linalg.det(a), singular=True, workspace=0.4, flow="matrices", formula="det(a)",
     domain="square matrices", example="det([[1.0, 2.0], [3.0, 4.0]])",

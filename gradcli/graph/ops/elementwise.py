@@ -116,7 +116,7 @@ def _over(a: Node, b: Node) -> Node:
 
 
 recip = _elementwise(
-    "recip", "x, positive:flag=false", "1/x; with `positive`, NaN for x < 0 (the slope of a logarithm).",
+    "recip", "x, positive:flag=false", "1/x; with `positive`, NaN for x < 0 (the slope of a logarithm).", aliases=("reciprocal",),
     rule=Elementwise((lambda y, x: -y * y,), absorbs=(0,), factors=True), accepts="float", kernel=recip_kernel, singular=True, infer=unchanged,
     workspace=1.3, closed=True, numbers="float", formula="1 / x", domain="x != 0", example="recip(-4.0)",
 )  # fmt: skip
@@ -416,7 +416,7 @@ sigmoid_slope = _slope(
     plain=lambda _, y, x: y * (1 - y), is_plain=lambda xp, y, x: y < 0.99,
 )  # fmt: skip
 sigmoid = _function(
-    "sigmoid", "The logistic function, stable for large |x|.", lambda y, x: sigmoid_slope(y, x), kernel=sigmoid_kernel,
+    "sigmoid", "The logistic function, stable for large |x|.", lambda y, x: sigmoid_slope(y, x), aliases=("expit",), kernel=sigmoid_kernel,
     workspace=2.2, bounds=(0.0, 1.0), numbers="float", formula="1 / (1 + exp(-x))", example="sigmoid(-1000.0)",
 )  # fmt: skip
 softplus = _function(
@@ -464,7 +464,7 @@ floor_divide = _elementwise(
 mod = _elementwise(
     "mod", "a, b", "Remainder of the division, with the sign of b.",
     lambda y, a, b: 1, lambda y, a, b: -floor_divide(a, b),
-    aliases=("floormod",), kernel=mod_kernel, degree="linear", singular=True, zero_where=(0,), piecewise=True, numbers="any", corner=at_step("derivative taken as that of either side, the value jumps"), formula="a - floor(a/b)*b",
+    aliases=("floormod", "remainder"), kernel=mod_kernel, degree="linear", singular=True, zero_where=(0,), piecewise=True, numbers="any", corner=at_step("derivative taken as that of either side, the value jumps"), formula="a - floor(a/b)*b",
     domain="b != 0", example="mod(-1.0, 3.0)",
 )  # fmt: skip
 xlogy = _elementwise(
@@ -497,4 +497,4 @@ def _rounding(name: str, doc: str, corner: Corner, alias: tuple[str, ...] = ()) 
 floor = _rounding("floor", "The largest integer not above x.", at_whole())
 ceil = _rounding("ceil", "The smallest integer not below x.", at_whole())
 round_ = _rounding("round", "The nearest integer, halves to even.", at_whole(0.5, "at a half"), ("rint",))
-trunc = _rounding("trunc", "The integer part, towards 0.", at_whole())
+trunc = _rounding("trunc", "The integer part, towards 0.", at_whole(), ("fix",))

@@ -37,6 +37,6 @@ logit = register(Operation(
     expand=lambda x: log(x) - log1p(-x), domain="0 < x < 1", formula="log(x / (1 - x))", example="logit(0.75)",
 ))  # fmt: skip
 log_sigmoid = register(Operation(
-    "log_sigmoid", "x", "log(sigmoid(x)), finite for large |x|.", family="elementwise", accepts="float",
+    "log_sigmoid", "x", "log(sigmoid(x)), finite for large |x|.", family="elementwise", aliases=("log_expit", "logsigmoid"), accepts="float",
     expand=lambda x: -softplus(-x), formula="-softplus(-x)", example="log_sigmoid(-1000.0)",
 ))  # fmt: skip

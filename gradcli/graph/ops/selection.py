@@ -83,7 +83,7 @@ logical_not = _logic("logical_not", "a", "not", "Whether it does not hold.", "lo
 
 def _predicate(name: str, doc: str, example: str) -> Operation:
     return register(Operation(
-        name, "x", doc, family="selection", infer=boolean, kernel=Ufunc(name), numbers="float",
+        name, "x", doc, family="selection", aliases=(name.replace("is", "is_"),), infer=boolean, kernel=Ufunc(name), numbers="float",
         formula=f"{name}(x)", domain="all real numbers; no derivative", example=example,
     ))  # fmt: skip
 

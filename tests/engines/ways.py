@@ -17,7 +17,7 @@ import pytest
 
 import gradcli
 from gradcli.data.rows import Rows
-from gradcli.execute import choose
+from gradcli.execute import choose, entries
 from gradcli.features.derive import formulas, numpy_module
 from gradcli.features.derive.answer import derive
 from gradcli.features.lint.mended import mend
@@ -35,7 +35,9 @@ from gradcli.program.answers import gradients as gradients_of
 from gradcli.program.answers import values as results_of
 from tests.tiny_tiles import shrink
 
-SWITCHES = ["simplify", "tiles", "halfangle", "sweep", "repeated", "scalars", "templates", "plain", "straight", "loops"]
+SWITCHES = [
+    "simplify", "tiles", "halfangle", "sweep", "repeated", "scalars", "templates", "plain", "straight", "loops", "entries",
+]  # fmt: skip
 
 Answers = dict[str, Any]
 """Arrays, None, or the kind of an error, each by what was asked."""
@@ -53,6 +55,7 @@ def without(*switches: str) -> Iterator[None]:
         patch.setattr(half_angle, "FEWEST", 1)
         patch.setattr(functions, "FEW", 0)
         patch.setattr(looping, "WRITTEN_OUT", 0)
+        patch.setattr(entries, "ARRAY", 10**12)
         yield
 
 
@@ -248,6 +251,7 @@ def ways(text: str, plainly: Answers) -> Iterator[tuple[str, Callable[[], Answer
         others = [s for s in SWITCHES if s != switch]
         if switch in ("simplify", "tiles", "sweep", "scalars", "loops"):
             yield switch, lambda others=others: _with(others, lambda: everything(text))
+    yield "entries", lambda: _with([s for s in SWITCHES if s not in ("loops", "entries")], lambda: everything(text))
     yield "all", lambda: _with([], lambda: everything(text))
     yield "plain", lambda: _with([s for s in SWITCHES if s != "plain"], lambda: everything(text, plain=True))
     yield "compile", lambda: compiled(text)

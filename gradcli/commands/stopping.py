@@ -13,7 +13,7 @@ GRACE = 0.6
 
 received: signal.Signals | None = None
 tolerated = 0
-"""How many times more Ctrl-C asks only for the end of a step."""
+"""How many times more Ctrl-C or SIGTERM asks only for the end of a step."""
 
 
 def listen() -> None:
@@ -49,7 +49,7 @@ def _interrupt(number: int, _: FrameType | None) -> None:
 def _watch(hear: int) -> None:
     global tolerated
     while number := os.read(hear, 1):
-        if number[0] == signal.SIGINT and tolerated > 0:
+        if number[0] in (signal.SIGINT, signal.SIGTERM) and tolerated > 0:
             tolerated -= 1
         elif number[0] in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None)):
             sleep(GRACE)

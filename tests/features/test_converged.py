@@ -169,3 +169,40 @@ def test_what_is_taken_without_scipy(monkeypatch):
     large = gradcli.loads("variable x = ones([400]); y = sum(x - log(x))")
     assert chosen(Objective(large), {}).method == "newton"
     np.testing.assert_allclose(large.fit(values={"x": np.full(400, 0.5)}).values["x"], 1, rtol=1e-6)
+
+
+ENTRIES = "variable p = [0.5, 0.5, 0.5]; variable k = 0.0; loss = sum((p - [1.0, 2.0, -3.0])^2) + (k - 1)^2"
+
+
+@pytest.mark.parametrize("method", [None, "lbfgs", "least-squares", "sgd"])
+def test_entries_have_bounds_of_their_own(method):
+    bounds = {"p[-1]": (0, None), "p": (None, 1.5), "k": (None, 0.25)}
+    if method == "least-squares":
+        program = gradcli.loads(ENTRIES.replace("loss = ", "r = concat([p - [1.0, 2.0, -3.0], [k - 1]], 0); loss = "))
+        found = program.fit("r", ["p", "k"], method=method, bounds=bounds)
+    else:
+        found = gradcli.loads(ENTRIES).fit("loss", method=method, bounds=bounds, lr=0.1 if method == "sgd" else None)
+    np.testing.assert_allclose(found.values["p"], [1, 1.5, 0], atol=1e-6)
+    assert float(found.values["k"]) == pytest.approx(0.25, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("p[3]", "`p` has shape"), ("p[0, 0]", "`p` has shape"), ("q[0]", "no value `q`"), ("loss[0]", "not among")],
+)
+def test_bounds_of_entries_that_there_are_not(name, words):
+    with pytest.raises(gradcli.GradcliError, match=words):
+        gradcli.loads(ENTRIES).fit("loss", bounds={name: (0, 1)})
+
+
+def test_errors_of_entries_at_their_bounds():
+    text = "constant t = linspace(0, 1, 9); constant y = [0.1, 0.9, 2.1, 2.8, 4.2, 5.0, 5.9, 7.1, 7.9]; variable p = [1.0, 1.0]"
+    found = gradcli.loads(f"{text}; loss = sum((y - p[0] - p[1]*t)^2)").fit(bounds={"p[0]": (0.5, None)}, errors=True)
+    assert [e.note for e in found.errors.estimates] == ["at its bound 0.5", ""]
+
+
+def test_a_loss_that_still_falls_or_has_grown_is_said_to(gradcli):
+    text = ["fit", "-e", "variable x = 1.0; y = x^2", "--method", "sgd", "--steps", "12", "--lr"]
+    assert "it still fell, by 0.019 in the last step: more --steps" in gradcli(*text, "0.05").err
+    assert "that is more than 1 at the start: a smaller --lr" in gradcli(*text, "1.1").err
+    assert len(gradcli(*text, "0.5").err.splitlines()) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from time import monotonic
 from typing import Any
@@ -15,6 +16,10 @@ from gradcli.graph.types import show_entry
 from gradcli.program import query
 
 Array = Any
+
+
+ENTRY = re.compile(r"(\w+)\[\s*(-?\d+(?:\s*,\s*-?\d+)*)\s*\]")
+"""An entry of an array by its indices: ``p[0]``, ``W[1, -1]``."""
 
 
 class GivenUp(KeyboardInterrupt):
@@ -56,10 +61,29 @@ def fit(objective: Objective, settings: Settings, watch: Watch, state: State | N
 def bounds_by_name(objective: Objective, bounds: Bounds) -> Bounds:
     """The bounds with patterns such as ``W*`` written out, of which one at least must be fitted.
 
-    Raises GradcliError for what is not.
+    Those of entries, ``p[0]``, become arrays of the shape of the variable. Raises GradcliError for what is not fitted.
     """
-    found: dict[str, tuple[float, float]] = {}
-    for pattern, bound in bounds.items():
+    import numpy as np
+
+    found: dict[str, tuple[Any, Any]] = {}
+    for pattern, bound in sorted(bounds.items(), key=lambda item: "[" in item[0] and item[0].endswith("]")):
+        if entry := ENTRY.fullmatch(pattern):
+            name = entry[1]
+            if name not in objective.leaves:
+                query.target(objective.program, name)
+                why = objective.kept.get(name, "it is not among what is fitted")
+                raise GradcliError("ValueError", f"bounds for `{pattern}` have no effect: {why}")
+            shape = objective.leaves[name].shape
+            place = tuple(int(k) for k in entry[2].split(","))
+            if len(place) != len(shape) or any(not -n <= k < n for k, n in zip(place, shape, strict=True)):
+                raise GradcliError("ShapeError", f"bounds for `{pattern}`: `{name}` has shape {list(shape)}")
+            low, high = (
+                np.array(np.broadcast_to(end, shape), objective.leaves[name].dtype)
+                for end in found.get(name, (-np.inf, np.inf))
+            )
+            low[place], high[place] = bound
+            found[name] = low, high
+            continue
         names = query.wanted(objective.program, [pattern])
         fitted = [name for name in names if name in objective.variables]
         if not fitted:
@@ -73,14 +97,15 @@ def check_bounds(bounds: Bounds, values: Values) -> None:
     """Raise a ValueError (GradcliError) for a value outside its bounds."""
     import numpy as np
 
-    for name, (low, high) in bounds.items():
+    for name, ends in bounds.items():
         value = values[name]
+        low, high = (np.broadcast_to(np.asarray(end, value.dtype), value.shape) for end in ends)
         outside = np.argwhere(~((value >= low) & (value <= high)))
         if len(outside):
             place = tuple(outside[0].tolist())
             entry = show_entry(name, place)
             raise GradcliError(
-                "ValueError", f"`{entry}` starts at {float(value[place])!r}, outside its bounds {low!r}..{high!r}",
+                "ValueError", f"`{entry}` starts at {float(value[place])!r}, outside its bounds {float(low[place])!r}..{float(high[place])!r}",
                 help=f"start inside: `--set '{name}=…'`",
             )  # fmt: skip
 

@@ -100,7 +100,7 @@ class Until(click.ParamType[dict[str, float]]):
 
 
 class Bound(click.ParamType[tuple[str, tuple[float, float]]]):
-    """``x=0..1``, ``x=0..`` or ``x=..1``."""
+    """``x=0..1``, ``x=0..``, ``x=..1`` or, of an entry, ``x[0]=0..1``."""
 
     name = "bounds"
 
@@ -166,7 +166,8 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
     multiple=True,
     callback=lambda _, __, pairs: dict(pairs),
     metavar="NAME=LOW..HIGH",
-    help="Keep a variable between bounds, of which one may be left out; * matches variables. Repeatable.",
+    help="Keep a variable, or an entry such as x[0], between bounds, of which one may be left out; * matches variables."
+    " Repeatable.",
 )
 @several_names("--data", help="Constants whose rows --batch chooses from. Repeatable.")
 @click.option(
@@ -219,7 +220,8 @@ def command(
 
     FILE is a program; - or, in a pipe, nothing stands for standard input. The values come in the usual formats, or, with
     --format expr, as the program with the values written into its declarations. A variable whose gradient is None stays
-    as it is. Progress goes to standard error. Ctrl-C ends the run after its step, with exit status 130.
+    as it is. Progress goes to standard error. Ctrl-C ends the run after its step, with exit status 130; so
+    does SIGTERM, with 143.
     """
     from gradcli.features.fit.training import asked_method, contradiction
 
@@ -235,10 +237,11 @@ def command(
     _check_files({"FILE": inputs.file, "--values": inputs.values}, {"--history": history, "--checkpoint": checkpoint})
     _check_files({"--output": output}, {"--history": history, "--checkpoint": checkpoint, "--cov": cov})
     destination = Destination.chosen(format, precision, output, (*ENDINGS, ".expr"))
-    others = [*variables_apart(over), *bounds, *(data or ()), *(of or ())]
+    bounded = [name.partition("[")[0] for name in bounds]
+    others = [*variables_apart(over), *bounded, *(data or ()), *(of or ())]
     program = inputs.load(inputs.program_text(), ([minimize] if minimize else None, others))
     from gradcli.features.fit.answer import bounds_by_name, fit
-    from gradcli.features.fit.look import journal_of, summary
+    from gradcli.features.fit.look import afterthought, journal_of, summary
     from gradcli.features.fit.objective import NotFiniteError, Objective
     from gradcli.features.fit.optimizers import RULES, Schedule
     from gradcli.features.fit.running import Watcher, explained, say
@@ -284,6 +287,8 @@ def command(
         explained(inputs, objective, failure, state is None)
         raise
     say(summary(objective.title if batch is None else f"{objective.title} of a batch", outcome))
+    if batch is None and (remark := afterthought(outcome, watcher.first_loss)):
+        say(remark)
     if method == "least-squares" and objective.residuals is objective.y and not objective.y.shape:
         say(f"{objective.name} is one number, and its square was minimised; where it is a loss, use lbfgs")
     problem = outcome.problem
@@ -306,7 +311,7 @@ def command(
     if problem is not None:
         problem.message += f"; the values written are those of step {outcome.state.step}"
         raise problem
-    return 130 if watcher.interrupted else 0
+    return 0 if watcher.interrupted is None else 128 + watcher.interrupted
 
 
 def _check_files(others: Mapping[str, str | None], written: Mapping[str, str | None]) -> None:

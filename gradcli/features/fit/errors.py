@@ -187,8 +187,9 @@ def _at_bounds(objective: Objective, values: Values, bounds: Bounds) -> list[str
 
     notes: list[str] = []
     for name in objective.leaves:
-        low, high = bounds.get(name, (-math.inf, math.inf))
-        for value in np.asarray(values[name], dtype=np.float64).reshape(-1).tolist():
+        x = np.asarray(values[name], dtype=np.float64)
+        ends = [np.broadcast_to(end, x.shape).reshape(-1).tolist() for end in bounds.get(name, (-np.inf, np.inf))]
+        for value, low, high in zip(x.reshape(-1).tolist(), *ends, strict=True):
             size = high - low if math.isfinite(high - low) else max(abs(value), 1e-12)
             end = next((end for end in (low, high) if abs(value - end) <= AT_BOUND * size), None)
             notes.append("" if end is None else f"at its bound {end:g}")

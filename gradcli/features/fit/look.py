@@ -202,6 +202,31 @@ def progress_text(moment: Moment, steps: int, rate: float) -> str:
     return f"{moment.state.step}/{steps}  loss {moment.loss:.4g}  |gradient| {moment.gnorm:.2g}  {rate:.3g} steps/s"
 
 
+FALLING = 1e-6
+"""The part by which a loss falls in the last step where it is said to fall still."""
+
+
+SEVERAL = 10
+"""Steps from which on it is said: who asks for fewer wants these."""
+
+
+def afterthought(outcome: Outcome, first: float | None) -> str | None:
+    """What else to know of an end: the loss has grown, or was falling when the steps were over."""
+    if first is not None and outcome.loss > first:
+        return f"that is more than {first:.6g} at the start: a smaller --lr, or another --method, may do"
+    before = outcome.state.loss
+    if (
+        outcome.reason == "all steps done"
+        and outcome.state.step >= SEVERAL
+        and before is not None
+        and before - outcome.loss > FALLING * abs(before)
+    ):
+        return (
+            f"it still fell, by {before - outcome.loss:.2g} in the last step: more --steps, or another --method, may do"
+        )
+    return None
+
+
 def summary(name: str, outcome: Outcome) -> str:
     """``loss = 0.0123 after 5000 steps, gradient norm 0.001: all steps done``."""
     steps = counted(outcome.state.step, "step")

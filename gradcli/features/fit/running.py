@@ -46,18 +46,20 @@ class Watcher:
     """Called at each step (:data:`gradcli.features.fit.training.Watch`)."""
 
     def __init__(self, steps: int, journal: Journal | None, saver: Saver | None) -> None:
-        self.interrupted = False
+        self.interrupted: signal.Signals | None = None
         self._steps = steps
         self._journal = journal
         self._saver = saver
         self._bar: Steps | None = None
         self._shown = self._begun = monotonic()
         self._first: int | None = None
-        self._before: Any = signal.SIG_DFL
+        self._before: dict[signal.Signals, Any] = {}
+        self.first_loss: float | None = None
 
     def __call__(self, moment: Moment) -> str | None:
         if self._first is None:
             self._first = moment.state.step
+            self.first_loss = moment.loss
             self._shown = self._begun = monotonic()
         if self._journal is not None and not moment.again:
             from gradcli.features.fit.look import history_line
@@ -65,10 +67,10 @@ class Watcher:
             self._journal.write(history_line(moment))
         if self._saver is not None and not moment.again:
             self._saver.step(moment.state)
-        if self.interrupted:
+        if self.interrupted is not None:
             _set_alarm(0)
         self._show(moment, monotonic())
-        return "interrupted" if self.interrupted else None
+        return "interrupted" if self.interrupted is not None else None
 
     def _show(self, moment: Moment, now: float) -> None:
         if now - self._shown < (LOG_SECONDS if self._bar is None else DRAWN_SECONDS):
@@ -85,14 +87,16 @@ class Watcher:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """A bar, if there is a terminal for it; the first Ctrl-C lets the step end, a second one ends at once.
+        """A bar, if there is a terminal for it; the first Ctrl-C or SIGTERM lets the step end, a second one ends at once.
 
         A step that takes longer than a moment is given up, and the run ends with the values of the one before.
         """
-        self._before = signal.getsignal(signal.SIGINT)
-        with suppress(ValueError):  # signals belong to the main thread
-            signal.signal(signal.SIGINT, self._interrupt)
-            stopping.tolerated = 1
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is signal.SIG_IGN:
+                continue
+            with suppress(ValueError):  # signals belong to the main thread
+                self._before[number] = signal.signal(number, self._interrupt)
+                stopping.tolerated = 1
         try:
             if not is_terminal(sys.stderr):
                 yield
@@ -106,13 +110,17 @@ class Watcher:
             stopping.tolerated = 0
             if self._journal is not None:
                 self._journal.close()
-            with suppress(ValueError):
-                signal.signal(signal.SIGINT, self._before)
+            self._restore()
 
-    def _interrupt(self, *_: object) -> None:
-        self.interrupted = True
-        signal.signal(signal.SIGINT, self._before)
+    def _interrupt(self, number: int, _: object) -> None:
+        self.interrupted = signal.Signals(number)
+        self._restore()
         _set_alarm(STEP_SECONDS)
+
+    def _restore(self) -> None:
+        for number, before in self._before.items():
+            with suppress(ValueError):
+                signal.signal(number, before)
 
 
 def _set_alarm(seconds: float) -> None:

@@ -14,7 +14,8 @@ from gradcli.tuples import NamedTuple
 
 Array = Any
 CONSTANT = Schedule(0.01)
-Bounds = Mapping[str, tuple[float, float]]
+Bounds = Mapping[str, tuple[Any, Any]]
+"""A low and a high end by the name of a variable: numbers, or arrays of its shape."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,9 @@ EXPRESSIONS = [
     "softmax_cross_entropy(x, z)", "random_normal([1000, 1000])", "zeros([1000, 1000])", "eye(1000)",
     "scatter_along(x, broadcast_to(rows, [1000, 1000]), 1, 1000)", "linspace(0, 1, 1_000_000)", "arange(1_000_000)", "argmin(x, axis=0)", "cumprod(x, axis=1)", "triu(x)",
     "logdet(x + 1000.0*eye(1000))", "scatter_add(x, rows, 0, 1000)", "take_along(x, argsort(x, 1), 1)",
-    "argcummax(x, axis=1)", "argcummin(x)", "searchsorted(x[0], z)", "ravel_multi_index([rows, rows], [1000, 1000])",
+    *[f"{name}(x[:300, :300])" for name in ("eigvalsh", "eigenvectors", "svdvals", "singular_vectors", "orthonormal", "detsign",
+                                            "logabsdet", "pinv", "expm")],
+    "expm_frechet(x[:300, :300], z[:300, :300])", "reciprocal_gaps(x[0, :700])", "argcummax(x, axis=1)", "argcummin(x)", "searchsorted(x[0], z)", "ravel_multi_index([rows, rows], [1000, 1000])",
 ]  # fmt: skip
 
 PROGRAMS = {

@@ -145,7 +145,7 @@ def _entry(name: str, spec: str, doc: str, **entry: Any) -> Operation:
 
 bessel_j = _entry(
     "bessel_j", "n:int, x", "The Bessel function of the first kind of an integer order.", aliases=("jv", "jn"), infer=_order_of_j, kernel=bessel_j_kernel,
-    rule=Elementwise((_j_slope,)), workspace=20.0, bounds=(-1.0, 1.0), formula="integral of cos(n*t - x*sin(t)) / pi, t from 0 to pi",
+    rule=Elementwise((_j_slope,)), workspace=21.5, bounds=(-1.0, 1.0), formula="integral of cos(n*t - x*sin(t)) / pi, t from 0 to pi",
     example="bessel_j(2, 1.5)",
 )  # fmt: skip
 bessel_j0 = _entry(
@@ -160,7 +160,7 @@ bessel_ie = _entry(
     "bessel_ie", "n:int, x, order:int=0",
     "exp(-|x|) times the modified Bessel function of order 0 or 1, or its derivative of an order.",
     infer=_order_of_i, kernel=bessel_ie_kernel, rule=Elementwise((lambda y, x: bessel_ie(x, n=y.attrs["n"], order=y.attrs["order"] + 1),)),
-    workspace=16.0, formula="integral of exp(x*cos(t) - |x|) * cos(n*t) / pi, t from 0 to pi", example="bessel_ie(0, 1000.0)",
+    workspace=9.4, formula="integral of exp(x*cos(t) - |x|) * cos(n*t) / pi, t from 0 to pi", example="bessel_ie(0, 1000.0)",
     corner=Corner("at 0", lambda xp, node, x, y: x[0] == 0, "derivative taken as the mean of the one-sided ones"),
 )  # fmt: skip
 bessel_i0e = _entry(

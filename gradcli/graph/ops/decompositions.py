@@ -254,7 +254,7 @@ def _gaps_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 reciprocal_gaps = algebra(
     "reciprocal_gaps", "x", "1 over the differences of the entries of a vector: NaN where two are equal, 0 on the diagonal.",
     accepts="float", infer=lambda inputs, attrs: ((*inputs[0].shape, inputs[0].shape[-1]), inputs[0].dtype),
-    kernel=reciprocal_gaps_kernel, rule=Tangent(_gaps_tangent), singular=True, workspace=3.0, flow="matrices", leading="last",
+    kernel=reciprocal_gaps_kernel, rule=Tangent(_gaps_tangent), singular=True, workspace=3.4, flow="matrices", leading="last",
     formula="y[i, j] = 1 / (x[j] - x[i])", domain="vectors of different entries", example="reciprocal_gaps([1.0, 3.0])",
 )  # fmt: skip
 
@@ -268,7 +268,7 @@ def _eigenvectors_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> No
 eigenvectors = algebra(
     "eigenvectors", "a", "The eigenvectors of (a + a.T)/2 as columns, of norm 1, in ascending order of the eigenvalues.",
     accepts="float", infer=of_square("eigenvectors"), kernel=lambda xp, a: xp.linalg.eigh(symmetric_kernel(xp, a))[1],
-    rule=Tangent(_eigenvectors_tangent), singular=True, workspace=3.0, flow="matrices", formula="V with a @ V = V @ diag(eigvalsh(a))",
+    rule=Tangent(_eigenvectors_tangent), singular=True, workspace=1.1, flow="matrices", formula="V with a @ V = V @ diag(eigvalsh(a))",
     domain="symmetric matrices; the derivative is NaN where eigenvalues coincide", example="eigenvectors([[2.0, 0.0], [0.0, 3.0]])",
 )  # fmt: skip
 
@@ -291,7 +291,7 @@ def _eigenvalues_adjoint(i: int, g: Node, y: Node) -> Node | None:
 eigvalsh = algebra(
     "eigvalsh", "a", "The eigenvalues of (a + a.T)/2 in ascending order.", aliases=("self_adjoint_eigvals",), accepts="float", infer=of_square("eigvalsh", drop=1),
     kernel=lambda xp, a: xp.linalg.eigvalsh(symmetric_kernel(xp, a)), rule=Tangent(_eigenvalues_tangent, adjoint=_eigenvalues_adjoint),
-    singular=True, workspace=3.0, flow="matrices", formula="x with det(a - x*I) = 0",
+    singular=True, workspace=1.2, flow="matrices", formula="x with det(a - x*I) = 0",
     domain="symmetric matrices", example="eigvalsh([[2.0, 1.0], [1.0, 2.0]])",
 )  # fmt: skip
 eigh = algebra(
@@ -349,7 +349,7 @@ def _vectors_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 singular_vectors = algebra(
     "singular_vectors", "a", "The left singular vectors as columns, the right ones below them, as many as there are singular values.",
     accepts="float", infer=_vectors_shape, kernel=singular_vectors_kernel, rule=Tangent(_vectors_tangent), singular=True,
-    workspace=4.0, flow="matrices", formula="u above v with a = u @ diag(svdvals(a)) @ v.T",
+    workspace=1.1, flow="matrices", formula="u above v with a = u @ diag(svdvals(a)) @ v.T",
     domain="the derivative is NaN where singular values coincide", example="singular_vectors([[2.0, 0.0], [0.0, 3.0]])",
 )  # fmt: skip
 
@@ -374,7 +374,7 @@ def _singular_adjoint(i: int, g: Node, y: Node) -> Node | None:
 svdvals = algebra(
     "svdvals", "a", "The singular values in descending order.", accepts="float", infer=_values_shape("svdvals"),
     kernel=lambda xp, a: xp.linalg.svd(a, compute_uv=False), rule=Tangent(_singular_tangent, adjoint=_singular_adjoint),
-    singular=True, workspace=3.0, bounds=(-0.0, inf), flow="matrices", formula="sqrt(eigvalsh(a.T @ a))", example="svdvals([[3.0, 0.0], [4.0, 0.0]])",
+    singular=True, workspace=0.4, bounds=(-0.0, inf), flow="matrices", formula="sqrt(eigvalsh(a.T @ a))", example="svdvals([[3.0, 0.0], [4.0, 0.0]])",
 )  # fmt: skip
 
 
@@ -419,7 +419,7 @@ def _orthonormal_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Nod
 orthonormal = algebra(
     "orthonormal", "a", "Q of a = Q @ R: columns of norm 1 at right angles, of which the first k span what the first k of a do.",
     accepts="float", infer=_tall_shape, kernel=lambda xp, a: xp.linalg.qr(a)[0], rule=Tangent(_orthonormal_tangent), singular=True,
-    workspace=3.0, flow="matrices", formula="Q with a = Q @ R, R upper triangular", domain="matrices of full rank",
+    workspace=2.2, flow="matrices", formula="Q with a = Q @ R, R upper triangular", domain="matrices of full rank",
     example="orthonormal([[3.0, 1.0], [4.0, 2.0]])",
 )  # fmt: skip
 
@@ -478,7 +478,7 @@ def _pinv_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 
 pinv = algebra(
     "pinv", "a", "The pseudo-inverse (Moore, Penrose).", accepts="float",
-    infer=lambda inputs, attrs: _pinv_shape(inputs), kernel=pinv_kernel, rule=Tangent(_pinv_tangent), singular=True, workspace=4.0,
+    infer=lambda inputs, attrs: _pinv_shape(inputs), kernel=pinv_kernel, rule=Tangent(_pinv_tangent), singular=True, workspace=3.1,
     flow="matrices", formula="inv(a.T @ a) @ a.T, for independent columns", domain="matrices near which the rank stays",
     example="pinv([[1.0, 0.0], [0.0, 2.0], [0.0, 0.0]])",
 )  # fmt: skip

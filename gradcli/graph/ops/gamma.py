@@ -174,7 +174,7 @@ def _rise_shape(inputs: Sequence[Node], attrs: dict[str, Any]) -> tuple[Shape, s
 
 digamma_rise = _entry(
     "digamma_rise", "a, b, n:int=0", "digamma(a + b) - digamma(a) without cancellation, or its n-th derivative by a.",
-    infer=_rise_shape, kernel=digamma_rise_kernel, singular=True, workspace=12.0,
+    infer=_rise_shape, kernel=digamma_rise_kernel, singular=True, workspace=7.5,
     rule=Elementwise((
         lambda y, a, b: digamma_rise(a, b, n=y.attrs["n"] + 1), lambda y, a, b: polygamma(a + b, n=y.attrs["n"] + 1)
     )),
@@ -182,7 +182,7 @@ digamma_rise = _entry(
 )  # fmt: skip
 lbeta = _entry(
     "lbeta", "a, b", "Logarithm of the beta function, without the cancellation of three logarithms.", aliases=("betaln",),
-    infer=broadcasting, kernel=lbeta_kernel, singular=True, workspace=16.0,
+    infer=broadcasting, kernel=lbeta_kernel, singular=True, workspace=14.4,
     rule=Elementwise((lambda y, a, b: -digamma_rise(a, b), lambda y, a, b: -digamma_rise(b, a))),
     domain="a > 0, b > 0", formula="lgamma(a) + lgamma(b) - lgamma(a + b)", example="lbeta(2.0, 3.0)",
 )  # fmt: skip
@@ -192,13 +192,13 @@ beta = _entry(
 )  # fmt: skip
 gamma_density = _entry(
     "gamma_density", "a, x", "The density at x of the gamma distribution of shape a and scale 1.", infer=broadcasting,
-    kernel=gamma_density_kernel, singular=True, workspace=16.0, bounds=(0.0, inf),
+    kernel=gamma_density_kernel, singular=True, workspace=15.6, bounds=(0.0, inf),
     rule=Elementwise((lambda y, a, x: y * (log(x) - digamma(a)), lambda y, a, x: y * ((a - 1) * recip(x) - 1))),
     domain="a > 0, x > 0", formula="x^(a-1) * exp(-x) / gamma(a)", example="gamma_density(2.0, 1.0)",
 )  # fmt: skip
 beta_density = _entry(
     "beta_density", "a, b, x", "The density at x of the beta distribution with the parameters a and b.", infer=broadcasting,
-    kernel=beta_density_kernel, singular=True, workspace=24.0, bounds=(0.0, inf),
+    kernel=beta_density_kernel, singular=True, workspace=19.6, bounds=(0.0, inf),
     rule=Elementwise((
         lambda y, a, b, x: y * (log(x) + digamma_rise(a, b)), lambda y, a, b, x: y * (log1p(-x) + digamma_rise(b, a)),
         lambda y, a, b, x: y * ((a - 1) * recip(x) - (b - 1) * recip(1 - x)),

@@ -90,16 +90,16 @@ ndtr = _entry(
 )  # fmt: skip
 _ndtri_slope = _entry(
     "ndtri_slope", "y, x", "sqrt(2*pi)*exp(y^2/2) for y = ndtri(x), from x where y^2/2 has lost digits.", hidden=True,
-    rule=Elementwise((lambda s, y, x: y * s, None)), infer=unchanged, kernel=ndtri_slope_kernel, singular=True, workspace=14.0,
+    rule=Elementwise((lambda s, y, x: y * s, None)), infer=unchanged, kernel=ndtri_slope_kernel, singular=True, workspace=15.4,
     bounds=(0.0, inf), formula="sqrt(2*pi) * exp(y^2 / 2)", written=lambda _, y, x: math.sqrt(2 * math.pi) * exp(0.5 * y * y),
 )  # fmt: skip
 ndtri = _entry(
     "ndtri", "x", "The normal quantile: the inverse of ndtr.", aliases=("probit",), kernel=ndtri_kernel, infer=unchanged,
-    rule=Elementwise((lambda y, x: _ndtri_slope(y, x),)), singular=True, workspace=12.0, domain="0 < x < 1",
+    rule=Elementwise((lambda y, x: _ndtri_slope(y, x),)), singular=True, workspace=10.5, domain="0 < x < 1",
     formula="ndtri(x)", example="ndtri(0.975)",
 )  # fmt: skip
 erfinv = _entry(
     "erfinv", "x", "The inverse of the error function.", aliases=("erf_inv",), kernel=erfinv_kernel, infer=unchanged,
-    rule=Elementwise((lambda y, x: math.sqrt(math.pi) / 2 * exp(y * y),)), singular=True, workspace=12.0, zero_where=(0,),
+    rule=Elementwise((lambda y, x: math.sqrt(math.pi) / 2 * exp(y * y),)), singular=True, workspace=10.5, zero_where=(0,),
     domain="-1 < x < 1", formula="erfinv(x)", example="erfinv(0.5)",
 )  # fmt: skip

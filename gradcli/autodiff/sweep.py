@@ -132,6 +132,8 @@ class Sweep:
                 inner = self.run([(expression, parts, mask)], {inputs[i] for i in positions}, {*inputs, node})
                 for x, (some, own) in inner.items():
                     yield x, some, own
+            case Tangent(adjoint=adjoint) if adjoint is not None:
+                yield from self._through_loop(node, parts, mask, active)
             case Tangent():
                 known = reverse.regular_inputs(node, rule, mask)
                 for i in positions:
@@ -155,7 +157,7 @@ class Sweep:
     def _through_loop(
         self, node: Node, parts: list[View], mask: Node | None, active: set[Node]
     ) -> Iterator[tuple[Node, list[View], Node | None]]:
-        """One backward loop for all seeds: they are an axis in front of what it computes.
+        """One backward loop, or one adjoint of a matrix function, for all seeds: they are an axis in front of what it computes.
 
         What is 0 by the pattern of the views is not selected: in the loop it would meet what may be infinite.
         """

@@ -158,3 +158,33 @@ def test_wrong_arguments(text: str, message: str) -> None:
     with pytest.raises(gradcli.GradcliError, match=message) as caught:
         gradcli.loads(text)
     assert caught.value.span is not None
+
+
+CALLS = ["eigvalsh(a)", "eigenvectors(a)", "svdvals(a)", "singular_vectors(a)", "orthonormal(a)", "logabsdet(a)*[1.0]", "pinv(a)",
+         "expm(a)", "expm_frechet(a, a.T)", "sum(exp(eigvalsh(a)))*[1.0]", "sum(svdvals(a))*[1.0]"]  # fmt: skip
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_jacobians_and_hessians_are_the_gradients_of_each_entry(call: str) -> None:
+    start = f"variable a = [[1.0, 0.3], [0.2, 3.0]]; y = reshape({call}, [-1]); s = sum(y*y*y); g = reshape(gradients(s, a), [-1])\n"
+    program = gradcli.loads(f"{start}j = jacobian(y, a); h = hessian(s, a); k = jacobian(g, a)")
+    found = program.eval(["y", "j", "h", "k"])
+    rows = "".join(f"j{i} = gradients(y[{i}], a)\n" for i in range(found["y"].size))
+    rows += "".join(f"h{i} = gradients(g[{i}], a)\n" for i in range(4))
+    names = [*[f"j{i}" for i in range(found["y"].size)], *[f"h{i}" for i in range(4)]]
+    expected = [gradcli.loads(start + rows).eval(names)[name] for name in names]
+    np.testing.assert_allclose(found["j"], expected[:-4], rtol=1e-10, atol=1e-12)
+    for name in "hk":
+        np.testing.assert_allclose(found[name].reshape(4, 2, 2), expected[-4:], rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_forward_mode_is_reverse_mode(call: str) -> None:
+    program = gradcli.loads(
+        f"variable a = [[1.0, 0.3], [0.2, 3.0]]; constant v = [[0.5, -1.0], [2.0, 0.25]]; y = {call}\n"
+        "f = jvp(y, a, v); j = jacobian(y, a); s = sum(y*y*y); h = hvp(s, a, v); g = gradients(s, a); k = jacobian(g, a)"
+    )
+    found = program.eval(["f", "j", "h", "k"])
+    v = np.array([[0.5, -1.0], [2.0, 0.25]])
+    np.testing.assert_allclose(found["f"], np.tensordot(found["j"], v, 2), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(found["h"], np.tensordot(found["k"], v, 2), rtol=1e-9, atol=1e-10)

@@ -13,8 +13,9 @@ from gradcli.features.fit.answer import bounds_by_name, fit
 from gradcli.features.fit.choice import chosen
 from gradcli.features.fit.errors import Estimated, check_errors, estimated, program_at
 from gradcli.features.fit.look import history_line, journal_of
-from gradcli.features.fit.objective import NotFiniteError, Objective
+from gradcli.features.fit.objective import NotFiniteError, Objective, only_output
 from gradcli.features.fit.optimizers import Schedule, schedule
+from gradcli.features.fit.subject import Multiplier, constraints, with_constraints
 from gradcli.features.fit.training import Moment, Settings, asked_method, contradiction
 from gradcli.program import answers, query
 from gradcli.program.loaded import Loaded
@@ -28,7 +29,7 @@ class Fitted(NamedTuple):
 
     ``values`` are those of all that was asked for, None for a variable without a value; ``loss`` and ``gnorm``, the norm
     of its gradient, belong to them. ``steps`` is the number of updates, ``reason`` why the run ended, ``kept`` why some
-    variables stay as they are, ``method`` which one was taken, ``errors`` how well they are known, if that was asked for. ``problem`` is what went wrong, if anything did: the values are those of the step before.
+    variables stay as they are, ``method`` which one was taken, ``errors`` how well they are known, if that was asked for, ``multipliers`` what constraints cost. ``problem`` is what went wrong, if anything did: the values are those of the step before.
     """
 
     values: dict[str, Array | None]
@@ -40,6 +41,7 @@ class Fitted(NamedTuple):
     problem: GradcliError | None
     method: str
     errors: Estimated | None = None
+    multipliers: Sequence[Multiplier] = ()
 
 
 def fitted(
@@ -62,14 +64,30 @@ def fitted(
     of: Sequence[str] = (),
     errors: bool = False,
     loglik: bool = False,
+    maximize: str | None = None,
+    subject: Sequence[str] = (),
 ) -> Fitted:
     """Minimise; see :meth:`gradcli.Program.fit`. Raises GradcliError where there is nothing to be kept."""
     method = asked_method(method, lr, data, batch, clip)
-    wrong = contradiction(method, lr, bounds, data, batch, clip, checkpoint, every, lambda name: name)
+    errors = errors or loglik
+    wrong = contradiction(
+        method, lr, bounds, data, batch, clip, checkpoint, every, lambda name: name, subject, errors or None
+    )
+    if minimize is not None and maximize is not None:
+        wrong = "minimize and maximize exclude each other"
     if wrong is not None:
         raise GradcliError("ValueError", wrong)
-    objective = Objective(program, minimize, over, squares=method == "least-squares", data=data or (), batch=batch)
-    errors = errors or loglik
+    target = maximize if maximize is not None else minimize
+    relations: list[tuple[str, str, str]] = []
+    if subject:
+        target = target if target is not None else only_output(program)
+        program, relations = with_constraints(program, subject)
+    objective = Objective(
+        program, target, over, squares=method == "least-squares", data=data or (), batch=batch,
+        maximize=maximize is not None,
+    )  # fmt: skip
+    if relations:
+        objective.constraints = constraints(program, relations)
     if errors and batch is not None:
         raise GradcliError("ValueError", "errors are those of a fit to all data, without batch")
     if errors:
@@ -113,8 +131,8 @@ def fitted(
     if of:
         values |= {r.name: r.value for r in answers.values(program_at(objective, outcome.state.values), of)}
     return Fitted(
-        values, outcome.loss, outcome.gnorm, outcome.state.step, outcome.reason, dict(objective.kept), problem, method,
-        found,
+        values, objective.sign * outcome.loss + 0.0, outcome.gnorm, outcome.state.step, outcome.reason, dict(objective.kept), problem, method,
+        found, outcome.multipliers,
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Names = str | Iterable[str]
 
 Precision = Literal["float32", "float64"]
-Method = Literal["sgd", "momentum", "adam", "newton", "lbfgs", "newton-cg", "least-squares"]
+Method = Literal["sgd", "momentum", "adam", "newton", "lbfgs", "newton-cg", "least-squares", "slsqp"]
 UNCONNECTED = ("none", "zero", "error")
 
 
@@ -400,6 +400,8 @@ class Program(Loaded):
         of: Names | None = None,
         errors: bool = False,
         loglik: bool = False,
+        maximize: str | None = None,
+        subject: Names = (),
         values: Mapping[str, ArrayLike] | None = None,
     ) -> Fitted:
         """Values of variables that make a scalar small, as ``gradcli fit`` finds them.
@@ -414,7 +416,8 @@ class Program(Loaded):
         each ``every`` (100) steps and at the end, from which ``resume`` goes on to the same numbers. A run that ends
         in a problem has the values of its last good step, and says so. ``of`` are names whose values are wanted too.
         ``errors`` asks for standard errors, intervals and the covariance, that of least squares or, with ``loglik``, of a
-        loss that is a negative log-likelihood. Raises :class:`GradcliError` where there is
+        loss that is a negative log-likelihood. ``maximize`` is what is made large, in place of ``minimize``, and
+        ``subject`` are constraints such as ``"sum(w) = 1"`` and ``"w >= 0"``. Raises :class:`GradcliError` where there is
         nothing to be kept.
         """
         from gradcli.features.fit.optimizers import METHODS
@@ -440,6 +443,8 @@ class Program(Loaded):
             of=arguments.names_or_none(of, "of") or [],
             errors=arguments.flag(errors, "errors"),
             loglik=arguments.flag(loglik, "loglik"),
+            maximize=None if maximize is None else arguments.text(maximize, "maximize"),
+            subject=arguments.names(subject, "subject"),
         )
 
     def _given(self, values: Mapping[str, ArrayLike] | None) -> Program:

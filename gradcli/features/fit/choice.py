@@ -38,6 +38,8 @@ def chosen(objective: Objective, bounds: Mapping[str, object]) -> Choice:
 
     L-BFGS-B takes what is larger or has bounds. Without SciPy there is Newton's method, and Adam where there are bounds.
     """
+    if objective.constraints:
+        return Choice("slsqp", "there are constraints")
     count = sum(size_of(leaf.shape) for leaf in objective.leaves.values())
     fitted = f"{counted(count, 'number')} {'is' if count == 1 else 'are'} fitted"
     scipy = find_spec("scipy") is not None

@@ -12,7 +12,16 @@ import click
 
 from gradcli.commands.endings import Command
 from gradcli.commands.inputs import Inputs, program_options, variables_apart
-from gradcli.commands.options import INPUT_FILE, OUTPUT_FILE, Finite, named, output_options, several_names
+from gradcli.commands.options import (
+    INPUT_FILE,
+    OUTPUT_FILE,
+    Finite,
+    named,
+    output_options,
+    several_names,
+    split_outside_brackets,
+    utf8,
+)
 from gradcli.commands.output import ENDINGS, Destination
 from gradcli.diagnostics import GradcliError
 from gradcli.features.fit.optimizers import METHODS
@@ -33,6 +42,7 @@ Examples:
   gradcli fit model.expr --method least-squares --bounds 'rate=0..1'
   gradcli fit model.expr --set 'X=@X.npy' --data X,y --batch 32
   gradcli fit model.expr --history run.ndjson --format expr > fitted.expr
+  gradcli fit portfolio.expr --maximize gain --subject 'sum(w) = 1, w >= 0'
   gradcli fit decay.expr --errors --of half_life --cov covariance.csv
   gradcli fit model.expr --resume run.npz --checkpoint run.npz --steps 5000
 
@@ -46,6 +56,7 @@ Methods:
   newton-cg      SciPy's Newton-CG, with products of the Hessian
   least-squares  SciPy's least_squares, with Jacobians: half the sum of
                  the squares of what --minimize names
+  slsqp          SciPy's SLSQP, for constraints (--subject)
 
 \b
 Without --method a sum of squares is given to least-squares, another loss of
@@ -137,6 +148,21 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
     metavar="NAME",
     help="The loss, in place of the program's output.",
 )
+@click.option(
+    "--maximize",
+    callback=lambda _, __, name: name and named(name),
+    metavar="NAME",
+    help="What is made large, in place of --minimize.",
+)
+@click.option(
+    "--subject",
+    multiple=True,
+    callback=lambda _, __, given: [
+        part for text in given for part in split_outside_brackets(utf8(text)) if part.strip()
+    ],
+    metavar="a = b, c <= d,...",
+    help="Constraints between expressions of the program, which slsqp keeps to. Repeatable.",
+)
 @several_names("--over", help="What is fitted, in place of all variables; * matches variables. Repeatable.")
 @click.option(
     "--method",
@@ -195,6 +221,8 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
 def command(
     inputs: Inputs,
     minimize: str | None,
+    maximize: str | None,
+    subject: list[str],
     over: list[str] | None,
     method: str | None,
     lr: Schedule | None,
@@ -226,10 +254,14 @@ def command(
     from gradcli.features.fit.training import asked_method, contradiction
 
     method = asked_method(method, lr, data, batch, clip)
-    wrong = contradiction(method, lr, bounds, data, batch, clip, checkpoint, every, lambda name: f"--{name}")
+    if minimize and maximize:
+        raise click.UsageError("--minimize and --maximize exclude each other.")
+    errors = errors or loglik or cov is not None
+    wrong = contradiction(
+        method, lr, bounds, data, batch, clip, checkpoint, every, lambda name: f"--{name}", subject, errors or None
+    )
     if wrong is not None:
         raise click.UsageError(wrong)
-    errors = errors or loglik or cov is not None
     if cov is not None and not cov.lower().endswith(".csv"):
         raise click.UsageError(f"--cov {cov}: the file must end in .csv.")
     if errors and batch is not None:
@@ -239,9 +271,19 @@ def command(
     destination = Destination.chosen(format, precision, output, (*ENDINGS, ".expr"))
     bounded = [name.partition("[")[0] for name in bounds]
     others = [*variables_apart(over), *bounded, *(data or ()), *(of or ())]
-    program = inputs.load(inputs.program_text(), ([minimize] if minimize else None, others))
+    target = maximize or minimize
+    text = inputs.program_text()
+    program = inputs.load(text, None if subject else ([target] if target else None, others))
+    source = program.source
+    found: list[tuple[str, str, str]] = []
+    if subject:
+        from gradcli.features.fit.objective import only_output
+        from gradcli.features.fit.subject import constraints, with_constraints
+
+        target = target or only_output(program)
+        program, found = with_constraints(program, subject)
     from gradcli.features.fit.answer import bounds_by_name, fit
-    from gradcli.features.fit.look import afterthought, journal_of, summary
+    from gradcli.features.fit.look import afterthought, journal_of, multiplier_text, summary
     from gradcli.features.fit.objective import NotFiniteError, Objective
     from gradcli.features.fit.optimizers import RULES, Schedule
     from gradcli.features.fit.running import Watcher, explained, say
@@ -249,7 +291,12 @@ def command(
     from gradcli.graph.types import size_of
     from gradcli.program import query
 
-    objective = Objective(program, minimize, over, squares=method == "least-squares", data=data or (), batch=batch)
+    objective = Objective(
+        program, target, over, squares=method == "least-squares", data=data or (), batch=batch,
+        maximize=maximize is not None,
+    )  # fmt: skip
+    if found:
+        objective.constraints = constraints(program, found)
     if errors:
         from gradcli.features.fit.errors import check_errors
 
@@ -286,8 +333,12 @@ def command(
     except NotFiniteError as failure:
         explained(inputs, objective, failure, state is None)
         raise
-    say(summary(objective.title if batch is None else f"{objective.title} of a batch", outcome))
-    if batch is None and (remark := afterthought(outcome, watcher.first_loss)):
+    title = objective.title if objective.sign > 0 else objective.name
+    shown = outcome._replace(loss=objective.sign * outcome.loss + 0.0)
+    say(summary(title if batch is None else f"{title} of a batch", shown))
+    for multiplier in outcome.multipliers:
+        say(f"{multiplier.text}: {multiplier_text(multiplier)}")
+    if batch is None and objective.sign > 0 and not found and (remark := afterthought(outcome, watcher.first_loss)):
         say(remark)
     if method == "least-squares" and objective.residuals is objective.y and not objective.y.shape:
         say(f"{objective.name} is one number, and its square was minimised; where it is a loss, use lbfgs")
@@ -297,7 +348,7 @@ def command(
             saver.save(outcome.state)
         except GradcliError as failure:
             problem = problem or failure
-    answer = _answer(objective, outcome)
+    answer = _answer(objective, outcome)._replace(source=source)
     if of or errors:
         try:
             answer = _with_errors(

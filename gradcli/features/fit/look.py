@@ -18,6 +18,7 @@ from gradcli.tuples import NamedTuple
 if TYPE_CHECKING:
     from gradcli.data.journal import Journal
     from gradcli.features.fit.errors import Estimate, Estimated
+    from gradcli.features.fit.subject import Multiplier
     from gradcli.features.fit.training import Moment, Outcome
     from gradcli.language.syntax import Expression
     from gradcli.report.estimates import Estimates
@@ -225,6 +226,15 @@ def afterthought(outcome: Outcome, first: float | None) -> str | None:
             f"it still fell, by {before - outcome.loss:.2g} in the last step: more --steps, or another --method, may do"
         )
     return None
+
+
+def multiplier_text(found: Multiplier) -> str:
+    """``active, multiplier 0.35``, or how far off a constraint is that is not."""
+    values = [f"{number:.6g}" for number in found.multiplier.reshape(-1).tolist()]
+    if any(found.multiplier.reshape(-1).tolist()):
+        return f"multiplier {values[0] if found.multiplier.ndim == 0 else '[' + ', '.join(values) + ']'}"
+    smallest = float(abs(found.difference).min(initial=math.inf))
+    return f"not active, {smallest:.3g} away"
 
 
 def summary(name: str, outcome: Outcome) -> str:

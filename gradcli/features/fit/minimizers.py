@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping
-from functools import reduce
+from functools import partial, reduce
 from time import monotonic
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from gradcli.autodiff.jacobian import hessian, jacobian
 from gradcli.data import first_not_finite
 from gradcli.diagnostics import GradcliError
 from gradcli.features.fit.objective import NotFiniteError, Objective
+from gradcli.features.fit.subject import MET, Multiplier, multipliers
 from gradcli.features.fit.training import Moment, Outcome, Settings, State, Watch, gradient_norm, watched
 from gradcli.graph.node import Node
 from gradcli.graph.ops.creation import make_leaf
@@ -67,7 +68,13 @@ def minimize(objective: Objective, settings: Settings, watch: Watch, state: Stat
         place = first_not_finite(value)
         if place is not None:
             raise GradcliError("ValueError", f"`{show_entry(name, place)}` starts at {float(value[place])}")
-    kind = {"lbfgs": _Search, "newton-cg": _Newton, "least-squares": _Squares, "newton": _TrustRegion}[settings.method]
+    kind = {
+        "lbfgs": _Search,
+        "newton-cg": _Newton,
+        "least-squares": _Squares,
+        "newton": _TrustRegion,
+        "slsqp": _Constrained,
+    }[settings.method]
     search = kind(objective, settings, watch, state)
     while True:
         try:
@@ -77,12 +84,12 @@ def minimize(objective: Objective, settings: Settings, watch: Watch, state: Stat
             if not search.is_replaying:
                 if search.goes_on():
                     continue
-                return search.outcome(message)
+                return search.outcome(message)._replace(multipliers=search.multipliers())
         except _Anew:
             continue
         except _Ended as end:
             if not search.is_replaying:
-                return end.outcome
+                return end.outcome._replace(multipliers=search.multipliers())
         except GradcliError as failure:
             if not search.is_replaying:
                 if search.good is None:
@@ -418,6 +425,10 @@ class _Search:
             )
         return self.good._replace(reason=reason)
 
+    def multipliers(self) -> list[Multiplier]:
+        """What constraints cost; there are none."""
+        return []
+
     def run(self, optimize: Any) -> str:
         """Hand the search to SciPy, and say why that ended it."""
         x = self.vector(self.start.values)
@@ -712,6 +723,107 @@ class _TrustRegion(_Newton):
         except GradcliError as problem:
             self.refuse(problem)
             return None
+
+
+class _Constrained(_Search):
+    """SciPy's SLSQP: a quadratic programme for each step (Kraft 1988), with exact gradients of the constraints too."""
+
+    def __init__(self, objective: Objective, settings: Settings, watch: Watch, state: State) -> None:
+        super().__init__(objective, settings, watch, state)
+        xs = list(self.leaves.values())
+        nodes = [constraint.difference for constraint in objective.constraints]
+        with objective.program.graph.derivation.active():
+            blocks = [block for node in nodes for block in jacobian(node, xs)]
+        self.differences = Planned(objective.program, [*nodes, *blocks], xs)
+        self._seen: tuple[Array, list[Array], Array] | None = None
+
+    def constrained(self, x: Array) -> tuple[list[Array], Array]:
+        """The differences, and their Jacobian [entries of all differences, entries of x]."""
+        import numpy as np
+
+        if self._seen is None or not np.array_equal(self._seen[0], x):
+            count = len(self.objective.constraints)
+            found = self.differences(self.given(x))
+            values = [np.asarray(value, dtype=np.float64) for value in found[:count]]
+            blocks = iter(found[count:])
+            rows = [
+                np.concatenate([next(blocks).reshape(value.size, -1).astype(np.float64) for _ in self.leaves], axis=1)
+                for value in values
+            ]
+            self._seen = x.copy(), values, np.concatenate([np.zeros((0, len(x))), *rows])
+        return self._seen[1:]
+
+    def rows(self, x: Array, equal: bool, jacobian: bool) -> Array:
+        """The entries of the constraints of a sort, as SciPy has them, from 0 on where they are met; or their Jacobian."""
+        import numpy as np
+
+        values, matrix = self.constrained(x)
+        found: list[Array] = []
+        at = 0
+        for constraint, value in zip(self.objective.constraints, values, strict=True):
+            part = matrix[at : at + value.size] if jacobian else value.reshape(-1)
+            at += value.size
+            if (constraint.relation == "=") == equal:
+                found.append(-part if constraint.relation == "<=" else part)
+        return np.concatenate(found)
+
+    def run(self, optimize: Any) -> str:
+        scale = self.scale()
+        sorts = {constraint.relation == "=" for constraint in self.objective.constraints}
+        given = [
+            {
+                "type": "eq" if equal else "ineq",
+                "fun": partial(self.rows, equal=equal, jacobian=False),
+                "jac": partial(self.rows, equal=equal, jacobian=True),
+            }
+            for equal in sorted(sorts)
+        ]
+
+        def loss(x: Array) -> tuple[float, Array]:
+            value, gradient = self.trial(x)
+            return value * scale, gradient * scale
+
+        found = optimize.minimize(
+            loss, self.vector(self.start.values), jac=True, method="SLSQP", callback=self.accepted, constraints=given,
+            bounds=optimize.Bounds(*self.bounds()), options={"maxiter": sys.maxsize >> 33, "ftol": LAST},
+        )  # fmt: skip
+        return f"SLSQP says: {found.message}"
+
+    def goes_on(self) -> bool:
+        return False
+
+    def outcome(self, message: str) -> Outcome:
+        """Where the run stands; a problem where the constraints are not met."""
+        assert self.good is not None
+        reason = message.rstrip(".")
+        broken = [
+            text
+            for (text, relation, _), value in zip(
+                self.objective.constraints, self.constrained(self.base[0])[0], strict=True
+            )
+            if not _is_met(relation, value)
+        ]
+        if not broken:
+            return self.good._replace(reason=f"{reason}; all constraints are met")
+        problem = GradcliError("ValueError", f"no point was found that meets `{broken[0]}`", help="start nearer to one")
+        return self.good._replace(reason=reason, problem=problem)
+
+    def multipliers(self) -> list[Multiplier]:
+        """What the constraints cost at the last accepted point."""
+        import numpy as np
+
+        x, _, gradient = self.base
+        low, high = self.bounds()
+        free = (x > low) & (x < high)
+        values, matrix = self.constrained(x)
+        return multipliers(self.objective, values, np.where(free, gradient, 0), np.where(free, matrix, 0))
+
+
+def _is_met(relation: str, difference: Array) -> bool:
+    """Whether a constraint is met, but for rounding."""
+    if relation == "=":
+        return bool((abs(difference) <= MET).all())
+    return bool((difference <= MET).all() if relation == "<=" else (difference >= -MET).all())
 
 
 class _Squares(_Search):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gradcli.diagnostics import GradcliError, Kind, Label
 from gradcli.graph.node import Node
 from gradcli.graph.ops.creation import data_of
+from gradcli.graph.ops.elementwise import neg
 from gradcli.graph.types import is_float, show_shape, size_of
 from gradcli.program import query
 from gradcli.program.compiled import Planned
@@ -16,6 +17,7 @@ from gradcli.results import Reason, Result
 from gradcli.tuples import NamedTuple
 
 if TYPE_CHECKING:
+    from gradcli.features.fit.subject import Constraint
     from gradcli.program.loaded import Loaded
 
 Array = Any
@@ -94,7 +96,7 @@ class Objective:
     """What is minimised, and the variables over which.
 
     ``name`` is the loss, ``title`` what it is called, ``variables`` are fitted, ``kept`` says of the others that were asked for why they stay as
-    they are. With ``squares`` the loss is half the sum of the squares of the entries of ``name``, whatever its shape.
+    they are. With ``maximize`` what is minimised is ``name`` with the other sign, ``sign`` -1. ``constraints`` must be met. With ``squares`` the loss is half the sum of the squares of the entries of ``name``, whatever its shape.
     Raises GradcliError where ``name`` is no scalar or depends on no variable.
     """
 
@@ -107,16 +109,22 @@ class Objective:
         squares: bool = False,
         data: Sequence[str] = (),
         batch: int | None = None,
+        maximize: bool = False,
     ) -> None:
         self.program = program
-        self.name = name if name is not None else _only(query.differentiated(program))
+        self.sign = -1 if maximize else 1
+        self.constraints: Sequence[Constraint] = ()
+        self.name = name if name is not None else only_output(program)
         self.y = query.target(program, self.name)
-        self.title = f"Σ{self.name}²/2" if squares else self.name
+        self.title = f"Σ{self.name}²/2" if squares else f"-{self.name}" if maximize else self.name
         self.is_squares = squares
         self.residuals = self.y
         """What ``least-squares`` minimises half the sum of the squares of."""
         if not squares and size_of(self.y.shape) != 1:
             raise _no_scalar(program, self.name, self.y)
+        if maximize:
+            self.y = self._signed([self.y])[0]
+            self.residuals = self.y
         if over is None and not program.variables:
             raise GradcliError(
                 "ValueError", "the program has no variables to fit",
@@ -199,6 +207,13 @@ class Objective:
         message = f"{what} at step {step}"
         return NotFiniteError("ValueError", message, labels, help, values=values or self._seen, order=order)
 
+    def _signed(self, nodes: Sequence[Node]) -> list[Node]:
+        """Nodes of ``name`` as those of what is minimised."""
+        if self.sign > 0:
+            return list(nodes)
+        with self.program.graph.derivation.active():
+            return [neg(node) for node in nodes]
+
     def _gradients(
         self, program: Loaded, names: Sequence[str], unconnected: query.Unconnected = "none"
     ) -> list[Node | Reason]:
@@ -223,7 +238,12 @@ class Objective:
         gradients = [g for g in row if isinstance(g, Node)]
         inputs = {name: query.leaf(program, name) for name in (*self.variables, *rows)}
         return _Function(
-            Planned(program, [query.target(program, self.name), *gradients], list(inputs.values()), processes=True),
+            Planned(
+                program,
+                self._signed([query.target(program, self.name), *gradients]),
+                list(inputs.values()),
+                processes=True,
+            ),
             inputs,
         )
 
@@ -238,6 +258,11 @@ def leaf_array(program: Loaded, name: str) -> Array:
     if initial is None or isinstance(initial, Node) or initial.shape != leaf.shape:
         return program.leaf_value(leaf)
     return initial
+
+
+def only_output(program: Loaded) -> str:
+    """The loss where none is named. Raises GradcliError where there are several outputs."""
+    return _only(query.differentiated(program))
 
 
 def _only(names: Sequence[str]) -> str:

@@ -46,7 +46,7 @@ RULES: dict[str, Rule] = {"sgd": sgd, "momentum": momentum, "adam": adam}
 """Each gives the new array and memory; ``step`` counts from 0, at which the memory is empty."""
 
 
-METHODS = (*RULES, "newton", "lbfgs", "newton-cg", "least-squares")
+METHODS = (*RULES, "newton", "lbfgs", "newton-cg", "least-squares", "slsqp")
 """These rules, Newton's method, and the methods of SciPy."""
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from gradcli.diagnostics import GradcliError
 from gradcli.features.fit.objective import Values
 from gradcli.features.fit.optimizers import RULES, Memory, Schedule
+from gradcli.features.fit.subject import Multiplier
 from gradcli.tuples import NamedTuple
 
 Array = Any
@@ -50,6 +51,8 @@ def contradiction(
     checkpoint: object,
     every: object,
     spelled: Callable[[str], str],
+    subject: object = None,
+    errors: object = None,
 ) -> str | None:
     """Why these options do not go together, each ``spelled`` as its user writes it; None if they do."""
     if method is not None and method not in RULES:
@@ -60,6 +63,12 @@ def contradiction(
                 )
         if bounds and method in ("newton", "newton-cg"):
             return f"{method} knows no bounds: use lbfgs."
+    if subject and method not in (None, "slsqp"):
+        return f"{method} knows no constraints: leave {spelled('method')} out, or take slsqp."
+    if method == "slsqp" and not subject:
+        return f"slsqp is for constraints: give {spelled('subject')}."
+    if subject and errors:
+        return f"{spelled('errors')} are those of a fit without constraints."
     if (data is None) != (batch is None):
         return f"{spelled('batch')} N chooses rows of the constants that {spelled('data')} names: give both."
     if every is not None and checkpoint is None:
@@ -99,13 +108,17 @@ Watch = Callable[[Moment], str | None]
 
 
 class Outcome(NamedTuple):
-    """Where a run ended: the last good state, its loss and gradient norm, why it ended, and what went wrong, if so."""
+    """Where a run ended: the last good state, its loss and gradient norm, why it ended, and what went wrong, if so.
+
+    ``multipliers`` are those of its constraints, if it has any.
+    """
 
     state: State
     loss: float
     gnorm: float
     reason: str
     problem: GradcliError | None = None
+    multipliers: Sequence[Multiplier] = ()
 
 
 def ended(settings: Settings, moment: Moment) -> str | None:

@@ -206,3 +206,27 @@ def test_a_loss_that_still_falls_or_has_grown_is_said_to(gradcli):
     assert "it still fell, by 0.019 in the last step: more --steps" in gradcli(*text, "0.05").err
     assert "that is more than 1 at the start: a smaller --lr" in gradcli(*text, "1.1").err
     assert len(gradcli(*text, "0.5").err.splitlines()) == 1
+
+
+def test_a_hessian_that_does_not_fit_into_memory_is_multiplied_with(monkeypatch):
+    planned = minimizers.Planned
+
+    def refused(program, nodes, inputs, **options):
+        if len(nodes) == 9:  # of three variables
+            raise gradcli.GradcliError("LimitError", "too much")
+        return planned(program, nodes, inputs, **options)
+
+    monkeypatch.setattr(minimizers, "Planned", refused)
+    found = gradcli.loads(NETWORK).fit(method="newton")
+    assert found.gnorm < 1e-7
+
+
+def test_where_there_is_no_hessian_another_method_is_taken(monkeypatch):
+    def refused(*_):
+        raise gradcli.GradcliError("ValueError", "second derivatives are not known")
+
+    monkeypatch.setattr("gradcli.autodiff.jacobian.hessian", refused)
+    objective = Objective(gradcli.loads("variable x = 3.0; y = x - log(x)"))
+    assert chosen(objective, {}) == ("lbfgs", "there is no Hessian: second derivatives are not known")
+    monkeypatch.setattr("gradcli.features.fit.choice.find_spec", lambda _: None)
+    assert chosen(objective, {}).method == "adam"

@@ -54,10 +54,16 @@ def chosen(objective: Objective, bounds: Mapping[str, object]) -> Choice:
             if not bounds:
                 return Choice("newton", f"{what}, and least-squares needs SciPy: pip install 'gradcli[scipy]'")
         if not bounds:
-            return Choice("newton", fitted)
+            try:
+                objective.hessian()
+            except GradcliError as problem:
+                fitted = f"there is no Hessian: {problem.message}"
+            else:
+                return Choice("newton", fitted)
     if scipy:
         return Choice("lbfgs", "there are bounds" if bounds and count <= DENSE else fitted)
-    return Choice("adam" if bounds else "newton", f"{fitted}, and lbfgs needs SciPy: pip install 'gradcli[scipy]'")
+    built_in = "newton" if not bounds and count > DENSE else "adam"
+    return Choice(built_in, f"{fitted}, and lbfgs needs SciPy: pip install 'gradcli[scipy]'")
 
 
 class Term(NamedTuple):

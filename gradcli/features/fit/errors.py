@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from gradcli.autodiff.jacobian import hessian, jacobian
+from gradcli.autodiff.jacobian import jacobian
 from gradcli.diagnostics import GradcliError, counted
 from gradcli.features.fit.choice import joined, moving_nodes, squared_terms
 from gradcli.features.fit.objective import Objective, Values
@@ -113,8 +113,7 @@ def estimated(objective: Objective, values: Values, bounds: Bounds, loglik: bool
     with program.graph.derivation.active(), np.errstate(all="ignore"):
         if loglik:
             y = reshaped(objective.y, ())
-            blocks = [block for row in hessian(y, xs) for block in row]
-            found = iter(program.evaluate([y, *jacobian(y, xs), *blocks]))
+            found = iter(program.evaluate([y, *jacobian(y, xs), *objective.hessian()]))
             sizes = [size_of(x.shape) for x in xs]
             loss = float(next(found))
             gradient = np.concatenate([next(found).reshape(-1).astype(np.float64) for _ in xs])

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from gradcli.autodiff import reverse
-from gradcli.autodiff.jacobian import hessian, jacobian
+from gradcli.autodiff.jacobian import jacobian
 from gradcli.data import first_not_finite
 from gradcli.diagnostics import GradcliError
 from gradcli.features.fit.objective import NotFiniteError, Objective
@@ -23,7 +23,6 @@ from gradcli.graph.node import Node
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.ops.elementwise import add
 from gradcli.graph.ops.reductions import sum_
-from gradcli.graph.ops.shaping import reshaped
 from gradcli.graph.types import show_entry, size_of
 from gradcli.program.compiled import Planned, constant_parts
 from gradcli.tuples import NamedTuple
@@ -650,10 +649,13 @@ class _TrustRegion(_Newton):
         xs = list(self.leaves.values())
         self.dense = sum(size_of(x.shape) for x in xs) <= DENSE
         if self.dense:
-            with objective.program.graph.derivation.active():
-                blocks = [block for row in hessian(reshaped(objective.y, ()), xs) for block in row]
-            self.blocks = Planned(objective.program, blocks, xs)
-        else:
+            try:
+                self.blocks = Planned(objective.program, objective.hessian(), xs)
+            except GradcliError as problem:
+                if problem.kind != "LimitError":
+                    raise
+                self.dense = False  # products need less memory
+        if not self.dense:
             super().__init__(objective, settings, watch, state)
 
     def hessian(self, x: Array) -> Array:

@@ -9,6 +9,7 @@ from gradcli.diagnostics import GradcliError, Kind, Label
 from gradcli.graph.node import Node
 from gradcli.graph.ops.creation import data_of
 from gradcli.graph.ops.elementwise import neg
+from gradcli.graph.ops.shaping import reshaped
 from gradcli.graph.types import is_float, show_shape, size_of
 from gradcli.program import query
 from gradcli.program.compiled import Planned
@@ -160,6 +161,7 @@ class Objective:
             self.batches = Batches({n: leaf_array(program, n) for n in data}, batch, program.random_seed)
         self._functions: dict[int | None, _Function] = {}
         self._seen: Values | None = None
+        self._hessian: list[Node] | None = None
 
     def start(self) -> dict[str, Array]:
         """The values of the fitted variables in the program, in arrays of their own."""
@@ -194,6 +196,16 @@ class Objective:
         self._seen = {**values, **rows}
         loss, *gradients = self._functions[count](self._seen)
         return float(loss.reshape(())), dict(zip(self.variables, gradients, strict=True))
+
+    def hessian(self) -> list[Node]:
+        """The blocks of the Hessian of what is minimised, row by row. Raises GradcliError where there is none."""
+        if self._hessian is None:
+            from gradcli.autodiff.jacobian import hessian
+
+            xs = list(self.leaves.values())
+            with self.program.graph.derivation.active():
+                self._hessian = [block for row in hessian(reshaped(self.y, ()), xs) for block in row]
+        return self._hessian
 
     def not_finite(
         self, what: str, step: int, help: str | None, values: Values | None = None, order: int = 1

@@ -37,7 +37,7 @@ EXPRESSIONS = [
     "logdet(x + 1000.0*eye(1000))", "scatter_add(x, rows, 0, 1000)", "take_along(x, argsort(x, 1), 1)",
     *[f"{name}(x[:300, :300])" for name in ("eigvalsh", "eigenvectors", "svdvals", "singular_vectors", "orthonormal", "detsign",
                                             "logabsdet", "pinv", "expm")],
-    "expm_frechet(x[:300, :300], z[:300, :300])", "reciprocal_gaps(x[0, :700])", "argcummax(x, axis=1)", "argcummin(x)", "searchsorted(x[0], z)", "ravel_multi_index([rows, rows], [1000, 1000])",
+    "spectral(x[0, :300], x[:300, :300])", "singular_function(x[0, :300], x[:300, :300])", "expm_frechet(x[:300, :300], z[:300, :300])", "reciprocal_gaps(x[0, :700])", "argcummax(x, axis=1)", "argcummin(x)", "searchsorted(x[0], z)", "ravel_multi_index([rows, rows], [1000, 1000])",
 ]  # fmt: skip
 
 PROGRAMS = {

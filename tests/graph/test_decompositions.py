@@ -188,3 +188,49 @@ def test_forward_mode_is_reverse_mode(call: str) -> None:
     v = np.array([[0.5, -1.0], [2.0, 0.25]])
     np.testing.assert_allclose(found["f"], np.tensordot(found["j"], v, 2), rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(found["h"], np.tensordot(found["k"], v, 2), rtol=1e-9, atol=1e-10)
+
+
+SMOOTH = {
+    "sum(exp(w))": lambda w: np.exp(w),
+    "sum(sqrt(w)*w)": lambda w: 0.75 / np.sqrt(w),
+    "sum(w*log(w)) + sum(w)": lambda w: 1 / w,
+    "sum(tanh(w)/w)": None,
+}
+
+
+@pytest.mark.parametrize("matrix", MATRICES)
+@pytest.mark.parametrize("function", SMOOTH)
+def test_second_derivatives_of_any_function_of_each_eigenvalue_exist_where_they_coincide(
+    function: str, matrix: str
+) -> None:
+    """Against a matrix beside the one where they do, whose eigenvalues are apart: they are continuous."""
+    program = gradcli.loads(
+        f"variable a: [3, 3]; w = eigvalsh(a); y = {function}; g = gradients(y, a); h = jacobian(g, a)"
+    )
+    at = MATRICES[matrix]
+    here = program.eval(["h"], {"a": at})["h"]
+    beside = [program.eval(["h"], {"a": at + sign * 1e-4 * np.diag([1.0, -0.5, 0.2])})["h"] for sign in (1, -1)]
+    np.testing.assert_allclose(here, (beside[0] + beside[1]) / 2, rtol=1e-6, atol=1e-6)
+    if matrix == "identity" and (curvature := SMOOTH[function]) is not None:
+        unit = np.eye(3)
+        symmetric = np.einsum("ik,jl->ijkl", unit, unit) + np.einsum("il,jk->ijkl", unit, unit)
+        np.testing.assert_allclose(here, curvature(1.0) / 2 * symmetric, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (3, 2), (2, 3)])
+@pytest.mark.parametrize("function", ["sum(s)", "sum(exp(s))", "sum(log(s)*s)"])
+def test_second_derivatives_of_any_function_of_each_singular_value_exist(function: str, shape: tuple[int, int]) -> None:
+    program = gradcli.loads(
+        f"variable a: {list(shape)}; s = svdvals(a); y = {function}; g = gradients(y, a); h = jacobian(g, a)"
+    )
+    at = np.eye(*shape) * 1.5
+    moves = np.zeros(shape)
+    moves[0, 0], moves[1, 1] = 1e-4, -0.6e-4
+    here = program.eval(["h"], {"a": at})["h"]
+    beside = [program.eval(["h"], {"a": at + sign * moves})["h"] for sign in (1, -1)]
+    np.testing.assert_allclose(here, (beside[0] + beside[1]) / 2, rtol=1e-6, atol=1e-6)
+
+
+def test_second_derivatives_that_do_not_exist_are_nan() -> None:
+    program = gradcli.loads("variable a: [2, 2]; y = eigvalsh(a)[0]; g = gradients(y, a); h = jacobian(g, a)")
+    assert np.isnan(program.eval(["h"], {"a": np.eye(2)})["h"]).any()

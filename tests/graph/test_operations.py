@@ -279,6 +279,16 @@ def eigenvalues(a: Array) -> Array:
     return np.sort(np.linalg.eigvals(symmetric(a)).real)
 
 
+def spectral(g: Array, a: Array) -> Array:
+    v = np.linalg.eigh(symmetric(a))[1]
+    return np.einsum("...ik,...k,...jk->...ij", v, g, v)
+
+
+def between_singular_vectors(g: Array, a: Array) -> Array:
+    u, _, vt = np.linalg.svd(a, full_matrices=False)
+    return np.einsum("...ik,...k,...kj->...ij", u, g, vt)
+
+
 def singular_values(a: Array) -> Array:
     square = a @ np.swapaxes(a, -1, -2) if a.shape[-1] > a.shape[-2] else np.swapaxes(a, -1, -2) @ a
     return np.sqrt(eigenvalues(square))[..., ::-1]
@@ -695,6 +705,17 @@ SPECS: dict[str, list[Case]] = {
         case(
             "sum(exp(0.1*eigvalsh(a)))", lambda a: np.trace(scipy.linalg.expm(0.1 * symmetric(a))), separate, a=(3, 3)
         ),
+    ],
+    "spectral": [
+        case("spectral(g, a)", spectral, {"a": separate}, g=(3,), a=(3, 3)),
+        case("spectral(g, a)", spectral, {"a": separate}, g=(2, 2), a=(2, 2, 2)),
+        case("spectral(exp(0.1*eigvalsh(a)), a)", lambda a: scipy.linalg.expm(0.1 * symmetric(a)), separate, a=(3, 3)),
+    ],
+    "singular_function": [
+        case("singular_function(g, a)", between_singular_vectors, {"a": separate}, g=(2,), a=(3, 2)),
+        case("singular_function(g, a)", between_singular_vectors, {"a": separate}, g=(2,), a=(2, 3)),
+        case("singular_function(g, a)", between_singular_vectors, {"a": separate}, g=(2, 2), a=(2, 2, 2)),
+        case("singular_function(svdvals(a)^3, a)", lambda a: a @ a.T @ a, separate, a=(3, 2)),
     ],
     "eigenvectors": [
         case("v = eigenvectors(a); v*v", lambda a: np.linalg.eigh(symmetric(a))[1] ** 2, separate, a=(3, 3)),

@@ -2,8 +2,9 @@
 
 Functions of all eigenvalues that treat them alike, such as their sum of squares, are smooth where eigenvalues coincide,
 though the eigenvalues themselves are not. Where the slopes by the eigenvalues are the same rational function of each, such
-as 2x, reverse mode passes on that function of the matrix, which has derivatives of every order; else V diag(g) V^T, whose
-derivative needs eigenvectors and is NaN where eigenvalues coincide.
+as 2x, reverse mode passes on that function of the matrix, which has derivatives of every order. Else it passes on
+V diag(g) V^T, whose derivative has the divided differences of g, which are slopes where eigenvalues coincide (Daleckii,
+Krein 1965); the derivatives of that need eigenvectors, and are NaN there.
 
 Sources: Giles, *Collected matrix derivative results for forward and reverse mode AD* (2008); Townsend, *Differentiating
 the singular value decomposition* (2016); Walter, Lehmann, *Algorithmic differentiation of linear algebra functions* (2012).
@@ -13,13 +14,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import reduce
 from math import inf
 from typing import Any
 
+from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
-from gradcli.graph.operation import NoDerivative, Tangent, constant_value, literal
-from gradcli.graph.ops.creation import ones
+from gradcli.graph.operation import (
+    Elementwise,
+    NoDerivative,
+    Product,
+    SameAs,
+    Tangent,
+    Zero,
+    constant_value,
+    literal,
+)
+from gradcli.graph.ops.creation import eye, ones
 from gradcli.graph.ops.elementwise import (
+    absolute,
     add,
     divide,
     multiply,
@@ -48,10 +61,10 @@ from gradcli.graph.ops.linear_algebra import (
     triu,
 )
 from gradcli.graph.ops.reductions import any_
-from gradcli.graph.ops.selection import less, where, zero
+from gradcli.graph.ops.selection import less, less_equal, not_equal, where, zero
 from gradcli.graph.ops.shaping import broadcast_to, broadcasted, expand_dims, reshaped, swap
 from gradcli.graph.ops.slicing import concat, sliced
-from gradcli.graph.types import Shape
+from gradcli.graph.types import Shape, show_shape
 
 
 def _symmetric(a: Node) -> Node:
@@ -223,6 +236,115 @@ def functions_known(node: Node) -> bool:
     return node.op in (add, subtract, neg, multiply, square, products, recip, divide, power)
 
 
+# derivatives of functions of all values: divided differences
+
+
+def _row(x: Node) -> Node:
+    return expand_dims(x, axis=-2) if x.rank else x
+
+
+def _column(x: Node) -> Node:
+    return expand_dims(x, axis=-1) if x.rank else x
+
+
+def divided_differences(g: Node, y: Node) -> Node:
+    """The matrix of (g[j] - g[i])/(y[j] - y[i]), 0 on the diagonal, for values y of a matrix.
+
+    Where y[i] and y[j] are close it is the slope of g, as far as g is made of y by operations entry by entry and of numbers
+    that are the same for all of y; for any other g it is NaN there.
+    """
+    found = _differences(g, y)
+    if found is None:
+        found = (_row(g) - _column(g)) * reciprocal_gaps(y)
+    n = y.shape[-1]
+    return where(not_equal(eye(n=n, dtype=y.dtype), 0), 0, broadcasted(found, (*g.shape, n)))
+
+
+def _differences(g: Node, y: Node) -> Node | None:
+    apart = _row(y) - _column(y)
+    digits = 1e-5 if y.dtype == "float64" else 5e-3
+    close = less_equal(absolute(apart), digits * (absolute(_row(y)) + absolute(_column(y))))
+    apart = where(close, 1, apart)
+    known: dict[Node, Node | None] = {}
+    written: dict[Node, Node] = {}
+    todo = [g]
+    while todo:
+        node = todo[-1]
+        if node in known:
+            todo.pop()
+        elif node is y or (node.op is y.op and node.inputs == y.inputs):
+            known[node] = literal(1.0, y.dtype)
+        elif (
+            _alike(node) or node.op.connects or node.op is ones or (node.op is broadcast_to and _alike(node.inputs[0]))
+        ):
+            known[node] = None
+        elif (
+            not node.inputs
+            or node.shape != g.shape
+            or not (node.op in (add, subtract, neg) or isinstance(node.op.rule, (Elementwise, Product, SameAs)))
+        ):
+            return None
+        elif isinstance(node.op.rule, SameAs):
+            if node not in written:
+                written[node] = node.op.rule.expression(node, *node.inputs)
+            same = written[node]
+            if same in known:
+                known[node] = known[same]
+            else:
+                todo.append(same)
+        elif missing := [x for x in node.inputs if x not in known]:
+            todo += missing
+        else:
+            parts = [known[x] for x in node.inputs]
+            if node.op not in (add, subtract, neg, multiply, products):
+                slope = _slope(node, parts)
+                if slope is None:
+                    return None
+                known[node] = where(close, slope, (_row(node) - _column(node)) / apart)
+            else:
+                known[node] = _difference(node, parts)
+    found = known[g]
+    return literal(0.0, y.dtype) if found is None else found
+
+
+def _difference(node: Node, parts: Sequence[Node | None]) -> Node | None:
+    """The divided differences of a sum or product from those of its inputs, of which None are 0."""
+    op, inputs = node.op, node.inputs
+    terms: list[Node] = []
+    if op is multiply or op is products:
+        for k in range(0, len(inputs), 2):
+            a, b = parts[k : k + 2]
+            terms += [] if b is None else [_column(inputs[k]) * b]
+            terms += [] if a is None else [a * _row(inputs[k + 1])]
+    else:
+        terms = [
+            -part if op is neg or (op is subtract and k) else part for k, part in enumerate(parts) if part is not None
+        ]
+    return reduce(add, terms) if terms else None
+
+
+def _slope(node: Node, parts: Sequence[Node | None]) -> Node | None:
+    """What the differences of any other operation come near to, from those of its inputs; None where it is not known."""
+    rule = node.op.rule
+    total: Node = literal(0.0, node.dtype)
+    for k, part in enumerate(parts):
+        if part is None:
+            continue
+        if isinstance(rule, Product):
+            other = node.inputs[k ^ 1]
+        elif isinstance(rule, Elementwise):
+            partial = rule.partials[k]
+            found = partial(node, *node.inputs) if partial is not None and not isinstance(partial, Zero) else 0
+            if not isinstance(found, Node):
+                total = total + part * found
+                continue
+            other = found
+        else:
+            return None
+        total = total + 0.5 * (_row(other) + _column(other)) * part
+    return total
+
+
 # symmetric matrices
 
 
@@ -284,10 +406,54 @@ def _eigenvalues_adjoint(i: int, g: Node, y: Node) -> Node | None:
     functions = _Functions(n, a.dtype)
     found = as_matrix(g, y, ("even", _symmetric(a)), n)
     if found is None:
-        return None
+        return spectral(g, a)
     return broadcasted(functions.even(found), a.shape) + zero(a)
 
 
+def _spectral_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+    g, a = inputs
+    needs_matrix("spectral", a, square=True)
+    _one_for_each("spectral", g, a)
+    return a.shape, a.dtype
+
+
+def _one_for_each(name: str, g: Node, a: Node) -> None:
+    needed = (*a.shape[:-2], min(a.shape[-2:]))
+    if g.shape != needed:
+        raise GradcliError(
+            "ShapeError",
+            f"{name} needs values of shape {show_shape(needed)}, not {show_shape(g.shape)}",
+            operands=[(0, f"shape {show_shape(g.shape)}"), (1, f"shape {show_shape(a.shape)}")],
+        )
+
+
+def spectral_kernel(xp: Any, g: Any, a: Any) -> Any:
+    v = xp.linalg.eigh(symmetric_kernel(xp, a))[1]
+    return xp.matmul(v * g[..., None, :], xp.swapaxes(v, -1, -2))
+
+
+def _spectral_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
+    (g, a), (dg, da) = xs, dxs
+    if dg is not None:
+        return spectral(dg, a)
+    v = eigenvectors(a)
+    moved = matmul(matmul(swap(v), _symmetric(tangent_of([da], 0))), v)
+    return matmul(matmul(v, divided_differences(g, eigvalsh(a)) * moved), swap(v))
+
+
+def _spectral_adjoint(i: int, c: Node, y: Node) -> Node | None:
+    if i:
+        return None
+    v = eigenvectors(y.inputs[1])
+    return diagonal(matmul(matmul(swap(v), c), v), k=0)
+
+
+spectral = algebra(
+    "spectral", "g, a", "v @ diag(g) @ v.T with the eigenvectors v of a: a function of a matrix that is g at its eigenvalues.",
+    accepts="float", infer=_spectral_shape, kernel=spectral_kernel, rule=Tangent(_spectral_tangent, adjoint=_spectral_adjoint),
+    degree="quotient", singular=True, workspace=2.2, flow="matrices", leading="last", formula="v @ diag(g) @ v.T",
+    domain="symmetric matrices", example="spectral([1.0, 2.0], [[2.0, 0.0], [0.0, 3.0]])",
+)  # fmt: skip
 eigvalsh = algebra(
     "eigvalsh", "a", "The eigenvalues of (a + a.T)/2 in ascending order.", aliases=("self_adjoint_eigvals",), accepts="float", infer=of_square("eigvalsh", drop=1),
     kernel=lambda xp, a: xp.linalg.eigvalsh(symmetric_kernel(xp, a)), rule=Tangent(_eigenvalues_tangent, adjoint=_eigenvalues_adjoint),
@@ -365,12 +531,64 @@ def _singular_adjoint(i: int, g: Node, y: Node) -> Node | None:
     m, n = a.shape[-2:]
     found = as_matrix(g, y, ("odd", a if m >= n else swap(a)), min(m, n))
     if found is None or found[0] not in ("odd", "nothing"):
-        return None
+        return singular_function(g, a)
     if found[0] == "nothing":
         return zero(a)
     return (found[1] if m >= n else swap(found[1])) + zero(a)
 
 
+def _singular_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+    g, a = inputs
+    needs_matrix("singular_function", a)
+    _one_for_each("singular_function", g, a)
+    return a.shape, a.dtype
+
+
+def singular_function_kernel(xp: Any, g: Any, a: Any) -> Any:
+    u, _, vt = xp.linalg.svd(a, full_matrices=False)
+    return xp.matmul(u * g[..., None, :], vt)
+
+
+def _singular_function_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
+    """Divided differences of g for the symmetric part of P = U^T dA V, (g[i] + g[j])/(s[i] + s[j]) for the other.
+
+    What of dA is not between the singular vectors is multiplied by g/s.
+    """
+    (g, a), (dg, da) = xs, dxs
+    if dg is not None:
+        return singular_function(dg, a)
+    da = tangent_of([da], 0)
+    m, n = a.shape[-2:]
+    u, v = _two(singular_vectors(a), a)
+    s = svdvals(a)
+    p = matmul(matmul(swap(u), da), v)
+    turned = (_row(g) + _column(g)) * recip_no_nan(_row(s) + _column(s))
+    inner = divided_differences(g, s) * (0.5 * (p + swap(p))) + turned * (0.5 * (p - swap(p)))
+    result = matmul(matmul(u, inner), swap(v))
+    ratio = _row(g * recip_no_nan(s))
+    if m > n:
+        rest = matmul(da, v)
+        result = result + matmul((rest - matmul(u, p)) * ratio, swap(v))
+    if n > m:
+        rest = matmul(swap(da), u)
+        result = result + matmul(u * ratio, swap(rest - matmul(v, swap(p))))
+    return result
+
+
+def _singular_function_adjoint(i: int, c: Node, y: Node) -> Node | None:
+    if i:
+        return None
+    a = y.inputs[1]
+    u, v = _two(singular_vectors(a), a)
+    return diagonal(matmul(matmul(swap(u), c), v), k=0)
+
+
+singular_function = algebra(
+    "singular_function", "g, a", "u @ diag(g) @ v.T with the singular vectors u and v of a.", accepts="float", infer=_singular_shape,
+    kernel=singular_function_kernel, rule=Tangent(_singular_function_tangent, adjoint=_singular_function_adjoint),
+    degree="quotient", singular=True, workspace=3.1, flow="matrices", leading="last", formula="u @ diag(g) @ v.T",
+    example="singular_function([1.0, 2.0], [[3.0, 0.0], [0.0, 2.0]])",
+)  # fmt: skip
 svdvals = algebra(
     "svdvals", "a", "The singular values in descending order.", accepts="float", infer=_values_shape("svdvals"),
     kernel=lambda xp, a: xp.linalg.svd(a, compute_uv=False), rule=Tangent(_singular_tangent, adjoint=_singular_adjoint),

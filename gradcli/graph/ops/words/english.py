@@ -26,6 +26,8 @@ WORDS = {
     "prod": "for each entry the product of the others", "cumprod": "for each entry the products of the others",
     "polygamma": "d/dx = polygamma(n + 1, x)",
     "singular_vectors": "u @ (f * (p*s + s*p.T)) for those on the left, p = u.T @ da @ v, f[i, j] = 1/(s[j]^2 - s[i]^2); likewise on the right",
+    "spectral": "linear in g; by a v @ (f * (v.T @ da @ v)) @ v.T, f the divided differences of g",
+    "singular_function": "linear in g; by a with the divided differences of g",
     "expm_frechet": "linear in e; by a that of the block matrix [[a, e], [0, a]]",
     **dict.fromkeys(("eigh", "svd", "qr", "slogdet"), "that of each value"),
     "top_k": "linear: the gradient of the values at their places in x", "meshgrid": "linear: the gradient is summed over the copies",

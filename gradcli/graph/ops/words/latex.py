@@ -158,7 +158,7 @@ WORDS: dict[str, Word] = {
     "contraction": lambda node: operator("einsum") + rf"_{{\text{{{equation(node)}}}}}\left(<all>\right)",
     "diagonal": operator("diag") + r"\left(<0>\right)", "embed_diagonal": operator("diag") + r"\left(<0>\right)",
     "expand_delta": operator("diag") + r"\left(<0>\right)", "collect_delta": operator("diag") + r"\left(<0>\right)",
-    **_operators("eigvalsh eigenvectors reciprocal_gaps svdvals singular_vectors orthonormal"), "pinv": "<0!>^{+}",
+    **_operators("spectral singular_function eigvalsh eigenvectors reciprocal_gaps svdvals singular_vectors orthonormal"), "pinv": "<0!>^{+}",
     "detsign": operator("sign") + r"\det\left(<0>\right)", "logabsdet": r"\log\left\lvert \det\left(<0>\right) \right\rvert",
     "expm": r"\exp\left(<0>\right)", "expm_frechet": r"D\exp\left(<0>\right)\left[<1>\right]", "inv": "<0!>^{-1}", "det": r"\det\left(<0>\right)", "logdet": r"\log \det\left(<0>\right)", "solve": "<0!>^{-1} <1!>",
     "cholesky": operator("chol") + r"\left(<0>\right)", "cofactor": operator("cof") + r"\left(<0>\right)", "completion": operator("completion") + r"\left(<0>\right)",

@@ -142,6 +142,7 @@ WORDS: dict[str, Word] = {
     "eigvalsh": "np.linalg.eigvalsh(_symmetric(a))", "eigenvectors": "np.linalg.eigh(_symmetric(a))[1]",
     "svdvals": "np.linalg.svd(a, compute_uv=False)", "orthonormal": "np.linalg.qr(a)[0]", "detsign": "np.linalg.slogdet(a)[0]",
     "logabsdet": "np.linalg.slogdet(a)[1]", **{name: f"_{name}(a)" for name in ("singular_vectors", "reciprocal_gaps", "pinv", "expm")},
+    **{name: f"_{name}(a, b)" for name in ("spectral", "singular_function")},
     "expm_frechet": "_expm_frechet(a, b)", "det": "np.linalg.det(a)", "solve": "np.linalg.solve(a, b)", "cofactor": "_cofactor(a, b)", "completion": "_completion(a, k)",
     "reshape": "np.reshape(a, shape)", "broadcast_to": "np.broadcast_to(a, shape)", "transpose": _transpose,
     "roll": "np.roll(a, shift, axis)", "flip": "np.flip(a, axis)", "concat": "np.concatenate([*operands], axis=axis)",
@@ -182,7 +183,7 @@ HELPERS = _named([
     linear_algebra.cholesky_kernel, linear_algebra.embed_kernel, slicing.diagonal_view, slicing.expand_kernel,
     slicing.scatter_kernel, slicing.scatter_along_kernel, special.lgamma_of_number, special.digamma_kernel, special.polygamma_kernel, special.erfcx_kernel, special.log_ndtr_kernel,
     decompositions.symmetric_kernel, decompositions.singular_vectors_kernel, decompositions.reciprocal_gaps_kernel,
-    decompositions.pinv_kernel, exponential.expm_kernel, exponential.expm_frechet_kernel, gamma.gamma_of_number, gamma.lbeta_kernel, gamma.digamma_rise_kernel, gamma.gamma_density_kernel, gamma.beta_density_kernel,
+    decompositions.spectral_kernel, decompositions.singular_function_kernel, decompositions.pinv_kernel, exponential.expm_kernel, exponential.expm_frechet_kernel, gamma.gamma_of_number, gamma.lbeta_kernel, gamma.digamma_rise_kernel, gamma.gamma_density_kernel, gamma.beta_density_kernel,
     normal.ndtri_kernel, normal.erfinv_kernel, bessel.bessel_j_kernel, bessel.bessel_ie_kernel, special.log_cosh_kernel, special.sinc_kernel, ordering.running_kernel, slicing.ravel_kernel,
 ])  # fmt: skip
 """What words may call, by the name that it has in a module."""

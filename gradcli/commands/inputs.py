@@ -73,7 +73,7 @@ class Inputs(NamedTuple):
         from gradcli.program.loaded import read_source
 
         shown = os.fsencode(self.file).decode("utf-8", errors="replace")
-        if ("=" in shown or len(shown.split()) > 1) and not os.path.exists(self.file):
+        if (set("=()+*^") & set(shown) or len(shown.split()) > 1) and not os.path.exists(self.file):
             brief = " ".join(shown.split())
             brief = brief if len(brief) <= 60 else brief[:59] + "…"
             raise GradcliError("DataError", f"there is no file {brief}", help="-e 'TEXT' gives a program inline")
@@ -112,6 +112,7 @@ class Inputs(NamedTuple):
             threads=self.threads,
             asked=asked,
             origins={name: path_and_key(value) for name, value in self.set_.items() if value.startswith("@")},
+            inline=bool(self.inline),
         )
 
 

@@ -16,6 +16,7 @@ from gradcli.graph.switches import without
 from gradcli.graph.types import DTYPES
 from gradcli.language.elaborate import Elaborator, elaborate
 from gradcli.language.parser import parse
+from gradcli.language.syntax import Bare
 
 if TYPE_CHECKING:
     from gradcli.execute.choose import Choice
@@ -66,6 +67,12 @@ class Loaded:
     record: Record | None
     """Where runs note what they spend, if they are profiled."""
 
+    inline: bool
+    """Whether the text was typed at the shell: an expression at its end is an output, and names that are set are variables."""
+
+    alone: bool
+    """Whether there is such an expression."""
+
     syntax: Syntax
     graph: Elaborated
     _leaf_values: dict[Node, Array]
@@ -82,8 +89,13 @@ class Loaded:
         threads: int | None = None,
         asked: Asked | None = None,
         origins: Mapping[str, tuple[str, str | None]] | None = None,
+        inline: bool = False,
     ) -> None:
-        syntax = parse(source)
+        syntax, alone = parse(source), False
+        if inline and (settings or any([isinstance(statement, Bare) for statement in syntax.statements[-1:]])):
+            from gradcli.language.inline import completed
+
+            syntax, alone = completed(syntax, settings)
         vars(self).update(
             source=source,
             folder=folder,
@@ -98,6 +110,8 @@ class Loaded:
             unsafe=frozenset(unsafe),
             asked=asked,
             record=None,
+            inline=inline,
+            alone=alone,
             syntax=syntax,
             _leaf_values={},
         )
@@ -155,6 +169,7 @@ class Loaded:
             unsafe,
             self.threads,
             self.asked,
+            inline=self.inline,
         )
 
     def with_values(self, values: Mapping[str, Array] | None) -> Self:

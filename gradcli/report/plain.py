@@ -17,7 +17,7 @@ def pieces(reply: Reply) -> Iterator[str]:
         if reply.every_order:
             yield f"# order {order}\n"
         for result in results:
-            yield f"{result.name} = "
+            yield f"{result.name} = " * (not reply.alone)
             if result.connected:
                 yield from literal_pieces(result.value, reply.precision)
             yield "\n" if result.connected else "None\n"

@@ -34,7 +34,8 @@ class Reply(NamedTuple):
     ``file`` is the name of the source. ``orders`` holds one group of results for each order; all but ``grad`` have a
     single group, whose number means nothing. ``of`` are the names that were differentiated (of ``jvp`` those with a
     tangent), ``summed`` says that a non-scalar one was summed, ``every_order`` that the groups are to be shown with
-    their numbers, ``precision`` to how many significant digits numbers are rounded.
+    their numbers, ``precision`` to how many significant digits numbers are rounded. ``alone``: of an expression without a
+    name, the value alone is text enough.
     """
 
     command: Literal["eval", "grad", "jvp", "fit", "propagate"]
@@ -44,6 +45,7 @@ class Reply(NamedTuple):
     every_order: bool = False
     summed: bool = False
     precision: int | None = None
+    alone: bool = False
 
     def rounded(self, digits: int | None) -> Reply:
         """See :class:`Answer`. The numbers are rounded where they are written, so that there is no second array."""
@@ -51,15 +53,15 @@ class Reply(NamedTuple):
 
     def pieces(self, format: str, screen: Screen | None) -> Iterator[str]:
         """See :class:`Answer`; a format is imported when it is used."""
-        if format == "table" and screen is not None:
+        if format == "table" and screen is not None and not self.alone:
             from gradcli.report import tables
 
             return iter([tables.render(self, screen)])
-        if format == "table":
+        if format == "table" and not self.alone:
             from gradcli.report import columns
 
             return columns.pieces(self)
-        if format == "plain":
+        if format in ("table", "plain"):
             from gradcli.report import plain
 
             return plain.pieces(self)

@@ -46,7 +46,6 @@ MESSAGES = {
     "y = 2*π": ["write `pi`"],
     "y = array([1, 2])": ["`array` is not defined", "write `[1, 2]`"],
     "x = [1.0]; y = numel(x)": ["write `size(x)`"],
-    "y = reciprocal(2.0)": ["write `1/2.0`"],
     "y = foobarbaz(2)": ["gradcli ops", "def foobarbaz(x)"],
     "y = 1; print(y)": ["`output y`"],
     "y = z; z = 1": ["NameError", "`z` is not defined yet", "used here", "bound here"],

@@ -133,7 +133,7 @@ def _summable(nodes: list[Node]) -> list[Node]:
 
 
 sum_ = _reduction(
-    "sum", "Sum of entries; true counts as 1.", lambda xp, x, axis, keepdims: xp.sum(
+    "sum", "Sum of entries, or with a mask, where=x > 0, of those that it keeps; true counts as 1.", lambda xp, x, axis, keepdims: xp.sum(
         x, axis=axis, keepdims=keepdims, dtype=x.dtype
     ), aliases=("reduce_sum",), adapt=_summable, expand=_with(lambda: sum_, lambda x: 0), rule=Linear(lambda i, g, y: _spread(g, y)), closed=True, entries="added", flow="accumulated", cheap=True, formula="x1 + x2 + …",
 )  # fmt: skip

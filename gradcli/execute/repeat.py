@@ -32,16 +32,23 @@ CODES = {"float64": "d", "float32": "f", "bool": "b"}
 class Loop:
     """Some results of a loop as a function of its arguments, those with the numbers ``given``, in their order.
 
-    ``original`` maps nodes of the body to those that they stand for, so that errors find their line.
+    ``original`` maps nodes of the body to those that they stand for, so that errors find their line; ``runs`` says how often
+    it runs, as far as is known.
     """
 
     def __init__(
-        self, body: Body, wanted: Sequence[int], given: Sequence[int], original: Mapping[Node, Node] | None = None
+        self,
+        body: Body,
+        wanted: Sequence[int],
+        given: Sequence[int],
+        original: Mapping[Node, Node] | None = None,
+        runs: int = 1,
     ) -> None:
         self.body = body
         self.original = original or {}
         self.wanted = list(wanted)
         self.given = list(given)
+        self.runs = runs
         self.live = body.live(self.wanted)
         self.emitted = [r for r in self.wanted if body.stacks(r) and r < body.before(0)]
         self.histories = {r: r - body.before(0) for r in self.wanted if r >= body.before(0)}
@@ -123,7 +130,7 @@ class Loop:
         names |= {x: named("e", k, x) for k, x in enumerate(self.rows)}
         names |= {x: named("c", k, x) for k, x in enumerate([*self.fixed, *self.once])}
         numbers = Entries(self.roots, names)
-        if not scalar and (without("entries") or not numbers.pay(count)):
+        if not scalar and (without("entries") or not numbers.pay(count * self.runs)):
             return None
         stacks = {r: numbers.names[body.root(r)] for r in [*self.histories, *self.emitted]}
         states = [name for i in self.live for name in names[body.states[i]]]
@@ -187,7 +194,7 @@ class Loop:
         inputs = [*[body.states[i] for i in self.live], *self.rows, *self.fixed, *self.once]
         plan = Plan(self.roots, means=Means(1, repeated=True), known=inputs)
         used = [x for x in inputs if x in plan.position]
-        if plan.when_repeated(body.count).engine == "straight line":
+        if plan.when_repeated(body.count * self.runs).engine == "straight line":
             return straight_line(plan, {}, used), used
         return lambda *given: run(plan, dict(zip(used, given, strict=True))), used
 

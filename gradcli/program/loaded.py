@@ -283,9 +283,9 @@ class Loaded:
         loops: dict[Node, Node] = {}
         with uncollected():
             if self.graph.has_loops:
-                from gradcli.program.loops import lowered
+                from gradcli.program.loops import OFTEN, lowered
 
-                nodes, loops = lowered(nodes, known)
+                nodes, loops = lowered(nodes, known, OFTEN if repeated else 1)
             if without("simplify"):
                 plan = Plan(nodes, loops, means=means, known=known)
             else:

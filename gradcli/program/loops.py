@@ -15,11 +15,19 @@ from gradcli.graph.ops.ruled import System, solution
 from gradcli.rewrite.simplify import Simplified
 
 _solvers: WeakKeyDictionary[System, Solver] = WeakKeyDictionary()
+OFTEN = 10
+"""Runs for which a plan that is repeated is made ready, at least."""
+
 _made: WeakKeyDictionary[Body, dict[tuple[tuple[int, ...], tuple[int, ...]], Loop]] = WeakKeyDictionary()
 
 
-def lowered(targets: Sequence[Node], known: Collection[Node] = ()) -> tuple[list[Node], dict[Node, Node]]:
-    """The targets with runs of loops in place of their results, and what each new node stands for."""
+def lowered(
+    targets: Sequence[Node], known: Collection[Node] = (), runs: int = 1
+) -> tuple[list[Node], dict[Node, Node]]:
+    """The targets with runs of loops in place of their results, and what each new node stands for.
+
+    They are computed so often (``runs``), as far as is known.
+    """
     known = set(known)
     nodes = cone(targets, known)
     loops = [node for node in nodes if isinstance(node.op.rule, Repeated) and node not in known]
@@ -34,7 +42,7 @@ def lowered(targets: Sequence[Node], known: Collection[Node] = ()) -> tuple[list
         if node in known or not node.inputs and node not in groups:
             replaced[node] = node
         elif node in groups:
-            _run(groups[node], replaced, original)
+            _run(groups[node], replaced, original, runs)
         elif node.op is solution:
             _solve(node, replaced, original)
         else:
@@ -45,11 +53,11 @@ def lowered(targets: Sequence[Node], known: Collection[Node] = ()) -> tuple[list
     return [replaced[node] for node in targets], original
 
 
-def _run(group: Sequence[Node], replaced: dict[Node, Node], original: dict[Node, Node]) -> None:
+def _run(group: Sequence[Node], replaced: dict[Node, Node], original: dict[Node, Node], runs: int) -> None:
     body: Body = group[0].attrs["body"]
     given = dict(sorted(arguments(group).items()))
     wanted = tuple([node.attrs["result"] for node in group])
-    function = _function(body, wanted, tuple(given))
+    function = _function(body, wanted, tuple(given), runs)
     inputs = tuple([replaced[x] for x in given.values()])
     run = Node(loop_run, inputs, {"function": function}, (0,), "bool", False)
     original[run] = group[0]
@@ -75,22 +83,23 @@ def _solve(node: Node, replaced: dict[Node, Node], original: dict[Node, Node]) -
     original[run] = original[found] = node
 
 
-def _function(body: Body, wanted: tuple[int, ...], given: tuple[int, ...]) -> Loop:
+def _function(body: Body, wanted: tuple[int, ...], given: tuple[int, ...], runs: int) -> Loop:
     kept = _made.setdefault(body, {})
     if (wanted, given) not in kept:
-        simple, original = _for(body, wanted)
-        kept[wanted, given] = Loop(simple, wanted, given, original)
+        simple, original = _for(body, wanted, runs)
+        kept[wanted, given] = Loop(simple, wanted, given, original, runs)
     return kept[wanted, given]
 
 
-def _for(body: Body, wanted: Sequence[int]) -> tuple[Body, dict[Node, Node]]:
+def _for(body: Body, wanted: Sequence[int], runs: int) -> tuple[Body, dict[Node, Node]]:
     """The body with what some results need, simplified, and what its new nodes stand for.
 
     What the results do not need keeps its number and is nothing.
     """
     live = body.live(wanted)
     emitted = [j for j in range(len(body.emitted)) if body.emits(j) in wanted]
-    roots, loops = lowered([*[body.following[i] for i in live], *[body.emitted[j] for j in emitted]], body.parameters)
+    roots = [*[body.following[i] for i in live], *[body.emitted[j] for j in emitted]]
+    roots, loops = lowered(roots, body.parameters, runs * body.count)
     simplified = Simplified(roots, known=body.parameters)
     simple = iter(simplified.targets)
     following, rest = list(body.states), [literal(0.0, "float64")] * len(body.emitted)

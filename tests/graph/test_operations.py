@@ -959,12 +959,12 @@ SPECS: dict[str, list[Case]] = {
         flat("v, i = top_k([3, 1, 3, 2], 3); i", lambda: [0, 2, 3], "int64"),
     ],
     "meshgrid": [
-        case("a, b = meshgrid(x, z); a*b", lambda x, z: np.prod(np.meshgrid(x, z), 0), x=(2,), z=(3,)),
+        case("a, b = meshgrid(x, w); a*b", lambda x, w: np.prod(np.meshgrid(x, w), 0), x=(2,), w=(3,)),
         case(
-            'a, b, c = meshgrid(x, z, 1.5, indexing="ij"); a/c + b',
-            lambda x, z: (x[:, None] / 1.5 + z)[..., None],
+            'a, b, c = meshgrid(x, w, 1.5, indexing="ij"); a/c + b',
+            lambda x, w: (x[:, None] / 1.5 + w)[..., None],
             x=(2,),
-            z=(3,),
+            w=(3,),
         ),
         case(
             "a, b, c = meshgrid(x, x, x); a*b*c*c",

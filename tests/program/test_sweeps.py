@@ -18,7 +18,6 @@ from gradcli.program import query, swept
 from gradcli.program.answers import gradients as gradients_of
 from gradcli.program.answers import values as results_of
 from gradcli.results import Result
-from tests.quickly import light
 from tests.random_programs import scalar_programs
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").rglob("*.expr"))
@@ -111,7 +110,7 @@ def test_random_programs_with_stops_seeds_and_inner_xs(text: str) -> None:
     assert both_ways(program, ask)["gradients"]
 
 
-@pytest.mark.parametrize("path", light(SAMPLES, {"double_pendulum"}), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_samples(path: Path) -> None:
     program = gradcli.load(path)
     both_ways(program, lambda program: results_of(program))

@@ -16,7 +16,7 @@ from gradcli.graph.switches import without
 from gradcli.graph.types import DTYPES
 from gradcli.language.elaborate import Elaborator, elaborate
 from gradcli.language.parser import parse
-from gradcli.language.syntax import Bare
+from gradcli.language.syntax import Bare, Declaration
 
 if TYPE_CHECKING:
     from gradcli.execute.choose import Choice
@@ -92,7 +92,10 @@ class Loaded:
         inline: bool = False,
     ) -> None:
         syntax, alone = parse(source), False
-        if inline and (settings or any([isinstance(statement, Bare) for statement in syntax.statements[-1:]])):
+        if inline and (
+            any([isinstance(x, Bare) for x in syntax.statements[-1:]])
+            or not {x.name.id for x in syntax.statements if isinstance(x, Declaration)}.issuperset(settings)
+        ):
             from gradcli.language.inline import completed
 
             syntax, alone = completed(syntax, settings)

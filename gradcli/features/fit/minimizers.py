@@ -41,6 +41,9 @@ DENSE = 300
 NEAR = 0.01
 """The first radius of a trust region, in units of the start: a start far from the minimum is no place for long steps."""
 
+FAR = 1e10
+"""How many times the first radius a trust region may grow to, to see whether a flat loss falls farther out."""
+
 ANEW = 1000
 """After so many steps a method begins anew, so that a resumed run has no more than these to go through again."""
 
@@ -688,12 +691,13 @@ class _TrustRegion(_Newton):
             raise self.ended(problem) from None
         self.largest = model.scales
         radius = NEAR * float(np.linalg.norm(x * model.scales)) or float(np.linalg.norm(model.slope)) or 1.0
+        largest = FAR * radius
         while True:
             least = self.rounding / 2 * abs(loss)
             shortened = False
             while True:
                 p, fall, inside = model.step(radius)
-                if fall <= least and not inside and not shortened and radius < 1e100:
+                if fall <= least and not inside and not shortened and radius < largest:
                     radius *= 8  # it is the radius, not the loss, that ends here
                     continue
                 length = float(np.linalg.norm(p * model.scales))

@@ -11,10 +11,10 @@ ANSWER = "ans"
 """What an expression that has no name is called."""
 
 
-def completed(program: syntax.Program, given: Iterable[str]) -> tuple[syntax.Program, bool]:
+def completed(program: syntax.Program, given: Iterable[str]) -> tuple[syntax.Program, str | None]:
     """The program with a name for an expression at its end, and declarations of what is ``given`` values and not declared.
 
-    The second result says whether there is such an expression. A program with names of its own is as it was.
+    The second result is the name, or None where there is no such expression. A program with names of its own is as it was.
     """
     statements = list(program.statements)
     bound: set[str] = set()
@@ -34,4 +34,4 @@ def completed(program: syntax.Program, given: Iterable[str]) -> tuple[syntax.Pro
     used = {name.id: name for name in names(expressions)}
     missing = [used[name] for name in given if name in used and name not in bound]
     declared = [syntax.Declaration(x.start, x.end, "variable", x, None, None, None) for x in missing]
-    return syntax.Program(program.start, program.end, [*declared, *statements]), alone
+    return syntax.Program(program.start, program.end, [*declared, *statements]), ANSWER if alone else None

@@ -70,8 +70,8 @@ class Loaded:
     inline: bool
     """Whether the text was typed at the shell: an expression at its end is an output, and names that are set are variables."""
 
-    alone: bool
-    """Whether there is such an expression."""
+    answer: str | None
+    """What such an expression is called."""
 
     syntax: Syntax
     graph: Elaborated
@@ -91,14 +91,14 @@ class Loaded:
         origins: Mapping[str, tuple[str, str | None]] | None = None,
         inline: bool = False,
     ) -> None:
-        syntax, alone = parse(source), False
+        syntax, answer = parse(source), None
         if inline and (
             any([isinstance(x, Bare) for x in syntax.statements[-1:]])
             or not {x.name.id for x in syntax.statements if isinstance(x, Declaration)}.issuperset(settings)
         ):
             from gradcli.language.inline import completed
 
-            syntax, alone = completed(syntax, settings)
+            syntax, answer = completed(syntax, settings)
         vars(self).update(
             source=source,
             folder=folder,
@@ -114,7 +114,7 @@ class Loaded:
             asked=asked,
             record=None,
             inline=inline,
-            alone=alone,
+            answer=answer,
             syntax=syntax,
             _leaf_values={},
         )

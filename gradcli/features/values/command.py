@@ -80,10 +80,9 @@ def command(
     if watch.found(lambda: _traced(program, of)):
         return 1
     results = answers.values(program, of, plain=True)
-    from gradcli.language.inline import ANSWER
     from gradcli.report.reply import Reply
 
-    alone = program.alone and [result.name for result in results] == [ANSWER]
+    alone = [result.name for result in results] == [program.answer]
     destination.deliver(Reply("eval", program.source.name, [(0, results)], alone=alone))
     watch.finish(results, lambda: _kinks(program, of))
     return 0

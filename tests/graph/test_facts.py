@@ -1009,7 +1009,6 @@ MAY_NAME = {
     "language.formulas": "formulas with a better spelling",
     "language.expressions": "a sign of the language",
     "language.functions": "hints",
-    "language.implicit": "the words that it carries out",
     "language.looping": "the words that it carries out",
     "language.tangents": "the words for degrees",
     "language.naming": "formulas for people",

@@ -368,6 +368,13 @@ def reciprocal_gaps_kernel(xp: Any, x: Any) -> Any:
     return xp.where(xp.eye(n, dtype=bool), xp.zeros_like(y), y)
 
 
+def _gaps_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
+    (x,) = inputs
+    if not x.shape:
+        raise GradcliError("ShapeError", "reciprocal_gaps needs a vector, not a scalar", operands=[(0, "a scalar")])
+    return (*x.shape, x.shape[-1]), x.dtype
+
+
 def _gaps_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
     dx = tangent_of(dxs, 0)
     return -y * y * (expand_dims(dx, axis=-2) - expand_dims(dx, axis=-1))
@@ -375,7 +382,7 @@ def _gaps_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 
 reciprocal_gaps = algebra(
     "reciprocal_gaps", "x", "1 over the differences of the entries of a vector: NaN where two are equal, 0 on the diagonal.",
-    accepts="float", infer=lambda inputs, attrs: ((*inputs[0].shape, inputs[0].shape[-1]), inputs[0].dtype),
+    accepts="float", infer=_gaps_shape,
     kernel=reciprocal_gaps_kernel, rule=Tangent(_gaps_tangent), singular=True, workspace=3.4, flow="matrices", leading="last",
     formula="y[i, j] = 1 / (x[j] - x[i])", domain="vectors of different entries", example="reciprocal_gaps([1.0, 3.0])",
 )  # fmt: skip
@@ -389,7 +396,7 @@ def _eigenvectors_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> No
 
 eigenvectors = algebra(
     "eigenvectors", "a", "The eigenvectors of (a + a.T)/2 as columns, of norm 1, in ascending order of the eigenvalues.",
-    accepts="float", infer=of_square("eigenvectors"), kernel=lambda xp, a: xp.linalg.eigh(symmetric_kernel(xp, a))[1],
+    accepts="float", infer=of_square("eigh"), kernel=lambda xp, a: xp.linalg.eigh(symmetric_kernel(xp, a))[1],
     rule=Tangent(_eigenvectors_tangent), singular=True, workspace=1.1, flow="matrices", formula="V with a @ V = V @ diag(eigvalsh(a))",
     domain="symmetric matrices; the derivative is NaN where eigenvalues coincide", example="eigenvectors([[2.0, 0.0], [0.0, 3.0]])",
 )  # fmt: skip
@@ -462,7 +469,7 @@ eigvalsh = algebra(
 )  # fmt: skip
 eigh = algebra(
     "eigh", "a", "The eigenvalues of (a + a.T)/2 in ascending order and the eigenvectors as columns: two values.", aliases=("self_adjoint_eig",), accepts="float",
-    expand=lambda a: (eigvalsh(a), eigenvectors(a)), several=True, formula="w, v with a @ v = v @ diag(w)",
+    expand=lambda a: (eigenvectors(a), eigvalsh(a))[::-1], several=True, formula="w, v with a @ v = v @ diag(w)",
     domain="symmetric matrices; derivatives of eigenvectors are NaN where eigenvalues coincide",
     example="w, v = eigh([[2.0, 0.0], [0.0, 3.0]])",
 )  # fmt: skip
@@ -613,7 +620,7 @@ svd = algebra(
 
 def _tall_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     (a,) = inputs
-    needs_matrix("orthonormal", a)
+    needs_matrix("qr", a)
     return (*a.shape[:-1], min(a.shape[-2:])), a.dtype
 
 
@@ -656,12 +663,12 @@ qr = algebra(
 # determinants of any sign
 
 detsign = algebra(
-    "detsign", "a", "The sign of the determinant, 0 of a singular matrix.", accepts="float", infer=of_square("detsign", drop=2),
+    "detsign", "a", "The sign of the determinant, 0 of a singular matrix.", accepts="float", infer=of_square("slogdet", drop=2),
     kernel=lambda xp, a: xp.linalg.slogdet(a)[0], rule=NoDerivative(), workspace=0.4, flow="matrices", formula="sign(det(a))",
     domain="square matrices; no derivative", example="detsign([[0.0, 1.0], [1.0, 0.0]])",
 )  # fmt: skip
 logabsdet = algebra(
-    "logabsdet", "a", "Logarithm of the absolute value of the determinant.", accepts="float", infer=of_square("logabsdet", drop=2),
+    "logabsdet", "a", "Logarithm of the absolute value of the determinant.", accepts="float", infer=of_square("slogdet", drop=2),
     kernel=lambda xp, a: xp.linalg.slogdet(a)[1], rule=Tangent(lambda y, xs, dxs: sum_of_slopes(xs[0], tangent_of(dxs, 0)), matrix=True),
     singular=True, workspace=0.4, flow="matrices", formula="log(abs(det(a)))", domain="invertible matrices",
     example="logabsdet([[0.0, 2.0], [3.0, 0.0]])",

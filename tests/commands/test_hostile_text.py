@@ -211,6 +211,11 @@ WRITERS: dict[str, tuple[list[str], Callable[[str], object]]] = {
     "check json": (["check", "--format", "json"], one_record),
     "fit plain": (["fit", "--steps", "1", "--over", "w_"], assignments),
     "fit expr": (["fit", "--steps", "1", "--over", "w_", "--format", "expr"], a_program),
+    "propagate": (["propagate", "--error", "w_=0.1"], lambda out: assignments(out.partition("# uncertainties\n")[0])),
+    "propagate table": (["propagate", "--error", "w_=0.1", "--format", "table"], people),
+    "propagate json": (["propagate", "--error", "w_=0.1", "--format", "json"], one_record),
+    "propagate ndjson": (["propagate", "--error", "w_=0.1", "--format", "ndjson"], records),
+    "propagate csv": (["propagate", "--error", "w_=0.1", "--format", "csv"], rows),
     "lint --fix": (["lint", "--fix"], str),
 }
 SLOW = {"graph dot", "check", "check json"}

@@ -230,3 +230,11 @@ def test_where_there_is_no_hessian_another_method_is_taken(monkeypatch):
     assert chosen(objective, {}) == ("lbfgs", "there is no Hessian: second derivatives are not known")
     monkeypatch.setattr("gradcli.features.fit.choice.find_spec", lambda _: None)
     assert chosen(objective, {}).method == "adam"
+
+
+def test_a_loss_that_hardly_depends_on_anything_ends_soon():
+    """A chain of 150 sines, of which the slope is 1e-61."""
+    chain = "\n".join(f"n{k + 1} = sin(n{k}) + 0.25" for k in range(150))
+    found = gradcli.loads(f"variable x = 0.5\nn0 = x\n{chain}").fit("n150", method="newton")
+    assert found.steps < 5
+    assert found.problem is None

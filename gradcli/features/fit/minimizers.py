@@ -600,7 +600,8 @@ class _Dense:
                 shift + change if low < shift + change < high else math.sqrt(low * high) if low else (low + high) / 2
             )
             s = shifted(shift)
-        return s, False
+        norm = float(np.linalg.norm(s))
+        return (s * (radius / norm) if norm > 2 * radius else s), False
 
 
 class _Products:
@@ -709,7 +710,7 @@ class _TrustRegion(_Newton):
                 found = self.tried(x + p)
                 ratio = (loss - found[0]) / fall if found is not None else -1.0
                 if ratio < 0.25:
-                    radius, shortened = length / 4, True
+                    radius, shortened = min(length, radius) / 4, True
                 elif ratio > 0.75 and not inside:
                     radius = max(radius, 2 * length)
                 if found is not None and ratio > SUFFICIENT:

@@ -710,7 +710,7 @@ class _TrustRegion(_Newton):
                 found = self.tried(x + p)
                 ratio = (loss - found[0]) / fall if found is not None else -1.0
                 if ratio < 0.25:
-                    radius, shortened = min(length, radius) / 4, True
+                    radius, shortened = (length if length < 2 * radius else radius) / 4, True
                 elif ratio > 0.75 and not inside:
                     radius = max(radius, 2 * length)
                 if found is not None and ratio > SUFFICIENT:

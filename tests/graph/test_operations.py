@@ -104,6 +104,12 @@ def case(expression: str, reference: Callable[..., Array], domain: Any = (-2.0, 
     return Case(expression, reference, domain, shapes)
 
 
+def inverse_of_cube_and_line(x: Array) -> Array:
+    """The u with u^3 + u = x; source: Cardano's formula."""
+    root = np.sqrt(x * x / 4 + 1 / 27)
+    return np.cbrt(x / 2 + root) + np.cbrt(x / 2 - root)
+
+
 def flat(expression: str, reference: Callable[..., Array], result: str | tuple[str, str] = "bool", /, *,
          domain: Any = (-2.0, 2.0), **shapes: Shape) -> Case:  # fmt: skip
     """A case through which no gradient passes."""
@@ -1212,6 +1218,13 @@ SPECS: dict[str, list[Case]] = {
             lambda a: a[None] * np.exp(np.array([0, 0.00125, 0.005]))[:, None],
             a=(2,),
         ),
+    ],
+    "root": [
+        case("def f(u) = u*u*u + u - x; root(f, 0.0*x)", inverse_of_cube_and_line, x=(2,)),
+        case("def f(u) = u*u*u + u - x; root(f, 1.0) * x", lambda x: inverse_of_cube_and_line(x) * x, x=()),
+    ],
+    "minimize": [
+        case("def f(u) = sum(u*u*u*u/4 + u*u/2 - u*x); minimize(f, 0.0*x)", inverse_of_cube_and_line, x=(2,)),
     ],
     "jacobian": [
         case("s = x*x*x; jacobian(s, x)", lambda x: np.diag(3 * x**2), x=(2,)),

@@ -67,6 +67,9 @@ EQUATIONS = ["i,i->", "i,i->i", "ij,jk->ik", "ij->ji", "ij,ij->i", "i,j->ij", "i
 CALLED = {  # operations whose operands seldom fit by chance
     "conv1d": ["conv1d({a}*ones([4, 2]), {b}*ones([2, 2, 1]))", 'conv1d({a}*ones([3, 1]), {b}*ones([2, 1, 2]), padding="SAME")'],
     "conv2d": ["conv2d({a}*ones([3, 2, 1]), {b}*ones([2, 2, 1, 2]))", 'conv2d({a}*ones([2, 2, 1]), {b}*ones([1, 2, 1, 1]), 2, "SAME")'],
+    "gammainc": ["gammainc(2.5, {a})"], "gammaincc": ["gammaincc(0.5, {a})"], "betainc": ["betainc(1.5, 2.0, {a})"],
+    "spectral": ["spectral({a}*ones([2]), ({b}*ones([2, 2]) + ({b}*ones([2, 2])).T)*[[1.0, 0.3], [0.3, -2.0]])"],
+    "singular_function": ["singular_function({a}*ones([2]), {b}*[[1.0, 0.3, 0.2], [-0.3, 2.0, 0.1]])"],
     "ravel_multi_index": ["({a}*ones([2, 3]))[[0, -1, 1], [2, 0, 0]]", "({a}*ones([2, 3]))[ravel_multi_index([[1], [1]], [1, 2])]"],
 }  # fmt: skip
 
@@ -293,7 +296,9 @@ class Program:
         return f"{p.name}={value}" if p.keyword_only or p.default is not None else value
 
 
-OPERATIONS = [op for op in table.values() if not op.hidden and op.name not in WORDS]
+OPERATIONS = [op for op in table.values() if not op.hidden and not op.several and op.name not in WORDS]
+"""Those of several values are made of others."""
+
 ROUGH = [
     table[name]
     for name in (

@@ -123,11 +123,14 @@ RIGHT = [
 ]
 
 
+LOST = ["det(outer(a, a))", "u = singular_vectors(a); u*u"]
+"""Where all that is compared is rounding: cofactors that are all 0, and entries whose sum does not change."""
+
 CASES = [
     pytest.param(case, id=f"{name}-{i}", marks=[pytest.mark.slow] if i > 1 else [])
     for name, some in SPECS.items()
     for i, case in enumerate([c for c in some if c.derivative and c.shapes and "load(" not in c.expression])
-    if case.expression != "det(outer(a, a))"  # of cofactors that are all 0
+    if case.expression not in LOST
 ]
 
 

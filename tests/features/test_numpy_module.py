@@ -82,7 +82,17 @@ def test_every_operation_with_a_kernel_has_a_word() -> None:
     assert own - WRITTEN_ELSEWHERE == WORDS.keys()
 
 
-@pytest.mark.parametrize("name", SPECS)
+SEARCHES = ("root", "minimize")
+"""Words whose values are searched for, which no module of formulas does."""
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_search_has_no_module(name: str) -> None:
+    with pytest.raises(gradcli.GradcliError, match=f"{name} is a search"):
+        numpy_module.render(derive(gradcli.loads(SPECS[name][0].program())))
+
+
+@pytest.mark.parametrize("name", [name for name in SPECS if name not in SEARCHES])
 def test_every_operation(name: str, tmp_path: Path) -> None:
     """The values of each operation, and its derivatives, from a module that needs NumPy alone."""
     np.save(tmp_path / "data.npy", DATA)

@@ -12,6 +12,7 @@ from gradcli import GradcliError
 from gradcli.diagnostics import Source
 from gradcli.graph.loops import Body
 from gradcli.graph.node import Node, cone, now
+from gradcli.graph.ops.ruled import Rule, System
 from gradcli.language import functions, templates
 from gradcli.language.elaborate import elaborate
 from gradcli.language.parser import parse
@@ -48,6 +49,14 @@ def assert_alike(a: Node, b: Node) -> None:
     for name, value in a.attrs.items():
         if isinstance(value, Body):
             assert_same_body(value, b.attrs[name])
+        elif isinstance(value, Rule):
+            assert (value.passes, value.itself is None) == (b.attrs[name].passes, b.attrs[name].itself is None)
+        elif isinstance(value, System):
+            assert (value.word, value.x.shape, value.tol) == (
+                b.attrs[name].word,
+                b.attrs[name].x.shape,
+                b.attrs[name].tol,
+            )
         else:
             assert repr(value) == repr(b.attrs[name])
 

@@ -303,11 +303,11 @@ def command(
         check_errors(objective, loglik)
     for name in of or ():
         query.target(program, name)
+    why = None
     if method is None:
         from gradcli.features.fit.choice import chosen
 
         method, why = chosen(objective, bounds)
-        say(f"method {method}: {why}")
     settings = Settings(method, lr or Schedule(0.01), steps, until, bounds, clip)
     saver = state = None
     if checkpoint is not None or resume is not None:
@@ -321,6 +321,8 @@ def command(
             if again := replayed(state, steps):
                 say(f"going through steps {again.start} to {again.stop} again")
         saver = checkpoints.Saver(checkpoint, every or 100, identity) if checkpoint is not None else None
+    if why is not None:
+        say(f"method {method}: {why}")
     for name, reason in objective.kept.items():
         say(f"{name} stays as it is: {reason}")
     if destination.is_drawn() and sum(size_of(leaf.shape) for leaf in objective.leaves.values()) > FEW:

@@ -242,7 +242,6 @@ LARGE = {
     "named": "variable x = 0.5\na0 = x*x\n" + "".join(f"a{i + 1} = sin(a{i})*x\n" for i in range(4000)),
     "unnamed": "variable x = 0.5\ny = " + " + ".join(["sin(x)"] * 5000),
     "leaves": "".join(f"variable x{i} = 0.5\n" for i in range(3000)) + "y = x0" + "".join(f"+x{i}*x{i}" for i in range(1, 3000)),
-    "iterated": "def f(x) = tanh(2*x) + 1\nvariable x = 0.5\ny = iterate(f, x, 4000)",
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ dx = -J^-1 (dr/dp) dp with J = dr/dx, of any order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from gradcli.autodiff.jacobian import jacobian
 from gradcli.autodiff.series import Series
@@ -18,12 +18,10 @@ from gradcli.graph.ops.ruled import Rule
 from gradcli.graph.ops.shaping import broadcasted, reshape
 from gradcli.graph.types import is_float, size_of
 
-Batched = Callable[[Sequence[Node], Mapping[Node, Node], Iterable[Node]], list[Node]]
-
 
 def square_jacobian(residual: Node, x: Node) -> Node | None:
     """The derivatives of the residual by x, which have one shape: a matrix, or a scalar for scalars; None if there are none."""
-    if residual is x or not Series({x: [x]}).depends(residual):
+    if not Series({x: [x]}).depends(residual):
         return None
     (found,) = jacobian(residual, [x])
     n = size_of(x.shape)

@@ -9,12 +9,12 @@ results of one loop are computed in one run (:mod:`gradcli.execute.repeat`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
 from typing import Literal
 
 from gradcli.graph.node import Node, cone, make
-from gradcli.graph.ops.creation import loop, make_leaf
+from gradcli.graph.ops.creation import loop, loop_result, loop_run, make_leaf
 from gradcli.graph.types import Shape
 
 Bits = int
@@ -277,3 +277,46 @@ def together(nodes: Iterable[Node]) -> list[list[Node]]:
         else:
             groups[body].append((arguments([node]), [node]))
     return [members for some in groups.values() for _, members in some]
+
+
+Made = Callable[[Body, Sequence[int], Sequence[int]], object]
+"""From a loop, the results that are wanted and the parameters that are given, to what its run is."""
+
+
+def with_runs(
+    nodes: Sequence[Node],
+    made: Made,
+    other: Callable[[Node, tuple[Node, ...]], Node | None] = lambda node, inputs: None,
+    known: Collection[Node] = (),
+) -> tuple[dict[Node, Node], dict[Node, Node]]:
+    """For each node, given inputs before users, the one in which results of one loop are results of one run of it.
+
+    ``made`` gives the attribute ``function`` of a run; ``other`` what takes the place of another node, None for the node
+    itself on its new inputs; ``known`` nodes stay. The second mapping is from new nodes to those that they stand for.
+    """
+    loops = [node for node in nodes if node.op is loop and node not in known]
+    groups = {node: group for group in together(loops) for node in group}
+    new: dict[Node, Node] = {}
+    original: dict[Node, Node] = {}
+    for node in nodes:
+        if node in new:
+            continue
+        if node in groups:
+            group = groups[node]
+            given = dict(sorted(arguments(group).items()))
+            function = made(node.attrs["body"], [x.attrs["result"] for x in group], tuple(given))
+            run = Node(loop_run, tuple([new[x] for x in given.values()]), {"function": function}, (0,), "bool", False)
+            original[run] = group[0]
+            for k, x in enumerate(group):
+                new[x] = Node(loop_result, (run,), {"index": k}, x.shape, x.dtype, x.risky)
+                original[new[x]] = x
+            continue
+        if node in known or not node.inputs:
+            new[node] = node
+            continue
+        inputs = tuple([new[x] for x in node.inputs])
+        found = other(node, inputs) or (node if inputs == node.inputs else node.with_inputs(inputs))
+        new[node] = found
+        if found is not node:
+            original.update(dict.fromkeys([x for x in cone([found], inputs) if x not in inputs], node))
+    return new, original

@@ -366,10 +366,7 @@ class Elaborator:
     def targets(self) -> Iterator[syntax.Name]:
         """The names that the program's statements bind, in order."""
         for statement in self.statements:
-            if isinstance(statement, syntax.Assignment):
-                yield from statement.targets
-            elif isinstance(statement, (syntax.Declaration, syntax.Function)):
-                yield statement.name
+            yield from syntax.targets(statement)
 
     def enter_word(self, expression: syntax.Word, scope: Scope) -> None:
         if expression.value not in ("true", "false"):

@@ -9,7 +9,6 @@ from gradcli.graph.loops import enclosed, placeholder
 from gradcli.graph.node import Node
 from gradcli.graph.operation import cast_to
 from gradcli.graph.ops.ruled import STEPS, TOLERANCE, System, ruled, solution
-from gradcli.graph.ops.selection import identity
 from gradcli.graph.types import is_float, show_shape, size_of
 from gradcli.language import functions, statics, syntax
 from gradcli.language.values import Scope
@@ -52,7 +51,7 @@ def solved(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope
             bound["f"],
             also=[(bound["x0"], f"x has shape {show_shape(x.shape)}")],
         )
-    f = cast_to(identity(x) if found[0] is x else found[0], x.dtype)
+    f = cast_to(found[0], x.dtype)
     with e.program.derivation.active():
         residual: Node | None = f
         if word == "minimize":

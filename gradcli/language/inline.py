@@ -17,12 +17,7 @@ def completed(program: syntax.Program, given: Iterable[str]) -> tuple[syntax.Pro
     The second result is the name, or None where there is no such expression. A program with names of its own is as it was.
     """
     statements = list(program.statements)
-    bound: set[str] = set()
-    for statement in statements:
-        if isinstance(statement, syntax.Assignment):
-            bound.update([target.id for target in statement.targets])
-        elif isinstance(statement, (syntax.Declaration, syntax.Function)):
-            bound.add(statement.name.id)
+    bound = {target.id for statement in statements for target in syntax.targets(statement)}
     last = statements[-1] if statements else None
     alone = isinstance(last, syntax.Bare) and not isinstance(last.value, syntax.Values) and ANSWER not in bound
     if isinstance(last, syntax.Bare) and alone:

@@ -55,9 +55,7 @@ def without_unasked(statements: Sequence[syntax.Statement], asked: Asked) -> Seq
 
 def _bound(statement: syntax.Statement) -> list[str]:
     """The names of the top level that a statement binds."""
-    if isinstance(statement, syntax.Assignment):
-        return [target.id for target in statement.targets]
-    return [statement.name.id] if isinstance(statement, (syntax.Declaration, syntax.Function)) else []
+    return [target.id for target in syntax.targets(statement)]
 
 
 def _used(statement: syntax.Statement) -> Iterator[str]:

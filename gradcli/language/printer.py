@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any
 
 from gradcli.graph.layout import LONGEST, Style, laid_out
-from gradcli.graph.loops import Body, arguments, together
+from gradcli.graph.loops import Body, with_runs
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import Operation
 from gradcli.graph.ops.creation import array_of, loop, loop_result, loop_run, make_leaf
@@ -78,38 +78,24 @@ def _with_functions(named: Mapping[str, Node], roots: Sequence[Node]) -> tuple[M
     Results of one loop are results of one run of it; what is solved for is computed from what its function itself uses.
     """
     nodes = cone([*named.values(), *roots])
-    loops = [node for node in nodes if node.op is loop]
-    if not loops and not any([node.op is solution for node in nodes]):
+    if not any([node.op in (loop, solution) for node in nodes]):
         return named, roots
-    groups = {node: group for group in together(loops) for node in group}
-    new: dict[Node, Node] = {}
-    for node in nodes:
-        if node in new:
-            continue
-        if node in groups:
-            _run(groups[node], new)
-            continue
-        inputs = tuple([new[x] for x in node.inputs])
-        if node.op is ruled and node.attrs["rule"].itself is not None:
-            new[node] = inputs[0]
-        elif node.op is solution:
-            system: System = node.attrs["system"]
-            used = set(cone([system.goal], system.parameters))
-            kept = [i for i, p in enumerate(system.parameters, 1) if p in used]
-            only = system.of([system.parameters[i - 1] for i in kept])
-            own = (inputs[0], *[inputs[i] for i in kept])
-            new[node] = Node(solution, own, {"system": only}, node.shape, node.dtype, node.risky)
-        else:
-            new[node] = node if inputs == node.inputs else node.with_inputs(inputs)
+    new, _ = with_runs(nodes, LoopCall, _as_called)
     return {name: new[node] for name, node in named.items()}, [new[root] for root in roots]
 
 
-def _run(group: Sequence[Node], new: dict[Node, Node]) -> None:
-    given = dict(sorted(arguments(group).items()))
-    call = LoopCall(group[0].attrs["body"], [node.attrs["result"] for node in group], tuple(given))
-    run = Node(loop_run, tuple([new[x] for x in given.values()]), {"function": call}, (0,), "bool", False)
-    for k, node in enumerate(group):
-        new[node] = Node(loop_result, (run,), {"index": k}, node.shape, node.dtype, node.risky)
+def _as_called(node: Node, inputs: tuple[Node, ...]) -> Node | None:
+    """What is solved for, computed from what its function itself uses, and without the rule that a call of it has."""
+    if node.op is ruled and node.attrs["rule"].itself is not None:
+        return inputs[0]
+    if node.op is not solution:
+        return None
+    system: System = node.attrs["system"]
+    used = set(cone([system.goal], system.parameters))
+    kept = [i for i, p in enumerate(system.parameters, 1) if p in used]
+    only = system.of([system.parameters[i - 1] for i in kept])
+    own = (inputs[0], *[inputs[i] for i in kept])
+    return Node(solution, own, {"system": only}, node.shape, node.dtype, node.risky)
 
 
 class LoopCall:

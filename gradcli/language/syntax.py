@@ -333,3 +333,10 @@ class Program(Syntax):
         self.start = start
         self.end = end
         self.statements = statements
+
+
+def targets(statement: Statement) -> list[Name]:
+    """The names that a statement binds where it stands."""
+    if isinstance(statement, Assignment):
+        return statement.targets
+    return [statement.name] if isinstance(statement, (Declaration, Function)) else []

@@ -7,10 +7,10 @@ from weakref import WeakKeyDictionary
 
 from gradcli.execute.newton import Solver
 from gradcli.execute.repeat import Loop
-from gradcli.graph.loops import Body, arguments, together
+from gradcli.graph.loops import Body, with_runs
 from gradcli.graph.node import Node, cone
-from gradcli.graph.operation import Repeated, literal
-from gradcli.graph.ops.creation import loop_result, loop_run
+from gradcli.graph.operation import literal
+from gradcli.graph.ops.creation import loop, loop_result, loop_run
 from gradcli.graph.ops.ruled import System, solution
 from gradcli.rewrite.simplify import Simplified
 
@@ -30,40 +30,14 @@ def lowered(
     """
     known = set(known)
     nodes = cone(targets, known)
-    loops = [node for node in nodes if isinstance(node.op.rule, Repeated) and node not in known]
-    if not loops and not any([node.op is solution for node in nodes]):
+    if not any([node.op in (loop, solution) and node not in known for node in nodes]):
         return list(targets), {}
-    groups = {node: group for group in together(loops) for node in group}
-    replaced: dict[Node, Node] = {}
-    original: dict[Node, Node] = {}
-    for node in nodes:
-        if node in replaced:
-            continue
-        if node in known or not node.inputs and node not in groups:
-            replaced[node] = node
-        elif node in groups:
-            _run(groups[node], replaced, original, runs)
-        elif node.op is solution:
-            _solve(node, replaced, original)
-        else:
-            inputs = tuple([replaced[x] for x in node.inputs])
-            new = replaced[node] = node if inputs == node.inputs else node.with_inputs(inputs)
-            if new is not node:
-                original[new] = node
-    return [replaced[node] for node in targets], original
 
+    def made(body: Body, wanted: Sequence[int], given: Sequence[int]) -> Loop:
+        return _function(body, tuple(wanted), tuple(given), runs)
 
-def _run(group: Sequence[Node], replaced: dict[Node, Node], original: dict[Node, Node], runs: int) -> None:
-    body: Body = group[0].attrs["body"]
-    given = dict(sorted(arguments(group).items()))
-    wanted = tuple([node.attrs["result"] for node in group])
-    function = _function(body, wanted, tuple(given), runs)
-    inputs = tuple([replaced[x] for x in given.values()])
-    run = Node(loop_run, inputs, {"function": function}, (0,), "bool", False)
-    original[run] = group[0]
-    for k, node in enumerate(group):
-        replaced[node] = Node(loop_result, (run,), {"index": k}, node.shape, node.dtype, node.risky)
-        original[replaced[node]] = node
+    new, original = with_runs(nodes, made, _solved, known)
+    return [new[node] for node in targets], original
 
 
 def solver(system: System) -> Solver:
@@ -76,11 +50,12 @@ def solver(system: System) -> Solver:
     return _solvers[system]
 
 
-def _solve(node: Node, replaced: dict[Node, Node], original: dict[Node, Node]) -> None:
-    inputs = tuple([replaced[x] for x in node.inputs])
+def _solved(node: Node, inputs: tuple[Node, ...]) -> Node | None:
+    """A run of what solves a system, in place of its solution."""
+    if node.op is not solution:
+        return None
     run = Node(loop_run, inputs, {"function": solver(node.attrs["system"])}, (0,), "bool", False)
-    found = replaced[node] = Node(loop_result, (run,), {"index": 0}, node.shape, node.dtype, node.risky)
-    original[run] = original[found] = node
+    return Node(loop_result, (run,), {"index": 0}, node.shape, node.dtype, node.risky)
 
 
 def _function(body: Body, wanted: tuple[int, ...], given: tuple[int, ...], runs: int) -> Loop:

@@ -13,7 +13,7 @@ from gradcli.execute.run import run
 from gradcli.execute.scalars import to_number
 from gradcli.graph.node import cone
 from tests.graph.test_operations import CASES as ALL
-from tests.language.test_looping import everything, loops
+from tests.language.test_looping import assert_alike, everything, loops
 from tests.quickly import some
 from tests.random_loops import loop_program
 
@@ -84,13 +84,7 @@ def test_random_loops(seed, monkeypatch):
         ours = everything(text)
         monkeypatch.setenv("GRADCLI_WITHOUT", "entries")
         others = everything(text)
-    for key, other in others.items():
-        mine = ours[key]
-        assert (mine is None) == (other is None), (key, text)
-        if other is not None:
-            assert (mine.shape, mine.dtype) == (other.shape, other.dtype)
-            scale = np.abs(other[np.isfinite(other)]).max(initial=1.0)
-            np.testing.assert_allclose(mine, other, rtol=1e-9, atol=1e-11 * scale, err_msg=f"{key} of\n{text}")
+    assert_alike(ours, others, text, 1e-9)
 
 
 PENDULUM = """

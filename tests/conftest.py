@@ -15,7 +15,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--refresh-golden",
         action="store_true",
-        help="write what is expected anew: samples/*.out, tests/commands/imports",
+        help="write what is expected anew: samples/*.out, tests/commands/imports, what commands print in README.md and gradcli/manual",
     )
 
 

@@ -57,6 +57,9 @@ def check(scripts: Path, cwd: Path, inside: Path) -> None:
 
 
 def check_script(scripts: Path, cwd: Path) -> None:
+    run(scripts / "gradcli", "examples", "stopped_node", "--copy", cwd, cwd=cwd)
+    assert (cwd / "samples" / "stopped_node.expr").read_bytes() == SAMPLE.read_bytes()
+    assert "stop_gradient" in run(scripts / "gradcli", "help", "none", cwd=cwd)
     assert run(scripts / "gradcli", "grad", SAMPLE, cwd=cwd) == "w1 = None\nw2 = 6.0\n"
     assert run(scripts / "gradcli", "--version", cwd=cwd) == f"gradcli {gradcli.__version__}\n"
 
@@ -68,7 +71,8 @@ def pip(scripts: Path, *arguments: str | Path, cwd: Path) -> None:
 def test_wheel(environment, tmp_path):
     wheel = build("wheel", ROOT, tmp_path / "dist")
     names = zipfile.ZipFile(wheel).namelist()
-    assert {"gradcli/grammar/expr.lark", "gradcli/language/tables.json", "gradcli/py.typed"} <= set(names)
+    own = {"grammar/expr.lark", "language/tables.json", "manual/none.md", "py.typed", "samples/rosenbrock.expr"}
+    assert {f"gradcli/{name}" for name in own} <= set(names)
     assert all(name.startswith(("gradcli/", f"gradcli-{gradcli.__version__}.dist-info/")) for name in names)
     pip(environment, wheel, cwd=tmp_path)
     check(environment, tmp_path, environment.parent)

@@ -30,6 +30,8 @@ COMMANDS = {
     "graph": ("gradcli.features.graph.command", "Draw a program, and its gradient, as a graph."),
     "plot": ("gradcli.features.plot.command", "Draw a function, its derivatives or its gradient over a range."),
     "ops": ("gradcli.features.ops.command", "List the operations, or explain one."),
+    "help": ("gradcli.features.help.command", "Print a page of the manual: a command, a topic or an operation."),
+    "examples": ("gradcli.features.examples.command", "List, print or copy the samples."),
 }
 
 EPILOG = """\b
@@ -49,6 +51,8 @@ Examples:
   gradcli graph model.expr --gradient 'w'
   gradcli plot -e 'variable x = 0; y = x*sin(x)' --x 'x=-2*pi:2*pi'
   gradcli ops softmax
+  gradcli help language
+  gradcli examples rosenbrock
 
 \b
 Completion of commands, options and file names in the shell:

@@ -77,6 +77,19 @@ def write(text: str, verbatim: bool = False) -> None:
     write_pieces([text], verbatim)
 
 
+def show_page(text: str) -> None:
+    """Write a text to standard output; one that a terminal is too low for goes through the pager ($PAGER, or less)."""
+    import shutil
+
+    if not is_terminal(sys.stdout) or text.count("\n") < shutil.get_terminal_size().lines:
+        write(text)
+        return
+    from gradcli.commands import stopping
+
+    stopping.tolerated = sys.maxsize  # Ctrl-C belongs to the pager
+    click.echo_via_pager(for_people(text, sys.stdout), color=stream_has_color(sys.stdout))
+
+
 def write_pieces(pieces: Iterable[str], verbatim: bool = False) -> None:
     """Write to standard output and see that it arrives. In a pipe the text is UTF-8, whatever the locale.
 

@@ -1,4 +1,4 @@
-"""Tables for a terminal: the only module that imports Rich."""
+"""Tables for a terminal, by Rich."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""``examples``: the samples that are installed with gradcli."""

@@ -1,0 +1,62 @@
+"""``gradcli examples``: the samples, which are installed with gradcli."""
+
+from __future__ import annotations
+
+import click
+
+from gradcli.commands.endings import Command, tell
+from gradcli.commands.options import OUTPUT_FILE
+from gradcli.commands.output import write
+
+EPILOG = """\b
+Examples:
+  gradcli examples
+  gradcli examples rosenbrock
+  gradcli examples rosenbrock | gradcli grad
+  gradcli examples spiral --copy .
+  gradcli examples --copy 'my samples'
+"""
+
+
+@click.command("examples", cls=Command, epilog=EPILOG)
+@click.argument("name", required=False)
+@click.option(
+    "--copy",
+    "target",
+    type=OUTPUT_FILE,
+    metavar="DIR",
+    help="Write the sample with its data, or all of them, into DIR/samples, where the commands in their first lines run.",
+)
+def command(name: str | None, target: str | None) -> None:
+    """List the samples, or print the one called NAME.
+
+    The first lines of a sample say what it shows and how it is run.
+    """
+    from gradcli.features.examples import answer
+
+    samples = answer.samples()
+    sample = None
+    if name is not None:
+        asked = name.removeprefix("samples/").removesuffix(".expr")
+        sample = samples.get(asked) or next((s for s in samples.values() if s.name.rpartition("/")[2] == asked), None)
+        if sample is None:
+            from gradcli.diagnostics import did_you_mean
+
+            close = did_you_mean(asked, samples)
+            raise click.UsageError(
+                f"There is no sample {name!r}."
+                + (f" Did you mean {close!r}?" if close else " `gradcli examples` lists them.")
+            )
+    if target is not None:
+        available = answer.files()
+        chosen = available if sample is None else answer.needed(sample, available)
+        new = answer.copy(chosen, target)
+        tell(f"{new} of {len(chosen)} files written to {target}/samples\n")
+        if sample is not None:
+            tell("".join([f"$ {line}\n" for line in sample.commands()]))
+    elif sample is not None:
+        write(sample.text, verbatim=True)
+    else:
+        formatter = click.HelpFormatter(width=80)
+        formatter.write_dl([(s.name, s.about()) for s in samples.values()])
+        write(formatter.getvalue())

@@ -1,0 +1,96 @@
+"""``gradcli help``: the pages of the manual, commands and operations, on a terminal rendered and paged."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from gradcli.commands.endings import Command, is_terminal
+from gradcli.commands.main import COMMANDS, cli
+from gradcli.commands.output import screen, show_page, write
+
+EPILOG = """\b
+Examples:
+  gradcli help
+  gradcli help language
+  gradcli help grad
+  gradcli help softplus
+  gradcli help --man | man -l -
+"""
+
+
+@click.command("help", cls=Command, epilog=EPILOG)
+@click.argument("topic", required=False, metavar="[COMMAND|TOPIC|OPERATION]")
+@click.option("--man", is_flag=True, help="Print the whole manual as one page for man.")
+@click.pass_context
+def command(ctx: click.Context, topic: str | None, man: bool) -> None:
+    """Print a page of the manual: of a command, a topic of the list below, or an operation.
+
+    Without a name it lists them. On a terminal a page is rendered, and paged where it is long; in a pipe it is Markdown.
+    """
+    from gradcli.features.help import answer
+
+    if man:
+        if topic is not None:
+            raise click.UsageError(f"--man prints the whole manual; without it, `gradcli help {topic}` prints a page.")
+        from inspect import cleandoc
+
+        from gradcli.features.help import look
+
+        helps = {name: _usage(ctx, name, width=72) for name in COMMANDS}
+        pages = {name: answer.page(name) for name in answer.topics() if name != answer.OPERATIONS}
+        write(look.man(cleandoc(cli.help or ""), helps, pages), verbatim=True)
+        return
+    topics = answer.topics()
+    if topic is None:
+        write(_listed(topics))
+    elif topic in topics and topic in COMMANDS:
+        _show(f"{answer.page(topic)}\n## Options\n\n```text\n{_usage(ctx, topic)}\n```\n")
+    elif topic in topics:
+        _show(answer.page(topic))
+    elif topic in COMMANDS:
+        show_page(_usage(ctx, topic) + "\n")
+    else:
+        _operation(ctx, topic, topics)
+
+
+def _listed(topics: dict[str, str]) -> str:
+    formatter = click.HelpFormatter(width=min(screen().width, 100) if is_terminal(sys.stdout) else 80)
+    for title, rows in (("Commands", {name: line for name, (_, line) in COMMANDS.items()}), ("Topics", topics)):
+        with formatter.section(title):
+            formatter.write_dl(list(rows.items()))
+    formatter.write_paragraph()
+    formatter.write_text('"gradcli help NAME" explains one of these, or an operation: "gradcli help softplus".')
+    return formatter.getvalue()
+
+
+def _usage(ctx: click.Context, name: str, width: int | None = None) -> str:
+    """The text of ``gradcli NAME --help``."""
+    found = cli.get_command(ctx, name)
+    assert found is not None
+    return found.get_help(click.Context(found, ctx.parent, name, terminal_width=width)).rstrip()
+
+
+def _show(text: str) -> None:
+    """A page: as Markdown in a pipe, rendered on a terminal."""
+    if is_terminal(sys.stdout):
+        from gradcli.report import markdown
+
+        text = markdown.render(text, screen())
+    show_page(text)
+
+
+def _operation(ctx: click.Context, name: str, topics: dict[str, str]) -> None:
+    from gradcli.diagnostics import did_you_mean
+    from gradcli.features.ops import command as ops
+    from gradcli.graph.ops import table
+
+    names = [name for o in table.values() if not o.hidden for name in (o.name, *o.aliases)]
+    if name not in names:
+        close = did_you_mean(name, [*COMMANDS, *topics, *names])
+        raise click.UsageError(
+            f"There is no command, topic or operation {name!r}."
+            + (f" Did you mean {close!r}?" if close else " `gradcli help` lists them.")
+        )
+    ctx.invoke(ops.command, search=name, family=None, format=None)

@@ -105,3 +105,34 @@ def test_bad_constraints(gradcli, options, status, words):
     done = gradcli("fit", "-e", "variable w = 1.0; y = w^2", *options)
     assert done.status == status
     assert words in done.err
+
+
+def test_values_and_constraints_of_other_sizes():
+    large = gradcli.loads("variable w = [5e8, 2e8]; y = sum((w/1e9 - 3)^2)").fit("y", subject=["sum(w) = 1e9"])
+    np.testing.assert_allclose(large.values["w"], 5e8, rtol=1e-8)
+    assert "no minimum" not in large.reason
+    small = gradcli.loads("variable w = [0.9, 0.9]; y = sum((w - 3)^2)").fit("y", subject=["1e-9*sum(w) = 1e-9"])
+    np.testing.assert_allclose(small.values["w"], 0.5, rtol=1e-8)
+    assert float(small.multipliers[0].multiplier) == pytest.approx(-5e9)
+
+
+@pytest.mark.parametrize(
+    ("text", "subject", "doubt"),
+    [
+        ("variable a = 0.0; variable b = 0.0; y = -a*b", "a + b <= 20", "but `y` is curved downwards along `a`, `b`"),
+        ("variable x = 1.0; y = -x", "x >= 0", "is still 1.0e+00 of that at the start"),
+        ("variable x = [0.0, 1.0]; y = -x[0]^2 - x[1]", "x[0]^2 + x[1]^2 <= 1", "is curved downwards along `x[0]`"),
+    ],
+)
+def test_the_end_of_a_constrained_search_that_may_be_no_minimum_is_said_to(text, subject, doubt):
+    found = gradcli.loads(text).fit("y", subject=[subject])
+    assert doubt in found.reason
+    assert "so this may be no minimum" in found.reason
+
+
+def test_multipliers_have_the_signs_of_a_minimum():
+    """Where more constraints are active than there are variables."""
+    text = "variable x = [1.0, 1.0]; y = -3*x[0] - 2*x[1]"
+    found = gradcli.loads(text).fit("y", subject=["x[0] + x[1] <= 4", "x[0] + 3*x[1] <= 6", "x[0] <= 3"])
+    assert all(m.multiplier <= 0 for m in found.multipliers)
+    assert found.reason.endswith("of that at the start; all constraints are met")

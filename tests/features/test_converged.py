@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import gradcli
-from gradcli.features.fit import minimizers
+from gradcli.features.fit import trust_region
 from gradcli.features.fit.answer import fit
 from gradcli.features.fit.choice import chosen
 from gradcli.features.fit.objective import Objective
@@ -92,7 +92,7 @@ loss = mean(log(1 + (tanh(X @ W + b) @ V - t)^2)) + 0.01*(sum(W^2) + sum(b^2) + 
 
 @pytest.mark.parametrize("dense", [0, 300])
 def test_newton_with_the_hessian_and_with_products(monkeypatch, dense):
-    monkeypatch.setattr(minimizers, "DENSE", dense)
+    monkeypatch.setattr(trust_region, "DENSE", dense)
     states = []
     found = fit(
         Objective(gradcli.loads(NETWORK)), Settings("newton", steps=200), lambda moment: states.append(moment.state)
@@ -209,14 +209,14 @@ def test_a_loss_that_still_falls_or_has_grown_is_said_to(gradcli):
 
 
 def test_a_hessian_that_does_not_fit_into_memory_is_multiplied_with(monkeypatch):
-    planned = minimizers.Planned
+    planned = trust_region.Planned
 
     def refused(program, nodes, inputs, **options):
         if len(nodes) == 9:  # of three variables
             raise gradcli.GradcliError("LimitError", "too much")
         return planned(program, nodes, inputs, **options)
 
-    monkeypatch.setattr(minimizers, "Planned", refused)
+    monkeypatch.setattr(trust_region, "Planned", refused)
     found = gradcli.loads(NETWORK).fit(method="newton")
     assert found.gnorm < 1e-7
 
@@ -238,3 +238,36 @@ def test_a_loss_that_hardly_depends_on_anything_ends_soon():
     found = gradcli.loads(f"variable x = 0.5\nn0 = x\n{chain}").fit("n150", method="newton")
     assert found.steps < 5
     assert found.problem is None
+
+
+@pytest.mark.parametrize(
+    ("method", "text", "doubt"),
+    [
+        ("lbfgs", PROBLEMS["BoxBOD"].program(0).replace("b2 = 1.0", "b2 = 30.0"), "is curved downwards along `b2`"),
+        ("lbfgs", PROBLEMS["Rat43"].program(0), "does not change with `b2`, `b3`, `b4` here"),
+        ("newton", "variable x = 3.0; variable z = 1.0; loss = (x - 1)^2 + 1 + 0*z^2", "does not change with `z`"),
+        (
+            "lbfgs",
+            "variable x = 3.0; variable z = 1.0; loss = (x*z - 1)^4 + 1 + exp((x*z)^2)",
+            "does not change along `x`, `z` together, so this may not be the only minimum",
+        ),
+        (
+            "lbfgs",
+            "variable x = [3e9, 1e-9]; loss = 7 + (x[0]/1e9 - 1)^2 + (1e9*x[1])^2",
+            "would still fall, by 4.0e+00,",
+        ),
+        ("newton-cg", "variable x = 0.0; variable z = 1.0; loss = z^2 - x^2", "is curved downwards along `x`"),
+    ],
+)
+def test_the_end_of_a_search_that_may_be_no_minimum_is_said_to(method, text, doubt):
+    found = gradcli.loads(text).fit("loss", method=method)
+    assert f"but `loss` {doubt}" in found.reason
+    assert "so this may " in found.reason
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "newton", "newton-cg"])
+def test_a_minimum_is_not_doubted(method):
+    """Where values are 0, losses have an offset and variables are measured in other units."""
+    for text in ("variable x = 3.0; loss = 1 + x^2", "variable x = 3e9; variable z = 1e-9; loss = 7 + (x/1e9 - 1)^2 + (1e9*z)^2",
+                 PROBLEMS["DanWood"].program(1)):  # fmt: skip
+        assert "no minimum" not in gradcli.loads(text).fit("loss", method=method).reason

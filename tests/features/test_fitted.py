@@ -11,8 +11,9 @@ from scipy import optimize
 import gradcli
 from gradcli.data import arrays
 from gradcli.data.reading import read_array
-from gradcli.features.fit import checkpoints, minimizers
+from gradcli.features.fit import checkpoints, search
 from gradcli.features.fit.answer import fit
+from gradcli.features.fit.newton_cg import NewtonCG
 from gradcli.features.fit.not_finite import explain
 from gradcli.features.fit.objective import Batches, NotFiniteError, Objective
 from gradcli.features.fit.optimizers import Schedule
@@ -155,14 +156,12 @@ def test_products_with_the_hessian():
     text = "variable x = [0.3, -0.2]; variable k = 0.7; variable c = 1.0; y = sin(k*x[0])*x[1]^3 + exp(k*x[1]) + 2*c"
     program = gradcli.loads(text)
     objective = Objective(program)
-    search = minimizers._Newton(
-        objective, Settings("newton-cg"), unwatched, fit(objective, Settings(steps=1), unwatched).state
-    )
+    newton = NewtonCG(objective, Settings("newton-cg"), unwatched, fit(objective, Settings(steps=1), unwatched).state)
     blocks = program.hessian()
     whole = np.block([[blocks[a][b].reshape(blocks[a][a].size and _size(a), _size(b)) for b in "xkc"] for a in "xkc"])
-    x = search.vector(objective.start())
+    x = newton.vector(objective.start())
     for v in np.eye(4):
-        np.testing.assert_allclose(search.product(x, v), whole @ v, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(newton.product(x, v), whole @ v, rtol=1e-12, atol=1e-14)
 
 
 def _size(name):
@@ -275,7 +274,7 @@ BEYOND = "variable x = [1e4, 3.0, 1e-3]; y = sum(x - log(x)) + (x[0]*x[2] - x[1]
 )  # fmt: skip
 def test_a_run_of_scipys_methods_too(tmp_path, monkeypatch, method, text, cut):
     """The method begins anew at step 8, and a run is cut before, at, and after it."""
-    monkeypatch.setattr(minimizers, "ANEW", 8)
+    monkeypatch.setattr(search, "ANEW", 8)
     losses = []
     whole = fitted(text, method=method, steps=14, watch=lambda moment: losses.append(moment.loss))
     first = fitted(text, method=method, steps=cut)
@@ -305,7 +304,7 @@ loss = mean((tanh(X @ W + b) @ V - t)^2)
 @pytest.mark.parametrize("method", ["sgd", "adam", "lbfgs", "newton-cg"])
 def test_a_run_may_be_cut_at_any_step(monkeypatch, method):
     """Products of matrices are rounded in the same way at the first step of a run as at later ones."""
-    monkeypatch.setattr(minimizers, "ANEW", 10)
+    monkeypatch.setattr(search, "ANEW", 10)
     states = []
     whole = fitted(NETWORK, "loss", method=method, steps=25, watch=lambda moment: states.append(moment.state))
     for state in states[::3]:
@@ -315,7 +314,7 @@ def test_a_run_may_be_cut_at_any_step(monkeypatch, method):
 
 
 def test_a_run_that_began_anew_at_another_step_can_be_cut_too(monkeypatch):
-    monkeypatch.setattr(minimizers, "ANEW", 10)
+    monkeypatch.setattr(search, "ANEW", 10)
     start = fitted(VALLEY, method="lbfgs", steps=7).state._replace(memory={}, begun=None)
     states = []
     whole = fitted(VALLEY, method="lbfgs", steps=30, state=start, watch=lambda moment: states.append(moment.state))

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from gradcli.diagnostics import GradcliError, counted
-from gradcli.features.fit.minimizers import DENSE
+from gradcli.features.fit.search import DENSE
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import literal
 from gradcli.graph.ops.elementwise import add, divide, multiply, power, sqrt, square

@@ -316,7 +316,7 @@ def command(
         identity = checkpoints.identity(objective, method)
         state = checkpoints.resume(resume, identity, objective) if resume is not None else None
         if state is not None and method not in RULES:
-            from gradcli.features.fit.minimizers import replayed
+            from gradcli.features.fit.search import replayed
 
             if again := replayed(state, steps):
                 say(f"going through steps {again.start} to {again.stop} again")

@@ -19,7 +19,7 @@ Array = Any
 
 RELATION = re.compile(r"(?<![<>=!])(<=|>=|==|=)(?!=)")
 MET = 1e-6
-"""How far a constraint may be from being met, in units of its gradient times the values, or as it is."""
+"""How far a constraint may be from being met, in units of its gradient times the values; as it is where that is 0."""
 
 
 class Constraint(NamedTuple):
@@ -73,25 +73,12 @@ def constraints(program: Loaded, found: Sequence[tuple[str, str, str]]) -> list[
     return [Constraint(text, relation, query.target(program, name)) for text, relation, name in found]
 
 
-def multipliers(objective: Objective, differences: Sequence[Array], gradient: Array, rows: Array) -> list[Multiplier]:
-    """What the constraints cost: gradient = Σ multiplier · gradient of the difference, over the active ones.
-
-    ``gradient`` [numbers] is that of what is minimised, without what is at a bound, and ``rows`` [entries of all
-    differences, numbers] those of the differences. Source: Karush, Kuhn, Tucker.
-    """
-    import numpy as np
-
-    flat = np.concatenate([difference.reshape(-1) for difference in differences])
-    relations = [c.relation for c, d in zip(objective.constraints, differences, strict=True) for _ in range(d.size)]
-    active = np.array([relation == "=" for relation in relations]) | (np.abs(flat) <= MET)
-    cost = np.zeros(len(flat))
-    if active.any():
-        cost[active] = np.linalg.lstsq(rows[active].T, gradient)[0]
-    if objective.sign < 0:
-        cost = -cost
+def multipliers(objective: Objective, differences: Sequence[Array], cost: Array) -> list[Multiplier]:
+    """The constraints with what they cost what is minimised [entries of all differences]."""
     found: list[Multiplier] = []
     at = 0
     for constraint, difference in zip(objective.constraints, differences, strict=True):
-        found.append(Multiplier(constraint.text, difference, cost[at : at + difference.size].reshape(difference.shape)))
+        own = objective.sign * cost[at : at + difference.size].reshape(difference.shape) + 0.0
+        found.append(Multiplier(constraint.text, difference, own))
         at += difference.size
     return found

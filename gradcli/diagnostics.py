@@ -60,6 +60,7 @@ class GradcliError(Exception):
     ``labels`` the places in the source (the first is the primary one), ``help`` what to type instead, or None.
     ``operands`` is for the layers that know positions of arguments but no source: which arguments of an
     operation disagree, each with what is to be said of it. The language layer turns them into labels.
+    ``others`` are further errors of the same program, in the order of their places.
     """
 
     def __init__(
@@ -76,10 +77,11 @@ class GradcliError(Exception):
         self.labels: tuple[Label, ...] = tuple(labels)
         self.help = help
         self.operands: tuple[tuple[int, str], ...] = tuple(operands)
+        self.others: tuple[GradcliError, ...] = ()
 
-    def __reduce__(self) -> tuple[type[GradcliError], tuple[object, ...]]:
+    def __reduce__(self) -> tuple[type[GradcliError], tuple[object, ...], dict[str, object]]:
         """What makes the error again in another process."""
-        return type(self), (self.kind, self.message, self.labels, self.help, self.operands)
+        return type(self), (self.kind, self.message, self.labels, self.help, self.operands), {"others": self.others}
 
     @property
     def span(self) -> Span | None:
@@ -101,6 +103,26 @@ class GradcliError(Exception):
         where = f"{self.file}:{self.line}:{self.column}: " if self.span else ""
         hint = f" (help: {self.help})" if self.help else ""
         return f"{where}{self.kind}: {self.message}{hint}"
+
+
+MOST = 20
+"""How many errors of a program are told at once."""
+
+
+def together(errors: Sequence[GradcliError]) -> GradcliError:
+    """The first of some errors of a program, with the others, and theirs, in the order of their places.
+
+    Of errors at one place the first is kept: a function that is wrong is wrong in every call.
+    """
+    first, *rest = [one for error in errors for one in (error, *error.others)]
+    kept = {one.span: one for one in reversed(rest) if one.span is not None and one.span != first.span}
+    unplaced = [one for one in rest if one.span is None]
+    first.others = tuple([*sorted(kept.values(), key=_start), *unplaced][: MOST - 1])
+    return first
+
+
+def _start(error: GradcliError) -> int:
+    return error.span.start if error.span is not None else -1
 
 
 def on_one_line(text: str) -> str:

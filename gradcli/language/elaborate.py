@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from gradcli.diagnostics import GradcliError, Kind, Label, Source, Span, counted, did_you_mean
+from gradcli.diagnostics import MOST, GradcliError, Kind, Label, Source, Span, counted, did_you_mean, together
 from gradcli.graph.fold import fold
 from gradcli.graph.node import Node, cone, now, uncollected
 from gradcli.graph.operation import Operation, literal
@@ -34,6 +34,8 @@ from gradcli.language.values import (
     Missing,
     Scope,
     Several,
+    Unknown,
+    UnknownError,
     UserFunction,
     Value,
     Weak,
@@ -183,6 +185,14 @@ class Elaborator:
             at,
             help=SHORTER,
         )
+
+    def give_up(self, statement: syntax.Statement) -> None:
+        """After an error go on behind a statement of the top level: what it was to bind is unknown."""
+        for stack in (self.work, self.values, self.active, self.frames, self.readings):
+            stack.clear()
+        if not isinstance(statement, syntax.Tangent):
+            for target in syntax.targets(statement):
+                self.bound.setdefault(target.id, Unknown(target, len(self.bound)))
 
     # calls
 
@@ -448,7 +458,7 @@ class Elaborator:
     def bind(self, name: syntax.Name, value: Value, scope: Scope) -> None:
         """Bind a name once; literals become nodes of their own."""
         earlier = scope.find(name.id)
-        if earlier is not None:
+        if earlier is not None and not isinstance(earlier, Unknown):
             self.fail(
                 "NameError",
                 f"`{name.id}` is bound twice",
@@ -563,12 +573,15 @@ def execute(e: Elaborator, statement: syntax.Statement) -> None:
             e.define(statement, e.top)
         case syntax.Output():
             for name in statement.names:
-                _known(e, name)
-                e.program.outputs.append(name.id)
+                if not isinstance(e.bound.get(name.id), Unknown):
+                    _known(e, name)
+                    e.program.outputs.append(name.id)
         case syntax.Seed():
             _seed(e, statement)
         case syntax.Dtype():
             _dtype(e, statement)
+        case syntax.Broken():
+            raise UnknownError("SyntaxError", "this is no statement")
         case syntax.Bare():
             if isinstance(statement.value, syntax.Values):
                 e.fail(
@@ -654,7 +667,7 @@ def _unpacked(e: Elaborator, statement: syntax.Assignment, value: Value) -> Sequ
 def _known(e: Elaborator, name: syntax.Name) -> None:
     if name.id in e.program.names:
         return
-    if name.id in e.bound:
+    if name.id in e.bound and isinstance(e.bound[name.id].value, UserFunction):
         e.fail("TypeError", f"`{name.id}` is a function, not a value", name, help=f"name its value: `y = {name.id}(…)`")
     e.unknown(name, e.top)
 
@@ -863,7 +876,18 @@ def finish(e: Elaborator) -> None:
 # ---- programs
 
 
-def elaborate(
+def elaborate(program: syntax.Program, source: Source, **options: Any) -> Elaborated:
+    """The graph of a program, with the options of :func:`attempt`.
+
+    Raises GradcliError: the error of the first wrong statement, with those of further ones.
+    """
+    graph, errors = attempt(program, source, **options)
+    if errors:
+        raise together(errors)
+    return graph
+
+
+def attempt(
     program: syntax.Program,
     source: Source,
     *,
@@ -876,13 +900,16 @@ def elaborate(
     asked: Asked | None = None,
     every_call: bool = False,
     written_out: bool = False,
-) -> Elaborated:
-    """The graph of a program.
+) -> tuple[Elaborated, list[GradcliError]]:
+    """The graph of those statements of a program that are right, and the errors of the others, in their order.
 
     ``overrides`` holds values for variables and constants: an array, or a text in the language. ``folder`` is where
     ``load`` reads, and ``memory`` what that may take. ``unsafe`` names variables and constants that may hold NaN or
     infinity, whatever their value is now. With ``asked`` derivatives may be missing that those names do not need. With
-    ``every_call`` calls inside calls are kept, too. Loops are ``written_out`` step by step, or nodes. Raises GradcliError.
+    ``every_call`` calls inside calls are kept, too. Loops are ``written_out`` step by step, or nodes.
+
+    After an error the names of its statement are unknown, and so are those of statements that use them, without errors
+    of their own.
     """
     elaborator = Elaborator(source, overrides or {}, folder, dtype, seed)
     elaborator.unsafe = unsafe
@@ -900,15 +927,28 @@ def elaborate(
         from gradcli.language.scalars import value_of
 
         elaborator.quick_value = value_of
-    try:
-        with uncollected():
-            for statement in statements:
+    errors: list[GradcliError] = []
+    whole = True
+    with uncollected():
+        for statement in statements:
+            try:
                 if not statement.quickly(elaborator):
                     execute(elaborator, statement)
-        finish(elaborator)
-    except RecursionError:
-        raise GradcliError("LimitError", "calls of gradients or sizes are nested too deeply in one another") from None
-    except GradcliError as error:
-        elaborator.add_calls(error)
-        raise
-    return elaborator.program
+            except RecursionError:
+                message = "calls of gradients or sizes are nested too deeply in one another"
+                errors.append(GradcliError("LimitError", message))
+                break
+            except GradcliError as error:
+                whole = False
+                if not isinstance(error, UnknownError):
+                    elaborator.add_calls(error)
+                    errors.append(error)
+                    if error.kind == "LimitError" or len(errors) == MOST:
+                        break
+                elaborator.give_up(statement)
+    if whole and not errors:
+        try:
+            finish(elaborator)
+        except GradcliError as error:
+            errors.append(error)
+    return elaborator.program, errors

@@ -326,6 +326,17 @@ class Dtype(Statement):
         self.name = name
 
 
+class Broken(Statement):
+    """Text that is no statement, and the names that it was to bind; only a program with errors holds it."""
+
+    __slots__ = ("names",)
+
+    def __init__(self, start: int, end: int, names: list[Name]) -> None:
+        self.start = start
+        self.end = end
+        self.names = names
+
+
 class Program(Syntax):
     __slots__ = ("statements",)
 
@@ -339,4 +350,6 @@ def targets(statement: Statement) -> list[Name]:
     """The names that a statement binds where it stands."""
     if isinstance(statement, Assignment):
         return statement.targets
+    if isinstance(statement, Broken):
+        return statement.names
     return [statement.name] if isinstance(statement, (Declaration, Function)) else []

@@ -95,6 +95,24 @@ class Binding:
         self.order = order
 
 
+class UnknownError(GradcliError):
+    """Raised where a name is used whose own statement is wrong, which is told there; nobody sees it."""
+
+
+class Unknown(Binding):
+    """A name that a wrong statement binds."""
+
+    __slots__ = ()
+
+    def __init__(self, place: syntax.Name, order: int) -> None:
+        self.place = place
+        self.order = order
+
+    @property
+    def value(self) -> Value:  # type: ignore[override]
+        raise UnknownError("NameError", f"`{self.place.id}` is not known")
+
+
 class Scope:
     """The names of one call of a ``function``: parameters and block locals; or, without a function, of the program.
 

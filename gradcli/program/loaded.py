@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from gradcli.data import decode, read_bytes, standard
 from gradcli.data.memory import Memory
-from gradcli.diagnostics import GradcliError, Label, Source, listed
+from gradcli.diagnostics import GradcliError, Label, Source, listed, together
 from gradcli.execute import choose
 from gradcli.graph.node import Node, cone, uncollected
 from gradcli.graph.ops.creation import Data, array
@@ -91,7 +91,14 @@ class Loaded:
         origins: Mapping[str, tuple[str, str | None]] | None = None,
         inline: bool = False,
     ) -> None:
-        syntax, answer = parse(source), None
+        errors: list[GradcliError] = []
+        answer = None
+        try:
+            syntax = parse(source)
+        except GradcliError as error:
+            from gradcli.language.recovery import around
+
+            syntax, errors = around(source, error)
         if inline and (
             any([isinstance(x, Bare) for x in syntax.statements[-1:]])
             or not {x.name.id for x in syntax.statements if isinstance(x, Declaration)}.issuperset(settings)
@@ -106,9 +113,6 @@ class Loaded:
             random_seed=random_seed,
             max_memory=max_memory,
             threads=threads,
-            settings={
-                name: given if isinstance(given, str) else given_array(given, name) for name, given in settings.items()
-            },
             origins=origins or {},
             unsafe=frozenset(unsafe),
             asked=asked,
@@ -118,7 +122,13 @@ class Loaded:
             syntax=syntax,
             _leaf_values={},
         )
-        vars(self).update(graph=self.elaborated(self.settings))
+        try:
+            given = {k: value if isinstance(value, str) else given_array(value, k) for k, value in settings.items()}
+            vars(self).update(settings=given, graph=self.elaborated(given))
+        except GradcliError as error:
+            raise together([*errors, error]) from None
+        if errors:
+            raise together(errors)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"a program does not change, and neither does its `{name}`")

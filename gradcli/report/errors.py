@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from gradcli.diagnostics import GradcliError, Label, Source
+from gradcli.diagnostics import MOST, GradcliError, Label, Source
 from gradcli.report.json_parts import json_place, json_text
 from gradcli.report.quoting import OBEYED, visible
 
@@ -29,12 +29,16 @@ ANSI = {
 
 
 def render(error: GradcliError, color: bool = False) -> str:
-    """The whole message, several lines that end with a newline.
+    """The whole message, several lines that end with a newline; further errors of the program follow.
 
     The first label is underlined with ``^``, the others with ``-``. Labels of another source than the first one's
     (the text of a ``--set``) follow under their own heading.
     """
-    return diagnostic(f"error[{error.kind}]", error.message, error.labels, error.help, color)
+    errors = (error, *error.others)
+    texts = [diagnostic(f"error[{e.kind}]", e.message, e.labels, e.help, color) for e in errors]
+    if error.others:
+        texts.append(f"{len(errors)} errors\n" if len(errors) < MOST else f"{MOST} errors or more\n")
+    return "\n".join(texts)
 
 
 def diagnostic(
@@ -88,14 +92,11 @@ def _places(labels: Sequence[Label], pen: Pen, width: int = LINE_WIDTH) -> list[
 
 
 def render_json(error: GradcliError) -> str:
-    """The same as one line of JSON."""
-    fields = {
-        "kind": error.kind,
-        "message": error.message,
-        **json_place(error.span),
-        "help": error.help,
-    }
-    return json_text({"error": fields}) + "\n"
+    """The same as one line of JSON: ``error`` is the first; where there are several, ``errors`` are all."""
+    every = [
+        {"kind": e.kind, "message": e.message, **json_place(e.span), "help": e.help} for e in (error, *error.others)
+    ]
+    return json_text({"error": every[0], "errors": every} if error.others else {"error": every[0]}) + "\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from gradcli.execute.axes import Axes
 from gradcli.execute.sizes import bytes_of
 from gradcli.graph.node import Node, by_serial
 from gradcli.graph.operation import Contraction
+from gradcli.graph.types import is_float
 from gradcli.tuples import NamedTuple
 
 TILE = 1 << 18
@@ -141,6 +142,8 @@ def _piece(node: Node, c: int, axes: Axes) -> Piece | None:
             return None
     else:
         if node.op.flow != "accumulated" and not isinstance(node.op.rule, Contraction):
+            return None
+        if node.op.wraps and not is_float(node.dtype):  # its kernel looks at the whole sum
             return None
         if bytes_of(node) > TILE:  # adding it up for every tile would take longer than what it saves
             return None

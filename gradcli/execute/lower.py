@@ -48,6 +48,8 @@ def lowered(np: Any, node: Node, cut: Piece | None = None) -> Lowered:
     kernel = node.op.kernel
     assert kernel is not None
     name = node.op.name
+    if node.op.wraps and not is_float(node.dtype):
+        return Lowered(partial(kernel, np, **node.attrs), "fresh")
     made = MAKERS[name](np, node, cut) if name in MAKERS else None
     if made is not None:
         return made

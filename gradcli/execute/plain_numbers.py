@@ -54,7 +54,7 @@ class Float(float):
 
 
 class Integer(int):
-    """An int64 scalar; it is made of any integer, modulo 2^64."""
+    """An int64 scalar. Raises OverflowError for what does not fit."""
 
     __slots__ = ()
     dtype: Dtype
@@ -63,7 +63,9 @@ class Integer(int):
     size = 1
 
     def __new__(cls, value: int) -> Integer:
-        return super().__new__(cls, (int(value) + 2**63) % 2**64 - 2**63)
+        if not -(2**63) <= value < 2**63:
+            raise OverflowError
+        return super().__new__(cls, value)
 
 
 Float.dtype = Dtype("float64", "f", Float)
@@ -99,7 +101,9 @@ def _power(a: Number, b: Number) -> Number:
     if isinstance(a, int):
         if b < 0:
             raise ValueError
-        return pow(a, b, 2**64)
+        if b > 64 and abs(a) > 1:
+            raise OverflowError
+        return a**b
     if b == 0.5:  # as NumPy: other functions give (-inf)^0.5 and (-0)^0.5 without a sign
         return NAMESPACE.sqrt(a)
     try:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError, Label
 from gradcli.execute.plan import Plan
-from gradcli.graph.node import Node
+from gradcli.graph.node import Node, cone
+from gradcli.graph.ops.kernels import IntegerOverflowError
+from gradcli.graph.types import is_integer
 
 if TYPE_CHECKING:
     from gradcli.execute.loop import Loop
@@ -115,6 +117,8 @@ class _Run:
         if self.locate is not None:
             name, labels = self.locate(self.plan.original.get(node, node))
         error = _explained(self.np, name, problem)
+        if isinstance(problem, IntegerOverflowError):
+            error.help = _as_floats(self.np, node, self.leaves)
         message = f"{error.message} (in {', '.join(steps)})" if steps else error.message
         return GradcliError(error.kind, message, error.labels or labels, error.help, error.operands)
 
@@ -132,6 +136,20 @@ def _explained(np: Any, name: str, problem: Exception) -> GradcliError:
     if isinstance(problem, (ValueError, TypeError, OverflowError, ArithmeticError)):
         return GradcliError("ValueError", f"{name} failed: {problem}")
     raise problem
+
+
+def _as_floats(np: Any, node: Node, leaves: Mapping[Node, Any]) -> str:
+    """What to write for integers that grow too large: the largest number that a result is made of as a float."""
+    found: list[tuple[int, str]] = []
+    for x in cone([node]):
+        if is_integer(x.dtype) and x.op.given:
+            value = leaves.get(x, x.attrs.get("value", x.attrs.get("values", ())))
+            largest = max(np.ravel(value).tolist(), key=abs, default=0)
+            name = (
+                f"{x.attrs['name']} = " if x.op.name == "leaf" and x.attrs["kind"] in ("variable", "constant") else ""
+            )
+            found.append((abs(largest), f"{name}{largest}.0" if not np.shape(value) else f"{name}[{largest}.0, …]"))
+    return f"make it a float: `{max(found)[1]}`" if found else "keep it a float: `cast(x, float64)`"
 
 
 def _owned(np: Any, value: Any, node: Node, others: Sequence[Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from gradcli.graph.node import Node
-from gradcli.graph.types import ITEM_SIZE, size_of
+from gradcli.graph.types import ITEM_SIZE, is_float, size_of
 from gradcli.tuples import NamedTuple
 
 HEAVY = 1 << 16
@@ -29,12 +29,15 @@ def bytes_of(node: Node) -> int:
 
 def working_space(node: Node) -> int:
     """Bytes that a kernel takes beside its result while it runs."""
+    checks = 0
+    if node.op.wraps and not is_float(node.dtype):  # all of it in float64, the difference, and where that is large
+        checks = 8 * sum([size_of(x.shape) for x in node.inputs]) + 17 * size_of(node.shape)
     arrays = node.op.workspace
     if not arrays:
-        return 0
+        return checks
     if not isinstance(arrays, float):
         arrays = arrays(node)
-    return int(arrays * max([bytes_of(x) for x in (node, *node.inputs)]))
+    return checks + int(arrays * max([bytes_of(x) for x in (node, *node.inputs)]))
 
 
 class Means(NamedTuple):

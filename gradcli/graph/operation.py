@@ -391,6 +391,11 @@ class Operation:
         return f"{self.name}({', '.join(shown)})"
 
     @property
+    def wraps(self) -> bool:
+        """Whether NumPy's integers may wrap around here, which the kernel looks for: it must be what computes them."""
+        return bool(getattr(self.kernel, "wraps", False))
+
+    @property
     def compares(self) -> bool:
         """Whether it is a comparison of two values."""
         return self.accepts == "same" and self.infer is boolean

@@ -29,6 +29,7 @@ from gradcli.graph.operation import Contraction, Elementwise, Linear, NoDerivati
 from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.ops.elementwise import absolute
+from gradcli.graph.ops.kernels import IntegerOverflowError
 from gradcli.graph.ops.shaping import broadcasted
 from gradcli.graph.ops.words import english, language, latex, mpmath, numpy, python
 from gradcli.graph.types import is_float
@@ -1063,3 +1064,63 @@ def test_only_these_modules_name_operations():
 def test_rules_are_for_operations_that_exist(rules):
     of_plans = {"half_tangent", "sine", "cosine"}  # made by plans only, and in no table
     assert set(rules) - table.keys() <= of_plans
+
+
+# integers
+
+EXTREMES = [-(2**31), 2**31 - 1, -(2**31) + 1, 46341, 1, -1, 0, 2, 65536]
+"""Numbers of int32, with squares on either side of its largest."""
+
+
+def as_integers(example: Example, first: int) -> list[tuple[Array, Array]] | None:
+    """The inputs as extremes of int32, and the same as Python's integers; None where the operation takes no integers."""
+    op, node = example.node.op, example.node
+    if op.accepts in ("float", "bool") or any([x.op.name == "literal" for x in node.inputs]) or not node.inputs:
+        return None
+    numbers = itertools.islice(itertools.cycle(EXTREMES), first, None)
+    given: list[tuple[Array, Array]] = []
+    for i, (x, value) in enumerate(zip(node.inputs, example.inputs, strict=True)):
+        if is_float(x.dtype) and i not in op.apart:
+            drawn = [next(numbers) for _ in range(value.size)]
+            if op.name == "pow" and i:
+                drawn = [n % 6 for n in drawn]
+            given.append(tuple(np.array(drawn, dtype).reshape(value.shape) for dtype in (np.int32, object)))
+        else:
+            given.append((value, value))
+    return given if any([x.dtype == np.int32 for x, _ in given]) else None
+
+
+def computed(node: Node, inputs: list[Array], checked: bool) -> Array:
+    kernel = getattr(node.op.kernel, "compute", node.op.kernel) if not checked else node.op.kernel
+    return np.asarray(kernel(np, *[x if x.dtype == object else x[()] for x in inputs], **node.attrs))
+
+
+def test_operations_whose_integers_would_wrap_around_are_the_ones_that_look_for_it():
+    """Over the whole table: int32 against Python's integers, which have no end."""
+    compared, wrapping = set(), set()
+    for example, first in itertools.product(every(8), range(len(EXTREMES))):
+        op, inputs = example.node.op, as_integers(example, first)
+        if inputs is None:
+            continue
+        try:
+            with np.errstate(all="ignore"):
+                found = computed(example.node, [x for x, _ in inputs], checked=False)
+                exact = computed(example.node, [x for _, x in inputs], checked=False)
+        except (gradcli.GradcliError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, MemoryError):
+            continue
+        if found.dtype != np.int32:
+            continue
+        compared.add(op.name)
+        fits = bool(np.all(found.astype(object) == exact))
+        if not fits:
+            wrapping.add(op.name)
+        if op.wraps:
+            try:
+                with np.errstate(all="ignore"):
+                    assert computed(example.node, [x for x, _ in inputs], checked=True).tolist() == exact.tolist()
+                assert fits
+            except IntegerOverflowError:
+                assert not fits, (op.name, inputs)
+    assert len(compared) > 25
+    assert {"add", "multiply", "pow", "sum", "cumprod", "matmul", "contraction", "scatter_add", "abs"} <= wrapping
+    assert [name for name in wrapping if not table[name].wraps] == []

@@ -25,6 +25,7 @@ from gradcli.graph.ops.corners import Corner, at_origin, at_step, at_whole, at_z
 from gradcli.graph.ops.kernels import (
     Special,
     Ufunc,
+    Wrapping,
     divide_no_nan_kernel,
     elu_kernel,
     exp2_slope_kernel,
@@ -84,19 +85,19 @@ def _slope(name: str, spec: str, doc: str, *partials: Any, **entry: Any) -> Oper
 
 
 add = _elementwise(
-    "add", "a, b", "Sum.", symbol="+", kernel=Ufunc("add"), rule=Linear(lambda i, g, y: g),
+    "add", "a, b", "Sum.", symbol="+", kernel=Ufunc("add", wraps=True), rule=Linear(lambda i, g, y: g),
     closed=True, zero_where=(0, 1), entries="added", numbers="any", cheap=True, formula="a + b", example="add(1.0, [2.0, 3.0])",
 )  # fmt: skip
 subtract = _elementwise(
-    "subtract", "a, b", "Difference.", symbol="-", aliases=("sub",), kernel=Ufunc("subtract"),
+    "subtract", "a, b", "Difference.", symbol="-", aliases=("sub",), kernel=Ufunc("subtract", wraps=True),
     rule=Linear(lambda i, g, y: -g if i else g), zero_where=(0, 1), entries="added", numbers="any", cheap=True, formula="a - b", example="subtract(5.0, 3.0)",
 )  # fmt: skip
 neg = _elementwise(
-    "neg", "x", "Negative.", symbol="-", aliases=("negative",), kernel=Ufunc("negative"),
+    "neg", "x", "Negative.", symbol="-", aliases=("negative",), kernel=Ufunc("negative", wraps=True),
     rule=Linear(lambda i, g, y: -g), zero_where=(0,), entries="negated", numbers="any", cheap=True, formula="-x", example="neg(2.0)",
 )  # fmt: skip
 multiply = _elementwise(
-    "multiply", "a, b", "Product, entry by entry.", symbol="*", aliases=("mul",), kernel=Ufunc("multiply"),
+    "multiply", "a, b", "Product, entry by entry.", symbol="*", aliases=("mul",), kernel=Ufunc("multiply", wraps=True),
     rule=Product(), closed=True, numbers="any", cheap=True, formula="a * b", example="multiply(2.0, [1.0, 3.0])",
 )  # fmt: skip
 
@@ -106,7 +107,7 @@ multiply_no_nan = _elementwise(
     example="multiply_no_nan(inf, 0.0)",
 )  # fmt: skip
 products = _elementwise(
-    "products", "*factors:operands", "a1*b1 + a2*b2 + …, in one operation.", kernel=products_kernel, rule=Product(),
+    "products", "*factors:operands", "a1*b1 + a2*b2 + …, in one operation.", kernel=Wrapping(products_kernel), rule=Product(),
     hidden=True, workspace=1.0, numbers="any", formula="a1*b1 + a2*b2 + …",
 )  # fmt: skip
 
@@ -181,16 +182,16 @@ def _pow_singular(inputs: Sequence[Node]) -> bool:
 power = _elementwise(
     "pow", "a, b", "Power; 0^0 is 1. An integer to a negative literal power is a float.",
     _pow_base, lambda y, a, p: _power_slope(y, a, p),
-    symbol="^", aliases=("power",), kernel=power_kernel, singular=_pow_singular, degree="power", numbers="any", corner=Corner("at a base of 0", lambda xp, node, x, y: (x[0] == 0) & ((x[1] != xp.round(x[1])) | (x[1] <= 0)), "derivative that of the formula, which may be infinite"), formula="a ^ b",
+    symbol="^", aliases=("power",), kernel=Wrapping(power_kernel), singular=_pow_singular, degree="power", numbers="any", corner=Corner("at a base of 0", lambda xp, node, x, y: (x[0] == 0) & ((x[1] != xp.round(x[1])) | (x[1] <= 0)), "derivative that of the formula, which may be infinite"), formula="a ^ b",
     domain="a > 0, or an integer b", example="pow(2.0, 3)",
 )  # fmt: skip
 
 square = _elementwise(
-    "square", "x", "x times x.", lambda y, x: 2 * x, kernel=Ufunc("square"), degree="square",
+    "square", "x", "x times x.", lambda y, x: 2 * x, kernel=Ufunc("square", wraps=True), degree="square",
     bounds=(0.0, inf), zero_where=(0,), numbers="any", cheap=True, formula="x^2", example="square(3.0)",
 )  # fmt: skip
 absolute = _elementwise(
-    "abs", "x", "Absolute value; slope 0 at 0.", lambda y, x: sign(x), aliases=("absolute",), kernel=Ufunc("abs"),
+    "abs", "x", "Absolute value; slope 0 at 0.", lambda y, x: sign(x), aliases=("absolute",), kernel=Ufunc("abs", wraps=True),
     degree="abs", squared=lambda y, x: x * x, bounds=(0.0, inf), zero_where=(0,), piecewise=True, numbers="any", corner=at_zero("derivative taken as 0, one-sided -1 and 1"), cheap=True, formula="|x|", example="abs(-2.0)",
 )  # fmt: skip
 sqrt = _function(
@@ -459,7 +460,7 @@ silu = register(Operation(
 
 floor_divide = _elementwise(
     "floor_divide", "a, b", "The floor of a / b, without a derivative.", None, None, aliases=("floordiv",),
-    kernel=Ufunc("floor_divide"), singular=True, zero_where=(0,), numbers="any", corner=at_step(), formula="floor(a / b)", domain="b != 0; no derivative", example="floor_divide(7, 2)",
+    kernel=Ufunc("floor_divide", wraps=True), singular=True, zero_where=(0,), numbers="any", corner=at_step(), formula="floor(a / b)", domain="b != 0; no derivative", example="floor_divide(7, 2)",
 )  # fmt: skip
 mod = _elementwise(
     "mod", "a, b", "Remainder of the division, with the sign of b.",

@@ -12,16 +12,68 @@ from gradcli.diagnostics import GradcliError
 Array = Any
 
 
+class IntegerOverflowError(ArithmeticError):
+    """An integer result that its dtype cannot hold, where NumPy would wrap around; ``value`` is about what it is."""
+
+    def __init__(self, value: float, dtype: str) -> None:
+        what = f"a result of about {value:.4g}" if math.isfinite(value) else "an infinite or very large result"
+        super().__init__(f"{what} does not fit into {dtype}")
+
+
+def check_integers(xp: Any, y: Array, compute: Callable[..., Array], inputs: Sequence[Array], attrs: Any) -> None:
+    """Raise IntegerOverflowError where y, integers of NumPy's that a kernel computed, has wrapped around.
+
+    The same in float64 tells: what has wrapped is off by a multiple of 2^64 (2^32), rounding errors are far smaller.
+    """
+    if getattr(xp, "__name__", "") != "numpy" or y.dtype.kind != "i":
+        return
+    with xp.errstate(all="ignore"):
+        floats = compute(xp, *[x.astype(xp.float64) if x.dtype.kind == "i" else x for x in inputs], **attrs)
+        wrapped = xp.abs(floats - y) >= 2.0 ** (8 * y.dtype.itemsize - 1)
+    if wrapped.any():
+        raise IntegerOverflowError(float(xp.ravel(floats)[xp.ravel(wrapped)][0]), y.dtype.name)
+
+
 class Ufunc:
-    """A kernel that is one of NumPy's universal functions, by name: a plan may have it write into a given array."""
+    """A kernel that is one of NumPy's universal functions, by name: a plan may have it write into a given array.
 
-    __slots__ = ("name",)
+    ``wraps`` says that NumPy's integers wrap around where the result does not fit: here that is an error.
+    """
 
-    def __init__(self, name: str) -> None:
+    __slots__ = ("name", "wraps")
+
+    def __init__(self, name: str, wraps: bool = False) -> None:
         self.name = name
+        self.wraps = wraps
+
+    def compute(self, xp: Any, *inputs: Array) -> Array:
+        return getattr(xp, self.name)(*inputs)
 
     def __call__(self, xp: Any, *inputs: Array) -> Array:
-        return getattr(xp, self.name)(*inputs)
+        y = getattr(xp, self.name)(*inputs)
+        if self.wraps:
+            check_integers(xp, y, self.compute, inputs, {})
+        return y
+
+
+class Wrapping:
+    """Another kernel whose integers would wrap around, as an error there; the inputs from ``values`` on are indices."""
+
+    __slots__ = ("compute", "values")
+    wraps = True
+
+    def __init__(self, compute: Callable[..., Array], values: int | None = None) -> None:
+        self.compute = compute
+        self.values = values
+
+    def __call__(self, xp: Any, *inputs: Array, **attrs: Any) -> Array:
+        y = self.compute(xp, *inputs, **attrs)
+        if self.values is None:
+            check_integers(xp, y, self.compute, inputs, attrs)
+        else:
+            given, places = inputs[: self.values], inputs[self.values :]
+            check_integers(xp, y, lambda xp, *xs, **attrs: self.compute(xp, *xs, *places, **attrs), given, attrs)
+        return y
 
 
 def patched(xp: Any, y: Array, where: Array, exact: Callable[..., Array], *inputs: Array) -> Array:
@@ -213,7 +265,7 @@ def fitting_kernel(xp: Any, x: Array, bits: int) -> Array:
 
 
 def cast_kernel(xp: Any, x: Array, dtype: str) -> Array:
-    """Conversion; a float that no integer can hold (NaN, infinity, too large) is an error."""
+    """Conversion; a number that an integer cannot hold (NaN, infinity, too large) is an error."""
     if dtype in ("int32", "int64") and x.dtype.kind == "f":
         bad = ~fitting_kernel(xp, x, 32 if dtype == "int32" else 64)
         if bad.any():
@@ -225,7 +277,10 @@ def cast_kernel(xp: Any, x: Array, dtype: str) -> Array:
                 if math.isfinite(value)
                 else "select the finite entries before the conversion: `where(isfinite(x), x, 0)`",
             )
-    return x.astype(dtype)
+    y = x.astype(dtype)
+    if dtype == "int32" and x.dtype.kind == "i" and (wrapped := y != x).any():
+        raise IntegerOverflowError(int(xp.ravel(x)[xp.ravel(wrapped)][0]), dtype)
+    return y
 
 
 def integers_kernel(xp: Any, x: Array, dtype: Any) -> Array:

@@ -23,6 +23,7 @@ from gradcli.graph.operation import (
 from gradcli.graph.ops.corners import at_origin, with_equal_entries, with_tie
 from gradcli.graph.ops.elementwise import divide_no_nan, multiply, sqrt, square
 from gradcli.graph.ops.kernels import (
+    Wrapping,
     cumulative_kernel,
     direction_kernel,
     logsumexp_kernel,
@@ -133,8 +134,8 @@ def _summable(nodes: list[Node]) -> list[Node]:
 
 
 sum_ = _reduction(
-    "sum", "Sum of entries, or with a mask, where=x > 0, of those that it keeps; true counts as 1.", lambda xp, x, axis, keepdims: xp.sum(
-        x, axis=axis, keepdims=keepdims, dtype=x.dtype
+    "sum", "Sum of entries, or with a mask, where=x > 0, of those that it keeps; true counts as 1.", Wrapping(
+        lambda xp, x, axis, keepdims: xp.sum(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
     ), aliases=("reduce_sum",), adapt=_summable, expand=_with(lambda: sum_, lambda x: 0), rule=Linear(lambda i, g, y: _spread(g, y)), closed=True, entries="added", flow="accumulated", cheap=True, formula="x1 + x2 + …",
 )  # fmt: skip
 
@@ -182,7 +183,7 @@ def _product_tree(y: Node, x: Node) -> Node:
 
 prod_ = _reduction(
     "prod", "Product of entries; its derivatives are right where entries are 0.",
-    lambda xp, x, axis, keepdims: xp.prod(x, axis=axis, keepdims=keepdims, dtype=x.dtype),
+    Wrapping(lambda xp, x, axis, keepdims: xp.prod(x, axis=axis, keepdims=keepdims, dtype=x.dtype)),
     aliases=("reduce_prod",), expand=_with(lambda: prod_, lambda x: 1), rule=SameAs(_product_tree), degree="entries", flow="accumulated", combined="multiply", formula="x1 * x2 * …",
 )  # fmt: skip
 
@@ -392,7 +393,7 @@ def _turned(node: Node) -> float:
 _CUMULATIVE = "x, axis:int=0, exclusive:flag=false, reverse:flag=false"
 
 cumsum = _reduction(
-    "cumsum", "Running sum along an axis.", cumulative_kernel, infer=along, spec=_CUMULATIVE,
+    "cumsum", "Running sum along an axis.", Wrapping(cumulative_kernel), infer=along, spec=_CUMULATIVE,
     rule=Linear(lambda i, g, y: cumsum(g, **{**y.attrs, "reverse": not y.attrs["reverse"]}), picks=lambda y: y.attrs["exclusive"]),
     workspace=_turned, flow="along", formula="yk = x1 + … + xk", example="cumsum([1, 2, 3])",
 )  # fmt: skip
@@ -430,7 +431,7 @@ def _product_scan(y: Node, x: Node) -> Node:
 
 cumprod = _reduction(
     "cumprod", "Running product along an axis; its derivatives are right where entries are 0.",
-    lambda xp, x, axis, exclusive, reverse: cumulative_kernel(xp, x, axis, exclusive, reverse, product=True),
+    Wrapping(lambda xp, x, axis, exclusive, reverse: cumulative_kernel(xp, x, axis, exclusive, reverse, product=True)),
     infer=along, spec=_CUMULATIVE, rule=SameAs(_product_scan), degree="entries", workspace=_turned, flow="along", formula="yk = x1 * … * xk",
     example="cumprod([1, 2, 3])",
 )  # fmt: skip

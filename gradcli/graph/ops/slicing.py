@@ -9,6 +9,7 @@ from gradcli.diagnostics import GradcliError, counted
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Linear, NoDerivative, SameAs, along, cast_to, constant_value, indices_along, literal
 from gradcli.graph.ops.corners import with_equal_entries
+from gradcli.graph.ops.kernels import Wrapping
 from gradcli.graph.ops.selection import where
 from gradcli.graph.ops.shaping import (
     Attrs,
@@ -314,7 +315,7 @@ def ravel_kernel(xp: Any, *indices: Any, dims: Shape) -> Any:
 ravel_multi_index = shaping(
     "ravel_multi_index", "indices:tensors, dims:shape",
     "Indices of several axes as one index of those axes in a row; `x[i, j]` is made of it.",
-    adapt=lambda nodes: [_integers(x, i) for i, x in enumerate(nodes)], infer=_raveled_shape, kernel=ravel_kernel, rule=NoDerivative(), degree="", flow="entries",
+    adapt=lambda nodes: [_integers(x, i) for i, x in enumerate(nodes)], infer=_raveled_shape, kernel=Wrapping(ravel_kernel), rule=NoDerivative(), degree="", flow="entries",
     workspace=2.0, domain="integers; no derivative", formula="i * dims[1] + j", example="ravel_multi_index([[0, 1], [2, 0]], [2, 3])",
 )  # fmt: skip
 
@@ -391,7 +392,7 @@ def _places(node: Node) -> float:
 scatter_add = shaping(
     "scatter_add", "g, indices:indices, axis:int, size:int", "Zeros, with slices of g added at the indices: gather transposed.",
     example="scatter_add([1, 2, 3], [0, 2, 2], 0, 4)", adapt=_indexed_inputs, infer=_scatter_shape, workspace=_places,
-    kernel=scatter_kernel, leading=_scatter_led,
+    kernel=Wrapping(scatter_kernel, values=1), leading=_scatter_led,
     entries="added", formula="x[indices] += g",
     rule=Linear(lambda i, g, y: gather(g, y.inputs[1], axis=y.attrs["axis"]), (0,)),
 )  # fmt: skip
@@ -484,7 +485,7 @@ take_along = shaping(
 scatter_along = shaping(
     "scatter_along", "g, indices:indices, axis:int, size:int", "Zeros, with entries of g added at the indices along an "
     "axis: take_along transposed.", example="scatter_along([[1, 2], [3, 4]], [[0, 2], [1, 1]], 1, 3)",
-    adapt=_indexed_inputs, leading=_scatter_along_led, infer=_scatter_along_shape, kernel=scatter_along_kernel, workspace=_places,
+    adapt=_indexed_inputs, leading=_scatter_along_led, infer=_scatter_along_shape, kernel=Wrapping(scatter_along_kernel, values=1), workspace=_places,
     flow="rows", formula="x[i, indices[i, k]] += g[i, k]",
     rule=Linear(lambda i, g, y: take_along(g, y.inputs[1], axis=y.attrs["axis"]), (0,)),
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import factorial, frexp, ldexp, lgamma, log
 
 from gradcli.autodiff import degree, reverse
@@ -73,7 +73,7 @@ def _by_series(ys: Sequence[Node], x: Node, n: int, heads: Sequence[Node | None]
         assert first is not None
         ys, heads, n = [first], [None], n - 1
     # For an x of one entry, or entrywise ys, the n-th coefficient is the answer; else the last pass is a reverse one.
-    degree_of_series = n if size_of(x.shape) == 1 or _entrywise(ys, x, stops) else n - 1
+    degree_of_series = n if size_of(x.shape) == 1 or entrywise(ys, x, stops) else n - 1
     step = step_for(degree_of_series, x.dtype)
     series = Series({x: [along_ones(x, step)]}, stops)
     terms = [(series.coefficient(y, degree_of_series), h) for y, h in zip(ys, heads, strict=True)]
@@ -86,7 +86,7 @@ def _by_series(ys: Sequence[Node], x: Node, n: int, heads: Sequence[Node | None]
     return reverse.zero_gradient(x) if g is None else derivative(g, n - 1, step)
 
 
-def _entrywise(ys: Sequence[Node], x: Node, stops: Sequence[Node]) -> bool:
+def entrywise(ys: Sequence[Node], x: Node, stops: Sequence[Node]) -> bool:
     """Whether each entry of the ys depends on the same entry of x only: operations entry by entry, all of x's shape."""
     reached = reverse.active_nodes(ys, {x}, set(stops) - {x})
     return all(node is x or node.shape == x.shape and node.op.entrywise for node in reached)
@@ -151,6 +151,27 @@ def derivative(coefficient: Node, n: int, step: float) -> Node:
 
     factor = Fraction(factorial(n)) / Fraction(step) ** n
     return coefficient if factor == 1 else coefficient * float(factor)
+
+
+def taylor(y: Node, tangents: Mapping[Node, Node], n: int, stops: Sequence[Node] = ()) -> Node:
+    """The Taylor polynomial of degree n of y where each x is moved by its tangent, a value of its shape.
+
+    Of one x, each entry of which moves entries of y alone, it is a sum of powers of the tangent with derivatives as
+    factors; in general of directional derivatives. Zeros where y is structurally 0.
+    """
+    derivation = current_derivation() or Derivation()
+    with derivation.active():
+        ((x, v), *others) = tangents.items()
+        alone = not others and (size_of(x.shape) == 1 or entrywise([y], x, stops))
+        series = Series({x: [along_ones(x, 1.0)]} if alone else {x: [v] for x, v in tangents.items()}, stops)
+        step = reshaped(v, ()) if size_of(x.shape) == 1 else v
+        total: Node | None = None
+        for k in range(n + 1):
+            term = series.coefficient(y, k)
+            if term is not None:
+                term = term * (step if k == 1 else step**k) if alone and k else term
+                total = term if total is None else total + term
+        return total if total is not None else reverse.zero_gradient(y)
 
 
 def jvp(y: Node, x: Node, v: Node, stops: Iterable[Node] = ()) -> Node:

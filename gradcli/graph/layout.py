@@ -6,10 +6,12 @@ is used, short parts such as ``x.T`` even more than once. Iterative: a chain of 
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import count
 
+from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node, cone
 from gradcli.graph.printing import Text
 from gradcli.tuples import NamedTuple
@@ -74,10 +76,13 @@ def laid_out(
     style: Style,
     taken: Iterable[str] = (),
     whole: Container[Node] = (),
+    most: int | None = None,
 ) -> Layout:
     """The lines that compute the roots, which have one of their own where they have a name.
 
-    ``taken`` are names that are in use. What is in ``whole`` is never too long.
+    ``taken`` are names that are in use. What is in ``whole`` is never too long. Up to ``most`` lines, of what would make
+    the rest longest, are for what has no name; None is for any number. Raises GradcliError (LimitError) where few lines
+    would be too long to read.
     """
     nodes = cone(roots)
     users = dict.fromkeys(nodes, 0)
@@ -91,6 +96,7 @@ def laid_out(
     texts: dict[Node, Text] = {}
     simple: set[Node] = set()
     result: list[Line] = []
+    own = None if most is None else _longest(nodes, users, names, whole, most)
 
     def operand(x: Node, user: Node, position: int) -> Text:
         inline = style.literal(x, user, position) if x.op.name == "literal" and x not in names else None
@@ -110,8 +116,9 @@ def laid_out(
             simple.add(node)
             continue
         text = style.apply(node, [operand(x, node, i) for i, x in enumerate(node.inputs)])
-        most = LONGEST if users[node] <= 1 else style.short * all([x in simple for x in node.inputs])
-        if node in names or (style.length(text.text) > most and node not in whole):
+        room = LONGEST if users[node] <= 1 else style.short * all([x in simple for x in node.inputs])
+        is_long = style.length(text.text) > room and node not in whole if own is None else node in own
+        if node in names or is_long:
             name = names.get(node)
             if name is None:
                 name = style.fresh(used)
@@ -120,7 +127,29 @@ def laid_out(
             text = style.named(name)
             simple.add(node)
         texts[node] = text
+        if own is not None and node.inputs and len(text.text) > UNREADABLE:
+            raise GradcliError(
+                "LimitError",
+                f"with so few named parts a formula has more than {UNREADABLE:,} characters",
+                help="allow more of them: `--name-parts 20`",
+            )
     return Layout(result, texts)
+
+
+UNREADABLE = 1_000_000
+"""Characters after which a formula that is to be in few lines is given up."""
+
+
+def _longest(
+    nodes: Sequence[Node], users: Mapping[Node, int], names: Container[Node], whole: Container[Node], most: int
+) -> set[Node]:
+    """The nodes whose names save most of what is written, if the others are written out wherever they are used."""
+    size = dict.fromkeys(nodes, 1)
+    for node in nodes:
+        size[node] = min(1 + sum([1 if x in names else size[x] for x in node.inputs]), sys.maxsize)
+    shared = [x for x in nodes if users[x] > 1 and x.inputs and x not in names and x not in whole]
+    shared.sort(key=lambda node: (users[node] - 1) * size[node])
+    return set(shared[max(len(shared) - most, 0) :])
 
 
 LARGEST = 2000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike
 
+    from gradcli.features.derive.answer import Kind
     from gradcli.features.derive.look import Format
     from gradcli.features.explain.explanation import Explained
     from gradcli.features.propagate.answer import Propagated
@@ -278,21 +280,45 @@ class Program(Loaded):
         stop: Names = (),
         format: Format = "expr",
         steps: bool = False,
+        jacobian: bool = False,
+        hessian: bool = False,
+        jvp: bool = False,
+        taylor: int | None = None,
+        tangents: Mapping[str, ArrayLike] | None = None,
+        name_parts: int | None = None,
         values: Mapping[str, ArrayLike] | None = None,
     ) -> str:
         """The derivatives of the sum of ``of`` as formulas, simplified, as ``gradcli derive`` prints them.
 
         ``format`` is a program of the language whose outputs are the derivatives (``expr``), formulas for LaTeX
         (``latex``), or a NumPy module (``python``). ``steps`` shows how the derivative is found, rule by rule. ``order``
-        0 writes the ys themselves. The other arguments are those of :meth:`grad`. Raises :class:`GradcliError`.
+        0 writes the ys themselves. ``jacobian``, ``hessian``, ``jvp`` and ``taylor``, a degree, ask for other derivatives
+        in place of gradients; directions are constants ``dx``, with the values of ``tangents`` where those are given.
+        ``name_parts`` limits the named intermediate results: 0 gives each derivative as one formula. The other arguments
+        are those of :meth:`grad`. Raises :class:`GradcliError`.
         """
         from gradcli.features.derive.look import written
 
         of, wrt, stop = _asked(of, wrt, stop)
         order = arguments.integer(order, "order", 0, arguments.LARGEST_ORDER)
-        form = arguments.one_of(format, "format", ("expr", "latex", "python"))
+        form = arguments.one_of(format, "format", ("expr", "latex", "python", "c"))
         steps, heads = arguments.flag(steps, "steps"), _arrays(seeds, "seeds")
-        return written(self._given(values), of, wrt, order, heads, stop, form, steps)
+        kinds: dict[Kind, bool] = {
+            "jacobian": arguments.flag(jacobian, "jacobian"),
+            "hessian": arguments.flag(hessian, "hessian"),
+            "jvp": arguments.flag(jvp, "jvp"),
+            "taylor": taylor is not None,
+        }
+        asked = [kind for kind, is_asked in kinds.items() if is_asked]
+        if len(asked) > 1:
+            raise GradcliError("ValueError", f"{asked[0]} and {asked[1]} exclude each other")
+        kind = asked[0] if asked else "gradient"
+        if taylor is not None:
+            order = arguments.integer(taylor, "taylor", 0, 100)
+        if name_parts is not None:
+            name_parts = arguments.integer(name_parts, "name_parts", 0, sys.maxsize)
+        along = _arrays(tangents, "tangents")
+        return written(self._given(values), of, wrt, order, heads, stop, form, steps, kind, along, name_parts)
 
     def explain(
         self,

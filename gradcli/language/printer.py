@@ -40,11 +40,13 @@ def program_lines(
     initial: Mapping[Node, Any],
     taken: Iterable[str] = (),
     short: int = 12,
+    most: int | None = None,
 ) -> list[str]:
     """The dtype line, declarations and definitions for the roots.
 
     ``named`` gives nodes their names; a second name for a node becomes an alias. ``initial`` holds the values of leaves.
-    ``short`` is the length up to which a part is written out where it is used more than once.
+    ``short`` is the length up to which a part is written out where it is used more than once; ``most`` limits the lines
+    of parts that have no name.
     """
     named, roots = _with_functions(named, roots)
     names: dict[Node, str] = {}
@@ -55,7 +57,7 @@ def program_lines(
     style = ProgramStyle(float_dtype, taken, short)
     names.update({node: style.unpacked(node) for node in cone(roots) if node.op is loop_run})
     values = [v for leaf, v in initial.items() if isinstance(v, Node) and not _wider(leaf, float_dtype)]
-    layout = laid_out([*values, *roots], names, style, taken, whole=set(values))
+    layout = laid_out([*values, *roots], names, style, taken, whole=set(values), most=most)
     for leaf, value in initial.items():
         if isinstance(value, Node) and _wider(leaf, float_dtype):
             # Its value is read with the declared precision.

@@ -335,13 +335,31 @@ def along(
     stops = [target(program, name) for name in stop]
     if not tangents:
         raise GradcliError("ValueError", "there is no tangent", help="give the direction: `--tangent 'x=1'`")
-    directions = [(target(program, name), _direction(program, name, given)) for name, given in tangents.items()]
+    directions = [(target(program, name), direction(program, name, given)) for name, given in tangents.items()]
     with _deriving(program):
         nodes = [reduce(add, [orders.jvp(y, x, v, stops) for x, v in directions]) for y in ys]
     return dict(zip(names, nodes, strict=True))
 
 
-def _direction(program: Loaded, name: str, given: str | Array) -> Node:
+def moved(program: Loaded, asked: Question, tangents: Mapping[Node, Node]) -> list[Node]:
+    """The derivative of each y along tangents, nodes of the shapes of their xs, which add up."""
+    from gradcli.autodiff import orders
+    from gradcli.graph.ops.elementwise import add
+
+    with _deriving(program):
+        return [reduce(add, [orders.jvp(y, x, v, asked.stops) for x, v in tangents.items()]) for y in asked.ys]
+
+
+def taylor(program: Loaded, asked: Question, tangents: Mapping[Node, Node], degree: int) -> list[Node]:
+    """The Taylor polynomial of each y at the xs moved by tangents, which are nodes of their shapes."""
+    from gradcli.autodiff import orders
+
+    with _deriving(program):
+        return [orders.taylor(y, tangents, degree, asked.stops) for y in asked.ys]
+
+
+def direction(program: Loaded, name: str, given: str | Array) -> Node:
+    """A value given for the direction of an x, of its shape or a scalar. Raises GradcliError."""
     x = target(program, name)
     if x.dtype == "bool":
         raise GradcliError("TypeError", f"`{name}` is bool, and only numbers have tangents")

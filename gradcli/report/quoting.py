@@ -60,6 +60,11 @@ def comment(text: str) -> str:
     return visible(text)
 
 
+def c_comment(text: str) -> str:
+    """What may stand on a line of a C comment: nothing that ends it or begins another, and no trigraph."""
+    return visible(text).replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?")
+
+
 def json_escaped(text: str) -> str:
     r"""JSON, ``\u202e`` for what would be obeyed, which inside its strings means the same."""
     return OBEYED.sub(_escape, text)

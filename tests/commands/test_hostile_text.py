@@ -170,6 +170,13 @@ def module(text: str) -> None:
     gradient_of(text)()
 
 
+def c_file(text: str) -> None:
+    """The comment ends where it should, and all else is made of C's own signs."""
+    comment, end, rest = text.partition("*/")
+    assert end and "/*" not in comment[2:] and "*/" not in rest and "/*" not in rest, text
+    assert re.fullmatch(r"[\w\s#<>.{}()\[\],;=+*/?:!&|-]*", rest, re.ASCII), text
+
+
 def people(text: str) -> None:
     assert text.strip()
 
@@ -179,6 +186,10 @@ WRITERS: dict[str, tuple[list[str], Callable[[str], object]]] = {
     "derive latex": (["derive", "--format", "latex"], latex),
     "derive python": (["derive", "--format", "python"], module),
     "derive python values": (["derive", "--format", "python", "--order", "0"], module),
+    "derive c": (["derive", "--format", "c"], c_file),
+    "derive jacobian": (["derive", "--jacobian", "--format", "python"], module),
+    "derive hessian": (["derive", "--hessian"], a_program),
+    "derive taylor": (["derive", "--taylor", "1", "--wrt", "w_", "--name-parts", "3", "--format", "latex"], latex),
     "derive steps": (["derive", "--steps"], people),
     "derive steps latex": (["derive", "--steps", "--format", "latex"], two_latex),
     "graph dot": (["graph", "--format", "dot", "--depth", "2"], dot),

@@ -10,14 +10,16 @@ gradient, guards against NaN are there for variables whose values hold NaN or in
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from gradcli.autodiff import degree
 from gradcli.autodiff.connection import connections
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import cast_to
+from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.ops.selection import link, zero
 from gradcli.graph.ops.shaping import broadcasted
@@ -33,20 +35,34 @@ MOST_NUMBERS = 10_000
 """Entries of an array that are looked at for numbers near the ends of what floats hold."""
 
 
+Kind = Literal["gradient", "jacobian", "hessian", "jvp", "taylor"]
+"""Which derivatives: those that add up the ys, order by order, matrices of derivatives, and those along a direction.
+
+The Taylor polynomial is that of the ys at xs + dxs, about the xs, up to a degree.
+"""
+
+
 class Gradient(NamedTuple):
-    """The derivative with respect to ``x`` as a node, or the reason why it is None; ``name`` is what it is called."""
+    """One derivative as a node, or the reason why it is None; ``name`` is what it is called.
+
+    It is that of ``of`` by each of ``wrt`` in turn; ``x`` is the last of those, or the y where there is none.
+    """
 
     x: str
     name: str
     node: Node | None
     reason: Reason | None
+    of: tuple[str, ...]
+    wrt: tuple[str, ...]
 
 
 class Derived(NamedTuple):
-    """Derivatives of the sum of ``of``, of one order.
+    """Derivatives of the sum of ``of`` of one order, or of another ``kind``; ``order`` is also the degree of a polynomial.
 
     ``leaves`` are the variables and constants to declare, in order, ``initial`` their values; ``named`` gives nodes of the
-    formulas the names that they have in the program. At order 0 the ``gradients`` are the ys themselves.
+    formulas the names that they have in the program. At order 0 the ``gradients`` are the ys themselves. ``tangents``
+    maps the name of each x that moves to the name of the constant that says how far. ``parts`` is how many more named
+    lines there may be, None for any number.
     """
 
     source: str
@@ -58,11 +74,31 @@ class Derived(NamedTuple):
     leaves: list[Node]
     initial: dict[Node, Any]
     named: dict[str, Node]
+    kind: Kind
+    tangents: dict[str, str]
+    parts: int | None
 
     @property
     def roots(self) -> list[Node]:
         """Every node that is to be written."""
         return [*self.leaves, *self.named.values(), *(g.node for g in self.gradients if g.node is not None)]
+
+    def said(self, g: Gradient) -> str:
+        """What one of them is, in a few words: ``dy/dx``."""
+        y = g.of[0] if len(g.of) == 1 else f"({'+'.join(g.of)})"
+        if self.kind == "jvp":
+            return f"the derivative of {y} along {', '.join(self.tangents.values())}"
+        if self.kind == "taylor":
+            return f"the Taylor polynomial of {y}"
+        if not g.wrt:
+            return y
+        n = len(g.wrt)
+        by = f"d{g.x}^{n}" if n > 1 and len(set(g.wrt)) == 1 else "/".join(f"d{x}" for x in g.wrt)
+        return f"{'d' if n == 1 else f'd{n}'}{y}/{by}"
+
+    def key(self, g: Gradient) -> str:
+        """What a dictionary of the answers calls one of them: gradients are those of their x."""
+        return g.x if self.kind == "gradient" and self.order else g.name
 
 
 def derive(
@@ -73,36 +109,61 @@ def derive(
     seeds: Mapping[str, Any] | None = None,
     stop: Sequence[str] = (),
     with_rules: bool = False,
+    kind: Kind = "gradient",
+    tangents: Mapping[str, Any] | None = None,
+    name_parts: int | None = None,
+    with_values: bool = False,
 ) -> Derived:
-    """The derivatives that ``gradcli grad`` would evaluate, as formulas. Raises GradcliError as that does.
+    """The derivatives that ``gradcli grad``, ``jacobian``, ``hessian`` or ``jvp`` would evaluate, as formulas.
 
-    ``with_rules`` keeps values apart to which the program gives derivatives of their own.
+    ``with_values`` puts the ys in front. ``with_rules`` keeps values apart to which the program gives derivatives of their own. ``tangents`` gives directions
+    of xs, for ``jvp`` and ``taylor``; without them each x of ``wrt`` has one without a value. ``name_parts`` limits the
+    named lines. Raises GradcliError as those commands do.
     """
     program = program if with_rules else program.written_out()
     graph = program.graph
-    if not order and of is None:  # outputs that are None are no formulas
+    by_order = kind == "gradient"
+    if by_order and not order and of is None:  # outputs that are None are no formulas
         of = [name for name in query.differentiated(program) if isinstance(graph.names[name], Node)] or None
-    asked = query.question(program, of, wrt if order else [], seeds, stop)
-    row: list[Node | Reason] = query.gradient_nodes(program, asked, order) if order else list(asked.ys)
+    if tangents:
+        wrt = list(tangents)
+    asked = query.question(program, of, wrt if order or not by_order else [], seeds, stop)
+    moved: dict[Node, Node] = {}
+    values: dict[Node, Any] = {}
+    if kind in ("jvp", "taylor"):
+        moved, values = _tangents(program, asked, tangents or {}, kind)
+    row = _asked_for(program, asked, order, kind, moved)
+    called = _called(asked, order, kind, [*graph.names, *(x.attrs["name"] for x in moved.values())])
+    wanted = [x for x, g in zip(asked.xs, row, strict=False) if isinstance(g, Reason)]
+    with_values = with_values and (order > 0 or not by_order)
+    if with_values:
+        row = [*asked.ys, *row]
+        called = [*(Gradient(y, y, None, None, (y,), ()) for y in asked.of), *called]
     found = [g for g in row if isinstance(g, Node)]
     own = {
         node: name for name, node in reversed(graph.names.items()) if isinstance(node, Node) and node.op.name != "leaf"
     }
-    wanted = [x for x, g in zip(asked.xs, row, strict=False) if order and isinstance(g, Reason) and x in own]
+    wanted = [x for x in wanted if x in own]
     stopped = [x for x in asked.stops if x.op.name != "leaf"]
     plain = _plain(program, found)
-    with graph.derivation.suspended():
-        apart = asked.xs if order else ()
-        as_made = _has_extremes(program, found)
-        written = Written([*found, *wanted], own, stopped, graph.float_dtype, apart, plain, as_made, with_rules)
-        texts = written.targets[: len(found)]
-        texts = _connected(asked, found, texts, written, program)
-    named = {own[node]: new for node, new in written.names.items()}
-    new = iter(texts)
-    names = _names(asked, order, graph.names)
+    as_made = _has_extremes(program, found)
+    apart: Sequence[Node] = asked.xs if order or not by_order else ()
+
+    def written(named: Mapping[Node, str]) -> tuple[list[Node], dict[str, Node]]:
+        with graph.derivation.suspended():
+            new = Written([*found, *wanted], named, stopped, graph.float_dtype, apart, plain, as_made, with_rules)
+            texts = new.targets[: len(found)]
+            texts = _connected(asked, found, texts, new, program) if by_order else texts
+        return texts, {named[node]: made for node, made in new.names.items()}
+
+    texts, named = written(own)
+    if name_parts is not None and len(named) > name_parts:
+        kept = _worthiest(texts, named, name_parts) | {own[x] for x in wanted}
+        texts, named = written({node: name for node, name in own.items() if name in kept})
+    given = iter(texts)
     gradients = [
-        Gradient(x, name, next(new), None) if isinstance(g, Node) else Gradient(x, name, None, g)
-        for x, name, g in zip(asked.wrt if order else asked.of, names, row, strict=True)
+        g._replace(node=next(given)) if isinstance(node, Node) else g._replace(reason=node)
+        for g, node in zip(called, row, strict=True)
     ]
     leaves = _declared(program, [*texts, *named.values()], asked.xs)
     return Derived(
@@ -110,12 +171,62 @@ def derive(
         graph.float_dtype,
         asked.of,
         order,
-        any(size_of(y.shape) != 1 for y in asked.ys),
+        by_order and any(size_of(y.shape) != 1 for y in asked.ys),
         gradients,
-        leaves,
-        {leaf: graph.initial[leaf] for leaf in leaves},
+        [*leaves, *moved.values()],
+        {**{leaf: graph.initial[leaf] for leaf in leaves}, **values},
         named,
+        kind,
+        {x: str(moved[node].attrs["name"]) for x, node in zip(asked.wrt, asked.xs, strict=True) if node in moved},
+        None if name_parts is None else max(name_parts - len(named), 0),
     )
+
+
+def _asked_for(
+    program: Loaded, asked: Question, order: int, kind: Kind, moved: Mapping[Node, Node]
+) -> list[Node | Reason]:
+    if kind == "gradient":
+        return query.gradient_nodes(program, asked, order) if order else [*asked.ys]
+    if kind == "jacobian":
+        return [*query.jacobian(program, asked)]
+    if kind == "hessian":
+        return [*query.hessian(program, asked)]
+    if kind == "jvp":
+        return [*query.moved(program, asked, moved)]
+    return [*query.taylor(program, asked, moved, order)]
+
+
+def _tangents(
+    program: Loaded, asked: Question, given: Mapping[str, Any], kind: Kind
+) -> tuple[dict[Node, Node], dict[Node, Any]]:
+    """A constant for each x that says how far it moves, and the values that are given for some."""
+    taken = set(program.graph.names) | set(program.graph.leaves)
+    moved: dict[Node, Node] = {}
+    values: dict[Node, Any] = {}
+    for name, x in zip(asked.wrt, asked.xs, strict=True):
+        value = query.direction(program, name, given[name]) if name in given else None
+        if kind == "taylor" and not is_float(x.dtype):
+            raise GradcliError(
+                "TypeError", f"a series needs a float x, not {x.dtype}", help="declare it with a float value"
+            )
+        dtype = x.dtype if is_float(x.dtype) else program.graph.float_dtype
+        own = _free(f"d{name}", taken)
+        moved[x] = make_leaf(own, "constant", x.shape, dtype, value is not None and value.risky)
+        values[moved[x]] = value
+    return moved, values
+
+
+def _worthiest(roots: Sequence[Node], named: Mapping[str, Node], most: int) -> set[str]:
+    """The names of which the most is used: what is large and used often."""
+    nodes = cone([*roots, *named.values()])
+    uses = dict.fromkeys(nodes, 0)
+    size = dict.fromkeys(nodes, 1)
+    for node in nodes:
+        size[node] = min(1 + sum([size[x] for x in node.inputs]), sys.maxsize)
+        for x in node.inputs:
+            uses[x] += 1
+    ranked = sorted(named, key=lambda name: ((uses[named[name]] - 1) * size[named[name]], uses[named[name]]))
+    return set(ranked[len(ranked) - most :])
 
 
 def _plain(program: Loaded, found: Sequence[Node]) -> list[Node]:
@@ -136,16 +247,16 @@ def _plain(program: Loaded, found: Sequence[Node]) -> list[Node]:
 
 def _has_extremes(program: Loaded, found: Sequence[Node]) -> bool:
     """Whether some number of the program has a cube that floats do not hold, or that is 0."""
-    initial = [program.graph.initial[x] for x in cone(found) if x.op.name == "leaf"]
+    initial = [program.graph.initial.get(x) for x in cone(found) if x.op.name == "leaf"]
     nodes = cone([*found, *[x for x in initial if isinstance(x, Node)]])
     largest = 1e13 if any([x.dtype == "float32" for x in nodes]) else 1e103
     numbers = [x.attrs["value"] for x in nodes if x.op.name == "literal"]
     for x in nodes:
         if x.op.name == "array" and isinstance(x.attrs["values"], tuple):
             numbers += x.attrs["values"]
-    for x in initial:
-        if x is not None and not isinstance(x, Node):
-            numbers += x.ravel()[:MOST_NUMBERS].tolist()
+    for value in initial:
+        if value is not None and not isinstance(value, Node):
+            numbers += value.ravel()[:MOST_NUMBERS].tolist()
     return any([isinstance(v, float) and (0 < abs(v) < 1 / largest or largest < abs(v) < math.inf) for v in numbers])
 
 
@@ -177,21 +288,34 @@ def _nothing(zeros: Node, like: Node) -> Node:
     return broadcasted(cast_to(zeros, like.dtype) if is_float(like.dtype) else zeros, like.shape)
 
 
-def _names(asked: Question, order: int, taken: Iterable[str]) -> list[str]:
-    """dy_dx, d2y_dx2; without the y where there are several; with underscores where that is taken."""
-    if not order:
-        return list(asked.of)
-    used = set(taken)
+def _called(asked: Question, order: int, kind: Kind, names: Iterable[str]) -> list[Gradient]:
+    """What the answers are called: dy_dx, d2y_dx2, d2y_dx_dt, without the y where there are several that add up."""
+    taken = set(names)
+
+    def one(x: str, name: str, of: Sequence[str], wrt: Sequence[str]) -> Gradient:
+        return Gradient(x, _free(name, taken), None, None, tuple(of), tuple(wrt))
+
+    if kind == "jacobian":
+        return [one(x, f"d{y}_d{x}", [y], [x]) for y in asked.of for x in asked.wrt]
+    if kind == "jvp":
+        return [one(y, f"d{y}", [y], []) for y in asked.of]
+    if kind == "taylor":
+        return [one(y, f"{y}_taylor{order}", [y], []) for y in asked.of]
     y = asked.of[0] if len(asked.of) == 1 else ""
+    if kind == "hessian":
+        return [one(b, f"d2{y}_d{a}_d{b}", asked.of, [a, b]) for a in asked.wrt for b in asked.wrt]
+    if not order:
+        return [Gradient(name, name, None, None, (name,), ()) for name in asked.of]
     top, bottom = (f"d{order}{y}", str(order)) if order > 1 else (f"d{y}", "")
-    names: list[str] = []
-    for x in asked.wrt:
-        name = f"{top}_d{x}{bottom}"
-        while name in used:
-            name += "_"
-        used.add(name)
-        names.append(name)
-    return names
+    return [one(x, f"{top}_d{x}{bottom}", asked.of, [x] * order) for x in asked.wrt]
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """The name, with underscores where it is taken, which it then is."""
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
 
 
 def _declared(program: Loaded, roots: Sequence[Node], xs: Sequence[Node]) -> list[Node]:
@@ -200,7 +324,7 @@ def _declared(program: Loaded, roots: Sequence[Node], xs: Sequence[Node]) -> lis
     needed = {*(x for x in cone([*roots, *xs]) if x.op.name == "leaf"), *(graph.leaves[v] for v in program.variables)}
     todo = list(needed)
     while todo:
-        initial = graph.initial[todo.pop()]
+        initial = graph.initial.get(todo.pop())
         inner = [x for x in cone([initial]) if x.op.name == "leaf"] if isinstance(initial, Node) else []
         todo.extend([x for x in inner if x not in needed])
         needed.update(inner)

@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING
 import click
 
 from gradcli.commands.endings import Command
-from gradcli.commands.inputs import Inputs, program_options, question_options
-from gradcli.commands.options import OUTPUT_FILE
+from gradcli.commands.inputs import Inputs, program_options, question_options, value_of
+from gradcli.commands.options import OUTPUT_FILE, settings_option
 from gradcli.commands.output import write
 
 if TYPE_CHECKING:
     from gradcli.commands.inputs import Value
+    from gradcli.features.derive.answer import Kind
 
 EPILOG = """\b
 Examples:
   gradcli derive model.expr
   gradcli derive model.expr --wrt 'W*,b' | gradcli eval
   gradcli derive -e 'variable x = 2.0; y = sin(x^2)*exp(x)' --order 2
+  gradcli derive -e 'variable x = [1.0, 2.0]; y = x[0]^2*x[1]' --hessian
+  gradcli derive -e 'variable x = 0.0; y = exp(sin(x))' --taylor 4
+  gradcli derive -e 'variable x = 2.0; a = sin(x); y = a*exp(a)' --name-parts 0
   gradcli derive model.expr --format python --output gradient.py
   gradcli derive -e 'variable x = 2.0; y = sin(x)/x' --format latex
   gradcli derive -e 'variable x = 2.0; y = sin(x)/x' --steps
@@ -28,15 +32,27 @@ Examples:
 @click.command("derive", cls=Command, epilog=EPILOG)
 @program_options
 @question_options
-@click.option("--order", type=click.IntRange(0, 2000), default=1, show_default=True, metavar="N",
-              help="Differentiate N times; 0 writes the outputs themselves, derivatives in them worked out.")  # fmt: skip
+@click.option("--order", type=click.IntRange(0, 2000), metavar="N",
+              help="Differentiate N times, by default once; 0 writes the outputs themselves, derivatives in them worked out.")  # fmt: skip
+@click.option("--jacobian", is_flag=True, help="Each output by each variable, as `gradcli jacobian` evaluates it.")
+@click.option(
+    "--hessian", is_flag=True, help="The second derivatives of a scalar, as `gradcli hessian` evaluates them."
+)
+@click.option("--jvp", is_flag=True, help="Each output along a direction: a constant dx for each x, or --tangent.")
+@click.option("--taylor", type=click.IntRange(0, 100), metavar="N",
+              help="The Taylor polynomial of degree N of each output about the variables, in a constant dx for each x.")  # fmt: skip
+@settings_option(
+    "--tangent", help="With --jvp or --taylor: the direction of an x, which then are the only ones. Repeatable."
+)
+@click.option("--name-parts", type=click.IntRange(min=0), metavar="N",
+              help="Name at most N intermediate results; 0 writes each derivative as one formula.")  # fmt: skip
 @click.option(
     "--format",
     "format",
-    type=click.Choice(["expr", "latex", "python"]),
+    type=click.Choice(["expr", "latex", "python", "c"]),
     default="expr",
     show_default=True,
-    help="A program of the language, formulas for LaTeX, or a NumPy module.",
+    help="A program of the language, formulas for LaTeX, a NumPy module, or a function of C99.",
 )
 @click.option("--steps", is_flag=True, help="Show how the derivative is found, rule by rule: as text, or for LaTeX.")
 @click.option(
@@ -49,9 +65,15 @@ def command(
     inputs: Inputs,
     of: list[str] | None,
     wrt: list[str] | None,
-    order: int,
+    order: int | None,
     heads: dict[str, Value],
     stop: list[str],
+    jacobian: bool,
+    hessian: bool,
+    jvp: bool,
+    taylor: int | None,
+    tangent: dict[str, str],
+    name_parts: int | None,
     format: str,
     steps: bool,
     output: str | None,
@@ -62,16 +84,31 @@ def command(
     whose outputs are the gradients that `gradcli grad` would evaluate; a gradient that is None is a name that holds
     None, and an output only where all are. Differentiated once more it has the values, and the None, of the next order.
     """
-    if steps and format == "python":
-        raise click.UsageError("--steps is text or LaTeX: leave out --format python.")
+    asked: dict[Kind, bool] = {"jacobian": jacobian, "hessian": hessian, "jvp": jvp, "taylor": taylor is not None}
+    kinds = [kind for kind, is_asked in asked.items() if is_asked]
+    if len(kinds) > 1:
+        raise click.UsageError(f"--{kinds[0]} and --{kinds[1]} exclude each other.")
+    kind: Kind = kinds[0] if kinds else "gradient"
+    if kinds and (order is not None or heads or steps):
+        other = "--order" if order is not None else "--seed" if heads else "--steps"
+        raise click.UsageError(f"--{kind} goes without {other}.")
+    if tangent and (kind not in ("jvp", "taylor") or wrt):
+        raise click.UsageError("--tangent is for --jvp and --taylor, in place of --wrt.")
+    order = 1 if order is None else order
+    if steps and format not in ("expr", "latex"):
+        raise click.UsageError(f"--steps is text or LaTeX: leave out --format {format}.")
     if steps and order != 1:
         raise click.UsageError("--steps shows one pass: leave out --order, or derive the result again.")
+    if steps and name_parts is not None:
+        raise click.UsageError("--steps names each part: leave out --name-parts.")
     if not order and (wrt or heads):
         raise click.UsageError("--order 0 writes the outputs themselves: leave out --wrt and --seed.")
     program = inputs.load(inputs.program_text())
     from gradcli.features.derive.look import written
 
-    text = written(program, of, wrt, order, heads, stop, format, steps)
+    tangents = {name: value_of("--tangent", name, value) for name, value in tangent.items()}
+    degree = order if taylor is None else taylor
+    text = written(program, of, wrt, degree, heads, stop, format, steps, kind, tangents, name_parts)
     if output is None:
         write(text)
         return

@@ -29,4 +29,6 @@ def definitions(derived: Derived) -> list[str]:
 def _lines(derived: Derived) -> list[str]:
     known = {g.name: g.node for g in derived.gradients if g.node is not None}
     taken = [g.name for g in derived.gradients]
-    return program_lines(derived.float_dtype, {**derived.named, **known}, derived.roots, derived.initial, taken)
+    return program_lines(
+        derived.float_dtype, {**derived.named, **known}, derived.roots, derived.initial, taken, most=derived.parts
+    )

@@ -30,7 +30,7 @@ def render(derived: Derived) -> str:
     shown = {g.name: symbol_of(derived, g) for g in derived.gradients}
     roots = [new[g.node] for g in known if g.node is not None]
     own = {root: shown[g.name] for root, g in zip(roots, known, strict=True) if root.op.name != "leaf"}
-    layout = laid_out(roots, {**own, **names}, style)
+    layout = laid_out(roots, {**own, **names}, style, most=derived.parts)
     rows = [broken(line.name, line.text.text) for line in layout.lines if line.node.op.name != "leaf"]
     for root, g in zip(roots, known, strict=True):
         named = {**own, **names}.get(root)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from gradcli.diagnostics import GradcliError
 
 if TYPE_CHECKING:
+    from gradcli.features.derive.answer import Derived, Kind
     from gradcli.program.loaded import Loaded
 
-Format = Literal["expr", "latex", "python"]
-"""A program of the language, formulas for LaTeX, or a NumPy module."""
+Format = Literal["expr", "latex", "python", "c"]
+"""A program of the language, formulas for LaTeX, a NumPy module, or a function of C99."""
 
 
 def written(
@@ -23,16 +24,25 @@ def written(
     stop: Sequence[str] = (),
     format: str = "expr",
     steps: bool = False,
+    kind: Kind = "gradient",
+    tangents: Mapping[str, Any] | None = None,
+    name_parts: int | None = None,
 ) -> str:
-    """The derivatives of an order, simplified; with ``steps`` how they are found, rule by rule.
+    """The derivatives of an order or another ``kind``, simplified; with ``steps`` how they are found, rule by rule.
 
     At order 0 these are the ys themselves, derivatives in them worked out. Raises GradcliError as ``gradcli grad`` does,
     and a ValueError for what cannot be asked together.
     """
-    if steps and (format == "python" or order != 1):
+    if steps and (format not in ("expr", "latex") or order != 1 or kind != "gradient"):
         raise GradcliError("ValueError", "steps are those of one pass, as text or for LaTeX")
-    if not order and (wrt or seeds):
+    if kind == "gradient" and not order and (wrt or seeds):
         raise GradcliError("ValueError", "order 0 writes the outputs themselves, without wrt and seeds")
+    if kind != "gradient" and seeds:
+        raise GradcliError("ValueError", "seeds are for gradients: matrices and directions go without them")
+    if kind not in ("jvp", "taylor") and tangents:
+        raise GradcliError("ValueError", "tangents are for directional derivatives and Taylor polynomials")
+    if tangents and wrt:
+        raise GradcliError("ValueError", "tangents name the xs: leave out wrt")
     if steps or format != "expr":
         program.check_room_to_write_out("a derivation" if steps else "this format")
     if steps:
@@ -43,7 +53,10 @@ def written(
         return render_latex(found) if format == "latex" else render(found)
     from gradcli.features.derive.answer import derive
 
-    derived = derive(program, of, wrt, order, seeds, stop, with_rules=format == "expr")
+    with_rules = format == "expr"
+    derived = derive(program, of, wrt, order, seeds, stop, with_rules, kind, tangents, name_parts, format == "c")
+    if format == "c":
+        return _c(program, derived)
     if format == "latex":
         from gradcli.features.derive import latex
 
@@ -55,3 +68,26 @@ def written(
     from gradcli.features.derive import formulas
 
     return formulas.render(derived)
+
+
+def _c(program: Loaded, derived: Derived) -> str:
+    from gradcli.features.derive import c_function
+    from gradcli.features.derive.entrywise import UnwrittenError
+    from gradcli.graph.node import Node, cone
+
+    given: list[Node] = []
+    nodes: list[Node] = []
+    for leaf in derived.leaves:
+        initial = derived.initial[leaf]
+        if leaf.attrs["kind"] == "constant" and initial is not None:
+            given.append(leaf)
+            nodes.append(program.graph.leaves.get(str(leaf.attrs["name"])) or initial)
+    values = program.evaluate(nodes)
+    try:
+        return c_function.render(derived, dict(zip(given, values, strict=True)))
+    except UnwrittenError as unwritten:
+        error = c_function.no_word(unwritten.node)
+        named = [x for x in program.graph.names.values() if isinstance(x, Node)]
+        found = next((x for x in cone(named) if x.op is unwritten.node.op), None)
+        error.labels = tuple(program.graph.labels(found)) if found is not None else ()
+        raise error from None

@@ -13,6 +13,7 @@ import numpy as np
 from gradcli.features.derive import numpy_words
 from gradcli.features.derive.answer import Derived
 from gradcli.features.derive.numpy_words import dtype, value, written
+from gradcli.features.derive.title import title
 from gradcli.graph.layout import Style, laid_out
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import array_of
@@ -35,7 +36,7 @@ def render(derived: Derived) -> str:
     body = [*style.declarations(), *style.formulas()]
     needs = style.needs
     helpers = numpy_words.helpers(needs)
-    head = _docstring([_title(derived), "", f"Written by gradcli derive from {' '.join(derived.source.split())}.", ""])
+    head = _docstring([title(derived), "", f"Written by gradcli derive from {' '.join(derived.source.split())}.", ""])
     imports = ("import math\n\n" if needs.math else "") + "import numpy as np"
     imports += "\nimport scipy.special" if needs.scipy else ""
     function = [style.signature(), _docstring(style.documentation(), "    "), *(f"    {line}" for line in body)]
@@ -47,16 +48,6 @@ def _docstring(lines: Sequence[str], indent: str = "") -> str:
     first, *rest, last = lines
     text = "\n".join([first, *(indent + line if line else "" for line in rest), indent + last])
     return indent + ast.unparse(ast.Module([ast.Expr(ast.Constant(text))], []))
-
-
-def _title(derived: Derived) -> str:
-    of = " + ".join(derived.of)
-    if not derived.order:
-        return f"The value{'s' * (len(derived.of) > 1)} of {', '.join(derived.of)}."
-    by = ", ".join(g.x for g in derived.gradients)
-    summed = f"the sum of {of}" if derived.summed else of
-    what = {1: "gradient", 2: "second derivative"}.get(derived.order, f"derivative of order {derived.order}")
-    return f"The {what} of {summed} with respect to {by}."
 
 
 def _spelled(names: Iterable[str]) -> dict[str, str]:
@@ -100,7 +91,8 @@ class _NumPy(Style):
         taken = list(self.spelled.values())
         self.values = laid_out([*values, *needed], {}, self, taken, whole=set(values))
         self.used = needed
-        self.layout = laid_out(roots, self.names, self, [*taken, *(line.name for line in self.values.lines)])
+        taken += [line.name for line in self.values.lines]
+        self.layout = laid_out(roots, self.names, self, taken, most=derived.parts)
 
     def _needed(self, roots: Sequence[Node]) -> list[Node]:
         """The leaves that the formulas use, and those that their values use."""
@@ -161,12 +153,12 @@ class _NumPy(Style):
         given = (
             "Parameters are given as anything that NumPy takes for an array; left out, they have the program's values."
         )
-        entries = ", ".join(f'"{g.x if self.derived.order else g.name}"' for g in self.derived.gradients)
+        entries = ", ".join(f'"{self.derived.key(g)}"' for g in self.derived.gradients)
         reasons = [f"    {g.x} is None: {g.reason.with_line()}" for g in self.derived.gradients if g.reason is not None]
         returns = (f"Returns a dict with {entries}: arrays of the shapes of the parameters, or None where there is no gradient."
                    if self.derived.order else f"Returns a dict with {entries}.")  # fmt: skip
         shown = [f"    {row}" for row in rows]
-        return [_title(self.derived), "", given, "", *shown, "", *fill(returns, 100).split("\n"), *reasons, ""]
+        return [title(self.derived), "", given, "", *shown, "", *fill(returns, 100).split("\n"), *reasons, ""]
 
     def declarations(self) -> list[str]:
         """Parameters as arrays of their dtypes and shapes; values that are computed, where none is given."""
@@ -192,7 +184,7 @@ class _NumPy(Style):
         lines = [f"{line.name} = {line.text.text}" for line in self.layout.lines if line.node.op.name != "leaf"]
         entries: list[str] = []
         for g in self.derived.gradients:
-            key = f'"{g.x if self.derived.order else g.name}"'
+            key = f'"{self.derived.key(g)}"'
             entries.append(f"{key}: None" if g.node is None else f"{key}: np.array({self._result(g.node)})")
         answer = "return {" + ", ".join(entries) + "}"
         if len(answer) > WIDEST:

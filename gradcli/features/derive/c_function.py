@@ -1,0 +1,281 @@
+"""Derivatives as C99: one function of numbers and small arrays, which allocates nothing."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradcli.diagnostics import GradcliError
+from gradcli.features.derive.answer import Derived, Gradient
+from gradcli.features.derive.entrywise import Entries, UnwrittenError, entrywise
+from gradcli.features.derive.title import title
+from gradcli.graph.layout import Style, laid_out
+from gradcli.graph.node import Node, cone
+from gradcli.graph.ops.creation import make_leaf
+from gradcli.graph.ops.ruled import no_words, solution
+from gradcli.graph.ops.words import c
+from gradcli.graph.printing import Text
+from gradcli.graph.types import size_of
+from gradcli.report.quoting import c_comment
+from gradcli.rewrite.written import Written
+
+WIDEST = 100
+"""Characters from which a list has a line for each part."""
+
+
+def _names(text: str) -> set[str]:
+    return set(text.split())
+
+
+KEYWORDS = _names(
+    "auto bool break case char const continue default do double else enum extern false float for goto if inline int long main"
+    " register restrict return short signed sizeof static struct switch true typedef union unsigned void volatile while asm"
+    " typeof complex imaginary"
+)
+"""What C has taken; ``bool`` is a macro there, and compilers warn of a ``main`` that is no function."""
+
+MATH = _names(
+    "acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs fdim floor fma fmax fmin fmod"
+    " frexp hypot ilogb ldexp lgamma llrint llround log log10 log1p log2 logb lrint lround modf nan nearbyint nextafter nexttoward"
+    " pow remainder remquo rint round scalbln scalbn sin sinh sqrt tan tanh tgamma trunc"
+)
+MACROS = _names(
+    "NAN INFINITY HUGE_VAL HUGE_VALF HUGE_VALL FP_INFINITE FP_NAN FP_NORMAL FP_SUBNORMAL FP_ZERO FP_ILOGB0 FP_ILOGBNAN FP_FAST_FMA"
+    " MATH_ERRNO MATH_ERREXCEPT math_errhandling fpclassify isfinite isinf isnan isnormal signbit isgreater isgreaterequal isless"
+    " islessequal islessgreater isunordered float_t double_t int64_t int32_t INT64_MIN INT64_MAX INT32_MIN INT32_MAX"
+)
+RESERVED = {*KEYWORDS, *MATH, *(f"{name}{end}" for name in MATH for end in "fl"), *MACROS, "gradient"}
+
+
+def render(derived: Derived, constants: Mapping[Node, Any]) -> str:
+    """A file with the function ``gradient``, which gives the values and derivatives as a struct.
+
+    ``constants`` are the values of constants that have one; variables, and constants without a value, are parameters.
+    Raises :class:`UnwrittenError` for an operation that has no word in C, and GradcliError where arrays are too large to be
+    written out.
+    """
+    return _C(derived, constants).text()
+
+
+def spelled(names: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
+    """How C spells names, each in its own way: in ASCII, and with underscores behind what C has taken."""
+    used = {*RESERVED, *taken}
+    found: dict[str, str] = {}
+    names = list(dict.fromkeys(names))
+    for name in sorted(names, key=lambda name: not _plain(name)):
+        new = _ascii(name)
+        while new in used:
+            new += "_"
+        used.add(new)
+        found[name] = new
+    return found
+
+
+def _plain(name: str) -> bool:
+    return _ascii(name) == name
+
+
+def _ascii(name: str) -> str:
+    """Letters of Greek by their names, others by their numbers; no underscore in front, which C keeps for itself."""
+    new = "".join([letter if letter.isascii() else _letter(letter) for letter in name])
+    return new if re.match("[A-Za-z]", new) else f"v{new}"
+
+
+def _letter(letter: str) -> str:
+    kind, _, word = unicodedata.name(letter, "").rpartition(" ")
+    word = word.lower().replace("lamda", "lambda")
+    if kind in ("GREEK SMALL LETTER", "GREEK CAPITAL LETTER"):
+        return word.capitalize() if "CAPITAL" in kind else word
+    return f"u{ord(letter):04x}"
+
+
+class _C(Style):
+    """How C writes operations on numbers, and the file around them."""
+
+    def __init__(self, derived: Derived, constants: Mapping[Node, Any]) -> None:
+        super().__init__(short=0)
+        self.derived = derived
+        self.constants = constants
+        self.helpers: dict[str, str] = {}
+        known = [(g, g.node) for g in derived.gradients if g.node is not None]
+        below = {x for x in cone([node for _, node in known]) if x.op.name == "leaf"}
+        leaves = [leaf for leaf in derived.leaves if leaf in below]
+        names = [str(leaf.attrs["name"]) for leaf in leaves]
+        self.spelled = spelled([*names, *derived.named])
+        self.members = spelled([g.name for g, _ in known])
+        for node in [node for _, node in known] + leaves:
+            if not size_of(node.shape):
+                raise GradcliError(
+                    "ShapeError",
+                    "C has no arrays without entries, and this program has one",
+                    help="a module of arrays has them: `--format python`",
+                )
+        own = {leaf: self._parameter(leaf) for leaf in leaves}
+        found = entrywise([*[node for _, node in known], *derived.named.values()], own, derived.float_dtype)
+        self._write(known, found)
+        texts = [text for _, _, some in self.results for text in some] + [
+            line.text.text for line in self.layout.lines if line.node.op.name != "leaf"
+        ]
+        used = set(re.findall(r"\w+", " ".join(texts)))
+        self.leaves = [leaf for leaf in leaves if self.spelled[str(leaf.attrs["name"])] in used]
+
+    def _parameter(self, leaf: Node) -> Entries:
+        """The entries of a parameter: ``x``, or ``x[0]``, ``x[1]``, ….."""
+        name = self.spelled[str(leaf.attrs["name"])]
+        array = np.empty(size_of(leaf.shape), object)
+        for i in range(array.size):
+            text = f"{name}[{i}]" if leaf.shape else name
+            array[i] = make_leaf(text, leaf.attrs["kind"], (), leaf.dtype, leaf.risky)
+        return array.reshape(leaf.shape)
+
+    def _write(self, known: Sequence[tuple[Gradient, Node]], found: Mapping[Node, Entries]) -> None:
+        names: dict[Node, str] = {}
+        taken = set(self.spelled.values())
+        for name, node in self.derived.named.items():
+            for i, entry in enumerate(found[node].ravel()):
+                if entry.inputs and entry not in names:
+                    own = self.spelled[name]
+                    names[entry] = own if not node.shape else spelled([f"{own}_{i}"], taken)[f"{own}_{i}"]
+                    taken.add(names[entry])
+        roots = [entry for _, node in known for entry in found[node].ravel()]
+        if any(node.shape for node in found):  # what the entries leave to be simplified
+            written = Written(roots, names, (), self.derived.float_dtype)
+            roots, names = written.targets, {new: names[old] for old, new in written.names.items()}
+        self.layout = laid_out(roots, names, self, taken | RESERVED, most=self.derived.parts)
+        texts = iter(self.layout.texts[x].text if x in self.layout.texts else self.literal(x, x, 0).text for x in roots)
+        self.results = [(g, node, [next(texts) for _ in range(size_of(node.shape))]) for g, node in known]
+
+    # the style
+
+    def leaf(self, node: Node) -> Text:
+        return Text(str(node.attrs["name"]))
+
+    def literal(self, literal: Node, user: Node, position: int) -> Text:
+        return c.value(literal.attrs["value"], literal.dtype)
+
+    def apply(self, node: Node, operands: Sequence[Text]) -> Text:
+        if node.op.name == "literal":
+            return self.literal(node, node, 0)
+        if node.op.written is not None:
+            return self._in_words(node, operands)
+        text = c.apply(node, operands, self._function)
+        if text is None or node.shape:
+            raise UnwrittenError(node)
+        return text
+
+    def _in_words(self, node: Node, operands: Sequence[Text]) -> Text:
+        """An operation that only derivatives use, as a formula of the inputs that it is differentiated by."""
+        stand_ins = [make_leaf("x", "variable", x.shape, x.dtype, False) for x in node.inputs]
+        formula = node.op.plain or node.op.written
+        assert formula is not None
+        root = formula(node.with_inputs(tuple(stand_ins)), *stand_ins)
+        texts = dict(zip(stand_ins, operands, strict=True))
+        for x in cone([root], stop=stand_ins):
+            if x not in texts:
+                texts[x] = self.apply(x, [texts[i] for i in x.inputs])
+        return texts[root]
+
+    def _function(self, name: str, dtype: str) -> str:
+        """The name of a function; what math.h lacks is noted to be defined."""
+        letter = "f" if dtype == "float32" else ""
+        if name.startswith("."):
+            return f"{name[1:]}{letter}"
+        own = f"op_{name}" + ("f" if dtype == "float32" else "" if dtype == "float64" else f"_{dtype}")
+        body = c.HELPERS[name].replace("{T}", c.TYPES[dtype]).replace("@", letter)
+        self.helpers[own] = f"static {c.TYPES[dtype]} {own}{body}"
+        return own
+
+    # the file
+
+    def text(self) -> str:
+        parameters, data = [], []
+        for leaf in self.leaves:
+            name, kind = self.spelled[str(leaf.attrs["name"])], c.TYPES[leaf.dtype]
+            count = size_of(leaf.shape)
+            if leaf.attrs["kind"] == "constant" and leaf in self.constants:
+                entries = [c.value(v, leaf.dtype).text for v in np.ravel(self.constants[leaf]).tolist()]
+                data.append(f"static const {kind} {name}[{count}] = {_listed(entries)};" if leaf.shape
+                            else f"static const {kind} {name} = {entries[0]};")  # fmt: skip
+            else:
+                parameters.append(f"const {kind} {name}[{count}]" if leaf.shape else f"{kind} {name}")
+        lines = [
+            f"const {c.TYPES[line.node.dtype]} {line.name} = {line.text.text};"
+            for line in self.layout.lines
+            if line.node.op.name != "leaf"
+        ]
+        members, entries = [], []
+        for g, node, texts in self.results:
+            name = self.members[g.name]
+            size = f"[{len(texts)}]" if node.shape else ""
+            members.append(f"    {c.TYPES[node.dtype]} {name}{size};")
+            entries.append(f".{name} = {_listed(texts, 8) if node.shape else texts[0]}")
+        head = f"struct gradient gradient({', '.join(parameters) or 'void'})"
+        if len(head) > WIDEST:
+            head = "struct gradient gradient(\n    " + ",\n    ".join(parameters) + ")"
+        body = [*data, *lines, f"return (struct gradient){_listed(entries, 4)};"]
+        function = "\n".join([head, "{", *[f"    {line}" for line in body], "}"])
+        struct = "\n".join(["struct gradient {", *members, "};"])
+        return "\n\n".join([self._comment(), self._includes(), struct, *self.helpers.values(), function]) + "\n"
+
+    def _includes(self) -> str:
+        nodes = cone([line.node for line in self.layout.lines] + [node for _, node, _ in self.results] + self.leaves)
+        dtypes = {node.dtype for node in nodes}
+        needed = ["math.h", *["stdbool.h"] * ("bool" in dtypes), *["stdint.h"] * bool(dtypes & {"int32", "int64"})]
+        return "\n".join(f"#include <{name}>" for name in needed)
+
+    def _comment(self) -> str:
+        derived = self.derived
+        rows = [title(derived), "", f"Written by gradcli derive from {' '.join(derived.source.split())}.", ""]
+        parameters: list[str] = []
+        for leaf in self.leaves:
+            if leaf.attrs["kind"] != "constant" or leaf not in self.constants:
+                name = str(leaf.attrs["name"])
+                called = [f"`{name}`"] * (self.spelled[name] != name) + [f"shape {list(leaf.shape)}"] * bool(leaf.shape)
+                if called:
+                    parameters.append(f"{self.spelled[name]}: {', '.join(called)}")
+        rows += [*parameters, ""] if parameters else []
+        rows += [
+            f"{self.members[g.name]}: {derived.said(g)}{_shape(node)}"
+            for g, node, _ in self.results
+            if g.wrt or derived.kind != "gradient"
+        ]
+        rows += [
+            f"{derived.said(g)} is None: {g.reason.with_line()}" for g in derived.gradients if g.reason is not None
+        ]
+        first, *rest = rows
+        return "\n".join([f"/* {c_comment(first)}", *[f" * {c_comment(row)}".rstrip() for row in rest], " */"])
+
+
+def _shape(node: Node) -> str:
+    return f", shape {list(node.shape)}, row by row" if node.shape else ""
+
+
+def _listed(parts: Sequence[str], indent: int = 4) -> str:
+    """``{a, b}``, on several lines where that is too long."""
+    line = "{" + ", ".join(parts) + "}"
+    if len(line) <= WIDEST:
+        return line
+    space = " " * (indent + 4)
+    rows: list[str] = []
+    current = ""
+    for part in parts:
+        if current and len(current) + len(part) > WIDEST - len(space):
+            rows.append(current.rstrip())
+            current = ""
+        current += f"{part}, "
+    return "{\n" + "".join(f"{space}{row}\n" for row in [*rows, current.rstrip().rstrip(",")]) + " " * indent + "}"
+
+
+def no_word(node: Node) -> GradcliError:
+    """The error for what C99 has no function for."""
+    if node.op is solution:
+        return no_words(node, "C99")
+    return GradcliError(
+        "ValueError",
+        f"C99 has no function for {node.op.name}",
+        help="a module of arrays has all of them: `--format python`",
+    )

@@ -27,6 +27,7 @@ COMMANDS = {
     "propagate": ("gradcli.features.propagate.command", "Print results with their uncertainties."),
     "check": ("gradcli.features.check.command", "Compare gradients with differences and other methods."),
     "lint": ("gradcli.features.lint.command", "Find likely mistakes and unstable formulas, and mend them."),
+    "format": ("gradcli.features.format.command", "Set the spaces and line ends of programs in one style."),
     "graph": ("gradcli.features.graph.command", "Draw a program, and its gradient, as a graph."),
     "plot": ("gradcli.features.plot.command", "Draw a function, its derivatives or its gradient over a range."),
     "ops": ("gradcli.features.ops.command", "List the operations, or explain one."),
@@ -48,6 +49,7 @@ Examples:
   gradcli propagate model.expr --error 'x=0.1,y=2%'
   gradcli check model.expr
   gradcli lint model.expr --fix
+  gradcli format model.expr --diff
   gradcli graph model.expr --gradient 'w'
   gradcli plot -e 'variable x = 0; y = x*sin(x)' --x 'x=-2*pi:2*pi'
   gradcli ops softmax

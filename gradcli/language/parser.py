@@ -33,6 +33,11 @@ def parse(source: Source) -> syntax.Program:
     return cast(syntax.Program, program)
 
 
+def lexer() -> Tokens:
+    """The lexer of the grammar."""
+    return _machine()[0]
+
+
 @cache
 def _machine() -> tuple[Tokens, State]:
     data = tables.load()

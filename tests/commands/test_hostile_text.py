@@ -228,6 +228,7 @@ WRITERS: dict[str, tuple[list[str], Callable[[str], object]]] = {
     "propagate ndjson": (["propagate", "--error", "w_=0.1", "--format", "ndjson"], records),
     "propagate csv": (["propagate", "--error", "w_=0.1", "--format", "csv"], rows),
     "lint --fix": (["lint", "--fix"], str),
+    "format --diff": (["format", "--diff"], str),
 }
 SLOW = {"graph dot", "check", "check json"}
 OWN = {"plot", "ops"}
@@ -262,7 +263,7 @@ def test_each_writer_quotes_for_its_target(writer: str, tmp_path: Path) -> None:
     each(1 if writer in SLOW else 4, check)
 
 
-@pytest.mark.parametrize("arguments", [["fit", "--steps", "1", "--format", "expr"], ["lint", "--fix"]])
+@pytest.mark.parametrize("arguments", [["fit", "--steps", "1", "--format", "expr"], ["lint", "--fix"], ["format", "-"]])
 def test_a_program_arrives_in_a_pipe_as_it_is_and_is_harmless_on_a_terminal(
     arguments: list[str], tmp_path: Path
 ) -> None:

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 
 import gradcli
-from gradcli.graph.node import Node, cone
 from gradcli.language.printer import print_program
-from gradcli.language.values import Elaborated
+from tests.graph_form import form
 from tests.random_programs import programs
 
 TESTS = Path(__file__).parents[1]
@@ -19,27 +18,12 @@ SAMPLES = sorted((TESTS.parent / "samples").glob("*.expr"))
 CASES = [json.loads(line) for line in (TESTS / "conformance" / "tensorflow.jsonl").read_text().splitlines()]
 
 
-def _form(graph: Elaborated) -> tuple[dict[str, int], list[tuple[object, ...]]]:
-    """The graph up to the identity of its nodes: each node by its operation and the numbers of its inputs."""
-    named = {name: value for name, value in graph.names.items() if isinstance(value, Node)}
-    roots = [*named.values(), *(v for v in graph.initial.values() if isinstance(v, Node))]
-    number: dict[Node, int] = {}
-    forms: list[tuple[object, ...]] = []
-    for node in cone(roots):
-        attrs = tuple(sorted((k, str(v)) for k, v in node.attrs.items() if k != "values"))
-        form = (node.op.name, tuple(number[x] for x in node.inputs), attrs, node.shape, node.dtype)
-        # Equal nodes are numbered alike but counted, so that two operations do not become one unseen.
-        number[node] = hash(form)
-        forms.append(form)
-    return {name: number[node] for name, node in named.items()}, sorted(forms, key=repr)
-
-
 def _assert_same(text: str, **options: Path) -> None:
     first = gradcli.loads(text, **options).graph
     printed = print_program(first)
     again = gradcli.loads(printed, **options).graph
-    names, forms = _form(first)
-    names_again, forms_again = _form(again)
+    names, forms = form(first)
+    names_again, forms_again = form(again)
     assert {name: names_again.get(name) for name in names} == names, printed
     assert forms_again == forms, printed
 

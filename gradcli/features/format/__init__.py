@@ -1,0 +1,1 @@
+"""``format``: programs in one style."""

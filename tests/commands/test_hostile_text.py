@@ -231,7 +231,7 @@ WRITERS: dict[str, tuple[list[str], Callable[[str], object]]] = {
     "format --diff": (["format", "--diff"], str),
 }
 SLOW = {"graph dot", "check", "check json"}
-OWN = {"plot", "ops"}
+OWN = {"examples", "help", "ops", "plot"}
 """Commands with tests of their own."""
 
 

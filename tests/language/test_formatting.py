@@ -61,7 +61,7 @@ def g(x) = { h = x; h**2 }
 variable q: float32[3] = [1, -2, 3]; variable r: [2]
 v = not (x < 1) and (y >= -2); u = var(x) / 2; t = 2 .T + x^-2 + (-x) - -y*+3
 tangent f(a, k, da) = da*k  # one
-a, b, = f(x)                 # below the other
+a, b, = f(x)                # below the other
 output x, y
 seed y = load("a  ,b")  # end
 """

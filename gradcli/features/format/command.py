@@ -62,7 +62,7 @@ def _format(file: str, check: bool, diff: bool) -> bool:
         before, after = (list(StringIO(t, newline="\n")) for t in (text, new))
         rows = unified_diff(before, after, visible(name), visible(name))
         ended = [row if row.endswith("\n") else f"{row}\n\\ No newline at end of file\n" for row in rows]
-        write("".join(ended), verbatim=True)
+        write("".join(ended))
     elif file == "-" and not check:
         write(new, verbatim=True)
     elif new != text and not check:

@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 
 SVG = "{http://www.w3.org/2000/svg}"
 LINK = "{http://www.w3.org/1999/xlink}href"
-DRAWN = re.compile(r"(?:curve|contours|dots)-\d+|gradient")
+DRAWN = re.compile(r"(?:curve|contours|dots|errors|band)-\d+|gradient")
 STEP = 0.002
 """Lines become points that are so close, as a part of the axes."""
 

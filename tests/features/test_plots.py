@@ -12,7 +12,8 @@ import pytest
 import gradcli
 from gradcli.features.plot import figures
 from gradcli.features.plot import look as plots
-from gradcli.features.plot.answer import Variable, curves, field, series
+from gradcli.features.plot.answer import Frame, Variable, curves, field, series
+from gradcli.features.plot.arrays import Asked, with_arrays
 from gradcli.features.plot.axes import Axis, height_of, levels_of
 from gradcli.features.plot.dots import dots
 from tests.quickly import some
@@ -33,7 +34,8 @@ def surface(text, gradient=True, low=-2.0, high=2.0):
 
 ROWS = gradcli.loads(
     "variable x = 1.0; variable v = 1.0; z = x^2 - 3*v^2 + x*v; xs = arange(-2, 3, 0.5); ys = exp(-xs^2) + 0.1*sin(9*xs)\n"
-    "kind = where(xs*ys > 0, 1, where(xs < -1, 2, 0)); empty = zeros([0, 2]); many = arange(7); far = xs*1e3; p = [xs, ys]"
+    "kind = where(xs*ys > 0, 1, where(xs < -1, 2, 0)); empty = zeros([0, 2]); many = arange(7); far = xs*1e3; p = [xs, ys]\n"
+    "fit = exp(-xs^2); low = fit - 0.1; high = fit + 0.2; s = 0.2"
 )
 
 
@@ -47,6 +49,9 @@ DRAWN = {
     "one_curve": lambda: line("variable x = 1.0; y = exp(-x^2)", orders=[0]),
     "dots": lambda: with_dots(line("variable x = 1.0; y = exp(-x^2)"), "xs", "ys"),
     "dots_of_classes": lambda: with_dots(DRAWN["contours_alone"](), "xs", "ys", "kind"),
+    "arrays": lambda: with_arrays(
+        ROWS, Asked([("points", ["xs", "ys", "s"]), ("line", ["xs", "fit"]), ("band", ["low", "high"])]), None, "none"
+    )._replace(frame=Frame("Three sorts", "x", "y", size=(5.0, 4.0))),
     "none": lambda: line("variable x = 1.0; y = floor(x)/2 + x", orders=range(4)),
     "pole": lambda: line("variable x = 1.0; y = 1/(x - 1)", orders=[0]),
     "gap": lambda: line("variable x = 1.0; y = sqrt(x + 1)"),

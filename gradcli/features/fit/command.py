@@ -44,6 +44,7 @@ Examples:
   gradcli fit model.expr --history run.ndjson --format expr > fitted.expr
   gradcli fit portfolio.expr --maximize gain --subject 'sum(w) = 1, w >= 0'
   gradcli fit decay.expr --errors --of half_life --cov covariance.csv
+  gradcli fit decay.expr --plot decay.svg
   gradcli fit model.expr --resume run.npz --checkpoint run.npz --steps 5000
 
 \b
@@ -213,6 +214,12 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
 @click.option(
     "--cov", type=OUTPUT_FILE, metavar="FILE", help="Write the covariance of what is fitted, with names, as .csv."
 )
+@click.option(
+    "--plot",
+    type=OUTPUT_FILE,
+    metavar="FILE",
+    help="Draw data, the fitted curve with its 95 % confidence band, and residuals, as .svg, .png or .pdf.",
+)
 @click.option("--history", type=OUTPUT_FILE, metavar="FILE", help="Write each step as a line of NDJSON.")
 @click.option("--checkpoint", type=OUTPUT_FILE, metavar="FILE", help="Save the state of the run, at its end too.")
 @click.option("--every", type=click.IntRange(1), metavar="N", help="Steps from one --checkpoint to the next: 100.")
@@ -236,6 +243,7 @@ def command(
     errors: bool,
     loglik: bool,
     cov: str | None,
+    plot: str | None,
     history: str | None,
     checkpoint: str | None,
     every: int | None,
@@ -264,10 +272,18 @@ def command(
         raise click.UsageError(wrong)
     if cov is not None and not cov.lower().endswith(".csv"):
         raise click.UsageError(f"--cov {cov}: the file must end in .csv.")
+    if plot is not None:
+        from gradcli.features.plot.files import check_installed, is_picture
+
+        if not is_picture(plot):
+            raise click.UsageError(f"--plot {plot}: the file must end in .svg, .png or .pdf.")
+        if batch is not None:
+            raise click.UsageError("--plot draws a fit to all data, without --batch.")
+        check_installed()
     if errors and batch is not None:
         raise click.UsageError("--errors are those of a fit to all data, without --batch.")
     _check_files({"FILE": inputs.file, "--values": inputs.values}, {"--history": history, "--checkpoint": checkpoint})
-    _check_files({"--output": output}, {"--history": history, "--checkpoint": checkpoint, "--cov": cov})
+    _check_files({"--output": output}, {"--history": history, "--checkpoint": checkpoint, "--cov": cov, "--plot": plot})
     destination = Destination.chosen(format, precision, output, (*ENDINGS, ".expr"))
     bounded = [name.partition("[")[0] for name in bounds]
     others = [*variables_apart(over), *bounded, *(data or ()), *(of or ())]
@@ -301,6 +317,10 @@ def command(
         from gradcli.features.fit.errors import check_errors
 
         check_errors(objective, loglik)
+    if plot is not None:
+        from gradcli.features.fit.picture import check_picture
+
+        check_picture(objective)
     for name in of or ():
         query.target(program, name)
     why = None
@@ -358,6 +378,11 @@ def command(
             )
         except GradcliError as failure:
             problem = problem or failure
+    if plot is not None:
+        try:
+            _draw(plot, objective, outcome, bounds_by_name(objective, bounds))
+        except GradcliError as failure:
+            problem = problem or failure
     _deliver(answer, destination)
     if isinstance(problem, NotFiniteError):
         explained(inputs, objective, problem, False)
@@ -409,6 +434,22 @@ def _with_errors(
         text = matrix_text(found.names, found.covariance)
         write_atomically(cov, text.encode())
     return estimates(answer, found, more)
+
+
+def _draw(path: str, objective: Objective, outcome: Outcome, bounds: Bounds) -> None:
+    """Write the picture of a fit. Raises GradcliError."""
+    from gradcli.features.fit.errors import estimated
+    from gradcli.features.fit.picture import picture
+    from gradcli.features.fit.running import say
+    from gradcli.features.plot.files import write_plot
+
+    values = outcome.state.values
+    try:
+        found = estimated(objective, values, bounds, False)
+    except GradcliError as problem:
+        say(f"the curve has no confidence band: {problem.message}")
+        found = None
+    write_plot(path, picture(objective, values, found, objective.program.source.name))
 
 
 def _answer(objective: Objective, outcome: Outcome) -> Fitted:

@@ -8,11 +8,11 @@ from typing import Any
 
 from gradcli.autodiff.jacobian import jacobian
 from gradcli.diagnostics import GradcliError, counted
-from gradcli.features.fit.choice import joined, moving_nodes, squared_terms
+from gradcli.features.fit.choice import joined, squared_terms
 from gradcli.features.fit.objective import Objective, Values
+from gradcli.features.fit.regression import regression
 from gradcli.features.fit.training import Bounds
 from gradcli.graph.node import Node
-from gradcli.graph.ops.elementwise import divide, subtract
 from gradcli.graph.ops.shaping import reshaped
 from gradcli.graph.types import show_entry, size_of
 from gradcli.program import query
@@ -63,6 +63,17 @@ class Estimated(NamedTuple):
     covariance: Array
     basis: str
     statistics: dict[str, float]
+    quantile: float = math.nan
+    """By how many standard errors the intervals go to both sides."""
+
+    def whole(self) -> tuple[Array, Array]:
+        """The covariance of all fitted numbers, 0 where they have no error, and which have none that is known."""
+        import numpy as np
+
+        places = [k for k, e in enumerate(self.estimates) if not e.note]
+        matrix = np.zeros((len(self.estimates), len(self.estimates)))
+        matrix[np.ix_(places, places)] = self.covariance
+        return matrix, np.array(["together" in e.note for e in self.estimates], dtype=bool)
 
     @property
     def correlation(self) -> Array:
@@ -162,7 +173,7 @@ def estimated(objective: Objective, values: Values, bounds: Bounds, loglik: bool
     ]
     derived = _derived(objective, program, of, covariance, notes, quantile)
     names = [name for (_, name, _), is_known in zip(entries, known, strict=True) if is_known]
-    return Estimated(estimates, derived, names, covariance[np.ix_(known, known)], basis, statistics)
+    return Estimated(estimates, derived, names, covariance[np.ix_(known, known)], basis, statistics, quantile)
 
 
 def _estimate(of: str, name: str, value: float, error: float, quantile: float, note: str) -> Estimate:
@@ -265,27 +276,11 @@ def _explained(objective: Objective, square: float) -> dict[str, float]:
     """R² = 1 - χ²/χ²₀, where the residuals are data less a model, perhaps divided by what is not fitted; χ²₀ is that of the mean."""
     import numpy as np
 
-    terms = None if objective.is_squares else squared_terms(objective)
-    node, weight = (objective.y, None) if terms is None else (terms[0].base, terms[0].weight)
-    if terms is not None and len(terms) > 1:
+    found = regression(objective)
+    if found is None or not found.only:
         return {}
-    moving = moving_nodes(objective)
-    divisor = None
-    if node.op is divide and node.inputs[1] not in moving:
-        node, divisor = node.inputs
-    while node.op is subtract and moving.issuperset(node.inputs):  # y - a - b*x
-        node = node.inputs[0]
-    data = [x for x in node.inputs if x not in moving]
-    if node.op is not subtract or len(data) != 1 or data[0].shape != node.shape:
-        return {}
-    asked = [x for x in (data[0], weight, divisor) if x is not None]
-    found = iter(objective.program.evaluate(asked))
-    y = next(found).astype(np.float64)
-    w = np.ones(y.shape)
-    if weight is not None:
-        w = w * next(found)
-    if divisor is not None:
-        w = w / next(found).astype(np.float64) ** 2
+    y = objective.program.evaluate([found.data])[0].astype(np.float64)
+    w = found.weights(objective.program)
     total = float((w * (y - (w * y).sum() / w.sum()) ** 2).sum())
     return {"r2": 1 - square / total} if total > 0 else {}
 

@@ -60,11 +60,35 @@ class Curve(NamedTuple):
 
 
 class Dots(NamedTuple):
-    """Data at points x [n], y [n] of a plot."""
+    """Data at points x [n], y [n] of a plot, perhaps with error bars from ``y - error`` to ``y + error`` [n]."""
 
     label: str
     x: Array
     y: Array
+    error: Array | None = None
+
+
+class Band(NamedTuple):
+    """What lies between low [n] and high [n], above x [n]; NaN is a gap."""
+
+    label: str
+    x: Array
+    low: Array
+    high: Array
+
+
+class Frame(NamedTuple):
+    """What is asked for around a plot, in place of what it would have by itself; None: nothing.
+
+    ``size`` is width and height, of a file in inches, else in columns and lines.
+    """
+
+    title: str | None = None
+    x_label: str | None = None
+    y_label: str | None = None
+    x_range: tuple[float, float] | None = None
+    y_range: tuple[float, float] | None = None
+    size: tuple[float, float] | None = None
 
 
 class Curves(NamedTuple):
@@ -77,6 +101,8 @@ class Curves(NamedTuple):
     log_x: bool = False
     log_y: bool = False
     dots: Sequence[Dots] = ()
+    bands: Sequence[Band] = ()
+    frame: Frame = Frame()
 
 
 class Field(NamedTuple):
@@ -95,6 +121,7 @@ class Field(NamedTuple):
     gradient: tuple[Array, Array] | None
     missing: str | None = None
     dots: Sequence[Dots] = ()
+    frame: Frame = Frame()
 
 
 def curves(
@@ -132,7 +159,7 @@ def curves(
         def function(at: Array) -> Array:
             y = sampler(at)[k]
             assert y is not None
-            return _shown(y, log_y)
+            return drawable(y, log_y)
 
         return function
 
@@ -142,12 +169,12 @@ def curves(
         if y is None:
             lines.append(None)
             continue
-        steps = jumps(values_of(k), xs, _shown(y, log_y), epsilon)
+        steps = jumps(values_of(k), xs, drawable(y, log_y), epsilon)
         unbounded |= bool(np.isinf(y).any() or steps.pole.any())
-        lines.append(steps.inserted(xs, _shown(y, log_y)))
+        lines.append(steps.inserted(xs, drawable(y, log_y)))
     drawn = [
         Curve(item.label, xs[:0], xs[:0], None, reasons[item.label]) if line is None
-        else Curve(item.label, *line, _height(line[1], unbounded and not log_y))
+        else Curve(item.label, *line, height(line[1], unbounded and not log_y))
         for item, line in zip(sampler.items, lines, strict=True)
     ]  # fmt: skip
     if all(curve.height is None for curve in drawn):
@@ -193,7 +220,7 @@ def field(
     shape = grid[0].shape
     z, *slopes = [v if v is None else v.reshape(shape) for v in sampler(*[g.reshape(-1) for g in grid])]
     assert z is not None
-    z = _shown(z, False)
+    z = drawable(z, False)
     if not np.isfinite(z).any():
         raise GradcliError(
             "ValueError", f"{names[0]} is nowhere finite and below {LARGEST:g} for these {x.label} and {y.label}"
@@ -215,10 +242,10 @@ def series(title: str, x_label: str, columns: Mapping[str, Sequence[float]], log
     if log is None:
         finite = np.concatenate([y[np.isfinite(y)] for y in ys])
         log = "y" if len(finite) and (finite > 0).all() else "none"
-    shown = [_shown(y, "y" in log) for y in ys]
-    x = _shown(x, "x" in log)
+    shown = [drawable(y, "y" in log) for y in ys]
+    x = drawable(x, "x" in log)
     at = x[np.isfinite(x)]
-    drawn = [Curve(name, x, y, _height(y, False)) for name, y in zip(names, shown, strict=True)]
+    drawn = [Curve(name, x, y, height(y, False)) for name, y in zip(names, shown, strict=True)]
     if not len(at) or all(curve.height is None for curve in drawn):
         raise GradcliError("DataError", f"{title} has no {' or '.join(names)} that is {_drawable('y' in log)}")
     low, high = float(at.min()), float(at.max())
@@ -238,7 +265,7 @@ def number(program: Loaded, name: str, text: str) -> float:
     return float(value.reshape(-1)[0])
 
 
-def _shown(y: Array, log: bool) -> Array:
+def drawable(y: Array, log: bool) -> Array:
     """What can be drawn; the rest is NaN."""
     y = np.where(np.abs(y) < 1 / LARGEST, 0.0, y)
     shown = np.abs(y) < LARGEST
@@ -246,11 +273,11 @@ def _shown(y: Array, log: bool) -> Array:
 
 
 def _drawable(log: bool) -> str:
-    """What :func:`_shown` shows."""
+    """What :func:`drawable` shows."""
     return f"{'positive' if log else 'finite'} and below {LARGEST:g}"
 
 
-def _height(y: Array, unbounded: bool) -> tuple[float, float] | None:
+def height(y: Array, unbounded: bool) -> tuple[float, float] | None:
     """The range of y that is worth showing; of a curve that goes to infinity, what is near its middle half."""
     finite = y[np.isfinite(y)]
     if not len(finite):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcli.features.plot.answer import Curves, Field
+from gradcli.features.plot.answer import Curves, Dots, Field
 from gradcli.tuples import NamedTuple
 
 Array = np.ndarray[Any, Any]
@@ -58,11 +58,19 @@ def _step(least: float) -> float:
 
 
 def height_of(drawn: Curves) -> Axis:
-    """The vertical axis of curves: what is worth showing of each, and the dots among them, with some room."""
+    """The vertical axis of curves: what was asked for, or what is worth showing of each, and all else, with some room."""
+    if drawn.frame.y_range is not None:
+        return Axis(*drawn.frame.y_range, drawn.log_y)
     ranges = [curve.height for curve in drawn.curves if curve.height is not None]
-    for dots in drawn.dots:
-        shown = (drawn.x_range[0] <= dots.x) & (dots.x <= drawn.x_range[1])
-        ranges += [(y, y) for y in dots.y[shown].tolist() if y > 0 or not drawn.log_y]
+    others = [(dots.x, end) for dots in drawn.dots for end in _ends(dots)]
+    others += [(band.x, end) for band in drawn.bands for end in (band.low, band.high)]
+    for x, y in others:
+        shown = y[(drawn.x_range[0] <= x) & (x <= drawn.x_range[1]) & np.isfinite(y)]
+        shown = shown[shown > 0] if drawn.log_y else shown
+        if len(shown):
+            ranges.append((float(shown.min()), float(shown.max())))
+    if not ranges:
+        return Axis(1.0, 10.0, True) if drawn.log_y else Axis(0.0, 1.0)
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     if drawn.log_y:
         room = (high / low) ** 0.03 if high > low else 2.0
@@ -72,6 +80,10 @@ def height_of(drawn: Curves) -> Axis:
     if room <= 1e-12 * max(abs(low), abs(high)):
         room = 0.5 * max(abs(low), abs(high)) or 1.0
     return Axis(low - room, high + room)
+
+
+def _ends(dots: Dots) -> list[Array]:
+    return [dots.y] if dots.error is None else [dots.y - dots.error, dots.y + dots.error]
 
 
 def levels_of(field: Field, count: int = 9) -> list[float]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import sys
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from gradcli.commands.endings import Command, is_terminal, stream_has_color
 from gradcli.commands.inputs import Inputs, program_options
-from gradcli.commands.options import INPUT_FILE, OUTPUT_FILE, named, several_names
+from gradcli.commands.options import INPUT_FILE, OUTPUT_FILE, named, several_names, utf8
 from gradcli.commands.output import write
-from gradcli.diagnostics import GradcliError
+from gradcli.features.plot.files import is_picture, missing
 from gradcli.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ Examples:
   gradcli plot model.expr --x 'x=-3:3' --order 3 --of 'y' --output y.svg
   gradcli plot model.expr --x 'w[0]=-1:1' --x 'w[1]=-1:1' --of 'loss'
   gradcli plot model.expr --x 't=0:9' --data 'times,counts' --order 0
+  gradcli plot model.expr --points t,y,sigma --line t,fit --band low,high
   gradcli plot --history h.ndjson --of 'loss,gnorm' --output loss.png
 
 What is not finite leaves a gap, and jumps are not joined. Without --output
@@ -34,7 +34,6 @@ the plot is of Unicode characters, in a pipe too, there without color; it has
 the size of the terminal, or that of COLUMNS and LINES.
 """
 
-ENDINGS = (".svg", ".png", ".pdf")
 MOST_CURVES = 20
 
 
@@ -85,6 +84,58 @@ class OrdersType(click.ParamType[range]):
         return orders
 
 
+class GroupType(click.ParamType[list[str]]):
+    """``x,y``: names of arrays that are drawn together."""
+
+    name = "names"
+
+    def __init__(self, *counts: int) -> None:
+        self.counts = counts
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        if isinstance(value, list):
+            return value
+        names = [named(name.strip()) for name in value.split(",")]
+        if len(names) not in self.counts or not all(name.isidentifier() for name in names):
+            counts = " or ".join(map(str, self.counts))
+            self.fail(f"{value!r} is not {counts} names, such as {','.join('xyzw'[: self.counts[0]])}.", param, ctx)
+        return names
+
+
+class LimitsType(click.ParamType[tuple[float, float]]):
+    """``LOW:HIGH``, two numbers."""
+
+    name = "limits"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            low, high = map(float, value.split(":"))
+        except ValueError:
+            self.fail(f"{value!r} is not of the form LOW:HIGH, such as -1:2.5.", param, ctx)
+        if not (abs(low) < 1e100 and abs(high) < 1e100 and low < low + (high - low) / 2 < high):
+            self.fail(f"{value!r} is no range: it must be finite and go upwards.", param, ctx)
+        return low, high
+
+
+class SizeType(click.ParamType[tuple[float, float]]):
+    """``7.2x4.5``."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            width, height = map(float, value.lower().replace("×", "x").split("x"))
+        except ValueError:
+            self.fail(f"{value!r} is not of the form WIDTHxHEIGHT, such as 7x4.5.", param, ctx)
+        if not (0 < width <= 1000 and 0 < height <= 1000):
+            self.fail(f"{value!r} is no size: both are above 0, and at most 1000.", param, ctx)
+        return width, height
+
+
 @click.command("plot", cls=Command, epilog=EPILOG)
 @program_options
 @click.option(
@@ -104,6 +155,18 @@ class OrdersType(click.ParamType[range]):
     help="Data of the program as dots: the names of x and y, or of one array with both as columns; over two variables"
     " perhaps of a class, too. Repeatable.",
 )
+@click.option(
+    "--line", "lines", type=GroupType(2), multiple=True, metavar="X,Y",
+    help="Two arrays of the program as a line, alone or above the curves of --x. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--points", type=GroupType(2, 3), multiple=True, metavar="X,Y[,ERROR]",
+    help="Arrays as points, perhaps with error bars. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--band", "bands", type=GroupType(2, 3), multiple=True, metavar="[X,]LOWER,UPPER",
+    help="A band between two arrays, by default above the x of the first --line or --points. Repeatable.",
+)  # fmt: skip
 @click.option("--history", type=INPUT_FILE, metavar="FILE|-",
               help="Draw the loss of a fit by step, from what `gradcli fit --history` wrote, in place of a program.")  # fmt: skip
 @click.option(
@@ -114,6 +177,15 @@ class OrdersType(click.ParamType[range]):
     "--log", type=click.Choice(["x", "y", "xy", "none"]),
     help="Axes that are logarithmic; by default y for the positive losses of a history, else none.",
 )  # fmt: skip
+@click.option("--title", metavar="TEXT", help="A title, in place of the name of the program.")
+@click.option("--xlabel", metavar="TEXT", help="What is written at the horizontal axis.")
+@click.option("--ylabel", metavar="TEXT", help="What is written at the vertical axis.")
+@click.option("--xlim", type=LimitsType(), metavar="LOW:HIGH", help="What of the horizontal axis is shown.")
+@click.option("--ylim", type=LimitsType(), metavar="LOW:HIGH", help="What of the vertical axis is shown.")
+@click.option(
+    "--size", type=SizeType(), metavar="WIDTHxHEIGHT",
+    help="In inches, of which a .png has 150 dots each; in a terminal columns and lines. By default 7.2x4.5.",
+)  # fmt: skip
 @click.option("--output", type=OUTPUT_FILE, metavar="FILE",
               help="Write a .svg, .png or .pdf file, whole or not at all, in place of standard output.")  # fmt: skip
 def command(
@@ -122,29 +194,49 @@ def command(
     of: list[str] | None,
     orders: range | None,
     data: list[str] | None,
+    lines: tuple[list[str], ...],
+    points: tuple[list[str], ...],
+    bands: tuple[list[str], ...],
     history: str | None,
     samples: int | None,
     log: str | None,
+    title: str | None,
+    xlabel: str | None,
+    ylabel: str | None,
+    xlim: tuple[float, float] | None,
+    ylim: tuple[float, float] | None,
+    size: tuple[float, float] | None,
     output: str | None,
 ) -> None:
-    """Draw a scalar of a program and its derivatives over a range, or contours with the gradient over two.
+    """Draw a scalar of a program and its derivatives over a range, or contours with the gradient over two, or arrays.
 
     FILE is a program; - or, in a pipe, nothing stands for standard input. The other variables keep their values. Needs
     the extra gradcli[plot].
     """
-    if output is not None and os.path.splitext(output)[1].lower() not in ENDINGS:
+    if output is not None and not is_picture(output):
         raise click.UsageError(f"--output {output}: the file must end in .svg, .png or .pdf.")
+    groups = [*[("line", g) for g in lines], *[("points", g) for g in points], *[("band", g) for g in bands]]
     drawn: Curves | Field
     if history is not None:
-        if ranges or data or orders is not None or samples is not None or inputs.file is not None or inputs.inline:
+        asked = ranges or data or groups or orders is not None or samples is not None
+        if asked or inputs.file is not None or inputs.inline:
             raise click.UsageError(
-                "--history draws a file that is there, and goes without a program, --x, --order, --data and --samples."
+                "--history draws a file that is there, and goes without a program, --x, --order, --data, --samples"
+                " and arrays."
             )
         drawn = _history(history, of or ["loss"], log)
+    elif groups and not ranges:
+        if of or data or orders is not None or samples is not None:
+            raise click.UsageError("--of, --order, --data and --samples go with --x, and there is none.")
+        from gradcli.features.plot.arrays import Asked, with_arrays
+
+        arrays = Asked(groups)
+        drawn = with_arrays(inputs.load(inputs.program_text(), (arrays.names(), [])), arrays, None, log or "none")
     else:
-        _check(ranges, orders, log)
+        _check(ranges, orders, log, bool(groups))
         text = inputs.program_text()
-        program = inputs.load(text, (of, [*(chosen.name for chosen in ranges), *(data or ())]))
+        others = [*(chosen.name for chosen in ranges), *(data or ()), *(name for _, group in groups for name in group)]
+        program = inputs.load(text, (of, others))
         if len(ranges) == 1:
             drawn = _curves(program, of, ranges[0], orders or range(2), samples or _samples(output, 400), log or "none")
         else:
@@ -153,13 +245,43 @@ def command(
             from gradcli.features.plot.dots import dots
 
             drawn = drawn._replace(dots=dots(program, data, classes=len(ranges) == 2))
-    _deliver(drawn, output)
+        if groups:
+            from gradcli.features.plot.answer import Curves as Above
+            from gradcli.features.plot.arrays import Asked, with_arrays
+
+            assert isinstance(drawn, Above)
+            drawn = with_arrays(program, Asked(groups), drawn, log or "none")
+    _deliver(_framed(drawn, title, xlabel, ylabel, xlim, ylim, size), output)
 
 
-def _check(ranges: tuple[Range, ...], orders: range | None, log: str | None) -> None:
+def _framed(
+    drawn: Curves | Field,
+    title: str | None,
+    x_label: str | None,
+    y_label: str | None,
+    xlim: tuple[float, float] | None,
+    ylim: tuple[float, float] | None,
+    size: tuple[float, float] | None,
+) -> Curves | Field:
+    """The plot with what is asked for around it."""
+    from gradcli.features.plot.answer import Curves, Frame
+
+    title, x_label, y_label = [None if text is None else utf8(text) for text in (title, x_label, y_label)]
+    frame = Frame(title, x_label, y_label, xlim, ylim, size)
+    if isinstance(drawn, Curves):
+        for name, limits, log in (("--xlim", xlim, drawn.log_x), ("--ylim", ylim, drawn.log_y)):
+            if limits is not None and log and limits[0] <= 0:
+                raise click.UsageError(f"{name}: on a logarithmic axis it must be positive.")
+        return drawn._replace(frame=frame, x_range=xlim or drawn.x_range)
+    if xlim or ylim:
+        raise click.UsageError("Over two variables the ranges are those of --x, and there is no --xlim nor --ylim.")
+    return drawn._replace(frame=frame)
+
+
+def _check(ranges: tuple[Range, ...], orders: range | None, log: str | None, arrays: bool) -> None:
     """Raises click.UsageError for options that contradict each other."""
     if not ranges:
-        raise click.UsageError("Give the variable and its range: --x 'x=-3:3'.")
+        raise click.UsageError("Give the variable and its range: --x 'x=-3:3'; or arrays: --line x,y.")
     if len(ranges) > 2:
         raise click.UsageError(f"A plot has one --x or two, and not {len(ranges)}.")
     if len(ranges) == 2:
@@ -169,6 +291,8 @@ def _check(ranges: tuple[Range, ...], orders: range | None, log: str | None) -> 
             raise click.UsageError("Over two variables --order is 0, for contours only, or 1, for the gradient too.")
         if log not in (None, "none"):
             raise click.UsageError("--log is about curves, and goes with one --x.")
+        if arrays:
+            raise click.UsageError("--line, --points and --band go with one --x or none; dots over two are --data.")
 
 
 def _curves(program: Loaded, of: list[str] | None, chosen: Range, orders: range, samples: int, log: str) -> Curves:
@@ -236,28 +360,17 @@ def _deliver(drawn: Curves | Field, output: str | None) -> None:
     from gradcli.features.plot.answer import Curves
 
     if output is not None:
-        try:
-            from gradcli.features.plot import figures
-        except ImportError as problem:
-            raise _missing(problem) from None
-        from gradcli.data import write_atomically
+        from gradcli.features.plot.files import write_plot
 
-        format = os.path.splitext(output)[1].lower()[1:]
-
-        def draw(file: IO[bytes]) -> None:
-            if isinstance(drawn, Curves):
-                figures.write_curves(file, format, drawn)
-            else:
-                figures.write_field(file, format, drawn)
-
-        write_atomically(output, draw)
+        write_plot(output, drawn)
         return
     try:
         from gradcli.features.plot import look as plots
     except ImportError as problem:
-        raise _missing(problem) from None
+        raise missing(problem.name) from None
     columns, lines = shutil.get_terminal_size()
-    size = (columns, min(lines - 1, max(columns // 3, 12)))
+    asked = drawn.frame.size
+    size = (round(asked[0]), round(asked[1])) if asked else (columns, min(lines - 1, max(columns // 3, 12)))
     terminal = is_terminal(sys.stdout)
     unicode = not terminal or (sys.stdout.encoding or "ascii").lower().startswith("utf")
     color = stream_has_color(sys.stdout)
@@ -265,10 +378,3 @@ def _deliver(drawn: Curves | Field, output: str | None) -> None:
         write(plots.render_curves(drawn, size, color, unicode))
     else:
         write(plots.render_field(drawn, size, color, unicode))
-
-
-def _missing(problem: ImportError) -> GradcliError:
-    return GradcliError(
-        "DataError",
-        f"plots need {problem.name or 'more than there is'}, which is not installed: pip install 'gradcli[plot]'",
-    )

@@ -53,6 +53,16 @@ class _Sheet:
             if end is not None:
                 self.canvas.line(*(start or end), *end, color=fg)
 
+    def dashes(self, x: Array, y: Array, color: str) -> None:
+        """A dashed line through points: a column of it, and one that is left out."""
+        order = np.argsort(x, kind="stable")
+        low, high = (self.x.low, self.x.high)
+        at = (np.geomspace if self.x.log else np.linspace)(low, high, 4 * self.columns)
+        with np.errstate(all="ignore"):
+            edge = np.interp(at, x[order], y[order], left=np.nan, right=np.nan)
+        edge[np.arange(len(at)) % 8 >= 4] = np.nan
+        self.line(at, edge, color)
+
     def cell(self, x: float, y: float) -> tuple[int, int] | None:
         """The column and line, counted from below, of a point; None outside."""
         if not (np.isfinite(x) and np.isfinite(y)):
@@ -96,15 +106,23 @@ class _Sheet:
 
 def render_curves(drawn: Curves, size: tuple[int, int], color: bool = False, unicode: bool = True) -> str:
     """Curves in so many columns and lines. Several are told apart by numbers on them, and by color."""
-    legend = _legend(drawn.curves, size[0], color, drawn.log_y) + _legend_of_dots(drawn.dots)
+    frame = drawn.frame
+    legend = [visible(text) for text in (frame.title, frame.y_label) if text is not None]
+    legend += _legend(drawn.curves, size[0], color, drawn.log_y) + _legend_of_dots(drawn.dots)
+    legend += [f"between {'┄' * 3}: {visible(band.label)}" for band in drawn.bands]
     sheet = _Sheet(Axis(*drawn.x_range, drawn.log_x), height_of(drawn), size, len(legend), color)
+    for k, band in enumerate(drawn.bands):
+        for edge in (band.low, band.high):
+            sheet.dashes(band.x, edge, _color(k))
     present = [k for k, curve in enumerate(drawn.curves) if curve.height is not None]
     for k in reversed(present):  # the first one on top
         sheet.line(drawn.curves[k].x, drawn.curves[k].y, _color(k))
     for place, k in enumerate(present if len(drawn.curves) > 1 else ()):
         _number(sheet, drawn.curves[k], str(k), _color(k), (place + 0.5) / len(present))
     _draw_dots(sheet, drawn.dots)
-    return _joined([*legend, *sheet.show(visible(drawn.x_label))], unicode)
+    return _joined(
+        [*legend, *sheet.show(visible(frame.x_label if frame.x_label is not None else drawn.x_label))], unicode
+    )
 
 
 def _number(sheet: _Sheet, curve: Curve, text: str, color: str, phase: float) -> None:
@@ -153,13 +171,15 @@ def _painted(text: str, color: str) -> str:
 def render_field(field: Field, size: tuple[int, int], color: bool = False, unicode: bool = True) -> str:
     """Contours with their levels on them, and arrows from (x, y) towards (x + u, y + v)."""
     levels = levels_of(field, 7)
-    legend = [
+    frame = field.frame
+    legend = [visible(text) for text in (frame.title,) if text is not None]
+    legend += [
         f"contours of {visible(field.label)}" + ("" if levels else f", which is {np.nanmean(field.z):g} throughout")
     ]
     if field.missing is not None:
         legend.append(f"gradient = {visible(field.missing)}")
     elif field.gradient is not None and levels:
-        legend[0] += ", arrows along its gradient"
+        legend[-1] += ", arrows along its gradient"
     legend += _legend_of_dots(field.dots)
     x, y = Axis(*field.x[[0, -1]].tolist()), Axis(*field.y[[0, -1]].tolist())
     # One line more, for the name of the vertical axis.
@@ -176,8 +196,10 @@ def render_field(field: Field, size: tuple[int, int], color: bool = False, unico
     if field.gradient is not None:
         _draw_arrows(sheet, field, *field.gradient)
     _draw_dots(sheet, field.dots)
-    above = f"{field.y_label:>{sheet.margin + 2}}"
-    return _joined([*legend, above, *sheet.show(field.x_label)], unicode)
+    y_label = visible(frame.y_label if frame.y_label is not None else field.y_label)
+    above = f"{y_label:>{sheet.margin + 2}}"
+    x_label = visible(frame.x_label if frame.x_label is not None else field.x_label)
+    return _joined([*legend, above, *sheet.show(x_label)], unicode)
 
 
 def _write_level(sheet: _Sheet, pieces: Sequence[Array], text: str, color: str) -> None:
@@ -207,13 +229,19 @@ def _legend_of_dots(dots: Sequence[Dots]) -> list[str]:
 
 
 def _draw_dots(sheet: _Sheet, dots: Sequence[Dots]) -> None:
+    for one in dots:
+        if one.error is not None:
+            for x, y, error in zip(one.x, one.y, one.error, strict=True):
+                if sheet.cell(x, y):
+                    low = max(y - error, sheet.y.low) if sheet.y.log else y - error
+                    sheet.line(np.array([x, x]), np.array([low, y + error]), "white")
     for sign, one in zip(DOTS, dots, strict=False):
         for x, y in zip(one.x.tolist(), one.y.tolist(), strict=True):
             if cell := sheet.cell(x, y):
                 sheet.canvas.text(2 * cell[0], 4 * cell[1], sign)
 
 
-ASCII = str.maketrans("│┤└─┬" + ARROWS + DOTS, "||+-+" + ">/^\\</v\\" + "o@x%=#")
+ASCII = str.maketrans("│┤└─┬┄" + ARROWS + DOTS, "||+-+-" + ">/^\\</v\\" + "o@x%=#")
 
 
 def _joined(lines: Sequence[str], unicode: bool) -> str:

@@ -36,11 +36,24 @@ def test_the_impedance_of_the_gum(gradcli):
     reply = json.loads(gradcli("propagate", "-e", IMPEDANCE, "--cov", "c.csv", "--format", "json").out)
     assert [f"{reply['values'][name]['value']:.3f}" for name in "RXZ"] == ["127.732", "219.847", "254.260"]
     errors = [reply["errors"][name]["error"] for name in "RXZ"]
-    assert [f"{u:.3f}" for u in errors] == ["0.071", "0.296", "0.236"]  # 0.295 in print: 0.2956, cut off
+    # The GUM prints 0.295 for X, which is what its second approach gives (0.29549, below). The law of propagation gives
+    # 0.29558, and 0.2957 with uncertainties and correlations rounded as the GUM prints them: no digit was cut off.
+    assert [f"{u:.3f}" for u in errors] == ["0.071", "0.296", "0.236"]
     matrix = np.array(reply["covariance"]["matrix"])
     correlations = matrix / np.outer(errors, errors)
     assert [f"{correlations[i, j]:.3f}" for i, j in ((0, 1), (0, 2), (1, 2))] == ["-0.588", "-0.485", "0.993"]
     assert reply["remarks"] == []
+
+
+def test_the_second_approach_of_the_gum():
+    """H.2.4: the results of each measurement, their means and the standard deviations of these."""
+    names = {"V": VOLTS, "I": AMPERES, "phi": PHASES}
+    text = "".join(f"constant {name} = {values}\n" for name, values in names.items()) + IMPEDANCE.splitlines()[2]
+    found = package.loads(text).eval(["R", "X", "Z"])
+    assert [f"{found[name].mean():.3f}" for name in "RXZ"] == ["127.732", "219.847", "254.260"]
+    assert [f"{found[name].std(ddof=1) / 5**0.5:.3f}" for name in "RXZ"] == ["0.071", "0.295", "0.236"]
+    correlations = np.corrcoef([found[name] for name in "RXZ"])
+    assert [f"{correlations[i, j]:.3f}" for i, j in ((0, 1), (0, 2), (1, 2))] == ["-0.588", "-0.485", "0.993"]
 
 
 def test_products_and_quotients_add_relative_uncertainties(gradcli):

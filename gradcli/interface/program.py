@@ -447,31 +447,31 @@ class Program(Loaded):
         nothing to be kept.
         """
         from gradcli.features.fit.optimizers import METHODS
-        from gradcli.interface.fitting import fitted
+        from gradcli.features.fit.session import Options
+        from gradcli.interface.fitting import fitted, rate
 
-        ends = arguments.limits(until, "until", ("gnorm", "loss", "change", "time"))
-        return fitted(
-            self._given(values),
-            None if minimize is None else arguments.text(minimize, "minimize"),
-            arguments.names_or_none(over, "over"),
+        options = Options(
+            minimize=None if minimize is None else arguments.text(minimize, "minimize"),
+            maximize=None if maximize is None else arguments.text(maximize, "maximize"),
+            subject=arguments.names(subject, "subject"),
+            over=arguments.names_or_none(over, "over"),
             method=None if method is None else arguments.one_of(method, "method", METHODS),
-            lr=lr if isinstance(lr, str) else arguments.number_or_none(lr, "lr"),
+            lr=rate(lr if isinstance(lr, str) else arguments.number_or_none(lr, "lr")),
             steps=arguments.integer(steps, "steps", 1),
-            until=ends,
+            until=arguments.limits(until, "until", ("gnorm", "loss", "change", "time")),
             bounds=arguments.bounds(bounds, "bounds"),
             data=arguments.names_or_none(data, "data"),
             batch=arguments.integer_or_none(batch, "batch", 1),
             clip=arguments.number_or_none(clip, "clip"),
+            of=arguments.names_or_none(of, "of") or [],
+            errors=arguments.flag(errors, "errors"),
+            loglik=arguments.flag(loglik, "loglik"),
             history=arguments.path_or_none(history, "history"),
             checkpoint=arguments.path_or_none(checkpoint, "checkpoint"),
             every=arguments.integer_or_none(every, "every", 1),
             resume=arguments.path_or_none(resume, "resume"),
-            of=arguments.names_or_none(of, "of") or [],
-            errors=arguments.flag(errors, "errors"),
-            loglik=arguments.flag(loglik, "loglik"),
-            maximize=None if maximize is None else arguments.text(maximize, "maximize"),
-            subject=arguments.names(subject, "subject"),
         )
+        return fitted(self._given(values), options)
 
     def _given(self, values: Mapping[str, ArrayLike] | None) -> Program:
         """This program with the values of one call."""

@@ -24,6 +24,7 @@ import numpy as np
 import gradcli
 from gradcli.data.journal import Journal
 from gradcli.features.fit.answer import fit
+from gradcli.features.fit.look import history_line
 from gradcli.features.fit.objective import Batches, Objective
 from gradcli.features.fit.optimizers import Schedule
 from gradcli.features.fit.running import Watcher
@@ -146,7 +147,7 @@ class Run:
     def __call__(self) -> tuple[Array, float]:
         """All values that were asked for, one after the other, and the seconds that the steps took."""
         journal = Journal(self.history) if self.history is not None else None
-        watch = Timed(Watcher(self.steps, journal, None))
+        watch = Timed(Watcher(self.steps, lambda m: journal.write(history_line(m)) if journal is not None else None))
         outcome = fit(self.objective, self.what.settings(self.steps), watch)
         if journal is not None:
             journal.close()

@@ -28,9 +28,9 @@ from gradcli.features.fit.optimizers import METHODS
 
 if TYPE_CHECKING:
     from gradcli.features.fit.look import Fitted
-    from gradcli.features.fit.objective import Objective
     from gradcli.features.fit.optimizers import Schedule
-    from gradcli.features.fit.training import Bounds, Outcome
+    from gradcli.features.fit.session import Options, Session
+    from gradcli.features.fit.training import Outcome
 
 FEW = 8
 """Numbers that a table on a terminal shows well."""
@@ -259,137 +259,104 @@ def command(
     as it is. Progress goes to standard error. Ctrl-C ends the run after its step, with exit status 130; so
     does SIGTERM, with 143.
     """
-    from gradcli.features.fit.training import asked_method, contradiction
+    from gradcli.features.fit.session import Options
 
-    method = asked_method(method, lr, data, batch, clip)
-    if minimize and maximize:
-        raise click.UsageError("--minimize and --maximize exclude each other.")
-    errors = errors or loglik or cov is not None
-    wrong = contradiction(
-        method, lr, bounds, data, batch, clip, checkpoint, every, lambda name: f"--{name}", subject, errors or None
-    )
-    if wrong is not None:
-        raise click.UsageError(wrong)
-    if cov is not None and not cov.lower().endswith(".csv"):
-        raise click.UsageError(f"--cov {cov}: the file must end in .csv.")
-    if plot is not None:
-        from gradcli.features.plot.files import check_installed, is_picture
-
-        if not is_picture(plot):
-            raise click.UsageError(f"--plot {plot}: the file must end in .svg, .png or .pdf.")
-        if batch is not None:
-            raise click.UsageError("--plot draws a fit to all data, without --batch.")
-        check_installed()
-    if errors and batch is not None:
-        raise click.UsageError("--errors are those of a fit to all data, without --batch.")
-    _check_files({"FILE": inputs.file, "--values": inputs.values}, {"--history": history, "--checkpoint": checkpoint})
-    _check_files({"--output": output}, {"--history": history, "--checkpoint": checkpoint, "--cov": cov, "--plot": plot})
+    options = Options(
+        minimize, maximize, subject, over, method, lr, steps, until, bounds, data, batch, clip, of or [], errors, loglik,
+        cov, plot, history, checkpoint, every, resume,
+    )  # fmt: skip
+    _check(options, inputs, output)
     destination = Destination.chosen(format, precision, output, (*ENDINGS, ".expr"))
+    text = inputs.program_text()
     bounded = [name.partition("[")[0] for name in bounds]
     others = [*variables_apart(over), *bounded, *(data or ()), *(of or ())]
-    target = maximize or minimize
-    text = inputs.program_text()
-    program = inputs.load(text, None if subject else ([target] if target else None, others))
-    source = program.source
-    found: list[tuple[str, str, str]] = []
-    if subject:
-        from gradcli.features.fit.objective import only_output
-        from gradcli.features.fit.subject import constraints, with_constraints
+    program = inputs.load(text, None if subject else ([options.target] if options.target else None, others))
+    from gradcli.features.fit.objective import NotFiniteError
+    from gradcli.features.fit.running import Watcher, explained
+    from gradcli.features.fit.session import Session
 
-        target = target or only_output(program)
-        program, found = with_constraints(program, subject)
-    from gradcli.features.fit.answer import bounds_by_name, fit
-    from gradcli.features.fit.look import afterthought, journal_of, multiplier_text, summary
-    from gradcli.features.fit.objective import NotFiniteError, Objective
-    from gradcli.features.fit.optimizers import RULES, Schedule
-    from gradcli.features.fit.running import Watcher, explained, say
-    from gradcli.features.fit.training import Settings
-    from gradcli.graph.types import size_of
-    from gradcli.program import query
-
-    objective = Objective(
-        program, target, over, squares=method == "least-squares", data=data or (), batch=batch,
-        maximize=maximize is not None,
-    )  # fmt: skip
-    if found:
-        objective.constraints = constraints(program, found)
-    if errors:
-        from gradcli.features.fit.errors import check_errors
-
-        check_errors(objective, loglik)
-    if plot is not None:
-        from gradcli.features.fit.picture import check_picture
-
-        check_picture(objective)
-    for name in of or ():
-        query.target(program, name)
-    why = None
-    if method is None:
-        from gradcli.features.fit.choice import chosen
-
-        method, why = chosen(objective, bounds)
-    settings = Settings(method, lr or Schedule(0.01), steps, until, bounds, clip)
-    saver = state = None
-    if checkpoint is not None or resume is not None:
-        from gradcli.features.fit import checkpoints
-
-        identity = checkpoints.identity(objective, method)
-        state = checkpoints.resume(resume, identity, objective) if resume is not None else None
-        if state is not None and method not in RULES:
-            from gradcli.features.fit.search import replayed
-
-            if again := replayed(state, steps):
-                say(f"going through steps {again.start} to {again.stop} again")
-        saver = checkpoints.Saver(checkpoint, every or 100, identity) if checkpoint is not None else None
-    if why is not None:
-        say(f"method {method}: {why}")
-    for name, reason in objective.kept.items():
-        say(f"{name} stays as it is: {reason}")
-    if destination.is_drawn() and sum(size_of(leaf.shape) for leaf in objective.leaves.values()) > FEW:
-        say("on a terminal values are shortened; --output FILE keeps all digits")
-    journal = journal_of(history, state.step if state is not None else None) if history is not None else None
-    watcher = Watcher(steps, journal, saver)
+    session = Session(program, options)
+    _announce(session, destination)
+    session.begin()
+    watcher = Watcher(steps, session.note)
     try:
         with watcher.running():
-            outcome = fit(objective, settings, watcher, state)
+            outcome = session.run(watcher)
     except NotFiniteError as failure:
-        explained(inputs, objective, failure, state is None)
+        explained(inputs, session.objective, failure, session.state is None)
         raise
-    title = objective.title if objective.sign > 0 else objective.name
-    shown = outcome._replace(loss=objective.sign * outcome.loss + 0.0)
-    say(summary(title if batch is None else f"{title} of a batch", shown))
-    for multiplier in outcome.multipliers:
-        say(f"{multiplier.text}: {multiplier_text(multiplier)}")
-    if batch is None and objective.sign > 0 and not found and (remark := afterthought(outcome, watcher.first_loss)):
-        say(remark)
-    if method == "least-squares" and objective.residuals is objective.y and not objective.y.shape:
-        say(f"{objective.name} is one number, and its square was minimised; where it is a loss, use lbfgs")
+    finally:
+        session.close()
+    _conclude(session, outcome, watcher.first_loss)
+    outcome = session.saved(outcome)
     problem = outcome.problem
-    if saver is not None:
-        try:
-            saver.save(outcome.state)
-        except GradcliError as failure:
-            problem = problem or failure
-    answer = _answer(objective, outcome)._replace(source=source)
-    if of or errors:
-        try:
-            answer = _with_errors(
-                answer, objective, outcome, bounds_by_name(objective, bounds), of or [], errors, loglik, cov
-            )
-        except GradcliError as failure:
-            problem = problem or failure
+    answer = _answer(session, outcome)
+    try:
+        answer = _with_errors(answer, session, outcome)
+    except GradcliError as failure:
+        problem = problem or failure
     if plot is not None:
         try:
-            _draw(plot, objective, outcome, bounds_by_name(objective, bounds))
+            _draw(plot, session, outcome)
         except GradcliError as failure:
             problem = problem or failure
     _deliver(answer, destination)
     if isinstance(problem, NotFiniteError):
-        explained(inputs, objective, problem, False)
+        explained(inputs, session.objective, problem, False)
     if problem is not None:
         problem.message += f"; the values written are those of step {outcome.state.step}"
         raise problem
     return 0 if watcher.interrupted is None else 128 + watcher.interrupted
+
+
+def _check(options: Options, inputs: Inputs, output: str | None) -> None:
+    """Raises click.UsageError where options contradict each other, or a file would be overwritten."""
+    wrong = options.contradiction(lambda name: f"--{name}")
+    if wrong is not None:
+        raise click.UsageError(wrong)
+    if options.cov is not None and not options.cov.lower().endswith(".csv"):
+        raise click.UsageError(f"--cov {options.cov}: the file must end in .csv.")
+    if options.plot is not None:
+        from gradcli.features.plot.files import check_installed, is_picture
+
+        if not is_picture(options.plot):
+            raise click.UsageError(f"--plot {options.plot}: the file must end in .svg, .png or .pdf.")
+        check_installed()
+    written = {"--history": options.history, "--checkpoint": options.checkpoint}
+    _check_files({"FILE": inputs.file, "--values": inputs.values}, written)
+    _check_files({"--output": output}, {**written, "--cov": options.cov, "--plot": options.plot})
+
+
+def _announce(session: Session, destination: Destination) -> None:
+    """Say what is going to be done."""
+    from gradcli.features.fit.running import say
+    from gradcli.graph.types import size_of
+
+    if again := session.replayed():
+        say(f"going through steps {again.start} to {again.stop} again")
+    if session.why is not None:
+        say(f"method {session.settings.method}: {session.why}")
+    for name, reason in session.objective.kept.items():
+        say(f"{name} stays as it is: {reason}")
+    if destination.is_drawn() and sum(size_of(leaf.shape) for leaf in session.objective.leaves.values()) > FEW:
+        say("on a terminal values are shortened; --output FILE keeps all digits")
+
+
+def _conclude(session: Session, outcome: Outcome, first: float | None) -> None:
+    """Say where the run ended, and what else there is to know of it."""
+    from gradcli.features.fit.look import afterthought, multiplier_text, summary
+    from gradcli.features.fit.running import say
+
+    objective, batch = session.objective, session.options.batch
+    title = objective.title if objective.sign > 0 else objective.name
+    shown = outcome._replace(loss=session.loss(outcome))
+    say(summary(title if batch is None else f"{title} of a batch", shown))
+    for multiplier in outcome.multipliers:
+        say(f"{multiplier.text}: {multiplier_text(multiplier)}")
+    if batch is None and objective.sign > 0 and not objective.constraints and (remark := afterthought(outcome, first)):
+        say(remark)
+    if session.settings.method == "least-squares" and objective.residuals is objective.y and not objective.y.shape:
+        say(f"{objective.name} is one number, and its square was minimised; where it is a loss, use lbfgs")
 
 
 def _check_files(others: Mapping[str, str | None], written: Mapping[str, str | None]) -> None:
@@ -406,37 +373,24 @@ def _check_files(others: Mapping[str, str | None], written: Mapping[str, str | N
         places[place] = option
 
 
-def _with_errors(
-    answer: Fitted,
-    objective: Objective,
-    outcome: Outcome,
-    bounds: Bounds,
-    of: list[str],
-    errors: bool,
-    loglik: bool,
-    cov: str | None,
-) -> Fitted:
+def _with_errors(answer: Fitted, session: Session, outcome: Outcome) -> Fitted:
     """The answer with the values of more names, and with errors. Raises GradcliError."""
-    from gradcli.features.fit.errors import estimated, program_at
-    from gradcli.features.fit.look import estimates
-    from gradcli.program import answers
-
-    values = outcome.state.values
-    more = answers.values(program_at(objective, values), of) if of else []
-    if not errors:
+    more = session.of(outcome)
+    if not session.options.has_errors:
         ((order, results),) = answer.reply.orders
-        return answer._replace(reply=answer.reply._replace(orders=[(order, [*results, *more])]))
-    found = estimated(objective, values, bounds, loglik, of)
-    if cov is not None:
+        return answer._replace(reply=answer.reply._replace(orders=[(order, [*results, *more])])) if more else answer
+    from gradcli.features.fit.look import estimates
+
+    found = session.estimated(outcome)
+    if session.options.cov is not None:
         from gradcli.data import write_atomically
         from gradcli.report.estimates import matrix_text
 
-        text = matrix_text(found.names, found.covariance)
-        write_atomically(cov, text.encode())
+        write_atomically(session.options.cov, matrix_text(found.names, found.covariance).encode())
     return estimates(answer, found, more)
 
 
-def _draw(path: str, objective: Objective, outcome: Outcome, bounds: Bounds) -> None:
+def _draw(path: str, session: Session, outcome: Outcome) -> None:
     """Write the picture of a fit. Raises GradcliError."""
     from gradcli.features.fit.errors import estimated
     from gradcli.features.fit.picture import picture
@@ -445,23 +399,22 @@ def _draw(path: str, objective: Objective, outcome: Outcome, bounds: Bounds) -> 
 
     values = outcome.state.values
     try:
-        found = estimated(objective, values, bounds, False)
+        found = estimated(session.objective, values, session.bounds, False)
     except GradcliError as problem:
         say(f"the curve has no confidence band: {problem.message}")
         found = None
-    write_plot(path, picture(objective, values, found, objective.program.source.name))
+    write_plot(path, picture(session.objective, values, found, session.source.name))
 
 
-def _answer(objective: Objective, outcome: Outcome) -> Fitted:
+def _answer(session: Session, outcome: Outcome) -> Fitted:
     from gradcli.features.fit.look import Fitted
     from gradcli.report.reply import Reply
     from gradcli.results import Result
 
-    results = objective.results(outcome.state.values)
-    source = objective.program.source
+    objective = session.objective
     return Fitted(
-        Reply("fit", source.name, [(0, results)], [objective.name]),
-        source,
+        Reply("fit", session.source.name, [(0, session.results(outcome))], [objective.name]),
+        session.source,
         objective.as_written(),
         [Result(name, value) for name, value in objective.given().items()],
         objective.program.float_dtype,

@@ -6,7 +6,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,6 @@ from gradcli.commands.endings import is_terminal, stream_has_color, tell
 
 if TYPE_CHECKING:
     from gradcli.commands.inputs import Inputs
-    from gradcli.data.journal import Journal
-    from gradcli.features.fit.checkpoints import Saver
     from gradcli.features.fit.objective import NotFiniteError, Objective
     from gradcli.features.fit.training import Moment
     from gradcli.report.progress import Steps
@@ -43,13 +41,12 @@ def say(text: str) -> None:
 
 
 class Watcher:
-    """Called at each step (:data:`gradcli.features.fit.training.Watch`)."""
+    """Called at each step (:data:`gradcli.features.fit.training.Watch`), which it shows and has noted."""
 
-    def __init__(self, steps: int, journal: Journal | None, saver: Saver | None) -> None:
+    def __init__(self, steps: int, note: Callable[[Moment], None]) -> None:
         self.interrupted: signal.Signals | None = None
         self._steps = steps
-        self._journal = journal
-        self._saver = saver
+        self._note = note
         self._bar: Steps | None = None
         self._shown = self._begun = monotonic()
         self._first: int | None = None
@@ -61,12 +58,7 @@ class Watcher:
             self._first = moment.state.step
             self.first_loss = moment.loss
             self._shown = self._begun = monotonic()
-        if self._journal is not None and not moment.again:
-            from gradcli.features.fit.look import history_line
-
-            self._journal.write(history_line(moment))
-        if self._saver is not None and not moment.again:
-            self._saver.step(moment.state)
+        self._note(moment)
         if self.interrupted is not None:
             _set_alarm(0)
         self._show(moment, monotonic())
@@ -108,8 +100,6 @@ class Watcher:
         finally:
             _set_alarm(0)
             stopping.tolerated = 0
-            if self._journal is not None:
-                self._journal.close()
             self._restore()
 
     def _interrupt(self, number: int, _: object) -> None:

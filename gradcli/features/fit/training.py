@@ -9,7 +9,7 @@ from typing import Any
 
 from gradcli.diagnostics import GradcliError
 from gradcli.features.fit.objective import Values
-from gradcli.features.fit.optimizers import RULES, Memory, Schedule
+from gradcli.features.fit.optimizers import Memory, Schedule
 from gradcli.features.fit.subject import Multiplier
 from gradcli.tuples import NamedTuple
 
@@ -34,46 +34,6 @@ class Settings:
     until: Mapping[str, float] = field(default_factory=dict)
     bounds: Bounds = field(default_factory=dict)
     clip: float | None = None
-
-
-def asked_method(method: str | None, *options_of_rules: object) -> str | None:
-    """The method that the options ask for: options of the built-in rules ask for sgd; None where the loss decides."""
-    return "sgd" if method is None and any([option is not None for option in options_of_rules]) else method
-
-
-def contradiction(
-    method: str | None,
-    lr: object,
-    bounds: object,
-    data: object,
-    batch: object,
-    clip: object,
-    checkpoint: object,
-    every: object,
-    spelled: Callable[[str], str],
-    subject: object = None,
-    errors: object = None,
-) -> str | None:
-    """Why these options do not go together, each ``spelled`` as its user writes it; None if they do."""
-    if method is not None and method not in RULES:
-        for option, value in {"lr": lr, "batch": batch, "clip": clip}.items():
-            if value is not None:
-                return (
-                    f"{spelled(option)} is for {', '.join(RULES)}: {spelled('method')} {method} chooses its own steps."
-                )
-        if bounds and method in ("newton", "newton-cg"):
-            return f"{method} knows no bounds: use lbfgs."
-    if subject and method not in (None, "slsqp"):
-        return f"{method} knows no constraints: leave {spelled('method')} out, or take slsqp."
-    if method == "slsqp" and not subject:
-        return f"slsqp is for constraints: give {spelled('subject')}."
-    if subject and errors:
-        return f"{spelled('errors')} are those of a fit without constraints."
-    if (data is None) != (batch is None):
-        return f"{spelled('batch')} N chooses rows of the constants that {spelled('data')} names: give both."
-    if every is not None and checkpoint is None:
-        return f"{spelled('every')} says how often the {spelled('checkpoint')} is written, and there is none."
-    return None
 
 
 class State(NamedTuple):

@@ -291,7 +291,7 @@ class Program(Loaded):
         """The derivatives of the sum of ``of`` as formulas, simplified, as ``gradcli derive`` prints them.
 
         ``format`` is a program of the language whose outputs are the derivatives (``expr``), formulas for LaTeX
-        (``latex``), or a NumPy module (``python``). ``steps`` shows how the derivative is found, rule by rule. ``order``
+        (``latex``), a NumPy or JAX module (``python``, ``jax``), or a function of C99 (``c``). ``steps`` shows how the derivative is found, rule by rule. ``order``
         0 writes the ys themselves. ``jacobian``, ``hessian``, ``jvp`` and ``taylor``, a degree, ask for other derivatives
         in place of gradients; directions are constants ``dx``, with the values of ``tangents`` where those are given.
         ``name_parts`` limits the named intermediate results: 0 gives each derivative as one formula. The other arguments
@@ -301,7 +301,7 @@ class Program(Loaded):
 
         of, wrt, stop = _asked(of, wrt, stop)
         order = arguments.integer(order, "order", 0, arguments.LARGEST_ORDER)
-        form = arguments.one_of(format, "format", ("expr", "latex", "python", "c"))
+        form = arguments.one_of(format, "format", ("expr", "latex", "python", "jax", "c"))
         steps, heads = arguments.flag(steps, "steps"), _arrays(seeds, "seeds")
         kinds: dict[Kind, bool] = {
             "jacobian": arguments.flag(jacobian, "jacobian"),

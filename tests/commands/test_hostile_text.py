@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import json
@@ -170,6 +171,14 @@ def module(text: str) -> None:
     gradient_of(text)()
 
 
+def jax_module(text: str) -> None:
+    docstring, *statements = ast.parse(text).body
+    assert isinstance(docstring, ast.Expr) and isinstance(docstring.value, ast.Constant)
+    assert all(
+        isinstance(s, (ast.Import, ast.FunctionDef)) or "jax_enable_x64" in ast.unparse(s) for s in statements
+    ), text
+
+
 def c_file(text: str) -> None:
     """The comment ends where it should, and all else is made of C's own signs."""
     comment, end, rest = text.partition("*/")
@@ -187,6 +196,7 @@ WRITERS: dict[str, tuple[list[str], Callable[[str], object]]] = {
     "derive python": (["derive", "--format", "python"], module),
     "derive python values": (["derive", "--format", "python", "--order", "0"], module),
     "derive c": (["derive", "--format", "c"], c_file),
+    "derive jax": (["derive", "--format", "jax"], jax_module),
     "derive jacobian": (["derive", "--jacobian", "--format", "python"], module),
     "derive hessian": (["derive", "--hessian"], a_program),
     "derive taylor": (["derive", "--taylor", "1", "--wrt", "w_", "--name-parts", "3", "--format", "latex"], latex),

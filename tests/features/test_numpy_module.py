@@ -89,7 +89,7 @@ SEARCHES = ("root", "minimize")
 @pytest.mark.parametrize("name", SEARCHES)
 def test_a_search_has_no_module(name: str) -> None:
     with pytest.raises(gradcli.GradcliError, match=f"{name} is a search"):
-        numpy_module.render(derive(gradcli.loads(SPECS[name][0].program())))
+        gradcli.loads(SPECS[name][0].program()).derive(format="python")
 
 
 @pytest.mark.parametrize("name", [name for name in SPECS if name not in SEARCHES])

@@ -11,12 +11,12 @@ import numpy as np
 
 from gradcli.diagnostics import GradcliError
 from gradcli.features.derive.answer import Derived, Gradient
-from gradcli.features.derive.entrywise import Entries, UnwrittenError, entrywise
+from gradcli.features.derive.entrywise import Entries, entrywise
 from gradcli.features.derive.title import title
+from gradcli.features.derive.unwritten import UnwrittenError
 from gradcli.graph.layout import Style, laid_out
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import make_leaf
-from gradcli.graph.ops.ruled import no_words, solution
 from gradcli.graph.ops.words import c
 from gradcli.graph.printing import Text
 from gradcli.graph.types import size_of
@@ -268,14 +268,3 @@ def _listed(parts: Sequence[str], indent: int = 4) -> str:
             current = ""
         current += f"{part}, "
     return "{\n" + "".join(f"{space}{row}\n" for row in [*rows, current.rstrip().rstrip(",")]) + " " * indent + "}"
-
-
-def no_word(node: Node) -> GradcliError:
-    """The error for what C99 has no function for."""
-    if node.op is solution:
-        return no_words(node, "C99")
-    return GradcliError(
-        "ValueError",
-        f"C99 has no function for {node.op.name}",
-        help="a module of arrays has all of them: `--format python`",
-    )

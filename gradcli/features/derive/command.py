@@ -49,10 +49,10 @@ Examples:
 @click.option(
     "--format",
     "format",
-    type=click.Choice(["expr", "latex", "python", "c"]),
+    type=click.Choice(["expr", "latex", "python", "jax", "c"]),
     default="expr",
     show_default=True,
-    help="A program of the language, formulas for LaTeX, a NumPy module, or a function of C99.",
+    help="A program of the language, formulas for LaTeX, a NumPy or a JAX module, or a function of C99.",
 )
 @click.option("--steps", is_flag=True, help="Show how the derivative is found, rule by rule: as text, or for LaTeX.")
 @click.option(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradcli.diagnostics import GradcliError
+from gradcli.features.derive.unwritten import UnwrittenError
 from gradcli.graph.flow import flow
 from gradcli.graph.node import TABLE, Derivation, Node, cone, current_derivation
 from gradcli.graph.operation import Contraction, cast_to, literal
@@ -21,14 +22,6 @@ Entries = Any
 
 MOST = 20_000
 """Operations on numbers up to which arrays are written entry by entry."""
-
-
-class UnwrittenError(Exception):
-    """There is no formula of numbers for a node."""
-
-    def __init__(self, node: Node) -> None:
-        super().__init__(node.op.name)
-        self.node = node
 
 
 def entrywise(roots: Sequence[Node], leaves: Mapping[Node, Entries], dtype: str) -> dict[Node, Entries]:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from gradcli.features.derive.answer import Derived, Kind
     from gradcli.program.loaded import Loaded
 
-Format = Literal["expr", "latex", "python", "c"]
-"""A program of the language, formulas for LaTeX, a NumPy module, or a function of C99."""
+Format = Literal["expr", "latex", "python", "jax", "c"]
+"""A program of the language, formulas for LaTeX, a NumPy or a JAX module, or a function of C99."""
 
 
 def written(
@@ -55,6 +55,8 @@ def written(
 
     with_rules = format == "expr"
     derived = derive(program, of, wrt, order, seeds, stop, with_rules, kind, tangents, name_parts, format == "c")
+    from gradcli.features.derive.unwritten import located
+
     if format == "c":
         return _c(program, derived)
     if format == "latex":
@@ -64,7 +66,13 @@ def written(
     if format == "python":
         from gradcli.features.derive import numpy_module
 
-        return numpy_module.render(derived)
+        with located(program, "NumPy", "write it as a program: leave the format out"):
+            return numpy_module.render(derived)
+    if format == "jax":
+        from gradcli.features.derive import jax_module
+
+        with located(program, "JAX", "NumPy has one: `--format python`"):
+            return jax_module.render(derived)
     from gradcli.features.derive import formulas
 
     return formulas.render(derived)
@@ -72,8 +80,8 @@ def written(
 
 def _c(program: Loaded, derived: Derived) -> str:
     from gradcli.features.derive import c_function
-    from gradcli.features.derive.entrywise import UnwrittenError
-    from gradcli.graph.node import Node, cone
+    from gradcli.features.derive.unwritten import located
+    from gradcli.graph.node import Node
 
     given: list[Node] = []
     nodes: list[Node] = []
@@ -83,11 +91,5 @@ def _c(program: Loaded, derived: Derived) -> str:
             given.append(leaf)
             nodes.append(program.graph.leaves.get(str(leaf.attrs["name"])) or initial)
     values = program.evaluate(nodes)
-    try:
+    with located(program, "C99", "NumPy has one: `--format python`"):
         return c_function.render(derived, dict(zip(given, values, strict=True)))
-    except UnwrittenError as unwritten:
-        error = c_function.no_word(unwritten.node)
-        named = [x for x in program.graph.names.values() if isinstance(x, Node)]
-        found = next((x for x in cone(named) if x.op is unwritten.node.op), None)
-        error.labels = tuple(program.graph.labels(found)) if found is not None else ()
-        raise error from None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import keyword
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from textwrap import fill
 from typing import Any
 
@@ -17,8 +18,10 @@ from gradcli.features.derive.title import title
 from gradcli.graph.layout import Style, laid_out
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import array_of
+from gradcli.graph.ops.words.numpy import WORDS, Word
 from gradcli.graph.printing import Text, number
 from gradcli.graph.types import is_float, size_of
+from gradcli.tuples import NamedTuple
 
 SMALL = 12
 """Entries of an array up to which it stands in the signature as a default."""
@@ -26,21 +29,39 @@ SMALL = 12
 WIDEST = 100
 """Characters from which a signature or a dictionary has a line for each entry."""
 
-RESERVED = {"np", "math", "scipy", "gradient", "l", "I", "O"}
+RESERVED = {"np", "math", "scipy", "jax", "jnp", "gradient", "l", "I", "O"}
 """Names that the module needs, and those that linters take for digits."""
 
 
-def render(derived: Derived) -> str:
-    """A module with the function ``gradient``, whose defaults are the values of the program."""
-    style = _NumPy(derived)
-    body = [*style.declarations(), *style.formulas()]
-    needs = style.needs
-    helpers = numpy_words.helpers(needs)
+class Library(NamedTuple):
+    """What a module is written for: what it is called, its words, and what of it stands where ``np`` would."""
+
+    name: str
+    words: Mapping[str, Word]
+    prefix: str
+    decorator: str
+
+
+NUMPY = Library("NumPy", WORDS, "np", '@np.errstate(all="ignore")\n')
+
+
+def render(derived: Derived, library: Library = NUMPY) -> str:
+    """A module with the function ``gradient``, whose defaults are the values of the program.
+
+    Where each formula works entry by entry, parameters may have any shapes that broadcast. Raises :class:`UnwrittenError`
+    for an operation that the library has no words for.
+    """
+    style = _Module(derived, library)
+    lines = [*style.declarations(), *style.formulas()]
+    helpers = numpy_words.helpers(style.needs)
     head = _docstring([title(derived), "", f"Written by gradcli derive from {' '.join(derived.source.split())}.", ""])
-    imports = ("import math\n\n" if needs.math else "") + "import numpy as np"
-    imports += "\nimport scipy.special" if needs.scipy else ""
-    function = [style.signature(), _docstring(style.documentation(), "    "), *(f"    {line}" for line in body)]
-    return "\n\n\n".join([f"{head}\n\n{imports}", *helpers, "\n".join(function)]) + "\n"
+    function = [
+        style.code(style.signature()),
+        _docstring(style.documentation(), "    "),
+        *[f"    {style.code(line)}" for line in lines],
+    ]
+    parts = [f"{head}\n\n{style.imports()}", *map(style.code, helpers), "\n".join(function)]
+    return "\n\n\n".join(parts) + "\n"
 
 
 def _docstring(lines: Sequence[str], indent: str = "") -> str:
@@ -71,14 +92,15 @@ def _is_free(name: str) -> bool:
     return not (keyword.iskeyword(name) or name in RESERVED or name.startswith("_"))
 
 
-class _NumPy(Style):
-    """How NumPy writes operations and numbers."""
+class _Module(Style):
+    """How NumPy, or a library like it, writes operations and numbers."""
 
-    def __init__(self, derived: Derived) -> None:
+    def __init__(self, derived: Derived, library: Library) -> None:
         super().__init__(short=14)
         self.derived = derived
+        self.library = library
         self.known = [g for g in derived.gradients if g.node is not None]
-        self.needs = numpy_words.Needs()
+        self.needs = numpy_words.Needs(library.words)
         leaves = [str(leaf.attrs["name"]) for leaf in derived.leaves]
         self.spelled = _spelled([*leaves, *derived.named, *(g.name for g in self.known)])
         self.names = {node: self.spelled[name] for name, node in derived.named.items() if node.op.name != "leaf"}
@@ -93,6 +115,16 @@ class _NumPy(Style):
         self.used = needed
         taken += [line.name for line in self.values.lines]
         self.layout = laid_out(roots, self.names, self, taken, most=derived.parts)
+        shapes = {leaf.shape for leaf in needed} - {()} or {()}
+        self.alike = [leaf for leaf in needed if leaf.shape in shapes]
+        others = {str(leaf.attrs["name"]) for leaf in needed if leaf.shape not in shapes}
+        self.entrywise = (
+            len(shapes) == 1
+            and bool(needed)
+            and others.isdisjoint([x for g in derived.gradients for x in g.wrt])
+            and all([_is_free_of_shapes(x) for x in cone(roots)])
+        )
+        """Whether formulas work entry by entry on arrays of one shape: then any shapes do that broadcast."""
 
     def _needed(self, roots: Sequence[Node]) -> list[Node]:
         """The leaves that the formulas use, and those that their values use."""
@@ -122,7 +154,29 @@ class _NumPy(Style):
         # Between operands of a sign a plain number takes the dtype of what it meets.
         return _plain(literal) if user.op.symbol and met else _number(literal)
 
-    # the parts of the function
+    # the parts of the module
+
+    def code(self, text: str) -> str:
+        """A piece of the module that is no text of a user's, for the library."""
+        if self.library.prefix == "np":
+            return text
+        text = re.sub(r"(?<![\w.])np\.(True|False)_", r"np.bool_(\1)", text)
+        text = re.sub(r"(?<![\w.])np\.", f"{self.library.prefix}.", text)
+        return re.sub(r"(?<![\w.])_host\.", "np.", text)
+
+    def imports(self) -> str:
+        """The lines that import what the module needs."""
+        needed = self.needs.imports
+        lines = ["import math", ""] if "math" in needed else []
+        if self.library.prefix == "np":
+            lines += ["import numpy as np", *["import scipy.special"] * ("scipy" in needed)]
+            return "\n".join(lines)
+        has_64_bits = not {"float64", "int64"}.isdisjoint([x.dtype for x in cone(self.derived.roots)])
+        lines += ["import jax"] * ("jax" in needed or has_64_bits)
+        lines += ["import jax.numpy as jnp", *["import numpy as np"] * ("_host" in needed)]
+        if has_64_bits:
+            lines += ["", 'jax.config.update("jax_enable_x64", True)']
+        return "\n".join(lines)
 
     def signature(self) -> str:
         """Parameters without a value of their own first."""
@@ -135,7 +189,7 @@ class _NumPy(Style):
         line = f"def gradient({', '.join(parameters)}):"
         if len(line) > WIDEST:
             line = "def gradient(\n" + "".join(f"    {p},\n" for p in parameters) + "):"
-        return '@np.errstate(all="ignore")\n' + line
+        return self.library.decorator + line
 
     def _default(self, leaf: Node) -> str | None:
         """A default that fits into the signature; None where it is computed in the function."""
@@ -150,15 +204,25 @@ class _NumPy(Style):
 
     def documentation(self) -> list[str]:
         rows = [f"{self.leaf(leaf).text}: {leaf.dtype}, shape {list(leaf.shape)}" for leaf in self.derived.leaves]
-        given = (
-            "Parameters are given as anything that NumPy takes for an array; left out, they have the program's values."
-        )
+        given = f"Parameters are given as anything that {self.library.name} takes for an array; left out, they have the program's values."
+        if self.entrywise:
+            given += " They may have any shapes that broadcast: each entry is a point of its own."
         entries = ", ".join(f'"{self.derived.key(g)}"' for g in self.derived.gradients)
         reasons = [f"    {g.x} is None: {g.reason.with_line()}" for g in self.derived.gradients if g.reason is not None]
         returns = (f"Returns a dict with {entries}: arrays of the shapes of the parameters, or None where there is no gradient."
                    if self.derived.order else f"Returns a dict with {entries}.")  # fmt: skip
         shown = [f"    {row}" for row in rows]
-        return [title(self.derived), "", given, "", *shown, "", *fill(returns, 100).split("\n"), *reasons, ""]
+        return [
+            title(self.derived),
+            "",
+            *fill(given, 100).split("\n"),
+            "",
+            *shown,
+            "",
+            *fill(returns, 100).split("\n"),
+            *reasons,
+            "",
+        ]
 
     def declarations(self) -> list[str]:
         """Parameters as arrays of their dtypes and shapes; values that are computed, where none is given."""
@@ -173,11 +237,18 @@ class _NumPy(Style):
                     self.values.texts[initial].text if isinstance(initial, Node) else f"np.array({_nested(initial)})"
                 )
                 lines += [f"if {name} is None:", f"    {name} = {given}"]
+            if self.entrywise:
+                converted = written("np.asarray(x, dtype=dtype)", x=ast.Name(name, ast.Load()), dtype=dtype(leaf.dtype))
+                lines.append(f"{name} = {converted}")
+                continue
             converted = written(
                 "np.broadcast_to(np.asarray(x, dtype=dtype), shape)",
                 x=ast.Name(name, ast.Load()), dtype=dtype(leaf.dtype), shape=value(tuple(leaf.shape)),
             )  # fmt: skip
             lines.append(f"{name} = {converted}")
+        if self.entrywise and len(self.alike) > 1:
+            names = ", ".join(self.leaf(leaf).text for leaf in self.alike)
+            lines.append(f"{names} = np.broadcast_arrays({names})")
         return lines
 
     def formulas(self) -> list[str]:
@@ -185,7 +256,7 @@ class _NumPy(Style):
         entries: list[str] = []
         for g in self.derived.gradients:
             key = f'"{self.derived.key(g)}"'
-            entries.append(f"{key}: None" if g.node is None else f"{key}: np.array({self._result(g.node)})")
+            entries.append(f"{key}: None" if g.node is None else f"{key}: {self._result(g.node)}")
         answer = "return {" + ", ".join(entries) + "}"
         if len(answer) > WIDEST:
             answer = "return {\n" + "".join(f"    {entry},\n" for entry in entries) + "}"
@@ -193,7 +264,15 @@ class _NumPy(Style):
 
     def _result(self, node: Node) -> str:
         name = self.names.get(node)
-        return name if name is not None else self.layout.texts[node].text
+        text = name if name is not None else self.layout.texts[node].text
+        if self.entrywise and node.op.name == "literal":
+            return f"np.full({self.leaf(self.alike[0]).text}.shape, {text})"
+        return f"np.array({text})"
+
+
+def _is_free_of_shapes(node: Node) -> bool:
+    """Whether an operation does the same with more entries."""
+    return node.op.name in ("leaf", "literal") or node.op.entrywise
 
 
 def _plain(literal: Node) -> Text:

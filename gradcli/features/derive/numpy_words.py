@@ -16,26 +16,36 @@ from textwrap import dedent
 from types import FunctionType
 from typing import Any
 
+from gradcli.features.derive.unwritten import UnwrittenError
 from gradcli.graph.node import Node
-from gradcli.graph.ops.ruled import no_words, solution
-from gradcli.graph.ops.words.numpy import HELPERS, OPERANDS, WORDS, helper_name
+from gradcli.graph.ops.words.numpy import HELPERS, OPERANDS, WORDS, Word, helper_name
 from gradcli.graph.printing import Text, equation
+
+IMPORTS = {"math", "scipy", "jax", "_host"}
+"""Modules that words name beside the library of arrays; ``_host`` is NumPy where the library is another."""
 
 
 class Needs:
-    """What a module must define or import for the words in it: ``helpers`` by name, and whether ``math`` and ``scipy``."""
+    """What a module must define or import for the words in it: ``helpers`` by name, and ``imports``.
 
-    def __init__(self) -> None:
+    ``words`` are those of the library.
+    """
+
+    def __init__(self, words: Mapping[str, Word] = WORDS) -> None:
+        self.words = words
         self.helpers: set[str] = set()
-        self.math = False
-        self.scipy = False
+        self.imports: set[str] = set()
 
 
 def apply(node: Node, operands: Sequence[Text], needs: Needs) -> Text:
-    """The text of one node for NumPy, given those of its inputs; what it calls is noted in ``needs``."""
-    if node.op is solution:
-        raise no_words(node, "NumPy")
-    word = WORDS[node.op.name]
+    """The text of one node for NumPy, given those of its inputs; what it calls is noted in ``needs``.
+
+    Raises :class:`UnwrittenError` for what has no words.
+    """
+    word = needs.words.get(node.op.name, "")
+    text = word if isinstance(word, str) else word(node)
+    if not text:
+        raise UnwrittenError(node)
 
     def part(name: str) -> ast.expr | None:
         if name in OPERANDS or (name[0] == "x" and name[1:].isdigit()):
@@ -53,9 +63,7 @@ def apply(node: Node, operands: Sequence[Text], needs: Needs) -> Text:
             return value(list(node.attrs["seed"]))
         return value(node.attrs[name]) if name in node.attrs else None
 
-    filled = _Filled(part, [tree(t.text) for t in operands], needs).visit(
-        _parsed(word if isinstance(word, str) else word(node))
-    )
+    filled = _Filled(part, [tree(t.text) for t in operands], needs).visit(_parsed(text))
     return Text(ast.unparse(filled))
 
 
@@ -86,10 +94,8 @@ class _Filled(ast.NodeTransformer):
         part = self._part(node.id)
         if part is not None:
             return part
-        if node.id == "math":
-            self._needs.math = True
-        elif node.id == "scipy":
-            self._needs.scipy = True
+        if node.id in IMPORTS:
+            self._needs.imports.add(node.id)
         elif node.id != "np":
             self._needs.helpers.add(node.id)
         return node
@@ -130,7 +136,7 @@ def helpers(needs: Needs) -> list[str]:
         name, kernel = todo.popitem()
         plain = _Plain(kernel)
         sources[name] = plain.source(name)
-        needs.math = needs.math or plain.math
+        needs.imports |= {"math"} if plain.math else set()
         todo |= {called: function for called, function in plain.calls.items() if called not in sources}
     return [sources[name] for name in sorted(sources)]
 

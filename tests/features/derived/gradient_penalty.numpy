@@ -46,7 +46,8 @@ def _sum_of_squares(x, axes):
 def gradient(real=None, fake=None, mix=None, W1=None, b1=None, W2=None, b2=0.0):
     """The gradient of loss with respect to W1, b1, W2, b2.
 
-    Parameters are given as anything that NumPy takes for an array; left out, they have the program's values.
+    Parameters are given as anything that NumPy takes for an array; left out, they have the program's
+    values.
 
         real: float64, shape [6, 2]
         fake: float64, shape [6, 2]

@@ -13,7 +13,8 @@ def gradient(
 ):
     """The gradient of loss with respect to h, scale.
 
-    Parameters are given as anything that NumPy takes for an array; left out, they have the program's values.
+    Parameters are given as anything that NumPy takes for an array; left out, they have the program's
+    values.
 
         h: float64, shape [3]
         scale: float64, shape []

@@ -10,7 +10,8 @@ import numpy as np
 def gradient(w1=((1.0, 2.0),)):
     """The gradient of y with respect to w1.
 
-    Parameters are given as anything that NumPy takes for an array; left out, they have the program's values.
+    Parameters are given as anything that NumPy takes for an array; left out, they have the program's
+    values.
 
         w1: float32, shape [1, 2]
 

@@ -10,7 +10,8 @@ import numpy as np
 def gradient(x=(-1.2, 1.0, 0.5, 1.0, 1.5, 0.8)):
     """The gradient of y with respect to x.
 
-    Parameters are given as anything that NumPy takes for an array; left out, they have the program's values.
+    Parameters are given as anything that NumPy takes for an array; left out, they have the program's
+    values.
 
         x: float64, shape [6]
 

@@ -30,6 +30,7 @@ COMMANDS = {
     "format": ("gradcli.features.format.command", "Set the spaces and line ends of programs in one style."),
     "graph": ("gradcli.features.graph.command", "Draw a program, and its gradient, as a graph."),
     "plot": ("gradcli.features.plot.command", "Draw a function, its derivatives or its gradient over a range."),
+    "server": ("gradcli.features.server.command", "Help an editor, by the Language Server Protocol."),
     "ops": ("gradcli.features.ops.command", "List the operations, or explain one."),
     "help": ("gradcli.features.help.command", "Print a page of the manual: a command, a topic or an operation."),
     "examples": ("gradcli.features.examples.command", "List, print or copy the samples."),
@@ -52,6 +53,7 @@ Examples:
   gradcli format model.expr --diff
   gradcli graph model.expr --gradient 'w'
   gradcli plot -e 'variable x = 0; y = x*sin(x)' --x 'x=-2*pi:2*pi'
+  gradcli server
   gradcli ops softmax
   gradcli help language
   gradcli examples rosenbrock

@@ -1,0 +1,1 @@
+"""``server``: a program in an editor, by the Language Server Protocol."""

@@ -1,0 +1,198 @@
+"""One text in an editor: what is wrong with it and how that is mended, and what is to be said of its names."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from functools import cached_property
+
+from gradcli.diagnostics import GradcliError, Label, Source, Span
+from gradcli.features.lint.answer import Edit, lint
+from gradcli.features.lint.mended import edited
+from gradcli.graph.describe import describe_derivative
+from gradcli.graph.loops import operations_written_out
+from gradcli.graph.node import Node, cone
+from gradcli.graph.operation import Operation
+from gradcli.graph.types import size_of
+from gradcli.language.builtin import CONSTANTS
+from gradcli.language.inspection import Definition, Inspection
+from gradcli.language.recovery import diagnose, tree_of
+from gradcli.program import answers
+from gradcli.program.loaded import Loaded, from_text
+from gradcli.report.numbers import literal, rounded
+from gradcli.results import Result
+from gradcli.tuples import NamedTuple
+
+ENTRIES = 1_000_000
+"""Entries of all arrays of a program up to which its values are shown."""
+
+OPERATIONS = 20_000
+"""Operations up to which they are, those of each step of a loop counted."""
+
+SHOWN = 160
+"""Characters of a value that are shown."""
+
+BEFORE = 8
+"""Tokens before the place of an error that what it says to write may replace, too."""
+
+
+class Problem(NamedTuple):
+    """An error of the program or a finding of lint, which may know the ``edit`` that mends it."""
+
+    is_error: bool
+    code: str
+    message: str
+    labels: tuple[Label, ...]
+    help: str | None
+    edit: Edit | None
+
+    @property
+    def span(self) -> Span | None:
+        return self.labels[0].span if self.labels else None
+
+
+def _of_error(error: GradcliError) -> Problem:
+    return Problem(True, error.kind, error.message, error.labels, error.help, None)
+
+
+class Document:
+    """A text, which does not change; everything is found out when it is asked for, and once."""
+
+    def __init__(self, name: str, text: str, folder: str | os.PathLike[str]) -> None:
+        self.source = Source(name, text)
+        self.folder = folder
+        self.seconds = 0.0
+        """How long it took to inspect it."""
+
+    @cached_property
+    def inspection(self) -> Inspection:
+        start = time.perf_counter()
+        inspection = Inspection(self.source, self.folder)
+        self.seconds = time.perf_counter() - start
+        return inspection
+
+    @cached_property
+    def program(self) -> Loaded | None:
+        """The program, where it has no errors."""
+        if self.inspection.errors:
+            return None
+        try:
+            return from_text(self.source.text, self.source.name, self.folder)
+        except GradcliError:
+            return None
+
+    # what is wrong
+
+    def syntax_errors(self) -> list[Problem]:
+        """What is found without elaborating the program, at once."""
+        return [_of_error(error) for error in tree_of(self.source)[1]]
+
+    def errors(self) -> list[Problem]:
+        return [_of_error(error) for error in self.inspection.errors]
+
+    @cached_property
+    def findings(self) -> list[Problem]:
+        if self.program is None:
+            return []
+        try:
+            return [Problem(False, f.code, f.message, f.labels, f.help, f.edit) for f in lint(self.program)]
+        except GradcliError:  # a loop that lint writes out may pass a limit
+            return []
+
+    def mending(self, problem: Problem) -> Edit | None:
+        """The edit that does what an error's help says, if one is seen to remove the error and to make no other."""
+        if not problem.is_error or problem.span is None or problem.span.source != self.source:
+            return problem.edit
+        before = self.inspection.errors
+        places = {error.span and error.span.start for error in before} - {problem.span.start}
+        for edit in self._candidates(problem, problem.span):
+            after = diagnose(Source(self.source.name, edited(self.source.text, [edit])), self.folder)
+            if len(after) < len(before) and len(after) <= len(places):
+                return edit
+        return None
+
+    def _candidates(self, problem: Problem, span: Span) -> Iterator[Edit]:
+        """Edits that the help of an error may mean: what it quotes, in place of what it underlines."""
+        written = re.match(r"(?:write|did you mean) `([^`…]+)`", problem.help or "")
+        if written:
+            better = written[1]
+            yield Edit(span.start, span.end, better)
+            if self.source.text[span.end :].startswith("("):  # of a call only the name is underlined
+                end = next((p.end for p in self.inspection.pieces if self.inspection.text((p.start, p.end)) == ")" and p.start > span.end), span.end)  # fmt: skip
+                yield Edit(span.start, end, better)
+            starts = [p.start for p in self.inspection.pieces if p.sort != "end" and p.end <= span.start]
+            words = set(re.findall(r"\w+", better))
+            for start in reversed(starts[-BEFORE:]):
+                if set(re.findall(r"\w+", self.source.text[start : span.end])) <= words:
+                    yield Edit(start, span.end, better)
+        closing = re.match(r"close the bracket with `(.)`", problem.help or "")
+        if closing:
+            end = max([p.end for p in self.inspection.pieces if p.sort != "end" and p.end <= span.start], default=0)
+            yield Edit(end, end, closing[1])
+
+    # what names stand for
+
+    def hover(self, offset: int) -> str | None:
+        """Markdown about the name at an offset: its type, value and gradient, or the entry of an operation."""
+        inspection = self.inspection
+        definition = inspection.definition_at(offset)
+        if definition is not None:
+            shown = [_fenced(inspection.heading(definition))]
+            if definition.parent is not None and definition.kind == "value" and inspection.node(definition):
+                shown.append(f"as in the last call of `{definition.parent.name}`")
+            return "\n\n".join([*shown, *self._numbers(definition)])
+        operation = inspection.operation_at(offset)
+        if operation is not None:
+            return entry(operation)
+        place = inspection.place_at(offset)
+        word = inspection.text(place) if place else ""
+        return _fenced(f"constant {word} = {CONSTANTS[word]!r}") if word in CONSTANTS else None
+
+    def _numbers(self, definition: Definition) -> Iterator[str]:
+        """The value of a name of the top level, and the gradient by it."""
+        program = self.program
+        if program is None or definition.parent is not None or definition.name not in program.graph.names:
+            return
+        try:
+            if not _is_small(program):
+                return
+            (value,) = answers.values(program, [definition.name])
+            yield f"value: `{_brief(value)}`"
+            if not program.variables or not isinstance(program.graph.names[definition.name], Node):
+                return
+            reply = answers.gradients(program, None, [definition.name])
+            ((_, (gradient,)),) = reply.orders
+            yield f"gradient of {', '.join([f'`{y}`' for y in reply.of])}: `{_brief(gradient)}`"
+        except GradcliError as error:
+            yield error.message
+
+
+def _is_small(program: Loaded) -> bool:
+    nodes = [x for x in program.graph.names.values() if isinstance(x, Node)]
+    return operations_written_out(nodes) <= OPERATIONS and sum([size_of(x.shape) for x in cone(nodes)]) <= ENTRIES
+
+
+def _brief(result: Result) -> str:
+    if not result.connected:
+        return f"None: {result.reason.with_line()}" if result.reason is not None else "None"
+    text = literal(rounded(result.value, 6))
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+
+
+def _fenced(text: str) -> str:
+    return f"```gradcli\n{text}\n```"
+
+
+def entry(operation: Operation) -> str:
+    """What the table says of an operation, as Markdown."""
+    rows = [
+        ("formula", operation.formula),
+        ("derivative", describe_derivative(operation)),
+        ("domain", operation.domain),
+        ("also", ", ".join(operation.aliases)),
+        ("example", operation.example),
+    ]
+    lines = [f"- {name}: `{' '.join(str(text).split())}`" for name, text in rows if text]
+    return "\n".join([_fenced(operation.signature), "", operation.doc, "", *lines])

@@ -53,7 +53,7 @@ Examples:
   gradcli format model.expr --diff
   gradcli graph model.expr --gradient 'w'
   gradcli plot -e 'variable x = 0; y = x*sin(x)' --x 'x=-2*pi:2*pi'
-  gradcli server
+  gradcli server --stdio
   gradcli ops softmax
   gradcli help language
   gradcli examples rosenbrock

@@ -33,7 +33,12 @@ class Piece(NamedTuple):
 def keywords(tables: Tables) -> list[str]:
     """The words that begin statements, from the grammar: those that are reserved, and those that are so before a name."""
     reserved = [word for word in tables["keywords"] if word not in (*VALUES, *OPERATING)]
-    return reserved + [name[1:].lower() for name, _ in tables["terminals"] if name[0] == "_" and name != "_END"]
+    return reserved + [name[1:].lower() for name in soft(tables)]
+
+
+def soft(tables: Tables) -> dict[str, str]:
+    """The tokens of words that are keywords before a name only, with their regular expressions."""
+    return {name: regex for name, regex in tables["terminals"] if re.fullmatch("_[A-Z]+", name) and name != "_END"}
 
 
 def pieces(source: Source) -> Iterator[Piece]:

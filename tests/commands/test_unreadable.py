@@ -43,7 +43,7 @@ def test_no_option_has_click_look_at_a_file():
     shared = [(name, p.name) for name, p in parameters() if p.type in (INPUT_FILE, OUTPUT_FILE)]
     assert paths == shared
     assert not any(kind.exists or kind.readable for kind in (INPUT_FILE, OUTPUT_FILE))
-    assert set(PROGRAMS) == set(COMMANDS) - {"examples", "help", "ops"}
+    assert set(PROGRAMS) == set(COMMANDS) - {"examples", "help", "ops", "server"}
 
 
 def forbid(monkeypatch, path):

@@ -49,9 +49,7 @@ class Editor:
 
     def start(self) -> types.InitializeResult:
         self.ask(self.client.start_io(sys.executable, "-m", "gradcli", "server"))
-        result = self.ask(
-            self.client.initialize_async(types.InitializeParams(capabilities=types.ClientCapabilities()))
-        )
+        result = self.ask(self.client.initialize_async(types.InitializeParams(capabilities=types.ClientCapabilities())))
         self.client.initialized(types.InitializedParams())
         return result
 
@@ -165,7 +163,9 @@ def test_hover(editor: Editor) -> None:
     editor.open(PROGRAM)
 
     def hover(before: str, after: str = "") -> str:
-        return editor.ask(editor.client.text_document_hover_async(editor.at(types.HoverParams, before, after))).contents.value
+        return editor.ask(
+            editor.client.text_document_hover_async(editor.at(types.HoverParams, before, after))
+        ).contents.value
 
     w = hover("x*", "w + k")
     assert "variable w: float64[2]" in w and "value: `[1.0, 2.0]`" in w and "gradient of `loss`: `[" in w
@@ -185,10 +185,14 @@ def test_completion_and_signatures_while_a_call_is_written(editor: Editor) -> No
     assert {"axis=", "keepdims=", "w", "net", "loss", "reduce_sum", "pi", "variable", "tangent"} <= set(items)
     assert {"h", "gain", "z"}.isdisjoint(items) and items["w"].detail == "variable w: float64[2]"
     inside = editor.at(types.CompletionParams, "    tanh(", "h)")
-    assert {"h", "x", "gain", "w", "x="} <= {i.label for i in editor.ask(editor.client.text_document_completion_async(inside))}
+    assert {"h", "x", "gain", "w", "x="} <= {
+        i.label for i in editor.ask(editor.client.text_document_completion_async(inside))
+    }
 
     def signature(before: str) -> tuple[str, str]:
-        help = editor.ask(editor.client.text_document_signature_help_async(editor.at(types.SignatureHelpParams, before)))
+        help = editor.ask(
+            editor.client.text_document_signature_help_async(editor.at(types.SignatureHelpParams, before))
+        )
         (one,) = help.signatures
         return one.label, one.parameters[help.active_parameter].label
 
@@ -203,17 +207,21 @@ def test_definitions_references_and_renaming(editor: Editor) -> None:
     place = editor.ask(ask.text_document_definition_async(editor.at(types.DefinitionParams, "25], ", "gain=k"))).range
     assert place.start == editor.place("net(x, ")
     context = types.ReferenceContext(include_declaration=True)
-    found = editor.ask(ask.text_document_references_async(editor.at(types.ReferenceParams, "constant ", "k", context=context)))
+    found = editor.ask(
+        ask.text_document_references_async(editor.at(types.ReferenceParams, "constant ", "k", context=context))
+    )
     assert [editor.of(one.range) for one in found] == ["k"] * 3
     assert editor.ask(ask.text_document_prepare_rename_async(editor.at(types.PrepareRenameParams, "tan"))) is None
 
     def renamed(before: str, after: str, name: str) -> str:
-        return editor.applied(editor.ask(ask.text_document_rename_async(editor.at(types.RenameParams, before, after, new_name=name))))
+        return editor.applied(
+            editor.ask(ask.text_document_rename_async(editor.at(types.RenameParams, before, after, new_name=name)))
+        )
 
     assert renamed("variable ", "w = ", "weights") == PROGRAM.replace("w = ", "weights = ").replace("x*w", "x*weights")
     assert renamed("net(x, ", "gain", "factor") == PROGRAM.replace("gain", "factor")
     for name in ("k", "x", "true", "2x", "sum"):
-        with pytest.raises(JsonRpcException, match="cannot be a name|another thing"):
+        with pytest.raises(JsonRpcException, match=r"cannot be a name|another thing"):
             renamed("variable ", "w = ", name)
 
 
@@ -240,7 +248,12 @@ def test_the_whole_text(editor: Editor) -> None:
         line, at = line + down, right if down else at + right
         text = lines[line].encode("utf-16-le")[2 * at : 2 * (at + length)].decode("utf-16-le")
         words.append((text, legend[sort], modifiers))
-    assert words[:4] == [("# 🙂 units", "comment", 0), ("variable", "keyword", 0), ("w", "variable", 1), ("=", "operator", 0)]
+    assert words[:4] == [
+        ("# 🙂 units", "comment", 0),
+        ("variable", "keyword", 0),
+        ("w", "variable", 1),
+        ("=", "operator", 0),
+    ]
     assert ("tanh", "function", 4) in words and ("gain", "parameter", 1) in words and ("k", "variable", 3) in words
 
 

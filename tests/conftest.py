@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from gradcli.commands.main import run as run_command
+
+# What JAX compiles is kept from one run of the tests to the next, and not among the user's files.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "jax"))
 
 
 def pytest_addoption(parser):

@@ -7,12 +7,12 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from gradcli.commands.endings import is_terminal
-from gradcli.commands.options import INPUT_FILE, Bytes, settings_option, several_names, utf8
+from gradcli.commands.options import INPUT_FILE, Bytes, Device, settings_option, several_names, utf8
 from gradcli.diagnostics import GradcliError, Source
 from gradcli.tuples import NamedTuple
 
@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
     from gradcli.data.memory import Memory
     from gradcli.data.reading import Values
+    from gradcli.execute.accelerator import Accelerator
     from gradcli.language.values import Asked
     from gradcli.program.loaded import Loaded
 
     Value = str | numpy.ndarray[Any, Any]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 NO_PROGRAM = "There is no program: give a FILE, -e 'TEXT', or a program on standard input."
 
@@ -48,6 +51,9 @@ class Inputs(NamedTuple):
     random_seed: int = 0
     max_memory: int | None = None
     threads: int | None = None
+    backend: str = "numpy"
+    device: str | None = None
+    devices: int | None = None
 
     def program_text(self, other_files: Iterable[str | None] = ()) -> ProgramText:
         """Read the program. ``other_files`` are the further options that may name standard input (``-``).
@@ -113,7 +119,21 @@ class Inputs(NamedTuple):
             asked=asked,
             origins={name: path_and_key(value) for name, value in self.set_.items() if value.startswith("@")},
             inline=bool(self.inline),
+            accelerator=self.accelerator(),
         )
+
+    def accelerator(self) -> Accelerator | None:
+        """What JAX computes on, if it does. Raises click.UsageError where options contradict each other."""
+        if self.backend != "jax":
+            for option, value in (("--device", self.device), ("--devices", self.devices)):
+                if value is not None:
+                    raise click.UsageError(f"{option} is for --backend jax.")
+            return None
+        if self.threads is not None:
+            raise click.UsageError("--threads is for --backend numpy: JAX chooses its own.")
+        from gradcli.execute.accelerator import Accelerator
+
+        return Accelerator(self.device, self.devices or 1)
 
 
 def program_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -121,7 +141,7 @@ def program_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def decorated(**values: Any) -> Any:
-        own = {name: values.pop(name) for name in Inputs._fields}
+        own = {name: values.pop(name) for name in Inputs._fields if name in values}
         return function(inputs=Inputs(**own), **values)
 
     for option in reversed(
@@ -172,6 +192,35 @@ def program_options(function: Callable[..., Any]) -> Callable[..., Any]:
     ):
         decorated = option(decorated)
     return decorated
+
+
+def backend_options(function: F) -> F:
+    """What says which engine computes values, and where: part of ``inputs``, beside :func:`program_options`."""
+    for option in reversed(
+        (
+            click.option(
+                "--backend",
+                type=click.Choice(["numpy", "jax"]),
+                default="numpy",
+                show_default=True,
+                help="What computes values: NumPy, or JAX, which compiles the program for a CPU, GPU or TPU.",
+            ),
+            click.option(
+                "--device",
+                type=Device(),
+                metavar="cpu|gpu|tpu[:N]",
+                help="Where JAX computes, by default on the best that it finds; N is its number.",
+            ),
+            click.option(
+                "--devices",
+                type=click.IntRange(1, 4096),
+                metavar="N",
+                help="Share the rows of the constants with the most rows, or those of --points, among N devices.",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
 
 
 def variables_apart(wrt: Iterable[str] | None) -> list[str]:

@@ -150,6 +150,19 @@ class Bytes(click.ParamType[int]):
         return size
 
 
+class Device(click.ParamType[str]):
+    """``cpu``, ``gpu`` or ``tpu``, perhaps with a number: ``gpu:1``."""
+
+    name = "device"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from gradcli.execute.accelerator import DEVICE
+
+        if not re.fullmatch(DEVICE, value):
+            self.fail(f"{value!r} is not cpu, gpu or tpu, perhaps with a number: gpu:1.", param, ctx)
+        return str(value)
+
+
 def several_names(*declarations: str, help: str) -> Callable[[F], F]:
     """An option with a list of names, which may be given again to add to it."""
 

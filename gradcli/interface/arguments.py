@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -16,6 +17,7 @@ from gradcli.diagnostics import GradcliError, did_you_mean, listed
 LARGEST_ORDER = 2000
 LARGEST_SEED = 2**32 - 1
 MOST_THREADS = 1024
+MOST_DEVICES = 4096
 
 
 def names(value: object, argument: str) -> list[str]:
@@ -131,6 +133,17 @@ def one_of(value: object, argument: str, allowed: Sequence[str]) -> str:
         f"{argument} must be {choices}, not {_shown(value)}",
         help=f'did you mean `{argument}="{close}"`?' if close else f'write `{argument}="{allowed[0]}"`',
     )
+
+
+def device_or_none(value: object, argument: str) -> str | None:
+    """What JAX computes on: "cpu", "gpu" or "tpu", perhaps with a number; or None, which leaves the choice to JAX."""
+    from gradcli.execute.accelerator import DEVICE
+
+    if value is None:
+        return None
+    if not isinstance(value, str) or not re.fullmatch(DEVICE, value):
+        _wrong(argument, 'a device such as "cpu" or "gpu:1"', value, f'{argument}="gpu"')
+    return value
 
 
 def pair_or_none(value: object, argument: str, example: str) -> tuple[Any, Any] | None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike
 
+    from gradcli.execute.accelerator import Accelerator
     from gradcli.features.derive.answer import Kind
     from gradcli.features.derive.look import Format
     from gradcli.features.explain.explanation import Explained
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 Precision = Literal["float32", "float64"]
 Method = Literal["sgd", "momentum", "adam", "newton", "lbfgs", "newton-cg", "least-squares", "slsqp"]
+Backend = Literal["numpy", "jax"]
+BACKENDS = ("numpy", "jax")
 UNCONNECTED = ("none", "zero", "error")
 
 
@@ -41,6 +44,9 @@ def load(
     settings: Mapping[str, ArrayLike] | None = None,
     max_memory: int | None = None,
     threads: int | None = None,
+    backend: Backend = "numpy",
+    device: str | None = None,
+    devices: int = 1,
 ) -> Program:
     """The program of a file; ``load`` in it reads below ``folder``, by default the file's own.
 
@@ -57,6 +63,9 @@ def load(
         settings=settings,
         max_memory=max_memory,
         threads=threads,
+        backend=backend,
+        device=device,
+        devices=devices,
     )
 
 
@@ -70,6 +79,9 @@ def loads(
     settings: Mapping[str, ArrayLike] | None = None,
     max_memory: int | None = None,
     threads: int | None = None,
+    backend: Backend = "numpy",
+    device: str | None = None,
+    devices: int = 1,
 ) -> Program:
     """The program of a text.
 
@@ -77,7 +89,8 @@ def loads(
     ``settings`` replaces values of variables and constants, by arrays or by expressions in the language (strings);
     ``dtype`` (float32 or float64) overrides the program's dtype line; ``max_memory`` is a limit in bytes on the arrays
     of a run (default: what is free), ``threads`` how many may work on large arrays (default: one for each processor).
-    Raises :class:`GradcliError`.
+    With the ``backend`` "jax" JAX compiles what is computed, for a ``device`` ("cpu", "gpu:1", …; default: the best that
+    it finds) or several ``devices``, which share the rows of the largest constants. Raises :class:`GradcliError`.
     """
     return Program(
         Source(arguments.text(name, "name"), arguments.text(text, "text")),
@@ -87,7 +100,22 @@ def loads(
         arguments.by_name(settings, "settings"),
         arguments.integer_or_none(max_memory, "max_memory", 1),
         threads=arguments.integer_or_none(threads, "threads", 1, arguments.MOST_THREADS),
+        accelerator=_accelerator(backend, device, devices),
     )
+
+
+def _accelerator(backend: str, device: str | None, devices: int) -> Accelerator | None:
+    """What JAX computes on, if it does."""
+    form = arguments.one_of(backend, "backend", BACKENDS)
+    device = arguments.device_or_none(device, "device")
+    devices = arguments.integer(devices, "devices", 1, arguments.MOST_DEVICES)
+    if form == "numpy":
+        if device is not None or devices > 1:
+            raise GradcliError("ValueError", 'devices are for backend="jax"')
+        return None
+    from gradcli.execute.accelerator import Accelerator
+
+    return Accelerator(device, devices)
 
 
 class Program(Loaded):
@@ -256,18 +284,26 @@ class Program(Loaded):
         given, of = _arrays(tangents, "tangents"), arguments.names_or_none(of, "of")
         return {r.name: r.value for r in tangents_of(self._given(values), given, of, _stops(stop))}
 
-    def compile(self, of: Names, inputs: Names = (), processes: bool = False) -> Callable[..., dict[str, Array]]:
+    def compile(
+        self, of: Names, inputs: Names = (), processes: bool = False, *, backend: Backend | None = None
+    ) -> Callable[..., dict[str, Array]]:
         """A function of keyword arguments ``inputs`` that gives the values of ``of``: planned once, safe in threads.
 
         Each input must have the shape and a dtype convertible to that of its declaration; inputs that are left out keep
         the program's own values. ``processes`` allows it, on Linux, to fork as many worker processes as it may use
         threads, which end with it: a loss of a network on a batch and its gradient gain from them, results are the same.
-        Raises :class:`GradcliError`, at once for unknown names.
+        ``backend`` is that of the program, or another: with "jax" JAX compiles the function, see :func:`loads`. Raises :class:`GradcliError`, at once for unknown names.
         """
         from gradcli.program.compiled import Compiled
 
+        program = self
+        if backend is not None and (backend != "jax" or self.accelerator is None):
+            program = self.with_accelerator(_accelerator(backend, None, 1))
         return Compiled(
-            self, arguments.names(of, "of"), arguments.names(inputs, "inputs"), arguments.flag(processes, "processes")
+            program,
+            arguments.names(of, "of"),
+            arguments.names(inputs, "inputs"),
+            arguments.flag(processes, "processes"),
         )
 
     def derive(

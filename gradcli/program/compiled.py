@@ -1,18 +1,17 @@
-"""Functions of a program's inputs, planned once: nodes for the package's own use, names for :meth:`Program.compile`."""
+"""Functions of a program's inputs, made ready once: nodes for the package's own use, names for :meth:`Program.compile`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gradcli.data import is_ordinary
 from gradcli.diagnostics import GradcliError
-from gradcli.execute.run import run
-from gradcli.execute.straight import straight_line
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import SameAs, Select
 from gradcli.program import query
 from gradcli.program.loaded import converted
+from gradcli.program.planned import Planned
 
 if TYPE_CHECKING:
     from gradcli.program.loaded import Loaded
@@ -20,43 +19,34 @@ if TYPE_CHECKING:
 Array = Any
 
 
-class Planned:
-    """The values of nodes as a function of those of some leaves, which each call gives; safe in threads.
+class Function(Protocol):
+    """The values of nodes as a function of those of some leaves, which each call gives; safe in threads."""
 
-    With ``processes`` loops of short steps may be shared among worker processes (:mod:`gradcli.execute.processes`).
-    ``known`` are computed nodes whose values each call gives as well. ``choice`` says what runs it and why.
-    """
+    @property
+    def leaves(self) -> set[Node]:
+        """The leaves that the nodes need."""
 
-    def __init__(
-        self,
-        program: Loaded,
-        nodes: Sequence[Node],
-        inputs: Sequence[Node],
-        processes: bool = False,
-        known: Sequence[Node] = (),
-    ) -> None:
-        self._written = program.written
-        given = {*inputs, *known}
-        constant = constant_parts(nodes, given)
-        self._plan = program.plan(nodes, [*constant, *known], repeated=True, processes=processes)
-        self.leaves = set(self._plan.leaves)
-        # What no input changes is evaluated once.
-        self._fixed = dict(zip(constant, program.evaluate(constant), strict=True))
-        self._fixed |= program.leaf_values(self._plan, without={*inputs, *constant})
-        self._moving = [x for x in self._plan.nodes if x in given]
-        # From the first call on: the same values must give the same bits.
-        self.choice = self._plan.when_repeated()
-        straight = self.choice.engine == "straight line"
-        self._function = straight_line(self._plan, self._fixed, self._moving) if straight else None
-
-    def __call__(self, values: Mapping[Node, Array]) -> list[Array]:
+    def __call__(self, values: Mapping[Node, Array], /) -> list[Array]:
         """The values of the nodes, in arrays of their own; ``values`` have the leaves' shapes and dtypes."""
-        if self._function is not None:
-            try:
-                return self._function(*[values[leaf] for leaf in self._moving])
-            except Exception:  # noqa: BLE001
-                pass  # the slower way says which operation failed, and where it stands in the program
-        return run(self._plan, {**self._fixed, **values}, self._written)
+
+
+def function_of(
+    program: Loaded,
+    nodes: Sequence[Node],
+    inputs: Sequence[Node],
+    processes: bool = False,
+    known: Sequence[Node] = (),
+) -> Function:
+    """Nodes as a function of ``inputs``, by the engine of the program: NumPy's, or JAX.
+
+    With ``processes`` NumPy may share loops of short steps among worker processes (:mod:`gradcli.execute.processes`).
+    ``known`` are computed nodes whose values each call gives as well.
+    """
+    if program.accelerator is not None:
+        from gradcli.program.jitted import Jitted
+
+        return Jitted(program, nodes, inputs, known)
+    return Planned(program, nodes, inputs, processes, known)
 
 
 class Compiled:
@@ -80,7 +70,7 @@ class Compiled:
         self._processes = processes
         self._leaves = {name: query.leaf(program, name) for name in inputs}
         nodes = [query.target(program, name) for name in of]
-        self._run = Planned(program, nodes, list(self._leaves.values()), processes)
+        self._run = function_of(program, nodes, list(self._leaves.values()), processes)
         self._selects = not guarded and any(isinstance(node.op.rule, (Select, SameAs)) for node in cone(nodes))
         self._guarded: dict[tuple[str, ...], Compiled] = {}
 
@@ -110,14 +100,3 @@ class Compiled:
             program = self._program.again(unsafe=unsafe)
             self._guarded[unsafe] = Compiled(program, self._of, list(self._leaves), self._processes, guarded=True)
         return self._guarded[unsafe]
-
-
-def constant_parts(nodes: Sequence[Node], inputs: set[Node]) -> list[Node]:
-    """The computed nodes that depend on no input and are needed by one that does, or are results."""
-    moving = set(inputs)
-    needed = dict.fromkeys(nodes)
-    for node in cone(nodes, inputs):
-        if any([x in moving for x in node.inputs]):
-            moving.add(node)
-            needed |= dict.fromkeys(node.inputs)
-    return [x for x in needed if x not in moving and x.op.name not in ("leaf", "literal")]

@@ -19,6 +19,7 @@ from gradcli.language.parser import parse
 from gradcli.language.syntax import Bare, Declaration
 
 if TYPE_CHECKING:
+    from gradcli.execute.accelerator import Accelerator
     from gradcli.execute.choose import Choice
     from gradcli.execute.plan import Plan
     from gradcli.execute.profile import Record
@@ -53,6 +54,9 @@ class Loaded:
 
     threads: int | None
     """How many may work on large arrays; by default one for each processor."""
+
+    accelerator: Accelerator | None
+    """What JAX computes the values on; None where NumPy does."""
 
     settings: Mapping[str, str | Array]
     """Values in place of those of variables and constants: arrays, or expressions of the language."""
@@ -90,6 +94,7 @@ class Loaded:
         asked: Asked | None = None,
         origins: Mapping[str, tuple[str, str | None]] | None = None,
         inline: bool = False,
+        accelerator: Accelerator | None = None,
     ) -> None:
         errors: list[GradcliError] = []
         answer = None
@@ -113,6 +118,7 @@ class Loaded:
             random_seed=random_seed,
             max_memory=max_memory,
             threads=threads,
+            accelerator=accelerator,
             origins=origins or {},
             unsafe=frozenset(unsafe),
             asked=asked,
@@ -183,6 +189,7 @@ class Loaded:
             self.threads,
             self.asked,
             inline=self.inline,
+            accelerator=self.accelerator,
         )
 
     def with_values(self, values: Mapping[str, Array] | None) -> Self:
@@ -228,6 +235,10 @@ class Loaded:
     def with_every_call(self) -> Self:
         """This program with another graph of its own, whose ``calls`` are all that made it."""
         return self._changed(graph=self.elaborated(self.settings, every_call=True), _leaf_values={})
+
+    def with_accelerator(self, accelerator: Accelerator | None) -> Self:
+        """This program, whose values JAX computes on an accelerator, or for None NumPy."""
+        return self._changed(accelerator=accelerator)
 
     def with_record(self, record: Record) -> Self:
         """This program, whose runs note in the record what they spend."""
@@ -318,6 +329,10 @@ class Loaded:
         """The values of nodes as arrays or, where ``plain`` allows it, as plain numbers."""
         if not nodes:
             return []
+        if self.accelerator is not None:
+            from gradcli.program import jitted
+
+            return jitted.evaluate(self, nodes)
         values = self._scalars(nodes, plain) if self.record is None else None
         if values is not None:
             return values
@@ -351,7 +366,7 @@ class Loaded:
 
     def sweeps(self) -> bool:
         """Whether sweeps find the gradients of scalars, without a graph of them."""
-        return self.record is None and self.choice_of_scalars().engine == "sweeps"
+        return self.record is None and self.accelerator is None and self.choice_of_scalars().engine == "sweeps"
 
     def leaf_values(self, plan: Plan, without: Iterable[Node] = ()) -> dict[Node, Array]:
         """The values of the leaves that a plan needs, but for some that others give."""

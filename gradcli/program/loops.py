@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from gradcli.execute.newton import Solver
@@ -13,60 +14,71 @@ from gradcli.graph.operation import literal
 from gradcli.graph.ops.creation import loop, loop_result, loop_run
 from gradcli.graph.ops.ruled import System, solution
 from gradcli.rewrite.simplify import Simplified
+from gradcli.tuples import NamedTuple
 
-_solvers: WeakKeyDictionary[System, Solver] = WeakKeyDictionary()
+
+class Runs(NamedTuple):
+    """What runs loops and solves systems: from a simplified body, or system, to what is called with the arguments."""
+
+    loop: Callable[..., Any]
+    solver: Callable[..., Any]
+
+
+NUMPY = Runs(Loop, Solver)
+
 OFTEN = 10
 """Runs for which a plan that is repeated is made ready, at least."""
 
-_made: WeakKeyDictionary[Body, dict[tuple[tuple[int, ...], tuple[int, ...]], Loop]] = WeakKeyDictionary()
+_solvers: WeakKeyDictionary[System, dict[Runs, Any]] = WeakKeyDictionary()
+_made: WeakKeyDictionary[Body, dict[tuple[Runs, tuple[int, ...], tuple[int, ...]], Any]] = WeakKeyDictionary()
 
 
 def lowered(
-    targets: Sequence[Node], known: Collection[Node] = (), runs: int = 1
+    targets: Sequence[Node], known: Collection[Node] = (), runs: int = 1, by: Runs = NUMPY
 ) -> tuple[list[Node], dict[Node, Node]]:
     """The targets with runs of loops in place of their results, and what each new node stands for.
 
-    They are computed so often (``runs``), as far as is known.
+    They are computed so often (``runs``), as far as is known, ``by`` NumPy or another engine.
     """
     known = set(known)
     nodes = cone(targets, known)
     if not any([node.op in (loop, solution) and node not in known for node in nodes]):
         return list(targets), {}
 
-    def made(body: Body, wanted: Sequence[int], given: Sequence[int]) -> Loop:
-        return _function(body, tuple(wanted), tuple(given), runs)
+    def made(body: Body, wanted: Sequence[int], given: Sequence[int]) -> Any:
+        return _function(body, tuple(wanted), tuple(given), runs, by)
 
-    new, original = with_runs(nodes, made, _solved, known)
+    def solved(node: Node, inputs: tuple[Node, ...]) -> Node | None:
+        """A run of what solves a system, in place of its solution."""
+        if node.op is not solution:
+            return None
+        run = Node(loop_run, inputs, {"function": solver(node.attrs["system"], by)}, (0,), "bool", False)
+        return Node(loop_result, (run,), {"index": 0}, node.shape, node.dtype, node.risky)
+
+    new, original = with_runs(nodes, made, solved, known)
     return [new[node] for node in targets], original
 
 
-def solver(system: System) -> Solver:
+def solver(system: System, by: Runs = NUMPY) -> Any:
     """What solves a system, made once."""
-    if system not in _solvers:
+    kept = _solvers.setdefault(system, {})
+    if by not in kept:
         parts = [x for x in (system.residual, system.matrix, system.objective) if x is not None]
-        roots, _ = lowered(parts, [system.x, *system.parameters])
+        roots, _ = lowered(parts, [system.x, *system.parameters], by=by)
         residual, matrix, *rest = Simplified(roots, known=[system.x, *system.parameters]).targets
-        _solvers[system] = Solver(system, residual, matrix, rest[0] if rest else None)
-    return _solvers[system]
+        kept[by] = by.solver(system, residual, matrix, rest[0] if rest else None)
+    return kept[by]
 
 
-def _solved(node: Node, inputs: tuple[Node, ...]) -> Node | None:
-    """A run of what solves a system, in place of its solution."""
-    if node.op is not solution:
-        return None
-    run = Node(loop_run, inputs, {"function": solver(node.attrs["system"])}, (0,), "bool", False)
-    return Node(loop_result, (run,), {"index": 0}, node.shape, node.dtype, node.risky)
-
-
-def _function(body: Body, wanted: tuple[int, ...], given: tuple[int, ...], runs: int) -> Loop:
+def _function(body: Body, wanted: tuple[int, ...], given: tuple[int, ...], runs: int, by: Runs) -> Any:
     kept = _made.setdefault(body, {})
-    if (wanted, given) not in kept:
-        simple, original = _for(body, wanted, runs)
-        kept[wanted, given] = Loop(simple, wanted, given, original, runs)
-    return kept[wanted, given]
+    if (by, wanted, given) not in kept:
+        simple, original = _for(body, wanted, runs, by)
+        kept[by, wanted, given] = by.loop(simple, wanted, given, original, runs)
+    return kept[by, wanted, given]
 
 
-def _for(body: Body, wanted: Sequence[int], runs: int) -> tuple[Body, dict[Node, Node]]:
+def _for(body: Body, wanted: Sequence[int], runs: int, by: Runs) -> tuple[Body, dict[Node, Node]]:
     """The body with what some results need, simplified, and what its new nodes stand for.
 
     What the results do not need keeps its number and is nothing.
@@ -74,7 +86,7 @@ def _for(body: Body, wanted: Sequence[int], runs: int) -> tuple[Body, dict[Node,
     live = body.live(wanted)
     emitted = [j for j in range(len(body.emitted)) if body.emits(j) in wanted]
     roots = [*[body.following[i] for i in live], *[body.emitted[j] for j in emitted]]
-    roots, loops = lowered(roots, body.parameters, runs * body.count)
+    roots, loops = lowered(roots, body.parameters, runs * body.count, by)
     simplified = Simplified(roots, known=body.parameters)
     simple = iter(simplified.targets)
     following, rest = list(body.states), [literal(0.0, "float64")] * len(body.emitted)

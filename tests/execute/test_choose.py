@@ -11,7 +11,7 @@ from gradcli.execute import choose
 from gradcli.execute.choose import Choice, Workers
 from gradcli.execute.sizes import Means
 from gradcli.program import query
-from gradcli.program.compiled import Planned
+from gradcli.program.planned import Planned
 
 SCALARS = "variable x = 2.0\ny = sin(x)*x"
 SMALL = "variable x = linspace(0.0, 1.0, 400)\ny = sum(sin(x)*x)"

@@ -7,7 +7,7 @@ import sys
 import click
 
 from gradcli.commands.endings import Command, is_terminal
-from gradcli.commands.inputs import Inputs, program_options, variables_apart, xs_option, ys_option
+from gradcli.commands.inputs import Inputs, backend_options, program_options, variables_apart, xs_option, ys_option
 from gradcli.commands.options import Finite
 from gradcli.commands.output import screen, write
 
@@ -36,6 +36,7 @@ a random direction.
 
 @click.command("check", cls=Command, epilog=EPILOG)
 @program_options
+@backend_options
 @ys_option
 @xs_option
 @click.option(

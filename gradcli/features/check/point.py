@@ -166,6 +166,12 @@ class Point:
     def function(self, nodes: Sequence[Node]) -> Callable[[Mapping[Node, Array]], list[Array]]:
         """The nodes' values as a function of the values of some leaves."""
         program = self.program
+        if program.accelerator is not None:
+            from gradcli.program.jitted import Jitted
+
+            jitted = Jitted(program, nodes, [x for x in cone(nodes) if x.op.name == "leaf"])
+            values = {x: program.leaf_value(x) for x in jitted.leaves if x in program.graph.initial}
+            return lambda given: jitted({**values, **given})
         plan = program.plan(nodes, repeated=True)
         own = [n for n in plan.leaves if n in program.graph.initial]
         fixed = {leaf: program.leaf_value(leaf) for leaf in own}

@@ -19,7 +19,7 @@ from gradcli.graph.ops.elementwise import add, subtract
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.ops.shaping import reshaped
 from gradcli.graph.types import size_of
-from gradcli.program.compiled import Planned
+from gradcli.program.compiled import function_of
 
 Array = Any
 
@@ -35,7 +35,7 @@ class Constrained(Minimizer):
         nodes = [constraint.difference for constraint in objective.constraints]
         with objective.program.graph.derivation.active():
             blocks = [block for node in nodes for block in jacobian(node, xs)]
-        self.differences = Planned(objective.program, [*nodes, *blocks], xs)
+        self.differences = function_of(objective.program, [*nodes, *blocks], xs)
         self._seen: tuple[Array, list[Array], Array] | None = None
         self.relations = np.array(
             [c.relation for c in objective.constraints for _ in range(size_of(c.difference.shape))]
@@ -214,7 +214,7 @@ class Constrained(Minimizer):
             leaf: part.reshape(leaf.shape).astype(leaf.dtype)
             for leaf, part in zip(leaves, np.split(cost, ends), strict=True)
         }
-        return self.square(Planned(program, blocks, [*xs, *leaves])({**self.given(x), **given}))
+        return self.square(function_of(program, blocks, [*xs, *leaves])({**self.given(x), **given}))
 
     def multipliers(self) -> list[Multiplier]:
         """What the constraints cost at the last accepted point."""

@@ -13,7 +13,8 @@ from gradcli.graph.node import Node
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.ops.elementwise import add
 from gradcli.graph.ops.reductions import sum_
-from gradcli.program.compiled import Planned, constant_parts
+from gradcli.program.compiled import function_of
+from gradcli.program.planned import constant_parts
 
 Array = Any
 
@@ -44,8 +45,8 @@ class NewtonCG(Minimizer):
         directions = list(self.directions.values())
         # What depends on x alone is the same for all directions of a step.
         self.parts = constant_parts(products, set(directions))
-        self.evaluated_parts = Planned(program, self.parts, xs)
-        self.products = Planned(program, products, [*xs, *directions], known=self.parts)
+        self.evaluated_parts = function_of(program, self.parts, xs)
+        self.products = function_of(program, products, [*xs, *directions], known=self.parts)
         self._at: tuple[Array, dict[Node, Array]] | None = None
 
     def product(self, x: Array, v: Array) -> Array:

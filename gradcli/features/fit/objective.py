@@ -12,7 +12,7 @@ from gradcli.graph.ops.elementwise import neg
 from gradcli.graph.ops.shaping import reshaped
 from gradcli.graph.types import is_float, show_shape, size_of
 from gradcli.program import query
-from gradcli.program.compiled import Planned
+from gradcli.program.compiled import Function, function_of
 from gradcli.program.loaded import Loaded, converted
 from gradcli.results import Reason, Result
 from gradcli.tuples import NamedTuple
@@ -65,7 +65,7 @@ class Batches:
 class _Function(NamedTuple):
     """Loss and gradients, planned for data of some number of rows."""
 
-    run: Planned
+    run: Function
     leaves: dict[str, Node]
 
     def __call__(self, values: Values) -> list[Array]:
@@ -250,7 +250,7 @@ class Objective:
         gradients = [g for g in row if isinstance(g, Node)]
         inputs = {name: query.leaf(program, name) for name in (*self.variables, *rows)}
         return _Function(
-            Planned(
+            function_of(
                 program,
                 self._signed([query.target(program, self.name), *gradients]),
                 list(inputs.values()),

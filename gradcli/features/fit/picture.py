@@ -19,8 +19,8 @@ from gradcli.features.plot.dots import MOST_DOTS
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.types import is_float, size_of
-from gradcli.program.compiled import Planned
 from gradcli.program.loaded import Loaded
+from gradcli.program.planned import Planned
 
 Array = Any
 

@@ -15,7 +15,7 @@ from gradcli.features.fit.subject import Multiplier
 from gradcli.features.fit.training import Moment, Outcome, Settings, State, Watch, gradient_norm, watched
 from gradcli.graph.node import Node
 from gradcli.graph.types import show_entry, size_of
-from gradcli.program.compiled import Planned
+from gradcli.program.compiled import Function, function_of
 from gradcli.tuples import NamedTuple
 
 Array = Any
@@ -106,7 +106,7 @@ class Minimizer:
         self.units: Array | None
         """Powers of 2 in which the method sees the variables, and the loss in those of its slope; None: as they are."""
         self._last: tuple[Array, Evaluated] | None = None
-        self._hessian: Planned | None = None
+        self._hessian: Function | None = None
         self.sizes = self.units_at(self.vector(state.values))
         steps = replayed(state, settings.steps)
         if steps:
@@ -406,7 +406,7 @@ class Minimizer:
     def curvature(self, x: Array) -> Array:
         """The Hessian at x [entries of x, entries of x]. Raises GradcliError where there is none."""
         if self._hessian is None:
-            self._hessian = Planned(self.objective.program, self.objective.hessian(), list(self.leaves.values()))
+            self._hessian = function_of(self.objective.program, self.objective.hessian(), list(self.leaves.values()))
         return self.square(self._hessian(self.given(x)))
 
     def square(self, blocks: Sequence[Array]) -> Array:

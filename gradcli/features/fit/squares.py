@@ -11,7 +11,7 @@ from gradcli.features.fit.objective import Objective
 from gradcli.features.fit.search import LAST, Evaluated, Minimizer
 from gradcli.features.fit.training import Settings, State, Watch
 from gradcli.graph.types import size_of
-from gradcli.program.compiled import Planned
+from gradcli.program.compiled import function_of
 
 Array = Any
 
@@ -25,7 +25,7 @@ class Squares(Minimizer):
         xs = list(self.leaves.values())
         with program.graph.derivation.active():
             blocks = jacobian(objective.residuals, xs)
-        self.matrix = Planned(program, [objective.residuals, *blocks], xs)
+        self.matrix = function_of(program, [objective.residuals, *blocks], xs)
         self._begun = False
 
     def residual(self, x: Array) -> Array:

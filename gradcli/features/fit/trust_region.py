@@ -12,7 +12,7 @@ from gradcli.features.fit.objective import NotFiniteError, Objective
 from gradcli.features.fit.search import DENSE, SUFFICIENT, Ended, Minimizer
 from gradcli.features.fit.training import Settings, State, Watch
 from gradcli.graph.types import size_of
-from gradcli.program.compiled import Planned
+from gradcli.program.compiled import function_of
 
 Array = Any
 
@@ -148,7 +148,7 @@ class TrustRegion(NewtonCG):
         self.dense = sum(size_of(x.shape) for x in xs) <= DENSE
         if self.dense:
             try:
-                self.blocks = Planned(objective.program, objective.hessian(), xs)
+                self.blocks = function_of(objective.program, objective.hessian(), xs)
             except GradcliError as problem:
                 if problem.kind != "LimitError":
                     raise

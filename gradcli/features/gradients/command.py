@@ -10,6 +10,7 @@ from gradcli.commands.endings import Command
 from gradcli.commands.inputs import (
     Inputs,
     ProgramText,
+    backend_options,
     entries_for,
     program_options,
     question_options,
@@ -46,6 +47,7 @@ Examples:
 
 @click.command("grad", cls=Command, epilog=EPILOG)
 @program_options
+@backend_options
 @question_options
 @click.option("--order", type=click.IntRange(1, 2000), default=1, show_default=True, help="Differentiate N times.",
               metavar="N")  # fmt: skip

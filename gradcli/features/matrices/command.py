@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from gradcli.commands.inputs import Inputs, program_options, stop_option, variables_apart, xs_option
+from gradcli.commands.inputs import Inputs, backend_options, program_options, stop_option, variables_apart, xs_option
 from gradcli.commands.options import output_options, points_options, several_names
 from gradcli.commands.output import Destination
 from gradcli.features.trace.command import Watch, watching_options
@@ -27,6 +27,7 @@ def matrix_options(of_help: str) -> Callable[[F], F]:
         for option in reversed(
             (
                 program_options,
+                backend_options,
                 several_names("--of", help=of_help),
                 xs_option,
                 stop_option,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from gradcli.commands.endings import Command
-from gradcli.commands.inputs import Inputs, program_options, stop_option, value_of
+from gradcli.commands.inputs import Inputs, backend_options, program_options, stop_option, value_of
 from gradcli.commands.options import output_options, settings_option, several_names
 from gradcli.commands.output import Destination
 
@@ -21,6 +21,7 @@ Formats are those of eval, with the tangent of y in place of the value of y.
 
 @click.command("jvp", cls=Command, epilog=EPILOG)
 @program_options
+@backend_options
 @settings_option(
     "--tangent",
     help="The direction of an x: an array of its shape, or a scalar for all of its entries. Repeatable, several add up.",

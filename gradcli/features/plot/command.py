@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from gradcli.commands.endings import Command, is_terminal, stream_has_color
-from gradcli.commands.inputs import Inputs, program_options
+from gradcli.commands.inputs import Inputs, backend_options, program_options
 from gradcli.commands.options import INPUT_FILE, OUTPUT_FILE, named, several_names, utf8
 from gradcli.commands.output import write
 from gradcli.features.plot.files import is_picture, missing
@@ -138,6 +138,7 @@ class SizeType(click.ParamType[tuple[float, float]]):
 
 @click.command("plot", cls=Command, epilog=EPILOG)
 @program_options
+@backend_options
 @click.option(
     "--x", "ranges", type=RangeType(), multiple=True, metavar="NAME=LOW:HIGH",
     help="The variable or constant, or its entry 'w[0]', that runs through a range. Twice: contours over two of them.",

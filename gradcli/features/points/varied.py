@@ -81,18 +81,22 @@ class Varied(Loaded):
         return False
 
 
+Run = Callable[[Mapping[Node, Array]], list[Array]]
+"""From the values of what a block needs to those of some nodes."""
+
+
 class _Block(NamedTuple):
     """What is done with a block of ``size`` rows.
 
-    ``leaves`` maps a leaf of the program to the one that holds its values in all rows. The plans of ``computed`` give
-    the values of leaves that are computed from columns, one after the other, and ``plan`` the results. ``filled`` are
-    the arrays that shorter columns are copied into, kept from one block to the next.
+    ``leaves`` maps a leaf of the program to the one that holds its values in all rows. ``computed`` gives the values of
+    leaves that are computed from columns, one after the other, and ``results`` the results. ``filled`` are the arrays
+    that shorter columns are copied into, kept from one block to the next.
     """
 
     size: int
     leaves: dict[Node, Node]
-    computed: list[tuple[Node, Plan]]
-    plan: Plan
+    computed: list[tuple[Node, Run]]
+    results: Run
     filled: dict[Node, Array]
 
 
@@ -106,6 +110,8 @@ class Batch:
     def __init__(self, program: Varied, ask: Ask) -> None:
         self.program = program
         self.items = ask(program)
+        if program.accelerator is not None:
+            program.accelerator.found()  # what is missing is no fault of a row
         self.plan = program.plan([item.value for item in self.items if item.value is not None])
         # Loops get the axis of the rows before they are made ready for a run.
         loops = program.graph.has_loops
@@ -182,12 +188,14 @@ class Batch:
                 self._block(min(rows, self.rows_at_once))
                 break
             except GradcliError:
+                if self.program.accelerator is not None:
+                    raise
                 self.rows_at_once = max(1, min(rows, self.rows_at_once) // 2)
         return min(rows, self.rows_at_once)
 
     def _block(self, rows: int) -> _Block:
         """What is done with at least so many rows. Raises GradcliError (LimitError) where memory does not do."""
-        size = max(rows, min(_rounded_up(rows), self.rows_at_once))
+        size = self._size(rows)
         if size not in self._blocks:
             many = {leaf: _with_rows(leaf, size) for leaf in self.program.columns.values()}
             computed = []
@@ -199,15 +207,31 @@ class Batch:
             self._blocks[size] = _Block(size, many, computed, self._planned(self._moving, many), {})
         return self._blocks[size]
 
-    def _planned(self, nodes: Sequence[Node], many: Mapping[Node, Node]) -> Plan:
-        return self.program.plan(batched(nodes, many), self._fixed, repeated=True)
+    def _size(self, rows: int) -> int:
+        """How many rows are computed for so many: of a few sizes, so that few plans are made."""
+        accelerator = self.program.accelerator
+        if accelerator is None:
+            return max(rows, min(_rounded_up(rows), self.rows_at_once))
+        # One that is compiled already, and one that all devices have equal parts of.
+        larger = [size for size in self._blocks if size >= rows]
+        return min(larger) if larger else -(-rows // accelerator.devices) * accelerator.devices
+
+    def _planned(self, nodes: Sequence[Node], many: Mapping[Node, Node]) -> Run:
+        program, nodes = self.program, batched(nodes, many)
+        if program.accelerator is not None:
+            from gradcli.program.jitted import Jitted
+
+            columns = list(many.values())
+            return Jitted(program, nodes, columns, fixed=self._fixed, rows=columns)
+        plan = program.plan(nodes, self._fixed, repeated=True)
+        return lambda values: run(plan, values, program.written)
 
     def __call__(self, columns: Mapping[str, Array]) -> list[Array]:
         """The targets for columns [rows, …]: each [rows, …]. Raises GradcliError if some row fails."""
         import numpy as np
 
         rows = len(next(iter(columns.values())))
-        size, leaves, computed, plan, filled = self._block(rows)
+        size, leaves, computed, results, filled = self._block(rows)
         values = dict(self._fixed)
         for name, leaf in self.program.columns.items():
             column = converted(columns[name], _with_rows(leaf, rows), copy=False)
@@ -219,11 +243,11 @@ class Batch:
                 column = whole
             values[leaves[leaf]] = column
         for leaf, initial in computed:
-            (value,) = run(initial, values, self.program.written)
+            (value,) = initial(values)
             spread = np.reshape(value, (size, *[1] * (1 + leaf.rank - value.ndim), *value.shape[1:]))  # a scalar fills
             whole = np.broadcast_to(spread, leaves[leaf].shape)
             values[leaves[leaf]] = converted(whole, leaves[leaf], copy=False)
-        found = iter(run(plan, values, self.program.written))
+        found = iter(results(values))
         moving = set(self._moving)
         return [
             next(found)[:rows] if node in moving else np.broadcast_to(self._fixed[node], (rows, *node.shape))

@@ -25,8 +25,8 @@ from gradcli.graph.ops.elementwise import add, multiply
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.types import is_float, show_entry, show_shape, size_of
 from gradcli.program import query
-from gradcli.program.compiled import Planned
 from gradcli.program.loaded import Loaded, array_node
+from gradcli.program.planned import Planned
 from gradcli.tuples import NamedTuple
 
 Array = Any

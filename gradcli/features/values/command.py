@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gradcli.commands.endings import Command
-from gradcli.commands.inputs import Inputs, program_options
+from gradcli.commands.inputs import Inputs, backend_options, program_options
 from gradcli.commands.options import output_options, points_options, profile_option, several_names
 from gradcli.commands.output import Destination
 from gradcli.features.trace.command import Watch, watching_options
@@ -32,6 +32,7 @@ Examples:
 
 @click.command("eval", cls=Command, epilog=EPILOG)
 @program_options
+@backend_options
 @several_names("--of", help="The names to print, in place of the program's outputs. Repeatable.")
 @watching_options
 @points_options

@@ -19,6 +19,13 @@ LARGEST = 5.37
 """The norm up to which the Padé approximant of degree 13 has all digits of float64."""
 
 
+def squared_again(xp: Any, y: Any, times: Any) -> Any:
+    """Each matrix squared so many times."""
+    for k in range(int(xp.max(times, initial=0))):
+        y = xp.where(times > k, xp.matmul(y, y), y)
+    return y
+
+
 def expm_kernel(xp: Any, a: Any) -> Any:
     """Scaled by a power of two, a Padé approximant of degree 13, squared again (Higham 2005)."""
     n = a.shape[-1]
@@ -34,9 +41,7 @@ def expm_kernel(xp: Any, a: Any) -> Any:
     odd = xp.matmul(a6, b[13] * a6 + b[11] * a4 + b[9] * a2) + b[7] * a6 + b[5] * a4 + b[3] * a2 + b[1] * one
     odd = xp.matmul(a, odd)
     even = xp.matmul(a6, b[12] * a6 + b[10] * a4 + b[8] * a2) + b[6] * a6 + b[4] * a4 + b[2] * a2 + b[0] * one
-    y = xp.linalg.solve(even - odd, even + odd)
-    for k in range(int(xp.max(doublings, initial=0))):
-        y = xp.where(doublings > k, xp.matmul(y, y), y)
+    y = squared_again(xp, xp.linalg.solve(even - odd, even + odd), doublings)
     return xp.where(finite, y, a.dtype.type(xp.nan))
 
 

@@ -183,7 +183,7 @@ HELPERS = _named([
     linear_algebra.cholesky_kernel, linear_algebra.embed_kernel, slicing.diagonal_view, slicing.expand_kernel,
     slicing.scatter_kernel, slicing.scatter_along_kernel, special.lgamma_of_number, special.digamma_kernel, special.polygamma_kernel, special.erfcx_kernel, special.log_ndtr_kernel,
     decompositions.symmetric_kernel, decompositions.singular_vectors_kernel, decompositions.reciprocal_gaps_kernel,
-    decompositions.spectral_kernel, decompositions.singular_function_kernel, decompositions.pinv_kernel, exponential.expm_kernel, exponential.expm_frechet_kernel, gamma.gamma_of_number, gamma.lbeta_kernel, gamma.digamma_rise_kernel, gamma.gamma_density_kernel, gamma.beta_density_kernel,
+    decompositions.spectral_kernel, decompositions.singular_function_kernel, decompositions.pinv_kernel, exponential.squared_again, exponential.expm_kernel, exponential.expm_frechet_kernel, gamma.gamma_of_number, gamma.lbeta_kernel, gamma.digamma_rise_kernel, gamma.gamma_density_kernel, gamma.beta_density_kernel,
     normal.ndtri_kernel, normal.erfinv_kernel, bessel.bessel_j_kernel, bessel.bessel_ie_kernel, special.log_cosh_kernel, special.sinc_kernel, ordering.running_kernel, slicing.ravel_kernel,
 ])  # fmt: skip
 """What words may call, by the name that it has in a module."""

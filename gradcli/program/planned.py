@@ -1,0 +1,65 @@
+"""Functions of values of leaves, by NumPy: nodes planned once, for the package's own use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gradcli.execute.run import run
+from gradcli.execute.straight import straight_line
+from gradcli.graph.node import Node, cone
+
+if TYPE_CHECKING:
+    from gradcli.program.loaded import Loaded
+
+Array = Any
+
+
+class Planned:
+    """The values of nodes as a function of those of some leaves, which each call gives; safe in threads.
+
+    With ``processes`` loops of short steps may be shared among worker processes (:mod:`gradcli.execute.processes`).
+    ``known`` are computed nodes whose values each call gives as well. ``choice`` says what runs it and why.
+    """
+
+    def __init__(
+        self,
+        program: Loaded,
+        nodes: Sequence[Node],
+        inputs: Sequence[Node],
+        processes: bool = False,
+        known: Sequence[Node] = (),
+    ) -> None:
+        self._written = program.written
+        given = {*inputs, *known}
+        constant = constant_parts(nodes, given)
+        self._plan = program.plan(nodes, [*constant, *known], repeated=True, processes=processes)
+        self.leaves: set[Node] = set(self._plan.leaves)
+        # What no input changes is evaluated once.
+        self._fixed = dict(zip(constant, program.evaluate(constant), strict=True))
+        self._fixed |= program.leaf_values(self._plan, without={*inputs, *constant})
+        self._moving = [x for x in self._plan.nodes if x in given]
+        # From the first call on: the same values must give the same bits.
+        self.choice = self._plan.when_repeated()
+        straight = self.choice.engine == "straight line"
+        self._function = straight_line(self._plan, self._fixed, self._moving) if straight else None
+
+    def __call__(self, values: Mapping[Node, Array]) -> list[Array]:
+        """The values of the nodes, in arrays of their own; ``values`` have the leaves' shapes and dtypes."""
+        if self._function is not None:
+            try:
+                return self._function(*[values[leaf] for leaf in self._moving])
+            except Exception:  # noqa: BLE001
+                pass  # the slower way says which operation failed, and where it stands in the program
+        return run(self._plan, {**self._fixed, **values}, self._written)
+
+
+def constant_parts(nodes: Sequence[Node], inputs: set[Node]) -> list[Node]:
+    """The computed nodes that depend on no input and are needed by one that does, or are results."""
+    moving = set(inputs)
+    needed = dict.fromkeys(nodes)
+    for node in cone(nodes, inputs):
+        if any([x in moving for x in node.inputs]):
+            moving.add(node)
+            needed |= dict.fromkeys(node.inputs)
+    return [x for x in needed if x not in moving and x.op.name not in ("leaf", "literal")]

@@ -1,0 +1,216 @@
+"""Values and gradients by JAX: the same as NumPy's to rounding, the same None, the same errors, on one device and several."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import gradcli
+from gradcli.program import jitted
+
+ARRAYS = """
+constant A = [[2.0, 1.0, 0.0], [1.0, 3.0, 1.0], [0.0, 1.0, 4.0]]
+constant noise = random_normal([3], seed=5)
+variable x = [0.5, -1.5, 2.0]
+variable unused = 1.0
+variable scale = 1.5
+h = tanh(A @ x) + noise
+y = sum(h^2 * exp(-x^2)) + logsumexp(solve(A, x)) + norm(x) + random_normal([], mean=scale, seed=3) + max(x)
+"""
+
+LOOPS = """
+variable a = 0.3
+variable x0 = [1.0, 0.5]
+variable rates = [0.1, 0.2, 0.3, 0.4]
+def step(x) = [x[1], -sin(x[0]) - a*x[1]]*0.01 + x
+end = iterate(step, x0, 300)
+def halved(x) = x/2
+def small(x) = x < 0.01
+few = iterate(halved, a, 500, until=small)
+def decay(s, r) = s*(1 - r*a)
+path = scan(decay, rates, 1.0)
+back = scan(decay, rates, 1.0, reverse=true)
+def f(u) = u^3 + u - a
+u = root(f, 1.0)
+def bowl(v) = sum((v - x0)^4) + sum(v^2)
+v = minimize(bowl, [0.0, 0.0])
+y = sum(end^2) + few + sum(path^2) + sum(back) + u + sum(v)
+"""
+
+
+def by_jax(program):
+    return gradcli.loads(program, backend="jax")
+
+
+def close(found, expected):
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        if value is None:
+            assert found[name] is None
+            continue
+        assert (found[name].dtype, found[name].shape) == (value.dtype, value.shape)
+        assert found[name].flags.writeable
+        np.testing.assert_allclose(found[name], value, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("text", [ARRAYS, LOOPS])
+def test_values_and_gradients_are_those_of_numpy(text):
+    for found, expected in zip(by_jax(text).value_and_grad("y"), gradcli.loads(text).value_and_grad("y"), strict=True):
+        close(found, expected)
+
+
+def test_none_is_decided_without_jax():
+    text = "variable x = 2.0; variable z = 1.0; y = round(x) + 3*z"
+    assert by_jax(text).grad("y")["x"] is None
+    assert by_jax("variable x = 2.0; y = 3*x").grad("y", order=2)["x"] is None
+
+
+def test_a_compiled_function_is_called_with_arrays():
+    text = "variable x: [3]\nconstant k = 2.0\ng = gradients(y, x)\ny = sum(k*x^3)".replace("g = gradients(y, x)\n", "")
+    run = gradcli.loads(text + "\ng = gradients(y, x)").compile(["y", "g"], ["x", "k"], backend="jax")
+    x = np.array([1.0, -2.0, 3.0])
+    close(run(x=x), {"y": np.array(40.0), "g": 6 * x**2})
+    close(run(x=2 * x, k=1.0), {"y": np.array(160.0), "g": 12 * x**2})
+
+
+def test_float32_stays_float32_whatever_jax_is_set_to():
+    import jax
+
+    before = jax.config.jax_enable_x64
+    found = gradcli.loads("variable x = 2.0; y = exp(x)", dtype="float32", backend="jax").eval()["y"]
+    assert found.dtype == "float32"
+    assert jax.config.jax_enable_x64 == before
+
+
+def test_numbers_are_not_multiplied_with_one_another():
+    run = gradcli.loads("variable x = 0.0\ny = x*1e200*1e200").compile("y", "x", backend="jax")
+    assert run(x=0.0)["y"] == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "variable a = [[1.0, 1.0], [1.0, 1.0]]\ny = inv(a)",
+        "variable x = sqrt(-1.0)\ny = cast(x, int64)",
+        "variable i = [0, 5]\ny = gather([1.0, 2.0], i)",
+        "variable n = -2\ny = 3^n",
+        "variable s = -1.0\ny = random_normal([2], stddev=s)",
+        "variable a = 1.0\ndef f(x) = x^2 + a\ny = root(f, 1.0)",
+        "variable x = [[1.0, 2.0], [2.0, 4.0]]\ndef f(x) = inv(x)\ny = iterate(f, x, 40)",
+    ],
+)
+def test_errors_are_those_of_numpy(text):
+    messages = []
+    for program in (gradcli.loads(text), by_jax(text)):
+        with pytest.raises(gradcli.GradcliError) as caught:
+            program.eval("y")
+        error = caught.value
+        messages.append((error.kind, error.message, [label.span for label in error.labels], error.help))
+    assert messages[0] == messages[1]
+
+
+def test_a_flag_without_an_error_gives_what_numpy_computes():
+    text = "variable a = [[1.0, 0.0], [0.0, 1e-320]]\ny = inv(a)"
+    close(by_jax(text).eval("y"), gradcli.loads(text).eval("y"))
+
+
+def test_long_programs_are_refused_before_they_are_compiled(monkeypatch):
+    monkeypatch.setattr(jitted, "MOST_OPERATIONS", 10)
+    with pytest.raises(gradcli.GradcliError, match="has 12 operations") as caught:
+        by_jax("variable x = 1.0\ny = " + "sin(" * 12 + "x" + ")" * 12).eval("y")
+    assert caught.value.kind == "LimitError"
+    assert "--backend numpy" in str(caught.value.help)
+
+
+def test_memory_is_known_before_the_run():
+    text = "variable x = ones([1000])\ny = outer(x, x) @ x"
+    with pytest.raises(gradcli.GradcliError, match="--max-memory allows") as caught:
+        gradcli.loads(text, backend="jax", max_memory=200_000).eval("y")
+    assert caught.value.kind == "LimitError"
+    assert caught.value.labels
+
+
+def test_rows_are_answered_as_by_numpy(command_line, tmp_path):
+    (tmp_path / "rows.csv").write_text("x,k\n" + "".join(f"{i / 7},{i % 3}\n" for i in range(100)))
+    text = "variable x = 1.0; variable k = 1.0; constant c = [1.0, 2.0]; y = sum(sin(c*x)*k) + inv([[x + 1]])[0, 0]"
+    options = ["grad", "-e", text, "--points", str(tmp_path / "rows.csv")]
+    expected, found = command_line(*options), command_line(*options, "--backend", "jax")
+    assert found.status == 0
+    rows = [np.loadtxt(done.out.splitlines(), delimiter=",", skiprows=1) for done in (expected, found)]
+    np.testing.assert_allclose(rows[1], rows[0], rtol=1e-12)
+
+
+def test_bad_rows_are_told_as_by_numpy(command_line, tmp_path):
+    (tmp_path / "rows.csv").write_text("x\n1\n0\n2\n0\n4\n")
+    options = ["eval", "-e", "variable x = 1.0; y = inv([[x]])", "--points", str(tmp_path / "rows.csv"), "--skip-bad"]
+    expected, found = command_line(*options), command_line(*options, "--backend", "jax")
+    assert found == expected
+
+
+def test_options_of_jax_need_jax(command_line):
+    for options in (["--device", "cpu"], ["--devices", "2"]):
+        done = command_line("eval", "-e", "y = 2", *options)
+        assert done.status == 2
+        assert "is for --backend jax" in done.err
+    done = command_line("eval", "-e", "y = 2", "--backend", "jax", "--device", "abacus")
+    assert done.status == 2
+    done = command_line("eval", "-e", "y = 2", "--backend", "jax", "--threads", "2")
+    assert done.status == 2
+    done = command_line("eval", "-e", "y = 2", "--backend", "jax", "--device", "cpu:9")
+    assert done.status == 1
+    assert "JAX finds 1 cpu device here" in done.err
+
+
+def test_without_jax_an_error_says_what_to_install(tmp_path):
+    (tmp_path / "jax.py").write_text("raise ImportError('no')")
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from gradcli.commands.main import run; sys.exit(run(sys.argv[2:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), "eval", "-e", "y = 2.0", "--backend", "jax"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "pip install 'gradcli[jax]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+SHARED = """
+import numpy as np, gradcli
+from gradcli.diagnostics import GradcliError
+text = '''
+constant X = random_normal([12, 3], seed=1)
+constant t = random_normal([12], seed=2)
+variable w = [0.1, 0.2, 0.3]
+y = mean((tanh(X @ w) - t)^2)
+'''
+one = gradcli.loads(text, backend="jax").value_and_grad("y")
+four = gradcli.loads(text, backend="jax", devices=4).value_and_grad("y")
+for a, b in zip(one, four):
+    for name in a:
+        np.testing.assert_allclose(b[name], a[name], rtol=1e-13)
+rows = gradcli.loads("variable x = 1.0; y = x^3 + sin(x)", backend="jax", devices=4)
+from gradcli.commands.main import run
+import sys
+status = run(["grad", "-e", "variable x = 1.0; y = x^3", "--points", sys.argv[1], "--backend", "jax", "--devices", "4"])
+assert status == 0
+for text, what in (("constant X = ones([7]); y = sum(X)", "equal parts of 7 rows"), ("variable x = 1.0; y = x", "nothing that 4")):
+    try:
+        gradcli.loads(text, backend="jax", devices=4).eval()
+    except GradcliError as error:
+        assert what in str(error), error
+    else:
+        raise AssertionError(text)
+"""
+
+
+def test_several_devices_share_the_rows(tmp_path, monkeypatch):
+    (tmp_path / "rows.csv").write_text("x\n" + "".join(f"{i}\n" for i in range(6)))
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
+    done = subprocess.run(
+        [sys.executable, "-c", SHARED, str(tmp_path / "rows.csv")],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert [float(line) for line in done.stdout.split()[1:]] == [3.0 * i * i for i in range(6)]

@@ -297,8 +297,10 @@ class Program(Loaded):
         from gradcli.program.compiled import Compiled
 
         program = self
-        if backend is not None and (backend != "jax" or self.accelerator is None):
-            program = self.with_accelerator(_accelerator(backend, None, 1))
+        if backend is not None:
+            form = arguments.one_of(backend, "backend", BACKENDS)
+            if (form == "jax") != (self.accelerator is not None):
+                program = self.with_accelerator(_accelerator(form, None, 1))
         return Compiled(
             program,
             arguments.names(of, "of"),

@@ -395,7 +395,7 @@ def test_blocks_run_in_tiles(monkeypatch):
     batch = batch_of(program, first_gradients, columns)
     batch(columns)
     (block,) = batch._blocks.values()
-    loops = [unit for unit in block.plan.units if isinstance(unit, Loop)]
+    loops = [unit for unit in block.results.plan.units if isinstance(unit, Loop)]
     assert [loop.size for loop in loops] == [block.size] * len(loops)
     assert loops
     assert max(loop.tiles for loop in loops) > 1

@@ -85,6 +85,17 @@ Run = Callable[[Mapping[Node, Array]], list[Array]]
 """From the values of what a block needs to those of some nodes."""
 
 
+class _Planned:
+    """A plan as a function, and the program that says where its nodes stand."""
+
+    def __init__(self, plan: Plan, program: Loaded) -> None:
+        self.plan = plan
+        self.program = program
+
+    def __call__(self, values: Mapping[Node, Array]) -> list[Array]:
+        return run(self.plan, values, self.program.written)
+
+
 class _Block(NamedTuple):
     """What is done with a block of ``size`` rows.
 
@@ -223,8 +234,7 @@ class Batch:
 
             columns = list(many.values())
             return Jitted(program, nodes, columns, fixed=self._fixed, rows=columns)
-        plan = program.plan(nodes, self._fixed, repeated=True)
-        return lambda values: run(plan, values, program.written)
+        return _Planned(program.plan(nodes, self._fixed, repeated=True), program)
 
     def __call__(self, columns: Mapping[str, Array]) -> list[Array]:
         """The targets for columns [rows, …]: each [rows, …]. Raises GradcliError if some row fails."""

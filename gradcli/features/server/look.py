@@ -63,10 +63,11 @@ class Opened(Document):
         return types.Position(line, self.units(self.source.text[self.starts[line] : offset]))
 
     def offset(self, position: types.Position) -> int:
-        if position.line >= len(self.starts):
+        line: int = position.line
+        left: int = position.character
+        if line >= len(self.starts):
             return len(self.source.text)
-        at = self.starts[position.line]
-        left = position.character
+        at = self.starts[line]
         while left > 0 and at < len(self.source.text) and self.source.text[at] not in "\r\n":
             left -= self.units(self.source.text[at])
             at += 1

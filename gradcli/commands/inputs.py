@@ -33,11 +33,16 @@ NO_PROGRAM = "There is no program: give a FILE, -e 'TEXT', or a program on stand
 
 
 class ProgramText(NamedTuple):
-    """A program before it is understood: its text, its name in messages, and where its ``load`` looks for files."""
+    """A program before it is understood: its text, its name in messages, and where its ``load`` looks for files.
+
+    ``inline``: it was typed, so an expression at its end is the answer. One that is the object of click's context is the
+    program of all commands without another.
+    """
 
     text: str
     name: str
     folder: str
+    inline: bool = False
 
 
 class Inputs(NamedTuple):
@@ -67,7 +72,9 @@ class Inputs(NamedTuple):
         if len(takers) > 1:
             raise click.UsageError("Only one thing can be read from standard input (-).")
         if self.inline:
-            return ProgramText(utf8("\n".join(self.inline), "<-e>"), "<-e>", "")
+            return ProgramText(utf8("\n".join(self.inline), "<-e>"), "<-e>", "", inline=True)
+        if self.file is None and (typed := click.get_current_context().find_object(ProgramText)) is not None:
+            return typed
         if self.file is None and takers:
             raise click.UsageError(f"{NO_PROGRAM} Here standard input is taken by an option.")
         if self.file is None and (sys.stdin is None or is_terminal(sys.stdin)):
@@ -118,7 +125,7 @@ class Inputs(NamedTuple):
             threads=self.threads,
             asked=asked,
             origins={name: path_and_key(value) for name, value in self.set_.items() if value.startswith("@")},
-            inline=bool(self.inline),
+            inline=text.inline,
             accelerator=self.accelerator(),
         )
 

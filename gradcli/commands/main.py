@@ -12,7 +12,7 @@ import click
 
 from gradcli import __version__
 from gradcli.commands import stopping
-from gradcli.commands.endings import report_failure, silence_standard_output, tell
+from gradcli.commands.endings import is_terminal, report_failure, silence_standard_output, tell
 
 # name: (module that defines ``command``, one line for ``gradcli --help``)
 COMMANDS = {
@@ -32,6 +32,7 @@ COMMANDS = {
     "plot": ("gradcli.features.plot.command", "Draw a function, its derivatives or its gradient over a range."),
     "server": ("gradcli.features.server.command", "Help an editor, by the Language Server Protocol."),
     "ops": ("gradcli.features.ops.command", "List the operations, or explain one."),
+    "repl": ("gradcli.features.repl.command", "Type definitions and expressions, and ask about them."),
     "help": ("gradcli.features.help.command", "Print a page of the manual: a command, a topic or an operation."),
     "examples": ("gradcli.features.examples.command", "List, print or copy the samples."),
 }
@@ -55,6 +56,7 @@ Examples:
   gradcli plot -e 'variable x = 0; y = x*sin(x)' --x 'x=-2*pi:2*pi'
   gradcli server --stdio
   gradcli ops softmax
+  gradcli repl model.expr
   gradcli help language
   gradcli examples rosenbrock
 
@@ -124,10 +126,15 @@ def cli() -> None:
     """
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit status. Never raises: a traceback is a bug, whatever the input."""
+def run(arguments: Sequence[str] | None = None, program: object = None) -> int:
+    """Run the command line and return the exit status. Never raises: a traceback is a bug, whatever the input.
+
+    ``program``, a :class:`gradcli.commands.inputs.ProgramText`, is that of commands that are given no other.
+    """
     try:
-        status = cli.main(args=arguments, prog_name="gradcli", standalone_mode=False)
+        if arguments is None and len(sys.argv) == 1 and is_terminal(sys.stdin) and is_terminal(sys.stdout):
+            arguments = ["repl"] * ("_GRADCLI_COMPLETE" not in os.environ)
+        status = cli.main(args=arguments, prog_name="gradcli", standalone_mode=False, obj=program)
         if sys.stdout is not None:
             sys.stdout.flush()
         return status if isinstance(status, int) else 0
@@ -155,7 +162,8 @@ def show(problem: click.ClickException) -> None:
     """Say on standard error what is wrong with a command line; what it quotes of that stays on its line."""
     from gradcli.report.quoting import visible
 
-    problem.message = visible(problem.message)  # type: ignore[misc]
+    if not isinstance(problem, click.exceptions.NoArgsIsHelpError):  # which has the lines of the help
+        problem.message = visible(problem.message)  # type: ignore[misc]
     text = io.StringIO()
     problem.show(text)
     tell(text.getvalue())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import sys
@@ -161,10 +162,10 @@ class Terminal:
         self.seen = ""
         os.write(self.descriptor, keys.encode())
 
-    def wait(self, words: str) -> None:
-        """Read until these words are there."""
+    def wait(self, *words: str) -> None:
+        """Read until these words are there, one behind the other."""
         end = time.monotonic() + 15
-        while words not in self.seen:
+        while not re.search(".*".join(map(re.escape, words)), self.seen, re.DOTALL):
             assert time.monotonic() < end, self.seen
             if select.select([self.descriptor], [], [], 0.2)[0]:
                 try:
@@ -178,9 +179,15 @@ class Terminal:
     def status(self) -> int:
         """The exit status, once it has ended."""
         with suppress(OSError):
-            while select.select([self.descriptor], [], [], 30)[0] and os.read(self.descriptor, 65536):
+            while select.select([self.descriptor], [], [], 5)[0] and os.read(self.descriptor, 65536):
                 pass
-        return os.waitstatus_to_exitcode(os.waitpid(self.child, 0)[1])
+        for _ in range(100):
+            child, status = os.waitpid(self.child, os.WNOHANG)
+            if child:
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.1)
+        os.kill(self.child, signal.SIGKILL)
+        raise AssertionError(f"it has not ended: {self.seen}")
 
 
 @pytest.fixture
@@ -197,30 +204,33 @@ def typed(tmp_path):
         os.close(terminal.descriptor)
 
 
+ASKS = "\x1b[?2004h"
+"""What prompt_toolkit tells a terminal when it begins to read: that pasted text is to be marked."""
+
+
 def test_a_session_on_a_terminal(typed, tmp_path):
     terminal = typed(TERM="xterm")
     terminal.wait(">>>")
     terminal.type("variable x = 2.0\r")  # perhaps before the library is there
-    terminal.wait(">>>")
+    terminal.wait("2.0", ASKS)
     terminal.type("x^2 + 1\r")
-    terminal.wait("5.0")
+    terminal.wait("5.0", ASKS)
     terminal.type(":hess\t")
     terminal.wait("ian")
     terminal.type(" x^3\r")
-    terminal.wait("d2ans/dx/dx")
+    terminal.wait("d2ans/dx/dx", ASKS)
     terminal.type("def f(x) = {\r")
     terminal.wait("...")
     terminal.type("x*7\r}\r")
+    terminal.wait(ASKS)
     terminal.type("nonsense")
     terminal.wait("nonsense")
     terminal.type("\x03")
-    terminal.wait(">>>")
+    terminal.wait(ASKS)
     terminal.type("f(6)\r")
-    terminal.wait("2004l42")
-    terminal.wait(">>>")
+    terminal.wait("\x1b[?2004l42", ASKS)
     terminal.type("\x1b[A\r")
-    terminal.wait("42")
-    terminal.wait(">>>")
+    terminal.wait("\x1b[?2004l42", ASKS)
     terminal.type("\x04")
     assert terminal.status() == 0
     assert "+x^2 + 1\n" in (tmp_path / "state" / "gradcli" / "history").read_text()

@@ -51,7 +51,7 @@ def _format(file: str, check: bool, diff: bool) -> bool:
     """Format a file, or show what would change; whether something changes."""
     from gradcli.language.formatting import formatted
 
-    text, name, _ = Inputs(file, ()).program_text()
+    text, name, *_ = Inputs(file, ()).program_text()
     new = formatted(Source(name, text))
     if diff:
         from difflib import unified_diff

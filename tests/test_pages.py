@@ -25,6 +25,10 @@ FILES = {path.stem: path for path in (ROOT / "README.md", *sorted((ROOT / "gradc
 PAGES = {name: path.read_text(encoding="utf-8") for name, path in FILES.items()}
 README = PAGES["README"]
 
+RUN = {"console", "expr", "pycon"}
+SHOWN = {"elisp", "js", "json", "lua", "sh", "text", "toml", "vim"}
+"""Languages of blocks."""
+
 SHELL = re.compile(r"[|&;<>$`\n]")
 """What a shell does more than to split a line into words."""
 
@@ -144,5 +148,5 @@ def test_pages_have_headings_and_blocks_of_known_languages():
     for name, page in PAGES.items():
         assert re.match(r"# \S.*\n\n\S", page), name
         opened = re.findall(r"^```(\w*)$", page, re.MULTILINE)[::2]
-        assert set(opened) <= {"console", "expr", "pycon", "sh", "text"}, name
+        assert set(opened) <= RUN | SHOWN, name
     assert len(README.splitlines()) < 200

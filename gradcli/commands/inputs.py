@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
@@ -59,6 +60,7 @@ class Inputs(NamedTuple):
     backend: str = "numpy"
     device: str | None = None
     devices: int | None = None
+    quiet: bool = False
 
     def program_text(self, other_files: Iterable[str | None] = ()) -> ProgramText:
         """Read the program. ``other_files`` are the further options that may name standard input (``-``).
@@ -89,7 +91,9 @@ class Inputs(NamedTuple):
         if (set("=()+*^") & set(shown) or len(shown.split()) > 1) and not os.path.exists(self.file):
             brief = " ".join(shown.split())
             brief = brief if len(brief) <= 60 else brief[:59] + "…"
-            raise GradcliError("DataError", f"there is no file {brief}", help="-e 'TEXT' gives a program inline")
+            command = click.get_current_context().info_name
+            written = f"`gradcli {command} -e {shlex.quote(brief)}`" if brief == shown else "-e 'TEXT'"
+            raise GradcliError("DataError", f"there is no file {brief}", help=f"{written} gives a program inline")
         return ProgramText(read_source(self.file), shown, os.path.dirname(self.file))
 
     def memory(self) -> Memory:
@@ -195,6 +199,7 @@ def program_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 help="Threads for large arrays, by default one for each processor. Results differ by rounding only, and are"
                 " the same at each run with the same N.",
             ),
+            click.option("-q", "--quiet", is_flag=True, help="Leave out the notes on standard error."),
         )
     ):
         decorated = option(decorated)
@@ -265,6 +270,13 @@ def entries_for(values: Values, known: Callable[[], Iterable[str]], path: str, v
     anything else all, so that a misspelt name is found.
     """
     names = set(known())
+    if values.gradients and verb == "sets":
+        source = "<stdin>" if path == "-" else path
+        raise GradcliError(
+            "DataError",
+            f"{source} holds gradients, which are no values for variables",
+            help=f"`gradcli grad --seeds {path}` takes them as head gradients; `gradcli check --against {path}` compares",
+        )
     if not values.reply:
         unknown = next((name for name in values.entries if names and name not in names), None)
         if unknown is not None:

@@ -91,6 +91,38 @@ class Names(click.ParamType[list[str]]):
         ]
 
 
+def ends_of_range(text: str) -> tuple[str, str] | None:
+    """The two ends of ``a:b`` or ``a..b``; None for anything else. Which of them may be empty is for the caller."""
+    between = ".." if ".." in text else ":"
+    low, found, high = (part.strip() for part in text.partition(between))
+    return (low, high) if found and ":" not in high else None
+
+
+class Orders(click.ParamType[range]):
+    """``N``, or ``A..B`` and ``A:B`` for several; N alone is that one, or where ``first`` is given all from there."""
+
+    name = "orders"
+
+    def __init__(self, first: int | None = None, least: int = 0, most: int = 2000) -> None:
+        self.first = first
+        self.least = least
+        self.most = most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> range:
+        if isinstance(value, range):
+            return value
+        match = re.fullmatch(r"(?:(\d{1,5})(?:\.\.|:))?(\d{1,5})", str(value).strip())
+        if match is None:
+            self.fail(f"{value!r} is neither an order such as 2 nor a range of orders such as 1..3.", param, ctx)
+        last = int(match[2])
+        orders = range(int(match[1]) if match[1] else last if self.first is None else self.first, last + 1)
+        if not orders:
+            self.fail(f"{value!r} is no order: it must go upwards.", param, ctx)
+        if orders[0] < self.least or orders[-1] > self.most:
+            self.fail(f"{value!r} is not in the range of orders from {self.least} to {self.most}.", param, ctx)
+        return orders
+
+
 INPUT_FILE = click.Path(allow_dash=True, readable=False)
 """The name of a file to read, or ``-``. click does not look at the file: what reads it says what is wrong with it."""
 
@@ -183,6 +215,18 @@ def settings_option(*declarations: str, help: str) -> Callable[[F], F]:
     )
 
 
+precision_option = click.option(
+    "--precision",
+    type=click.IntRange(1, 100),
+    metavar="N",
+    help="Round to N significant digits; by default numbers read back exactly.",
+)
+file_option = click.option(
+    "-o", "--output", type=OUTPUT_FILE, metavar="FILE",
+    help="Write to a file, whole or not at all, in place of standard output.",
+)  # fmt: skip
+
+
 def output_options(function: F, also: Sequence[str] = ()) -> F:
     """What says in which form the results are written, and where to; ``also`` are formats of one command only."""
     for option in reversed(
@@ -190,17 +234,14 @@ def output_options(function: F, also: Sequence[str] = ()) -> F:
             click.option(
                 "--format",
                 "format",
-                type=click.Choice(["table", "plain", "json", "ndjson", "csv", *also]),
+                type=click.Choice(["table", "plain", "value", "json", "ndjson", "csv", *also]),
                 help="Form of the results; by default a table on a terminal and plain in a pipe."
+                " A value is the bare number, for v=$(…)."
                 " In csv the index of an entry is its position along each axis: 0;1.",
             ),
+            precision_option,
             click.option(
-                "--precision",
-                type=click.IntRange(1, 100),
-                metavar="N",
-                help="Round to N significant digits; by default numbers read back exactly.",
-            ),
-            click.option(
+                "-o",
                 "--output",
                 type=OUTPUT_FILE,
                 metavar="FILE",

@@ -52,13 +52,12 @@ class Destination(NamedTuple):
             table = self.format == "table"
             write_pieces(answer.pieces(self.format, screen(self.precision) if self.is_drawn() else None), not table)
             return
-        from gradcli.data import write_atomically, write_npz
-
         if self.format == "npz":
+            from gradcli.data import write_atomically, write_npz
+
             write_atomically(self.path, lambda file: write_npz(file, answer.arrays()))
         else:
-            pieces = answer.pieces(self.format, None)
-            write_atomically(self.path, lambda file: file.writelines(piece.encode() for piece in pieces))
+            send(answer.pieces(self.format, None), self.path)
 
 
 def screen(precision: int | None = None) -> Screen:
@@ -88,6 +87,16 @@ def show_page(text: str) -> None:
 
     stopping.tolerated = sys.maxsize  # Ctrl-C belongs to the pager
     click.echo_via_pager(for_people(text, sys.stdout), color=stream_has_color(sys.stdout))
+
+
+def send(pieces: Iterable[str], path: str | None, verbatim: bool = False) -> None:
+    """Write to a file, whole or not at all, or without a path to standard output (see :func:`write_pieces`)."""
+    if path is None:
+        write_pieces(pieces, verbatim)
+        return
+    from gradcli.data import write_atomically
+
+    write_atomically(path, lambda file: file.writelines(piece.encode() for piece in pieces))
 
 
 def write_pieces(pieces: Iterable[str], verbatim: bool = False) -> None:

@@ -36,15 +36,27 @@ Cost = Callable[[bytes], int]
 def read_bytes(
     path: str | os.PathLike[str], memory: Memory | None = None, *, pipes: bool = True, cost: Cost = len
 ) -> bytes:
-    """The contents of a file; a file that cannot be read is a DataError that names it, a too large one a LimitError.
+    """The contents of a file, decompressed where its name ends in ``.gz``.
 
-    Devices are refused, for they may never end; ``pipes`` says whether a FIFO, which may never begin, is read. ``cost``
+    A file that cannot be read is a DataError that names it, a too large one a LimitError. Devices are refused, for they may never end; ``pipes`` says whether a FIFO, which may never begin, is read. ``cost``
     says how much memory some bytes of it take while they are understood.
     """
+    if is_compressed(path):
+        return Content(path, memory or Memory(), pipes=pipes).read(cost)
+    return _stored(path, memory or Memory(), pipes, cost)
+
+
+def is_compressed(path: str | os.PathLike[str]) -> bool:
+    """Whether the name of a file says that it is compressed."""
+    return os.fspath(path).lower().endswith(".gz")
+
+
+def _stored(path: str | os.PathLike[str], memory: Memory, pipes: bool, cost: Cost = len) -> bytes:
+    """The bytes of a file as they are."""
     try:
         check_sort(path, pipes)
         with open(path, "rb") as file:
-            return read_all(file, str(path), memory or Memory(), cost)
+            return read_all(file, str(path), memory, cost)
     except (OSError, ValueError) as problem:
         raise unreadable(path, problem) from None
 
@@ -79,12 +91,12 @@ class Content:
     def __init__(self, path: str | os.PathLike[str], memory: Memory, *, pipes: bool = True) -> None:
         self.name = str(path)
         self.memory = memory
-        self.compressed = self.name.lower().endswith(".gz")
+        self.compressed = is_compressed(path)
         self._path = path
         self._held: bytes | None = None
         try:
             if check_sort(path, pipes):
-                self._held = read_bytes(path, memory)
+                self._held = _stored(path, memory, pipes)
         except (OSError, ValueError) as problem:
             raise unreadable(path, problem) from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,11 +35,13 @@ ARRAY_ENDINGS = (".npy", ".npz", ".csv", ".json")
 class Values:
     """Named values of a file: arrays, or expressions in the language where a text file has no literal.
 
-    ``reply`` says that they are gradcli's own JSON answer, which may hold names that nobody asked for.
+    ``reply`` says that they are gradcli's own answer, which may hold names that nobody asked for, ``gradients`` that
+    they are those of the names.
     """
 
     entries: dict[str, Array | str] = field(default_factory=dict)
     reply: bool = False
+    gradients: bool = False
 
 
 def read_array(
@@ -126,7 +129,7 @@ def place_in_file(path: str, key: str | None, place: Sequence[int]) -> str | Non
 def read_values(data: bytes, name: str, memory: Memory | None = None) -> Values:
     """Named values from the contents of a file that messages call ``name``.
 
-    Understood are ``.npz``, a JSON mapping from names to values, gradcli's own replies in JSON or NDJSON, and lines
+    Understood are ``.npz``, a JSON mapping from names to values, gradcli's own replies in JSON, NDJSON or CSV, and lines
     ``name = literal``. Entries that are null, None or not connected are left out.
     """
     if data.startswith(b"PK"):
@@ -137,11 +140,14 @@ def read_values(data: bytes, name: str, memory: Memory | None = None) -> Values:
     if not text.strip():
         fail(f"{name} is empty", "write a line such as 'x = [1, 2]', or a JSON object {\"x\": [1, 2]}")
     if not text.lstrip().startswith(("{", "[")):
+        if re.match(r"name,index,value(,\w+)*\r?\n", text):
+            return Values(_rows(text, name), reply=True)
         _refuse_tables(text, name)
         return Values(_lines(text, name))
     records = _json_lines(text)
     if records is not None:
-        return Values(_records({str(r["name"]): r for r in records}, name), reply=True)
+        gradients = any("connected" in r for r in records)
+        return Values(_records({str(r["name"]): r for r in records}, name), reply=True, gradients=gradients)
     document = parse_json(text, name)
     if not isinstance(document, dict):
         fail(f"{name} holds a list, not named values", 'write a JSON object: {"x": [1, 2]}')
@@ -168,7 +174,7 @@ def _from_document(document: dict[str, Any], name: str) -> Values:
             fail(f"{name} holds the gradients of several orders", "leave out --every-order")
         for key in ("values", "gradients", "tangents"):
             if isinstance(document.get(key), dict):
-                return Values(_records(document[key], name), reply=True)
+                return Values(_records(document[key], name), reply=True, gradients=key == "gradients")
         fail(f"{name} is a reply of 'gradcli {command}', which has no values by name", "use one of eval, grad or jvp")
     return Values(_records(document, name))
 
@@ -176,6 +182,41 @@ def _from_document(document: dict[str, Any], name: str) -> Values:
 def _records(mapping: Mapping[str, Any], name: str) -> dict[str, Array | str]:
     values = {key: json_value(entry, f"{key} of {name}") for key, entry in mapping.items()}
     return {key: value for key, value in values.items() if value is not None}
+
+
+def _rows(text: str, name: str) -> dict[str, Array | str]:
+    """Rows ``name,index,value`` as the csv format has them; what an error stands beside is left out."""
+    import csv
+
+    import numpy as np
+
+    found: dict[str, dict[tuple[int, ...], str]] = {}
+    for number, row in enumerate(csv.reader(text.splitlines()[1:]), 2):
+        if not row or len(row) > 2 and not row[2]:
+            continue  # None
+        try:
+            key, index, token = row[:3]
+            place = tuple([int(i) for i in index.split(";")]) if index else ()
+            if place in found.setdefault(key, {}):
+                fail(f"{name}, line {number}: this entry of {key} is given twice")
+            found[key][place] = token
+        except ValueError:
+            fail(f"{name}, line {number}: {','.join(row)[:40]!r} is not of the form name,index,value")
+    values: dict[str, Array | str] = {}
+    for key, entries in found.items():
+        places = list(entries)
+        shape = (
+            tuple([1 + max(along) for along in zip(*places, strict=True)]) if len(set(map(len, places))) == 1 else ()
+        )
+        if len(entries) != math.prod(shape) or any(min(place, default=0) < 0 for place in places):
+            fail(f"{name} does not have each entry of {key} once")
+        tokens = [entries[place] for place in np.ndindex(shape)]
+        try:
+            numbers = [json.loads(re.sub(r"\b(nan|inf)\b", lambda word: WORDS[word[0]], token)) for token in tokens]
+        except ValueError:
+            fail(f"{name} has entries of {key} that are no numbers")
+        values[key] = standard(array_of(numbers, f"{key} of {name}"), f"{key} of {name}").reshape(shape)
+    return values
 
 
 def _refuse_tables(text: str, name: str) -> None:

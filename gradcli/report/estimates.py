@@ -62,6 +62,8 @@ class Estimates(NamedTuple):
             yield "".join([line + "\n" for line in self.lines])
         elif format == "table":
             yield self._text(digits)
+        elif format == "value":
+            yield from self.reply.pieces(format, None)
         elif format == "plain":
             yield from self.reply.pieces(format, None)
             yield "".join([f"# {line}".rstrip() + "\n" for line in self._text(digits).splitlines()])

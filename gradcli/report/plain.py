@@ -11,13 +11,16 @@ if TYPE_CHECKING:
     from gradcli.report.reply import Reply
 
 
-def pieces(reply: Reply) -> Iterator[str]:
-    """The lines of a reply, in pieces; with several orders each group stands below a comment ``# order 2``."""
+def pieces(reply: Reply, bare: bool = False) -> Iterator[str]:
+    """The lines of a reply, in pieces; with several orders each group stands below a comment ``# order 2``.
+
+    ``bare`` leaves names and comments out.
+    """
     for order, results in reply.orders:
-        if reply.every_order:
+        if reply.every_order and not bare:
             yield f"# order {order}\n"
         for result in results:
-            yield f"{result.name} = " * (not reply.alone)
+            yield f"{result.name} = " * (not bare)
             if result.connected:
                 yield from literal_pieces(result.value, reply.precision)
             yield "\n" if result.connected else "None\n"

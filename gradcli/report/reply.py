@@ -19,7 +19,7 @@ class Answer(Protocol):
         """The same with every number rounded to that many significant digits; None leaves it as it is."""
 
     def pieces(self, format: str, screen: Screen | None) -> Iterator[str]:
-        """The text of a format (``table``, ``plain``, ``json``, ``ndjson``, ``csv``) in pieces; no screen means a pipe.
+        """The text of a format (``table``, ``plain``, ``value``, ``json``, ``ndjson``, ``csv``) in pieces; no screen means a pipe.
 
         No piece holds more than some thousand numbers, for the text of an array takes far more memory than the array.
         """
@@ -61,10 +61,10 @@ class Reply(NamedTuple):
             from gradcli.report import columns
 
             return columns.pieces(self)
-        if format in ("table", "plain"):
+        if format in ("table", "plain", "value"):
             from gradcli.report import plain
 
-            return plain.pieces(self)
+            return plain.pieces(self, bare=self.alone or format == "value")
         if format == "csv":
             from gradcli.report import as_csv
 

@@ -8,8 +8,8 @@ import click
 
 from gradcli.commands.endings import Command, is_terminal
 from gradcli.commands.inputs import Inputs, backend_options, program_options, variables_apart, xs_option, ys_option
-from gradcli.commands.options import Finite
-from gradcli.commands.output import screen, write
+from gradcli.commands.options import Finite, file_option, precision_option
+from gradcli.commands.output import screen, send
 
 EPILOG = """\b
 Examples:
@@ -62,6 +62,8 @@ a random direction.
     type=click.Choice(["table", "plain", "json"]),
     help="Form of the results; by default a table on a terminal and plain in a pipe.",
 )
+@precision_option
+@file_option
 def command(
     inputs: Inputs,
     of: list[str] | None,
@@ -71,6 +73,8 @@ def command(
     every_entry: bool,
     order: str,
     format: str | None,
+    precision: int | None,
+    output: str | None,
 ) -> int:
     """Compare the gradients of a program with forward mode, with series and with differences, at orders 1 and 2.
 
@@ -87,11 +91,11 @@ def command(
     checked = check(program, of, wrt, Settings(tolerance, directions, every_entry, orders))
     from gradcli.features.check import look as checks
 
-    terminal = is_terminal(sys.stdout)
-    if format == "json":
-        write(checks.render_json(checked, program.source.name))
-    elif format == "plain" or not terminal:
-        write(checks.render(checked))
+    if format == "json" or format is None and output is not None and output.lower().endswith(".json"):
+        text = checks.render_json(checked, program.source.name)
+    elif format == "plain" or output is not None or not is_terminal(sys.stdout):
+        text = checks.render(checked, precision)
     else:
-        write(checks.render_table(checked, screen()))
+        text = checks.render_table(checked, screen(), precision)
+    send([text], output)
     return 0 if checked.passed else 1

@@ -14,21 +14,20 @@ if TYPE_CHECKING:
 HEADERS = ("variable", "order", "method", "worst entry", "reverse", "other", "abs error", "rel error", "verdict")
 
 
-def render(checked: Checked) -> str:
-    """Aligned columns with all digits."""
-    rows = [HEADERS, *(_row(c, "%.17g") for c in checked.comparisons)]
+def render(checked: Checked, digits: int | None = None) -> str:
+    """Aligned columns, with all digits where no number of them is asked for."""
+    rows = [HEADERS, *(_row(c, digits or 17) for c in checked.comparisons)]
     return aligned(rows) + "".join([line + "\n" for line in _lines(checked)])
 
 
-def render_table(checked: Checked, screen: Screen) -> str:
-    """A table for a terminal."""
+def render_table(checked: Checked, screen: Screen, digits: int | None = None) -> str:
+    """A table for a terminal, with the columns in the same order; the order of derivatives stands above it."""
     from gradcli.report import tables
 
-    headers = ("entry", "method", "reverse", "other", "abs", "rel", "")
+    headers = ("method", "entry", "reverse", "other", "abs", "rel", "verdict")
     parts = []
     for order in dict.fromkeys(c.order for c in checked.comparisons):
-        rows = [_row(c, "%.5g")[2:] for c in checked.comparisons if c.order == order]
-        rows = [[entry, method, *rest] for method, entry, *rest in rows]
+        rows = [_row(c, digits or 5)[2:] for c in checked.comparisons if c.order == order]
         title = f"gradients of {' + '.join(checked.of)}, order {order}"
         parts.append(tables.render_rows(headers, rows, screen, title))
     return "".join(parts) + "".join([line + "\n" for line in _lines(checked)])
@@ -60,8 +59,8 @@ def render_json(checked: Checked, file: str) -> str:
     return ", ".join(parts) + "}\n"
 
 
-def _row(c: Comparison, form: str) -> list[str]:
-    values = [form % c.reverse, form % c.other, "%.2g" % c.absolute, "%.2g" % c.relative]  # noqa: UP031
+def _row(c: Comparison, digits: int) -> list[str]:
+    values = [f"{c.reverse:.{digits}g}", f"{c.other:.{digits}g}", "%.2g" % c.absolute, "%.2g" % c.relative]  # noqa: UP031
     return [c.variable, str(c.order), c.method, c.entry, *values, c.verdict]
 
 

@@ -8,8 +8,8 @@ import click
 
 from gradcli.commands.endings import Command
 from gradcli.commands.inputs import Inputs, program_options, question_options, value_of
-from gradcli.commands.options import OUTPUT_FILE, settings_option
-from gradcli.commands.output import write
+from gradcli.commands.options import file_option, settings_option
+from gradcli.commands.output import send
 
 if TYPE_CHECKING:
     from gradcli.commands.inputs import Value
@@ -55,12 +55,7 @@ Examples:
     help="A program of the language, formulas for LaTeX, a NumPy or a JAX module, or a function of C99.",
 )
 @click.option("--steps", is_flag=True, help="Show how the derivative is found, rule by rule: as text, or for LaTeX.")
-@click.option(
-    "--output",
-    type=OUTPUT_FILE,
-    metavar="FILE",
-    help="Write to a file, whole or not at all, in place of standard output.",
-)
+@file_option
 def command(
     inputs: Inputs,
     of: list[str] | None,
@@ -109,9 +104,4 @@ def command(
     tangents = {name: value_of("--tangent", name, value) for name, value in tangent.items()}
     degree = order if taylor is None else taylor
     text = written(program, of, wrt, degree, heads, stop, format, steps, kind, tangents, name_parts)
-    if output is None:
-        write(text)
-        return
-    from gradcli.data import write_atomically
-
-    write_atomically(output, text.encode())
+    send([text], output)

@@ -9,7 +9,8 @@ import click
 
 from gradcli.commands.endings import Command, is_terminal
 from gradcli.commands.inputs import Inputs, program_options, question_options
-from gradcli.commands.output import screen, write, write_pieces
+from gradcli.commands.options import file_option, precision_option
+from gradcli.commands.output import screen, send
 
 if TYPE_CHECKING:
     from gradcli.commands.inputs import Value
@@ -50,14 +51,10 @@ that there are further ones. Above 10^15 "routes" is null.
     "--format",
     "format",
     type=click.Choice(["table", "plain", "json"]),
-    help="Form of the results; by default a table and a tree on a terminal and json in a pipe.",
+    help="Form of the results; by default a table and a tree on a terminal and plain in a pipe.",
 )
-@click.option(
-    "--precision",
-    type=click.IntRange(1, 100),
-    metavar="N",
-    help=f"Round to N significant digits; by default {DIGITS} on a terminal, and else numbers read back exactly.",
-)
+@precision_option
+@file_option
 def command(
     inputs: Inputs,
     of: list[str] | None,
@@ -68,6 +65,7 @@ def command(
     most: int,
     format: str | None,
     precision: int | None,
+    output: str | None,
 ) -> None:
     """Say how the outputs of a program depend on its variables, and why a gradient is None.
 
@@ -79,9 +77,9 @@ def command(
     explained = explain(program, of, wrt, order, seeds=heads, stop=stop, most=most)
     from gradcli.features.explain import look as report
 
-    drawn = is_terminal(sys.stdout) and format in (None, "table")
+    drawn = output is None and is_terminal(sys.stdout) and format in (None, "table")
     explained = report.rounded_to(explained, precision or (DIGITS if drawn else None))
-    if format in (None, "json") and not drawn:
-        write_pieces(report.json_pieces(explained))
+    if format == "json" or format is None and output is not None and output.lower().endswith(".json"):
+        send(report.json_pieces(explained), output)
     else:
-        write(report.render(explained, screen() if drawn else None))
+        send([report.render(explained, screen() if drawn else None)], output)

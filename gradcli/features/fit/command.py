@@ -16,6 +16,7 @@ from gradcli.commands.options import (
     INPUT_FILE,
     OUTPUT_FILE,
     Finite,
+    ends_of_range,
     named,
     output_options,
     several_names,
@@ -122,9 +123,9 @@ class Bound(click.ParamType[tuple[str, tuple[float, float]]]):
         if isinstance(value, tuple):
             return value
         name, _, text = (part.strip() for part in named(value).partition("="))
-        low, dots, high = (part.strip() for part in text.partition(".."))
+        low, high = ends_of_range(text) or ("", "")
         ends = _number(low or "-inf"), _number(high or "inf")
-        if not name or not dots or not (low or high) or ends[0] is None or ends[1] is None:
+        if not name or not (low or high) or ends[0] is None or ends[1] is None:
             self.fail(f"{value!r} is not of the form NAME=LOW..HIGH, of which one end may be left out.", param, ctx)
         if ends[0] >= ends[1]:
             self.fail(f"the bounds of {name} leave nothing between them: {text}.", param, ctx)
@@ -165,7 +166,9 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
     metavar="a = b, c <= d,...",
     help="Constraints between expressions of the program, which slsqp keeps to. Repeatable.",
 )
-@several_names("--over", help="What is fitted, in place of all variables; * matches variables. Repeatable.")
+@several_names(
+    "--wrt", "--over", "over", help="What is fitted, in place of all variables; * matches variables. Repeatable."
+)
 @click.option(
     "--method",
     type=click.Choice(METHODS, case_sensitive=False),

@@ -17,7 +17,8 @@ from gradcli.commands.inputs import (
     read_value_file,
     variables_apart,
 )
-from gradcli.commands.options import INPUT_FILE, output_options, points_options, profile_option
+from gradcli.commands.notes import Notes
+from gradcli.commands.options import INPUT_FILE, Orders, output_options, points_options, profile_option
 from gradcli.commands.output import Destination
 from gradcli.diagnostics import GradcliError
 from gradcli.features.trace.command import Watch, watching_options
@@ -49,8 +50,10 @@ Examples:
 @program_options
 @backend_options
 @question_options
-@click.option("--order", type=click.IntRange(1, 2000), default=1, show_default=True, help="Differentiate N times.",
-              metavar="N")  # fmt: skip
+@click.option(
+    "--order", "orders", type=Orders(least=1), default="1", show_default=True, metavar="N|A..B",
+    help="Differentiate N times; or show the orders A to B.",
+)  # fmt: skip
 @click.option("--every-order", is_flag=True, help="Show all orders up to --order.")
 @click.option(
     "--seeds",
@@ -74,7 +77,7 @@ def command(
     inputs: Inputs,
     of: list[str] | None,
     wrt: list[str] | None,
-    order: int,
+    orders: range,
     every_order: bool,
     heads: dict[str, Value],
     seeds: str | None,
@@ -94,8 +97,12 @@ def command(
     FILE is a program; - or, in a pipe, nothing stands for standard input. Several ys add up; a non-scalar y is summed.
     The gradient is None where no differentiable path leads from x to any y.
     """
+    if every_order:
+        orders = range(1, orders[-1] + 1)
+    every_order = every_order or len(orders) > 1
     many = points is not None or skip_bad
-    watch = Watch(trace, kinks, format in ("json", "ndjson"))
+    notes = Notes(inputs.quiet, format in ("json", "ndjson"))
+    watch = Watch(trace, kinks, notes.json, notes.quiet)
     if profile:
         from gradcli.features.profile import command as profiling
 
@@ -119,17 +126,18 @@ def command(
     from gradcli.program import answers
 
     def ask(program: Loaded) -> GradReply:
-        return answers.gradients(
+        found = answers.gradients(
             program,
             of,
             wrt,
-            order,
+            orders[-1],
             seeds=heads,
             stop=stop,
             unconnected=unconnected,
             every_order=every_order,
             plain=True,
         )
+        return found._replace(orders=[(n, results) for n, results in found.orders if n in orders])
 
     if profile:
         profiling.deliver(program, ask, "grad", format)
@@ -144,13 +152,17 @@ def command(
             ],
         )
         return 0
-    if watch.found(lambda: _traced(program, of, wrt, range(1, order + 1) if every_order else (order,), heads, stop)):
+    if watch.found(lambda: _traced(program, of, wrt, orders, heads, stop)):
         return 1
     reply = ask(program)
     from gradcli.report.reply import Reply
 
     destination.deliver(Reply("grad", program.source.name, reply.orders, reply.of, every_order, reply.summed))
-    watch.finish([r for _, results in reply.orders for r in results], lambda: _kinks(program, of, wrt, stop))
+    results = [result for _, group in reply.orders for result in group]
+    notes.chosen(program, of, reply.of)
+    notes.unconnected(results, destination)
+    notes.integers(program, results)
+    watch.finish(results, lambda: _kinks(program, of, wrt, stop))
     return 0
 
 

@@ -9,8 +9,8 @@ import click
 
 from gradcli.commands.endings import Command, is_terminal, stream_has_color
 from gradcli.commands.inputs import Inputs, program_options, stop_option
-from gradcli.commands.options import several_names
-from gradcli.commands.output import write
+from gradcli.commands.options import file_option, several_names
+from gradcli.commands.output import send
 
 EPILOG = """\b
 Examples:
@@ -27,7 +27,9 @@ passes. In a tree, ↑ marks what is drawn above, and ↓ what goes on below.
 @click.command("graph", cls=Command, epilog=EPILOG)
 @program_options
 @several_names("--of", help="Draw only what these need; with --gradient the ys, in place of the outputs. Repeatable.")
-@several_names("--gradient", help="Draw the gradients by these beside it; * matches variables. Repeatable.")
+@several_names(
+    "--wrt", "--gradient", "gradient", help="Draw the gradients by these beside it; * matches variables. Repeatable."
+)
 @stop_option
 @click.option(
     "--depth", type=click.IntRange(0, 1000), default=0, show_default=True, metavar="N",
@@ -41,6 +43,7 @@ passes. In a tree, ↑ marks what is drawn above, and ↓ what goes on below.
     "--format", "format", type=click.Choice(["tree", "dot", "mermaid", "json"]), default="tree", show_default=True,
     help="Form of the drawing.",
 )  # fmt: skip
+@file_option
 def command(
     inputs: Inputs,
     of: list[str] | None,
@@ -49,6 +52,7 @@ def command(
     depth: int,
     most: int,
     format: str,
+    output: str | None,
 ) -> None:
     """Draw a program as a graph: as a tree, or for Graphviz (dot) or Mermaid.
 
@@ -62,15 +66,17 @@ def command(
     drawn = picture(program, of, gradient, stop or (), depth, most)
     name = program.source.name
     if format == "json":
-        write(graphs.render_json(drawn, name))
+        text = graphs.render_json(drawn, name)
     elif format == "dot":
-        write(graphs.render_dot(drawn, name))
+        text = graphs.render_dot(drawn, name)
     elif format == "mermaid":
-        write(graphs.render_mermaid(drawn, name))
+        text = graphs.render_mermaid(drawn, name)
     else:
-        terminal = is_terminal(sys.stdout)
+        terminal = output is None and is_terminal(sys.stdout)
         encoding = (sys.stdout.encoding or "ascii").lower() if terminal else "utf-8"
         width = shutil.get_terminal_size().columns if terminal else None
         from gradcli.features.graph import trees
 
-        write(trees.render_tree(drawn, stream_has_color(sys.stdout), encoding.startswith("utf"), width))
+        color = terminal and stream_has_color(sys.stdout)
+        text = trees.render_tree(drawn, color, encoding.startswith("utf"), width)
+    send([text], output)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from gradcli.commands.inputs import Inputs, backend_options, program_options, stop_option, variables_apart, xs_option
+from gradcli.commands.notes import Notes
 from gradcli.commands.options import output_options, points_options, several_names
 from gradcli.commands.output import Destination
 from gradcli.features.trace.command import Watch, watching_options
@@ -65,7 +66,8 @@ def answer(
     output: str | None,
 ) -> int:
     """Compute the blocks and deliver them, once or for each row of points; the exit status."""
-    watch = Watch(trace, kinks, format in ("json", "ndjson"))
+    notes = Notes(inputs.quiet, format in ("json", "ndjson"))
+    watch = Watch(trace, kinks, notes.json, notes.quiet)
     if sparsity:
         watch.refuse_beside("--sparsity")
     if points is not None or skip_bad:
@@ -93,6 +95,7 @@ def answer(
     from gradcli.results import Result
 
     destination.deliver(Matrices(kind, program.source.name, found.of, found.blocks, sparsity))
+    notes.chosen(program, of, found.of)
     results = [] if sparsity else [Result(block.name, block.value) for block in found.blocks]
     watch.finish(results, lambda: _kinks(program, of, wrt, stop or []))
     return 0

@@ -67,7 +67,7 @@ class Matrices(NamedTuple):
             case "table" if not self.sparsity:
                 results = [Result(b.name, b.value) for b in self.blocks]
                 return column_pieces(Reply("eval", self.file, [(0, results)], precision=self.precision))
-        return _patterns(self.blocks) if self.sparsity else _plain(self)
+        return _patterns(self.blocks) if self.sparsity else _plain(self, format == "value")
 
 
 def flattened(block: Block) -> Any:
@@ -101,9 +101,9 @@ def _patterns(blocks: Sequence[Block]) -> Iterator[str]:
             yield marks(matrix[start : start + rows])
 
 
-def _plain(reply: Matrices) -> Iterator[str]:
+def _plain(reply: Matrices, bare: bool) -> Iterator[str]:
     for b in reply.blocks:
-        yield f"{b.name} = "
+        yield f"{b.name} = " * (not bare)
         yield from literal_pieces(b.value, reply.precision)
         yield "\n"
 

@@ -11,7 +11,7 @@ import click
 
 from gradcli.commands.endings import Command, is_terminal, stream_has_color
 from gradcli.commands.inputs import Inputs, backend_options, program_options
-from gradcli.commands.options import INPUT_FILE, OUTPUT_FILE, named, several_names, utf8
+from gradcli.commands.options import INPUT_FILE, OUTPUT_FILE, Orders, ends_of_range, named, several_names, utf8
 from gradcli.commands.output import write
 from gradcli.features.plot.files import is_picture, missing
 from gradcli.tuples import NamedTuple
@@ -54,31 +54,20 @@ class RangeType(click.ParamType[Range]):
         if isinstance(value, Range):
             return value
         left, equals, right = named(value).partition("=")
-        low, colon, high = (part.strip() for part in right.partition(":"))
+        low, high = ends_of_range(right) or ("", "")
         match = self.LEFT.fullmatch(left.strip())
-        if not equals or not colon or not low or not high or ":" in high:
-            self.fail(f"{value!r} is not of the form NAME=LOW:HIGH, such as x=-3:3.", param, ctx)
+        if not equals or not low or not high:
+            self.fail(f"{value!r} is not of the form NAME=LOW:HIGH, such as x=-3:3 or x=-3..3.", param, ctx)
         if match is None or not match[1].isidentifier():
             self.fail(f"{left.strip()!r} is neither a name nor an entry such as w[0].", param, ctx)
         return Range(match[1], tuple(map(int, match[2].split(","))) if match[2] else None, low, high)
 
 
-class OrdersType(click.ParamType[range]):
-    """``N``, which is 0 to N, or ``A..B``."""
-
-    name = "orders"
+class PlotOrders(Orders):
+    """``N``, which is 0 to N, or ``A..B``; as many as there is room for curves."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> range:
-        if isinstance(value, range):
-            return value
-        match = re.fullmatch(r"(?:(\d{1,5})\.\.)?(\d{1,5})", value.strip())
-        if match is None:
-            self.fail(f"{value!r} is neither an order such as 2 nor a range of orders such as 1..3.", param, ctx)
-        orders = range(int(match[1] or 0), int(match[2]) + 1)
-        if not orders:
-            self.fail(f"{value!r} is no order: it must go upwards.", param, ctx)
-        if orders[-1] > 2000:
-            self.fail("orders go up to 2000.", param, ctx)
+        orders = super().convert(value, param, ctx)
         if len(orders) > MOST_CURVES:
             self.fail(f"{value!r} would be {len(orders)} curves; the most are {MOST_CURVES}.", param, ctx)
         return orders
@@ -147,7 +136,7 @@ class SizeType(click.ParamType[tuple[float, float]]):
     "--of", help="What is drawn, in place of the program's outputs; of a history the keys, by default loss. Repeatable."
 )
 @click.option(
-    "--order", "orders", type=OrdersType(), metavar="N|A..B",
+    "--order", "orders", type=PlotOrders(first=0), metavar="N|A..B",
     help="Draw derivatives up to order N, or those of orders A to B only; by default 1, the function and its first"
     " derivative. Over two variables 0 leaves the gradient out.",
 )  # fmt: skip
@@ -187,7 +176,7 @@ class SizeType(click.ParamType[tuple[float, float]]):
     "--size", type=SizeType(), metavar="WIDTHxHEIGHT",
     help="In inches, of which a .png has 150 dots each; in a terminal columns and lines. By default 7.2x4.5.",
 )  # fmt: skip
-@click.option("--output", type=OUTPUT_FILE, metavar="FILE",
+@click.option("-o", "--output", type=OUTPUT_FILE, metavar="FILE",
               help="Write a .svg, .png or .pdf file, whole or not at all, in place of standard output.")  # fmt: skip
 def command(
     inputs: Inputs,

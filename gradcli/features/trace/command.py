@@ -41,11 +41,12 @@ def watching_options(function: F) -> F:
 
 
 class Watch(NamedTuple):
-    """The options of :func:`watching_options`; with ``json`` what is said is JSON."""
+    """The options of :func:`watching_options`; with ``json`` what is said is JSON, ``quiet`` says only what is asked for."""
 
     trace: bool
     kinks: bool
     json: bool = False
+    quiet: bool = False
 
     def refuse_beside(self, option: str) -> None:
         """Raises click.UsageError where one of the options is given beside another that it does not go with."""
@@ -76,7 +77,7 @@ class Watch(NamedTuple):
             kinks = ask()
         if self.kinks or self.trace and kinks:
             self._say(report.render_kinks_json(kinks) if self.json else report.render_kinks(kinks))
-        names = [] if self.trace else list(dict.fromkeys([r.name for r in results if not r.finite]))
+        names = [] if self.trace or self.quiet else list(dict.fromkeys([r.name for r in results if not r.finite]))
         if names:
             from gradcli.features.trace import look as report
 

@@ -8,6 +8,7 @@ import click
 
 from gradcli.commands.endings import Command
 from gradcli.commands.inputs import Inputs, backend_options, program_options
+from gradcli.commands.notes import Notes
 from gradcli.commands.options import output_options, points_options, profile_option, several_names
 from gradcli.commands.output import Destination
 from gradcli.features.trace.command import Watch, watching_options
@@ -57,7 +58,8 @@ def command(
     """
     from gradcli.program import answers
 
-    watch = Watch(trace, kinks, format in ("json", "ndjson"))
+    notes = Notes(inputs.quiet, format in ("json", "ndjson"))
+    watch = Watch(trace, kinks, notes.json, notes.quiet)
     if profile:
         from gradcli.features.profile import command as profiling
 
@@ -85,6 +87,7 @@ def command(
 
     alone = [result.name for result in results] == [program.answer]
     destination.deliver(Reply("eval", program.source.name, [(0, results)], alone=alone))
+    notes.unconnected(results, destination)
     watch.finish(results, lambda: _kinks(program, of))
     return 0
 

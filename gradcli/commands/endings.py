@@ -25,6 +25,16 @@ class Command(click.Command):
         except GradcliError as problem:
             ctx.exit(report_failure(problem, as_json=_asks_for_json(words)))
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from gradcli.commands.helping import write_options
+
+        write_options(self, ctx, formatter)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from gradcli.commands.helping import write_epilog
+
+        write_epilog(self, ctx, formatter)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)

@@ -92,8 +92,9 @@ class Inputs(NamedTuple):
             brief = " ".join(shown.split())
             brief = brief if len(brief) <= 60 else brief[:59] + "…"
             command = click.get_current_context().info_name
-            written = f"`gradcli {command} -e {shlex.quote(brief)}`" if brief == shown else "-e 'TEXT'"
-            raise GradcliError("DataError", f"there is no file {brief}", help=f"{written} gives a program inline")
+            example = f": `gradcli {command} -e {shlex.quote(brief)}`" if brief == shown else ""
+            help = f"-e 'TEXT' gives a program inline{example}"
+            raise GradcliError("DataError", f"there is no file {brief}", help=help)
         return ProgramText(read_source(self.file), shown, os.path.dirname(self.file))
 
     def memory(self) -> Memory:
@@ -158,7 +159,7 @@ def program_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
             click.argument("file", required=False, type=INPUT_FILE),
-            click.option("-e", "inline", multiple=True, metavar="TEXT", help="The program itself, in place of FILE."),
+            click.option("-e", "inline", multiple=True, metavar="TEXT", help="The program itself: in place of FILE."),
             settings_option(
                 "--set",
                 "set_",
@@ -177,26 +178,27 @@ def program_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--dtype",
                 type=click.Choice(["float32", "float64"]),
-                help="Precision of the program, in place of its own dtype line.",
+                help="Precision of the program: in place of its dtype line.",
             ),
             click.option(
                 "--random-seed",
                 type=click.IntRange(0, 2**32 - 1),
                 default=0,
                 show_default=True,
-                help="Seed of the random numbers that have no seed of their own.",
+                metavar="N",
+                help="Seed of random numbers: of those without one of their own.",
             ),
             click.option(
                 "--max-memory",
                 type=Bytes(),
                 metavar="SIZE",
-                help="Refuse, before it starts, a run that needs more memory than this: 500M, 2G (powers of 1024).",
+                help="Refuse a run that needs more memory, before it starts: 500M, 2G (powers of 1024).",
             ),
             click.option(
                 "--threads",
                 type=click.IntRange(1, 1024),
                 metavar="N",
-                help="Threads for large arrays, by default one for each processor. Results differ by rounding only, and are"
+                help="Threads for large arrays: by default one for each processor. Results differ by rounding only, and are"
                 " the same at each run with the same N.",
             ),
             click.option("-q", "--quiet", is_flag=True, help="Leave out the notes on standard error."),
@@ -336,7 +338,7 @@ def path_and_key(text: str) -> tuple[str, str | None]:
     return (keyed[1], utf8(keyed[2])) if keyed and not os.path.exists(path) else (path, None)
 
 
-ys_option = several_names("--of", help="The ys, whose gradients add up, in place of the program's outputs. Repeatable.")
+ys_option = several_names("--of", help="The ys, in place of the outputs. Their gradients add up. Repeatable.")
 xs_option = several_names("--wrt", help="The xs, in place of all variables; * matches variables. Repeatable.")
 seed_option = settings_option(
     "--seed", help="Head gradient of a y (grad_ys), in place of ones or its seed line. Repeatable."

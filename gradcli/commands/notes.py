@@ -53,6 +53,15 @@ class Notes(NamedTuple):
             if name != ys[0] and isinstance(x := graph.names.get(name), Node) and x not in part
         ]
         if apart:
+            from gradcli.language import syntax
+            from gradcli.language.walking import names, values_of
+
+            statements = program.syntax.statements
+            written = [s.value for s in statements if isinstance(s, syntax.Assignment)]
+            written += [value for s in statements if isinstance(s, syntax.Function) for value in values_of(s)]
+            used = {name.id for name in names(written)}
+            apart = [name for name in apart if name not in used]
+        if apart:
             self.say(
                 f"{ys[0]} is differentiated, the last definition; {_listed(apart)} {'has' if len(apart) == 1 else 'have'}"
                 f" no part in it: --of names others, or a line `output {apart[-1]}, {ys[0]}`"
@@ -60,13 +69,13 @@ class Notes(NamedTuple):
 
     def unconnected(self, results: Iterable[Result], destination: Destination) -> None:
         """Why results are None. Tables and JSON say it themselves."""
-        if self.quiet or self.json or destination.format == "table":
+        if self.quiet or self.json or destination.format in ("table", "json", "ndjson"):
             return
-        said: set[str] = set()
-        for result in results:
-            if result.reason is not None and result.name not in said:
-                said.add(result.name)
-                self.say(f"{result.name} is None: {result.reason.with_line()}")
+        reasons = {result.name: result.reason for result in results if result.reason is not None}
+        for name, reason in list(reasons.items())[:MOST]:
+            self.say(f"{name} is None: {reason.with_line()}")
+        if len(reasons) > MOST:
+            self.say(f"{len(reasons) - MOST} more are None; --format table says why")
 
     def integers(self, program: Loaded, results: Iterable[Result]) -> None:
         """Which of the xs are integers."""

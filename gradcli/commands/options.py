@@ -119,7 +119,9 @@ class Orders(click.ParamType[range]):
         if not orders:
             self.fail(f"{value!r} is no order: it must go upwards.", param, ctx)
         if orders[0] < self.least or orders[-1] > self.most:
-            self.fail(f"{value!r} is not in the range of orders from {self.least} to {self.most}.", param, ctx)
+            self.fail(
+                f"{value!r} is not in the range {self.least}<=x<={self.most}; orders go up to {self.most}.", param, ctx
+            )
         return orders
 
 
@@ -223,7 +225,7 @@ precision_option = click.option(
 )
 file_option = click.option(
     "-o", "--output", type=OUTPUT_FILE, metavar="FILE",
-    help="Write to a file, whole or not at all, in place of standard output.",
+    help="Write to a file. It is there whole or not at all, in place of standard output.",
 )  # fmt: skip
 
 
@@ -245,7 +247,7 @@ def output_options(function: F, also: Sequence[str] = ()) -> F:
                 "--output",
                 type=OUTPUT_FILE,
                 metavar="FILE",
-                help=f"Write to a {listed(['.npz', '.json', '.csv', *[f'.{form}' for form in also]], 'or')} file, whole or not at all, in place of standard output."
+                help=f"Write to a {listed(['.npz', '.json', '.csv', *[f'.{form}' for form in also]], 'or')} file. It is there whole or not at all, in place of standard output."
                 " An .npz file has no entry for None.",
             ),
         )
@@ -259,7 +261,7 @@ def profile_option(function: F) -> F:
     return click.option(
         "--profile",
         is_flag=True,
-        help="Print time, calls and memory by line of the program, forward and backward, in place of the results:"
+        help="Print the cost of each line in place of the results. It has time, calls and memory, forward and backward:"
         " a table on a terminal, JSON in a pipe. Steps are timed one after the other, on one thread.",
     )(function)
 
@@ -278,7 +280,7 @@ def points_options(function: F) -> F:
             click.option(
                 "--skip-bad",
                 is_flag=True,
-                help="Report a row of --points that has no answer, and go on; else the first one is an error.",
+                help="Report rows that have no answer, and go on; else the first one is an error.",
             ),
         )
     ):

@@ -11,7 +11,9 @@ STOPPED = "variable w1 = 2.0\nvariable w2 = 2.0\na = w1*3.0\nb = stop_gradient(a
 
 
 def test_standard_input_is_the_program_in_a_pipe(gradcli):
-    assert gradcli("grad", stdin=STOPPED) == (0, "w1 = None\nw2 = 6.0\n", "")
+    note = "note: w1 is None: cut by stop_gradient(a) on line 4\n"
+    assert gradcli("grad", stdin=STOPPED) == (0, "w1 = None\nw2 = 6.0\n", note)
+    assert gradcli("grad", "-q", stdin=STOPPED) == (0, "w1 = None\nw2 = 6.0\n", "")
     assert gradcli("grad", "-", stdin=STOPPED).out == "w1 = None\nw2 = 6.0\n"
 
 
@@ -118,7 +120,8 @@ def test_formats_and_precision(gradcli, format):
 def test_output_files(gradcli, tmp_path):
     program = ["grad", "-e", "variable x = [1.0, 2.0]; variable z = 1.0; y = sum(x^2); output y"]
     for ending in ("npz", "json", "csv"):
-        assert gradcli(*program, "--output", f"out.{ending}") == (0, "", "")
+        note = "note: z is None: y does not use z\n" if ending != "json" else ""
+        assert gradcli(*program, "--output", f"out.{ending}") == (0, "", note)
     with np.load(tmp_path / "out.npz") as archive:
         assert list(archive) == ["x"]
         assert archive["x"].tolist() == [2.0, 4.0]
@@ -245,7 +248,18 @@ def test_long_arrays_are_summarised_on_a_terminal_only(terminal, gradcli):
         ("--values", '{"z": 1}', ["sets `z`", "no such variable or constant", "it has b, x", "eval --of 'b,x'"]),
         ("--values", "y = 3\n", ["sets `y`", "eval --of 'b,x'"]),
         ("--seeds", '{"zz": 1}', ["seeds `zz`", "no such value", "it has b, x, y"]),
-        ("--seeds", "name,index,value\ny,,1.0\n", ["CSV", "--format json or plain"]),
+        ("--seeds", "order,name,index,value\n1,y,,1.0\n", ["CSV", "--format json or plain"]),
+        ("--seeds", "name,index,value\nzz,,1.0\n", ["seeds nothing", "zz"]),
+        ("--values", "name,index,value\nx,0,1.0\nx,2,1.0\n", ["each entry of x once"]),
+        ("--values", "name,index,value\nx,,1.0\nx,,1.0\n", ["line 3", "twice"]),
+        ("--values", "name,index,value\nx,a,1.0\n", ["line 2", "name,index,value"]),
+        ("--values", "name,index,value\nx,,one\n", ["no numbers"]),
+        (
+            "--values",
+            '{"command": "grad", "file": "f", "gradients": {"x": {"connected": true, "dtype": "float64", "shape": [], "value": 1.0}}}',
+            ["gradients", "--seeds v"],
+        ),
+        ("--values", '{"name": "x", "connected": true, "value": 1}\n', ["gradients", "--seeds v"]),
     ],
 )
 def test_files_with_other_names(gradcli, tmp_path, option, content, words):

@@ -111,8 +111,8 @@ def test_the_rest_is_one_line(gradcli):
     assert out.count("from y") == 2
 
 
-def test_json_in_a_pipe_has_places(gradcli):
-    reply = json.loads(gradcli("explain", "-e", "variable x = 2.; y = sin(x)").out)
+def test_json_has_places(gradcli):
+    reply = json.loads(gradcli("explain", "-e", "variable x = 2.; y = sin(x)", "--format", "json").out)
     (route,) = reply["explanations"]["x"]["contributions"][0]["shown"]
     (step,) = route["steps"]
     assert step["place"] == {"file": "<-e>", "line": 1, "column": 22, "source": "sin(x)"}
@@ -233,7 +233,8 @@ def test_seeds_weigh_outputs(gradcli):
 
 def test_precision(gradcli):
     arguments = ("explain", "-e", "variable x = 2.; y = sin(x)/3", "--precision", "3")
-    out = gradcli(*arguments, "--format", "plain").out
+    out = gradcli(*arguments).out
+    assert gradcli(*arguments, "--format", "plain").out == out
     assert "x = -0.139\n" in out and "factor cos(x) = -0.416" in out
-    (route,) = json.loads(gradcli(*arguments).out)["explanations"]["x"]["contributions"][0]["shown"]
+    (route,) = json.loads(gradcli(*arguments, "--format", "json").out)["explanations"]["x"]["contributions"][0]["shown"]
     assert [step["gradient"] for step in route["steps"]] == [0.333, -0.139]

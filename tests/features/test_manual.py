@@ -34,7 +34,12 @@ def test_a_page_in_a_pipe_is_its_markdown(gradcli, topic):
 
 @pytest.mark.parametrize("name", ["eval", "fit"])
 def test_help_of_a_command_has_its_options(gradcli, name):
-    assert gradcli(name, "--help").out.rstrip() in gradcli("help", name).out
+    brief, whole = gradcli(name, "--help").out, gradcli("help", name).out
+    assert brief.count("\n") < 60 < whole.count("\n")
+    for options in (brief, whole):
+        assert "--set NAME=EXPR|@FILE" in options and "--output FILE" in options
+    assert f'"gradcli help {name}" says all.' in brief
+    assert "FILE.npz:KEY" in whole and "FILE.npz:KEY" not in brief
 
 
 def test_help_of_an_operation_is_that_of_ops(gradcli):

@@ -103,7 +103,7 @@ FORMS = {"eval": (), "grad": ("--of", "y,z", "--every-order", "--order", "3")}
 def test_no_suggestion_where_it_does_not_help(gradcli):
     assert gradcli("eval", "-e", "x = [0., 1.]; y = 2*x").err == ""
     assert gradcli("eval", "-e", "y = isnan([nan, 1.])").err == ""
-    assert gradcli("grad", "-e", "variable x = 1.; y = floor(x)").err == ""
+    assert "--trace" not in gradcli("grad", "-e", "variable x = 1.; y = floor(x)").err
     rows = gradcli("eval", "-e", "variable x = 1.; y = log(x)", "--points", "-", stdin="x\n0\n")
     assert (rows.out, rows.err) == ("y\n-inf\n", "")
     assert gradcli("eval", "-e", "x = 0.; y = 1/x", "--format", "json").err == json.dumps(
@@ -138,7 +138,7 @@ def test_an_output_file_is_not_written_where_something_is_found(gradcli, tmp_pat
 def test_nothing_is_found_in_the_samples_and_the_results_stay(command_line, monkeypatch, sample):
     monkeypatch.chdir(ROOT)
     plain = command_line("grad", *question(sample))
-    watched = command_line("grad", *question(sample), "--trace", "--kinks")
+    watched = command_line("grad", *question(sample), "--trace", "--kinks", "--quiet")
     assert (watched.status, watched.out) == (0, plain.out)
     traced, *kinks = watched.err.splitlines()
     assert traced.startswith("trace: nothing: ")

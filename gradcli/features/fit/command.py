@@ -164,7 +164,7 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
         part for text in given for part in split_outside_brackets(utf8(text)) if part.strip()
     ],
     metavar="a = b, c <= d,...",
-    help="Constraints between expressions of the program, which slsqp keeps to. Repeatable.",
+    help="Constraints: between expressions of the program, kept to by slsqp. Repeatable.",
 )
 @several_names(
     "--wrt", "--over", "over", help="What is fitted, in place of all variables; * matches variables. Repeatable."
@@ -178,7 +178,7 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
     "--lr",
     type=Rate(),
     metavar="RATE[:SCHEDULE]",
-    help="Learning rate of sgd, momentum and adam, 0.01 by default; it falls to 0 over --steps with linear or cosine,"
+    help="Learning rate. Of sgd, momentum and adam, 0.01 by default; it falls to 0 over --steps with linear or cosine,"
     " or is multiplied by FACTOR (0.1) after EVERY steps: step=EVERY,FACTOR.",
 )
 @click.option("--steps", type=click.IntRange(1), default=1000, show_default=True, metavar="N", help="Steps at most.")
@@ -197,7 +197,7 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
     multiple=True,
     callback=lambda _, __, pairs: dict(pairs),
     metavar="NAME=LOW..HIGH",
-    help="Keep a variable, or an entry such as x[0], between bounds, of which one may be left out; * matches variables."
+    help="Keep a variable between bounds. It may be an entry such as x[0]; one end may be left out; * matches variables."
     " Repeatable.",
 )
 @several_names("--data", help="Constants whose rows --batch chooses from. Repeatable.")
@@ -212,11 +212,11 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
 @click.option(
     "--errors",
     is_flag=True,
-    help="Print standard errors, 95 % intervals, correlations and statistics: of least squares, or with --loglik.",
+    help="Print standard errors. With 95 % intervals, correlations and statistics: of least squares, or with --loglik.",
 )
-@click.option("--loglik", is_flag=True, help="The loss is a negative log-likelihood, whose Hessian gives the errors.")
+@click.option("--loglik", is_flag=True, help="The loss is a negative log-likelihood: its Hessian gives the errors.")
 @click.option(
-    "--cov", type=OUTPUT_FILE, metavar="FILE", help="Write the covariance of what is fitted, with names, as .csv."
+    "--cov", type=OUTPUT_FILE, metavar="FILE", help="Write the covariance of what is fitted: with names, as .csv."
 )
 @click.option(
     "--plot",

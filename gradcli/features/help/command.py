@@ -7,6 +7,7 @@ import sys
 import click
 
 from gradcli.commands.endings import Command, is_terminal
+from gradcli.commands.helping import WHOLE
 from gradcli.commands.main import COMMANDS, cli
 from gradcli.commands.output import screen, show_page, write
 
@@ -69,7 +70,7 @@ def _usage(ctx: click.Context, name: str, width: int | None = None) -> str:
     """The text of ``gradcli NAME --help``."""
     found = cli.get_command(ctx, name)
     assert found is not None
-    return found.get_help(click.Context(found, ctx.parent, name, terminal_width=width)).rstrip()
+    return found.get_help(click.Context(found, ctx.parent, name, obj=WHOLE, terminal_width=width)).rstrip()
 
 
 def _show(text: str) -> None:

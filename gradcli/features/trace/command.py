@@ -25,14 +25,14 @@ def watching_options(function: F) -> F:
             click.option(
                 "--trace",
                 is_flag=True,
-                help="Look for the first operation, of values or derivatives, whose NaN or infinity reaches a result."
+                help="Find the first operation whose NaN or infinity reaches a result. It may be one of values or derivatives."
                 " If there is one it is shown on standard error, nothing is printed, and the exit status is 1.",
             ),
             click.option(
                 "--kinks",
                 is_flag=True,
-                help="List on standard error each point without a derivative on which the evaluation sits exactly,"
-                " and what the derivative is taken as there.",
+                help="List points without a derivative that are hit. Those on which the evaluation sits exactly stand on"
+                " standard error, with what the derivative is taken as there.",
             ),
         )
     ):

@@ -21,7 +21,7 @@ class Command(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         words = list(args)
         try:
-            return super().parse_args(ctx, args)
+            return super().parse_args(ctx, _spelled_out(words))
         except GradcliError as problem:
             ctx.exit(report_failure(problem, as_json=_asks_for_json(words)))
 
@@ -46,6 +46,12 @@ class Command(click.Command):
             ctx.exit(0)
         except Exception as problem:  # noqa: BLE001  whatever it is, users get a message and no traceback
             ctx.exit(report_failure(problem, as_json=ctx.params.get("format") in JSON))
+
+
+def _spelled_out(words: Sequence[str]) -> list[str]:
+    """The words with a value for ``--skip-bad`` where it has none: what follows is the next argument."""
+    stop = words.index("--") if "--" in words else len(words)
+    return [f"{word}=skip" if word == "--skip-bad" and i < stop else word for i, word in enumerate(words)]
 
 
 def _asks_for_json(words: Sequence[str]) -> bool:

@@ -19,7 +19,7 @@ GROUPS = {
 """The groups after the first, which has all other options: what is asked."""
 
 FIRST = "Options"
-EXAMPLES = 4
+EXAMPLES = 3
 """Examples that are shown."""
 
 SENTENCE = re.compile(r"(?<=[^.])[.;:] |\.$| \(")

@@ -120,6 +120,7 @@ class Inputs(NamedTuple):
             settings[name] = value_of("--set", name, value, memory)
         from gradcli.program.loaded import Loaded
 
+        self._tell_of_words(text.text)
         return Loaded(
             Source(text.name, text.text),
             text.folder,
@@ -146,6 +147,16 @@ class Inputs(NamedTuple):
         from gradcli.execute.accelerator import Accelerator
 
         return Accelerator(self.device, self.devices or 1)
+
+    def _tell_of_words(self, text: str) -> None:
+        """Say that words are understood that are written otherwise here."""
+        if self.quiet or "True" not in text and "False" not in text:
+            return
+        if re.search(r"\b(True|False)\b", re.sub(r"#[^\n]*|\"[^\"\n]*\"|'[^'\n]*'", "", text)):
+            from gradcli.commands.notes import Notes
+
+            form = click.get_current_context().params.get("format")
+            Notes(False, form in ("json", "ndjson")).say("True and False are read as `true` and `false`")
 
 
 def program_options(function: Callable[..., Any]) -> Callable[..., Any]:

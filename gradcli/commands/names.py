@@ -35,8 +35,8 @@ STATEMENT = r"(?:^|[;{\n])[ \t]*(?:(?:variable|var|constant|const)[ \t]+(\w+)|((
 COMMENT = r"#[^\n]*"
 
 
-def names_in_file(path: str | None) -> list[str]:
-    """The names of a program file in order, or none if it cannot be read."""
+def names_in_file(path: str | None, leaves: bool = False) -> list[str]:
+    """The names of a program file in order, or only its variables and constants; none if it cannot be read."""
     if path is None or path == "-":
         return []
     from gradcli.data import decode, read_bytes
@@ -47,6 +47,7 @@ def names_in_file(path: str | None) -> list[str]:
         return []
     found: dict[str, None] = {}
     for match in re.finditer(STATEMENT, re.sub(COMMENT, "", text)):
-        for name in (match[1] or match[2]).split(","):
+        for name in (match[1] or ("" if leaves else match[2])).split(","):
             found[name.strip()] = None
+    found.pop("", None)
     return list(found)

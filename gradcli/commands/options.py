@@ -6,11 +6,13 @@ import math
 import os
 import re
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any, TypeVar
 
 import click
 
 from gradcli.diagnostics import listed
+from gradcli.tuples import NamedTuple
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -83,12 +85,24 @@ class Names(click.ParamType[list[str]]):
         from gradcli.commands.names import names_in_file
 
         done, comma, last = incomplete.rpartition(",")
-        # click has not come to FILE yet while the option before the cursor still lacks its value.
-        file = ctx.params.get("file") or next((word for word in ctx.args if not word.startswith("-")), None)
-        names = names_in_file(file)
+        names = names_in_file(program_file(ctx))
         return [
             click.shell_completion.CompletionItem(f"{done}{comma}{name}") for name in names if name.startswith(last)
         ]
+
+
+def program_file(ctx: click.Context) -> str | None:
+    """The FILE of a command line that is being completed."""
+    # click has not come to FILE yet while the option before the cursor still lacks its value.
+    return ctx.params.get("file") or next((word for word in ctx.args if not word.startswith("-")), None)
+
+
+def settable_names(ctx: click.Context, incomplete: str, leaves: bool) -> list[click.shell_completion.CompletionItem]:
+    """``NAME=`` for the names of the program that begin so, of ``leaves`` for variables and constants only."""
+    from gradcli.commands.names import names_in_file
+
+    names = names_in_file(program_file(ctx), leaves)
+    return [click.shell_completion.CompletionItem(f"{name}=") for name in names if name.startswith(incomplete)]
 
 
 def ends_of_range(text: str) -> tuple[str, str] | None:
@@ -125,6 +139,15 @@ class Orders(click.ParamType[range]):
         return orders
 
 
+class Columns(click.ParamType[list[str]]):
+    """Columns of a table, by any names, separated by commas."""
+
+    name = "columns"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        return value if isinstance(value, list) else [part.strip() for part in utf8(value).split(",") if part.strip()]
+
+
 INPUT_FILE = click.Path(allow_dash=True, readable=False)
 """The name of a file to read, or ``-``. click does not look at the file: what reads it says what is wrong with it."""
 
@@ -151,6 +174,11 @@ class Setting(click.ParamType[tuple[str, str]]):
             self.fail(f"no value is given for {name}.", param, ctx)
         # The name of a file stays as the system spells it.
         return name, text if text.startswith("@") else utf8(text)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        return settable_names(ctx, incomplete, leaves=param.name == "set_")
 
 
 class Finite(click.FloatRange):
@@ -266,8 +294,39 @@ def profile_option(function: F) -> F:
     )(function)
 
 
-def points_options(function: F) -> F:
-    """What asks the same question for many rows of values."""
+class RowOptions(NamedTuple):
+    """The options about rows: their file, what becomes of bad ones, the columns to keep, what separates fields."""
+
+    points: str | None
+    skip_bad: str | None
+    keep: Sequence[str]
+    delimiter: str
+
+    @property
+    def given(self) -> bool:
+        """Whether any of them is."""
+        return self.points is not None or self.skip_bad is not None or bool(self.keep) or self.delimiter != ","
+
+
+class Delimiter(click.ParamType[str]):
+    """One character, or ``tab``."""
+
+    name = "delimiter"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        mark = "\t" if value in ("tab", "\\t") else str(value)
+        if len(mark) != 1 or not mark.isascii() or mark.isalnum() or mark in '"\r\n.+-_':
+            self.fail(f"{value!r} is not one character that can stand between fields, or tab.", param, ctx)
+        return mark
+
+
+def points_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What asks the same question for many rows of values: the argument ``rows`` of the function."""
+
+    @wraps(function)
+    def decorated(*, points: str | None, skip_bad: str | None, keep: Any, delimiter: str, **values: Any) -> Any:
+        return function(rows=RowOptions(points, skip_bad, keep or (), delimiter), **values)
+
     for option in reversed(
         (
             click.option(
@@ -279,10 +338,22 @@ def points_options(function: F) -> F:
             ),
             click.option(
                 "--skip-bad",
-                is_flag=True,
-                help="Report rows that have no answer, and go on; else the first one is an error.",
+                type=click.Choice(["skip", "keep"]),
+                metavar="[=keep]",
+                help="Report rows that have no answer, and go on; else the first one is an error. With =keep they have a"
+                " row of their own, which is empty.",
+            ),
+            click.option(
+                "--keep",
+                type=Columns(),
+                metavar="COLUMN,...",
+                help="Columns of --points that stand before the answers. They need not be names of the program.",
+            ),
+            click.option(
+                "--delimiter", type=Delimiter(), default=",", metavar="CHAR|tab",
+                help="What separates the fields of --points in CSV; by default a comma.",
             ),
         )
-    ):
-        function = option(function)
-    return function
+    ):  # fmt: skip
+        decorated = option(decorated)
+    return decorated

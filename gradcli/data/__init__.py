@@ -4,7 +4,7 @@ What reads files of values is in :mod:`gradcli.data.reading`, which most command
 """
 
 from gradcli.data.arrays import first_not_finite, is_ordinary, ordinary_rows, standard, write_npz
-from gradcli.data.files import decode, opened, read_bytes, unreadable, write_atomically
+from gradcli.data.files import decode, opened, read_bytes, rewrite_program, unreadable, write_atomically
 
 __all__ = [
     "decode",
@@ -13,6 +13,7 @@ __all__ = [
     "opened",
     "ordinary_rows",
     "read_bytes",
+    "rewrite_program",
     "standard",
     "unreadable",
     "write_atomically",

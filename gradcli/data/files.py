@@ -202,6 +202,16 @@ def remove_unfinished() -> None:
             os.unlink(temporary)
 
 
+def rewrite_program(path: str, text: str) -> None:
+    """Write a program back to its file, with the byte order mark that is there; a DataError for a compressed one."""
+    import codecs
+
+    if is_compressed(path):
+        fail(f"{path} is compressed, and only read", "decompress it first")
+    mark = codecs.BOM_UTF8 if read_bytes(path).startswith(codecs.BOM_UTF8) else b""
+    write_atomically(path, mark + text.encode())
+
+
 def write_atomically(path: str | os.PathLike[str], content: bytes | Callable[[IO[bytes]], None]) -> None:
     """Write a file whole or not at all.
 

@@ -53,13 +53,15 @@ class Rows:
 
     ``numbers`` [rows] are their 1-based places in the stream, ``columns`` arrays [rows, …] of float64, int64 or bool
     (a ``number`` column is int64 if all of the block's cells are integers). ``bad`` are rows that could not be read,
-    at most one unless bad rows are passed over. ``read`` counts the bytes of the stream up to here.
+    at most one unless bad rows are passed over. ``read`` counts the bytes of the stream up to here. ``kept`` has for each
+    row, bad ones too, the texts of the columns that are to be kept (of NDJSON their values).
     """
 
     numbers: Array
     columns: dict[str, Array]
     bad: list[tuple[int, GradcliError]] = field(default_factory=list)
     read: int = 0
+    kept: dict[int, list[Any]] = field(default_factory=dict)
 
 
 class _Format(Protocol):
@@ -73,13 +75,16 @@ def read_rows(
     field_of: Callable[[str], Field],
     skip_bad: bool = False,
     memory: Memory | None = None,
+    keep: Sequence[str] = (),
+    delimiter: str = ",",
 ) -> Iterator[Rows]:
     """The rows of a stream in blocks as they arrive.
 
     A stream whose first character is ``{`` is NDJSON, an object for each row; anything else is CSV with a header, of
     which an empty block is yielded at once. Blank lines are no rows. A block ends where the stream has nothing more to
     read at the moment, so a slow producer's rows are not held back. ``field_of`` tells what a column of a name holds,
-    or raises. Without ``skip_bad`` the block of the first bad row is the last one.
+    or raises; of columns to ``keep`` it may raise, then they set nothing. Fields of CSV are separated by ``delimiter``.
+    Without ``skip_bad`` the block of the first bad row is the last one.
     Raises GradcliError: a DataError for a stream that cannot be read, is empty or has no usable header, a LimitError for
     a row that ``memory`` (by default what is free) does not hold.
     """
@@ -92,12 +97,12 @@ def read_rows(
             if not first:
                 continue
             if first.lstrip().startswith(b"{"):
-                reader = _Ndjson(name, field_of, skip_bad)
+                reader = _Ndjson(name, field_of, skip_bad, keep)
             else:
-                reader, data = _Csv(name, field_of, skip_bad, first), rest
+                reader, data = _Csv(name, field_of, skip_bad, first, keep, delimiter), rest
                 yield reader.nothing()
         for rows in reader.blocks(data):
-            yield Rows(rows.numbers, rows.columns, rows.bad, read)
+            yield Rows(rows.numbers, rows.columns, rows.bad, read, rows.kept)
             if rows.bad and not skip_bad:
                 return
     if reader is None:
@@ -149,24 +154,47 @@ def _integers(column: Array) -> Array:
     return column.astype(np.int64)
 
 
-def _entries(line: str, where: str) -> list[str]:
+def _entries(line: str, where: str, delimiter: str = ",") -> list[str]:
     try:
-        return [entry.strip() for entry in next(csv.reader([line], skipinitialspace=True))]
+        return [
+            entry.strip() for entry in next(csv.reader([line], delimiter=delimiter, skipinitialspace=delimiter != " "))
+        ]
     except csv.Error as problem:
         fail(f"{where}: {problem}")
 
 
 class _Csv:
-    """Lines of numbers separated by commas."""
+    """Lines of numbers, by default separated by commas.
 
-    def __init__(self, name: str, field_of: Callable[[str], Field], skip_bad: bool, header: bytes) -> None:
+    ``names`` are the columns that set something, ``used`` their places among all of them.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        field_of: Callable[[str], Field],
+        skip_bad: bool,
+        header: bytes,
+        keep: Sequence[str],
+        delimiter: str,
+    ) -> None:
         self.name = name
         self.skip_bad = skip_bad
+        self.delimiter = delimiter
         self.count = 0
         text = decode(header, name)
-        self.names = _entries(text, f"{name}, header")
+        self.header = _entries(text, f"{name}, header", delimiter)
+        missing = next((column for column in keep if column not in self.header), None)
+        if missing is not None:
+            fail(f"{name} has no column `{missing}` to keep", f"it has {', '.join(self.header)[:200]}")
+        self.kept = [self.header.index(column) for column in keep]
+        found = {j: _field_if_known(field_of, self.header[j]) for j in self.kept}
+        self.used = [j for j in range(len(self.header)) if j not in found or found[j] is not None]
+        self.names = [self.header[j] for j in self.used]
         self._check_header(text)
-        self.fields = [field_of(column) for column in self.names]
+        if not self.names:
+            fail(f"no column of {name} is a variable or constant of the program")
+        self.fields = [found.get(j) or field_of(self.header[j]) for j in self.used]
         for column, kind in zip(self.names, self.fields, strict=True):
             if kind.shape:
                 fail(
@@ -181,15 +209,21 @@ class _Csv:
         for number, column in enumerate(self.names, 1):
             if not column.isidentifier():
                 if not any(c.isidentifier() for c in self.names):
-                    mark = next((m for m in ";\t" if m in text), None)
                     fail(
                         f"the first line of {self.name} must name the columns, and {column[:40]!r} is not a name",
-                        "fields are separated by commas" if mark else "write the names of variables: `x,y`",
+                        self._other_mark(text) or "write the names of variables: `x,y`",
                     )
                 fail(f"{self.name}: column {number} is called {column!r}, which is not a name")
             if column in seen:
                 fail(f"{self.name} has two columns `{column}`")
             seen.add(column)
+
+    def _other_mark(self, text: str) -> str | None:
+        """What to do where fields seem to be separated otherwise."""
+        mark = next((m for m in ",;\t" if m in text and m != self.delimiter), None)
+        now = "commas" if self.delimiter == "," else repr(self.delimiter)
+        other = "tab" if mark == "\t" else repr(mark)
+        return mark and f"fields are separated by {now}; `--delimiter {other}` says otherwise"
 
     def nothing(self) -> Rows:
         """The block without rows."""
@@ -208,9 +242,13 @@ class _Csv:
             return
         numbers = self.count + 1 + np.arange(len(lines) if table is None else len(table))
         self.count += len(numbers)
-        if table is None and not self.has_bools:
+        texts = self._texts(lines, numbers)
+        if table is None and not self.has_bools and all(map(self._is_whole, lines if self.kept else ())):
             try:
-                table = np.loadtxt(lines, delimiter=",", ndmin=2, dtype=np.float64, comments=None, quotechar='"')
+                table = np.loadtxt(
+                    lines, delimiter=self.delimiter, ndmin=2, dtype=np.float64, comments=None, quotechar='"',
+                    usecols=self.used if self.kept else None,
+                )  # fmt: skip
             except ValueError:  # some row is bad: which one, and why, is found below
                 pass
         if table is None or table.shape != (len(numbers), len(self.names)) or self._is_inexact(np, table):
@@ -222,11 +260,28 @@ class _Csv:
             if self.fields[j].kind == "int" and column.dtype.kind == "f":
                 yield self._one_by_one(np, lines or _lines(data), numbers)
                 return
-        yield Rows(numbers, columns)
+        yield Rows(numbers, columns, kept=texts)
+
+    def _is_whole(self, line: bytes) -> bool:
+        """Whether a row has as many fields as the header, as far as their number shows without quotes."""
+        return line.count(self.delimiter.encode()) == len(self.header) - 1
+
+    def _texts(self, lines: Sequence[bytes], numbers: Array) -> dict[int, list[Any]]:
+        """What is kept of each row; of one that is too short the rest is empty."""
+        if not self.kept:
+            return {}
+        found: dict[int, list[Any]] = {}
+        for line, number in zip(lines, numbers.tolist(), strict=True):
+            try:
+                entries = _entries(line.decode("utf-8", errors="replace"), self.name, self.delimiter)
+            except GradcliError:
+                entries = []
+            found[number] = [entries[j] if j < len(entries) else "" for j in self.kept]
+        return found
 
     def _plain_table(self, data: bytes) -> Array | None:
         """The numbers [rows, columns] of many lines in which there is nothing else."""
-        if self.has_bools or len(data) < MANY:
+        if self.has_bools or self.kept or self.delimiter != "," or len(data) < MANY:
             return None
         from gradcli.data.decimals import read
 
@@ -256,19 +311,27 @@ class _Csv:
             columns[column] = np.array(values, dtype="bool" if kind.kind == "bool" else None)
             if kind.kind == "float" or not all(type(value) is int for value in values) and kind.kind != "bool":
                 columns[column] = columns[column].astype(np.float64)
-        return Rows(np.array(kept, np.int64), columns or self.nothing().columns, bad)
+        texts = self._texts(lines, numbers)
+        return Rows(np.array(kept, np.int64), columns or self.nothing().columns, bad, kept=texts)
 
     def _cells(self, line: bytes, where: str) -> list[float | int | bool]:
-        texts = _entries(line.decode("utf-8", errors="replace"), where)
-        if len(texts) != len(self.names):
-            fail(f"{where}: it has {len(texts)} fields, and the header has {len(self.names)}")
+        texts = _entries(line.decode("utf-8", errors="replace"), where, self.delimiter)
+        if len(texts) != len(self.header):
+            fail(f"{where}: it has {len(texts)} fields, and the header has {len(self.header)}")
         return [
-            _cell(text, kind, f"{where}, column {column}")
-            for text, column, kind in zip(texts, self.names, self.fields, strict=True)
+            _cell(texts[j], kind, f"{where}, column {self.header[j]}", self._other_mark)
+            for j, kind in zip(self.used, self.fields, strict=True)
         ]
 
 
-def _cell(text: str, column: Field, where: str) -> float | int | bool:
+def _field_if_known(field_of: Callable[[str], Field], name: str) -> Field | None:
+    try:
+        return field_of(name)
+    except GradcliError:
+        return None
+
+
+def _cell(text: str, column: Field, where: str, other_mark: Callable[[str], str | None]) -> float | int | bool:
     if not text:
         fail(f"{where}: the field is empty", "leave the column out to keep the program's value")
     if column.kind == "bool":
@@ -285,8 +348,7 @@ def _cell(text: str, column: Field, where: str) -> float | int | bool:
             if whole == value or text.lstrip("+-").isdigit():
                 value = whole if -(2**63) <= whole < 2**63 else value
     except ValueError:
-        mark = next((m for m in ";\t" if m in text), None)
-        fail(f"{where}: {text!r} is not a number", "fields are separated by commas" if mark else None)
+        fail(f"{where}: {text!r} is not a number", other_mark(text))
     if column.kind == "int" and isinstance(value, float):
         fail(f"{where}: {text} is no integer of 64 bits")
     return value
@@ -295,9 +357,11 @@ def _cell(text: str, column: Field, where: str) -> float | int | bool:
 class _Ndjson:
     """A JSON object on each line, whose keys are the columns; rows may differ in their keys."""
 
-    def __init__(self, name: str, field_of: Callable[[str], Field], skip_bad: bool) -> None:
+    def __init__(self, name: str, field_of: Callable[[str], Field], skip_bad: bool, keep: Sequence[str]) -> None:
         self.name = name
         self.field_of = field_of
+        self.keep = keep
+        self.unused = {column for column in keep if _field_if_known(field_of, column) is None}
         self.skip_bad = skip_bad
         self.count = 0
         self.fields: dict[str, Field] = {}
@@ -307,18 +371,22 @@ class _Ndjson:
 
         rows: list[tuple[int, dict[str, Any]]] = []
         bad: list[tuple[int, GradcliError]] = []
+        kept: dict[int, list[Any]] = {}
         lines = _lines(data)
         self.count += len(lines)
         for number, line in enumerate(lines, self.count - len(lines) + 1):
             try:
-                rows.append((number, self._object(line, f"{self.name}, row {number}")))
+                row = self._object(line, f"{self.name}, row {number}")
+                kept[number] = [row.get(column) for column in self.keep]
+                rows.append((number, {name: value for name, value in row.items() if name not in self.unused}))
             except GradcliError as problem:
                 bad.append((number, problem))
                 if not self.skip_bad:
                     break
         for _, group in groupby(rows, key=lambda row: row[1].keys()):
-            block = self._block(np, list(group))
-            yield block
+            members = list(group)
+            block = self._block(np, members)
+            yield Rows(block.numbers, block.columns, block.bad, kept={n: kept[n] for n, _ in members})
             if block.bad and not self.skip_bad:
                 return
         if bad:

@@ -41,7 +41,7 @@ def enter(e: Elaborator, name: str, bound: dict[str, Any], call: syntax.Call, sc
             elif name == "hessian":
                 results = [block for row in jacobian.hessian(y, xs) for block in row]
             elif name == "taylor":
-                results = [_taylor(e, y, xs[0], bound["n"], scope)]
+                results = [_taylor(e, y, xs[0], bound["n"], bound.get("coefficients"), scope)]
             else:
                 v = _direction(e, bound["v"], xs[0], found[0][1].id, scope)
                 results = [orders.jvp(y, xs[0], v) if name == "jvp" else _hvp(e, y, xs[0], v, bound["y"])]
@@ -96,8 +96,11 @@ def _hvp(e: Elaborator, y: Node, x: Node, v: Node, at: syntax.Syntax) -> Node:
     return orders.hvp(y, x, v)
 
 
-def _taylor(e: Elaborator, y: Node, x: Node, expression: syntax.Expression, scope: Scope) -> Node:
-    """The derivatives of orders 0 to n along ones, stacked in front."""
+def _taylor(
+    e: Elaborator, y: Node, x: Node, expression: syntax.Expression, option: syntax.Expression | None, scope: Scope
+) -> Node:
+    """The derivatives of orders 0 to n along ones, stacked in front; or the coefficients, of which each is one over k!."""
+    coefficients = option is not None and statics.flag(e, option, scope)
     n = statics.integer(e, expression, scope)
     if n < 0:
         e.fail("ValueError", f"taylor needs an order of 0 or more, not {n}", expression)
@@ -107,10 +110,14 @@ def _taylor(e: Elaborator, y: Node, x: Node, expression: syntax.Expression, scop
         e.fail("TypeError", f"taylor needs a float x, not {x.dtype}", expression, help="declare it with a float value")
     from gradcli.autodiff import orders, series
 
-    step = orders.step_for(n, x.dtype)
+    step = 1.0 if coefficients else orders.step_for(n, x.dtype)
     along = series.Series({x: [orders.along_ones(x, step)]})
     rows: list[Node] = []
     for k in range(n + 1):
         c = along.coefficient(y, k)
-        rows.append(zeros(shape=y.shape, dtype=y.dtype) if c is None else orders.derivative(c, k, step))
+        if c is None:
+            c = zeros(shape=y.shape, dtype=y.dtype)
+        elif not coefficients:
+            c = orders.derivative(c, k, step)
+        rows.append(c)
     return stack(*rows, axis=0)

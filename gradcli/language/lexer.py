@@ -23,6 +23,9 @@ ESCAPES = {"n": "\n", "t": "\t"}
 BYTE_ORDER_MARK = "\ufeff"
 MIDDLE_DOTS = "\u00b7\u0387"  # they may stand inside an identifier, but who writes `a·b` means a product
 
+PYTHONIC = {"True": "true", "False": "false"}
+"""How Python writes words of the language, which are understood."""
+
 LINES = "an expression goes on over several lines only inside parentheses"
 
 
@@ -45,6 +48,7 @@ def spell_name(text: str) -> str | None:
 def make_lexer(tables: Tables) -> Tokens:
     """The lexer of some tables: a function from a source to its tokens, the last of which is ``$END``."""
     keywords = tables["keywords"]
+    keywords = {**keywords, **{other: keywords[word] for other, word in PYTHONIC.items()}}
     ignored = "|".join(tables["ignored"])
     # Every match is one token with the white space before it; group 1 marks its start, an empty group at its end its
     # kind: alternatives that open with a character, not with a group, are passed over twice as fast.

@@ -163,7 +163,7 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
     callback=lambda _, __, given: [
         part for text in given for part in split_outside_brackets(utf8(text)) if part.strip()
     ],
-    metavar="a = b, c <= d,...",
+    metavar="a = b,c <= d",
     help="Constraints: between expressions of the program, kept to by slsqp. Repeatable.",
 )
 @several_names(
@@ -222,7 +222,7 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
     "--plot",
     type=OUTPUT_FILE,
     metavar="FILE",
-    help="Draw data, the fitted curve with its 95 % confidence band, and residuals, as .svg, .png or .pdf.",
+    help="Draw the fit: data, the fitted curve with its 95 % confidence band, and residuals, as .svg, .png or .pdf.",
 )
 @click.option("--history", type=OUTPUT_FILE, metavar="FILE", help="Write each step as a line of NDJSON.")
 @click.option("--checkpoint", type=OUTPUT_FILE, metavar="FILE", help="Save the state of the run, at its end too.")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-
 import click
 
 from gradcli.commands.endings import Command, report_failure, tell
@@ -66,8 +64,7 @@ def _format(file: str, check: bool, diff: bool) -> bool:
     elif file == "-" and not check:
         write(new, verbatim=True)
     elif new != text and not check:
-        from gradcli.data import read_bytes, write_atomically
+        from gradcli.data import rewrite_program
 
-        mark = codecs.BOM_UTF8 if read_bytes(file).startswith(codecs.BOM_UTF8) else b""
-        write_atomically(file, mark + new.encode())
+        rewrite_program(file, new)
     return new != text

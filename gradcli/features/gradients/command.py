@@ -18,7 +18,7 @@ from gradcli.commands.inputs import (
     variables_apart,
 )
 from gradcli.commands.notes import Notes
-from gradcli.commands.options import INPUT_FILE, Orders, output_options, points_options, profile_option
+from gradcli.commands.options import INPUT_FILE, Orders, RowOptions, output_options, points_options, profile_option
 from gradcli.commands.output import Destination
 from gradcli.diagnostics import GradcliError
 from gradcli.features.trace.command import Watch, watching_options
@@ -85,8 +85,7 @@ def command(
     unconnected: Unconnected,
     trace: bool,
     kinks: bool,
-    points: str | None,
-    skip_bad: bool,
+    rows: RowOptions,
     profile: bool,
     format: str | None,
     precision: int | None,
@@ -100,23 +99,23 @@ def command(
     if every_order:
         orders = range(1, orders[-1] + 1)
     every_order = every_order or len(orders) > 1
-    many = points is not None or skip_bad
+    many = rows.given
     notes = Notes(inputs.quiet, format in ("json", "ndjson"))
     watch = Watch(trace, kinks, notes.json, notes.quiet)
     if profile:
         from gradcli.features.profile import command as profiling
 
         watch.refuse_beside("--profile")
-        profiling.check(format, output, points)
+        profiling.check(format, output, rows.points)
     elif many:
         watch.refuse_beside("--points")
         from gradcli.features.points.command import RowStream
         from gradcli.features.points.varied import named
 
-        rows = RowStream.chosen(points, skip_bad, format, precision, output)
+        stream = RowStream.chosen(rows, format, precision, output)
     else:
         destination = Destination.chosen(format, precision, output)
-    text = inputs.program_text([seeds, points])
+    text = inputs.program_text([seeds, rows.points])
     if seeds is not None:
         read = _heads(seeds, inputs.memory(), text, of)
         of = list(read)
@@ -143,7 +142,7 @@ def command(
         profiling.deliver(program, ask, "grad", format)
         return 0
     if many:
-        rows.deliver(
+        stream.deliver(
             program,
             lambda varied: [
                 item

@@ -21,8 +21,20 @@ Examples:
 """
 
 
+def _known() -> list[str]:
+    """Everything that has a page."""
+    from gradcli.features.help import answer
+    from gradcli.graph.ops import table
+
+    names = [name for o in table.values() if not o.hidden for name in (o.name, *o.aliases)]
+    return list(dict.fromkeys([*COMMANDS, *answer.topics(), *names]))
+
+
 @click.command("help", cls=Command, epilog=EPILOG)
-@click.argument("topic", required=False, metavar="[COMMAND|TOPIC|OPERATION]")
+@click.argument(
+    "topic", required=False, metavar="[COMMAND|TOPIC|OPERATION]",
+    shell_complete=lambda _, __, word: [name for name in _known() if name.startswith(word)],
+)  # fmt: skip
 @click.option("--man", is_flag=True, help="Print the whole manual as one page for man.")
 @click.pass_context
 def command(ctx: click.Context, topic: str | None, man: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 import shlex
 import sys
@@ -101,10 +100,9 @@ def _check(inputs: Inputs, fix: bool) -> _Checked:
     if inputs.file is None or inputs.file == "-":
         return _Checked(mended.left, mended.done, mended.text)
     if mended.done:
-        from gradcli.data import read_bytes, write_atomically
+        from gradcli.data import rewrite_program
 
-        mark = codecs.BOM_UTF8 if read_bytes(inputs.file).startswith(codecs.BOM_UTF8) else b""
-        write_atomically(inputs.file, mark + mended.text.encode())
+        rewrite_program(inputs.file, mended.text)
     return _Checked(mended.left, mended.done, None)
 
 

@@ -9,7 +9,7 @@ import click
 
 from gradcli.commands.inputs import Inputs, backend_options, program_options, stop_option, variables_apart, xs_option
 from gradcli.commands.notes import Notes
-from gradcli.commands.options import output_options, points_options, several_names
+from gradcli.commands.options import RowOptions, output_options, points_options, several_names
 from gradcli.commands.output import Destination
 from gradcli.features.trace.command import Watch, watching_options
 
@@ -59,8 +59,7 @@ def answer(
     sparsity: bool,
     trace: bool,
     kinks: bool,
-    points: str | None,
-    skip_bad: bool,
+    rows: RowOptions,
     format: str | None,
     precision: int | None,
     output: str | None,
@@ -70,18 +69,18 @@ def answer(
     watch = Watch(trace, kinks, notes.json, notes.quiet)
     if sparsity:
         watch.refuse_beside("--sparsity")
-    if points is not None or skip_bad:
+    if rows.given:
         from gradcli.features.points.command import RowStream, blocks
 
         if sparsity:
             raise click.UsageError("--sparsity does not depend on values, and goes without --points.")
         watch.refuse_beside("--points")
-        rows = RowStream.chosen(points, skip_bad, format, precision, output)
-        program = inputs.load(inputs.program_text([points]), (of, [*variables_apart(wrt), *(stop or ())]))
+        stream = RowStream.chosen(rows, format, precision, output)
+        program = inputs.load(inputs.program_text([rows.points]), (of, [*variables_apart(wrt), *(stop or ())]))
         from gradcli.features.matrices import answer as matrices
 
         ask = matrices.jacobians if kind == "jacobian" else matrices.hessians
-        rows.deliver(program, lambda varied: blocks(ask(varied, of, wrt, stop or ()).blocks))
+        stream.deliver(program, lambda varied: blocks(ask(varied, of, wrt, stop or ()).blocks))
         return 0
     destination = Destination.chosen(format, precision, output)
     program = inputs.load(inputs.program_text(), (of, [*variables_apart(wrt), *(stop or ())]))

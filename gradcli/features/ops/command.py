@@ -25,8 +25,16 @@ Examples:
 """
 
 
+def _names() -> list[str]:
+    from gradcli.graph.ops import table
+
+    return [name for o in table.values() if not o.hidden for name in (o.name, *o.aliases)]
+
+
 @click.command("ops", cls=Command, epilog=EPILOG)
-@click.argument("search", required=False)
+@click.argument(
+    "search", required=False, shell_complete=lambda _, __, word: [name for name in _names() if name.startswith(word)]
+)
 @click.option("--family", help="Only those of a family, such as 'linear algebra'.")
 @click.option(
     "--format",

@@ -11,7 +11,16 @@ import click
 
 from gradcli.commands.endings import Command, is_terminal, stream_has_color
 from gradcli.commands.inputs import Inputs, backend_options, program_options
-from gradcli.commands.options import INPUT_FILE, OUTPUT_FILE, Orders, ends_of_range, named, several_names, utf8
+    INPUT_FILE,
+    OUTPUT_FILE,
+    Orders,
+    ends_of_range,
+    named,
+    settable_names,
+    several_names,
+    utf8,
+)
+from gradcli.commands.options import (
 from gradcli.commands.output import write
 from gradcli.features.plot.files import is_picture, missing
 from gradcli.tuples import NamedTuple
@@ -61,6 +70,11 @@ class RangeType(click.ParamType[Range]):
         if match is None or not match[1].isidentifier():
             self.fail(f"{left.strip()!r} is neither a name nor an entry such as w[0].", param, ctx)
         return Range(match[1], tuple(map(int, match[2].split(","))) if match[2] else None, low, high)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        return settable_names(ctx, incomplete, leaves=True)
 
 
 class PlotOrders(Orders):

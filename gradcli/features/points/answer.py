@@ -79,6 +79,7 @@ class Points:
         similar = did_you_mean(name, graph.leaves)
         shown = ", ".join(list(graph.leaves)[:8])
         help = f"did you mean `{similar}`?" if similar else (f"it has {shown}" if shown else "it declares none")
+        help += f"; `--keep {name}` only passes it on"
         return GradcliError(
             "NameError", f"{self._name} has a column `{name}`, and the program no such variable or constant", help=help
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 import click
 
 from gradcli.commands.endings import is_terminal, stream_has_color, tell
+from gradcli.commands.options import RowOptions
 from gradcli.commands.output import screen, write
 from gradcli.diagnostics import GradcliError
 
@@ -44,28 +45,32 @@ class RowStream:
     format: str
     precision: int | None
     output: str | None
+    keep: Sequence[str] = ()
+    delimiter: str = ","
+    keep_bad: bool = False
     _header: list[str] | None = None
-    _held: list[Answers] = field(default_factory=list)
+    _held: list[tuple[Answers, Mapping[int, Sequence[Any]], Sequence[int]]] = field(default_factory=list)
     _count: int = 0
 
     @classmethod
-    def chosen(
-        cls, points: str | None, skip_bad: bool, format: str | None, precision: int | None, output: str | None
-    ) -> RowStream:
+    def chosen(cls, asked: RowOptions, format: str | None, precision: int | None, output: str | None) -> RowStream:
         """Raises click.UsageError where the options contradict each other."""
+        points, skip_bad = asked.points, asked.skip_bad is not None
+        more = (asked.keep, asked.delimiter, asked.skip_bad == "keep")
         if points is None:
-            raise click.UsageError("--skip-bad is about the rows of --points.")
+            option = "--skip-bad is" if skip_bad else "--keep is" if asked.keep else "--delimiter is"
+            raise click.UsageError(f"{option} about the rows of --points.")
         if format not in (None, *FORMATS):
             raise click.UsageError(f"--points writes {', '.join(FORMATS)}, and not --format {format}.")
         if output is None:
             format = format or ("table" if is_terminal(sys.stdout) else "csv")
-            return cls(points, skip_bad, format, precision, None)
+            return cls(points, skip_bad, format, precision, None, *more)
         written = ENDINGS.get(os.path.splitext(output)[1].lower())
         if written is None:
             raise click.UsageError(f"--output {output}: with --points the file must end in {', '.join(ENDINGS)}.")
         if format not in (None, written) and {format, written} != {"json", "ndjson"}:
             raise click.UsageError(f"--format {format} contradicts --output {output}.")
-        return cls(points, skip_bad, written, precision, output)
+        return cls(points, skip_bad, written, precision, output, *more)
 
     def deliver(self, program: Loaded, ask: Ask) -> None:
         """Read rows, answer, and write, as long as there are rows."""
@@ -88,13 +93,19 @@ class RowStream:
         points = Points(program, ask, name, self.skip_bad)
         with _opened(self.path) as (file, size), _bar(size, self.output is not None) as bar:
             memory = Memory(program.max_memory)
-            for rows in _as_read(read_rows(file, name, points.field_of, self.skip_bad, memory), name):
+            read = read_rows(file, name, points.field_of, self.skip_bad, memory, self.keep, self.delimiter)
+            for rows in _as_read(read, name):
+                unread = list(rows.bad)
                 for answers in points.answers(rows) if len(rows.numbers) or not rows.bad else ():
-                    send(self._text(answers))
-                    self._tell(answers.bad, bar)
+                    last = max([*answers.numbers.tolist(), *[n for n, _ in answers.bad]], default=0)
+                    bad = [*answers.bad, *[(n, problem) for n, problem in unread if n < last]]
+                    unread = [(n, problem) for n, problem in unread if n > last]
+                    send(self._text(answers, rows.kept, [n for n, _ in bad]))
+                    self._tell(sorted(bad, key=lambda pair: pair[0]), bar)
                     if bar is not None:
                         bar.update(rows.read, self._count)
-                self._tell(rows.bad, bar)
+                send(self._of_bad(rows.kept, [n for n, _ in unread]))
+                self._tell(unread, bar)
             send(self._end())
 
     def _tell(self, bad: list[tuple[int, GradcliError]], bar: _Bar | None) -> None:
@@ -118,33 +129,64 @@ class RowStream:
             else:
                 tell(f"{text}\n")
 
-    def _text(self, answers: Answers) -> str:
-        """The lines of some rows, below the header if they are the first ones."""
+    def _text(self, answers: Answers, kept: Mapping[int, Sequence[Any]], bad: Sequence[int]) -> str:
+        """The lines of some rows, below the header if they are the first ones; ``bad`` are rows between them."""
         from gradcli.features.points import look as form
 
         count = len(answers.numbers)
         self._count += count
         values = form.rounded_to(answers.values, self.precision)
+        numbers = answers.numbers.tolist()
         if self.format in ("json", "ndjson"):
-            return form.json_lines([item.path for item in answers.items], values, count)
+            text = form.json_lines([item.path for item in answers.items], values, count)
+            if not self.keep and not self.keep_bad:
+                return text
+            lines = form.after_kept(text, self.keep, [kept.get(n, ()) for n in numbers])
+            return "".join([line for _, line in sorted([*zip(numbers, lines, strict=True), *self._empty(kept, bad)])])
         if self.format == "table":
-            self._held.append(answers._replace(values=list(values)))
+            self._held.append((answers._replace(values=list(values)), kept, bad))
             if self._count <= LONGEST_TABLE:
                 return ""
             # Too many for a table: what was held is written as CSV, and all that follows.
             self.format = "csv"
             held, self._held, self._count = self._held, [], 0
-            return "".join([self._text(earlier) for earlier in held])
+            return "".join([self._text(*earlier) for earlier in held])
         labels = [item.label for item in answers.items]
         header = form.headings(labels, values)
         start = ""
         if self._header is None:
-            self._header, start = header, form.csv_header(labels, values)
+            self._header, start = header, form.csv_header(labels, values, self.keep)
         elif header != self._header:
             raise GradcliError(
                 "ValueError", f"row {answers.numbers[0]} has the results {', '.join(header)}, not those of the header"
             )
-        return start + form.csv_lines(values, count)
+        text = form.csv_lines(values, count)
+        if self.keep or self.keep_bad:
+            fields = [form.csv_fields(kept.get(n, ())) for n in numbers]
+            lines = [f"{before}{line}\n" for before, line in zip(fields, text.splitlines(), strict=True)]
+            text = "".join([line for _, line in sorted([*zip(numbers, lines, strict=True), *self._empty(kept, bad)])])
+        return start + text
+
+    def _empty(self, kept: Mapping[int, Sequence[Any]], bad: Sequence[int]) -> list[tuple[int, str]]:
+        """A line for each bad row, where these are kept, with its number."""
+        from gradcli.features.points import look as form
+
+        if not self.keep_bad:
+            return []
+        if self.format in ("json", "ndjson"):
+            return [(n, line) for n in bad for line in form.after_kept("{}\n", self.keep, [kept.get(n, ())])]
+        columns = len(self._header or ())
+        nothing = "," * (columns - 1) + "\n"
+        return [(n, form.csv_fields(kept.get(n) or [""] * len(self.keep)) + nothing) for n in bad]
+
+    def _of_bad(self, kept: Mapping[int, Sequence[Any]], bad: Sequence[int]) -> str:
+        """The lines of rows that could not be read, where these are kept."""
+        if self.format == "table":
+            if self.keep_bad and bad and self._held:
+                answers, known, others = self._held[-1]
+                self._held[-1] = answers, {**known, **kept}, [*others, *bad]
+            return ""
+        return "".join([line for _, line in self._empty(kept, bad)])
 
     def _end(self) -> str:
         """The table of the rows held, if that is what is written."""
@@ -153,11 +195,20 @@ class RowStream:
             return ""
         from gradcli.features.points import look as form
 
-        labels = [item.label for item in held[0].items]
-        header = form.headings(labels, held[0].values)
-        cells = [row for answers in held for row in form.cells(answers.values, len(answers.numbers))]
-        numbers = [number for answers in held for number in answers.numbers.tolist()]
-        return form.table(header, numbers, cells, screen() if is_terminal(sys.stdout) else None)
+        labels = [item.label for item in held[0][0].items]
+        header = form.headings(labels, held[0][0].values)
+        rows: list[tuple[int, Sequence[str]]] = []
+        for answers, kept, bad in held:
+            cells = form.cells(answers.values, len(answers.numbers))
+            good = zip(answers.numbers.tolist(), cells, strict=True)
+            rows += [(n, [*map(str, kept.get(n, ())), *row]) for n, row in good]
+            if self.keep_bad:
+                empty = [""] * len(header)
+                rows += [(n, [*map(str, kept.get(n) or [""] * len(self.keep)), *empty]) for n in bad]
+        rows.sort(key=lambda row: row[0])
+        numbers = [number for number, _ in rows]
+        shown = screen() if is_terminal(sys.stdout) else None
+        return form.table([*self.keep, *header], numbers, [row for _, row in rows], shown)
 
 
 def blocks(found: Sequence[Block]) -> list[Item]:

@@ -31,14 +31,30 @@ def headings(labels: Labels, values: Values) -> list[str]:
     return names
 
 
-def csv_header(labels: Labels, values: Values) -> str:
+def csv_header(labels: Labels, values: Values, kept: Sequence[str] = ()) -> str:
     """The first line; a name with a comma in it is quoted."""
-    names = headings(labels, values)
+    names = [*kept, *headings(labels, values)]
     if not all(map(str.isidentifier, names)):
         from gradcli.report.quoting import csv_field
 
         names = list(map(csv_field, names))
     return ",".join(names) + "\n"
+
+
+def csv_fields(texts: Sequence[Any]) -> str:
+    """Fields and a comma after each, quoted where that is needed."""
+    from gradcli.report.quoting import csv_field
+
+    return "".join([csv_field("" if text is None else str(text)) + "," for text in texts])
+
+
+def after_kept(lines: str, names: Sequence[str], kept: Iterable[Sequence[Any]]) -> list[str]:
+    """Lines of JSON objects, each with the kept values of its row in front."""
+    found = []
+    for line, values in zip(lines.splitlines(), kept, strict=True):
+        head = ", ".join([f"{json_text(name)}: {json_text(value)}" for name, value in zip(names, values, strict=False)])
+        found.append("{" + head + (", " if head and line != "{}" else "") + line[1:] + "\n")
+    return found
 
 
 def csv_lines(values: Values, rows: int) -> str:

@@ -9,7 +9,7 @@ import click
 from gradcli.commands.endings import Command
 from gradcli.commands.inputs import Inputs, backend_options, program_options
 from gradcli.commands.notes import Notes
-from gradcli.commands.options import output_options, points_options, profile_option, several_names
+from gradcli.commands.options import RowOptions, output_options, points_options, profile_option, several_names
 from gradcli.commands.output import Destination
 from gradcli.features.trace.command import Watch, watching_options
 
@@ -44,8 +44,7 @@ def command(
     of: list[str] | None,
     trace: bool,
     kinks: bool,
-    points: str | None,
-    skip_bad: bool,
+    rows: RowOptions,
     profile: bool,
     format: str | None,
     precision: int | None,
@@ -64,18 +63,18 @@ def command(
         from gradcli.features.profile import command as profiling
 
         watch.refuse_beside("--profile")
-        profiling.check(format, output, points)
+        profiling.check(format, output, rows.points)
         program = inputs.load(inputs.program_text(), (of, ()))
         profiling.deliver(program, lambda program: answers.values(program, of, plain=True), "eval", format)
         return 0
-    if points is not None or skip_bad:
+    if rows.given:
         watch.refuse_beside("--points")
         from gradcli.features.points.command import RowStream
         from gradcli.features.points.varied import named
 
-        rows = RowStream.chosen(points, skip_bad, format, precision, output)
-        rows.deliver(
-            inputs.load(inputs.program_text([points]), (of, ())), lambda varied: named(answers.values(varied, of))
+        stream = RowStream.chosen(rows, format, precision, output)
+        stream.deliver(
+            inputs.load(inputs.program_text([rows.points]), (of, ())), lambda varied: named(answers.values(varied, of))
         )
         return 0
     destination = Destination.chosen(format, precision, output)

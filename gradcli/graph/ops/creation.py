@@ -381,8 +381,8 @@ SPECIAL = {
                  formula="jacobian(y, x) v", domain="as y"),
         _special("hvp", "y, x:names, v", "The Hessian of a scalar y times v, without the Hessian.",
                  formula="hessian(y, x) v", domain="as y"),
-        _special("taylor", "y, x:names, n:int", "The derivatives of orders 0 to n along ones, stacked.",
-                 formula="[y, y', y'', …]", domain="as y"),
+        _special("taylor", "y, x:names, n:int, coefficients:flag=false", "The derivatives of orders 0 to n along ones, stacked; or "
+                 "the coefficients of the Taylor polynomial, which are those over k!.", formula="[y, y', y'', …]", domain="as y"),
     )
 }  # fmt: skip
 

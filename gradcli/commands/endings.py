@@ -25,6 +25,14 @@ class Command(click.Command):
         except GradcliError as problem:
             ctx.exit(report_failure(problem, as_json=_asks_for_json(words)))
 
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from gradcli.commands.helping import WHOLE, write_text
+
+        if ctx.obj == WHOLE:
+            super().format_help_text(ctx, formatter)
+        else:
+            write_text(self, ctx, formatter)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         from gradcli.commands.helping import write_options
 

@@ -14,7 +14,7 @@ GROUPS = {
     "Rows": ("points", "keep", "delimiter", "skip_bad"),
     "How it came about": ("trace", "kinks", "profile"),
     "Results": ("format", "precision", "output", "quiet"),
-    "Limits and others": ("max_memory", "threads", "help"),
+    "Engines and limits": ("backend", "device", "devices", "threads", "max_memory", "help"),
 }
 """The groups after the first, which has all other options: what is asked."""
 
@@ -42,6 +42,16 @@ def write_options(command: click.Command, ctx: click.Context, formatter: click.H
         if rows:
             with formatter.section(title):
                 formatter.write_dl(rows, col_max=26)
+
+
+def write_text(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    """Write what a command does, and the first sentence of what else there is to say."""
+    from inspect import cleandoc
+
+    first, *others = cleandoc(command.help or "").split("\n\n")
+    formatter.write_paragraph()
+    with formatter.indentation():
+        formatter.write_text("\n\n".join([first, *[text.partition(". ")[0].rstrip(".") + "." for text in others]]))
 
 
 def write_epilog(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:

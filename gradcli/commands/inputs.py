@@ -234,13 +234,13 @@ def backend_options(function: F) -> F:
                 "--device",
                 type=Device(),
                 metavar="cpu|gpu|tpu[:N]",
-                help="Where JAX computes, by default on the best that it finds; N is its number.",
+                help="Where JAX computes: by default on the best that it finds; N is its number.",
             ),
             click.option(
                 "--devices",
                 type=click.IntRange(1, 4096),
                 metavar="N",
-                help="Share the rows of the constants with the most rows, or those of --points, among N devices.",
+                help="Share rows among N devices: of the constants with the most rows, or those of --points.",
             ),
         )
     ):

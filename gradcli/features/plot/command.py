@@ -11,6 +11,7 @@ import click
 
 from gradcli.commands.endings import Command, is_terminal, stream_has_color
 from gradcli.commands.inputs import Inputs, backend_options, program_options
+from gradcli.commands.options import (
     INPUT_FILE,
     OUTPUT_FILE,
     Orders,
@@ -20,7 +21,6 @@ from gradcli.commands.inputs import Inputs, backend_options, program_options
     several_names,
     utf8,
 )
-from gradcli.commands.options import (
 from gradcli.commands.output import write
 from gradcli.features.plot.files import is_picture, missing
 from gradcli.tuples import NamedTuple

@@ -39,15 +39,40 @@ class Ways(NamedTuple):
 
 def connections(ys: Sequence[Node], xs: Sequence[Node]) -> list[list[bool]]:
     """For each y, from which of the xs a differentiable path leads to it."""
-    reached: dict[Node, int] = {}
+    found = reached(ys, xs, differentiable=True)
+    return [[bool(found[y] >> i & 1) for i in range(len(xs))] for y in ys]
+
+
+def reached(ys: Sequence[Node], xs: Sequence[Node], *, differentiable: bool = False) -> dict[Node, int]:
+    """Which of the xs, a bit for each, every node below the ys is computed from; or by a differentiable path only."""
+    found: dict[Node, int] = {}
     for i, x in enumerate(xs):
-        reached[x] = reached.get(x, 0) | 1 << i
+        found[x] = found.get(x, 0) | 1 << i
     for node in cone(ys):
-        found = reached.get(node, 0)
-        for i in node.op.differentiable_inputs(node):
-            found |= reached.get(node.inputs[i], 0)
-        reached[node] = found
-    return [[bool(reached[y] >> i & 1) for i in range(len(xs))] for y in ys]
+        own = found.get(node, 0)
+        inputs = node.inputs
+        for x in [inputs[i] for i in node.op.differentiable_inputs(node)] if differentiable else _below(node):
+            own |= found.get(x, 0)
+        found[node] = own
+    return found
+
+
+def cut_off(ys: Sequence[Node], xs: Sequence[Node], stops: Iterable[Node] = ()) -> list[bool]:
+    """For each x whether some way from it to the ys is cut, as :func:`find_ways` has it; one pass for all."""
+    stopped = set(stops)
+    below = reached(ys, xs)
+    cut = 0
+    open_to = set(ys)
+    for node in reversed(cone(ys)):
+        if node not in open_to:
+            continue
+        passing = set() if node in stopped else {node.inputs[i] for i in node.op.differentiable_inputs(node)}
+        for x in _below(node):
+            if x in passing:
+                open_to.add(x)
+            else:
+                cut |= below[x]
+    return [bool(cut >> k & 1) for k in range(len(xs))]
 
 
 def connected(ys: Sequence[Node]) -> set[Node]:

@@ -68,7 +68,7 @@ def nth_gradients(
 
 
 def _by_series(ys: Sequence[Node], x: Node, n: int, heads: Sequence[Node | None], stops: list[Node]) -> Node | None:
-    if any(h is not None and x in reverse.dependents([h], x) for h in heads):
+    if any(h is not None and x in reverse.dependents([h], [x]) for h in heads):
         (first,) = reverse.gradients(ys, [x], heads, stops)
         assert first is not None
         ys, heads, n = [first], [None], n - 1
@@ -176,11 +176,21 @@ def taylor(y: Node, tangents: Mapping[Node, Node], n: int, stops: Sequence[Node]
 
 def jvp(y: Node, x: Node, v: Node, stops: Iterable[Node] = ()) -> Node:
     """The directional derivative of y along v, a value of x's shape: forward mode. Zeros where y does not use x."""
+    return jvps([y], {x: v}, stops)[0]
+
+
+def jvps(ys: Sequence[Node], along: Mapping[Node, Node], stops: Iterable[Node] = ()) -> list[Node]:
+    """The derivative of each y where xs move together, each along a value of its shape; one pass for all.
+
+    No x may be computed from another one. Zeros where a y uses none of them.
+    """
     derivation = current_derivation() or Derivation()
     with derivation.active():
-        direction = broadcasted(cast_to(v, x.dtype) if is_float(x.dtype) else v, x.shape)
-        c = Series({x: [direction]}, stops).coefficient(y, 1)
-        return c if c is not None else reverse.zero_gradient(y)
+        directions = {
+            x: [broadcasted(cast_to(v, x.dtype) if is_float(x.dtype) else v, x.shape)] for x, v in along.items()
+        }
+        series = Series(directions, stops)
+        return [c if (c := series.coefficient(y, 1)) is not None else reverse.zero_gradient(y) for y in ys]
 
 
 def hvp(y: Node, x: Node, v: Node) -> Node:

@@ -93,14 +93,14 @@ def zero_gradient(x: Node) -> Node:
     return zeros(shape=x.shape, dtype="float64" if x.dtype == "bool" else x.dtype)
 
 
-def dependents(roots: Iterable[Node], x: Node) -> set[Node]:
-    """The nodes below the roots that depend on x, x included; empty if none does."""
-    found = {x}
-    nodes = cone(roots, since=x.serial)
-    for node in nodes:
-        if any([i in found for i in node.inputs]):
+def dependents(roots: Iterable[Node], xs: Iterable[Node]) -> set[Node]:
+    """The nodes that the roots are computed from and that depend on some of the xs, those included."""
+    wanted = set(xs)
+    found: set[Node] = set()
+    for node in cone(roots, since=min([x.serial for x in wanted], default=0)):
+        if node in wanted or any([i in found for i in node.inputs]):
             found.add(node)
-    return found if x in nodes else set()
+    return found
 
 
 def active_nodes(roots: Iterable[Node], wanted: set[Node], barriers: set[Node]) -> list[Node]:

@@ -17,7 +17,7 @@ from gradcli.autodiff.connection import MANY
 from gradcli.autodiff.cotangents import Cotangent
 from gradcli.graph.node import Derivation, Node
 from gradcli.graph.operation import cast_to, literal
-from gradcli.graph.ops.elementwise import absolute
+from gradcli.graph.ops.elementwise import absolute, add, subtract
 from gradcli.graph.ops.reductions import max_
 from gradcli.graph.ops.selection import cast
 from gradcli.graph.ops.slicing import stack
@@ -49,33 +49,82 @@ class Prefix:
         return found[::-1]
 
 
+class Flow:
+    """By which nodes gradients pass on below some ys, for all xs; those below a stop are left out.
+
+    ``below`` has for each node where its gradient goes on to, and the sign that it goes on with as it is, or 0 where an
+    operation makes another one of it. A sum of many terms, as far as its parts have no name (are not ``kept``) and no
+    other use, is one node with all its terms: of ``a + b + c`` the part ``a + b`` is not a node on its own.
+    """
+
+    def __init__(self, ys: Sequence[Node], stops: Iterable[Node], kept: Iterable[Node]) -> None:
+        self.ys = ys
+        self.stops = set(stops)
+        kept = {*kept, *ys, *self.stops}
+        uses: dict[Node, int] = {}
+        through: dict[Node, list[Node]] = {}
+        todo = list(dict.fromkeys(ys))
+        for y in todo:
+            uses[y] = 0
+        while todo:
+            node = todo.pop()
+            passing = node.op.differentiable_inputs(node) if node not in self.stops else ()
+            through[node] = list(dict.fromkeys([node.inputs[i] for i in passing]))
+            for x in through[node]:
+                if x not in uses:
+                    todo.append(x)
+                uses[x] = uses.get(x, 0) + 1
+        self.below: dict[Node, dict[Node, int]] = {}
+        for node in sorted(through, key=lambda node: node.serial):
+            first, second = node.inputs if node.op in (add, subtract) else (None, None)
+            if first is second or any([(x.shape, x.dtype) != (node.shape, node.dtype) for x in node.inputs]):
+                self.below[node] = dict.fromkeys(through[node], 0)
+                continue
+            terms: dict[Node, int] = {}
+            if first in through[node]:
+                part = self.below[first] if uses[first] == 1 and first not in kept else {}
+                whole = all(part.values()) and second not in part and len(part) > 0
+                terms = self.below.pop(first) if whole else {first: 1}
+            if second in through[node]:
+                terms[second] = 1 if node.op is add else -1
+            self.below[node] = terms
+        self.users: dict[Node, list[Node]] = {}
+        for node, terms in self.below.items():
+            for x in terms:
+                self.users.setdefault(x, []).append(node)
+
+    def above(self, x: Node) -> list[Node]:
+        """The nodes from which gradients pass on to x, users before inputs, x included; none if there is no way."""
+        if x not in self.below:
+            return []
+        found = {x}
+        todo = [x]
+        while todo:
+            for user in self.users.get(todo.pop(), ()):
+                if user not in found:
+                    found.add(user)
+                    todo.append(user)
+        return sorted(found, key=lambda node: -node.serial)
+
+
 class Routes:
     """The differentiable routes from ys to x; ``counts[i]`` is the number of those of the i-th y."""
 
-    def __init__(
-        self,
-        derivation: Derivation,
-        ys: Sequence[Node],
-        x: Node,
-        heads: Sequence[Node | None],
-        stops: Iterable[Node] = (),
-    ) -> None:
+    def __init__(self, derivation: Derivation, flow: Flow, x: Node, heads: Sequence[Node | None]) -> None:
         self.derivation = derivation
-        self.ys = ys
+        self.flow = flow
+        self.ys = flow.ys
         self.x = x
-        self.stops = set(stops)
         with derivation.active():
-            self.seeds = [Cotangent(reverse.seed(y, h), None) for y, h in zip(ys, heads, strict=True)]
-        self.order = reverse.active_nodes(ys, {x}, self.stops)
+            self.seeds = [Cotangent(reverse.seed(y, h), None) for y, h in zip(self.ys, heads, strict=True)]
+        self.order = flow.above(x)
         active = set(self.order)
         self.below: dict[Node, list[Node]] = {}
         counts: dict[Node, int] = {}
         for node in reversed(self.order):
-            inputs = node.inputs
-            follow = () if node is x or node in self.stops else node.op.differentiable_inputs(node)
-            self.below[node] = list(dict.fromkeys([inputs[i] for i in follow if inputs[i] in active]))
+            self.below[node] = [i for i in flow.below[node] if i in active] if node is not x else []
             counts[node] = 1 if node is x else min(sum([counts[i] for i in self.below[node]]), MANY)
-        self.counts = [counts.get(y, 0) for y in ys]
+        self.counts = [counts.get(y, 0) for y in self.ys]
         self._found: dict[Prefix, Cotangent | None] = {}
 
     # sizes
@@ -83,12 +132,21 @@ class Routes:
     def edges(self) -> list[Edge]:
         """The edges whose factor is not 1, as far as their operation tells."""
         return [
-            (node, i) for node in self.order for i in self.below[node] if not _is_unit(node, i)
-        ]  # fmt: skip
+            (node, i)
+            for node in self.order
+            for i in self.below[node]
+            if not self.sign(node, i) and not _is_unit(node, i)
+        ]
+
+    def sign(self, node: Node, i: Node) -> int:
+        """1 or -1 where a gradient passes on as it is, up to the sign, from a sum to a term; else 0."""
+        return self.flow.below[node][i]
 
     def local(self, node: Node, i: Node) -> Node:
         """What becomes of ones along an edge: entry by entry the local derivative of an elementwise operation."""
         with self.derivation.active():
+            if sign := self.sign(node, i):
+                return reverse.seed(i, None) if sign > 0 else -reverse.seed(i, None)
             return local(self.derivation, node, i)
 
     # routes
@@ -148,10 +206,13 @@ class Routes:
                     self._found[here] = self.seeds[here.start]
                     continue
                 before = self._found[here.parent]
-                self._found[here] = (
-                    along(self.derivation, here.parent.node, here.node, before) if before is not None else None
-                )
+                self._found[here] = self._passed(here.parent.node, here.node, before) if before is not None else None
         return self._found[prefix]
+
+    def _passed(self, node: Node, i: Node, c: Cotangent) -> Cotangent | None:
+        if sign := self.sign(node, i):
+            return Cotangent(c.g if sign > 0 else -c.g, c.mask if i.risky else None)
+        return along(self.derivation, node, i, c)
 
     def rest(self, starts: Sequence[int], shown: Iterable[Prefix]) -> Cotangent | None:
         """What all routes of some ys, by number, but those shown contribute; None if that is nothing."""
@@ -161,10 +222,10 @@ class Routes:
             seeds = [(self.ys[k], self.seeds[k]) for k in starts if k not in begun]
             for before, nodes in taken(ends).items():
                 c = self.cotangent(before)
-                others = {i for i in self.below[before.node] if i not in nodes}
-                if c is not None and others:
-                    seeds += reverse.passed_on(self.derivation, before.node, c, others)
-            return reverse.sweep(self.derivation, seeds, {self.x}, self.stops).get(self.x)
+                others = [i for i in self.below[before.node] if i not in nodes] if c is not None else []
+                passed = [(i, self._passed(before.node, i, c)) for i in others if c is not None]
+                seeds += [(i, got) for i, got in passed if got is not None]
+            return reverse.sweep(self.derivation, seeds, {self.x}, self.flow.stops).get(self.x)
 
 
 def _is_unit(node: Node, i: Node) -> bool:

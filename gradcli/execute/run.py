@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError, Label
@@ -42,11 +42,8 @@ def run(
                 run.loop(unit)
             for dead in frees:
                 values[dead] = None
-        given = [v for v in leaves.values() if isinstance(v, np.ndarray)]
-        results: list[Any] = []
-        for i, node in zip(plan.targets, plan.target_nodes, strict=True):
-            results.append(_owned(np, values[i], node, [*given, *results]))
-        return results
+        taken = {_memory(np, v) for v in leaves.values() if isinstance(v, np.ndarray)}
+        return [_owned(np, values[i], node, taken) for i, node in zip(plan.targets, plan.target_nodes, strict=True)]
 
 
 def literal_value(np: Any, literal: Node) -> Any:
@@ -152,20 +149,28 @@ def _as_floats(np: Any, node: Node, leaves: Mapping[Node, Any]) -> str:
     return f"make it a float: `{max(found)[1]}`" if found else "keep it a float: `cast(x, float64)`"
 
 
-def _owned(np: Any, value: Any, node: Node, others: Sequence[Any]) -> Any:
-    """The value as an array of its own in the node's dtype; copied only where it shares memory with another."""
+def _owned(np: Any, value: Any, node: Node, taken: set[int]) -> Any:
+    """The value as an array of its own in the node's dtype; copied where its memory is ``taken``, which it then is."""
     fresh = (
         isinstance(value, np.ndarray)
         and value.dtype == node.dtype
         and value.flags.c_contiguous
         and value.flags.writeable
         and node.op.name != "array"
-        and not any(np.may_share_memory(value, other) for other in others)
+        and _memory(np, value) not in taken
     )
     array = value if fresh else np.array(value, dtype=node.dtype, order="C")
     if array.shape != node.shape:
         raise AssertionError(f"{node!r} evaluated to shape {array.shape}")
+    taken.add(_memory(np, array))
     return array
+
+
+def _memory(np: Any, array: Any) -> int:
+    """Whose memory an array shows."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return id(array if array.base is None else array.base)
 
 
 def _linear_algebra_error(name: str, problem: Exception) -> GradcliError:

@@ -337,7 +337,10 @@ def along(
         raise GradcliError("ValueError", "there is no tangent", help="give the direction: `--tangent 'x=1'`")
     directions = [(target(program, name), direction(program, name, given)) for name, given in tangents.items()]
     with _deriving(program):
-        nodes = [reduce(add, [orders.jvp(y, x, v, stops) for x, v in directions]) for y in ys]
+        if all([not x.inputs for x, _ in directions]):
+            nodes = orders.jvps(ys, dict(directions), stops)
+        else:  # an x may be computed from another one
+            nodes = [reduce(add, [orders.jvp(y, x, v, stops) for x, v in directions]) for y in ys]
     return dict(zip(names, nodes, strict=True))
 
 

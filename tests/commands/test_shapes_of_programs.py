@@ -119,8 +119,31 @@ def test_many_variables(gradcli, tmp_path, n):
     blocks = reply(gradcli, "hessian", "f.expr", "--wrt", "v0,v1")["hessians"]
     assert [[blocks[a][b]["value"] for b in ("v0", "v1")] for a in ("v0", "v1")] == [[2, 0], [0, 4]]
     assert reply(gradcli, "jvp", "f.expr", "--tangent", "v1=1")["tangents"]["y"]["value"] == pytest.approx(4 / n)
+    explained = reply(gradcli, "explain", "f.expr")["explanations"]
+    assert [explained[f"v{i}"]["value"] for i in range(n)] == pytest.approx(2 * k * v)
+    assert {len(e["contributions"][0]["shown"]) for e in explained.values()} == {1}
+    checks = reply(gradcli, "check", "f.expr")["checks"]
+    assert {(c["variable"], c["verdict"]) for c in checks} == {(f"{n} variables", "ok")}
     for command in ("derive", "lint", "graph"):
         assert gradcli(command, "f.expr").status == 0
+
+
+def test_the_one_of_many_variables_that_differs_is_named(gradcli, tmp_path):
+    n = 60
+    rule = "def f(v) = v^2\ntangent f(v, dv) = 3*v*dv\n"
+    (tmp_path / "f.expr").write_text(rule + many(n).replace(f"{n - 4}*v{n - 5}^2", f"f(v{n - 5})"))
+    checks = reply(gradcli, "check", "f.expr", "--order", "1")["checks"]
+    assert [(c["variable"], c["verdict"]) for c in checks if c["method"] == "differences"] == [
+        (f"v{n - 5}", "own rule")
+    ]
+
+
+@pytest.mark.parametrize("n", [60, pytest.param(300, marks=pytest.mark.slow)])
+def test_a_hessian_of_many_variables(gradcli, tmp_path, n):
+    (tmp_path / "f.expr").write_text(many(n))
+    blocks = reply(gradcli, "hessian", "f.expr")["hessians"]
+    found = [[blocks[f"v{i}"][f"v{j}"]["value"] for j in range(n)] for i in range(n)]
+    assert np.array_equal(found, np.diag(2.0 + 2 * np.arange(n)))
 
 
 @pytest.mark.parametrize("n", [120, pytest.param(1500, marks=pytest.mark.slow)])

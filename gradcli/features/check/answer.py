@@ -39,6 +39,8 @@ from gradcli.program.loops import lowered
 from gradcli.results import Checked, Comparison
 
 Array = np.ndarray[Any, Any]
+Moves = Sequence[Array]
+"""How far each of some xs moves, an array of its shape for each."""
 
 EVERY_ENTRY_UP_TO = 50
 """Entries up to which a variable is checked entry by entry, unless something else is asked for."""
@@ -85,8 +87,8 @@ class _Check:
         point = self.point
         comparisons: list[Comparison] = []
         if 1 in self.how.orders:
-            for i in range(len(point.xs)):
-                comparisons += self._first_order(i)
+            for group in self._groups():
+                comparisons += self._first_order(group)
         if 2 in self.how.orders:
             comparisons += self._second_order()
         return Checked(point.of, self._on_purpose(comparisons), point.kinks, point.notes)
@@ -94,59 +96,71 @@ class _Check:
     def _on_purpose(self, comparisons: list[Comparison]) -> list[Comparison]:
         """Set apart what differs because the program gives a function another derivative than that of its value."""
         point = self.point
-        own = {x: point.with_own_rules(i) for i, x in enumerate(point.names)}
         found: list[Comparison] = []
         lines: set[int] = set()
         for c in comparisons:
-            if c.method == "differences" and c.verdict == "FAILED" and own[c.variable]:
-                c = c._replace(verdict="own rule")
-                lines |= own[c.variable]
+            if c.method == "differences" and c.verdict == "FAILED":
+                moved = [point.names.index(c.variable)] if c.variable in point.names else range(len(point.xs))
+                own = point.with_own_rules([point.xs[i] for i in moved])
+                c = c._replace(verdict="own rule") if own else c
+                lines |= own
             found.append(c)
         if lines:
             where = f"line{'s' * (len(lines) > 1)} {', '.join(map(str, sorted(lines)))}"
             point.notes.append(f"own rule: a `tangent` that {where} uses is not the derivative of its function's value")
         return found
 
-    def _first_order(self, i: int) -> list[Comparison]:
+    def _groups(self) -> list[list[int]]:
+        """The xs that are checked together, by number: each by itself, or many variables as the entries of one."""
         point = self.point
-        x, name = point.xs[i], point.names[i]
-        g = np.asarray(point.base[point.gradients[i]], dtype="float64")
+        together = [i for i, x in enumerate(point.xs) if is_float(x.dtype)]
+        if not point.joint or self.how.every_entry or len(together) <= EVERY_ENTRY_UP_TO:
+            return [[i] for i in range(len(point.xs))]
+        return [together, *[[i] for i, x in enumerate(point.xs) if not is_float(x.dtype)]]
+
+    def _first_order(self, group: list[int]) -> list[Comparison]:
+        point = self.point
+        xs = [point.xs[i] for i in group]
+        gradients = [point.gradients[i] for i in group]
+        g = [np.asarray(point.base[node], dtype="float64") for node in gradients]
         with point.derivation.active():
-            v = point.directions[i]
-            tangents = [orders.jvp(term, x, v) for term in point.terms]
+            vs = [point.directions[i] for i in group]
+            tangents = orders.jvps(point.terms, dict(zip(xs, vs, strict=True)))
         forward = point.function(tangents)
-        function = point.movable(point.terms, [x])
-        at = np.asarray(point.base[x], dtype="float64")
+        function = point.movable(point.terms, xs)
+        at = [np.asarray(point.base[x], dtype="float64") for x in xs]
         values = _joined([point.base[t] for t in point.terms])
         size = float(np.sum(np.abs(values)))
 
-        digits = self.digits(point.terms, [x], max(at.size, 1))
+        digits = self.digits(point.terms, xs, max(sum([x.size for x in at]), 1))
 
-        def by_forward(move: Array) -> Verdict:
+        def by_forward(move: Moves) -> Verdict:
             if point.nowhere:
                 return Verdict(_dot(g, move), math.nan, "unclear")
-            slope = float(np.sum(_joined(forward({v: move.astype(v.dtype)}))))
+            step = {v: m.astype(v.dtype) for v, m in zip(vs, move, strict=True)}
+            slope = float(np.sum(_joined(forward(step))))
 
             def noise() -> float:
-                mine, *others = self.noise([point.gradients[i], *tangents], {v: move})
-                return float(mine @ np.abs(np.ravel(move)) + sum([np.sum(n) for n in others])) + _smallest([move])
+                found = self.noise([*gradients, *tangents], step)
+                mine = sum([float(n @ np.abs(np.ravel(m))) for n, m in zip(found, move, strict=False)])
+                return mine + sum([float(np.sum(n)) for n in found[len(xs) :]]) + _smallest(move)
 
             return self.judge.exact(_dot(g, move), slope, True, noise)
 
-        def by_differences(move: Array) -> Verdict:
+        def by_differences(move: Moves) -> Verdict:
             if point.nowhere:
                 return Verdict(_dot(g, move), math.nan, "unclear")
             if digits is not None and not point.kinks:
                 try:
-                    slope, error = _summed(*digits.along([at], [move], values))
-                    return self.judge.digits(_dot(g, move), slope, error + _smallest([move]))
+                    slope, error = _summed(*digits.along(at, move, values))
+                    return self.judge.digits(_dot(g, move), slope, error + _smallest(move))
                 except UnresolvedError:
                     return Verdict(_dot(g, move), math.nan, "unclear")
                 except UnknownError:
                     pass
 
             def of(step: float) -> Array:
-                return _joined(function([at + step * move]))
+                return _joined(function([x + step * m for x, m in zip(at, move, strict=True)]))
 
             target, eps = self.judge.target, self.judge.eps
             numeric, error = _summed(*central(of, target, eps))
@@ -158,14 +172,14 @@ class _Check:
             if found.word != "FAILED" or digits is None:
                 return found
             try:  # Teeth that float64 steps over
-                return self.judge.between(verdict, *[_summed(*side) for side in digits.beside([at], [move])])
+                return self.judge.between(verdict, *[_summed(*side) for side in digits.beside(at, move)])
             except UnknownError:
                 return found
 
-        found = [self._worst(name, x, "forward", by_forward)]
+        found = [self._worst(group, "forward", by_forward)]
         # An integer that no gradient reaches is an index or a count, and has nothing beside it.
-        if is_float(x.dtype) or point.connected[i]:
-            found.append(self._worst(name, x, "differences", by_differences))
+        if is_float(xs[0].dtype) or point.connected[group[0]]:
+            found.append(self._worst(group, "differences", by_differences))
         return found
 
     def digits(self, nodes: Sequence[Node], xs: Sequence[Node], count: int) -> Differences | None:
@@ -182,35 +196,44 @@ class _Check:
         nodes, _ = lowered(nodes)
         return [SAFETY * np.ravel(n) for n in noise(nodes, {**self.point.leaves(nodes), **given})]
 
-    def _worst(self, name: str, x: Node, method: str, compare: Callable[[Array], Verdict]) -> Comparison:
+    def _worst(self, group: list[int], method: str, compare: Callable[[Moves], Verdict]) -> Comparison:
         """The worst of the entries, or of the directions; in a direction that fails, the entry that is to blame."""
         point = self.point
-        count = int(np.prod(x.shape, dtype=int))
-        scale = point.scale(x)
+        xs = [point.xs[i] for i in group]
+        name = point.together(group)
+        scale = [point.scale(x) for x in xs]
+        ends = np.cumsum([s.size for s in scale])
+        count = int(ends[-1])
+
+        def entry(j: int, verdict: Verdict | None = None) -> Comparison:
+            m = int(np.searchsorted(ends, j, side="right"))
+            k = j - int(ends[m]) + scale[m].size
+            verdict = verdict or alone(j)
+            return _comparison(point.names[group[m]], 1, method, xs[m].shape, k, verdict)
+
+        def alone(j: int) -> Verdict:
+            only = _kept(scale, np.array([j]))
+            return compare(only).per(float(_joined(only)[j]))
+
         entries = self.how.every_entry or (self.how.directions is None and count <= EVERY_ENTRY_UP_TO)
         if entries:
-            found = [(k, compare(_only(scale, k)).per(float(scale.reshape(-1)[k]))) for k in range(count)]
+            found = [(j, alone(j)) for j in range(count)]
             if not found:
                 return Comparison(name, 1, method, f"{name} has no entries", None, 0.0, 0.0, 0.0, 0.0, "ok")
-            k, verdict = max(found, key=lambda pair: pair[1].badness)
-            return _comparison(name, 1, method, x.shape, k, verdict)
-        moves = point.moves(x, self.how.directions or DIRECTIONS, seed=2)
+            return entry(*max(found, key=lambda pair: pair[1].badness))
+        several = self.how.directions or DIRECTIONS
+        moves = list(zip(*[point.moves(x, several, seed=2 + n) for n, x in enumerate(xs)], strict=True))
         judged = [compare(move) for move in moves]
         n = max(range(len(moves)), key=lambda n: judged[n].badness)
+        along = Comparison(name, 1, method, f"{name} along direction {n + 1}", None, *judged[n].numbers, judged[n].word)
         if judged[n].word != "FAILED":
-            found_in = judged[n]
-            return Comparison(
-                name, 1, method, f"{name} along direction {n + 1}", None, *found_in.numbers, found_in.word
-            )
+            return along
         support = np.arange(count)
         while len(support) > 1:
             halves = np.array_split(support, 2)
             support = max(halves, key=lambda half: compare(_kept(moves[n], half)).difference)
-        k = int(support[0])
-        verdict = compare(_only(scale, k)).per(float(scale.reshape(-1)[k]))
-        if verdict.word != "FAILED":
-            return Comparison(name, 1, method, f"{name} along direction {n + 1}", None, *judged[n].numbers, "FAILED")
-        return _comparison(name, 1, method, x.shape, k, verdict)
+        worst = entry(int(support[0]))
+        return worst if worst.verdict == "FAILED" else along
 
     def _second_order(self) -> list[Comparison]:
         point = self.point
@@ -239,8 +262,9 @@ class _HessianRows:
         with point.derivation.active():
             slope = reduce(add, [sum_(g * u) for g, u in zip(gs, us, strict=True)])
             passes = [_or_zero(h, x) for h, x in zip(reverse.gradients([slope], xs), xs, strict=True)]
-            forward = [reduce(add, [orders.jvp(g, x, u) for x, u in zip(xs, us, strict=True)]) for g in gs]
-            along = reduce(add, [orders.jvp(point.total, x, u) for x, u in zip(xs, us, strict=True)])
+            moving = dict(zip(xs, us, strict=True))
+            forward = orders.jvps(gs, moving)
+            (along,) = orders.jvps([point.total], moving)
             rows = [_or_zero(h, x) for h, x in zip(reverse.gradients([along], xs), xs, strict=True)]
         self.nodes = (*passes, *forward, *rows)
         self.moving = point.movable(gs, xs)
@@ -269,11 +293,18 @@ class _HessianRows:
             if not self._by_digits(found, move, smallest):
                 self._by_differences(found, move)
         result = []
-        for m, i in enumerate(self.group):
+        every = range(len(self.group))
+        many = len(every) > EVERY_ENTRY_UP_TO
+        for together in [every] if many else [[m] for m in every]:
             for method in ("forward", "series", "differences"):
-                if (m, method) in self.worst:
+                known = [m for m in together if (m, method) in self.worst]
+                if known:
+                    m = max(known, key=lambda m: self.worst[m, method][1].badness)
                     k, verdict = self.worst[m, method]
-                    result.append(_comparison(self.point.names[i], 2, method, self.xs[m].shape, k, verdict))
+                    c = _comparison(self.point.names[self.group[m]], 2, method, self.xs[m].shape, k, verdict)
+                    result.append(
+                        c._replace(variable=self.point.together(self.group)) if many and c.verdict == "ok" else c
+                    )
         return result
 
     def _keep(self, m: int, method: str, k: int, verdict: Verdict) -> None:
@@ -369,9 +400,9 @@ def _or_zero(g: Node | None, x: Node) -> Node:
     return g if g is not None else reverse.zero_gradient(x)
 
 
-def _dot(g: Array, move: Array) -> float:
+def _dot(g: Sequence[Array], move: Moves) -> float:
     """The slope along a move; entries that do not move count for nothing, NaN included."""
-    return float(np.sum(np.where(move == 0, 0.0, g) * move))
+    return sum([float(np.sum(np.where(m == 0, 0.0, part) * m)) for part, m in zip(g, move, strict=True)])
 
 
 def _summed(slopes: Array, errors: Array) -> tuple[float, float]:
@@ -383,11 +414,10 @@ def _smallest(move: Sequence[Array]) -> float:
     return TINY * sum([float(np.sum(np.abs(m))) for m in move])
 
 
-def _only(scale: Array, k: int) -> Array:
-    return _kept(scale, np.array([k]))
-
-
-def _kept(move: Array, positions: Array) -> Array:
-    result = np.zeros(move.size)
-    result[positions] = move.reshape(-1)[positions]
-    return result.reshape(move.shape)
+def _kept(move: Moves, positions: Array) -> Moves:
+    """The move of some entries, by their numbers in one row; the others stay."""
+    whole = _joined(move)
+    kept = np.zeros(whole.size)
+    kept[positions] = whole[positions]
+    parts = np.split(kept, np.cumsum([m.size for m in move])[:-1])
+    return [part.reshape(m.shape) for part, m in zip(parts, move, strict=True)]

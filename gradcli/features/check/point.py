@@ -91,7 +91,7 @@ class Point:
 
     def _stopped(self) -> list[Node]:
         """The nodes of ``stop_gradient`` that move with an x."""
-        moving = {node for x in self.xs for node in reverse.dependents(self.terms, x)}
+        moving = reverse.dependents(self.terms, self.xs)
         stops = [n for n in cone(self.terms) if n.op.name == "stop_gradient" and n in moving]
         if stops:
             lines = sorted({span.line for n in stops if (span := self.program.graph.span(n)) is not None})
@@ -99,9 +99,13 @@ class Point:
             self.notes.append(f"stop_gradient{where} was held fixed in the differences")
         return stops
 
-    def with_own_rules(self, i: int) -> set[int]:
-        """The lines where something that depends on the i-th x has a derivative that the program gives."""
-        moving = reverse.dependents(self.terms, self.xs[i])
+    def together(self, group: Sequence[int]) -> str:
+        """What to call some xs."""
+        return self.names[group[0]] if len(group) == 1 else f"{len(group)} variables"
+
+    def with_own_rules(self, xs: Sequence[Node]) -> set[int]:
+        """The lines where something that depends on one of some xs has a derivative that the program gives."""
+        moving = reverse.dependents(self.terms, xs)
         own = [n for n in moving if n.op is ruled and n.attrs["rule"].itself is None]
         return {span.line for n in own if (span := self.program.graph.span(n)) is not None}
 

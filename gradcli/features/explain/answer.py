@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gradcli.autodiff import reverse
+from gradcli.autodiff.connection import cut_off
 from gradcli.autodiff.orders import nth_gradient
-from gradcli.autodiff.routes import Edge, Prefix, Routes, gains, largest_entry, taken
+from gradcli.autodiff.routes import Edge, Flow, Prefix, Routes, gains, largest_entry, taken
 from gradcli.features.explain.cuts import orders_of, ways_of
 from gradcli.features.explain.explanation import Contribution, Explained, Explanation, Route, Step, Way
 from gradcli.features.explain.near import near
@@ -80,6 +81,9 @@ class _Whole:
         self.order = order
         self.most = most
         self.naming = Naming(self.graph)
+        self.orders = orders_of(asked)
+        self.cut = cut_off(asked.ys, asked.xs, asked.stops)
+        self.flow = Flow(asked.ys, asked.stops, self.naming.names) if order == 1 else None
         self.gains: dict[Edge, float] = {}
         self._gradients: dict[Group, list[Node | None]] = {}
 
@@ -110,7 +114,7 @@ class _Part:
         self.k = k
         self.name = whole.asked.wrt[k]
         self.x = whole.asked.xs[k]
-        self.orders = orders_of(whole.asked, self.name, self.x)
+        self.orders = whole.orders[k]
         since = self.orders.none_since
         self.routes = self._routes() if since is None or whole.order < since else None
         self.found: list[Array] = []
@@ -127,7 +131,8 @@ class _Part:
                 before = nth_gradient(ys, self.x, n - 1, heads, asked.stops)
             ys, heads = [before] if before is not None else [], [None] if before is not None else []
             self.labels = [f"the derivative of order {n - 1}"]
-        return Routes(self.graph.derivation, ys, self.x, heads, asked.stops)
+        flow = self.whole.flow or Flow(ys, asked.stops, [*self.naming.names, self.x])
+        return Routes(self.graph.derivation, flow, self.x, heads)
 
     # phases
 
@@ -220,7 +225,8 @@ class _Part:
         return Explanation(self.name, None, reason, [], ways, close, *self.orders)
 
     def _ways(self) -> list[Way]:
-        return ways_of(self.graph, self.whole.asked, self.name, self.x, self.whole.most)
+        whole = self.whole
+        return ways_of(self.graph, whole.asked, self.name, self.x, whole.most) if whole.cut[self.k] else []
 
     def _contribution(
         self, routes: Routes, group: Group, whole: Node, rest: Node, values: Mapping[Node, Array]
@@ -238,7 +244,7 @@ class _Part:
                 self.naming.formula(before.node),
                 self.naming.name(after.node),
                 self.graph.labels(before.node),
-                *self._formula(before.node, after.node),
+                *self._formula(routes, before.node, after.node),
                 _at(values, _factor(routes, before, after)),
                 _at(values, _arrived(routes, after)),
             )
@@ -257,11 +263,16 @@ class _Part:
         before, after = edge
         name = self.naming.name(after.node)
         if [self.naming.name(x) for x in self.taken[before]].count(name) > 1:
-            name += f" (operand {before.node.inputs.index(after.node) + 1})"
+            assert self.routes is not None
+            inputs = before.node.inputs
+            terms = inputs if after.node in inputs else list(self.routes.flow.below[before.node])
+            name += f" ({'operand' if terms is inputs else 'term'} {terms.index(after.node) + 1})"
         return name
 
-    def _formula(self, node: Node, x: Node) -> tuple[str, bool]:
+    def _formula(self, routes: Routes, node: Node, x: Node) -> tuple[str, bool]:
         """The local derivative, or what a linear map does, and whether it is one."""
+        if sign := routes.sign(node, x):
+            return str(sign), False
         factor = self.naming.factor(node, x)
         if factor == "1" and node.shape != x.shape:
             return f"g is summed to the shape {list(x.shape)}", True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from gradcli.autodiff import degree, reverse
+from gradcli.autodiff import connection, degree
 from gradcli.autodiff.connection import Cut, find_cut, find_ways
 from gradcli.features.explain.explanation import CutPlace, Way
 from gradcli.graph.node import Node
@@ -25,18 +25,28 @@ class Orders(NamedTuple):
     note: str | None
 
 
-def orders_of(asked: Question, name: str, x: Node) -> Orders:
-    """What the structure says of all derivatives by one x."""
-    ((last, power),) = degree.orders(asked.ys, [x], asked.stops, asked.heads)
+def orders_of(asked: Question) -> list[Orders]:
+    """What the structure says of all derivatives, by each x."""
+    found = degree.orders(asked.ys, asked.xs, asked.stops, asked.heads)
+    reached = connection.reached(asked.ys, asked.xs)
+    piecewise = 0
+    for node in reached:
+        if node.op.piecewise:
+            piecewise |= reached[node]
+    return [
+        _orders(asked, name, *bounds, bool(piecewise >> k & 1))
+        for k, (name, bounds) in enumerate(zip(asked.wrt, found, strict=True))
+    ]
+
+
+def _orders(asked: Question, name: str, last: float, power: float, piecewise: bool) -> Orders:
     none_since = int(last) + 1 if math.isfinite(last) else None
     zero_since = int(power) + 1 if math.isfinite(power) else None
     if zero_since is not None and none_since is not None and zero_since >= none_since:
         zero_since = None
     if zero_since is None and none_since in (None, 1):
         return Orders(none_since, zero_since, None)
-    nodes = reverse.dependents(asked.ys, x)
-    piecewise = "piecewise " if any([n.op.piecewise for n in nodes]) else ""
-    shape = f"{' + '.join(asked.of)} is {piecewise}of degree {power:.0f} in {name}"
+    shape = f"{' + '.join(asked.of)} is {'piecewise ' if piecewise else ''}of degree {power:.0f} in {name}"
     notes = [f"0 since order {zero_since}: {shape}"] if zero_since is not None else []
     if none_since is not None and none_since > 1:
         because = shape if power + 1 == none_since else f"the derivative before it does not use {name}"

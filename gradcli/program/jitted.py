@@ -48,13 +48,13 @@ class Figures(NamedTuple):
     devices: list[str]
 
 
-class Jitted:
-    """The values of nodes as a function of those of some leaves, as :class:`gradcli.program.planned.Planned`, by JAX.
+class Traced:
+    """Nodes as a function of some leaves that JAX can trace, with what it is given once.
 
-    ``known`` are computed nodes whose values each call gives as well, ``fixed`` has those of others. What no input
-    changes is computed once, by NumPy. Of several devices each has an equal part of the first axis of ``rows``, by
-    default of the constants with the most rows, and all of everything else. Where something fails because of its values,
-    NumPy says what it is. Raises GradcliError.
+    ``known`` are computed nodes whose values are given as well, ``fixed`` has those of others. What no input changes is
+    computed once, by NumPy. Of several devices each has an equal part of the first axis of ``rows``, by default of the
+    constants with the most rows, and all of everything else. ``moving`` are the inputs that the nodes need, ``leaves`` all
+    leaves that they need. Raises GradcliError.
     """
 
     def __init__(
@@ -67,95 +67,118 @@ class Jitted:
         rows: Collection[Node] | None = None,
     ) -> None:
         assert program.accelerator is not None
-        self._program = program.with_accelerator(None)
-        self._nodes = list(nodes)
-        self._plan: Plan | None = None
-        devices = program.accelerator.found()
+        self.program = program.with_accelerator(None)
+        self.nodes = list(nodes)
+        self.devices = program.accelerator.found()
         given = {*inputs, *known}
-        self._fixed = dict(fixed or {})
-        constant = constant_parts(nodes, {*given, *self._fixed})
-        constant = [x for x in constant if x not in self._fixed]
+        self.fixed = dict(fixed or {})
+        constant = [x for x in constant_parts(nodes, {*given, *self.fixed}) if x not in self.fixed]
         if constant:
-            plan = self._program.plan(constant, self._fixed)
-            leaves = self._program.leaf_values(plan, self._fixed)
-            self._fixed |= dict(zip(constant, run(plan, {**self._fixed, **leaves}, program.written), strict=True))
-        self._roots, self.leaves = self._simplified({*given, *self._fixed})
-        self._fixed |= {x: self._program.leaf_value(x) for x in self.leaves if x not in given and x not in self._fixed}
-        below = cone(self._roots, {*given, *self._fixed})
-        operations, entrywise = lengths(below)
-        self._moving = [x for x in below if x in given]
-        fixed_nodes = [x for x in below if x in self._fixed]
-        self._shared = _shared([*self._moving, *fixed_nodes], len(devices)) if rows is None else set(rows)
+            plan = self.program.plan(constant, self.fixed)
+            leaves = self.program.leaf_values(plan, self.fixed)
+            self.fixed |= dict(zip(constant, run(plan, {**self.fixed, **leaves}, program.written), strict=True))
+        self._roots, self.leaves = self._simplified({*given, *self.fixed})
+        self.fixed |= {x: self.program.leaf_value(x) for x in self.leaves if x not in given and x not in self.fixed}
+        below = cone(self._roots, {*given, *self.fixed})
+        self.operations, self._entrywise = lengths(below)
+        self.moving = [x for x in below if x in given]
+        self._held = [x for x in below if x in self.fixed]
+        self._shared = _shared([*self.moving, *self._held], len(self.devices)) if rows is None else set(rows)
         with precise() as jax:
-            mesh = jax.sharding.Mesh(np.array(devices), ("rows",))
+            mesh = jax.sharding.Mesh(np.array(self.devices), ("rows",))
             spec = jax.sharding.PartitionSpec
-            self._whole, self._part = [jax.sharding.NamedSharding(mesh, spec(*axes)) for axes in ((), ("rows",))]
-            self._compile(jax, [*self._moving, *fixed_nodes], operations, entrywise, devices)
-            self._check_memory(program.max_memory, devices[0])
-            self._held = [jax.device_put(self._fixed[x], self._placed(x)) for x in fixed_nodes]
+            self.whole, self.part = [jax.sharding.NamedSharding(mesh, spec(*axes)) for axes in ((), ("rows",))]
+            self.held = [jax.device_put(self.fixed[x], self.placed(x)) for x in self._held]
 
     def _simplified(self, stopped: set[Node]) -> tuple[list[Node], set[Node]]:
         """The nodes with runs of loops, simplified, and the leaves that they need."""
         with uncollected():
-            roots = lowered(self._nodes, stopped, OFTEN, TRACED)[0] if self._program.graph.has_loops else self._nodes
+            roots = lowered(self.nodes, stopped, OFTEN, TRACED)[0] if self.program.graph.has_loops else self.nodes
             if without("simplify"):
                 return roots, {x for x in cone(roots, stopped) if x.op.name == "leaf"}
             simple = Simplified(roots, known=stopped)
             return simple.targets, set(simple.leaves)
 
-    def _placed(self, node: Node) -> Any:
-        return self._part if node in self._shared else self._whole
+    def placed(self, node: Node) -> Any:
+        """How a node's value lies on the devices."""
+        return self.part if node in self._shared else self.whole
 
-    def _compile(
-        self, jax: Any, names: Sequence[Node], operations: int, entrywise: int, devices: Sequence[Any]
-    ) -> None:
-        xp = Namespace(jax)
+    def values(self, jax: Any, moving: Sequence[Array], held: Sequence[Array]) -> tuple[list[Array], Array]:
+        """The values of the nodes while JAX traces them, and whether something failed because of its values."""
+        given = zip([*self.moving, *self._held], [*moving, *held], strict=True)
+        return computed(Namespace(jax), self._roots, dict(given))
 
-        def function(*values: Array) -> tuple[list[Array], Array]:
-            return computed(xp, self._roots, dict(zip(names, values, strict=True)))
-
-        shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self._placed(x)) for x in names]
+    def compiled(self, staged: Any, tracing: float) -> tuple[Any, Figures]:
+        """A function that was traced, compiled. Raises a LimitError where it needs more memory than there is."""
+        long = self._entrywise > LONG and self.devices[0].platform == "cpu"
         start = perf_counter()
-        staged = jax.jit(function).lower(*shapes)
-        middle = perf_counter()
-        long = entrywise > LONG and devices[0].platform == "cpu"
-        self._compiled = staged.compile({"xla_disable_hlo_passes": "fusion"} if long else None)
-        end = perf_counter()
-        memory = self._compiled.memory_analysis()
+        made = staged.compile({"xla_disable_hlo_passes": "fusion"} if long else None)
+        seconds = perf_counter() - start
+        memory = made.memory_analysis()
         sizes = ("argument_size_in_bytes", "output_size_in_bytes", "temp_size_in_bytes")
         used = None if memory is None else sum([getattr(memory, size) for size in sizes])
-        self.figures = Figures(operations, middle - start, end - middle, used, [str(device) for device in devices])
+        self._check_memory(used)
+        return made, Figures(self.operations, tracing, seconds, used, [str(device) for device in self.devices])
 
-    def _check_memory(self, limit: int | None, device: Any) -> None:
-        """A LimitError for what needs more than ``limit`` bytes on a device, by default what it has."""
-        source = "--max-memory allows"
+    def _check_memory(self, used: int | None) -> None:
+        limit, source = self.program.max_memory, "--max-memory allows"
         if limit is None:
-            source, limit = "the device has", (device.memory_stats() or {}).get("bytes_limit")
-        used = self.figures.bytes
+            limit, source = (self.devices[0].memory_stats() or {}).get("bytes_limit"), "the device has"
         if used is not None and limit is not None and used > limit:
-            largest = max(cone(self._roots, self._fixed), key=bytes_of)
+            largest = max(cone(self._roots, self.fixed), key=bytes_of)
             raise GradcliError(
                 "LimitError",
                 f"this needs {show_bytes(used)} of memory at once, {source} {show_bytes(limit)}; the largest "
                 f"array has shape {list(largest.shape)} and takes {show_bytes(bytes_of(largest))}",
-                self._program.graph.labels(largest),
+                self.program.graph.labels(largest),
                 help="use smaller shapes, or `--dtype float32`",
             )
 
+
+class Jitted:
+    """The values of nodes as a function of those of some leaves, as :class:`gradcli.program.planned.Planned`, by JAX.
+
+    The arguments are those of :class:`Traced`. Where something fails because of its values, NumPy says what it is.
+    """
+
+    def __init__(
+        self,
+        program: Loaded,
+        nodes: Sequence[Node],
+        inputs: Sequence[Node],
+        known: Sequence[Node] = (),
+        fixed: Mapping[Node, Array] | None = None,
+        rows: Collection[Node] | None = None,
+    ) -> None:
+        self._traced = traced = Traced(program, nodes, inputs, known, fixed, rows)
+        self.leaves = traced.leaves
+        self._plan: Plan | None = None
+        with precise() as jax:
+
+            def function(moving: Sequence[Array], held: Sequence[Array]) -> tuple[list[Array], Array]:
+                return traced.values(jax, moving, held)
+
+            shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=traced.placed(x)) for x in traced.moving]
+            start = perf_counter()
+            staged = jax.jit(function).lower(shapes, traced.held)
+            self._compiled, self.figures = traced.compiled(staged, perf_counter() - start)
+
     def __call__(self, values: Mapping[Node, Array]) -> list[Array]:
         """The values of the nodes, in arrays of their own; ``values`` have the leaves' shapes and dtypes."""
+        traced = self._traced
         with precise() as jax:
-            moving = [jax.device_put(values[x], self._placed(x)) for x in self._moving]
-            found, failed = jax.device_get(self._compiled(*moving, *self._held))
+            moving = [jax.device_put(values[x], traced.placed(x)) for x in traced.moving]
+            found, failed = jax.device_get(self._compiled(moving, traced.held))
         if failed:
             return self._by_numpy(values)
         return [y if y.flags.writeable else np.array(y) for y in found]
 
     def _by_numpy(self, values: Mapping[Node, Array]) -> list[Array]:
         """The same by NumPy, which says which operation failed; or that none did."""
+        program, fixed = self._traced.program, self._traced.fixed
         if self._plan is None:
-            self._plan = self._program.plan(self._nodes, self._fixed, repeated=True)
-        return run(self._plan, {**self._fixed, **values}, self._program.written)
+            self._plan = program.plan(self._traced.nodes, fixed, repeated=True)
+        return run(self._plan, {**fixed, **values}, program.written)
 
 
 def lengths(nodes: Sequence[Node]) -> tuple[int, int]:

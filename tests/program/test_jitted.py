@@ -190,7 +190,12 @@ four = gradcli.loads(text, backend="jax", devices=4).value_and_grad("y")
 for a, b in zip(one, four):
     for name in a:
         np.testing.assert_allclose(b[name], a[name], rtol=1e-13)
-rows = gradcli.loads("variable x = 1.0; y = x^3 + sin(x)", backend="jax", devices=4)
+for options in ({}, {"data": ["X", "t"], "batch": 4}):
+    ends = [
+        gradcli.loads(text, backend="jax", devices=n).fit("y", method="adam", lr=0.05, steps=12, **options).values["w"]
+        for n in (1, 4)
+    ]
+    np.testing.assert_allclose(ends[1], ends[0], rtol=1e-12)
 from gradcli.commands.main import run
 import sys
 status = run(["grad", "-e", "variable x = 1.0; y = x^3", "--points", sys.argv[1], "--backend", "jax", "--devices", "4"])

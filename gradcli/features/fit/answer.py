@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import replace
-from time import monotonic
 from typing import Any
 
 from gradcli.diagnostics import GradcliError
+from gradcli.features.fit.descent import descended
 from gradcli.features.fit.objective import Objective, Values
-from gradcli.features.fit.optimizers import RULES, Memory
-from gradcli.features.fit.training import Bounds, Moment, Outcome, Settings, State, Watch, gradient_norm, watched
+from gradcli.features.fit.optimizers import RULES
+from gradcli.features.fit.training import Bounds, Moment, Outcome, Settings, State, Watch
 from gradcli.graph.types import show_entry
 from gradcli.program import query
 
@@ -48,7 +47,11 @@ def fit(objective: Objective, settings: Settings, watch: Watch, state: State | N
         check_bounds(settings.bounds, state.values)
         try:
             if settings.method in RULES:
-                return _descend(objective, settings, seen, state)
+                if objective.program.accelerator is not None:
+                    from gradcli.features.fit.blocks import descend
+
+                    return descend(objective, settings, seen, state)
+                return descended(objective, settings, seen, state)
             from gradcli.features.fit.minimizers import minimize
 
             return minimize(objective, settings, seen, state)
@@ -108,59 +111,3 @@ def check_bounds(bounds: Bounds, values: Values) -> None:
                 "ValueError", f"`{entry}` starts at {float(value[place])!r}, outside its bounds {float(low[place])!r}..{float(high[place])!r}",
                 help=f"start inside: `--set '{name}=…'`",
             )  # fmt: skip
-
-
-def _descend(objective: Objective, settings: Settings, watch: Watch, state: State) -> Outcome:
-    """The built-in methods: a rule of :mod:`gradcli.features.fit.optimizers`, applied to each variable."""
-    rule = RULES[settings.method]
-    start = monotonic()
-    good: Outcome | None = None
-    while True:
-        try:
-            loss, gradients = objective.at(state.values, state.step)
-        except GradcliError as failure:  # such as a singular matrix
-            if good is None:
-                raise
-            return good._replace(reason="failed", problem=failure)
-        norm = gradient_norm(gradients, state.values, settings.bounds)
-        problem = None
-        if (
-            not (math.isfinite(loss) and math.isfinite(norm)) or settings.bounds
-        ):  # the norm leaves out what is at a bound
-            problem = _not_finite(objective, loss, gradients, state.step)
-        if problem is not None:
-            if math.isfinite(loss):  # it is the step from here that has no direction
-                return Outcome(state, loss, norm, "not finite", problem)
-            if good is None:
-                raise problem
-            return good._replace(problem=problem)
-        rate = settings.rate.at(state.step, settings.steps)
-        moment = Moment(state, loss, norm, rate, monotonic() - start)
-        reason, problem = watched(settings, watch, moment, good is None)
-        if reason is not None:
-            return Outcome(state, loss, norm, reason, problem)
-        good = Outcome(state, loss, norm, "not finite")
-        if settings.clip is not None and (whole := gradient_norm(gradients, {}, {})) > settings.clip:
-            gradients = {name: g * (settings.clip / whole) for name, g in gradients.items()}
-        values: dict[str, Array] = {}
-        memory: dict[str, Memory] = {}
-        for name, g in gradients.items():
-            x = state.values[name]
-            values[name], memory[name] = rule(x, g, rate, state.step, state.memory.get(name, {}))
-            if name in settings.bounds:
-                values[name] = values[name].clip(*settings.bounds[name])
-        state = State(state.step + 1, values, memory, loss)
-
-
-def _not_finite(objective: Objective, loss: float, gradients: Values, step: int) -> GradcliError | None:
-    import numpy as np
-
-    help = "a smaller `--lr` or `--bounds` may do" if step > 0 else None
-    if not math.isfinite(loss):
-        return objective.not_finite(f"`{objective.name}` is {loss}", step, help)
-    for name, g in gradients.items():
-        if not np.isfinite(g).all():
-            return objective.not_finite(
-                f"the gradient of `{objective.name}` with respect to `{name}` is not finite", step, help
-            )
-    return None

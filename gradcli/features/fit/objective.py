@@ -53,13 +53,24 @@ class Batches:
 
     def chosen(self, step: int) -> dict[str, Array]:
         """The rows of the data that step number ``step`` (from 0) sees; the last batch of an epoch may be smaller."""
+        rows = self.numbers(step)
+        return {name: array[rows] for name, array in self.arrays.items()}
+
+    def alike(self, step: int) -> int:
+        """How many steps from this one on, at least, see as many rows as it does."""
+        if self.rows % self.size == 0:
+            return 1 << 30
+        place = step % -(-self.rows // self.size)
+        return max(1, self.rows // self.size - place)
+
+    def numbers(self, step: int) -> Array:
+        """The numbers of those rows."""
         import numpy as np
 
         epoch, place = divmod(step, -(-self.rows // self.size))
         if epoch != self._epoch:
             self._epoch, self._order = epoch, np.random.RandomState([self.seed, epoch]).permutation(self.rows)
-        rows = np.sort(self._order[place * self.size : (place + 1) * self.size])  # a file is read forwards
-        return {name: array[rows] for name, array in self.arrays.items()}
+        return np.sort(self._order[place * self.size : (place + 1) * self.size])  # a file is read forwards
 
 
 class _Function(NamedTuple):
@@ -236,6 +247,11 @@ class Objective:
         return row
 
     def _planned(self, rows: Values) -> _Function:
+        program, nodes, inputs = self.with_rows(rows)
+        return _Function(function_of(program, nodes, list(inputs.values()), processes=True), inputs)
+
+    def with_rows(self, rows: Values) -> tuple[Loaded, list[Node], dict[str, Node]]:
+        """The program for so many rows of data, its loss and gradients as nodes, and the leaves that change by name."""
         program = self.program
         if rows:
             unsafe = [name for name in rows if query.leaf(program, name).risky]
@@ -249,15 +265,7 @@ class Objective:
         row = self._gradients(program, self.variables, "zero")
         gradients = [g for g in row if isinstance(g, Node)]
         inputs = {name: query.leaf(program, name) for name in (*self.variables, *rows)}
-        return _Function(
-            function_of(
-                program,
-                self._signed([query.target(program, self.name), *gradients]),
-                list(inputs.values()),
-                processes=True,
-            ),
-            inputs,
-        )
+        return program, self._signed([query.target(program, self.name), *gradients]), inputs
 
 
 def leaf_array(program: Loaded, name: str) -> Array:

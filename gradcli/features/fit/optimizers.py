@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -15,35 +15,50 @@ Memory = Mapping[str, Array]
 """What a rule keeps of one variable from step to step, in arrays of the variable's shape and dtype."""
 
 
-def sgd(x: Array, g: Array, rate: float, step: int, memory: Memory) -> tuple[Array, Memory]:
+class Rule(NamedTuple):
+    """An update rule: the numbers of a step, from its rate and its number (from 0), and with them one array after the other.
+
+    ``update`` gives the new array and memory; the memory is empty at step 0, or zeros.
+    """
+
+    numbers: Callable[[float, int], tuple[float, ...]]
+    update: Callable[[Array, Array, Sequence[Any], Memory], tuple[Array, Memory]]
+    remembers: tuple[str, ...] = ()
+
+
+def sgd(x: Array, g: Array, numbers: Sequence[Any], memory: Memory) -> tuple[Array, Memory]:
     """``x - rate*g``: gradient descent. Source: Robbins, Monro 1951."""
+    (rate,) = numbers
     return x - rate * g, memory
 
 
-def momentum(x: Array, g: Array, rate: float, step: int, memory: Memory) -> tuple[Array, Memory]:
+def momentum(x: Array, g: Array, numbers: Sequence[Any], memory: Memory) -> tuple[Array, Memory]:
     """``v = 0.9*v + g; x - rate*v``. Source: Polyak 1964, in the form of Sutskever et al. 2013 without Nesterov's term."""
+    (rate,) = numbers
     v = 0.9 * memory["v"] + g if memory else g
     return x - rate * v, {"v": v}
 
 
-def adam(x: Array, g: Array, rate: float, step: int, memory: Memory) -> tuple[Array, Memory]:
+def adam(x: Array, g: Array, numbers: Sequence[Any], memory: Memory) -> tuple[Array, Memory]:
     """``x - rate*m/(sqrt(v) + 1e-8)``, with the means m of g and v of g*g made free of bias.
 
     ``m = 0.9*m + 0.1*g; v = 0.999*v + 0.001*g*g``, divided by ``1 - 0.9^t`` and ``1 - 0.999^t`` at update t = 1, 2, ….
     Source: Kingma, Ba, *Adam* (ICLR 2015), algorithm 1.
     """
+    rate, whole = numbers
     m = 0.1 * g
     v = 0.001 * (g * g)
     if memory:
         m += 0.9 * memory["m"]
         v += 0.999 * memory["v"]
-    t = step + 1
-    return x - rate / (1 - 0.9**t) * m / ((v / (1 - 0.999**t)) ** 0.5 + 1e-8), {"m": m, "v": v}
+    return x - rate * m / ((v / whole) ** 0.5 + 1e-8), {"m": m, "v": v}
 
 
-Rule = Callable[[Array, Array, float, int, Memory], tuple[Array, Memory]]
-RULES: dict[str, Rule] = {"sgd": sgd, "momentum": momentum, "adam": adam}
-"""Each gives the new array and memory; ``step`` counts from 0, at which the memory is empty."""
+RULES = {
+    "sgd": Rule(lambda rate, step: (rate,), sgd),
+    "momentum": Rule(lambda rate, step: (rate,), momentum, ("v",)),
+    "adam": Rule(lambda rate, step: (rate / (1 - 0.9 ** (step + 1)), 1 - 0.999 ** (step + 1)), adam, ("m", "v")),
+}
 
 
 METHODS = (*RULES, "newton", "lbfgs", "newton-cg", "least-squares", "slsqp")

@@ -30,7 +30,7 @@ from tests.random_programs import programs
 
 KNOWN = GREEK | {
     "frac", "sqrt", "left", "right", "partial", "mathrm", "mathbf", "mathcal", "operatorname", "text", "textstyle", "sum",
-    "prod", "max", "min", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan", "det", "odot",
+    "prod", "max", "min", "log", "sin", "cos", "tan", "sinh", "cosh", "tau", "tanh", "arcsin", "arccos", "arctan", "det", "odot", "exp", "approx", "pi",
     "cdot", "times", "top", "infty", "lVert", "rVert", "lvert", "rvert", "lfloor", "rfloor", "lceil", "rceil", "le", "ge",
     "ne", "land", "lor", "lnot", "bigvee", "bigwedge", "dots", "mathbin", "mathrel", "quad", "qquad", "\\", ",", "_", "{", "}", "#", "$", "%", "&",
     "textbackslash", "textasciicircum", "textasciitilde",
@@ -171,3 +171,67 @@ def test_long_formulas_are_broken_at_their_signs() -> None:
     rows = [row.partition("&")[2] for row in text.split(r"\\" + "\n")]
     assert max(map(latex.visible, rows)) < 110
     assert r"\\" + "\n  &\\quad" in text
+
+
+@pytest.mark.parametrize(
+    ("program", "asked", "row"),
+    [
+        ("variable x = 1.0; variable t = 2.0; y = x^2*t^3", {"hessian": True}, r"\frac{\partial^{2} y}{\partial x \, \partial t} &="),
+        ("variable x = 1.0; variable t = 2.0; y = x^2*t^3", {"hessian": True}, r"\frac{\partial^{2} y}{\partial x^{2}} &="),
+        ("variable x = 1.0; y = [x, x^2]", {"jacobian": True}, r"\frac{\mathrm{d} y}{\mathrm{d} x} &="),
+        ("variable x = 1.0; y = x^2", {"jvp": True}, r"\mathrm{d} y &= 2 x \, \mathrm{d} x"),
+        ("variable x = 1.0; y = x^2", {"taylor": 1}, r"y\left(x + \mathrm{d} x\right) &\approx"),
+        ("variable x = 1.0; y = x^3", {"order": 2}, r"\frac{\mathrm{d}^{2} y}{\mathrm{d} x^{2}} &= 6 x"),
+        ("variable x = 1.0; y = exp(x)", {"order": 0}, r"y &= e^{x}"),
+        ("variable x = 1.0; y = exp(x^2/(1 + x))", {"order": 0}, r"y &= \exp\left(\frac{x^{2}}{1 + x}\right)"),
+        ("variable A = [[1.0, 2.0], [3.0, 4.0]]; y = A[1, 0] + sum(A[:, 1])", {"order": 0}, r"y &= A_{1, 0} + \sum\left(A_{:, 1}\right)"),
+        ("variable x_1 = [1.0, 2.0]; y = x_1[1]", {"order": 0}, r"y &= x_{1}\left[1\right]"),
+        ("variable x = 1.0; y = x*sqrt(2*pi) + pi/2", {"order": 0}, r"\sqrt{2 \pi} + \frac{\pi}{2}"),
+        ("variable x = 1.0; variable t = 1.0; y = 0.5*sin(x)/t", {"order": 0}, r"y &= \frac{\sin\left(x\right)}{2 t}"),
+        ("variable t_1 = 3.0; y = sin(t_1)*cosh(t_1); z = y^2 + sqrt(y)", {"of": ["z"]}, r"t_{1}"),
+    ],
+)  # fmt: skip
+def test_a_paper_has_it_so(program: str, asked: dict[str, Any], row: str) -> None:
+    text = gradcli.loads(program).derive(format="latex", **asked)
+    check(text)
+    assert row in text, text
+
+
+def test_parts_have_names_that_the_program_has_not() -> None:
+    text = gradcli.loads("variable t_1 = 3.0; y = sin(t_1^3)*exp(t_1^3)*(1 + t_1^3)^2").derive(format="latex")
+    assert r"t_{1} &=" not in text
+
+
+LOOPS = [
+    ("variable a = 3.1; variable x = 0.4; def f(x) = a*x*(1 - x)\ny = iterate(f, x, 1000)", [
+        r"s_{0} &= x", r"s_{t+1} &= s_{t} a \left(1 - s_{t}\right), \quad t = 0, \dots, 999", r"u_{1000} &= 1",
+        r"\quad t = 999, \dots, 0", r"\frac{\partial y}{\partial x} &= u_{0}",
+    ]),
+    ("variable v0 = 1.0; variable t = 2.0; def f(v, e) = v + sin(e*t)\ny = sum(scan(f, linspace(0.0, 1.0, 500), v0)^2)", [
+        r"k = 0, \dots, 499", r"_{k+1} &=", r"\sum\left(\left(",
+    ]),
+    ("variable a = 0.9; variable x = [1.0, 2.0]; def g(s) = a*sin(s)\ndef f(s) = a*iterate(g, s, 300)\ny = sum(iterate(f, x, 400))", [
+        r"k = 0, \dots, 299", r"t = 0, \dots, 399", r"\sin\left(",
+    ]),
+    ("variable a = 2.0; def near(y) = abs(y^2 - a) < 0.1\ndef f(y) = (y + a/y)/2\ny = iterate(f, 1.0, 1000, until=near)", [r"t = 0, \dots, 999"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("program", "rows"), LOOPS)
+def test_loops_have_indices(program: str, rows: list[str]) -> None:
+    text = gradcli.loads(program).derive(format="latex")
+    check(text)
+    assert "v_{0} &= v_{0}" not in text
+    for row in rows:
+        assert row in text, text
+    symbols = [row.strip().partition(" &")[0] for row in text.splitlines() if "&=" in row]
+    assert len(symbols) == len(set(symbols)), text
+
+
+@pytest.mark.parametrize("name", ["garch", "lstm", "nile", "sir", "orbit", "double_pendulum"])
+def test_samples_of_loops(name: str) -> None:
+    """However long they are, they fit on a page or two."""
+    program = gradcli.load(SAMPLES[0].parent / "loops" / f"{name}.expr")
+    text = program.derive(format="latex")
+    check(text)
+    assert text.count("\n") < 400

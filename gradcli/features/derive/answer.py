@@ -77,6 +77,7 @@ class Derived(NamedTuple):
     kind: Kind
     tangents: dict[str, str]
     parts: int | None
+    has_loops: bool
 
     @property
     def roots(self) -> list[Node]:
@@ -113,14 +114,15 @@ def derive(
     tangents: Mapping[str, Any] | None = None,
     name_parts: int | None = None,
     with_values: bool = False,
+    with_loops: bool = False,
 ) -> Derived:
     """The derivatives that ``gradcli grad``, ``jacobian``, ``hessian`` or ``jvp`` would evaluate, as formulas.
 
-    ``with_values`` puts the ys in front. ``with_rules`` keeps values apart to which the program gives derivatives of their own. ``tangents`` gives directions
+    ``with_values`` puts the ys in front. ``with_loops`` keeps loops. ``with_rules`` keeps loops, and keeps values apart to which the program gives derivatives of their own. ``tangents`` gives directions
     of xs, for ``jvp`` and ``taylor``; without them each x of ``wrt`` has one without a value. ``name_parts`` limits the
     named lines. Raises GradcliError as those commands do.
     """
-    program = program if with_rules else program.written_out()
+    program = program if with_rules or with_loops else program.written_out()
     graph = program.graph
     by_order = kind == "gradient"
     if by_order and not order and of is None:  # outputs that are None are no formulas
@@ -179,6 +181,7 @@ def derive(
         kind,
         {x: str(moved[node].attrs["name"]) for x, node in zip(asked.wrt, asked.xs, strict=True) if node in moved},
         None if name_parts is None else max(name_parts - len(named), 0),
+        graph.has_loops,
     )
 
 

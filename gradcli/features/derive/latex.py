@@ -3,39 +3,44 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from gradcli.features.derive import latex_words
 from gradcli.features.derive.answer import Derived, Gradient
-from gradcli.graph.layout import Style, laid_out
+from gradcli.graph.layout import Layout, Style, laid_out
 from gradcli.graph.node import Node, Number, cone
 from gradcli.graph.operation import literal
-from gradcli.graph.ops.creation import array_of
+from gradcli.graph.ops.creation import array_of, loop_result, loop_run
 from gradcli.graph.ops.elementwise import divide, multiply, neg, power, subtract
+from gradcli.graph.ops.words.latex import POWER
 from gradcli.graph.printing import Text
 from gradcli.report.quoting import latex_text
 from gradcli.rewrite.forms import remade
 from gradcli.rewrite.terms import is_nothing, number_of, split
+
+if TYPE_CHECKING:
+    from gradcli.features.derive.latex_loops import Loops
 
 WIDEST = 72
 """What fits on a line of a page, with the name before it, in characters to the eye."""
 
 
 def render(derived: Derived) -> str:
-    """An ``align*`` of the named parts and the derivatives."""
-    style = Formulas()
-    known = [g for g in derived.gradients if g.node is not None]
-    new = displayed(derived.roots)
-    names = {new[node]: latex_words.symbol(name) for name, node in derived.named.items()}
+    """An ``align*`` of the named parts and the derivatives; loops are written with indices."""
+    known = [(g, g.node) for g in derived.gradients if g.node is not None]
+    page = _Page(derived)
+    new, names = page.nodes, page.names
     shown = {g.name: symbol_of(derived, g) for g in derived.gradients}
-    roots = [new[g.node] for g in known if g.node is not None]
-    own = {root: shown[g.name] for root, g in zip(roots, known, strict=True) if root.op.name != "leaf"}
-    layout = laid_out(roots, {**own, **names}, style, most=derived.parts)
-    rows = [broken(line.name, line.text.text) for line in layout.lines if line.node.op.name != "leaf"]
-    for root, g in zip(roots, known, strict=True):
+    roots = [new[node] for _, node in known]
+    own = {root: shown[g.name] for root, (g, _) in zip(roots, known, strict=True) if root.op.name != "leaf"}
+    layout = page.lay_out(roots, {**own, **names}, derived.parts)
+    equal = "\\approx" if derived.kind == "taylor" else "="
+    rows = page.rows(layout, set(own.values()) if equal != "=" else ())
+    for root, (g, _) in zip(roots, known, strict=True):
         named = {**own, **names}.get(root)
         if named != shown[g.name]:
-            rows.append(f"{shown[g.name]} &= {named or layout.texts[root].text}")
+            rows.append(f"{shown[g.name]} &{equal} {named or layout.texts[root].text}")
     rows += [
         rf"{shown[g.name]} &= \text{{None: {latex_text(g.reason.with_line())}}}"
         for g in derived.gradients
@@ -44,25 +49,83 @@ def render(derived: Derived) -> str:
     return aligned(rows)
 
 
+PARTS = ("p", "c", "d", "r", "h")
+"""Letters of parts of a step."""
+
+
+class _Page:
+    """The nodes of a derivation as they are displayed, their symbols, and its loops."""
+
+    def __init__(self, derived: Derived) -> None:
+        symbols = {name: latex_words.symbol(name) for name in derived.named}
+        tangents = {name: rf"\mathrm{{d}} {latex_words.symbol(x)}" for x, name in derived.tangents.items()}
+        self.style = Formulas(tangents)
+        roots = derived.roots
+        self.taken = [*[self.style.leaf(x).text for x in derived.leaves], *symbols.values()]
+        if derived.has_loops:
+            from gradcli.features.derive import latex_loops
+
+            runs = latex_loops.as_runs(roots)
+            self.style.loops = latex_loops.Loops(self.taken, self._in_step, displayed, broken, derived.float_dtype)
+            shown = displayed([runs[root] for root in roots])
+            self.nodes = {root: shown[runs[root]] for root in roots}
+        else:
+            self.nodes = displayed(roots)
+        self.names = {self.nodes[node]: symbols[name] for name, node in derived.named.items()}
+
+    def lay_out(self, roots: Sequence[Node], names: Mapping[Node, str], most: int | None = None) -> Layout:
+        runs = {node: f"run {k}" for k, node in enumerate(cone(roots)) if node.op is loop_run}
+        return laid_out(roots, {**names, **runs}, self.style, self.taken, most=most)
+
+    def _in_step(self, roots: Sequence[Node], step: str) -> Layout:
+        """The parts of a step have its index."""
+        letter = next((c for c in PARTS if not any(x == c or x.startswith(f"{c}_") for x in self.taken)), "p")
+        outer, self.style.part = self.style.part, f"{letter}_{{{{{{}}, {step}}}}}"
+        try:
+            return self.lay_out(roots, {})
+        finally:
+            self.style.part = outer
+
+    def rows(self, layout: Layout, approximate: Container[str] = ()) -> list[str]:
+        rows: list[str] = []
+        for line in layout.lines:
+            if self.style.loops is not None and line.node in self.style.loops.rows:
+                rows += self.style.loops.rows[line.node]
+            elif line.node.op.name != "leaf":
+                row = broken(line.name, line.text.text)
+                rows.append(row.replace("&=", r"&\approx", 1) if line.name in approximate else row)
+        return rows
+
+
 def aligned(rows: Sequence[str]) -> str:
     """Rows, each with an & where they are to line up, as an ``align*`` environment."""
     return "\\begin{align*}\n" + " \\\\\n".join(f"  {row}" for row in rows) + "\n\\end{align*}\n"
 
 
 def symbol_of(derived: Derived, g: Gradient) -> str:
-    r"""\frac{\partial y}{\partial x}, with d in place of ∂ for a scalar of one variable."""
-    if not derived.order:
+    r"""\frac{\partial y}{\partial x}, with d in place of ∂ for a scalar of one variable; the left side of each equation."""
+    of = [latex_words.symbol(name) for name in g.of]
+    y = " + ".join(of)
+    if derived.kind == "jvp":
+        return rf"\mathrm{{d}} {y}"
+    if derived.kind == "taylor":
+        moved = [latex_words.symbol(x) for x in derived.tangents]
+        arguments = ", ".join(rf"{x} + \mathrm{{d}} {x}" for x in moved)
+        return rf"{y}\left({arguments}\right)"
+    if not g.wrt:
         return latex_words.symbol(g.x)
     variables = [leaf for leaf in derived.leaves if leaf.attrs["kind"] == "variable"]
     d = r"\partial" if len(variables) > 1 or len(derived.gradients) > 1 else r"\mathrm{d}"
-    y = " + ".join(latex_words.symbol(name) for name in derived.of)
-    if len(derived.of) > 1:
+    if len(of) > 1:
         y = rf"\left({y}\right)"
     elif derived.summed:
         y = rf"\textstyle\sum {y}"
-    x, n = latex_words.symbol(g.x), derived.order
-    above, below = (f"{d}^{{{n}}}", f"^{{{n}}}") if n > 1 else (d, "")
-    return rf"\frac{{{above} {y}}}{{{d} {x}{below}}}"
+    n = len(g.wrt)
+    above = f"{d}^{{{n}}}" if n > 1 else d
+    below = r" \, ".join(f"{d} {latex_words.symbol(x)}" for x in g.wrt)
+    if n > 1 and len(set(g.wrt)) == 1:
+        below = f"{d} {latex_words.symbol(g.x)}^{{{n}}}"
+    return rf"\frac{{{above} {y}}}{{{below}}}"
 
 
 LARGEST_DENOMINATOR = 1000
@@ -74,11 +137,16 @@ class Formulas(Style):
 
     part = "t_{{{}}}"
 
-    def __init__(self) -> None:
+    def __init__(self, tangents: Mapping[str, str] | None = None) -> None:
         super().__init__(short=14)
+        self.tangents = tangents or {}
+        self.loops: Loops | None = None
 
     def leaf(self, node: Node) -> Text:
-        return Text(latex_words.symbol(str(node.attrs["name"])))
+        name = str(node.attrs["name"])
+        if name in self.tangents:
+            return Text(self.tangents[name], POWER)
+        return Text(name if node.attrs["kind"] == "step" else latex_words.symbol(name))
 
     def length(self, text: str) -> int:
         return visible(text)
@@ -88,6 +156,10 @@ class Formulas(Style):
             return latex_words.number(node.attrs["value"])
         if node.op.name == "array":
             return Text(latex_words.matrix(array_of(node)))
+        if self.loops is not None and node.op is loop_run:
+            return self.loops.run(node, operands)
+        if self.loops is not None and node.op is loop_result:
+            return self.loops.result(node)
         return latex_words.apply(node, operands)
 
     def literal(self, literal: Node, user: Node, position: int) -> Text | None:
@@ -222,6 +294,15 @@ def _fraction(node: Node, kept: Container[Node]) -> Node:
     whole = 1 / abs(value) if value else 0
     if 1 < whole <= LARGEST_DENOMINATOR and whole == int(whole):
         a, b = literal(1, a.dtype), multiply(literal(whole, a.dtype), b)
+    if (
+        value is None
+        and 0 < abs(c) < 1
+        and not sign
+        and (n := round(1 / abs(c))) * abs(c) == 1
+        and n <= LARGEST_DENOMINATOR
+    ):
+        below = multiply(literal(n, a.dtype), b)
+        return divide(x, below) if c > 0 else neg(divide(x, below))
     if (a, b) == node.inputs:
         return node
     return neg(divide(a, b)) if sign else divide(a, b)

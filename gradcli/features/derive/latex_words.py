@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -32,6 +33,9 @@ from gradcli.report.quoting import latex_text
 MOST_ENTRIES = 36
 """Entries up to which an array is written out."""
 
+_SYMBOL = re.compile(r"\\?[A-Za-z]+(_\{[^{}]*\})?(\^\{\d+\})?")
+"""A symbol, or a power of one."""
+
 _POWERS = re.compile(r"(\\(?:sin|cos|tan|sinh|cosh|tanh|log|operatorname\{\w+\}))(\\left\(.*)", re.DOTALL)
 
 
@@ -51,6 +55,10 @@ def apply(node: Node, operands: Sequence[Text]) -> Text:
         return _product(node, operands)
     if name == "pow":
         return _power(node, operands)
+    if name == "exp":
+        return _exponential(operands[0])
+    if name == "index":
+        return _indexed(node, operands[0])
     if name == "neg":
         return Text(f"-{at_least(operands[0], PRODUCT)}", PRODUCT if operands[0].binds == PRODUCT else MINUS)
     if name == "logical_not":
@@ -97,6 +105,8 @@ def _product(node: Node, operands: Sequence[Text]) -> Text:
     matrices = node.op.name == "matmul"
     level = PRODUCT if matrices or size_of(a.shape) == 1 or size_of(b.shape) == 1 else ENTRYWISE
     left, right = at_least(operands[0], level), at_least(operands[1], level)
+    if not matrices and left.startswith("\\") and left.endswith(r"\right)") and _SYMBOL.fullmatch(right):
+        left, right = right, left  # functions behind
     if right.startswith("-"):
         right = rf"\left({right}\right)"
     if matrices and a.rank == b.rank == 1:
@@ -107,6 +117,32 @@ def _product(node: Node, operands: Sequence[Text]) -> Text:
     elif right[:1].isdigit() or right.startswith(r"\frac{1"):
         between = r" \cdot "
     return Text(f"{left}{between}{right}", level)
+
+
+LONGEST_EXPONENT = 12
+"""Letters and signs up to which an exponent is short enough to be raised."""
+
+
+def _exponential(x: Text) -> Text:
+    r"""e^{x} of what is short, else \exp(x)."""
+    length = len(re.sub(r"\\left|\\right|\\[A-Za-z]+|[{}_^\\ ]", "", x.text))
+    if length <= LONGEST_EXPONENT and r"\frac" not in x.text and r"\begin" not in x.text:
+        return Text(f"e^{{{x.text}}}", POWER)
+    return Text(rf"\exp\left({x.text}\right)")
+
+
+def _indexed(node: Node, x: Text) -> Text:
+    """Entries, rows and columns by indices below; other parts in brackets behind."""
+    items, shape = node.attrs["items"], node.inputs[0].shape
+    full = [isinstance(i, tuple) and (*i,) == (0, n, 1) for i, n in zip(items, shape, strict=False)]
+    if any(not isinstance(i, int) and not whole for i, whole in zip(items, full, strict=True)) or not re.fullmatch(
+        r"\\?[A-Za-z]+|\\mathrm\{[A-Za-z]+\}", x.text
+    ):
+        pattern = WORDS["index"]
+        assert callable(pattern)
+        return Text(_filled(pattern(node), [x]), POSTFIX)
+    places = [str(i) if isinstance(i, int) else ":" for i in items] + [":"] * (len(shape) - len(items))
+    return Text(f"{x.text}_{{{', '.join(places)}}}", POSTFIX)
 
 
 def _power(node: Node, operands: Sequence[Text]) -> Text:
@@ -151,6 +187,14 @@ def symbol(name: str) -> str:
     return f"{shown}_{{{', '.join(parts)}}}" if parts else shown
 
 
+def indexed(text: str, index: str) -> str:
+    r"""A symbol with an index: x_{t}, W_{1, t}."""
+    match = re.fullmatch(r"(.*_\{[^{}]*)\}", text, re.DOTALL)
+    if match is not None and "\\left" not in match[1]:
+        return f"{match[1]}, {index}}}"
+    return f"{text}_{{{index}}}"
+
+
 def number(value: float | int | bool) -> Text:
     r"""A number as a person would write it: 2, \frac{1}{3}, 2.5 \cdot 10^{-7}, \infty."""
     if isinstance(value, bool):
@@ -161,7 +205,12 @@ def number(value: float | int | bool) -> Text:
         return Text(r"\mathrm{NaN}" if value != value else r"\infty")
     if value == int(value) and value < 1e6:
         return Text(str(int(value)))
+    part = Fraction(value / math.pi).limit_denominator(12)
+    if part.numerator and abs(part.numerator) <= 12 and abs(float(part) * math.pi - value) <= 2e-16 * value:
+        return _times_pi(part)
     part = Fraction(value).limit_denominator(1000)
+    if value in (0.5, 0.25, 0.125):
+        return Text(rf"\frac{{1}}{{{part.denominator}}}", POWER)
     if len(repr(value)) > 6 and part.numerator and abs(part.numerator / part.denominator - value) <= 4e-16 * value:
         return Text(rf"\frac{{{part.numerator}}}{{{part.denominator}}}", POWER)
     mantissa, _, exponent = repr(value).partition("e")
@@ -169,6 +218,14 @@ def number(value: float | int | bool) -> Text:
         return Text(mantissa)
     power = f"10^{{{int(exponent)}}}"
     return Text(power if mantissa == "1" else rf"{mantissa} \cdot {power}", PRODUCT)
+
+
+def _times_pi(part: Fraction) -> Text:
+    r"""\pi, 2 \pi, \frac{\pi}{2}."""
+    above = r"\pi" if part.numerator == 1 else rf"{part.numerator} \pi"
+    if part.denominator == 1:
+        return Text(above, ATOM if part.numerator == 1 else PRODUCT)
+    return Text(rf"\frac{{{above}}}{{{part.denominator}}}", POWER)
 
 
 def matrix(values: Any) -> str:

@@ -208,7 +208,7 @@ LOOPS = [
         r"\quad t = 999, \dots, 0", r"\frac{\partial y}{\partial x} &= u_{0}",
     ]),
     ("variable v0 = 1.0; variable t = 2.0; def f(v, e) = v + sin(e*t)\ny = sum(scan(f, linspace(0.0, 1.0, 500), v0)^2)", [
-        r"k = 0, \dots, 499", r"_{k+1} &=", r"\sum\left(\left(",
+        r"k = 0, \dots, 499", r"_{k+1} &=", r"\left(x_{1}, \dots, x_{500}\right)",
     ]),
     ("variable a = 0.9; variable x = [1.0, 2.0]; def g(s) = a*sin(s)\ndef f(s) = a*iterate(g, s, 300)\ny = sum(iterate(f, x, 400))", [
         r"k = 0, \dots, 299", r"t = 0, \dots, 399", r"\sin\left(",

@@ -97,6 +97,7 @@ class Loops:
         self._dtype = dtype
         self._letters: list[str] = []
         self._named_arrays: list[str] = []
+        self._arrays: dict[str, str] = {}
         self.runs: dict[Node, Run] = {}
         self.rows: dict[Node, list[str]] = {}
 
@@ -174,9 +175,10 @@ class Loops:
         if number is not None:
             return at_least(latex_words.number(number), ATOM)
         if not re.fullmatch(r"\\?[A-Za-z]+(_\{[^{}]*\})?|\\mathrm\{[A-Za-z]+\}(_\{[^{}]*\})?", text.text):
-            name = self._symbol("", ARRAYS)
-            self._named_arrays.append(self._broken(name, text.text))
-            return indexed(name, step)
+            if text.text not in self._arrays:
+                self._arrays[text.text] = self._symbol("", ARRAYS)
+                self._named_arrays.append(self._broken(self._arrays[text.text], text.text))
+            return indexed(self._arrays[text.text], step)
         return indexed(text.text, step)
 
     def _symbol(self, name: str, letters: Sequence[str] = STATES) -> str:

@@ -13,7 +13,7 @@ def form(graph: Elaborated) -> tuple[dict[str, int], list[tuple[object, ...]]]:
     number: dict[Node, int] = {}
     forms: list[tuple[object, ...]] = []
     for node in cone(roots):
-        attrs = tuple(sorted((k, str(v)) for k, v in node.attrs.items() if k != "values"))
+        attrs = tuple(sorted((k, str(v).partition(" object at ")[0]) for k, v in node.attrs.items() if k != "values"))
         form = (node.op.name, tuple(number[x] for x in node.inputs), attrs, node.shape, node.dtype)
         # Equal nodes are numbered alike but counted, so that two operations do not become one unseen.
         number[node] = hash(form)

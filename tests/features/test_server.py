@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
+
+from gradcli.diagnostics import Source
+from gradcli.graph.node import Node
+from gradcli.language.inspection import Inspection
+from gradcli.program.loaded import from_text
 
 pytest.importorskip("pygls")
 from lsprotocol import types
@@ -301,3 +309,57 @@ def test_without_pygls_one_line_says_what_is_missing() -> None:
     code = "import sys; sys.modules['pygls'] = None; from gradcli.commands.main import run; sys.exit(run(['server']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (1, "") and "pip install 'gradcli[editor]'" in done.stderr
+
+
+def long_text(path: Path, lines: int = 200) -> str:
+    """A sample and copies of it with other names, until it has so many lines."""
+    text = path.read_text()
+    uses = sorted(Inspection(Source("t", text), path.parent).uses.items())
+    copies = [text]
+    while sum(one.count("\n") for one in copies) < lines:
+        pieces, end = [], 0
+        for (_, stop), definition in uses:
+            if definition is not None:
+                pieces += [text[end:stop], f"_{len(copies)}"]
+                end = stop
+        copies.append("".join([*pieces, text[end:]]))
+    precision = re.search(r"(?m)^dtype .*\n", text)
+    whole = "".join(copies)
+    return precision[0] + re.sub(r"(?m)^dtype .*\n", "", whole) if precision else whole
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", sorted(SAMPLES.glob("**/*.expr")), ids=lambda path: path.stem)
+def test_samples(editor: Editor, path: Path) -> None:
+    """Hover, completion and renaming are right everywhere, and in 200 lines errors come within 50 ms after a key."""
+    text = path.read_text()
+    editor.open(text, str(path.relative_to(SAMPLES)))
+    assert [d for d in editor.diagnostics(2) if d.severity == types.DiagnosticSeverity.Error] == []
+    program = from_text(text, "t", path.parent)
+    for place, definition in Inspection(Source("t", text), path.parent).uses.items():
+        if definition is None or definition.parent is not None or definition.function is not None:
+            continue
+        at = types.Position(text.count("\n", 0, place[0]), place[0] - text.rfind("\n", 0, place[0]) - 1)
+        request = {"text_document": editor.document, "position": at}
+        hover = editor.ask(editor.client.text_document_hover_async(types.HoverParams(**request)))
+        node = program.graph.names[definition.name]
+        shape = (node.dtype + str(list(node.shape)) * bool(node.shape)) if isinstance(node, Node) else "None"
+        assert f"{definition.name}: {shape}\n" in hover.contents.value
+        if place == definition.place:
+            rename = types.RenameParams(**request, new_name="fresh")
+            renamed = editor.applied(editor.ask(editor.client.text_document_rename_async(rename)))
+            names = list(from_text(renamed, "t", path.parent).names)
+            assert names == ["fresh" if name == definition.name else name for name in program.names]
+    end = types.CompletionParams(editor.document, types.Position(text.count("\n"), 0))
+    items = {item.label for item in editor.ask(editor.client.text_document_completion_async(end))}
+    assert {*program.names, "sin", "variable"} <= items
+    many = long_text(path)
+    editor.open(many, str(path.relative_to(SAMPLES)))
+    editor.diagnostics(2)
+    times = []
+    for typed in ("z", "z_", "z_ ", "z_ =", "z_ = ", "z_ = 1", "z_ = 1\n"):
+        start = time.perf_counter()
+        editor.change(many + typed)
+        times.append(time.perf_counter() - start)
+    print(f"{path.stem}: {many.count(chr(10))} lines, {1000 * median(times):.0f} ms, at most {1000 * max(times):.0f}")
+    assert min(times) < 0.05  # the machine may have other work at some keys

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import ChainMap
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Literal
@@ -28,10 +29,10 @@ EVERYWHERE = (0, 1 << 62)
 class Definition:
     """A name where it is bound: its ``kind``, its ``place``, its ``statement``, and the text in which it is ``visible``.
 
-    ``parent`` is the function that it belongs to, ``function`` the syntax of a function.
+    ``parent`` is the function that it belongs to, ``function`` the syntax of a function, and ``parameters`` are its own.
     """
 
-    __slots__ = ("function", "kind", "name", "parent", "place", "statement", "visible")
+    __slots__ = ("function", "kind", "name", "parameters", "parent", "place", "statement", "visible")
 
     def __init__(
         self, name: syntax.Name, kind: Kind, statement: syntax.Syntax, visible: Place, parent: Definition | None
@@ -43,6 +44,9 @@ class Definition:
         self.visible = visible
         self.parent = parent
         self.function = statement if isinstance(statement, syntax.Function) else None
+        self.parameters: dict[str, Definition] = {}
+        if kind == "parameter" and parent is not None:
+            parent.parameters[name.id] = self
 
 
 class Signature(NamedTuple):
@@ -73,7 +77,7 @@ class Inspection:
         self.definitions: list[Definition] = []
         self.uses: dict[Place, Definition | None] = {}
         """Each place of a name, with its definition; None for an operation, a constant such as pi, or an unknown name."""
-        _Walk(self).statements(self.program.statements, {}, None, EVERYWHERE)
+        _Walk(self).statements(self.program.statements, ChainMap(), None, EVERYWHERE)
 
     @cached_property
     def pieces(self) -> list[Piece]:
@@ -258,18 +262,18 @@ class _Walk:
         self.uses = inspection.uses
 
     def bind(
-        self, name: syntax.Name, kind: Kind, statement: syntax.Syntax, visible: Place, parent: Definition | None, scope: dict[str, Definition],
+        self, name: syntax.Name, kind: Kind, statement: syntax.Syntax, visible: Place, parent: Definition | None, scope: ChainMap[str, Definition],
     ) -> Definition:  # fmt: skip
         definition = Definition(name, kind, statement, visible, parent)
         scope[name.id] = self.uses[definition.place] = definition
         self.definitions.append(definition)
         return definition
 
-    def use(self, name: syntax.Name, scope: dict[str, Definition]) -> None:
+    def use(self, name: syntax.Name, scope: ChainMap[str, Definition]) -> None:
         self.uses.setdefault((name.start, name.end), scope.get(name.id))
 
     def statements(
-        self, statements: Sequence[syntax.Statement], scope: dict[str, Definition], parent: Definition | None, visible: Place,
+        self, statements: Sequence[syntax.Statement], scope: ChainMap[str, Definition], parent: Definition | None, visible: Place,
     ) -> None:  # fmt: skip
         for statement in statements:
             match statement:
@@ -277,7 +281,7 @@ class _Walk:
                     self.use(statement.name, scope)
                     self.function(statement, scope, scope.get(statement.name.id), tangent=True)
                 case syntax.Function():
-                    own = self.bind(statement.name, "function", statement, visible, parent, dict[str, Definition]())
+                    own = self.bind(statement.name, "function", statement, visible, parent, ChainMap[str, Definition]())
                     self.function(statement, scope, own)
                     scope[own.name] = own
                 case syntax.Declaration():
@@ -299,12 +303,12 @@ class _Walk:
                     self.names([statement.value], scope)
 
     def function(
-        self, function: syntax.Function, scope: dict[str, Definition], own: Definition | None, tangent: bool = False
+        self, function: syntax.Function, scope: ChainMap[str, Definition], own: Definition | None, tangent: bool = False
     ) -> None:
         self.names([p.default for p in function.parameters if p.default is not None], scope)
-        inner = dict(scope)
+        inner = scope.new_child()
         visible = (function.start, function.end)
-        repeated = {d.name: d for d in self.definitions if d.parent is own and d.kind == "parameter"} if tangent else {}
+        repeated = dict(own.parameters) if tangent and own is not None else {}
         for parameter in function.parameters:
             earlier = repeated.get(parameter.name.id)
             if earlier is not None:  # a rule repeats the parameters of its function: they are one name
@@ -316,7 +320,7 @@ class _Walk:
         else:
             self.names([function.body], inner)
 
-    def names(self, expressions: Sequence[syntax.Syntax], scope: dict[str, Definition]) -> None:
+    def names(self, expressions: Sequence[syntax.Syntax], scope: ChainMap[str, Definition]) -> None:
         todo = list(expressions)
         while todo:
             expression = todo.pop()
@@ -327,10 +331,9 @@ class _Walk:
             if isinstance(expression, syntax.Call) and isinstance(expression.function, syntax.Name):
                 function = scope.get(expression.function.id)
                 if function is not None and function.function is not None:
-                    own = {d.name: d for d in self.definitions if d.parent is function and d.kind == "parameter"}
-                    for argument in expression.arguments:
-                        if argument.name is not None and argument.name.id in own:
-                            self.uses[argument.name.start, argument.name.end] = own[argument.name.id]
+                    for name in [a.name for a in expression.arguments if a.name is not None]:
+                        if name.id in function.parameters:
+                            self.uses[name.start, name.end] = function.parameters[name.id]
 
 
 def shown_type(node: Node) -> str:

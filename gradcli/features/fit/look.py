@@ -112,8 +112,7 @@ def with_values(source: Source, results: Sequence[Result], dtype: str) -> str:
 
     Raises GradcliError (ValueError) for numbers of float64 in a program of float32, which has no literal for them.
     """
-    from gradcli.features.lint.answer import Edit
-    from gradcli.features.lint.mended import edited
+    from gradcli.language.mending import Edit, edited
     from gradcli.language.parser import parse
     from gradcli.language.syntax import Declaration, Dtype
 

@@ -12,6 +12,7 @@ from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import constant_value
 from gradcli.graph.types import is_float, is_integer
 from gradcli.language import syntax
+from gradcli.language.mending import Edit
 from gradcli.language.reasons import explain
 from gradcli.language.spellings import Found, Search, expressions, rewritten, unparenthesised
 from gradcli.language.walking import functions, names, statements_of, values_of
@@ -21,14 +22,6 @@ from gradcli.tuples import NamedTuple
 
 EXPLAINED = 30
 """How many variables without influence are told why; each costs a walk through the graph."""
-
-
-class Edit(NamedTuple):
-    """Characters of the source, and what is to stand in their place."""
-
-    start: int
-    end: int
-    text: str
 
 
 class Finding(NamedTuple):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 from gradcli.autodiff import degree
 from gradcli.autodiff.connection import connected
 from gradcli.diagnostics import GradcliError
-from gradcli.features.lint.answer import Edit, Finding, lint
+from gradcli.features.lint.answer import Finding, lint
 from gradcli.graph.node import Node
+from gradcli.language.mending import edited
 from gradcli.program import answers, query
 from gradcli.program.loaded import Loaded, from_text
 from gradcli.tuples import NamedTuple
@@ -64,16 +65,6 @@ def mend(text: str, name: str, folder: str = "") -> Mended:
         refused = set()
     left = lint(from_text(text, name, folder))
     return Mended(text, done, left)
-
-
-def edited(text: str, edits: Iterable[Edit]) -> str:
-    """A text after edits that do not overlap."""
-    pieces: list[str] = []
-    end = 0
-    for edit in sorted(edits):
-        pieces += [text[end : edit.start], edit.text]
-        end = edit.end
-    return "".join([*pieces, text[end:]])
 
 
 def _apart(findings: Sequence[Finding]) -> list[Finding]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Iterator
 from functools import cached_property
 
 from gradcli.diagnostics import GradcliError, Label, Source, Span
-from gradcli.features.lint.answer import Edit, lint
-from gradcli.features.lint.mended import edited
+from gradcli.features.lint.answer import lint
 from gradcli.graph.describe import describe_derivative
 from gradcli.graph.loops import operations_written_out
 from gradcli.graph.node import Node, cone
@@ -18,7 +16,8 @@ from gradcli.graph.operation import Operation
 from gradcli.graph.types import size_of
 from gradcli.language.builtin import CONSTANTS
 from gradcli.language.inspection import Definition, Inspection
-from gradcli.language.recovery import diagnose, tree_of
+from gradcli.language.mending import Edit, mending
+from gradcli.language.recovery import tree_of
 from gradcli.program import answers
 from gradcli.program.loaded import Loaded, from_text
 from gradcli.report.numbers import literal, rounded
@@ -34,19 +33,16 @@ OPERATIONS = 20_000
 SHOWN = 160
 """Characters of a value that are shown."""
 
-BEFORE = 8
-"""Tokens before the place of an error that what it says to write may replace, too."""
-
 
 class Problem(NamedTuple):
-    """An error of the program or a finding of lint, which may know the ``edit`` that mends it."""
+    """An error of the program, or a finding of lint, which may know the ``edit`` that mends it."""
 
-    is_error: bool
     code: str
     message: str
     labels: tuple[Label, ...]
     help: str | None
-    edit: Edit | None
+    edit: Edit | None = None
+    error: GradcliError | None = None
 
     @property
     def span(self) -> Span | None:
@@ -54,7 +50,7 @@ class Problem(NamedTuple):
 
 
 def _of_error(error: GradcliError) -> Problem:
-    return Problem(True, error.kind, error.message, error.labels, error.help, None)
+    return Problem(error.kind, error.message, error.labels, error.help, error=error)
 
 
 class Document:
@@ -97,40 +93,13 @@ class Document:
         if self.program is None:
             return []
         try:
-            return [Problem(False, f.code, f.message, f.labels, f.help, f.edit) for f in lint(self.program)]
+            return [Problem(f.code, f.message, f.labels, f.help, f.edit) for f in lint(self.program)]
         except GradcliError:  # a loop that lint writes out may pass a limit
             return []
 
     def mending(self, problem: Problem) -> Edit | None:
-        """The edit that does what an error's help says, if one is seen to remove the error and to make no other."""
-        if not problem.is_error or problem.span is None or problem.span.source != self.source:
-            return problem.edit
-        before = self.inspection.errors
-        places = {error.span and error.span.start for error in before} - {problem.span.start}
-        for edit in self._candidates(problem, problem.span):
-            after = diagnose(Source(self.source.name, edited(self.source.text, [edit])), self.folder)
-            if len(after) < len(before) and len(after) <= len(places):
-                return edit
-        return None
-
-    def _candidates(self, problem: Problem, span: Span) -> Iterator[Edit]:
-        """Edits that the help of an error may mean: what it quotes, in place of what it underlines."""
-        written = re.match(r"(?:write|did you mean) `([^`…]+)`", problem.help or "")
-        if written:
-            better = written[1]
-            yield Edit(span.start, span.end, better)
-            if self.source.text[span.end :].startswith("("):  # of a call only the name is underlined
-                end = next((p.end for p in self.inspection.pieces if self.inspection.text((p.start, p.end)) == ")" and p.start > span.end), span.end)  # fmt: skip
-                yield Edit(span.start, end, better)
-            starts = [p.start for p in self.inspection.pieces if p.sort != "end" and p.end <= span.start]
-            words = set(re.findall(r"\w+", better))
-            for start in reversed(starts[-BEFORE:]):
-                if set(re.findall(r"\w+", self.source.text[start : span.end])) <= words:
-                    yield Edit(start, span.end, better)
-        closing = re.match(r"close the bracket with `(.)`", problem.help or "")
-        if closing:
-            end = max([p.end for p in self.inspection.pieces if p.sort != "end" and p.end <= span.start], default=0)
-            yield Edit(end, end, closing[1])
+        """What mends a problem, if that is known."""
+        return mending(self.inspection, problem.error) if problem.error is not None else problem.edit
 
     # what names stand for
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 from bisect import bisect_right
@@ -17,12 +18,12 @@ from pygls.uris import to_fs_path
 
 from gradcli import __version__
 from gradcli.diagnostics import GradcliError
-from gradcli.features.lint.answer import Edit
 from gradcli.features.lint.mended import mend
 from gradcli.features.server.answer import Document, Problem
 from gradcli.graph.ops import table
 from gradcli.language.formatting import formatted
 from gradcli.language.inspection import Definition, Inspection, words_of_language
+from gradcli.language.mending import Edit
 
 QUICK = 0.03
 """Seconds: a text that took longer is inspected when the keys rest; until then its syntax errors are shown."""
@@ -32,20 +33,14 @@ PAUSE = 0.25
 
 SORTS = ["comment", "function", "keyword", "number", "operator", "parameter", "property", "string", "variable"]
 MODIFIERS = ["declaration", "readonly", "defaultLibrary"]
-SYMBOLS = {
-    "variable": types.SymbolKind.Variable,
-    "constant": types.SymbolKind.Constant,
-    "value": types.SymbolKind.Field,
-    "function": types.SymbolKind.Function,
-    "parameter": types.SymbolKind.Variable,
+KINDS = {
+    "variable": "Variable",
+    "constant": "Constant",
+    "value": "Field",
+    "function": "Function",
+    "parameter": "Variable",
 }
-ITEMS = {
-    "variable": types.CompletionItemKind.Variable,
-    "constant": types.CompletionItemKind.Constant,
-    "value": types.CompletionItemKind.Field,
-    "function": types.CompletionItemKind.Function,
-    "parameter": types.CompletionItemKind.Variable,
-}
+"""How LSP calls the kinds of definitions, in symbols and completions alike."""
 
 
 class Opened(Document):
@@ -95,7 +90,7 @@ class Opened(Document):
         return types.Diagnostic(
             range=self.range(first.start, first.end) if first else self.range(0, 0),
             message=problem.message + (f"\nhelp: {problem.help}" if problem.help else ""),
-            severity=types.DiagnosticSeverity.Error if problem.is_error else types.DiagnosticSeverity.Warning,
+            severity=types.DiagnosticSeverity.Error if problem.error else types.DiagnosticSeverity.Warning,
             code=problem.code,
             source="gradcli",
             tags=[types.DiagnosticTag.Unnecessary] if problem.code.startswith("unused-") else None,
@@ -182,33 +177,28 @@ class Server(LanguageServer):
         return types.Hover(types.MarkupContent(types.MarkupKind.Markdown, text), document.range(*place))
 
     def completion(self, params: types.CompletionParams) -> list[types.CompletionItem]:
+        """Parameters of the call, names in scope, operations and keywords, in this order."""
         _, inspection, offset = self.at(params)
-        found: dict[str, types.CompletionItem] = {}
         signature = inspection.signature(offset)
-        for parameter in signature.parameters if signature is not None else ():
-            name = parameter.partition("=")[0]
-            if not name.startswith("*"):
-                found[f"{name}="] = types.CompletionItem(
-                    f"{name}=", kind=types.CompletionItemKind.Property, detail=parameter, sort_text=f"0{name}"
-                )
-        for d in inspection.in_scope(offset):
-            found.setdefault(
-                d.name,
-                types.CompletionItem(d.name, kind=ITEMS[d.kind], detail=inspection.heading(d), sort_text=f"1{d.name}"),
+        given = [
+            (p.partition("=")[0], p) for p in (signature.parameters if signature is not None else ()) if p[0] != "*"
+        ]
+        operations = [(name, op) for op in table.values() if not op.hidden for name in (op.name, *op.aliases)]
+        found: dict[str, types.CompletionItem] = {}
+        for order, kind, label, detail, doc in (
+            *[(0, "Property", f"{name}=", parameter, None) for name, parameter in given],
+            *[(1, KINDS[d.kind], d.name, inspection.heading(d), None) for d in inspection.in_scope(offset)],
+            *[(2, "Function", name, op.signature, op.doc) for name, op in operations],
+            *[(3, "Keyword", word, None, None) for word in words_of_language()],
+        ):
+            item = types.CompletionItem(
+                label,
+                kind=types.CompletionItemKind[kind],
+                detail=detail,
+                documentation=doc,
+                sort_text=f"{order}{label}",
             )
-        for operation in table.values():
-            for name in (operation.name, *operation.aliases) if not operation.hidden else ():
-                found.setdefault(
-                    name,
-                    types.CompletionItem(
-                        name, kind=types.CompletionItemKind.Function, detail=operation.signature,
-                        documentation=operation.doc, sort_text=f"2{name}",
-                    ),
-                )  # fmt: skip
-        for word in words_of_language():
-            found.setdefault(
-                word, types.CompletionItem(word, kind=types.CompletionItemKind.Keyword, sort_text=f"3{word}")
-            )
+            found.setdefault(label, item)
         return list(found.values())
 
     def signature(self, params: types.SignatureHelpParams) -> types.SignatureHelp | None:
@@ -258,7 +248,7 @@ class Server(LanguageServer):
         def symbol(d: Definition) -> types.DocumentSymbol:
             inner = [symbol(one) for one in inspection.outline(d)] if d.function is not None else []
             return types.DocumentSymbol(
-                name=d.name, kind=SYMBOLS[d.kind], range=document.range(*d.statement),
+                name=d.name, kind=types.SymbolKind[KINDS[d.kind]], range=document.range(*d.statement),
                 selection_range=document.range(*d.place), detail=inspection.type_of(d), children=inner,
             )  # fmt: skip
 
@@ -328,4 +318,6 @@ class Server(LanguageServer):
 
 def serve() -> None:
     """Answer on standard output what an editor asks on standard input, until it ends."""
+    if os.environ.get("GRADCLI_DEBUG") != "1":
+        logging.getLogger("pygls").setLevel(logging.CRITICAL + 1)  # an editor is told what fails
     Server().start_io()

@@ -466,6 +466,7 @@ class Program(Loaded):
         loglik: bool = False,
         maximize: str | None = None,
         subject: Names = (),
+        sparse: bool = False,
         values: Mapping[str, ArrayLike] | None = None,
     ) -> Fitted:
         """Values of variables that make a scalar small, as ``gradcli fit`` finds them.
@@ -481,7 +482,8 @@ class Program(Loaded):
         in a problem has the values of its last good step, and says so. ``of`` are names whose values are wanted too.
         ``errors`` asks for standard errors, intervals and the covariance, that of least squares or, with ``loglik``, of a
         loss that is a negative log-likelihood. ``maximize`` is what is made large, in place of ``minimize``, and
-        ``subject`` are constraints such as ``"sum(w) = 1"`` and ``"w >= 0"``. Raises :class:`GradcliError` where there is
+        ``subject`` are constraints such as ``"sum(w) = 1"`` and ``"w >= 0"``. With ``sparse`` least squares have sparse
+        Jacobians. Raises :class:`GradcliError` where there is
         nothing to be kept.
         """
         from gradcli.features.fit.optimizers import METHODS
@@ -508,6 +510,7 @@ class Program(Loaded):
             checkpoint=arguments.path_or_none(checkpoint, "checkpoint"),
             every=arguments.integer_or_none(every, "every", 1),
             resume=arguments.path_or_none(resume, "resume"),
+            sparse=arguments.flag(sparse, "sparse"),
         )
         return fitted(self._given(values), options)
 

@@ -66,6 +66,18 @@ def chosen(objective: Objective, bounds: Mapping[str, object]) -> Choice:
     return Choice(built_in, f"{fitted}, and lbfgs needs SciPy: pip install 'gradcli[scipy]'")
 
 
+def as_squares(objective: Objective) -> Choice:
+    """Least squares, if the loss is a sum of squares (the objective then knows of what). Raises GradcliError if not."""
+    terms = squared_terms(objective)
+    if not terms:
+        raise GradcliError(
+            "ValueError", f"`{objective.name}` is not seen to be a sum of squares",
+            help="--sparse is for those, or with `--method least-squares` for residuals",
+        )  # fmt: skip
+    objective.residuals = joined(objective, terms)
+    return Choice("least-squares", f"`{objective.name}` is a sum of {size_of(objective.residuals.shape)} squares")
+
+
 class Term(NamedTuple):
     """``factor/2`` times the sum of ``weight`` (by default 1) times the squares of ``base``."""
 

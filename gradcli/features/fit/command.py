@@ -208,6 +208,11 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
     help="Rows of --data that a step sees; each epoch shuffles them anew, as --random-seed says.",
 )
 @click.option("--clip", type=Finite(0, min_open=True), metavar="NORM", help="Shorten longer gradients to it.")
+@click.option(
+    "--sparse",
+    is_flag=True,
+    help="Give least-squares its Jacobian as a sparse matrix: for residuals each of which depends on few numbers.",
+)
 @several_names("--of", help="Print these names, too, at the fitted values. Repeatable.")
 @click.option(
     "--errors",
@@ -243,6 +248,7 @@ def command(
     data: list[str] | None,
     batch: int | None,
     clip: float | None,
+    sparse: bool,
     of: list[str] | None,
     errors: bool,
     loglik: bool,
@@ -267,7 +273,7 @@ def command(
 
     options = Options(
         minimize, maximize, subject, over, method, lr, steps, until, bounds, data, batch, clip, of or [], errors, loglik,
-        cov, plot, history, checkpoint, every, resume,
+        cov, plot, history, checkpoint, every, resume, sparse,
     )  # fmt: skip
     _check(options, inputs, output)
     destination = Destination.chosen(format, precision, output, (*ENDINGS, ".expr"))

@@ -44,6 +44,7 @@ class Options:
     checkpoint: str | None = None
     every: int | None = None
     resume: str | None = None
+    sparse: bool = False
 
     @property
     def target(self) -> str | None:
@@ -79,6 +80,10 @@ class Options:
             return f"{method} knows no constraints: leave {spelled('method')} out, or take slsqp."
         if method == "slsqp" and not self.subject:
             return f"slsqp is for constraints: give {spelled('subject')}."
+        if self.sparse and method not in (None, "least-squares"):
+            return f"{spelled('sparse')} is for least-squares."
+        if self.sparse and (self.subject or self.has_errors or self.plot):
+            return f"{spelled('sparse')} goes without {spelled('subject' if self.subject else 'errors' if self.has_errors else 'plot')}."
         if self.subject and self.has_errors:
             return f"{spelled('errors')} are those of a fit without constraints."
         return None
@@ -127,11 +132,17 @@ class Session:
             query.target(program, name)
         self.why: str | None = None
         if method is None:
-            from gradcli.features.fit.choice import chosen
+            from gradcli.features.fit.choice import as_squares, chosen
 
-            method, self.why = chosen(self.objective, options.bounds)
+            method, self.why = as_squares(self.objective) if options.sparse else chosen(self.objective, options.bounds)
         self.settings = Settings(
-            method, options.lr or Schedule(0.01), options.steps, options.until, options.bounds, options.clip
+            method,
+            options.lr or Schedule(0.01),
+            options.steps,
+            options.until,
+            options.bounds,
+            options.clip,
+            options.sparse,
         )
         self.state: State | None = None
         self._saver: Saver | None = None

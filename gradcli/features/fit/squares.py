@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradcli.autodiff.jacobian import jacobian
 from gradcli.diagnostics import GradcliError
@@ -13,7 +13,13 @@ from gradcli.features.fit.training import Settings, State, Watch
 from gradcli.graph.types import size_of
 from gradcli.program.compiled import function_of
 
+if TYPE_CHECKING:
+    from gradcli.program.sparse import SparseJacobian
+
 Array = Any
+
+SOLVED = 1e-8
+"""How well the linear systems of steps with sparse Jacobians are solved; SciPy's own 1e-6 is as far as a fit then gets."""
 
 
 class Squares(Minimizer):
@@ -23,9 +29,15 @@ class Squares(Minimizer):
         super().__init__(objective, settings, watch, state)
         program = objective.program
         xs = list(self.leaves.values())
-        with program.graph.derivation.active():
-            blocks = jacobian(objective.residuals, xs)
-        self.matrix = function_of(program, [objective.residuals, *blocks], xs)
+        self.sparse: SparseJacobian | None = None
+        if settings.sparse:
+            from gradcli.program.sparse import SparseJacobian
+
+            self.sparse = SparseJacobian(program, objective.residuals, xs)
+        else:
+            with program.graph.derivation.active():
+                blocks = jacobian(objective.residuals, xs)
+            self.matrix = function_of(program, [objective.residuals, *blocks], xs)
         self._begun = False
 
     def residual(self, x: Array) -> Array:
@@ -43,11 +55,15 @@ class Squares(Minimizer):
     def evaluated(self, x: Array) -> Evaluated:
         import numpy as np
 
-        y, *blocks = self.matrix(self.given(x))
+        matrix: Array
+        if self.sparse is not None:
+            y, matrix = self.sparse(self.given(x))
+        else:
+            y, *blocks = self.matrix(self.given(x))
+            sizes = [size_of(leaf.shape) for leaf in self.leaves.values()]
+            rows = [block.reshape(y.size, size) for block, size in zip(blocks, sizes, strict=True)]
+            matrix = np.concatenate(rows, axis=1).astype(np.float64, copy=False)
         flat = y.reshape(-1).astype(np.float64)
-        sizes = [size_of(leaf.shape) for leaf in self.leaves.values()]
-        rows = [block.reshape(flat.size, size) for block, size in zip(blocks, sizes, strict=True)]
-        matrix = np.concatenate(rows, axis=1).astype(np.float64, copy=False)
         return Evaluated(float(flat @ flat) / 2, flat @ matrix, flat, matrix)
 
     def jacobian(self, x: Array) -> Array:
@@ -60,13 +76,16 @@ class Squares(Minimizer):
     def curvature(self, x: Array) -> Array:
         """That of Gauss and Newton, JᵀJ."""
         matrix = self.at(x).jacobian
-        return matrix.T @ matrix
+        square = matrix.T @ matrix
+        return square if self.sparse is None else square.toarray()
 
     def run(self, optimize: Any) -> str:
         self._begun = False
         found = optimize.least_squares(
             self.residual, self.vector(self.start.values), jac=self.jacobian, bounds=self.bounds(),
             ftol=LAST, xtol=LAST, gtol=None, max_nfev=sys.maxsize >> 1,
+            x_scale=1.0 if self.sparse is None else "jac",
+            tr_options={} if self.sparse is None else {"atol": SOLVED, "btol": SOLVED},
         )  # fmt: skip
         if self.refused is not None:
             raise self.given_up()

@@ -25,7 +25,8 @@ class Settings:
 
     ``until`` holds thresholds at which a run ends before its ``steps``: ``gnorm`` (of the gradient), ``loss``,
     ``change`` (of the loss in a step) and ``time`` (in seconds). ``clip`` is the largest norm of a gradient, longer ones
-    are shortened to it. ``rate`` and ``clip`` belong to the built-in methods.
+    are shortened to it. ``rate`` and ``clip`` belong to the built-in methods. With ``sparse`` least squares have Jacobians
+    that are sparse matrices.
     """
 
     method: str = "sgd"
@@ -34,6 +35,7 @@ class Settings:
     until: Mapping[str, float] = field(default_factory=dict)
     bounds: Bounds = field(default_factory=dict)
     clip: float | None = None
+    sparse: bool = False
 
 
 class State(NamedTuple):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
 from gradcli.program import query
 from gradcli.program.loaded import Array, Loaded
 from gradcli.results import Block, Result
+from gradcli.tuples import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,52 @@ def tangents_of(
     nodes = query.along(program, tangents, of, stop)
     values = program.evaluate(list(nodes.values()))
     return [Result(name, value) for name, value in zip(nodes, values, strict=True)]
+
+
+class SparseMatrix(NamedTuple):
+    """A Jacobian [entries of all ys, entries of all xs] as a ``scipy.sparse.csr_array``, and what its parts are called.
+
+    ``of`` and ``wrt`` are pairs of a name and the row, or the column, at which it begins.
+    """
+
+    matrix: Array
+    of: list[tuple[str, int]]
+    wrt: list[tuple[str, int]]
+
+    def arrays(self) -> list[tuple[str, Array]]:
+        """As ``scipy.sparse.load_npz`` reads them, and ``of``, ``of_starts``, ``wrt``, ``wrt_starts``."""
+        import numpy as np
+
+        m = self.matrix
+        named = [
+            pair for key, part in (("of", self.of), ("wrt", self.wrt))
+            for pair in ((key, np.array([name for name, _ in part])), (f"{key}_starts", np.array([at for _, at in part])))
+        ]  # fmt: skip
+        return [
+            ("indices", m.indices), ("indptr", m.indptr), ("format", np.array(b"csr")), ("shape", np.array(m.shape)),
+            ("data", m.data), *named,
+        ]  # fmt: skip
+
+
+def sparse_jacobian(
+    program: Loaded, of: Sequence[str] | None = None, wrt: Sequence[str] | None = None, stop: Sequence[str] = ()
+) -> SparseMatrix:
+    """The Jacobian of all ys by all xs as a sparse matrix, whose cost is that of its longest rows."""
+    from gradcli.graph.ops.shaping import reshaped
+    from gradcli.graph.ops.slicing import concat
+    from gradcli.graph.types import size_of
+    from gradcli.program.sparse import SparseJacobian
+
+    asked = query.question(program, of, wrt, stop=stop)
+    with program.graph.derivation.active():
+        parts = [reshaped(y, (size_of(y.shape),)) for y in asked.ys]
+        whole = parts[0] if len(parts) == 1 else concat(*parts, axis=0)
+    values = {x: program.leaf_value(x) for x in asked.xs}
+    _, matrix = SparseJacobian(program, whole, asked.xs, asked.stops)(values)
+    starts = [[0, *accumulate([size_of(node.shape) for node in nodes])] for nodes in (asked.ys, asked.xs)]
+    return SparseMatrix(
+        matrix, *[list(zip(names, at, strict=False)) for names, at in zip((asked.of, asked.wrt), starts, strict=True)]
+    )
 
 
 def _blocks(

@@ -63,8 +63,20 @@ def answer(
     format: str | None,
     precision: int | None,
     output: str | None,
+    sparse: str | None = None,
 ) -> int:
     """Compute the blocks and deliver them, once or for each row of points; the exit status."""
+    if sparse is not None:
+        others = {"--sparsity": sparsity, "--trace": trace, "--kinks": kinks, "--points": rows.given,
+                  "--format": format, "--precision": precision is not None, "--output": output}  # fmt: skip
+        wrong = next((name for name, value in others.items() if value), None)
+        if wrong is not None:
+            raise click.UsageError(f"--sparse writes one matrix into a file, and goes without {wrong}.")
+        if not sparse.lower().endswith(".npz"):
+            raise click.UsageError(f"--sparse {sparse}: the file must end in .npz.")
+        program = inputs.load(inputs.program_text(), (of, [*variables_apart(wrt), *(stop or ())]))
+        _write_sparse(program, of, wrt, stop or [], sparse, Notes(inputs.quiet))
+        return 0
     notes = Notes(inputs.quiet, format in ("json", "ndjson"))
     watch = Watch(trace, kinks, notes.json, notes.quiet)
     if sparsity:
@@ -98,6 +110,18 @@ def answer(
     results = [] if sparsity else [Result(block.name, block.value) for block in found.blocks]
     watch.finish(results, lambda: _kinks(program, of, wrt, stop or []))
     return 0
+
+
+def _write_sparse(
+    program: Loaded, of: list[str] | None, wrt: list[str] | None, stop: list[str], path: str, notes: Notes
+) -> None:
+    from gradcli.data import write_atomically, write_npz
+    from gradcli.features.matrices.answer import sparse_jacobian
+
+    found = sparse_jacobian(program, of, wrt, stop)
+    write_atomically(path, lambda file: write_npz(file, found.arrays()))
+    rows, columns = found.matrix.shape
+    notes.say(f"{rows} rows, {columns} columns, {found.matrix.nnz} entries")
 
 
 def _traced(program: Loaded, kind: str, of: list[str] | None, wrt: list[str] | None, stop: list[str]) -> Traced | None:

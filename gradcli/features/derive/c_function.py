@@ -251,7 +251,7 @@ class _C(Style):
 
 
 def _shape(node: Node) -> str:
-    return f", shape {list(node.shape)}, row by row" if node.shape else ""
+    return f", shape {list(node.shape)}" + ", row by row" * (node.rank > 1) if node.shape else ""
 
 
 def _listed(parts: Sequence[str], indent: int = 4) -> str:

@@ -36,6 +36,9 @@ MOST_ENTRIES = 36
 _SYMBOL = re.compile(r"\\?[A-Za-z]+(_\{[^{}]*\})?(\^\{\d+\})?")
 """A symbol, or a power of one."""
 
+_FUNCTION = re.compile(r"(-?(?:[\d.]+ |\\frac\{\d+\}\{\d+\} )?)(\\[a-zA-Z]+\S*\\left\(.*\\right\))", re.DOTALL)
+"""What begins and ends as a function does, which stands behind symbols."""
+
 _POWERS = re.compile(r"(\\(?:sin|cos|tan|sinh|cosh|tanh|log|operatorname\{\w+\}))(\\left\(.*)", re.DOTALL)
 
 
@@ -105,8 +108,9 @@ def _product(node: Node, operands: Sequence[Text]) -> Text:
     matrices = node.op.name == "matmul"
     level = PRODUCT if matrices or size_of(a.shape) == 1 or size_of(b.shape) == 1 else ENTRYWISE
     left, right = at_least(operands[0], level), at_least(operands[1], level)
-    if not matrices and left.startswith("\\") and left.endswith(r"\right)") and _SYMBOL.fullmatch(right):
-        left, right = right, left  # functions behind
+    match = None if matrices else _FUNCTION.fullmatch(left)
+    if match is not None and _SYMBOL.fullmatch(right):
+        left, right = match[1] + right, match[2]
     if right.startswith("-"):
         right = rf"\left({right}\right)"
     if matrices and a.rank == b.rank == 1:

@@ -159,17 +159,47 @@ class Inputs(NamedTuple):
             Notes(False, form in ("json", "ndjson")).say("True and False are read as `true` and `false`")
 
 
-def program_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What says which program is run, and with which values and means: the argument ``inputs`` of the function."""
+def programs_in(paths: Iterable[str]) -> list[str]:
+    """The files of some paths: for a folder the programs in it and below, in order; a DataError where it has none."""
+    found: list[str] = []
+    for path in paths:
+        if not os.path.isdir(path):
+            found.append(path)
+            continue
+        inside = [
+            os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names if name.endswith(".expr")
+        ]
+        if not inside:
+            raise GradcliError(
+                "DataError", f"there is no program in the folder {path}", help="their names end in .expr"
+            )
+        found += sorted(inside)
+    return list(dict.fromkeys(found))
+
+
+def program_options(function: Callable[..., Any], several: bool = False) -> Callable[..., Any]:
+    """What says which program is run, and with which values and means: the argument ``inputs`` of the function.
+
+    With ``several`` it is a list, of one for each FILE.
+    """
 
     @wraps(function)
     def decorated(**values: Any) -> Any:
         own = {name: values.pop(name) for name in Inputs._fields if name in values}
-        return function(inputs=Inputs(**own), **values)
+        if not several:
+            return function(inputs=Inputs(**own), **values)
+        files = own.pop("file")
+        if files and own["inline"]:
+            raise click.UsageError("FILE and -e exclude each other: both give the program.")
+        if files.count("-") > 1:
+            raise click.UsageError("Only one thing can be read from standard input (-).")
+        return function(inputs=[Inputs(file=file, **own) for file in programs_in(files) or (None,)], **values)
 
     for option in reversed(
         (
-            click.argument("file", required=False, type=INPUT_FILE),
+            click.argument("file", nargs=-1, metavar="[FILE|FOLDER]...", type=INPUT_FILE)
+            if several
+            else click.argument("file", required=False, type=INPUT_FILE),
             click.option("-e", "inline", multiple=True, metavar="TEXT", help="The program itself: in place of FILE."),
             settings_option(
                 "--set",

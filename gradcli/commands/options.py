@@ -234,15 +234,13 @@ def several_names(*declarations: str, help: str) -> Callable[[F], F]:
     return click.option(*declarations, type=Names(), multiple=True, callback=flattened, metavar="NAME,...", help=help)
 
 
-def settings_option(*declarations: str, help: str) -> Callable[[F], F]:
+def settings_option(*declarations: str, help: str, metavar: str = "NAME=EXPR|@FILE") -> Callable[[F], F]:
     """An option with ``NAME=EXPR|@FILE``, which may be given again; the last one for a name wins."""
 
     def collected(_: click.Context, __: click.Parameter, pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
         return dict(pairs)
 
-    return click.option(
-        *declarations, type=Setting(), multiple=True, callback=collected, metavar="NAME=EXPR|@FILE", help=help
-    )
+    return click.option(*declarations, type=Setting(), multiple=True, callback=collected, metavar=metavar, help=help)
 
 
 precision_option = click.option(

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
+from typing import Any
 
 import click
 
-from gradcli.commands.endings import Command, is_terminal
-from gradcli.commands.inputs import Inputs, backend_options, program_options, variables_apart, xs_option, ys_option
-from gradcli.commands.options import Finite, file_option, precision_option
+from gradcli.commands.endings import Command, is_terminal, report_failure
+from gradcli.commands.inputs import (
+    Inputs,
+    backend_options,
+    entries_for,
+    program_options,
+    read_value_file,
+    variables_apart,
+    xs_option,
+    ys_option,
+)
+from gradcli.commands.options import INPUT_FILE, Finite, Orders, file_option, precision_option, settings_option
 from gradcli.commands.output import screen, send
+from gradcli.diagnostics import GradcliError
+from gradcli.report.quoting import visible
 
 EPILOG = """\b
 Examples:
   gradcli check model.expr
   gradcli check model.expr --of 'loss' --wrt 'W*,b' --order 1
   gradcli check model.expr --set 'x=[1, 2]' --directions 10 --tolerance 1e-8
-  gradcli check -e 'variable x = [0, 1]; y = abs(x)' --format json
+  gradcli check model.expr --claim 'W=my_dW' --of loss
+  gradcli check model.expr --against torch_grads.npz
 
 \b
 Methods:
@@ -34,17 +48,36 @@ a random direction.
 """
 
 
+class CheckedOrders(Orders):
+    """Orders of derivatives, and ``both``."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> range:
+        return super().convert("1..2" if value == "both" else value, param, ctx)
+
+
 @click.command("check", cls=Command, epilog=EPILOG)
-@program_options
+@partial(program_options, several=True)
 @backend_options
 @ys_option
 @xs_option
+@settings_option(
+    "--claim",
+    help="Compare only the gradient by NAME with that node of the program, entry by entry. Repeatable.",
+    metavar="NAME=NODE",
+)
+@click.option(
+    "--against",
+    type=INPUT_FILE,
+    metavar="FILE|-",
+    help="Compare only with the gradients in a file, entry by entry: .npz, .json or .csv, by name, as `gradcli grad"
+    " --output` and others write them.",
+)
 @click.option(
     "--tolerance",
     type=Finite(min=0, min_open=True),
     metavar="T",
-    help="Largest relative error beside what the program's rounding makes; by default 1e-6, 1e-9 for differences in 200"
-    " digits, or 1e-2 where a declaration says float32.",
+    help="Largest relative error: beside what the program's rounding makes; by default 1e-6, 1e-9 for differences in 200"
+    " digits, or 1e-2 where a declaration says float32 (1e-3 for gradients that are given).",
 )
 @click.option(
     "--directions",
@@ -54,8 +87,9 @@ a random direction.
 )
 @click.option("--every-entry", is_flag=True, help="Check order 1 entry by entry, however large a variable is.")
 @click.option(
-    "--order", type=click.Choice(["1", "2", "both"]), default="both", show_default=True, help="What to check."
-)
+    "--order", "orders", type=CheckedOrders(least=1, most=2), default="both", show_default=True, metavar="N|A..B",
+    help="What to check: 1, 2 or both.",
+)  # fmt: skip
 @click.option(
     "--format",
     "format",
@@ -65,37 +99,115 @@ a random direction.
 @precision_option
 @file_option
 def command(
-    inputs: Inputs,
+    inputs: list[Inputs],
     of: list[str] | None,
     wrt: list[str] | None,
+    claim: dict[str, str],
+    against: str | None,
     tolerance: float | None,
     directions: int | None,
     every_entry: bool,
-    order: str,
+    orders: range,
     format: str | None,
     precision: int | None,
     output: str | None,
 ) -> int:
     """Compare the gradients of a program with forward mode, with series and with differences, at orders 1 and 2.
 
-    FILE is a program; - or, in a pipe, nothing stands for standard input. Each line is the entry where a variable's
-    gradient differs most from what the method gives. On a kink, such as abs at 0, differences from both sides disagree;
-    a gradient that lies between them is no failure there. The exit status is 1 if anything FAILED.
+    FILE is a program, a folder all those in it; - or, in a pipe, nothing stands for standard input. Each line is the
+    entry where a variable's gradient differs most from what the method gives. On a kink, such as abs at 0, differences
+    from both sides disagree; a gradient that lies between them is no failure there. With --claim and --against, what you
+    have found yourself is compared. The exit status is 1 if anything FAILED.
     """
     if every_entry and directions is not None:
         raise click.UsageError("--every-entry and --directions exclude each other.")
+    if (claim or against is not None) and (wrt or every_entry or directions is not None):
+        raise click.UsageError(
+            "--claim and --against say what is compared: leave out --wrt, --directions, --every-entry."
+        )
+    if format is None:
+        as_json = output is not None and output.lower().endswith(".json")
+        format = "json" if as_json else "table" if output is None and is_terminal(sys.stdout) else "plain"
+    drawn = format == "table" and output is None and is_terminal(sys.stdout)
+    texts: list[str] = []
+    passed = True
+    for one in inputs:
+        try:
+            text, holds = (
+                _claimed(one, of, claim, against, tolerance, format, precision, drawn)
+                if claim or against is not None
+                else _checked(
+                    one, of, wrt, (tolerance, directions, every_entry, tuple(orders)), format, precision, drawn
+                )
+            )
+        except GradcliError as problem:
+            if len(inputs) == 1:
+                raise
+            # The other files are checked all the same.
+            report_failure(problem, as_json=format == "json")
+            passed = False
+            continue
+        passed &= holds
+        texts.append((f"{visible(str(one.file))}\n" if len(inputs) > 1 and format != "json" else "") + text)
+    send(texts if format == "json" else ["\n".join(texts)], output)
+    return 0 if passed else 1
+
+
+def _checked(
+    inputs: Inputs,
+    of: list[str] | None,
+    wrt: list[str] | None,
+    settings: tuple[float | None, int | None, bool, tuple[int, ...]],
+    format: str,
+    precision: int | None,
+    drawn: bool,
+) -> tuple[str, bool]:
+    """What the methods give for one program, and whether all agree."""
     program = inputs.load(inputs.program_text(), (of, variables_apart(wrt)))
+    from gradcli.features.check import look
     from gradcli.features.check.answer import Settings, check
 
-    orders = (1, 2) if order == "both" else (int(order),)
-    checked = check(program, of, wrt, Settings(tolerance, directions, every_entry, orders))
-    from gradcli.features.check import look as checks
+    checked = check(program, of, wrt, Settings(*settings))
+    if format == "json":
+        return look.render_json(checked, program.source.name), checked.passed
+    text = look.render_table(checked, screen(), precision) if drawn else look.render(checked, precision)
+    return text, checked.passed
 
-    if format == "json" or format is None and output is not None and output.lower().endswith(".json"):
-        text = checks.render_json(checked, program.source.name)
-    elif format == "plain" or output is not None or not is_terminal(sys.stdout):
-        text = checks.render(checked, precision)
+
+def _claimed(
+    inputs: Inputs,
+    of: list[str] | None,
+    claim: dict[str, str],
+    against: str | None,
+    tolerance: float | None,
+    format: str,
+    precision: int | None,
+    drawn: bool,
+) -> tuple[str, bool]:
+    """How gradients that are given compare with those of a program, and whether all are right."""
+    text = inputs.program_text([against])
+    program = inputs.load(text)
+    import numpy as np
+
+    from gradcli.features.check import claims, look
+
+    given: dict[str, Any] = {}
+    if against is not None:
+        from gradcli.commands.names import bound
+
+        read = entries_for(
+            read_value_file(against, inputs.memory()), lambda: bound(text.text), against, "has a gradient for"
+        )
+        for name, value in read.items():
+            if isinstance(value, str):
+                raise GradcliError("DataError", f"{against} has an expression for `{name}`, and no number")
+            given[name] = np.asarray(value)
+        if not given:
+            raise GradcliError("DataError", f"{against} has no gradients")
+    given |= claims.nodes(program, {name: node.strip() for name, node in claim.items()})
+    found = claims.claims(program, of, given, tolerance)
+    if format == "json":
+        shown = look.render_claims_json(found, program.source.name)
     else:
-        text = checks.render_table(checked, screen(), precision)
-    send([text], output)
-    return 0 if checked.passed else 1
+        shown = look.render_claims(found, screen() if drawn else None, precision)
+    return shown, all(c.holds for c in found)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from gradcli.diagnostics import counted
 from gradcli.report.columns import aligned
 from gradcli.report.json_parts import json_number, json_text
 from gradcli.results import Checked, Comparison
 
 if TYPE_CHECKING:
+    from gradcli.features.check.claims import Claim
     from gradcli.report.tables import Screen
 
 HEADERS = ("variable", "order", "method", "worst entry", "reverse", "other", "abs error", "rel error", "verdict")
@@ -74,3 +78,65 @@ def _lines(checked: Checked) -> list[str]:
     failed, total, unclear = words.count("FAILED"), len(words), words.count("unclear")
     text = f"FAILED: {failed} of {total} comparisons" if failed else f"ok: {total} comparisons"
     return [*lines, text + (f", {unclear} unclear" if unclear else "")]
+
+
+CLAIMED = ("entry", "gradient", "claimed", "claimed / gradient")
+
+
+def render_claims(found: Sequence[Claim], screen: Screen | None = None, digits: int | None = None) -> str:
+    """For each claim whether it holds, and of one that does not the worst entries and the likely cause."""
+    digits = digits or (5 if screen is not None else 17)
+    parts: list[str] = []
+    for c in found:
+        if c.holds:
+            parts.append(f"{c.name}: ok, {counted(c.size, 'entry', 'entries')}\n")
+            continue
+        parts.append(f"{c.name}: FAILED, {c.count} of {counted(c.size, 'entry', 'entries')}\n")
+        rows = [
+            [
+                w.entry,
+                *[f"{x:.{digits}g}" for x in (w.gradient, w.claimed)],
+                f"{w.ratio:.6g}" if w.ratio == w.ratio else "",
+            ]
+            for w in c.wrong
+        ]
+        if rows and screen is not None:
+            from gradcli.report import tables
+
+            parts.append(tables.render_rows(CLAIMED, rows, screen))
+        elif rows:
+            parts.append(aligned([CLAIMED, *rows]))
+        if c.cause is not None:
+            parts.append(f"likely cause: {c.cause}\n")
+    failed = sum(not c.holds for c in found)
+    parts.append(
+        f"FAILED: {failed} of {len(found)} gradients\n" if failed else f"ok: {counted(len(found), 'gradient')}\n"
+    )
+    return "".join(parts)
+
+
+def render_claims_json(found: Sequence[Claim], file: str) -> str:
+    """One object: ``passed``, and for each claim its entries, the worst ones, the ratio of all, and the cause."""
+    records = [
+        {
+            "name": c.name,
+            "verdict": "ok" if c.holds else "FAILED",
+            "entries": c.size,
+            "wrong": c.count,
+            "worst": [
+                {
+                    "entry": w.entry,
+                    "gradient": json_number(w.gradient),
+                    "claimed": json_number(w.claimed),
+                    "ratio": None if math.isnan(w.ratio) else json_number(w.ratio),
+                }
+                for w in c.wrong
+            ],
+            "ratio": None if c.ratio is None else json_number(c.ratio),
+            "cause": c.cause,
+        }
+        for c in found
+    ]
+    head = {"command": "check", "file": file, "passed": all(c.holds for c in found)}
+    lines = ",\n".join([" " + json_text(record) for record in records])
+    return json_text(head)[:-1] + f', "claims": [\n{lines}]}}\n'

@@ -171,7 +171,9 @@ def programs_in(paths: Iterable[str]) -> list[str]:
         ]
         if not inside:
             raise GradcliError(
-                "DataError", f"there is no program in the folder {path}", help="their names end in .expr"
+                "DataError",
+                f"{path} is a folder, not a file, and has no program in it",
+                help="their names end in .expr",
             )
         found += sorted(inside)
     return list(dict.fromkeys(found))

@@ -28,8 +28,8 @@ def parameters():
 
 PROGRAMS = [name for name, p in parameters() if p.type is INPUT_FILE and p.param_type_name == "argument"]
 FILES = {p.opts[-1]: (name, False) for name, p in parameters() if p.type is INPUT_FILE and p.opts[-1].startswith("--")}
-FILES |= {p.opts[0]: (name, True) for name, p in parameters() if isinstance(p.type, Setting)}
-"""The options that name files: a command that has each, and whether it is of the form NAME=@FILE."""
+FILES |= {p.opts[0]: (name, True) for name, p in [*parameters()][::-1] if isinstance(p.type, Setting)}
+"""The options that name files: the first command that has each, and whether it is of the form NAME=@FILE."""
 HAVE_JSON = {
     name
     for name, p in parameters()

@@ -150,5 +150,5 @@ def test_several_programs_and_folders(gradcli, tmp_path):
     ] * 2
     assert "SyntaxError" in done.err
     (tmp_path / "none").mkdir()
-    assert "no program in the folder none" in gradcli("check", "none").err
+    assert "none is a folder, not a file, and has no program in it" in gradcli("check", "none").err
     assert gradcli("check", "a", "-e", "y = 1").status == 2

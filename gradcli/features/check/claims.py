@@ -38,7 +38,7 @@ class Wrong(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A claimed gradient and the program's, of ``size`` entries of which ``count`` differ.
+    """A claimed gradient and the program's, of ``size`` entries, ``differing`` of which are others.
 
     ``wrong`` are those that differ most. ``ratio`` is claimed / gradient where that is the same for all entries, else
     None. ``cause`` says what is likely wrong.
@@ -46,14 +46,14 @@ class Claim(NamedTuple):
 
     name: str
     size: int
-    count: int
+    differing: int
     wrong: Sequence[Wrong]
     ratio: float | None
     cause: str | None
 
     @property
     def holds(self) -> bool:
-        return not self.count and self.cause is None
+        return not self.differing and self.cause is None
 
 
 def claims(

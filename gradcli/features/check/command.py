@@ -15,6 +15,7 @@ from gradcli.commands.inputs import (
     entries_for,
     program_options,
     read_value_file,
+    value_of,
     variables_apart,
     xs_option,
     ys_option,
@@ -62,8 +63,9 @@ class CheckedOrders(Orders):
 @xs_option
 @settings_option(
     "--claim",
-    help="Compare only the gradient by NAME with that node of the program, entry by entry. Repeatable.",
-    metavar="NAME=NODE",
+    help="Compare only the gradient by NAME with that node of the program, or an array from a file, entry by entry."
+    " Repeatable.",
+    metavar="NAME=NODE|@FILE",
 )
 @click.option(
     "--against",
@@ -204,7 +206,8 @@ def _claimed(
             given[name] = np.asarray(value)
         if not given:
             raise GradcliError("DataError", f"{against} has no gradients")
-    given |= claims.nodes(program, {name: node.strip() for name, node in claim.items()})
+    given |= {n: np.asarray(value_of("--claim", n, text)) for n, text in claim.items() if text.startswith("@")}
+    given |= claims.nodes(program, {name: node for name, node in claim.items() if not node.startswith("@")})
     found = claims.claims(program, of, given, tolerance)
     if format == "json":
         shown = look.render_claims_json(found, program.source.name)

@@ -91,7 +91,7 @@ def render_claims(found: Sequence[Claim], screen: Screen | None = None, digits: 
         if c.holds:
             parts.append(f"{c.name}: ok, {counted(c.size, 'entry', 'entries')}\n")
             continue
-        parts.append(f"{c.name}: FAILED, {c.count} of {counted(c.size, 'entry', 'entries')}\n")
+        parts.append(f"{c.name}: FAILED, {c.differing} of {counted(c.size, 'entry', 'entries')}\n")
         rows = [
             [
                 w.entry,
@@ -122,7 +122,7 @@ def render_claims_json(found: Sequence[Claim], file: str) -> str:
             "name": c.name,
             "verdict": "ok" if c.holds else "FAILED",
             "entries": c.size,
-            "wrong": c.count,
+            "wrong": c.differing,
             "worst": [
                 {
                     "entry": w.entry,

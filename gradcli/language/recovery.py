@@ -25,6 +25,10 @@ HEAD = re.compile(rf"(?:{WORDS}|output|seed|dtype)[ \t]+{NAME}|{NAME}[ \t]*(?:,[
 """How most statements begin."""
 
 
+READ = 1_000_000
+"""Characters after which no further syntax errors are looked for: each costs a reading of the text."""
+
+
 class Reading(NamedTuple):
     """A text as far as it is a program: its statements, the graph of those that are right, and all errors."""
 
@@ -65,7 +69,7 @@ def around(source: Source, error: GradcliError) -> tuple[syntax.Program, list[Gr
     text = source.text
     while True:
         gap = _statement(text, _culprit(errors[-1]))
-        if gap is None or len(errors) == MOST:
+        if gap is None or len(errors) == MOST or len(errors) * len(text) > READ:
             return syntax.Program(0, len(source.text), []), errors
         gaps.append(gap)
         start, end = gap

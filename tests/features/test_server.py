@@ -150,13 +150,15 @@ def test_errors_come_at_once_and_findings_when_the_keys_rest(editor: Editor) -> 
     assert errors == []
     assert [d.code for d in warnings] == ["unused-variable", "softplus"]
     assert all(d.severity == types.DiagnosticSeverity.Warning for d in warnings)
-    (action, every) = editor.ask(
-        editor.client.text_document_code_action_async(
-            types.CodeActionParams(editor.document, warnings[1].range, types.CodeActionContext([]))
-        )
-    )
     expected = editor.text.replace("log(1 + exp(x))", "softplus(x)")
-    assert editor.applied(action.edit) == editor.applied(every.edit) == expected
+    for only in (None, [types.CodeActionKind.SourceFixAll]):
+        context = types.CodeActionContext([], only=only)
+        request = types.CodeActionParams(editor.document, warnings[1].range, context)
+        (action,) = editor.ask(editor.client.text_document_code_action_async(request))
+        assert editor.applied(action.edit) == expected
+    (moved, stays) = editor.change("# more\n" + editor.text)
+    assert [editor.of(d.range) for d in (moved, stays)] == ["u", "log(1 + exp(x))"]
+    assert len(editor.change(editor.text.replace("exp(x)", "exp(2*x)"))) == 1  # what is written anew is looked at later
 
 
 def test_a_shape_error_tells_both_operands(editor: Editor) -> None:

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from gradcli.diagnostics import GradcliError, Label, Source, Span
 from gradcli.features.lint.answer import lint
+from gradcli.features.lint.mended import mend
 from gradcli.graph.describe import describe_derivative
 from gradcli.graph.loops import operations_written_out
 from gradcli.graph.node import Node, cone
@@ -61,6 +62,8 @@ class Document:
         self.folder = folder
         self.seconds = 0.0
         """How long it took to inspect it."""
+        self.known: list[Problem] = []
+        """What is shown of it."""
 
     @cached_property
     def inspection(self) -> Inspection:
@@ -96,6 +99,33 @@ class Document:
             return [Problem(f.code, f.message, f.labels, f.help, f.edit) for f in lint(self.program)]
         except GradcliError:  # a loop that lint writes out may pass a limit
             return []
+
+    def kept(self, before: Document) -> list[Problem]:
+        """What was known of the text before, but for syntax errors, where this one is the same."""
+        old, new = before.source.text, self.source.text
+        head = _alike(old, new)
+        tail = min(_alike(old[::-1], new[::-1]), len(old) - head, len(new) - head)
+
+        def moved(label: Label) -> Label | None:
+            start, end = label.span.start, label.span.end
+            shift = 0 if end <= head else len(new) - len(old)
+            if label.span.source != before.source or end > head and start < len(old) - tail:
+                return None
+            return Label(Span(self.source, start + shift, end + shift), label.text)
+
+        found = [(problem, [moved(label) for label in problem.labels]) for problem in before.known]
+        return [
+            problem._replace(labels=tuple([label for label in labels if label is not None]), edit=None)
+            for problem, labels in found
+            if problem.code != "SyntaxError" and labels and labels[0] is not None
+        ]
+
+    def mended(self) -> str | None:
+        """The text with all better spellings of lint that leave the program as it is; None where there are none."""
+        if not any([finding.edit is not None for finding in self.findings]):
+            return None
+        mended = mend(self.source.text, self.source.name, os.fspath(self.folder))
+        return mended.text if mended.done else None
 
     def mending(self, problem: Problem) -> Edit | None:
         """What mends a problem, if that is known."""
@@ -136,6 +166,11 @@ class Document:
             yield f"gradient of {', '.join([f'`{y}`' for y in reply.of])}: `{_brief(gradient)}`"
         except GradcliError as error:
             yield error.message
+
+
+def _alike(a: str, b: str) -> int:
+    """How many first characters two texts share."""
+    return next((i for i, (one, other) in enumerate(zip(a, b, strict=False)) if one != other), min(len(a), len(b)))
 
 
 def _is_small(program: Loaded) -> bool:

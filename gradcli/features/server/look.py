@@ -18,7 +18,6 @@ from pygls.uris import to_fs_path
 
 from gradcli import __version__
 from gradcli.diagnostics import GradcliError
-from gradcli.features.lint.mended import mend
 from gradcli.features.server.answer import Document, Problem
 from gradcli.graph.ops import table
 from gradcli.language.formatting import formatted
@@ -143,16 +142,19 @@ class Server(LanguageServer):
         return known
 
     async def changed(self, params: Any) -> None:
-        """Show what is wrong: errors at once, findings when the keys rest."""
+        """Show what is wrong: errors at once, findings when the keys rest; until then those of the text before stay."""
         uri = params.text_document.uri
         before = self.opened.get(uri)
         document = self.text_of(uri)
         slow = before is not None and before.seconds > QUICK
-        self.show(document, document.syntax_errors() if slow else document.errors())
+        document.known = document.kept(before) if before is not None else []
+        stale = [problem for problem in document.known if slow or problem.error is None]
+        self.show(document, [*(document.syntax_errors() if slow else document.errors()), *stale])
         document.seconds = document.seconds or (before.seconds if before is not None else 0.0)
         await asyncio.sleep(PAUSE)
         if self.opened.get(uri) is document:
-            self.show(document, [*document.errors(), *document.findings])
+            document.known = [*document.errors(), *document.findings]
+            self.show(document, document.known)
 
     def show(self, document: Opened, problems: list[Problem]) -> None:
         version = self.workspace.get_text_document(document.uri).version
@@ -179,6 +181,8 @@ class Server(LanguageServer):
     def completion(self, params: types.CompletionParams) -> list[types.CompletionItem]:
         """Parameters of the call, names in scope, operations and keywords, in this order."""
         _, inspection, offset = self.at(params)
+        if any([p.sort in ("comment", "string") and p.start < offset <= p.end for p in inspection.pieces]):
+            return []
         signature = inspection.signature(offset)
         given = [
             (p.partition("=")[0], p) for p in (signature.parameters if signature is not None else ()) if p[0] != "*"
@@ -279,13 +283,12 @@ class Server(LanguageServer):
                         edit=document.edits([edit]), is_preferred=True,
                     )
                 )  # fmt: skip
-        if document.findings and (not only or any([kind.startswith("source") for kind in only])):
-            mended = mend(document.source.text, document.source.name, os.fspath(document.folder))
-            if mended.done:
-                edit = Edit(0, len(document.source.text), mended.text)
+        if only and any([kind.startswith("source") for kind in only]):
+            better = document.mended()
+            if better is not None:
                 title = "Write all better spellings that leave the program as it is"
-                kind = types.CodeActionKind.SourceFixAll
-                found.append(types.CodeAction(title, kind=kind, edit=document.edits([edit])))
+                change = document.edits([Edit(0, len(document.source.text), better)])
+                found.append(types.CodeAction(title, kind=types.CodeActionKind.SourceFixAll, edit=change))
         return found
 
     def hints(self, params: types.InlayHintParams) -> list[types.InlayHint]:
@@ -319,5 +322,5 @@ class Server(LanguageServer):
 def serve() -> None:
     """Answer on standard output what an editor asks on standard input, until it ends."""
     if os.environ.get("GRADCLI_DEBUG") != "1":
-        logging.getLogger("pygls").setLevel(logging.CRITICAL + 1)  # an editor is told what fails
+        logging.disable()  # an editor is told what fails
     Server().start_io()

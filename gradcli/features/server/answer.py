@@ -10,10 +10,9 @@ from functools import cached_property
 from gradcli.diagnostics import GradcliError, Label, Source, Span
 from gradcli.features.lint.answer import lint
 from gradcli.features.lint.mended import mend
-from gradcli.graph.describe import describe_derivative
+from gradcli.features.ops.look import explained
 from gradcli.graph.loops import operations_written_out
 from gradcli.graph.node import Node, cone
-from gradcli.graph.operation import Operation
 from gradcli.graph.types import size_of
 from gradcli.language.builtin import CONSTANTS
 from gradcli.language.inspection import Definition, Inspection
@@ -144,7 +143,7 @@ class Document:
             return "\n\n".join([*shown, *self._numbers(definition)])
         operation = inspection.operation_at(offset)
         if operation is not None:
-            return entry(operation)
+            return _fenced(explained(operation, []).rstrip())
         place = inspection.place_at(offset)
         word = inspection.text(place) if place else ""
         return _fenced(f"constant {word} = {CONSTANTS[word]!r}") if word in CONSTANTS else None
@@ -187,16 +186,3 @@ def _brief(result: Result) -> str:
 
 def _fenced(text: str) -> str:
     return f"```gradcli\n{text}\n```"
-
-
-def entry(operation: Operation) -> str:
-    """What the table says of an operation, as Markdown."""
-    rows = [
-        ("formula", operation.formula),
-        ("derivative", describe_derivative(operation)),
-        ("domain", operation.domain),
-        ("also", ", ".join(operation.aliases)),
-        ("example", operation.example),
-    ]
-    lines = [f"- {name}: `{' '.join(str(text).split())}`" for name, text in rows if text]
-    return "\n".join([_fenced(operation.signature), "", operation.doc, "", *lines])

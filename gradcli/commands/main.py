@@ -22,6 +22,7 @@ COMMANDS = {
     "hessian": ("gradcli.features.matrices.hessian", "Print all second derivatives of a scalar output."),
     "jvp": ("gradcli.features.matrices.jvp", "Print derivatives along a direction."),
     "derive": ("gradcli.features.derive.command", "Print derivatives as formulas: a program, LaTeX or Python."),
+    "export": ("gradcli.features.export.command", "Write a program and its gradients for JAX and StableHLO."),
     "explain": ("gradcli.features.explain.command", "Say how outputs depend on variables, and why a gradient is None."),
     "fit": ("gradcli.features.fit.command", "Find values of variables that make a scalar small."),
     "propagate": ("gradcli.features.propagate.command", "Print results with their uncertainties."),
@@ -46,6 +47,7 @@ Examples:
   gradcli hessian model.expr --of 'loss' --wrt 'w,b'
   gradcli jvp model.expr --tangent 'x=[1, 0]'
   gradcli derive -e 'variable x = 2.0; y = sin(x^2)*exp(x)'
+  gradcli export model.expr --output model.stablehlo
   gradcli explain model.expr --wrt 'w'
   gradcli fit model.expr --minimize 'loss' --method adam
   gradcli propagate model.expr --error 'x=0.1,y=2%'

@@ -18,6 +18,16 @@ class Spent(NamedTuple):
     calls: int
 
 
+class Figures(NamedTuple):
+    """What JAX took to compile a function: operations, seconds, bytes that a run needs on a device, and the devices."""
+
+    operations: int
+    tracing: float
+    compiling: float
+    bytes: int | None
+    devices: list[str]
+
+
 class Record:
     """Collects what runs spend. ``nodes`` are those of the program, not the ones that a plan puts in their place."""
 
@@ -28,6 +38,8 @@ class Record:
         self.plans: list[Plan] = []
         self.asked: list[tuple[Sequence[Node], bool, Plan]] = []
         """What was evaluated, whether plain numbers do, and its plan."""
+        self.compiled: list[tuple[Figures, float]] = []
+        """What JAX compiled, and the seconds of its run."""
 
     def add(self, plan: Plan, node: Node, seconds: float, calls: int = 1) -> None:
         shown = plan.original.get(node, node)

@@ -11,6 +11,7 @@ import numpy as np
 from gradcli.data.memory import show_bytes
 from gradcli.diagnostics import GradcliError
 from gradcli.execute.accelerator import precise
+from gradcli.execute.profile import Figures
 from gradcli.execute.run import run
 from gradcli.execute.sizes import bytes_of
 from gradcli.execute.traced import Loop, Solver, computed
@@ -21,7 +22,6 @@ from gradcli.graph.switches import without
 from gradcli.program.loops import OFTEN, Runs, lowered
 from gradcli.program.planned import constant_parts
 from gradcli.rewrite.simplify import Simplified
-from gradcli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from gradcli.execute.plan import Plan
@@ -36,16 +36,6 @@ MOST_OPERATIONS = 5000
 
 LONG = 500
 """Operations entry by entry from which XLA for a CPU compiles without fusing them, in a tenth of the time or less."""
-
-
-class Figures(NamedTuple):
-    """What a compiled function took: operations, seconds to trace and to compile, bytes that a run needs, the devices."""
-
-    operations: int
-    tracing: float
-    compiling: float
-    bytes: int | None
-    devices: list[str]
 
 
 class Traced:
@@ -236,5 +226,11 @@ def evaluate(program: Loaded, nodes: Sequence[Node]) -> list[Array]:
     given = [x for x in below if x.op.given and x.op.name not in ("leaf", "literal") and not x.inputs]
     leaves = [x for x in below if x.op.name == "leaf"]
     function = Jitted(program, nodes, leaves, given)
-    values = dict(zip(given, program.with_accelerator(None).evaluate(given), strict=True))
-    return function(values | {x: program.leaf_value(x) for x in leaves if x in function.leaves})
+    values = dict(zip(given, program.with_accelerator(None).with_record(None).evaluate(given), strict=True))
+    values |= {x: program.leaf_value(x) for x in leaves if x in function.leaves}
+    if program.record is None:
+        return function(values)
+    start = perf_counter()
+    results = function(values)
+    program.record.compiled.append((function.figures, perf_counter() - start))
+    return results

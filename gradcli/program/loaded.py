@@ -240,7 +240,7 @@ class Loaded:
         """This program, whose values JAX computes on an accelerator, or for None NumPy."""
         return self._changed(accelerator=accelerator)
 
-    def with_record(self, record: Record) -> Self:
+    def with_record(self, record: Record | None) -> Self:
         """This program, whose runs note in the record what they spend."""
         return self._changed(record=record)
 

@@ -13,7 +13,12 @@ from gradcli.commands.names import names_in_file
 from gradcli.commands.options import INPUT_FILE, OUTPUT_FILE, Setting
 
 PROGRAM = "variable x = 2.0\ny = x^2\n"
-NEEDED = {"plot": ["--x", "x=0:1"], "jvp": ["--tangent", "x=1"], "propagate": ["--error", "x=0.1"]}
+NEEDED = {
+    "plot": ["--x", "x=0:1"],
+    "jvp": ["--tangent", "x=1"],
+    "propagate": ["--error", "x=0.1"],
+    "export": ["--format", "mlir"],
+}
 """What a command needs beside a program."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -219,3 +220,15 @@ def test_several_devices_share_the_rows(tmp_path, monkeypatch):
     )  # fmt: skip
     assert done.stderr == ""
     assert [float(line) for line in done.stdout.split()[1:]] == [3.0 * i * i for i in range(6)]
+
+
+def test_a_profile_says_what_compiling_took(command_line):
+    options = ["grad", "-e", "variable x = [1.0, 2.0]; y = sum(exp(x))", "--backend", "jax", "--profile"]
+    found = json.loads(command_line(*options).out)
+    assert found["engine"]["name"] == "jax"
+    assert found["devices"] == ["cpu:0"]
+    assert 0 < found["compiling_seconds"] < found["seconds"]
+    assert found["operations"] >= 1
+    assert "compiled in" in command_line(*options, "--format", "table").out
+    nothing = command_line("grad", "-e", "variable x = 1.0; y = round(x)", *options[3:], "--format", "table")
+    assert nothing.out == "nothing is computed\n"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import TypeVar
 
 from gradcli.execute import plain_numbers
 from gradcli.execute.choose import OPERATIONS, Choice, Workers
 from gradcli.execute.plan import Plan
-from gradcli.execute.profile import Record
+from gradcli.execute.profile import Figures, Record
 from gradcli.graph.node import Node
 from gradcli.program import swept
 from gradcli.program.loaded import Loaded
@@ -87,6 +88,29 @@ def profiled(program: P, ask: Callable[[P], object]) -> Profile:
         max([plan.means.threads for plan in record.plans], default=1),
         _choice(program, *record.asked[-1]) if record.asked else None,
     )
+
+
+class Compiled(NamedTuple):
+    """What JAX spends on a question: to compile it, to run it, and what NumPy takes for all of it."""
+
+    figures: Figures
+    running: float
+    whole: float
+    by_numpy: float
+
+
+def compiled(program: P, ask: Callable[[P], object]) -> Compiled | None:
+    """Answer a question by JAX and by NumPy, each timed from the graph to the answer; None where nothing is computed."""
+    record = Record()
+    start = perf_counter()
+    ask(program.with_record(record))
+    middle = perf_counter()
+    ask(program.with_accelerator(None))
+    by_numpy = perf_counter() - middle
+    if not record.compiled:
+        return None
+    figures, running = record.compiled[-1]
+    return Compiled(figures, running, middle - start, by_numpy)
 
 
 def _choice(program: Loaded, nodes: Sequence[Node], plain: bool, plan: Plan) -> Choice:

@@ -30,10 +30,16 @@ def deliver(
 ) -> None:
     """Answer a question and print the profile: a table on a terminal, JSON in a pipe."""
     from gradcli.features.profile import look as profiles
-    from gradcli.features.profile.answer import profiled
+    from gradcli.features.profile.answer import compiled, profiled
 
-    profile = profiled(program, ask)
     terminal = is_terminal(sys.stdout)
+    if program.accelerator is not None:
+        spent = compiled(program, ask)
+        as_json = format == "json" or (format is None and not terminal)
+        name = program.source.name
+        write(profiles.compiled_json(spent, command, name) if as_json else profiles.compiled_text(spent))
+        return
+    profile = profiled(program, ask)
     if format == "json" or (format is None and not terminal):
         write(profiles.render_json(profile, command, program.source.name))
     else:

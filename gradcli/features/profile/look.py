@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gradcli.data.memory import show_bytes
+from gradcli.diagnostics import listed
 from gradcli.report.columns import aligned
 from gradcli.report.json_parts import json_text
 from gradcli.report.quoting import visible
 
 if TYPE_CHECKING:
-    from gradcli.features.profile.answer import Part, Profile
+    from gradcli.features.profile.answer import Compiled, Part, Profile
     from gradcli.report.tables import Screen
 
 HEADERS = ("line", "time", "share", "forward", "backward", "calls", "memory", "text")
@@ -90,3 +91,38 @@ def render_json(profile: Profile, command: str, file: str) -> str:
 
 def _record(part: Part) -> dict[str, float]:
     return {"seconds": part.seconds, "calls": part.calls, "bytes": part.bytes}
+
+
+# what JAX spends
+
+
+def compiled_text(spent: Compiled | None) -> str:
+    """Lines for people: what it took, and on what."""
+    if spent is None:
+        return "nothing is computed\n"
+    figures, running, whole, by_numpy = spent
+    memory = "" if figures.bytes is None else f", {show_bytes(figures.bytes)} of memory on each device"
+    lines = [
+        f"engine: jax on {listed(figures.devices)}, because it was asked for",
+        f"{figures.operations} operations: traced in {_duration(figures.tracing)},"
+        f" compiled in {_duration(figures.compiling)}, run in {_duration(running)}{memory}",
+        f"{_duration(whole)} from the program to the answer; NumPy takes {_duration(by_numpy)}",
+    ]
+    return "".join([line + "\n" for line in lines])
+
+
+def compiled_json(spent: Compiled | None, command: str, file: str) -> str:
+    """One object, with ``engine``, ``seconds`` of its parts, ``peak_bytes`` and ``devices``."""
+    head: dict[str, object] = {
+        "command": command,
+        "file": file,
+        "engine": {"name": "jax", "reason": "it was asked for"},
+    }
+    if spent is not None:
+        figures, running, whole, by_numpy = spent
+        head |= {
+            "seconds": whole, "tracing_seconds": figures.tracing, "compiling_seconds": figures.compiling,
+            "running_seconds": running, "numpy_seconds": by_numpy, "operations": figures.operations,
+            "peak_bytes": figures.bytes, "devices": figures.devices,
+        }  # fmt: skip
+    return json_text(head) + "\n"

@@ -18,6 +18,9 @@ GROUPS = {
 }
 """The groups after the first, which has all other options: what is asked."""
 
+ONLY_BESIDE = {"device": "--backend", "devices": "--backend"}
+"""Options that another one makes sense of: a short help has the other one only."""
+
 FIRST = "Options"
 EXAMPLES = 3
 """Examples that are shown."""
@@ -32,6 +35,8 @@ def write_options(command: click.Command, ctx: click.Context, formatter: click.H
     for option in command.get_params(ctx):
         record = option.get_help_record(ctx)
         if record is None or isinstance(option, click.Argument):
+            continue
+        if ctx.obj != WHOLE and option.name in ONLY_BESIDE:
             continue
         left, help = record
         if ctx.obj != WHOLE:

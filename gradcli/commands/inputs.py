@@ -260,7 +260,7 @@ def backend_options(function: F) -> F:
                 type=click.Choice(["numpy", "jax"]),
                 default="numpy",
                 show_default=True,
-                help="What computes values: NumPy, or JAX, which compiles the program for a CPU, GPU or TPU (--device, --devices).",
+                help="What computes values, JAX on a --device, or --devices. It compiles the program for a CPU, GPU or TPU.",
             ),
             click.option(
                 "--device",

@@ -52,15 +52,9 @@ def _format(file: str, check: bool, diff: bool) -> bool:
     text, name, *_ = Inputs(file, ()).program_text()
     new = formatted(Source(name, text))
     if diff:
-        from difflib import unified_diff
-        from io import StringIO
+        from gradcli.report.changes import unified
 
-        from gradcli.report.quoting import visible
-
-        before, after = (list(StringIO(t, newline="\n")) for t in (text, new))
-        rows = unified_diff(before, after, visible(name), visible(name))
-        ended = [row if row.endswith("\n") else f"{row}\n\\ No newline at end of file\n" for row in rows]
-        write("".join(ended))
+        write(unified(name, text, new))
     elif file == "-" and not check:
         write(new, verbatim=True)
     elif new != text and not check:

@@ -12,10 +12,11 @@ from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import constant_value
 from gradcli.graph.types import is_float, is_integer
 from gradcli.language import syntax
+from gradcli.language.builtin import OPERATIONS
 from gradcli.language.mending import Edit
 from gradcli.language.reasons import explain
 from gradcli.language.spellings import Found, Search, expressions, rewritten, unparenthesised
-from gradcli.language.walking import functions, names, statements_of, values_of
+from gradcli.language.walking import functions, names, parts, statements_of, values_of
 from gradcli.program.loaded import Loaded
 from gradcli.results import Reason
 from gradcli.tuples import NamedTuple
@@ -44,11 +45,18 @@ class Finding(NamedTuple):
 def lint(program: Loaded) -> list[Finding]:
     """What is found in a program, in the order of its lines.
 
-    A comment ``# lint: ignore CODE, …`` behind a statement, or on a line of its own for all of them, leaves out the
+    A comment ``# lint: ignore CODE, …``, or ``ignore[CODE, …]``, behind a statement, or on a line of its own for all of them, leaves out the
     findings with these codes; without codes, all.
     """
     checks = _Checks(program.written_out_if_short())
-    found = [*checks.unused(), *checks.without_influence(), *checks.spelled(), *checks.roots(), *checks.constants()]
+    found = [
+        *checks.unused(),
+        *checks.without_influence(),
+        *checks.swapped(),
+        *checks.spelled(),
+        *checks.roots(),
+        *checks.constants(),
+    ]
     ignored = _ignored(program.source.text)
     kept = [f for f in found if not any(_covers(ignored.get(line), f.code) for line in (0, f.span.line))]
     return sorted(kept, key=lambda finding: (finding.span.start, finding.code))
@@ -173,6 +181,36 @@ class _Checks:
                     f"no gradient leads from `{name}` to {listed}{' or …' * (len(self.outputs) > 3)}: {reason.with_line()}",
                     (self.label(at), *cut),
                     f"if that is meant, declare it `constant {name}`",
+                )
+
+    def swapped(self) -> Iterator[Finding]:
+        """Labels and logits in the wrong order: what comes first is computed from variables, or called logits."""
+        found = [
+            (call, op.signature, local)
+            for expression, local in expressions(self.program.syntax)
+            for call in _calls(expression)
+            if isinstance(call.function, syntax.Name)
+            and (op := OPERATIONS.get(call.function.id)) is not None
+            and [p.name for p in op.parameters[:2]] == ["labels", "logits"]
+            and len(call.arguments) == 2
+            and all(argument.name is None for argument in call.arguments)
+        ]
+        if not found:
+            return
+        varies = connected_to(cone([value for value in self.graph.names.values() if isinstance(value, Node)]))
+        for call, signature, local in found:
+            first, second = ([name.id for name in names([argument.value])] for argument in call.arguments)
+            moving = [
+                any(x not in local and self.graph.names.get(x) in varies for x in side) for side in (first, second)
+            ]
+            called = [any("logit" in x.lower() for x in side) for side in (first, second)]
+            if moving == [True, False] and called != [False, True] or called == [True, False]:
+                a, b = (on_one_line(self.source.text[x.value.start : x.value.end]) for x in call.arguments)
+                yield Finding(
+                    "swapped-arguments",
+                    f"the signature is `{signature}`, and `{_brief(a)}` looks like the logits",
+                    (self.label(call.arguments[0], "labels are expected here"),),
+                    f"write `{self.source.text[call.function.start : call.function.end]}({_brief(b)}, {_brief(a)})`",
                 )
 
     # formulas
@@ -342,7 +380,7 @@ class _Checks:
         return x.op.name in ("square", "abs", "relu")
 
 
-IGNORE = re.compile(r"#\s*lint:\s*ignore\b[ \t]*((?:[a-z][a-z0-9-]*(?:[ \t]*,[ \t]*)?)*)")
+IGNORE = re.compile(r"#\s*lint:\s*ignore\b[ \t]*\[?[ \t]*((?:[a-z][a-z0-9-]*(?:[ \t]*,[ \t]*)?)*)")
 
 
 def _ignored(text: str) -> dict[int, set[str]]:
@@ -373,6 +411,16 @@ def connected_to(everything: Sequence[Node]) -> set[Node]:
         elif any([node.inputs[i] in varies for i in node.op.differentiable_inputs(node)]):
             varies.add(node)
     return varies
+
+
+def _calls(expression: syntax.Expression) -> Iterator[syntax.Call]:
+    """The calls in an expression."""
+    todo: list[syntax.Syntax] = [expression]
+    while todo:
+        inner = todo.pop()
+        if isinstance(inner, syntax.Call):
+            yield inner
+        todo += parts(inner)
 
 
 def _is_root(node: Node) -> bool:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from gradcli.commands.endings import Command, report_failure, stream_has_color, tell
-from gradcli.commands.inputs import Inputs
+from gradcli.commands.inputs import Inputs, programs_in
 from gradcli.commands.options import INPUT_FILE
 from gradcli.commands.output import write
 from gradcli.diagnostics import GradcliError
@@ -22,11 +20,13 @@ if TYPE_CHECKING:
 EPILOG = """\b
 Examples:
   gradcli lint model.expr
-  gradcli lint model.expr other.expr --fix
+  gradcli lint models/ other.expr --fix
+  gradcli lint models/ --diff
+  gradcli lint --explain softplus
   gradcli lint - --fix < model.expr > mended.expr
   gradcli lint -e 'variable x = 1000.0; y = log(1 + exp(x))' --format json
 
-A comment '# lint: ignore CODE' behind a statement, or on a line of its own
+A comment '# lint: ignore[CODE]' behind a statement, or on a line of its own
 for the whole program, leaves findings out.
 """
 
@@ -38,36 +38,61 @@ class _Checked(NamedTuple):
 
 
 @click.command("lint", cls=Command, epilog=EPILOG)
-@click.argument("files", nargs=-1, metavar="[FILE]...", type=INPUT_FILE)
-@click.option("-e", "inline", multiple=True, metavar="TEXT", help="The program itself, in place of FILE.")
+@click.argument("files", nargs=-1, metavar="[FILE|FOLDER]...", type=INPUT_FILE)
+@click.option("-e", "inline", multiple=True, metavar="TEXT", help="The program itself: in place of FILE.")
 @click.option(
     "--fix", is_flag=True,
-    help="Write the better spellings into the files, where shapes, dtypes, None and values stay as they are. A program"
+    help="Write the better spellings into the files: where shapes, dtypes, None and values stay as they are. A program"
     " from standard input or -e is written to standard output.",
 )  # fmt: skip
+@click.option("--diff", is_flag=True, help="Print what --fix would change, as a unified diff, and write nothing.")
+@click.option("--rules", is_flag=True, help="List the rules, by their codes.")
+@click.option("--explain", metavar="CODE", shell_complete=lambda _, __, word: _codes(word),
+              help="Explain a rule: what it finds, why that matters, and an example.")  # fmt: skip
 @click.option(
-    "--format", "format", type=click.Choice(["text", "json"]), default="text", show_default=True,
-    help="Form of the findings.",
+    "--format", "format", type=click.Choice(["text", "json", "github"]), default="text", show_default=True,
+    help="Form of the findings: for people, programs, or as annotations of GitHub's checks.",
 )  # fmt: skip
-def command(files: tuple[str, ...], inline: tuple[str, ...], fix: bool, format: str) -> int:
+def command(
+    files: tuple[str, ...],
+    inline: tuple[str, ...],
+    fix: bool,
+    diff: bool,
+    rules: bool,
+    explain: str | None,
+    format: str,
+) -> int:
     """Find unused names, variables without influence, integers that are differentiated, and unstable formulas.
 
-    FILE is a program; - or, in a pipe, nothing stands for standard input. The exit status is 1 if anything is found, and
-    with --fix if anything is left.
+    FILE is a program, a folder all those in it; - or, in a pipe, nothing stands for standard input. The exit status is 1
+    if anything is found, and with --fix if anything is left.
     """
+    if rules or explain is not None:
+        write(_about_rules(explain, format == "json"))
+        return 0
     if files.count("-") > 1:
         raise click.UsageError("Only one thing can be read from standard input (-).")
+    if fix and diff:
+        raise click.UsageError("--fix writes, --diff only shows: leave one out.")
     checked: list[_Checked] = []
     failed = False
-    for file in files or (None,):
+    for file in programs_in(files) or (None,):
         try:
-            checked.append(_check(Inputs(file, inline), fix))
+            checked.append(_check(Inputs(file, inline), fix, diff))
         except GradcliError as problem:
             # The other files are checked all the same.
-            report_failure(problem, as_json=format == "json")
+            if format == "github":
+                from gradcli.features.lint.look import render_github_error
+
+                write(render_github_error(problem))
+            else:
+                report_failure(problem, as_json=format == "json")
             failed = True
     if not checked:
         return 1
+    if diff:
+        write("".join([c.mended for c in checked if c.mended is not None]))
+        return 1 if failed or any(c.mended for c in checked) else 0
     # Where the program is what standard output holds, all else goes to standard error.
     piped = [c.mended for c in checked if c.mended is not None]
     for text in piped:
@@ -82,14 +107,32 @@ def command(files: tuple[str, ...], inline: tuple[str, ...], fix: bool, format: 
     return 1 if findings or failed else 0
 
 
-def _check(inputs: Inputs, fix: bool) -> _Checked:
-    if inputs.file is not None and os.path.isdir(inputs.file):
-        programs = f"{shlex.quote(inputs.file.rstrip('/'))}/*.expr"
-        raise GradcliError(
-            "DataError", f"{inputs.file} is a folder, not a file", help=f"name its programs: `{programs}`"
-        )
+def _codes(word: str) -> list[str]:
+    from gradcli.features.lint.rules import rules
+
+    return [code for code in rules() if code.startswith(word)]
+
+
+def _about_rules(code: str | None, as_json: bool) -> str:
+    """The list of rules, or one of them."""
+    from gradcli.features.lint import look
+    from gradcli.features.lint.rules import rules
+
+    known = rules()
+    if code is None:
+        return look.rules_json(known.values()) if as_json else look.listed_rules(known.values())
+    if code not in known:
+        from gradcli.diagnostics import did_you_mean
+
+        close = did_you_mean(code, known)
+        hint = f" Did you mean {close!r}?" if close else " `gradcli lint --rules` lists them."
+        raise click.UsageError(f"There is no rule {code!r}.{hint}")
+    return look.rules_json([known[code]]) if as_json else look.explained_rule(known[code])
+
+
+def _check(inputs: Inputs, fix: bool, diff: bool) -> _Checked:
     text = inputs.program_text()
-    if not fix:
+    if not fix and not diff:
         from gradcli.features.lint.answer import lint
         from gradcli.program.loaded import from_text
 
@@ -97,6 +140,10 @@ def _check(inputs: Inputs, fix: bool) -> _Checked:
     from gradcli.features.lint.mended import mend
 
     mended = mend(text.text, text.name, text.folder)
+    if diff:
+        from gradcli.report.changes import unified
+
+        return _Checked(mended.left, mended.done, unified(text.name, text.text, mended.text))
     if inputs.file is None or inputs.file == "-":
         return _Checked(mended.left, mended.done, mended.text)
     if mended.done:
@@ -111,6 +158,8 @@ def _shown(findings: list[Finding], done: list[Finding], format: str, stream: ob
 
     if format == "json":
         return report.render_json(findings, done)
+    if format == "github":
+        return report.render_github(findings)
     changes = report.render_changes(done)
     text = report.render(findings, stream_has_color(stream))
     summary = report.render_summary(findings, done) if findings or done else ""

@@ -130,7 +130,11 @@ class Inputs(NamedTuple):
             self.max_memory,
             threads=self.threads,
             asked=asked,
-            origins={name: path_and_key(value) for name, value in self.set_.items() if value.startswith("@")},
+            origins={
+                name: path_and_key(value)
+                for name, value in self.set_.items()
+                if value.startswith("@") and not GAPS.search(value)
+            },
             inline=text.inline,
             accelerator=self.accelerator(),
         )
@@ -208,7 +212,8 @@ def program_options(function: Callable[..., Any], several: bool = False) -> Call
                 "set_",
                 help="Give a variable or constant a value: an expression of the language, or an array from a"
                 " .npy, .npz, .csv or .json file, or one of these with .gz (FILE.npz:KEY chooses one of several,"
-                " FILE.csv:a,b columns by name, FILE.csv:a one as a vector). Repeatable.",
+                " FILE.csv:a,b columns by name, FILE.csv:a one as a vector; so do .parquet, .arrow and .feather with"
+                " gradcli[arrow]; ?missing=drop or ?missing=nan at the end says what becomes of gaps). Repeatable.",
             ),
             click.option(
                 "--values",
@@ -352,9 +357,13 @@ def _unknown(name: str, names: set[str], path: str, verb: str) -> GradcliError:
     return GradcliError("NameError", f"{source} {verb} `{name}`, and the program has no such {what}", help=help)
 
 
-ENDING = r"\.(?:npy|npz|json|csv)(?:\.gz)?"
+ENDING = r"\.(?:(?:npy|npz|json|csv)(?:\.gz)?|parquet|arrow|feather)"
 FILE = rf"\w{ENDING}(:[^:]*)?$"
 """What looks like a file, perhaps with a key, and is no expression: arrays have no such attributes."""
+
+
+GAPS = re.compile(r"\?missing=(drop|nan)$")
+"""What becomes of gaps in a table, behind ``@FILE`` or ``@FILE:KEY``."""
 
 
 def value_of(option: str, name: str, text: str, memory: Memory | None = None) -> Value:
@@ -367,11 +376,17 @@ def value_of(option: str, name: str, text: str, memory: Memory | None = None) ->
         return text
     from gradcli.data.reading import read_array
 
+    missing: Any = None
+    if (gaps := GAPS.search(text)) and not os.path.exists(text[1:]):
+        text, missing = text[: gaps.start()], gaps[1]
     path, key = path_and_key(text)
     try:
-        return read_array(path, key, memory=memory)
+        return read_array(path, key, memory=memory, missing=missing)
     except GradcliError as problem:
-        raise GradcliError(problem.kind, f"{option} {name}: {problem.message}", problem.labels, problem.help) from None
+        help = problem.help
+        if help is not None and "missing=" in help:
+            help = f"`{name}={text}?missing=drop` leaves such rows out, and `?missing=nan` makes them NaN"
+        raise GradcliError(problem.kind, f"{option} {name}: {problem.message}", problem.labels, help) from None
 
 
 def path_and_key(text: str) -> tuple[str, str | None]:

@@ -52,7 +52,7 @@ GAPS = ("", "NA", "N/A", "null", "NULL", "None")
 """What stands in the place of a value that is not known."""
 
 
-class _Item(NamedTuple):
+class Item(NamedTuple):
     """What is taken of a column: numbers, 1 where it is a ``text``, or of a ``category`` a column for each text."""
 
     column: int
@@ -76,8 +76,8 @@ def parse_csv(
     lines = _canonical(lines, name)
     header = _header(lines, name)
     names = header.fields if header is not None else []
-    wanted = _fields(columns) if columns is not None else None
-    items = _items(wanted, header, name)
+    wanted = fields_of(columns) if columns is not None else None
+    items = items_of(wanted, header, name)
     if missing is not None or any(item.text is not None or item.category for item in items or ()):
         found = _selected(lines, name, memory, header, items, missing)
         alone = wanted is not None and len(wanted) == 1 and items is not None and not items[0].category
@@ -121,7 +121,7 @@ def place_in_csv(lines: Lines, name: str, columns: str | None, row: int, column:
         next(rows)
     begin = next(islice(rows, row, None)).begin
     titles = header.fields if header is not None else []
-    items = _items(_fields(columns) if columns is not None else None, header, name)
+    items = items_of(fields_of(columns) if columns is not None else None, header, name)
     if items is not None:
         column = items[column].column
     title = f"`{titles[column]}`" if column < len(titles) and titles[column] else str(column + 1)
@@ -213,7 +213,7 @@ def _selected(
     name: str,
     memory: Memory,
     header: _Row | None,
-    items: Sequence[_Item] | None,
+    items: Sequence[Item] | None,
     missing: Missing | None,
 ) -> Array:
     """Columns of numbers and of texts, row by row, as float64 [rows, columns]."""
@@ -234,7 +234,7 @@ def _selected(
             fail(f"{name}, line {begin}, column {min(len(fields), width) + 1}: the row has {counted(len(fields), 'field')}, "
                   f"but {'the header' if titles else 'the first row'} has {width}")  # fmt: skip
         if items is None:
-            items = [_Item(column) for column in range(width)]
+            items = [Item(column) for column in range(width)]
         if not kept:
             kept = [numbers_of("d") for _ in items]
             texts = [{} for _ in items]
@@ -246,7 +246,7 @@ def _selected(
                 if titles:
                     advice = f"`{titles[item.column]}={entry[:40]}` is 1 where that text stands, `{titles[item.column]}[]` has a column for each"
                 fail(
-                    f"{name}, line {begin}, column {_title(item.column, titles)}: {entry[:40]!r} is not a number",
+                    f"{name}, line {begin}, column {title_of(item.column, titles)}: {entry[:40]!r} is not a number",
                     advice,
                 )
             if value != value:
@@ -261,35 +261,37 @@ def _selected(
         _gaps(name, gaps, titles)
     if not kept or not len(kept[0]):
         fail(f"{name} has no rows of numbers" + (" without gaps" if gaps else ""))
-    parts: list[Array] = []
-    for item, column, known in zip(items or (), kept, texts, strict=True):
-        values = np.array(column)
-        if item.category:
-            order = sorted(known)
-            rank = np.array([order.index(text) for text in known] or [0])
-            codes = np.where(np.isnan(values), 0, values).astype(np.int64)
-            one = (rank[codes][:, None] == np.arange(len(order))).astype(np.float64)
-            one[np.isnan(values)] = np.nan
-            parts.append(one)
-        elif item.text is not None and item.text not in known:
-            shown = ", ".join(sorted(known)[:MOST_COLUMNS])
-            close = did_you_mean(item.text, known)
-            fail(
-                f"column {_title(item.column, titles)} of {name} has {shown}, but no {item.text!r}",
-                f"did you mean {close}?" if close else None,
-            )
-        else:
-            parts.append(
-                values[:, None]
-                if item.text is None
-                else np.where(np.isnan(values), np.nan, values == known[item.text])[:, None]
-            )
+    parts = [
+        part_of(np.array(column), item, known, f"column {title_of(item.column, titles)} of {name}")
+        for item, column, known in zip(items or (), kept, texts, strict=True)
+    ]
     result = np.concatenate(parts, axis=1)
     memory.keep(result.nbytes)
     return result
 
 
-def _value(text: str, item: _Item, known: dict[str, int]) -> float | None:
+def part_of(values: Array, item: Item, known: dict[str, int], where: str) -> Array:
+    """The columns that an item asks for [rows, columns]: numbers, or of the numbers of texts what is 1 and what 0."""
+    import numpy as np
+
+    if item.category:
+        order = sorted(known)
+        rank = np.array([order.index(text) for text in known] or [0])
+        codes = np.where(np.isnan(values), 0, values).astype(np.int64)
+        one: Array = (rank[codes][:, None] == np.arange(len(order))).astype(np.float64)
+        one[np.isnan(values)] = np.nan
+        return one
+    if item.text is None:
+        return values[:, None]
+    if item.text not in known:
+        close = did_you_mean(item.text, known)
+        shown = ", ".join(sorted(known)[:MOST_COLUMNS])
+        fail(f"{where} has {shown}, but no {item.text!r}", f"did you mean {close}?" if close else None)
+    found: Array = np.where(np.isnan(values), np.nan, values == known[item.text])[:, None]
+    return found
+
+
+def _value(text: str, item: Item, known: dict[str, int]) -> float | None:
     """A number, the number of a text in the order in which texts come, or NaN for a gap; None for what is none of them."""
     if text in GAPS:
         return float("nan")
@@ -303,24 +305,29 @@ def _gaps(name: str, gaps: dict[int, list[int]], titles: Sequence[str]) -> NoRet
     columns = []
     for column, lines in sorted(gaps.items()):
         shown = ", ".join(map(str, lines[:5])) + (f" and {len(lines) - 5} more" if len(lines) > 5 else "")
-        columns.append(f"{_title(column, titles)} on line{'s' if len(lines) > 1 else ''} {shown}")
+        columns.append(f"{title_of(column, titles)} on line{'s' if len(lines) > 1 else ''} {shown}")
     first = min(lines[0] for lines in gaps.values())
     column = min(column for column, lines in gaps.items() if lines[0] == first)
     fail(
-        f"{name}, line {first}, column {_title(column, titles)}: a field is empty or NA; gaps are in {'; '.join(columns)}",
+        f"{name}, line {first}, column {title_of(column, titles)}: a field is empty or NA; gaps are in {'; '.join(columns)}",
         '`load("t.csv", "a,b", missing="drop")` leaves such rows out, and `missing="nan"` makes them NaN',
     )
 
 
-def _title(column: int, titles: Sequence[str]) -> str:
+def title_of(column: int, titles: Sequence[str]) -> str:
     return f"{column + 1} ({titles[column]})" if column < len(titles) and titles[column] else str(column + 1)
 
 
-def _items(wanted: Sequence[str] | None, row: _Row | None, name: str) -> list[_Item] | None:
+def items_of(wanted: Sequence[str] | None, row: _Row | None, name: str) -> list[Item] | None:
     """What is taken, in order; None for all columns. Raises GradcliError for columns that there are not."""
     header = row.fields if row is not None else []
     if wanted is None:
-        return [_Item(column) for column in range(1, len(header))] if row is not None and row.names_rows else None
+        return [Item(column) for column in range(1, len(header))] if row is not None and row.names_rows else None
+    return chosen_items(wanted, header, name)
+
+
+def chosen_items(wanted: Sequence[str], header: Sequence[str], name: str) -> list[Item]:
+    """What is taken of columns with these names, in order: ``a``, ``a=text`` or ``a[]``. Raises GradcliError."""
     plain: list[str] = []
     for entry in wanted:
         column = entry
@@ -329,7 +336,7 @@ def _items(wanted: Sequence[str] | None, row: _Row | None, name: str) -> list[_I
             column = title.strip() if equals else entry.removesuffix("[]")
         plain.append(column)
     return [
-        _Item(
+        Item(
             place, entry.partition("=")[2].strip() if entry != column and "=" in entry else None,
             entry != column and "=" not in entry,
         )
@@ -420,7 +427,7 @@ def _header(lines: Lines, name: str) -> _Row | None:
     return first._replace(names_rows=bool(below) and not first.fields[0] and not _is_number(below[0][0]))
 
 
-def _fields(columns: str) -> list[str]:
+def fields_of(columns: str) -> list[str]:
     return [entry.strip() for entry in next(csv.reader([columns], skipinitialspace=True), [""])]
 
 
@@ -471,7 +478,9 @@ def _blame_csv(lines: Lines, name: str, header: _Row | None, chosen: Sequence[in
                 if help is None and column <= len(titles) and titles[column - 1]:
                     title = titles[column - 1]
                     help = f"`{title}={entry[:40]}` is 1 where that text stands, and `{title}[]` has a column for each text"
-                fail(f"{name}, line {begin}, column {_title(column - 1, titles)}: {entry[:40]!r} is not a number", help)
+                fail(
+                    f"{name}, line {begin}, column {title_of(column - 1, titles)}: {entry[:40]!r} is not a number", help
+                )
         if len(fields) != width:
             fail(f"{name}, line {begin}, column {min(len(fields), width) + 1}: the row has {counted(len(fields), 'field')}, "
                   f"but {first} has {width}")  # fmt: skip

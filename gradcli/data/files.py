@@ -82,6 +82,15 @@ def read_all(stream: IO[bytes], name: str, memory: Memory, cost: Cost = len) -> 
     return bytes(pieces) if len(pieces) < CHUNK else pieces  # type: ignore[return-value]
 
 
+TABLES = (".parquet", ".arrow", ".feather")
+"""What names of tables end in that :mod:`gradcli.data.arrow` reads."""
+
+
+def is_table(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is such a table."""
+    return os.fspath(path).lower().endswith(TABLES)
+
+
 class Content:
     """The bytes of a file, decompressed where its name ends in ``.gz``, as a stream that can be begun anew.
 

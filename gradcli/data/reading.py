@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from gradcli.data.arrays import mapped_npy, parse_npy, parse_npz, standard
 from gradcli.data.commas import Missing, parse_csv, place_in_csv
 from gradcli.data.documents import array_of, cost, is_record, json_value, parse_json
-from gradcli.data.files import CHUNK, Content, decode, fail
+from gradcli.data.files import CHUNK, TABLES, Content, decode, fail
 from gradcli.data.memory import Memory
 from gradcli.diagnostics import GradcliError, did_you_mean, listed
 from gradcli.graph.types import check_shape
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MOST_NAMES = 20
 """Of more names only the first ones are listed in a message."""
 
-ARRAY_ENDINGS = (".npy", ".npz", ".csv", ".json")
+ARRAY_ENDINGS = (".npy", ".npz", ".csv", ".json", *TABLES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def read_array(
     memory: Memory | None = None,
     missing: Missing | None = None,
 ) -> Array:
-    """An array from an ``.npy``, ``.npz``, ``.csv`` or ``.json`` file, or from one of these compressed: ``.csv.gz``.
+    """An array from an ``.npy``, ``.npz``, ``.csv`` or ``.json`` file, or from one of these compressed: ``.csv.gz``; or from a table in Parquet or Arrow, with pyarrow.
 
     A CSV file gives a float64 array that is 2-dimensional, rows first, like ``numpy.loadtxt(..., ndmin=2)``; a first
     row that is not numbers is a header. ``key`` names one array of an ``.npz`` file or of a JSON mapping, and may be
@@ -70,10 +70,16 @@ def read_array(
         fail(f"cannot tell what sort of file {path} is", f"arrays are read from {listed(ARRAY_ENDINGS)} files")
     if key is not None and ending == ".npy":
         fail(f"{path} holds one array, so there is no {key!r} in it")
-    if missing is not None and ending != ".csv":
-        fail(f"{path} is no CSV file, and only in those gaps are marked", "leave `missing` out")
     name = str(path)
     memory = memory or Memory()
+    if ending in TABLES:
+        if compressed:
+            fail(f"{path} is compressed twice", "such files are compressed in themselves: use gunzip first")
+        from gradcli.data.arrow import read_table
+
+        return read_table(path, memory, key, missing)
+    if missing is not None and ending != ".csv":
+        fail(f"{path} is no table, and only in those gaps are marked", "leave `missing` out")
     if ending == ".npy" and not compressed and (mapped := mapped_npy(path)) is not None:
         return mapped
     content = Content(path, memory, pipes=pipes)

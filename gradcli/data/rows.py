@@ -354,52 +354,35 @@ def _cell(text: str, column: Field, where: str, other_mark: Callable[[str], str 
     return value
 
 
-class _Ndjson:
-    """A JSON object on each line, whose keys are the columns; rows may differ in their keys."""
+class Records:
+    """Rows as mappings from the names of columns to cells, as JSON has them; rows may differ in their names."""
 
-    def __init__(self, name: str, field_of: Callable[[str], Field], skip_bad: bool, keep: Sequence[str]) -> None:
-        self.name = name
+    def __init__(
+        self,
+        field_of: Callable[[str], Field],
+        skip_bad: bool,
+        keep: Sequence[str],
+        where: Callable[[int], str],
+    ) -> None:
         self.field_of = field_of
         self.keep = keep
         self.unused = {column for column in keep if _field_if_known(field_of, column) is None}
         self.skip_bad = skip_bad
-        self.count = 0
+        self.where = where
         self.fields: dict[str, Field] = {}
 
-    def blocks(self, data: bytes) -> Iterator[Rows]:
+    def blocks(self, rows: Sequence[tuple[int, dict[str, Any]]]) -> Iterator[Rows]:
+        """The rows, with their numbers, in blocks of those that have the same names."""
         import numpy as np
 
-        rows: list[tuple[int, dict[str, Any]]] = []
-        bad: list[tuple[int, GradcliError]] = []
-        kept: dict[int, list[Any]] = {}
-        lines = _lines(data)
-        self.count += len(lines)
-        for number, line in enumerate(lines, self.count - len(lines) + 1):
-            try:
-                row = self._object(line, f"{self.name}, row {number}")
-                kept[number] = [row.get(column) for column in self.keep]
-                rows.append((number, {name: value for name, value in row.items() if name not in self.unused}))
-            except GradcliError as problem:
-                bad.append((number, problem))
-                if not self.skip_bad:
-                    break
-        for _, group in groupby(rows, key=lambda row: row[1].keys()):
+        kept = {number: [row.get(column) for column in self.keep] for number, row in rows}
+        used = [(n, {name: value for name, value in row.items() if name not in self.unused}) for n, row in rows]
+        for _, group in groupby(used, key=lambda row: row[1].keys()):
             members = list(group)
             block = self._block(np, members)
             yield Rows(block.numbers, block.columns, block.bad, kept={n: kept[n] for n, _ in members})
             if block.bad and not self.skip_bad:
                 return
-        if bad:
-            yield Rows(np.empty(0, np.int64), {}, bad)
-
-    def _object(self, line: bytes, where: str) -> dict[str, Any]:
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            fail(f"{where}: not JSON: {line[:40].decode('utf-8', errors='replace')!r}")
-        if not isinstance(row, dict):
-            fail(f"{where}: it is no object", 'write one for each row: `{"x": 1, "y": 2}`')
-        return row
 
     def _block(self, np: Any, rows: list[tuple[int, dict[str, Any]]]) -> Rows:
         names = list(rows[0][1])
@@ -419,7 +402,7 @@ class _Ndjson:
         bad: list[tuple[int, GradcliError]] = []
         for number, row in rows:
             try:
-                found = [self._column(np, name, [row[name]], f"{self.name}, row {number}: ") for name in names]
+                found = [self._column(np, name, [row[name]], f"{self.where(number)}: ") for name in names]
             except GradcliError as problem:
                 bad.append((number, problem))
                 if not self.skip_bad:
@@ -453,3 +436,43 @@ class _Ndjson:
         if column.kind == "int" and array.size and array.dtype.kind == "f":
             fail(f"{what} needs integers")
         return array
+
+
+class _Ndjson:
+    """A JSON object on each line, whose keys are the columns."""
+
+    def __init__(self, name: str, field_of: Callable[[str], Field], skip_bad: bool, keep: Sequence[str]) -> None:
+        self.name = name
+        self.skip_bad = skip_bad
+        self.count = 0
+        self.records = Records(field_of, skip_bad, keep, lambda number: f"{name}, row {number}")
+
+    def blocks(self, data: bytes) -> Iterator[Rows]:
+        import numpy as np
+
+        rows: list[tuple[int, dict[str, Any]]] = []
+        bad: list[tuple[int, GradcliError]] = []
+        lines = _lines(data)
+        self.count += len(lines)
+        for number, line in enumerate(lines, self.count - len(lines) + 1):
+            try:
+                rows.append((number, self._object(line, f"{self.name}, row {number}")))
+            except GradcliError as problem:
+                bad.append((number, problem))
+                if not self.skip_bad:
+                    break
+        for block in self.records.blocks(rows):
+            yield block
+            if block.bad and not self.skip_bad:
+                return
+        if bad:
+            yield Rows(np.empty(0, np.int64), {}, bad)
+
+    def _object(self, line: bytes, where: str) -> dict[str, Any]:
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            fail(f"{where}: not JSON: {line[:40].decode('utf-8', errors='replace')!r}")
+        if not isinstance(row, dict):
+            fail(f"{where}: it is no object", 'write one for each row: `{"x": 1, "y": 2}`')
+        return row

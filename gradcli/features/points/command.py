@@ -85,6 +85,7 @@ class RowStream:
         )
 
     def _run(self, program: Loaded, ask: Ask, send: Any) -> None:
+        from gradcli.data.files import is_table
         from gradcli.data.memory import Memory
         from gradcli.data.rows import read_rows
         from gradcli.features.points.answer import Points
@@ -93,7 +94,12 @@ class RowStream:
         points = Points(program, ask, name, self.skip_bad)
         with _opened(self.path) as (file, size), _bar(size, self.output is not None) as bar:
             memory = Memory(program.max_memory)
-            read = read_rows(file, name, points.field_of, self.skip_bad, memory, self.keep, self.delimiter)
+            if is_table(self.path):
+                from gradcli.data.arrow import table_rows
+
+                read = table_rows(self.path, points.field_of, self.skip_bad, memory, self.keep)
+            else:
+                read = read_rows(file, name, points.field_of, self.skip_bad, memory, self.keep, self.delimiter)
             for rows in _as_read(read, name):
                 unread = list(rows.bad)
                 for answers in points.answers(rows) if len(rows.numbers) or not rows.bad else ():

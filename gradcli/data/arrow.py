@@ -1,0 +1,237 @@
+"""Tables in Parquet, Arrow and Feather files: the only module that imports pyarrow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from gradcli.data.commas import MOST_COLUMNS, Item, Missing, chosen_items, fields_of, part_of, title_of
+from gradcli.data.files import check_sort, fail, unreadable
+from gradcli.data.memory import Memory
+from gradcli.data.rows import Field, Records, Rows
+from gradcli.diagnostics import GradcliError
+
+if TYPE_CHECKING:
+    import numpy
+
+    Array = numpy.ndarray[Any, Any]
+
+BATCH = 1 << 13
+"""Rows that are looked at together."""
+
+INDEX = "__index_level_0__"
+"""The column in which pandas keeps the names of rows."""
+
+
+class Table:
+    """A file, a group of rows at a time. Raises GradcliError for what cannot be read, and without pyarrow."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.name = os.fspath(path)
+        try:
+            import pyarrow
+        except ImportError:
+            fail(f"reading {self.name} needs pyarrow, which is not installed", "pip install 'gradcli[arrow]'")
+        self._arrow = pyarrow
+        self._errors = (pyarrow.ArrowException, OSError, ValueError)
+        try:
+            check_sort(path, False)
+        except (OSError, ValueError) as problem:
+            raise unreadable(path, problem) from None
+        self.is_parquet = self.name.lower().endswith(".parquet")
+        self.group = "row group" if self.is_parquet else "record batch"
+        try:
+            if self.is_parquet:
+                from pyarrow import parquet
+
+                self._file: Any = parquet.ParquetFile(self.name)
+                self.schema, self.groups = self._file.schema_arrow, self._file.num_row_groups
+            else:
+                self._file = pyarrow.ipc.open_file(pyarrow.memory_map(self.name))
+                self.schema, self.groups = self._file.schema, self._file.num_record_batches
+        except self._errors as problem:
+            self._unreadable(problem)
+        self.names: list[str] = list(self.schema.names)
+
+    def _unreadable(self, problem: Exception) -> NoReturn:
+        lines = str(problem).strip().splitlines() or [type(problem).__name__]
+        fail(f"{self.name} is not readable as {'Parquet' if self.is_parquet else 'an Arrow file'}: {lines[0]}")
+
+    @property
+    def rows(self) -> int | None:
+        """How many there are, where that is known before they are read."""
+        return int(self._file.metadata.num_rows) if self.is_parquet else None
+
+    def read(self, group: int, names: Sequence[str]) -> Any:
+        """Some columns of a group of rows, as a ``pyarrow.Table``."""
+        try:
+            if self.is_parquet:
+                return self._file.read_row_group(group, columns=list(names))
+            return self._arrow.Table.from_batches([self._file.get_batch(group)]).select(list(names))
+        except self._errors as problem:
+            self._unreadable(problem)
+
+    def is_text(self, name: str) -> bool:
+        kind = self.schema.field(name).type
+        types = self._arrow.types
+        kind = kind.value_type if types.is_dictionary(kind) else kind
+        return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+    def is_number(self, name: str) -> bool:
+        kind, types = self.schema.field(name).type, self._arrow.types
+        some = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null)
+        return any(test(kind) for test in some)
+
+
+def read_table(
+    path: str | os.PathLike[str], memory: Memory, columns: str | None = None, missing: Missing | None = None
+) -> Array:
+    """The rows of a table as a float64 array [rows, columns]; ``columns`` and ``missing`` are those of :func:`gradcli.data.commas.parse_csv`.
+
+    What is null is a gap, and with ``missing`` NaN is one too. Raises GradcliError (DataError, LimitError).
+    """
+    import numpy as np
+
+    table = Table(path)
+    name, names = table.name, table.names
+    wanted = fields_of(columns) if columns is not None else None
+    items = (
+        [Item(k) for k, title in enumerate(names) if title != INDEX]
+        if wanted is None
+        else chosen_items(wanted, names, name)
+    )
+    for item in items:
+        _check(table, item)
+    taken = list(dict.fromkeys([names[item.column] for item in items]))
+    texts: list[dict[str, int]] = [{} for _ in items]
+    found: list[list[Array]] = [[] for _ in items]
+    gaps: list[tuple[int, int, int]] = []
+    any_gap = False
+    size = 0
+    memory.need(name, 8 * len(items) * (table.rows or 0))
+    for group in range(table.groups):
+        part = table.read(group, taken)
+        size += 8 * len(items) * part.num_rows
+        memory.need(name, size)
+        values = [_values(part.column(names[i.column]), i, known) for i, known in zip(items, texts, strict=True)]
+        empty = [np.asarray(part.column(names[i.column]).is_null()) for i in items]
+        for item, null in zip(items, empty, strict=True):
+            if null.any() and not gaps:
+                gaps.append((group, int(null.argmax()), item.column))
+        if missing == "drop":
+            keep = ~np.any([np.isnan(v) for v in values], axis=0) if values else np.ones(part.num_rows, bool)
+            any_gap |= not keep.all()
+            values = [v[keep] for v in values]
+        for pieces, value in zip(found, values, strict=True):
+            pieces.append(value)
+    if gaps and missing is None:
+        group, row, column = gaps[0]
+        fail(
+            f"{name}, {table.group} {group + 1}, row {row + 1}, column {title_of(column, names)}: the value is null",
+            '`load("t.parquet", "a,b", missing="drop")` leaves such rows out, and `missing="nan"` makes them NaN',
+        )
+    whole = [np.concatenate(pieces) if pieces else np.empty(0) for pieces in found]
+    if not whole or not len(whole[0]):
+        fail(f"{name} has no rows" + (" without gaps" if any_gap else ""))
+    parts = [
+        part_of(values, item, known, f"column {title_of(item.column, names)} of {name}")
+        for values, item, known in zip(whole, items, texts, strict=True)
+    ]
+    result = np.concatenate(parts, axis=1)
+    memory.keep(result.nbytes)
+    alone = wanted is not None and len(wanted) == 1 and not items[0].category
+    return result[:, 0] if alone else result
+
+
+def _check(table: Table, item: Item) -> None:
+    """Raise for a column that does not hold what is asked for."""
+    title = table.names[item.column]
+    kind = table.schema.field(item.column).type
+    where = f"{table.name}, column {title_of(item.column, table.names)}"
+    if item.text is not None or item.category:
+        if not table.is_text(title):
+            fail(f"{where} holds {kind}, and no texts", f"`{title}` takes its numbers")
+    elif not table.is_number(title):
+        advice = (
+            f"`{title}=text` is 1 where that text stands, `{title}[]` has a column for each"
+            if table.is_text(title)
+            else None
+        )
+        others = [name for name in table.names if table.is_number(name)]
+        if advice is None and others:
+            advice = f"name those that hold numbers: {', '.join(others[:MOST_COLUMNS])}"
+        fail(f"{where} holds {kind}, and not numbers", advice)
+
+
+def _values(column: Any, item: Item, known: dict[str, int]) -> Array:
+    """The numbers of a column as float64, or those of its texts; NaN for null."""
+    import numpy as np
+    import pyarrow
+    from pyarrow import compute
+
+    if item.text is None and not item.category:
+        kind = column.type
+        if pyarrow.types.is_boolean(kind):
+            column = compute.cast(column, pyarrow.uint8())
+        return np.asarray(compute.cast(column, pyarrow.float64(), safe=False).to_numpy(), np.float64)
+    encoded = column.combine_chunks()
+    if not pyarrow.types.is_dictionary(column.type):
+        encoded = encoded.dictionary_encode()
+    if isinstance(encoded, pyarrow.ChunkedArray):
+        encoded = encoded.unify_dictionaries().chunk(0) if encoded.num_chunks else encoded
+    codes = np.array(
+        [known.setdefault(str(text), len(known)) for text in encoded.dictionary.to_pylist()] or [0], np.float64
+    )
+    at = compute.fill_null(encoded.indices, 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return np.where(np.asarray(encoded.is_null()), np.nan, codes[at])
+
+
+def table_rows(
+    path: str,
+    field_of: Callable[[str], Field],
+    skip_bad: bool = False,
+    memory: Memory | None = None,
+    keep: Sequence[str] = (),
+) -> Iterator[Rows]:
+    """The rows of a table in blocks; see :func:`gradcli.data.rows.read_rows`. ``read`` counts the bytes of the file in proportion."""
+    table = Table(path)
+    absent = next((column for column in keep if column not in table.names), None)
+    if absent is not None:
+        fail(f"{path} has no column `{absent}` to keep", f"it has {', '.join(table.names)[:200]}")
+    names = [name for name in table.names if name != INDEX or name in keep]
+    size, total = os.path.getsize(path), table.rows
+    place: list[tuple[int, int]] = [(0, 0)]
+
+    def where(number: int) -> str:
+        group, before = place[-1]
+        return f"{path}, {table.group} {group + 1}, row {number - before}"
+
+    records = Records(field_of, skip_bad, keep, where)
+    before = 0
+    for group in range(table.groups):
+        part = table.read(group, names)
+        if memory is not None:
+            memory.need(f"a {table.group} of {path}", part.nbytes)
+        place[:] = [(group, before)]
+        for start in range(0, part.num_rows, BATCH):
+            rows = part.slice(start, BATCH).to_pylist()
+            first = before + start + 1
+            cells = [(first + k, {name: _plain(value) for name, value in row.items()}) for k, row in enumerate(rows)]
+            read = size * (first + len(rows) - 1) // total if total else 0
+            for block in records.blocks(cells):
+                yield Rows(block.numbers, block.columns, block.bad, read, block.kept)
+                if block.bad and not skip_bad:
+                    return
+        before += part.num_rows
+    if not before:
+        raise GradcliError("DataError", f"{path} has no rows")
+
+
+def _plain(value: Any) -> Any:
+    """A cell as JSON has it: numbers, texts, lists."""
+    if value is None or isinstance(value, (bool, int, float, str, list)):
+        return value
+    from decimal import Decimal
+
+    return float(value) if isinstance(value, Decimal) else str(value)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gradcli.diagnostics import MOST, GradcliError, Kind, Label, Source, Span, counted, did_you_mean, together
@@ -52,6 +54,10 @@ Place = tuple[int, int]
 SHORTER = "each call is written out: bind a value to a name, `h = f(x)`, and use the name again, or repeat less often"
 LONG = 50_000
 """Characters of a text from which on its expressions are looked at for scalars first."""
+
+
+FURTHER = 2.0
+"""Seconds in which further errors are looked for after the first one, which is told then."""
 
 
 class Elaborator:
@@ -928,9 +934,11 @@ def attempt(
 
         elaborator.quick_value = value_of
     errors: list[GradcliError] = []
-    whole = True
+    whole, until = True, inf
     with uncollected():
         for statement in statements:
+            if not whole and monotonic() > until:
+                break
             try:
                 if not statement.quickly(elaborator):
                     execute(elaborator, statement)
@@ -939,6 +947,7 @@ def attempt(
                 errors.append(GradcliError("LimitError", message))
                 break
             except GradcliError as error:
+                until = min(until, monotonic() + FURTHER)
                 whole = False
                 if not isinstance(error, UnknownError):
                     elaborator.add_calls(error)

@@ -122,3 +122,24 @@ def test_line_ends_and_empty_texts() -> None:
     assert (style(""), style("\n \n"), style("# x"), style(";;")) == ("", "", "# x\n", "")
     with pytest.raises(GradcliError, match="expected an expression"):
         style("x = ")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_any_text_is_a_program_in_style_or_an_error(data: st.DataObject) -> None:
+    lines = data.draw(st.sampled_from(SAMPLES)).read_text().split("\n")
+    at = data.draw(st.integers(0, len(lines)))
+    text = "\n".join(lines[at : at + 9])
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(text)))
+        piece = data.draw(
+            st.sampled_from(
+                ["(", ")", "[", "}", "{ ", "\n", ";", " ", "=", "#", "-", "2 .T", "\r\n", "\t", "\u2028", ","]
+            )
+        )
+        text = text[:at] + piece + text[at:]
+    try:
+        once = style(text)
+    except GradcliError:
+        return
+    assert style(once) == once

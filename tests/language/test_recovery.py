@@ -182,3 +182,11 @@ def test_any_text_has_the_error_that_a_run_stops_at(data: st.DataObject) -> None
     assert len({error.span for error in errors}) == len(errors)
     if errors:
         assert render(errors[0]) and render_json(errors[0])
+
+
+def test_further_errors_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "a = nope\nb = nope\nc = nope"
+    monkeypatch.setattr("gradcli.language.elaborate.FURTHER", -1.0)
+    assert [error.line for error in diagnose(Source("t", text))] == [1]
+    monkeypatch.undo()
+    assert [error.line for error in diagnose(Source("t", text))] == [1, 2, 3]

@@ -13,10 +13,21 @@ import click
 from gradcli.diagnostics import GradcliError
 
 JSON = ("json", "ndjson")
+WATCH = "gradcli.watch"
+NOT_WATCHED = ("repl", "server")
 
 
 class Command(click.Command):
-    """A command whose failures are rendered in the format that it was asked for."""
+    """A command whose failures are rendered in the format that it was asked for, and which ``--watch`` runs again."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        if any([parameter.name in ("file", "files") for parameter in self.params]) and self.name not in NOT_WATCHED:
+            watch = click.Option(
+                ["--watch"], is_flag=True, expose_value=False, callback=_keep_watch,
+                help="Run again whenever a file that it reads is saved, until Ctrl-C; a wrong one leaves the last answer.",
+            )  # fmt: skip
+            self.params.append(watch)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         words = list(args)
@@ -44,6 +55,24 @@ class Command(click.Command):
         write_epilog(self, ctx, formatter)
 
     def invoke(self, ctx: click.Context) -> Any:
+        if ctx.meta.pop(WATCH, False):
+            from gradcli.commands.watching import again_and_again
+
+            again_and_again(lambda: self._status(ctx))
+        return self._invoked(ctx)
+
+    def _status(self, ctx: click.Context) -> int:
+        """The exit status of a run that others follow."""
+        try:
+            status = self._invoked(ctx)
+        except click.exceptions.Exit as end:
+            return end.exit_code
+        except click.ClickException as problem:
+            problem.show()
+            return problem.exit_code
+        return status if isinstance(status, int) else 0
+
+    def _invoked(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
@@ -60,6 +89,10 @@ def _spelled_out(words: Sequence[str]) -> list[str]:
     """The words with a value for ``--skip-bad`` where it has none: what follows is the next argument."""
     stop = words.index("--") if "--" in words else len(words)
     return [f"{word}=skip" if word == "--skip-bad" and i < stop else word for i, word in enumerate(words)]
+
+
+def _keep_watch(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    ctx.meta[WATCH] = wanted and not ctx.resilient_parsing
 
 
 def _asks_for_json(words: Sequence[str]) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gradcli.features.repl.answer import Dialogue, last_word
-from gradcli.features.repl.colors import styled
+from gradcli.features.repl.prompt import styled
 from gradcli.features.repl.session import is_complete
 
 ROOT = Path(__file__).parents[2]
@@ -121,7 +121,7 @@ def test_values_from_a_file(session, tmp_path):
 def test_a_line_end_inside_brackets_goes_on():
     assert not is_complete("x = (1 +")
     assert not is_complete("def f(x) = {\n x")
-    assert is_complete("x = [1, 2]") and is_complete("x = ]") and is_complete("x = ( ?") and is_complete("")
+    assert is_complete("x = [1, 2]") and is_complete("x = ]") and is_complete("x = ?") and is_complete("")
 
 
 def test_completions():

@@ -35,7 +35,6 @@ Tab completes names, operations, commands and options. Brackets go on over sever
 
 NOT_HERE = ("examples", "help", "repl")
 ASKED = tuple(name for name in COMMANDS if name not in NOT_HERE)
-KEYWORDS = ("constant", "def", "dtype", "output", "seed", "tangent", "variable")
 
 
 class Dialogue:
@@ -145,10 +144,10 @@ class Dialogue:
             with_folders = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
             yield from sorted([os.path.join(folder, found) for found in with_folders if found.startswith(name)])
         elif word:
-            from gradcli.graph.ops import table
+            from gradcli.language.builtin import OPERATIONS
+            from gradcli.language.inspection import words_of_language
 
-            operations = [name for o in table.values() if not o.hidden for name in (o.name, *o.aliases)]
-            names = dict.fromkeys([*self.session.names(), *sorted([*operations, *KEYWORDS])])
+            names = dict.fromkeys([*self.session.names(), *sorted([*OPERATIONS, *words_of_language()])])
             yield from [name for name in names if name.startswith(word)]
 
 

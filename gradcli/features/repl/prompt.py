@@ -134,8 +134,6 @@ def _with_toolkit(complete: Complete, history: str | None) -> Reader | None:
 
     class Colors(Lexer):
         def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
-            from gradcli.features.repl.colors import styled
-
             lines: list[StyleAndTextTuples] = [[]]
             for style, text in styled(document.text):
                 first, *others = text.split("\n")
@@ -170,3 +168,22 @@ def _with_toolkit(complete: Complete, history: str | None) -> Reader | None:
     sys.stdout.write("\r\x1b[K")
     sys.stdout.flush()
     return lambda: session.prompt(handle_sigint=False)
+
+
+def styled(text: str) -> Iterator[tuple[str, str]]:
+    """The pieces of a text, which make it up, each with its style: by the tokens of the grammar."""
+    from gradcli.diagnostics import Source
+    from gradcli.language.builtin import OPERATIONS
+    from gradcli.language.pieces import pieces
+
+    if text.startswith(":"):
+        command = text.split(maxsplit=1)[0]
+        yield "class:command", command
+        yield "", text[len(command) :]
+        return
+    at = 0
+    for piece in pieces(Source("", text)):
+        yield "", text[at : piece.start]
+        word, at = text[piece.start : piece.end], piece.end
+        yield "class:operation" if piece.sort == "name" and word in OPERATIONS else f"class:{piece.sort}", word
+    yield "", text[at:]

@@ -9,17 +9,14 @@ from typing import NoReturn
 
 from gradcli.diagnostics import GradcliError, Label, Source, Span
 from gradcli.language import syntax
-from gradcli.language.lexer import make_lexer
 from gradcli.language.needed import bound_by, free
 from gradcli.language.parser import parse
-from gradcli.language.tables import load as load_tables
+from gradcli.language.pieces import pieces
 from gradcli.program.loaded import Loaded, from_text
 from gradcli.tuples import NamedTuple
 
 NAME = "<repl>"
 """What the text of a session is called in messages."""
-
-OPENING, CLOSING = ("LPAR", "LSQB", "LBRACE"), ("RPAR", "RSQB", "RBRACE")
 
 
 class Entry(NamedTuple):
@@ -141,14 +138,9 @@ def _fail(text: str, message: str, help: str) -> NoReturn:
 
 
 def is_complete(text: str) -> bool:
-    """Whether no bracket of a text is left open; one with a character that begins no token is complete, for it is wrong."""
-    depth = 0
-    try:
-        for kind, _, _ in make_lexer(load_tables())(Source(NAME, text)):
-            depth += (kind in OPENING) - (kind in CLOSING)
-    except GradcliError:
-        return True
-    return depth <= 0
+    """Whether no bracket of a text is left open."""
+    brackets = [text[piece.start] for piece in pieces(Source(NAME, text)) if piece.sort == "bracket"]
+    return sum([1 if bracket in "([{" else -1 for bracket in brackets]) <= 0
 
 
 def with_value(program: Loaded, name: str) -> str:

@@ -14,20 +14,11 @@ from gradcli.diagnostics import GradcliError
 
 JSON = ("json", "ndjson")
 WATCH = "gradcli.watch"
-NOT_WATCHED = ("repl", "server")
+"""Where click's context has what runs a command again and again."""
 
 
 class Command(click.Command):
     """A command whose failures are rendered in the format that it was asked for, and which ``--watch`` runs again."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        if any([parameter.name in ("file", "files") for parameter in self.params]) and self.name not in NOT_WATCHED:
-            watch = click.Option(
-                ["--watch"], is_flag=True, expose_value=False, callback=_keep_watch,
-                help="Run again whenever a file that it reads is saved, until Ctrl-C; a wrong one leaves the last answer.",
-            )  # fmt: skip
-            self.params.append(watch)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         words = list(args)
@@ -55,10 +46,8 @@ class Command(click.Command):
         write_epilog(self, ctx, formatter)
 
     def invoke(self, ctx: click.Context) -> Any:
-        if ctx.meta.pop(WATCH, False):
-            from gradcli.commands.watching import again_and_again
-
-            again_and_again(lambda: self._status(ctx))
+        if (watch := ctx.meta.pop(WATCH, None)) is not None:
+            watch(lambda: self._status(ctx))
         return self._invoked(ctx)
 
     def _status(self, ctx: click.Context) -> int:
@@ -89,10 +78,6 @@ def _spelled_out(words: Sequence[str]) -> list[str]:
     """The words with a value for ``--skip-bad`` where it has none: what follows is the next argument."""
     stop = words.index("--") if "--" in words else len(words)
     return [f"{word}=skip" if word == "--skip-bad" and i < stop else word for i, word in enumerate(words)]
-
-
-def _keep_watch(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
-    ctx.meta[WATCH] = wanted and not ctx.resilient_parsing
 
 
 def _asks_for_json(words: Sequence[str]) -> bool:

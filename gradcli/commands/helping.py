@@ -13,7 +13,7 @@ GROUPS = {
     "Values": ("set_", "values", "seeds", "dtype", "random_seed"),
     "Rows": ("points", "keep", "delimiter", "skip_bad"),
     "How it came about": ("trace", "kinks", "profile"),
-    "Results": ("format", "precision", "output", "quiet"),
+    "Results": ("format", "precision", "output", "quiet", "watch"),
     "Engines and limits": ("backend", "device", "devices", "threads", "max_memory", "help"),
 }
 """The groups after the first, which has all other options: what is asked."""

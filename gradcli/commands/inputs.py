@@ -240,7 +240,7 @@ def program_options(function: Callable[..., Any], several: bool = False) -> Call
                 "--max-memory",
                 type=Bytes(),
                 metavar="SIZE",
-                help="Refuse a run that needs more memory, before it starts: 500M, 2G (powers of 1024).",
+                help="Refuse what needs more memory, before it starts: 500M, 2G (powers of 1024).",
             ),
             click.option(
                 "--threads",

@@ -12,7 +12,7 @@ import click
 
 from gradcli import __version__
 from gradcli.commands import stopping
-from gradcli.commands.endings import is_terminal, report_failure, silence_standard_output, tell
+from gradcli.commands.endings import WATCH, is_terminal, report_failure, silence_standard_output, tell
 
 # name: (module that defines ``command``, one line for ``gradcli --help``)
 COMMANDS = {
@@ -73,6 +73,22 @@ Completion of commands, options and file names in the shell:
 """
 
 
+NOT_WATCHED = ("repl", "server")
+
+
+def _keep_watch(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from gradcli.commands.watching import again_and_again
+
+        ctx.meta[WATCH] = again_and_again
+
+
+WATCH_OPTION = click.Option(
+    ["--watch"], is_flag=True, expose_value=False, callback=_keep_watch,
+    help="Run again whenever a file it reads is saved; Ctrl-C ends that. A failure leaves the last answer in sight.",
+)  # fmt: skip
+
+
 class LazyGroup(click.Group):
     """A group that knows its commands by name and one line of help."""
 
@@ -83,6 +99,9 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(COMMANDS[cmd_name][0]).command
+        named = {parameter.name for parameter in command.params}
+        if named & {"file", "files"} and "watch" not in named and cmd_name not in NOT_WATCHED:
+            command.params.append(WATCH_OPTION)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

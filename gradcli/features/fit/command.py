@@ -211,7 +211,7 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
 @click.option(
     "--sparse",
     is_flag=True,
-    help="Give least-squares its Jacobian as a sparse matrix: for residuals each of which depends on few numbers.",
+    help="Give least-squares a sparse Jacobian: for residuals each of which depends on few numbers.",
 )
 @several_names("--of", help="Print these names, too, at the fitted values. Repeatable.")
 @click.option(

@@ -98,7 +98,7 @@ def untidy(draw: st.DrawFn) -> str:
     return squeezed(draw, draw(programs(smooth=False)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(untidy())
 def test_graphs_stay(text: str) -> None:
     once = style(text)
@@ -106,7 +106,7 @@ def test_graphs_stay(text: str) -> None:
     assert form(gradcli.loads(once).graph) == form(gradcli.loads(text).graph)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(st.data())
 def test_samples_come_back_into_style(data: st.DataObject) -> None:
     path = data.draw(st.sampled_from(SAMPLES))
@@ -124,7 +124,7 @@ def test_line_ends_and_empty_texts() -> None:
         style("x = ")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(st.data())
 def test_any_text_is_a_program_in_style_or_an_error(data: st.DataObject) -> None:
     lines = data.draw(st.sampled_from(SAMPLES)).read_text().split("\n")

@@ -62,7 +62,7 @@ def test_every_name_is_known(text: str) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None, derandomize=True)
 def test_another_name_makes_the_same_graph(data: st.DataObject) -> None:
     inspection = inspected(data.draw(st.sampled_from(TEXTS)))
     definition = data.draw(st.sampled_from(inspection.definitions))
@@ -127,7 +127,7 @@ def test_no_signature(text: str) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None, derandomize=True)
 def test_any_text_can_be_inspected(data: st.DataObject) -> None:
     text = data.draw(st.sampled_from(TEXTS))
     for _ in range(data.draw(st.integers(1, 5))):

@@ -24,8 +24,8 @@ LARGE = 1 << 18
 SMALL = 1 << 18
 """Bytes up to which NumPy takes so little time for an array that what Python spends between two operations counts."""
 
-MOST_LINES = 2000
-"""Operations of a function: a line takes ten microseconds to write and to compile, and saves less than one a call."""
+MOST_LINES = 40_000
+"""Operations of a function: a line takes twenty microseconds to write and to compile, and saves two a call."""
 
 ENOUGH_CALLS = 50
 """Calls that make up for writing a function of any length."""

@@ -7,7 +7,7 @@ Tiles call what is found here on their registers (:mod:`gradcli.execute.steps`),
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from gradcli.execute.products import matrix_product
@@ -54,15 +54,17 @@ def lowered(np: Any, node: Node, cut: Piece | None = None) -> Lowered:
     if made is not None:
         return made
     if isinstance(kernel, Ufunc):
-        return _ufunc(np, node, getattr(np, kernel.name), in_place=node.op.entrywise)
+        plain = all([is_float(x.dtype) for x in node.inputs]) and not any(node.attrs.values())
+        return _ufunc(getattr(np, kernel.name), name if plain else "", len(node.inputs), node.op.entrywise)
     return Lowered(partial(kernel, np, **node.attrs), "either" if len(node.inputs) == 1 else "fresh")
 
 
-def _ufunc(np: Any, node: Node, function: Any, in_place: bool = True) -> Lowered:
-    name = node.op.name
-    if name in OPERATORS and all([is_float(x.dtype) for x in node.inputs]) and not any(node.attrs.values()):
+@cache
+def _ufunc(function: Any, name: str, count: int, in_place: bool) -> Lowered:
+    """A universal function of so many inputs, written as an operator where that of a ``name`` means the same."""
+    if name in OPERATORS:
         return Lowered(function, "out", in_place, text=OPERATORS[name])
-    places = ", ".join([f"{{{k}}}" for k in range(len(node.inputs))])
+    places = ", ".join([f"{{{k}}}" for k in range(count)])
     return Lowered(function, "out", in_place, text=f"{{f}}({places})", constants=(("f", function),))
 
 

@@ -57,6 +57,7 @@ REPEATED = [
 @pytest.mark.parametrize(("engine", "reason", "text", "off"), REPEATED)
 def test_what_runs_often(monkeypatch, engine, reason, text, off):
     monkeypatch.setenv("GRADCLI_WITHOUT", off)
+    monkeypatch.setattr(choose, "MOST_LINES", 2000)
     program = gradcli.loads(text)
     planned = Planned(program, [query.target(program, "y")], [query.leaf(program, "x")])
     assert planned.choice == Choice(engine, reason)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 
 import gradcli
 from gradcli.execute import choose
-from gradcli.program import compiled
+from gradcli.program import planned
 from tests.execute.test_loops import EXPRESSIONS, PREAMBLE
 from tests.random_programs import programs
 
@@ -24,7 +24,7 @@ def calls(program, names, inputs, count):
     function = program.compile(names, inputs)
     values = program.eval(inputs)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiled, "run", slowly)
+        patch.setattr(planned, "run", slowly)
         return [function(**values) for _ in range(count)]
 
 

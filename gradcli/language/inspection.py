@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import ChainMap
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -24,6 +25,8 @@ from gradcli.tuples import NamedTuple
 Place = tuple[int, int]
 Kind = Literal["variable", "constant", "value", "function", "parameter"]
 EVERYWHERE = (0, 1 << 62)
+HEAD = re.compile(r"\s*(?:def|tangent)[ \t]+\w+[ \t]*\(([^()]*)\)")
+PARAMETER = re.compile(r"([^\W\d]\w*)[^,]*,?")
 
 
 class Definition:
@@ -174,6 +177,8 @@ class Inspection:
             return f"def {_written(self.source, definition.function)}"
         if definition.kind == "parameter" and definition.parent is not None:
             return f"parameter {definition.name} of {definition.parent.name}"
+        if definition.kind == "function":
+            return f"def {definition.name}"
         kind = "" if definition.kind == "value" else f"{definition.kind} "
         type = self.type_of(definition)
         return f"{kind}{definition.name}" + (f": {type}" if type else "")
@@ -258,6 +263,7 @@ class _Walk:
     """Finds what each name of a syntax tree stands for, with the language's rules: names are bound above their uses."""
 
     def __init__(self, inspection: Inspection) -> None:
+        self.text = inspection.source.text
         self.definitions = inspection.definitions
         self.uses = inspection.uses
 
@@ -292,15 +298,26 @@ class _Walk:
                     self.names([statement.value], scope)
                     for target in statement.targets:
                         self.bind(target, "value", statement, visible, parent, scope)
+                case syntax.Broken(rest=syntax.Function() as rest):
+                    self.statements([rest], scope, parent, visible)
                 case syntax.Broken():
-                    for target in statement.names:
-                        self.bind(target, "value", statement, visible, parent, scope)
+                    self.broken(statement, scope, visible)
                 case syntax.Output():
                     self.names(statement.names, scope)
                 case syntax.Seed():
                     self.names([statement.name, statement.value], scope)
                 case syntax.Bare():
                     self.names([statement.value], scope)
+
+    def broken(self, statement: syntax.Broken, scope: ChainMap[str, Definition], visible: Place) -> None:
+        """The names that a text was to bind; in a function that is being written its parameters are known."""
+        head = HEAD.match(self.text, statement.start, statement.end)
+        own: Definition | None = None
+        for target in statement.names:
+            own = self.bind(target, "function" if head else "value", statement, visible, None, scope)
+        for place in [m.span(1) for m in PARAMETER.finditer(self.text, *head.span(1))] if head else ():
+            name = syntax.Name(*place, self.text[slice(*place)])
+            self.bind(name, "parameter", name, (statement.start, statement.end), own, scope.new_child())
 
     def function(
         self, function: syntax.Function, scope: ChainMap[str, Definition], own: Definition | None, tangent: bool = False

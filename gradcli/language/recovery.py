@@ -144,7 +144,7 @@ def _with_gaps(program: syntax.Program, text: str, gaps: list[tuple[int, int]]) 
     holed = [s for s in statements if any([s.start <= start and end <= s.end for start, end in gaps])]
     outer = [gap for gap in gaps if not any([s.start <= gap[0] and gap[1] <= s.end for s in holed])]
     broken = [syntax.Broken(start, end, _names(text, start, end)) for start, end in outer]
-    broken += [syntax.Broken(s.start, s.end, syntax.targets(s)) for s in holed]
+    broken += [syntax.Broken(s.start, s.end, syntax.targets(s), s) for s in holed]
     kept = [s for s in statements if s not in holed]
     return syntax.Program(program.start, program.end, sorted([*kept, *broken], key=lambda s: s.start))
 

@@ -327,14 +327,18 @@ class Dtype(Statement):
 
 
 class Broken(Statement):
-    """Text that is no statement, and the names that it was to bind; only a program with errors holds it."""
+    """Text that is no statement, and the names that it was to bind; only a program with errors holds it.
 
-    __slots__ = ("names",)
+    ``rest`` is a function without what is wrong in its block.
+    """
 
-    def __init__(self, start: int, end: int, names: list[Name]) -> None:
+    __slots__ = ("names", "rest")
+
+    def __init__(self, start: int, end: int, names: list[Name], rest: Statement | None = None) -> None:
         self.start = start
         self.end = end
         self.names = names
+        self.rest = rest
 
 
 class Program(Syntax):

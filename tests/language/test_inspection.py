@@ -148,3 +148,18 @@ def test_any_text_can_be_inspected(data: st.DataObject) -> None:
         definition = inspection.definition_at(at)
         if definition is not None:
             assert inspection.heading(definition) and definition.place in inspection.references(definition)
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ("x = 1\ndef f(a, b=2*x) = {\n    h = a*b\n    k = h +@\n    k\n}\ny = f(x)", ["h", "b", "a", "x"]),
+        ("x = 1\ndef f(a, b=2*x) = a*@", ["b", "a", "x"]),
+        ("x = 1\ndef f(a) = {\n    h = a*@", ["a", "x"]),
+        ("x = 1\ny = x*@\nz = y", ["x"]),
+    ],
+)
+def test_names_while_a_line_is_written(text: str, known: list[str]) -> None:
+    inspection = inspected(text.replace("@", ""))
+    assert [d.name for d in inspection.in_scope(text.index("@"))] == known
+    assert len(inspection.errors) == 1

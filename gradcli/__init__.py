@@ -29,3 +29,11 @@ def __getattr__(name: str) -> Any:
 
         return getattr(interface, name)
     raise AttributeError(f"module 'gradcli' has no attribute {name!r}")
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """``%load_ext gradcli`` in a notebook: the magics ``%gradcli`` and ``%%gradcli``, with a program that is empty."""
+    from importlib import import_module
+
+    # By name: what the commands import would import itself.
+    ipython.register_magics(import_module("gradcli.features.notebook.magic").GradcliMagics)

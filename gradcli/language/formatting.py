@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gradcli.diagnostics import Source
-from gradcli.language.parser import parse
+from gradcli.diagnostics import Source, together
 from gradcli.language.pieces import Piece, pieces
+from gradcli.language.recovery import tree_of
 from gradcli.tuples import NamedTuple
 
 INDENT = "    "
@@ -24,7 +24,9 @@ def formatted(source: Source) -> str:
     ``=`` (but for arguments) spaces around them, powers none, and products both or none; of blank lines one is kept.
     Comments behind statements stay in their columns, where these are two spaces away or more.
     """
-    parse(source)
+    _, errors = tree_of(source)
+    if errors:
+        raise together(errors)
     found = list(pieces(source))
     text = "\n".join(_aligned(_Lines(source.text, found).lines))
     text = text.strip("\n") + "\n" if text.strip() else ""

@@ -9,12 +9,12 @@ def test_files_are_written_where_they_change(gradcli, tmp_path):
     untidy, tidy, wrong = (tmp_path / name for name in ("untidy.expr", "tidy.expr", "wrong.expr"))
     untidy.write_bytes(b"\xef\xbb\xbfx=1")
     tidy.write_text("x = 1\n")
-    wrong.write_text("x=(1")
+    wrong.write_text("x=(1\ny=2 3")
     before = tidy.stat().st_mtime_ns
     done = gradcli("format", str(untidy), str(wrong), str(tidy))
-    assert (done.status, done.out) == (1, "") and done.err.count("error[") == 1
+    assert (done.status, done.out) == (1, "") and done.err.count("error[") == 2
     assert (untidy.read_bytes(), wrong.read_text(), tidy.stat().st_mtime_ns) == (
-        b"\xef\xbb\xbfx = 1\n", "x=(1", before,
+        b"\xef\xbb\xbfx = 1\n", "x=(1\ny=2 3", before,
     )  # fmt: skip
     assert sorted(tmp_path.iterdir()) == sorted([untidy, tidy, wrong])
     assert gradcli("format", str(untidy), str(tidy), "--check").status == 0

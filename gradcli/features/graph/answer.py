@@ -6,8 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+from gradcli.autodiff import reverse
 from gradcli.diagnostics import GradcliError, counted, on_one_line
 from gradcli.features.graph.folding import Group, by_calls, by_origins, by_statements, by_stretches
 from gradcli.graph.node import Node, by_serial, cone
@@ -34,7 +35,8 @@ class Box:
 
     ``names`` are those of the program, and ``dy/dx`` for a gradient. ``shape`` and ``dtype`` are those of its value,
     None where it has several or none. ``result`` marks what was asked for, ``cluster`` is a position in the picture's
-    list. ``line`` is the line of the program.
+    list. ``line`` is the line of the program. ``value`` is that of the node, and ``gradient`` that of the ys by it, as
+    arrays, where they are asked for; ``reached`` says whether there is one.
     """
 
     kind: Kind
@@ -46,6 +48,9 @@ class Box:
     operations: int = 1
     result: bool = False
     cluster: int | None = None
+    value: Any = None
+    gradient: Any = None
+    reached: bool | None = None
 
 
 class Arrow(NamedTuple):
@@ -72,6 +77,8 @@ class Picture:
     clusters: list[Cluster] = field(default_factory=list)
     backward: int | None = None
     note: str = ""
+    ys: Sequence[str] = ()
+    """What the gradients in the boxes are those of."""
 
 
 def picture(
@@ -81,13 +88,19 @@ def picture(
     stop: Sequence[str] = (),
     depth: int = 0,
     most: int = 200,
+    values: bool = False,
 ) -> Picture:
     """The graph of a program and, with ``gradient``, that of the gradients of ``of`` with respect to these names.
 
     Calls of functions and of derivatives are one box each, from ``depth`` calls on; more than ``most`` boxes are
-    summarised. Raises GradcliError for unknown names.
+    summarised. With ``values`` each box has its value and the gradient of the ys by it. Raises GradcliError for unknown
+    names, and for a variable without a value.
     """
-    return _Drawing(program.with_every_call(), of, gradient, stop).drawn(depth, most)
+    drawing = _Drawing(program.with_every_call(), of, gradient, stop)
+    drawn = drawing.drawn(depth, most)
+    if values:
+        drawing.fill(drawn, of)
+    return drawn
 
 
 class _Drawing:
@@ -113,6 +126,7 @@ class _Drawing:
         self.gradients: list[Node] = []
         self.results: set[Node | Missing] = set()
         self.names: dict[Node, list[str]] = {}
+        self.shown: dict[int, Node] = {}
         for name, value in self.graph.names.items():
             if isinstance(value, Node):
                 self.names.setdefault(value, []).append(name)
@@ -172,6 +186,24 @@ class _Drawing:
         self._connect(picture, inside)
         return picture
 
+    def fill(self, picture: Picture, of: Sequence[str] | None) -> None:
+        """Put values and gradients into the boxes of single nodes."""
+        nodes = self.shown
+        known = set(self.forward)
+        picture.ys = list(of) if of is not None else query.differentiated(self.program)
+        ys = [query.target(self.program, name) for name in picture.ys]
+        before = [i for i, node in nodes.items() if node in known]
+        with self.graph.derivation.active():
+            gradients = reverse.gradients(ys, [nodes[i] for i in before], stops=self.stops)
+        wanted = [*nodes.values(), *[g for g in gradients if g is not None]]
+        found = iter(self.program.evaluate(wanted))
+        for i in nodes:
+            picture.boxes[i].value = next(found)
+        for i, g in zip(before, gradients, strict=True):
+            picture.boxes[i].reached = g is not None
+            if g is not None:
+                picture.boxes[i].gradient = next(found)
+
     def _summarised(
         self, shown: Sequence[Node], derived: Sequence[Node], most: int
     ) -> tuple[list[Group], list[Group], str]:
@@ -200,8 +232,10 @@ class _Drawing:
                     clusters[frame] = len(picture.clusters)
                     picture.clusters.append(Cluster(self._call(frame), cluster))
                 cluster = clusters[frame]
-            box = self._box(group)
+            box, value = self._box(group)
             box.cluster = cluster
+            if value is not None:
+                self.shown[len(picture.boxes)] = value
             picture.boxes.append(box)
 
     def _is_inlined(self, node: Node) -> bool:
@@ -220,7 +254,8 @@ class _Drawing:
         values = np.asarray(node.attrs["values"])
         return str(np.reshape(values, node.shape).tolist()) if values.size <= LONGEST else "[…]"
 
-    def _box(self, group: Group) -> Box:
+    def _box(self, group: Group) -> tuple[Box, Node | None]:
+        """The box of a group, and the node whose value it shows."""
         members = group.members
         named = [node for node in members if node in self.names]
         value: Node | None = named[0] if len(named) == 1 else None
@@ -242,7 +277,8 @@ class _Drawing:
         span = self.graph.span(value or members[-1]) if not group.stretch else None
         result = any([node in self.results for node in members])
         shape, dtype = (value.shape, value.dtype) if value is not None else (None, None)
-        return Box(kind, names, text, shape, dtype, span.line if span is not None else None, len(members), result)
+        line = span.line if span is not None else None
+        return Box(kind, names, text, shape, dtype, line, len(members), result), value
 
     def _operation(self, node: Node) -> str:
         """The operation with its operands by name, or a dot that the arrows explain: ``tanh(·)``, ``2 * W``."""

@@ -18,6 +18,8 @@ Examples:
   gradcli graph model.expr --of 'loss' --gradient 'W*,b' --stop 'h'
   gradcli graph model.expr --depth 1 --format dot | dot -Tsvg -o model.svg
   gradcli graph -e 'variable x = 2; y = x^3' --gradient x --format mermaid
+  gradcli graph model.expr --format html -o model.html
+  gradcli graph model.expr --numbers
 
 In a box, · stands for an operand that has no name. Dashed: no gradient
 passes. In a tree, ↑ marks what is drawn above, and ↓ what goes on below.
@@ -32,6 +34,10 @@ passes. In a tree, ↑ marks what is drawn above, and ↓ what goes on below.
 )
 @stop_option
 @click.option(
+    "--numbers", is_flag=True,
+    help="Write into each box its value, and the gradient of the outputs by it; --of names others.",
+)  # fmt: skip
+@click.option(
     "--depth", type=click.IntRange(0, 1000), default=0, show_default=True, metavar="N",
     help="Open calls of functions and of gradients down to N calls in each other; by default each is one box.",
 )  # fmt: skip
@@ -40,8 +46,8 @@ passes. In a tree, ↑ marks what is drawn above, and ↓ what goes on below.
     help="Summarise what would be more than N boxes.",
 )  # fmt: skip
 @click.option(
-    "--format", "format", type=click.Choice(["tree", "dot", "mermaid", "json"]), default="tree", show_default=True,
-    help="Form of the drawing.",
+    "--format", "format", type=click.Choice(["tree", "dot", "mermaid", "json", "html"]), default="tree", show_default=True,
+    help="Form of the drawing: html is a page of its own, with values, to unfold, to search and to play step by step.",
 )  # fmt: skip
 @file_option
 def command(
@@ -49,6 +55,7 @@ def command(
     of: list[str] | None,
     gradient: list[str] | None,
     stop: list[str] | None,
+    numbers: bool,
     depth: int,
     most: int,
     format: str,
@@ -63,7 +70,13 @@ def command(
     from gradcli.features.graph import look as graphs
     from gradcli.features.graph.answer import picture
 
-    drawn = picture(program, of, gradient, stop or (), depth, most)
+    if format == "html":
+        from gradcli.features.graph.page import LARGEST, render_page
+
+        drawn = picture(program, of, None, stop or (), 1000, min(most, LARGEST), values=True)
+        send([render_page(drawn, program.source)], output, verbatim=True)
+        return
+    drawn = picture(program, of, gradient, stop or (), depth, most, numbers)
     name = program.source.name
     if format == "json":
         text = graphs.render_json(drawn, name)

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from gradcli.diagnostics import counted
 from gradcli.features.graph.answer import Box, Picture
 from gradcli.report.json_parts import json_text
+from gradcli.report.numbers import json_value, literal, rounded, tokens
 from gradcli.report.quoting import dot_string, mermaid_string, mermaid_text, visible
+
+DIGITS = 4
+"""Significant digits in a box."""
+
+FEW = 6
+"""Entries of an array that are written into a box."""
+
+MOST_ENTRIES = 10_000
+"""Entries of an array in JSON."""
 
 
 def heading(box: Box) -> str:
@@ -24,7 +36,20 @@ def details(box: Box) -> str:
     is_leaf = box.kind in ("variable", "constant")
     if box.operations > 1 and not is_leaf and f"{box.operations} " not in box.text:
         parts.append(counted(box.operations, "operation"))
+    if box.value is not None:
+        parts.append(f"value {brief(box.value)}")
+    if box.reached is not None:
+        parts.append(f"gradient {brief(box.gradient) if box.reached else 'None'}")
     return ", ".join(parts)
+
+
+def brief(array: Any) -> str:
+    """Some numbers in a few digits: all of a small array, else the first ones."""
+    entries = rounded(array, DIGITS)
+    if array.size <= FEW:
+        return literal(entries)
+    first = ", ".join(tokens(entries.reshape(-1)[:FEW]))
+    return f"{first}, … ({array.size} entries)"
 
 
 # ---- DOT
@@ -156,6 +181,7 @@ def render_json(picture: Picture, file: str) -> str:
             "operations": box.operations,
             "result": box.result,
             "cluster": box.cluster,
+            **_numbers(box),
         }
         for number, box in enumerate(picture.boxes)
     ]
@@ -164,6 +190,18 @@ def render_json(picture: Picture, file: str) -> str:
     head = f'{{"command": "graph", "file": {json_text(file)}, "note": {json_text(picture.note or None)}'
     parts = [(name, _rows(rows)) for name, rows in (("nodes", nodes), ("edges", edges), ("clusters", clusters))]
     return head + "".join(f', "{name}": {rows}' for name, rows in parts) + "}\n"
+
+
+def _numbers(box: Box) -> dict[str, Any]:
+    """The value and the gradient of a box, where there are any; those of a large array are left out."""
+    if box.value is None:
+        return {}
+    found = {"value": box.value, "gradient": box.gradient}
+    given = {
+        key: None if array is None or array.size > MOST_ENTRIES else json.loads(json_value(array))
+        for key, array in found.items()
+    }
+    return {**given, "connected": box.reached}
 
 
 def _rows(rows: Sequence[object]) -> str:

@@ -195,6 +195,8 @@ def table_rows(
     keep: Sequence[str] = (),
 ) -> Iterator[Rows]:
     """The rows of a table in blocks; see :func:`gradcli.data.rows.read_rows`. ``read`` counts the bytes of the file in proportion."""
+    import numpy as np
+
     table = Table(path)
     absent = next((column for column in keep if column not in table.names), None)
     if absent is not None:
@@ -214,7 +216,11 @@ def table_rows(
         if memory is not None:
             memory.need(f"a {table.group} of {path}", part.nbytes)
         place[:] = [(group, before)]
-        for start in range(0, part.num_rows, BATCH):
+        columns = _numbers(part, names, field_of) if not keep else None
+        if columns is not None:
+            read = size * (before + part.num_rows) // total if total else 0
+            yield Rows(before + 1 + np.arange(part.num_rows), columns, read=read)
+        for start in range(0, part.num_rows if columns is None else 0, BATCH):
             rows = part.slice(start, BATCH).to_pylist()
             first = before + start + 1
             cells = [(first + k, {name: _plain(value) for name, value in row.items()}) for k, row in enumerate(rows)]
@@ -226,6 +232,27 @@ def table_rows(
         before += part.num_rows
     if not before:
         raise GradcliError("DataError", f"{path} has no rows")
+
+
+def _numbers(part: Any, names: Sequence[str], field_of: Callable[[str], Field]) -> dict[str, Array] | None:
+    """The columns of a group of rows without gaps whose cells are floats, or integers, as they are; None for others."""
+    import numpy as np
+    import pyarrow
+
+    found: dict[str, Array] = {}
+    for name in names:
+        column, field, types = part.column(name), field_of(name), pyarrow.types
+        integer = types.is_integer(column.type) and column.type != pyarrow.uint64()
+        if (
+            column.null_count
+            or field.shape != ()
+            or not (field.kind == "float" and types.is_floating(column.type) or integer)
+        ):
+            return None
+        if field.kind == "bool":
+            return None
+        found[name] = np.asarray(column.to_numpy()).astype(np.float64 if field.kind == "float" else np.int64)
+    return found
 
 
 def _plain(value: Any) -> Any:

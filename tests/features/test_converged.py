@@ -209,14 +209,14 @@ def test_a_loss_that_still_falls_or_has_grown_is_said_to(gradcli):
 
 
 def test_a_hessian_that_does_not_fit_into_memory_is_multiplied_with(monkeypatch):
-    planned = trust_region.Planned
+    planned = trust_region.function_of
 
     def refused(program, nodes, inputs, **options):
         if len(nodes) == 9:  # of three variables
             raise gradcli.GradcliError("LimitError", "too much")
         return planned(program, nodes, inputs, **options)
 
-    monkeypatch.setattr(trust_region, "Planned", refused)
+    monkeypatch.setattr(trust_region, "function_of", refused)
     found = gradcli.loads(NETWORK).fit(method="newton")
     assert found.gnorm < 1e-7
 

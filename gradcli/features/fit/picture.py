@@ -19,8 +19,8 @@ from gradcli.features.plot.dots import MOST_DOTS
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.types import is_float, size_of
+from gradcli.program.compiled import function_of
 from gradcli.program.loaded import Loaded
-from gradcli.program.planned import Planned
 
 Array = Any
 
@@ -147,7 +147,7 @@ def _function(program: Loaded, nodes: Sequence[Node], x: Node) -> Any:
     leaf = make_leaf("argument", "constant", x.shape, x.dtype, True)
     with program.graph.derivation.active():
         moved = substituted(nodes, {x: leaf})
-    run = Planned(program, moved, [leaf])
+    run = function_of(program, moved, [leaf])
     return lambda at: run({leaf: np.ascontiguousarray(at, dtype=x.dtype)})
 
 

@@ -32,6 +32,9 @@ DENSE = 300
 JUDGED = 100
 """Fitted numbers up to which the end of a search is judged by the Hessian."""
 
+FEW = 20
+"""The same where the Hessian is not known from the search and has to take less time than that: or as many as steps."""
+
 SMALL = 1e-5
 """The part of the slope at the start that may be left where the Hessian shows a minimum; without it only rounding may."""
 
@@ -90,6 +93,9 @@ class Evaluated(NamedTuple):
 
 class Minimizer:
     """A loss of one vector, in which all variables stand one after the other; by itself, L-BFGS-B."""
+
+    knows_curvature = False
+    """Whether steps are found by a Hessian, or by JᵀJ."""
 
     def __init__(self, objective: Objective, settings: Settings, watch: Watch, state: State) -> None:
         import numpy as np
@@ -379,7 +385,7 @@ class Minimizer:
         x, loss, gradient = self.base
         low, high = self.bounds()
         free = (x > low) & (x < high)
-        if free.sum() > JUDGED:
+        if free.sum() > (JUDGED if self.knows_curvature else min(JUDGED, max(FEW, self.step))):
             return None
         try:
             hessian = self.curvature(x)

@@ -25,6 +25,8 @@ SOLVED = 1e-8
 class Squares(Minimizer):
     """Half the sum of squares of residuals, by the Jacobian of the residuals."""
 
+    knows_curvature = True
+
     def __init__(self, objective: Objective, settings: Settings, watch: Watch, state: State) -> None:
         super().__init__(objective, settings, watch, state)
         program = objective.program

@@ -140,6 +140,8 @@ class TrustRegion(NewtonCG):
     Moré, Sorensen, *Computing a Trust Region Step* (1983), by eigenvalues; Steihaug 1983; Moré 1978 for the scales.
     """
 
+    knows_curvature = True
+
     inside = "a start nearer to the minimum may do, or lbfgs with `--bounds`"
 
     def __init__(self, objective: Objective, settings: Settings, watch: Watch, state: State) -> None:

@@ -84,6 +84,7 @@ def test_the_command(gradcli, monkeypatch):
         (["--line", "t,y", "--xlim", "2:1"], 2, "it must be finite and go upwards"),
         (["--line", "t,y", "--ylim", "a"], 2, "is not of the form LOW:HIGH"),
         (["--line", "t,y", "--size", "0x4"], 2, "is no size"),
+        (["--line", "t,y", "--size", "51x4", "--output", "y.png"], 2, "at most 50 inches"),
         (["--line", "t,y", "--log", "x", "--xlim", "0:4"], 2, "on a logarithmic axis it must be positive"),
         (["--line", "t,y"] * 21, 1, "these are 21 lines; the most are 20"),
         (["--history", "h.ndjson", "--line", "t,y"], 2, "goes without a program"),
@@ -126,6 +127,7 @@ def test_the_confidence_band_of_a_straight_line():
         ("a*t + b*sqrt(t + 1) + mean(t)", "f, as fitted", 2),
         ("a*cumsum(t) + b*t^2", "f, as fitted", 2),
         ("a*t + b*[1.0, 0, 1, 0, 1]", "f, as fitted", 2),
+        ("a + b^2", "fit, as fitted", 2),
     ],
 )
 def test_a_curve_is_drawn_where_the_model_is_a_function_of_each_row(model, label, points):

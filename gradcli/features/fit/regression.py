@@ -8,6 +8,7 @@ from gradcli.features.fit.choice import moving_nodes, squared_terms
 from gradcli.features.fit.objective import Objective
 from gradcli.graph.node import Node
 from gradcli.graph.ops.elementwise import add, divide, subtract
+from gradcli.graph.ops.shaping import broadcasted
 from gradcli.tuples import NamedTuple
 
 Array = Any
@@ -60,5 +61,6 @@ def regression(objective: Objective) -> Regression | None:
                 model = next(x for x in node.inputs if x in moving)
             else:
                 model = subtract(data[0], whole) if data[0] is node.inputs[0] else add(data[0], whole)
+            model = broadcasted(model, whole.shape)
         return Regression(data[0], model, divisor, weight, len(terms) == 1)
     return None

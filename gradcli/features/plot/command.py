@@ -44,6 +44,8 @@ the size of the terminal, or that of COLUMNS and LINES.
 """
 
 MOST_CURVES = 20
+LARGEST = 50
+"""Inches of a picture: so many are 200 MB of dots."""
 
 
 class Range(NamedTuple):
@@ -217,6 +219,8 @@ def command(
     FILE is a program; - or, in a pipe, nothing stands for standard input. The other variables keep their values. Needs
     the extra gradcli[plot].
     """
+    if output is not None and size is not None and max(size) > LARGEST:
+        raise click.UsageError(f"--size: a file is at most {LARGEST} inches wide and high.")
     if output is not None and not is_picture(output):
         raise click.UsageError(f"--output {output}: the file must end in .svg, .png or .pdf.")
     groups = [*[("line", g) for g in lines], *[("points", g) for g in points], *[("band", g) for g in bands]]

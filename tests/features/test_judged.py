@@ -214,3 +214,10 @@ def test_without_mpmath_differences_are_those_of_float64(monkeypatch):
     found = run_check(gradcli.loads("variable x = 0.3; y = sin(x)*x"))
     assert found.passed
     assert any("pip install 'gradcli[check]'" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("power", ["x^p", "x * x^p", "sum([2.0, x]^p)"])
+def test_modes_may_differ_where_there_are_no_values_beside_the_point(power):
+    found = verdicts(f"variable x = -2.0; variable p = 3.0; y = {power}")
+    assert "FAILED" not in found.values()
+    assert found[2, "differences"] == "unclear"

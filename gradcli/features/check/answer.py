@@ -292,6 +292,8 @@ class _HessianRows:
             self._by_other_modes(found, step, smallest)
             if not self._by_digits(found, move, smallest):
                 self._by_differences(found, move)
+        for m in range(len(self.group)):
+            self._where_undefined(m)
         result = []
         every = range(len(self.group))
         many = len(every) > EVERY_ENTRY_UP_TO
@@ -306,6 +308,16 @@ class _HessianRows:
                         c._replace(variable=self.point.together(self.group)) if many and c.verdict == "ok" else c
                     )
         return result
+
+    def _where_undefined(self, m: int) -> None:
+        """Modes may differ where gradients have no values beside the point, as those of a power whose base is negative."""
+        beside = self.worst.get((m, "differences"))
+        if beside is None or beside[1].word != "unclear" or not math.isnan(beside[1].other):
+            return
+        for method in ("forward", "series"):
+            k, verdict = self.worst[m, method]
+            if verdict.word == "FAILED":
+                self.worst[m, method] = (k, verdict._replace(word="unclear"))
 
     def _keep(self, m: int, method: str, k: int, verdict: Verdict) -> None:
         """Note the verdict on entry k of the m-th x if it is the worst so far."""

@@ -223,9 +223,10 @@ class Batch:
         accelerator = self.program.accelerator
         if accelerator is None:
             return max(rows, min(_rounded_up(rows), self.rows_at_once))
-        # One that is compiled already, and one that all devices have equal parts of.
+        # One that is compiled already; else a power of 2, of which all devices have equal parts.
         larger = [size for size in self._blocks if size >= rows]
-        return min(larger) if larger else -(-rows // accelerator.devices) * accelerator.devices
+        count = accelerator.devices
+        return min(larger) if larger else -(-(1 << (rows - 1).bit_length()) // count) * count
 
     def _planned(self, nodes: Sequence[Node], many: Mapping[Node, Node]) -> Run:
         program, nodes = self.program, batched(nodes, many)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -115,6 +116,8 @@ class LazyGroup(click.Group):
         if not ctx.resilient_parsing and not word.startswith("-") and word not in COMMANDS:
             if os.path.isfile(word):
                 ctx.fail(f"No such command '{word}'. To evaluate that file: gradcli eval '{word}'")
+            if set(word) & set("=()+*/^ "):
+                ctx.fail(f"No such command '{word}'. To evaluate an expression: gradcli eval -e {shlex.quote(word)}")
             raise click.NoSuchCommand(word, possibilities=COMMANDS, ctx=ctx)
         return super().resolve_command(ctx, args)
 

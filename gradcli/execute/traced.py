@@ -11,7 +11,7 @@ from gradcli.graph.loops import Body
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import loop_run
 from gradcli.graph.ops.ruled import System
-from gradcli.graph.ops.words.jax import FAILS, WORDS, Namespace
+from gradcli.graph.ops.words.jax import FAILS, WORDS, Namespace, wrapped
 
 Array = Any
 
@@ -39,8 +39,8 @@ def computed(xp: Namespace, roots: Sequence[Node], given: Mapping[Node, Array]) 
             flags.append(failed)
             continue
         y = WORDS.get(node.op.name, node.op.kernel)(xp, *inputs, **node.attrs)  # type: ignore[misc]
-        if node.op.name in FAILS:
-            found = FAILS[node.op.name](xp, node, y, *inputs)
+        for fails in (FAILS.get(node.op.name), wrapped):
+            found = fails(xp, node, y, *inputs) if fails is not None else None
             flags += [] if found is None else [found]
         values[node] = xp.asarray(y, node.dtype)
     found = [xp.asarray(values[x], x.dtype) for x in roots]

@@ -161,6 +161,7 @@ def test_where_an_expression_goes(gradcli):
     done = gradcli("eval", "1+1")
     assert (done.status, done.out) == (1, "")
     assert "`gradcli eval -e 1+1`" in done.err
+    assert "gradcli eval -e 'sin(1)'" in gradcli("sin(1)").err
     assert "`gradcli grad -e 'x^2 + $x'`" in gradcli("grad", "x^2 + $x").err
 
 

@@ -77,6 +77,16 @@ def test_of_large_arrays(expression):
     assert caught.value.labels
 
 
+@pytest.mark.parametrize("name", ["add", "pow", "sum", "matmul", "cast", "scatter_add"])
+def test_compiled_by_jax(name):
+    pytest.importorskip("jax")
+    program = gradcli.loads(f"constant n: int64\ny = {PROGRAMS[name]}", backend="jax", device="cpu")
+    plain = gradcli.loads(f"constant n: int64\ny = {PROGRAMS[name]}")
+    np.testing.assert_array_equal(program.eval(values={"n": 4})["y"], plain.eval(values={"n": 4})["y"])
+    with pytest.raises(gradcli.GradcliError, match="does not fit into int"):
+        program.eval(values={"n": LIMIT})
+
+
 def test_in_the_steps_of_a_loop_and_in_derivatives():
     error = fails("constant n = 3\ndef f(s) = s*s + 1\ny = iterate(f, n, 200)")
     assert "does not fit into int64" in error.message

@@ -16,7 +16,7 @@ import numpy as np
 
 from gradcli.graph.node import Node
 from gradcli.graph.ops import contract, exponential, gamma, kernels, normal, special
-from gradcli.graph.types import Shape
+from gradcli.graph.types import ITEM_SIZE, Shape, is_float
 
 Array = Any
 
@@ -302,7 +302,7 @@ def _outside(xp: Any, indices: Array, size: int) -> Array:
 
 def _impossible_cast(xp: Any, node: Node, y: Array, x: Array) -> Array | None:
     if not node.dtype.startswith("int") or not node.inputs[0].dtype.startswith("float"):
-        return None
+        return xp.any(y != x) if (node.inputs[0].dtype, node.dtype) == ("int64", "int32") else None
     return ~xp.all(kernels.fitting_kernel(xp, x, int(node.dtype[3:])))
 
 
@@ -334,3 +334,14 @@ FAILS: dict[str, Fails] = {
     "random_normal": _impossible_normal, "random_uniform": _impossible_uniform,
 }  # fmt: skip
 """What may fail. A flag may be set where nothing fails: then NumPy's kernels say what the value is."""
+
+
+def wrapped(xp: Namespace, node: Node, y: Array, *inputs: Array) -> Array | None:
+    """Whether integers have wrapped around (see :func:`gradcli.graph.ops.kernels.check_integers`); None where they cannot."""
+    if is_float(node.dtype) or not node.op.wraps:
+        return None
+    kernel: Any = node.op.kernel
+    values = getattr(kernel, "values", None) or len(inputs)
+    given = [xp.asarray(x, "float64") if i < values else x for i, x in enumerate(inputs)]
+    floats = WORDS.get(node.op.name, kernel.compute)(xp, *given, **node.attrs)
+    return xp.any(xp.abs(floats - y) >= 2.0 ** (8 * ITEM_SIZE[node.dtype] - 1))

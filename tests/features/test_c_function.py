@@ -181,6 +181,7 @@ def test_constants_are_data_and_values_share_what_derivatives_need() -> None:
     assert "static const double k[2] = {1.0, 2.0};" in text
     assert "struct gradient gradient(double x, double c)" in text
     assert text.count("exp(") == 2
+    assert "gradient(double c)" in gradcli.loads("constant c = 2.0; y = c^2").derive(wrt="c", format="c")
     assert "gradient(void)" in gradcli.loads("variable x = 2.0; y = zeros_like(x)").derive(order=0, format="c")
 
 

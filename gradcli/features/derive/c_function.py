@@ -196,7 +196,7 @@ class _C(Style):
         for leaf in self.leaves:
             name, kind = self.spelled[str(leaf.attrs["name"])], c.TYPES[leaf.dtype]
             count = size_of(leaf.shape)
-            if leaf.attrs["kind"] == "constant" and leaf in self.constants:
+            if self._is_data(leaf):
                 entries = [c.value(v, leaf.dtype).text for v in np.ravel(self.constants[leaf]).tolist()]
                 data.append(f"static const {kind} {name}[{count}] = {_listed(entries)};" if leaf.shape
                             else f"static const {kind} {name} = {entries[0]};")  # fmt: skip
@@ -221,6 +221,12 @@ class _C(Style):
         struct = "\n".join(["struct gradient {", *members, "};"])
         return "\n\n".join([self._comment(), self._includes(), struct, *self.helpers.values(), function]) + "\n"
 
+    def _is_data(self, leaf: Node) -> bool:
+        """Whether it is a constant with a value, by which nothing is differentiated."""
+        return leaf in self.constants and str(leaf.attrs["name"]) not in {
+            x for g in self.derived.gradients for x in g.wrt
+        }
+
     def _includes(self) -> str:
         nodes = cone([line.node for line in self.layout.lines] + [node for _, node, _ in self.results] + self.leaves)
         dtypes = {node.dtype for node in nodes}
@@ -232,7 +238,7 @@ class _C(Style):
         rows = [title(derived), "", f"Written by gradcli derive from {' '.join(derived.source.split())}.", ""]
         parameters: list[str] = []
         for leaf in self.leaves:
-            if leaf.attrs["kind"] != "constant" or leaf not in self.constants:
+            if not self._is_data(leaf):
                 name = str(leaf.attrs["name"])
                 called = [f"`{name}`"] * (self.spelled[name] != name) + [f"shape {list(leaf.shape)}"] * bool(leaf.shape)
                 if called:

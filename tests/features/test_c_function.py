@@ -190,3 +190,60 @@ def test_float32_and_integers() -> None:
     assert "float gradient" not in text
     assert "expf(x)" in text
     assert "#include <stdint.h>" in text
+
+
+LOOPS = [
+    "variable a = 3.1; variable x = 0.4; def f(x) = a*x*(1 - x)\ny = iterate(f, x, 100)",
+    "variable v0 = 1.0; variable t = 2.0; def f(v, e) = v + sin(e*t)\ny = sum(scan(f, linspace(0.0, 1.0, 60), v0)^2)",
+    "variable a = 0.9; variable x = [1.0, 2.0]; def g(s) = a*sin(s)\ndef f(s) = a*iterate(g, s, 50)\ny = sum(iterate(f, x, 40))",
+    "variable a = 2.0; def near(y) = abs(y^2 - a) < 1e-12\ndef f(y) = (y + a/y)/2\ny = iterate(f, 1.0, 100, until=near)",
+    "variable q0 = [1.0, 0.2]; variable v0 = [0.0, 1.0]; def f(q, v) = q + 0.01*v, v - 0.01*q/sum(q^2)^1.5\n"
+    "q, v = iterate(f, [q0, v0], 300)\ny = sum(q*v)",
+    "variable A = [[0.5, 0.1], [0.2, 0.3]]; variable x = [1.0, 2.0]; X = linspace(0.0, 1.0, 40); def f(h, e) = tanh(A @ h + e)\n"
+    "z = scan(f, X, x, reverse=true); y = sum(z[0]) + z[3, 1]",
+    "variable k = 0.3; def f(y, t) = -k*y\nz = odeint(f, 2.0, linspace(0.0, 1.0, 40), substeps=2)\ny = z[-1]",
+    "variable W = [[0.5, 0.1, 0.2], [0.2, 0.3, 0.9], [0.3, 0.1, 0.4]]; variable x = 0.3; def h(s, e) = sin(s)*e + x\n"
+    "def g(s, r) = s*x + sum(scan(h, r, s))\ny = sum(scan(g, tile(W, [20, 1]), x)) + iterate(h2, x, 50)".replace(
+        "y =", "def h2(s) = s*x\ny ="
+    ),
+    "dtype float32\nvariable double = 0.3; constant X = [[1.0, 2.0], [0.5, 0.2], [0.1, 3.0]]; def f(s, exp) = s*double + exp\n"
+    "def g(s, i) = s + sum(scan(f, X, [0.0, 0.0])[2])*double\ny = sum(scan(g, linspace(0.0, 1.0, 60), 1.0))",
+]
+
+
+@needs_cc
+@pytest.mark.parametrize("order", [1, 2])
+def test_loops_are_loops(order: int, tmp_path: Path) -> None:
+    programs = [gradcli.loads(text) for text in LOOPS]
+    texts = [program.derive("y", order=order, format="c") for program in programs]
+    for function, text, program in zip(compiled(texts, tmp_path), texts, programs, strict=True):
+        assert "for (int" in text and "* 1);" not in text
+        names = {spelled([name])[name]: name for name in program.graph.leaves}
+        values = {own: program.eval([names[own]])[names[own]] for own in function.names}
+        found = list(function(values).values())
+        expected = [program.eval(["y"])["y"], *[g for g in program.grad("y", order=order).values() if g is not None]]
+        for value, other in zip(found, expected, strict=True):
+            assert_equal(value.reshape(other.shape), other, text)
+
+
+def test_a_loop_is_as_long_as_its_body() -> None:
+    long, short = [gradcli.loads(LOOPS[0].replace("100", str(n))).derive("y", format="c") for n in (100_000, 100)]
+    assert len(long.splitlines()) == len(short.splitlines())
+    with pytest.raises(gradcli.GradcliError, match="keep more than 100,000 numbers") as found:
+        gradcli.loads(LOOPS[0].replace("100", "1000000")).derive("y", format="c")
+    assert found.value.help
+
+
+@needs_cc
+def test_samples_of_loops(tmp_path: Path) -> None:
+    folder = SAMPLES[0].parent / "loops"
+    texts, programs = [], []
+    for name in ("orbit", "sir", "nile"):
+        programs.append(gradcli.load(folder / f"{name}.expr"))
+        texts.append(programs[-1].derive(format="c"))
+    for function, text, program in zip(compiled(texts, tmp_path), texts, programs, strict=True):
+        found = function(program.eval(function.names))
+        expected = program.grad()
+        members = [name for name in found if name.startswith("d")][-len(expected) :]
+        for member, value in zip(members, expected.values(), strict=True):
+            assert_equal(found[member].reshape(value.shape), value, text)

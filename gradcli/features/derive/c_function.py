@@ -5,26 +5,28 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
 
 from gradcli.diagnostics import GradcliError
 from gradcli.features.derive.answer import Derived, Gradient
+from gradcli.features.derive.c_loops import Loops, as_runs
 from gradcli.features.derive.entrywise import Entries, entrywise
 from gradcli.features.derive.title import title
 from gradcli.features.derive.unwritten import UnwrittenError
-from gradcli.graph.layout import Style, laid_out
+from gradcli.graph.layout import Layout, Style, laid_out
 from gradcli.graph.node import Node, cone
-from gradcli.graph.ops.creation import make_leaf
+from gradcli.graph.ops.creation import loop_result, make_leaf
 from gradcli.graph.ops.words import c
 from gradcli.graph.printing import Text
 from gradcli.graph.types import size_of
 from gradcli.report.quoting import c_comment
 from gradcli.rewrite.written import Written
 
-WIDEST = 100
-"""Characters from which a list has a line for each part."""
+LETTERS = ("i", "kept", "next", "row", "s")
+"""Names in loops that the program has not given, which have numbers behind."""
 
 
 def _names(text: str) -> set[str]:
@@ -115,11 +117,20 @@ class _C(Style):
                     help="a module of arrays has them: `--format python`",
                 )
         own = {leaf: self._parameter(leaf) for leaf in leaves}
-        found = entrywise([*[node for _, node in known], *derived.named.values()], own, derived.float_dtype)
+        roots = [*[node for _, node in known], *derived.named.values()]
+        self.taken = {*self.spelled.values(), *RESERVED}
+        self.loops: Loops | None = None
+        if derived.has_loops:
+            runs = as_runs(roots)
+            self.loops = Loops(self._unused, self._in_step, derived.float_dtype)
+            found = entrywise([runs[x] for x in roots], own, derived.float_dtype, self.loops)
+            found |= {x: found[runs[x]] for x in roots}
+        else:
+            found = entrywise(roots, own, derived.float_dtype)
         self._write(known, found)
-        texts = [text for _, _, some in self.results for text in some] + [
-            line.text.text for line in self.layout.lines if line.node.op.name != "leaf"
-        ]
+        texts = [text for _, _, some in self.results for text in some]
+        texts += [line.text.text for line in self.layout.lines if line.node.op.name != "leaf"]
+        texts += [text for some in self.loops.lines.values() for text in some] if self.loops is not None else []
         used = set(re.findall(r"\w+", " ".join(texts)))
         self.leaves = [leaf for leaf in leaves if self.spelled[str(leaf.attrs["name"])] in used]
 
@@ -134,7 +145,7 @@ class _C(Style):
 
     def _write(self, known: Sequence[tuple[Gradient, Node]], found: Mapping[Node, Entries]) -> None:
         names: dict[Node, str] = {}
-        taken = set(self.spelled.values())
+        taken = self.taken
         for name, node in self.derived.named.items():
             for i, entry in enumerate(found[node].ravel()):
                 if entry.inputs and entry not in names:
@@ -142,17 +153,38 @@ class _C(Style):
                     names[entry] = own if not node.shape else spelled([f"{own}_{i}"], taken)[f"{own}_{i}"]
                     taken.add(names[entry])
         roots = [entry for _, node in known for entry in found[node].ravel()]
-        if any(node.shape for node in found):  # what the entries leave to be simplified
+        if self.loops is None and any(node.shape for node in found):  # what the entries leave to be simplified
             written = Written(roots, names, (), self.derived.float_dtype)
             roots, names = written.targets, {new: names[old] for old, new in written.names.items()}
-        self.layout = laid_out(roots, names, self, taken | RESERVED, most=self.derived.parts)
+        names |= self._runs(roots)
+        self.layout = laid_out(roots, names, self, taken, most=self.derived.parts)
         texts = iter(self.layout.texts[x].text if x in self.layout.texts else self.literal(x, x, 0).text for x in roots)
         self.results = [(g, node, [next(texts) for _ in range(size_of(node.shape))]) for g, node in known]
+
+    def _runs(self, roots: Sequence[Node]) -> dict[Node, str]:
+        """Runs of loops have lines of their own."""
+        return (
+            {} if self.loops is None else {x: f"run {k}" for k, x in enumerate(cone(roots)) if x in self.loops.blocks}
+        )
+
+    def _in_step(self, roots: Sequence[Node]) -> Layout:
+        return laid_out(roots, self._runs(roots), self, self.taken)
+
+    def _unused(self, name: str) -> str:
+        """A name of C for something of a loop."""
+        found = spelled([name], self.taken)[name] if name not in LETTERS else ""
+        for k in count(1):
+            if found and found not in self.taken:
+                break
+            found = f"{name}{k}"
+        self.taken.add(found)
+        return found
 
     # the style
 
     def leaf(self, node: Node) -> Text:
-        return Text(str(node.attrs["name"]))
+        given = self.loops.given.get(node) if self.loops is not None else None
+        return Text(given or str(node.attrs["name"]))
 
     def literal(self, literal: Node, user: Node, position: int) -> Text:
         return c.value(literal.attrs["value"], literal.dtype)
@@ -160,6 +192,10 @@ class _C(Style):
     def apply(self, node: Node, operands: Sequence[Text]) -> Text:
         if node.op.name == "literal":
             return self.literal(node, node, 0)
+        if self.loops is not None and node in self.loops.blocks:
+            return self.loops.write(node, operands)
+        if node.op is loop_result:
+            return Text(str(node.attrs["text"]))
         if node.op.written is not None:
             return self._in_words(node, operands)
         text = c.apply(node, operands, self._function)
@@ -198,28 +234,30 @@ class _C(Style):
             count = size_of(leaf.shape)
             if self._is_data(leaf):
                 entries = [c.value(v, leaf.dtype).text for v in np.ravel(self.constants[leaf]).tolist()]
-                data.append(f"static const {kind} {name}[{count}] = {_listed(entries)};" if leaf.shape
+                data.append(f"static const {kind} {name}[{count}] = {c.listed(entries)};" if leaf.shape
                             else f"static const {kind} {name} = {entries[0]};")  # fmt: skip
             else:
                 parameters.append(f"const {kind} {name}[{count}]" if leaf.shape else f"{kind} {name}")
-        lines = [
-            f"const {c.TYPES[line.node.dtype]} {line.name} = {line.text.text};"
-            for line in self.layout.lines
-            if line.node.op.name != "leaf"
-        ]
+        lines: list[str] = []
+        for line in self.layout.lines:
+            if self.loops is not None and line.node in self.loops.lines:
+                lines += self.loops.lines[line.node]
+            elif line.node.op.name != "leaf":
+                lines.append(f"const {c.TYPES[line.node.dtype]} {line.name} = {line.text.text};")
         members, entries = [], []
         for g, node, texts in self.results:
             name = self.members[g.name]
             size = f"[{len(texts)}]" if node.shape else ""
             members.append(f"    {c.TYPES[node.dtype]} {name}{size};")
-            entries.append(f".{name} = {_listed(texts, 8) if node.shape else texts[0]}")
+            entries.append(f".{name} = {c.listed(texts, 8) if node.shape else texts[0]}")
         head = f"struct gradient gradient({', '.join(parameters) or 'void'})"
-        if len(head) > WIDEST:
+        if len(head) > c.WIDEST:
             head = "struct gradient gradient(\n    " + ",\n    ".join(parameters) + ")"
-        body = [*data, *lines, f"return (struct gradient){_listed(entries, 4)};"]
+        body = [*data, *lines, f"return (struct gradient){c.listed(entries, 4)};"]
         function = "\n".join([head, "{", *[f"    {line}" for line in body], "}"])
         struct = "\n".join(["struct gradient {", *members, "};"])
-        return "\n\n".join([self._comment(), self._includes(), struct, *self.helpers.values(), function]) + "\n"
+        parts = [struct, *self.helpers.values(), function]
+        return "\n\n".join([self._comment(), self._includes(" ".join(parts)), *parts]) + "\n"
 
     def _is_data(self, leaf: Node) -> bool:
         """Whether it is a constant with a value, by which nothing is differentiated."""
@@ -227,10 +265,9 @@ class _C(Style):
             x for g in self.derived.gradients for x in g.wrt
         }
 
-    def _includes(self) -> str:
-        nodes = cone([line.node for line in self.layout.lines] + [node for _, node, _ in self.results] + self.leaves)
-        dtypes = {node.dtype for node in nodes}
-        needed = ["math.h", *["stdbool.h"] * ("bool" in dtypes), *["stdint.h"] * bool(dtypes & {"int32", "int64"})]
+    def _includes(self, code: str) -> str:
+        needed = ["math.h", *["stdbool.h"] * bool(re.search(r"\b(bool|true|false)\b", code))]
+        needed += ["stdint.h"] * bool(re.search(r"\bint(32|64)_t\b", code))
         return "\n".join(f"#include <{name}>" for name in needed)
 
     def _comment(self) -> str:
@@ -258,19 +295,3 @@ class _C(Style):
 
 def _shape(node: Node) -> str:
     return f", shape {list(node.shape)}" + ", row by row" * (node.rank > 1) if node.shape else ""
-
-
-def _listed(parts: Sequence[str], indent: int = 4) -> str:
-    """``{a, b}``, on several lines where that is too long."""
-    line = "{" + ", ".join(parts) + "}"
-    if len(line) <= WIDEST:
-        return line
-    space = " " * (indent + 4)
-    rows: list[str] = []
-    current = ""
-    for part in parts:
-        if current and len(current) + len(part) > WIDEST - len(space):
-            rows.append(current.rstrip())
-            current = ""
-        current += f"{part}, "
-    return "{\n" + "".join(f"{space}{row}\n" for row in [*rows, current.rstrip().rstrip(",")]) + " " * indent + "}"

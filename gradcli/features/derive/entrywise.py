@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from gradcli.features.derive.unwritten import UnwrittenError
 from gradcli.graph.flow import flow
 from gradcli.graph.node import TABLE, Derivation, Node, cone, current_derivation
 from gradcli.graph.operation import Contraction, cast_to, literal
+from gradcli.graph.ops.creation import loop_result, loop_run
 from gradcli.graph.ops.elementwise import add, multiply, neg
 from gradcli.graph.ops.words.c import ENTRIES
 from gradcli.graph.types import is_float, size_of
@@ -24,8 +25,18 @@ MOST = 20_000
 """Operations on numbers up to which arrays are written entry by entry."""
 
 
-def entrywise(roots: Sequence[Node], leaves: Mapping[Node, Entries], dtype: str) -> dict[Node, Entries]:
-    """For each node below the roots its entries, from those of the leaves.
+class Runs(Protocol):
+    """What makes runs of loops entries (:mod:`gradcli.features.derive.c_loops`)."""
+
+    def run(self, node: Node, found: Mapping[Node, Entries], leaves: Mapping[Node, Entries]) -> None: ...
+
+    def result(self, node: Node) -> Entries: ...
+
+
+def entrywise(
+    roots: Sequence[Node], leaves: Mapping[Node, Entries], dtype: str, runs: Runs | None = None
+) -> dict[Node, Entries]:
+    """For each node below the roots its entries, from those of the leaves; ``runs`` are for those of loops.
 
     Raises :class:`UnwrittenError` for an operation whose entries no formula gives, and GradcliError (LimitError) where that
     makes too many operations.
@@ -36,6 +47,12 @@ def entrywise(roots: Sequence[Node], leaves: Mapping[Node, Entries], dtype: str)
     with derivation.active(), np.errstate(all="ignore"):
         for node in cone(roots, stop=leaves):
             if node in found:
+                continue
+            if runs is not None and node.op is loop_run:
+                runs.run(node, found, leaves)
+                continue
+            if runs is not None and node.op is loop_result:
+                found[node] = runs.result(node)
                 continue
             total += _operations(node)
             if total > MOST:

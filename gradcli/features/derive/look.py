@@ -43,7 +43,7 @@ def written(
         raise GradcliError("ValueError", "tangents are for directional derivatives and Taylor polynomials")
     if tangents and wrt:
         raise GradcliError("ValueError", "tangents name the xs: leave out wrt")
-    if steps or format not in ("expr", "latex"):
+    if steps or format not in ("expr", "latex", "c"):
         program.check_room_to_write_out("a derivation" if steps else "this format")
     if steps:
         from gradcli.features.derive.derivation import render, render_latex
@@ -55,7 +55,18 @@ def written(
 
     with_rules = format == "expr"
     derived = derive(
-        program, of, wrt, order, seeds, stop, with_rules, kind, tangents, name_parts, format == "c", format == "latex"
+        program,
+        of,
+        wrt,
+        order,
+        seeds,
+        stop,
+        with_rules,
+        kind,
+        tangents,
+        name_parts,
+        format == "c",
+        format in ("latex", "c"),
     )
     from gradcli.features.derive.unwritten import located
 

@@ -208,6 +208,26 @@ def value(entry: Any, dtype: str) -> Text:
     return Text(shown + "f" * (dtype == "float32" and shown[-1].isdigit()), text.binds)
 
 
+WIDEST = 100
+"""Characters from which a list has several lines."""
+
+
+def listed(parts: Sequence[str], indent: int = 4) -> str:
+    """``{a, b}``, on several lines where that is too long."""
+    line = "{" + ", ".join(parts) + "}"
+    if len(line) <= WIDEST:
+        return line
+    space = " " * (indent + 4)
+    rows: list[str] = []
+    current = ""
+    for part in parts:
+        if current and len(current) + len(part) > WIDEST - len(space):
+            rows.append(current.rstrip())
+            current = ""
+        current += f"{part}, "
+    return "{\n" + "".join(f"{space}{row}\n" for row in [*rows, current.rstrip().rstrip(",")]) + " " * indent + "}"
+
+
 _WORDS: Mapping[str, Callable[..., Text | None]] = {
     "neg": _negated, "pow": _power, "square": _square, "where": _where, "cast": _cast, "recip": _recip,
     "logical_not": lambda node, x, call: Text(f"!{x[0].at_least(POSTFIX)}", MINUS),

@@ -35,6 +35,14 @@ def listen() -> None:
     _thread.start_new_thread(_watch, (hear,))
 
 
+def settle() -> None:
+    """Wait until the thread has heard the signal that was tolerated: later it would take it for one that is not."""
+    for _ in range(100):
+        if not tolerated:
+            return
+        sleep(0.005)
+
+
 def status() -> int:
     """The exit status of a process that a signal ended."""
     return 128 + (received or signal.SIGINT)

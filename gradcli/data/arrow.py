@@ -101,6 +101,8 @@ def read_table(
         if wanted is None
         else chosen_items(wanted, names, name)
     )
+    if not items:
+        fail(f"no column of {name} is named", f"it has {', '.join(names[:MOST_COLUMNS])}")
     for item in items:
         _check(table, item)
     taken = list(dict.fromkeys([names[item.column] for item in items]))

@@ -294,6 +294,18 @@ def test_ctrl_c_ends_the_step_saves_and_prints(tmp_path, line, process, method, 
     np.testing.assert_array_equal(numbers(resumed.stdout)["x"], values)
 
 
+def test_ctrl_c_in_short_steps_leaves_time_for_what_comes_after(tmp_path):
+    """The signal is heard only once, though what is drawn takes longer than the end of a command may."""
+    program = "constant t = linspace(0, 1, 9); constant y = sin(9*t); variable a = 1.0; l = sum((y - sin(a*t))^2)"
+    rule = ["--method", "sgd", "--lr", "1e-9", "--steps", "100000000", "--history", "h.ndjson"]
+    with start(tmp_path, "-e", program, "--minimize", "l", *rule, "--plot", "l.svg", "--errors") as child:
+        wait_for(lambda: (tmp_path / "h.ndjson").exists() and (tmp_path / "h.ndjson").read_text().count("\n") > 5)
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=60)
+    assert (child.returncode, out[:4]) == (130, "a = "), err
+    assert (tmp_path / "l.svg").read_bytes().endswith(b"</svg>\n")
+
+
 def test_a_resumed_run_may_go_further(gradcli, line):
     common = [line, "--set", "b=0", "--method", "adam"]
     whole = gradcli("fit", *common, "--steps", "30")

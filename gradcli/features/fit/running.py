@@ -83,12 +83,13 @@ class Watcher:
 
         A step that takes longer than a moment is given up, and the run ends with the values of the one before.
         """
+        before = stopping.tolerated
         for number in (signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(number) is signal.SIG_IGN:
                 continue
             with suppress(ValueError):  # signals belong to the main thread
                 self._before[number] = signal.signal(number, self._interrupt)
-                stopping.tolerated = 1
+                stopping.tolerated = max(before, 1)
         try:
             if not is_terminal(sys.stderr):
                 yield
@@ -99,7 +100,9 @@ class Watcher:
                 yield
         finally:
             _set_alarm(0)
-            stopping.tolerated = 0
+            if self.interrupted is not None and not before:
+                stopping.settle()
+            stopping.tolerated = before
             self._restore()
 
     def _interrupt(self, number: int, _: object) -> None:

@@ -51,6 +51,9 @@ def test_help_of_an_operation_is_that_of_ops(gradcli):
     [
         (["help", "nune"], "Did you mean 'none'?"),
         (["help", "../none"], "There is no command, topic or operation"),
+        (["help", "detach"], "Pages that speak of it: `gradcli help pytorch`"),
+        (["help", "\\\\\\"], "`gradcli help` lists them"),
+        (["examples", "logistic"], "Samples that speak of it: exam_classifier, logistic_regression"),
         (["help", ""], "There is no command, topic or operation"),
         (["help", "none", "--man"], "--man prints the whole manual"),
         (["examples", "rosenbork"], "Did you mean 'rosenbrock'?"),

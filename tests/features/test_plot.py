@@ -290,3 +290,14 @@ def test_each_way_loads_its_library_only(process):
     assert "plotille" in shown and "matplotlib" not in shown and "rich" not in shown
     written = process("plot", *RANGE, "--output", "y.png", python=("-X", "importtime")).stderr
     assert "matplotlib" in written and "plotille" not in written and "pyplot" not in written
+
+
+def test_a_name_that_only_the_range_has_is_a_variable(gradcli):
+    typed = gradcli("plot", "-e", "x^2", "--x", "x=0:6", "--order", "1")
+    assert typed.status == 0
+    assert (
+        typed.out.partition("\n")[2]
+        == gradcli("plot", "-e", "variable x = 0.0; x^2", "--x", "x=0:6").out.partition("\n")[2]
+    )
+    assert "`k` is not defined" in gradcli("plot", "-e", "k*x^2", "--x", "x=0:6").err
+    assert gradcli("plot", "-e", "variable x = 1.0; x^2", "--x", "z=0:6").status == 1

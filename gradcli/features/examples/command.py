@@ -43,9 +43,12 @@ def command(name: str | None, target: str | None) -> None:
             from gradcli.diagnostics import did_you_mean
 
             close = did_you_mean(asked, samples)
+            speaking = [s.name for s in samples.values() if asked.strip() and asked.casefold() in s.text.casefold()][:6]
             raise click.UsageError(
                 f"There is no sample {name!r}."
-                + (f" Did you mean {close!r}?" if close else " `gradcli examples` lists them.")
+                + (f" Did you mean {close!r}?" if close else "")
+                + (f" Samples that speak of it: {', '.join(speaking)}." if speaking else "")
+                + (" `gradcli examples` lists them." if not close and not speaking else "")
             )
     if target is not None:
         available = answer.files()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 import gradcli
 
@@ -18,6 +19,12 @@ def topics() -> dict[str, str]:
     found = {name: page(name).partition("\n")[0].removeprefix("# ") for name in names}
     found[OPERATIONS] = "All operations: formula, derivative, domain and an example of each"
     return dict(sorted(found.items()))
+
+
+def mentioning(word: str) -> list[str]:
+    """The topics whose pages have a word, as a whole or as the beginning of another, in upper or lower case."""
+    found = re.compile(rf"\b{re.escape(word)}", re.IGNORECASE) if word.strip() else re.compile(r"(?!)")
+    return [topic for topic in topics() if topic != OPERATIONS and found.search(page(topic))]
 
 
 def page(topic: str) -> str:

@@ -101,9 +101,13 @@ def _operation(ctx: click.Context, name: str, topics: dict[str, str]) -> None:
 
     names = [name for o in table.values() if not o.hidden for name in (o.name, *o.aliases)]
     if name not in names:
+        from gradcli.features.help.answer import mentioning
+
         close = did_you_mean(name, [*COMMANDS, *topics, *names])
+        pages = ", ".join([f"`gradcli help {topic}`" for topic in mentioning(name)[:4]])
         raise click.UsageError(
             f"There is no command, topic or operation {name!r}."
-            + (f" Did you mean {close!r}?" if close else " `gradcli help` lists them.")
+            + (f" Did you mean {close!r}?" if close else "")
+            + (f" Pages that speak of it: {pages}." if pages else "" if close else " `gradcli help` lists them.")
         )
     ctx.invoke(ops.command, search=name, family=None, format=None)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from gradcli.commands.endings import Command, is_terminal, stream_has_color
-from gradcli.commands.inputs import Inputs, backend_options, program_options
+from gradcli.commands.inputs import Inputs, ProgramText, backend_options, program_options
 from gradcli.commands.options import (
     INPUT_FILE,
     OUTPUT_FILE,
@@ -243,6 +243,7 @@ def command(
     else:
         _check(ranges, orders, log, bool(groups))
         text = inputs.program_text()
+        inputs = _with_free_names(inputs, text, ranges)
         others = [*(chosen.name for chosen in ranges), *(data or ()), *(name for _, group in groups for name in group)]
         program = inputs.load(text, (of, others))
         if len(ranges) == 1:
@@ -284,6 +285,18 @@ def _framed(
     if xlim or ylim:
         raise click.UsageError("Over two variables the ranges are those of --x, and there is no --xlim nor --ylim.")
     return drawn._replace(frame=frame)
+
+
+def _with_free_names(inputs: Inputs, text: ProgramText, ranges: tuple[Range, ...]) -> Inputs:
+    """In a program that was typed, a name of ``--x`` that nothing binds is a variable: ``plot -e 'sin(x)' --x x=0:6``."""
+    if not text.inline:
+        return inputs
+    from gradcli.commands.names import bound
+
+    known = {*bound(text.text), *inputs.set_}
+    free = {r.name: f"1.0*({r.low})" for r in ranges if r.entry is None and r.name not in known}
+    used = {name: low for name, low in free.items() if re.search(rf"\b{name}\b", text.text)}
+    return inputs._replace(set_={**used, **inputs.set_})
 
 
 def _check(ranges: tuple[Range, ...], orders: range | None, log: str | None, arrays: bool) -> None:

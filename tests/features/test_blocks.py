@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gradcli
+from gradcli.features.fit import blocks
 
 TEXT = """
 constant X = random_normal([23, 2], seed=1)
@@ -97,3 +98,9 @@ def test_a_checkpoint_of_one_engine_is_resumed_by_the_other(tmp_path):
         gradcli.loads(TEXT, backend=first).fit(steps=13, checkpoint=path, every=5, **run)
         rest = gradcli.loads(TEXT, backend=second).fit(steps=30, resume=path, **run)
         np.testing.assert_allclose(rest.values["w"], whole.values["w"], rtol=1e-12)
+
+
+def test_data_that_is_too_large_for_a_device_comes_step_by_step(monkeypatch):
+    monkeypatch.setattr(blocks, "HELD", 0)
+    expected, result = fits(minimize="loss", method="adam", lr=0.05, data=["X", "t"], batch=5, steps=7)
+    np.testing.assert_allclose(result.values["w"], expected.values["w"], rtol=1e-10)

@@ -57,6 +57,7 @@ def test_help_of_an_operation_is_that_of_ops(gradcli):
         (["help", ""], "There is no command, topic or operation"),
         (["help", "none", "--man"], "--man prints the whole manual"),
         (["examples", "rosenbork"], "Did you mean 'rosenbrock'?"),
+        (["examples", "--copy", ""], "--copy needs a folder"),
         (["examples", "../../secret"], "There is no sample"),
     ],
 )

@@ -102,6 +102,17 @@ def test_what_is_wrong_is_said_and_changes_nothing(session, lines, words):
     assert "Traceback" not in done.err
 
 
+def test_many_lines_take_no_longer_each(session):
+    done = session(*[f"a{i} = {i}" for i in range(500)], "f = a7 + a499", "f")
+    assert done.out == "506\n"
+
+
+def test_standard_input_may_be_closed(process):
+    done = process("repl", stdin=None, preexec_fn=lambda: os.close(0))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "standard input is closed" in done.stderr
+
+
 def test_files(session, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "data.csv").write_text("a\n1\n2\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from gradcli.commands.endings import Command, tell
@@ -51,10 +53,12 @@ def command(name: str | None, target: str | None) -> None:
                 + (" `gradcli examples` lists them." if not close and not speaking else "")
             )
     if target is not None:
+        if not target:
+            raise click.UsageError("--copy needs a folder, such as '.'.")
         available = answer.files()
         chosen = available if sample is None else answer.needed(sample, available)
         new = answer.copy(chosen, target)
-        tell(f"{new} of {len(chosen)} files written to {target}/samples\n")
+        tell(f"{new} of {len(chosen)} files written to {os.path.join(target, 'samples')}\n")
         if sample is not None:
             tell("".join([f"$ {line}\n" for line in sample.commands()]))
     elif sample is not None:

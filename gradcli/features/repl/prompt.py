@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from gradcli.diagnostics import GradcliError, Source
+
 if TYPE_CHECKING:
     from prompt_toolkit.document import Document
     from prompt_toolkit.formatted_text import StyleAndTextTuples
@@ -46,6 +48,8 @@ def _input(prompt: str) -> str:
 
 
 def _line(_: str) -> str:
+    if sys.stdin is None:
+        raise GradcliError("DataError", "standard input is closed")
     line = sys.stdin.readline()
     if not line:
         raise EOFError
@@ -172,7 +176,6 @@ def _with_toolkit(complete: Complete, history: str | None) -> Reader | None:
 
 def styled(text: str) -> Iterator[tuple[str, str]]:
     """The pieces of a text, which make it up, each with its style: by the tokens of the grammar."""
-    from gradcli.diagnostics import Source
     from gradcli.language.builtin import OPERATIONS
     from gradcli.language.pieces import pieces
 

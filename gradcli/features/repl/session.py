@@ -57,7 +57,10 @@ class Session:
         kept = [entry for i, entry in enumerate(self.entries) if i not in set(taken)]
         first = isinstance(statement, syntax.Dtype)
         kept.insert(0 if first else taken[0] if taken else len(kept), new)
-        self._change(_ordered(kept) if taken else kept)
+        if taken:
+            self._change(_ordered(kept))
+        else:  # what stands has been found right, and is as it was: only what the new one needs is read with it
+            self._change(kept, only=_needed(kept, new))
 
     def replace(self, text: str, folder: str) -> None:
         """Begin anew with the statements of a whole program."""
@@ -70,9 +73,9 @@ class Session:
             return True
         return False
 
-    def _change(self, entries: list[Entry], folder: str | None = None) -> None:
+    def _change(self, entries: list[Entry], folder: str | None = None, only: Sequence[Entry] | None = None) -> None:
         folder = self.folder if folder is None else folder
-        from_text("".join([f"{entry.text}\n" for entry in entries]), NAME, folder)
+        from_text("".join([f"{entry.text}\n" for entry in (entries if only is None else only)]), NAME, folder)
         self._before.append((self.entries, self.folder))
         self.entries, self.folder = entries, folder
 
@@ -106,6 +109,19 @@ def _bindings(statement: syntax.Statement) -> Iterable[str]:
         case syntax.Seed():
             return [f"a seed of {statement.name.id}"]
     return bound_by(statement)
+
+
+def _needed(entries: Sequence[Entry], new: Entry) -> list[Entry]:
+    """An entry with those that it uses, directly or not, and what is said of all."""
+    binder = {name: entry for entry in entries for name in entry.binds}
+    names = {name for name in binder if not name.isidentifier() and name != "an output"} | set(new.uses)
+    todo = list(names)
+    while todo:
+        entry = binder.get(todo.pop())
+        more = entry.uses - names if entry is not None else ()
+        names.update(more)
+        todo += more
+    return [entry for entry in entries if entry is new or entry.binds & names]
 
 
 def _ordered(entries: Sequence[Entry]) -> list[Entry]:

@@ -288,7 +288,7 @@ def profile_option(function: F) -> F:
         "--profile",
         is_flag=True,
         help="Print the cost of each line in place of the results. It has time, calls and memory, forward and backward:"
-        " a table on a terminal, JSON in a pipe. Steps are timed one after the other, on one thread.",
+        " a table on a terminal, columns in a pipe. Steps are timed one after the other, on one thread.",
     )(function)
 
 

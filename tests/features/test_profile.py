@@ -15,7 +15,7 @@ y = sum(h*h)
 
 
 def profile(command_line, *arguments):
-    done = command_line(*arguments, "--profile", stdin=PROGRAM)
+    done = command_line(*arguments, "--profile", "--format", "json", stdin=PROGRAM)
     assert (done.status, done.err) == (0, "")
     return json.loads(done.out)
 
@@ -63,7 +63,7 @@ def test_the_table(command_line):
     [
         (["--points", "rows.csv"], "goes without --points"),
         (["--output", "y.json"], "goes without --output"),
-        (["--format", "csv"], "writes table or json"),
+        (["--format", "csv"], "writes table, plain or json"),
     ],
 )
 def test_what_does_not_go_together(command_line, options, message):
@@ -85,3 +85,18 @@ def test_threads_change_nothing_but_rounding(command_line):
 def test_threads_must_be_a_number(command_line):
     done = command_line("eval", "--threads", "0", stdin=PROGRAM)
     assert done.status == 2 and "--threads" in done.err
+
+
+def test_columns_in_a_pipe(command_line):
+    for form in ((), ("--format", "plain"), ("--format", "table")):
+        done = command_line("grad", "--profile", *form, stdin=PROGRAM)
+        assert done.out.split("\n")[0].split() == [
+            "line",
+            "time",
+            "share",
+            "forward",
+            "backward",
+            "calls",
+            "memory",
+            "text",
+        ]

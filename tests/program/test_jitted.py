@@ -224,7 +224,7 @@ def test_several_devices_share_the_rows(tmp_path, monkeypatch):
 
 def test_a_profile_says_what_compiling_took(command_line):
     options = ["grad", "-e", "variable x = [1.0, 2.0]; y = sum(exp(x))", "--backend", "jax", "--profile"]
-    found = json.loads(command_line(*options).out)
+    found = json.loads(command_line(*options, "--format", "json").out)
     assert found["engine"]["name"] == "jax"
     assert found["devices"] == ["cpu:0"]
     assert 0 < found["compiling_seconds"] < found["seconds"]

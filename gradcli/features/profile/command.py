@@ -21,26 +21,26 @@ def check(format: str | None, output: str | None, points: str | None) -> None:
         raise click.UsageError("--profile is about one run, and goes without --points.")
     if output is not None:
         raise click.UsageError("--profile writes to standard output, and goes without --output.")
-    if format not in (None, "table", "json"):
-        raise click.UsageError(f"--profile writes table or json, and not --format {format}.")
+    if format not in (None, "table", "plain", "json"):
+        raise click.UsageError(f"--profile writes table, plain or json, and not --format {format}.")
 
 
 def deliver(
     program: Loaded, ask: Callable[[Loaded], object], command: Literal["eval", "grad"], format: str | None
 ) -> None:
-    """Answer a question and print the profile: a table on a terminal, JSON in a pipe."""
+    """Answer a question and print the profile: a table on a terminal, plain columns in a pipe."""
     from gradcli.features.profile import look as profiles
     from gradcli.features.profile.answer import compiled, profiled
 
     terminal = is_terminal(sys.stdout)
     if program.accelerator is not None:
         spent = compiled(program, ask)
-        as_json = format == "json" or (format is None and not terminal)
+        as_json = format == "json"
         name = program.source.name
         write(profiles.compiled_json(spent, command, name) if as_json else profiles.compiled_text(spent))
         return
     profile = profiled(program, ask)
-    if format == "json" or (format is None and not terminal):
+    if format == "json":
         write(profiles.render_json(profile, command, program.source.name))
     else:
-        write(profiles.render_table(profile, screen() if terminal else None))
+        write(profiles.render_table(profile, screen() if terminal and format != "plain" else None))

@@ -247,3 +247,9 @@ def test_samples_of_loops(tmp_path: Path) -> None:
         members = [name for name in found if name.startswith("d")][-len(expected) :]
         for member, value in zip(members, expected.values(), strict=True):
             assert_equal(found[member].reshape(value.shape), value, text)
+
+
+def test_long_programs_of_numbers_have_no_limit() -> None:
+    lines = [f"x{i + 1} = sin(x{i})*0.9 + x{i}" for i in range(700)]
+    text = gradcli.loads("\n".join(["variable x0 = 0.9", *lines])).derive(order=0, format="c")
+    assert text.count("const double") >= 700

@@ -69,7 +69,9 @@ def entrywise(
 
 
 def _operations(node: Node) -> int:
-    """How many operations on numbers a node takes, from above."""
+    """How many operations on numbers an operation on arrays takes, from above."""
+    if not any([x.shape for x in (node, *node.inputs)]):
+        return 0
     if isinstance(node.op.rule, Contraction):
         labels, _ = node.op.rule.labels(node.inputs, dict(node.attrs))
         sizes = {k: n for x, own in zip(node.inputs, labels, strict=True) for k, n in zip(own, x.shape, strict=True)}

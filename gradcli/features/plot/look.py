@@ -241,7 +241,7 @@ def _draw_dots(sheet: _Sheet, dots: Sequence[Dots]) -> None:
                 sheet.canvas.text(2 * cell[0], 4 * cell[1], sign)
 
 
-ASCII = str.maketrans("│┤└─┬┄" + ARROWS + DOTS, "||+-+-" + ">/^\\</v\\" + "o@x%=#")
+ASCII = str.maketrans("│┤└─┬┄" + ARROWS + DOTS, "||+-+-" + ">/^\\</v\\" + "o@x%=#") | {ord("±"): "+-"}
 
 
 def _joined(lines: Sequence[str], unicode: bool) -> str:

@@ -82,6 +82,8 @@ def test_lines_are_answered(session, lines, answers):
         (["x = 1", "x = x + 1"], "`x` cannot be computed from itself"),
         (["a = 1", "b = a", "a = b"], "computed from each other: a, b"),
         (["a = [1, 2]", "b = a + [3, 4]", "a = [1, 2, 3]"], "do not broadcast"),
+        (["grad 7"], "Commands begin with a colon: `:grad 7`"),
+        (["help"], "Commands begin with a colon: `:help`"),
         ([":gard"], "Did you mean :grad?"),
         ([":grad --oder 2"], "--order"),
         ([":grad x --wrt 'a"], "quoted as in a shell"),
@@ -127,6 +129,10 @@ def test_files(session, tmp_path):
 def test_values_from_a_file(session, tmp_path):
     (tmp_path / "v.json").write_text("[1, 2, 3]")
     assert session(":set v=@v.json", "v").out == "[1.0, 2.0, 3.0]\n"
+
+
+def test_a_range_of_a_plot_is_an_option(session):
+    assert session(":plot sin(x) --x x=0:6 --order 0").status == 0
 
 
 def test_a_line_end_inside_brackets_goes_on():

@@ -33,7 +33,9 @@ ABOUT = """\
 Tab completes names, operations, commands and options. Brackets go on over several lines. Ctrl-C gives up a line or a run.
 """
 
-NOT_HERE = ("examples", "help", "repl")
+NOT_HERE = ("examples", "format", "help", "repl", "server")
+"""Commands that ask nothing about a program, or that need its file."""
+
 ASKED = tuple(name for name in COMMANDS if name not in NOT_HERE)
 
 
@@ -64,11 +66,21 @@ class Dialogue:
             tell(f"{problem.format_message()}\n")
         except Exception as problem:  # noqa: BLE001  as at the end of a command
             report_failure(problem, as_json=False)
+            self._advise(text)
         return False
+
+    def _advise(self, text: str) -> None:
+        """Say it where what was wrong looks like a command."""
+        word = text.split(maxsplit=1)[0] if text.strip() else ""
+        if word in (*ASKED, *self.own, "?") and word not in self.session.names():
+            tell(f"Commands begin with a colon: `:{text.strip()}`.\n" if word != "?" else ":help says what there is.\n")
 
     def _taken(self, entry: sessions.Entry, statement: syntax.Statement) -> bool:
         if isinstance(statement, syntax.Bare):
-            return self._run(["eval", "--of", "ans"], entry.text)
+            right = self._run(["eval", "--of", "ans"], entry.text)
+            if not right:
+                self._advise(entry.text)
+            return right
         self.session.add(entry, statement)
         return True
 
@@ -89,7 +101,7 @@ class Dialogue:
             close = did_you_mean(name, [*ASKED, *self.own, "quit"])
             hint = f"Did you mean :{close}?" if close else ":help lists what there is."
             raise click.UsageError(f"There is no :{name}. {hint}")
-        at = match.start() if (match := re.search(r"(?:^|\s)--[a-z]{2}", rest)) else len(rest)
+        at = match.start() if (match := re.search(r"(?:^|\s)--[a-z]", rest)) else len(rest)
         asked, options = rest[:at].strip(), _words(rest[at:])
         if not asked:
             return self._run([name, *options])

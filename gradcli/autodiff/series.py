@@ -45,14 +45,20 @@ from gradcli.graph.ops.elementwise import (
     subtract,
 )
 from gradcli.graph.ops.linear_algebra import matmul, solve
+from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.ops.selection import equal, greater, isfinite, logical_not, not_equal, where, zero
-from gradcli.graph.ops.shaping import broadcasted
-from gradcli.graph.types import is_float
+from gradcli.graph.ops.shaping import broadcasted, reshaped
+from gradcli.graph.types import is_float, size_of
 
 QUOTIENTS = (divide, recip, divide_no_nan, recip_no_nan)
 
 Request = tuple[Node, int]
 Coefficient = Generator[Request, "Node | None", "Node | None"]
+
+
+def _goes_further_backwards(node: Node) -> bool:
+    """Whether what reverse mode passes on has derivatives that the tangent lacks, as of eigenvalues that coincide."""
+    return isinstance(node.op.rule, Tangent) and node.op.rule.adjoint is not None
 
 
 class Series:
@@ -73,6 +79,9 @@ class Series:
         self.weighted: dict[Request, Node] = {}
         self.masks: dict[Node, Node | None] = dict.fromkeys(given)
         self.loops: dict[Node, list[Node | None]] = {}
+        # Values whose derivatives go further backwards, and what is made of them entry by entry.
+        self.of_spectra: set[Node] = set()
+        self.slopes: dict[Node, list[tuple[Node, Node]]] = {}
         # Computed from a dx of a tangent rule: the 0-th coefficient of such a node is built anew.
         self.moved: set[Node] = set()
 
@@ -96,6 +105,8 @@ class Series:
                 todo.extend(unknown)
             else:
                 varying[node] = any([varying[b] for b in below])
+                if _goes_further_backwards(node) or (node.op.entrywise and not self.of_spectra.isdisjoint(below)):
+                    self.of_spectra.add(node)
         return varying[root]
 
     def coefficient(self, node: Node, k: int) -> Node | None:
@@ -217,6 +228,8 @@ class Series:
         if node in self.placeholders:
             return self._of_placeholder(node, k)
         op, rule = node.op, node.op.rule
+        if k > 1 and size_of(node.shape) == 1 and not op.entrywise and not self.of_spectra.isdisjoint(node.inputs):
+            return self._of_spectrum(node, k)
         if op in QUOTIENTS:
             return self._quotient(node, k)
         if op is solve:
@@ -247,6 +260,33 @@ class Series:
         """dx(t) = d/dt x(t)."""
         c = yield self.placeholders[node], k + 1
         return None if c is None else _times(k + 1, c)
+
+    def _of_spectrum(self, node: Node, k: int) -> Coefficient:
+        """k y_k = Σ_x Σ_j j <x_j, g_{k-j}>, with g the series of the gradient of a number y by the matrices x.
+
+        Eigenvalues that coincide have no series, but a number that treats them alike may, and its gradient in x.
+        """
+        if node not in self.slopes:
+            xs: dict[Node, None] = {}
+            todo = list(node.inputs)
+            while todo:
+                below = todo.pop()
+                if _goes_further_backwards(below):
+                    xs[below.inputs[0]] = None
+                elif below in self.of_spectra:
+                    todo += [below.inputs[i] for i in below.op.differentiable_inputs(below)]
+                else:
+                    xs[below] = None
+            moving = [x for x in xs if self.depends(x)]
+            found = reverse.gradients([node], moving, None, {*xs, *self.fixed})
+            self.slopes[node] = [(x, g) for x, g in zip(moving, found, strict=True) if g is not None]
+        total: Node | None = None
+        for x, g in self.slopes[node]:
+            for j in range(1, k + 1):
+                xj, w = (yield x, j), (yield g, k - j)
+                if xj is not None and w is not None:
+                    total = plus(total, sum_(self._weighted(x, j, xj) * w, axis=None))
+        return None if total is None else reshaped(_times(1 / k, total), node.shape)
 
     def _elementwise(self, node: Node, k: int, rule: Elementwise) -> Coefficient:
         """k y_k = Σ over inputs, Σ_j j u_j w_{k-j}, with w the series of the partial."""

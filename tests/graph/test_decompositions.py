@@ -234,3 +234,31 @@ def test_second_derivatives_of_any_function_of_each_singular_value_exist(functio
 def test_second_derivatives_that_do_not_exist_are_nan() -> None:
     program = gradcli.loads("variable a: [2, 2]; y = eigvalsh(a)[0]; g = gradients(y, a); h = jacobian(g, a)")
     assert np.isnan(program.eval(["h"], {"a": np.eye(2)})["h"]).any()
+
+
+MOVED = np.array([[1.0, 2.0, 0.5], [2.0, -1.0, 0.3], [0.5, 0.3, 2.0]])
+
+
+@pytest.mark.parametrize("order", [2, 3, 4, 5, 8])
+def test_derivatives_of_any_order_where_all_eigenvalues_coincide(order: int) -> None:
+    """Of numbers that are rational functions of all eigenvalues alike, against traces of powers of the matrix."""
+
+    def trace(t: mp.mpf, n: int) -> mp.mpf:
+        power = (mp.eye(3) + t * mp.matrix(MOVED.tolist())) ** n
+        return sum(power[i, i] for i in range(3))
+
+    cases = {
+        "sum(eigvalsh(A)^2)": lambda t: trace(t, 2),
+        "sum(1/eigvalsh(A))": lambda t: trace(t, -1),
+        "log(sum(eigvalsh(A)^2))": lambda t: mp.log(trace(t, 2)),
+        "t*mean(eigvalsh(A)^3)": lambda t: t * trace(t, 3) / 3,
+        "sum(svdvals(A)^4)": lambda t: trace(t, 4),
+    }
+    text = f"variable t = 0.0\nA = eye(3) + t*{MOVED.tolist()}\n"
+    text += "".join(f"y{k} = {case}\nz{k} = taylor(y{k}, t, {order})\n" for k, case in enumerate(cases))
+    program = gradcli.loads(text)
+    with mp.workdps(60):
+        for k, function in enumerate(cases.values()):
+            expected = float(mp.diff(function, 0, order))
+            assert program.grad([f"y{k}"], order=order)["t"] == pytest.approx(expected, rel=1e-11, abs=1e-11)
+            assert program.eval([f"z{k}"])[f"z{k}"][order] == pytest.approx(expected, rel=1e-11, abs=1e-11)

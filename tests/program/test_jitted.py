@@ -11,6 +11,8 @@ import pytest
 
 import gradcli
 from gradcli.program import jitted
+from tests.engines.mixed import Program
+from tests.random_loops import loop_program
 
 ARRAYS = """
 constant A = [[2.0, 1.0, 0.0], [1.0, 3.0, 1.0], [0.0, 1.0, 4.0]]
@@ -232,3 +234,28 @@ def test_a_profile_says_what_compiling_took(command_line):
     assert "compiled in" in command_line(*options, "--format", "table").out
     nothing = command_line("grad", "-e", "variable x = 1.0; y = round(x)", *options[3:], "--format", "table")
     assert nothing.out == "nothing is computed\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("text", [lambda seed: Program(seed).text, loop_program], ids=["mixed", "loops"])
+def test_random_programs(text, seed):
+    """Values and gradients of what is finite; denormal numbers, which XLA takes for 0, are not."""
+    answers = []
+    for program in (gradcli.loads(text(seed)), by_jax(text(seed))):
+        try:
+            values, gradients = program.value_and_grad("y")
+            answers.append({**values, **{f"by {x}": g for x, g in gradients.items()}})
+        except gradcli.GradcliError as error:
+            answers.append(str(error))
+    expected, found = answers
+    if isinstance(expected, str):
+        assert found == expected
+        return
+    for name, value in expected.items():
+        if value is None:
+            assert found[name] is None
+        elif np.isfinite(value).all():
+            precision = 1e-9 if value.dtype == "float64" else 1e-3
+            scale = np.abs(value).max(initial=1)
+            np.testing.assert_allclose(found[name], value, rtol=precision, atol=precision * scale)

@@ -14,7 +14,7 @@ from gradcli.graph.flow import flow
 from gradcli.graph.node import TABLE, Derivation, Node, cone, current_derivation
 from gradcli.graph.operation import Contraction, cast_to, literal
 from gradcli.graph.ops.creation import loop_result, loop_run
-from gradcli.graph.ops.elementwise import add, multiply, neg
+from gradcli.graph.ops.elementwise import add, multiply, neg, subtract
 from gradcli.graph.ops.words.c import ENTRIES
 from gradcli.graph.types import is_float, size_of
 
@@ -119,6 +119,12 @@ def _scalar(node: Node, inputs: Sequence[Node]) -> Node:
                 return other
             if op is multiply and value == 0 and not other.risky and is_float(node.dtype):
                 return literal(0.0, node.dtype)
+    if op is subtract and is_float(node.dtype):
+        a, b = [x.attrs["value"] if x.op.name == "literal" else None for x in inputs]
+        if b == 0 and inputs[0].dtype == node.dtype:
+            return inputs[0]
+        if a == 0:
+            return neg(inputs[1])
     if op is neg and inputs[0].op.name == "literal" and inputs[0].attrs["value"] == 0:
         return inputs[0]
     made = Node(op, tuple(inputs), node.attrs, (), node.dtype, node.risky)

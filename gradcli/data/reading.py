@@ -220,6 +220,8 @@ def _rows(text: str, name: str) -> dict[str, Array | str]:
         try:
             numbers = [json.loads(re.sub(r"\b(nan|inf)\b", lambda word: WORDS[word[0]], token)) for token in tokens]
         except ValueError:
+            numbers = []
+        if not numbers or not all(type(number) in (int, float, bool) for number in numbers):
             fail(f"{name} has entries of {key} that are no numbers")
         values[key] = standard(array_of(numbers, f"{key} of {name}"), f"{key} of {name}").reshape(shape)
     return values

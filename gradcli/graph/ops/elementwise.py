@@ -26,6 +26,7 @@ from gradcli.graph.ops.kernels import (
     Special,
     Ufunc,
     Wrapping,
+    added,
     divide_no_nan_kernel,
     elu_kernel,
     exp2_slope_kernel,
@@ -34,6 +35,7 @@ from gradcli.graph.ops.kernels import (
     integer_safe,
     leaky_relu_kernel,
     mod_kernel,
+    multiplied,
     multiply_no_nan_kernel,
     power_kernel,
     power_slope_kernel,
@@ -43,6 +45,7 @@ from gradcli.graph.ops.kernels import (
     sigmoid_slope_kernel,
     softplus_kernel,
     tanh_slope_kernel,
+    unbounded,
     xlogy_kernel,
 )
 from gradcli.graph.ops.selection import (
@@ -85,19 +88,19 @@ def _slope(name: str, spec: str, doc: str, *partials: Any, **entry: Any) -> Oper
 
 
 add = _elementwise(
-    "add", "a, b", "Sum.", symbol="+", kernel=Ufunc("add", wraps=True), rule=Linear(lambda i, g, y: g),
+    "add", "a, b", "Sum.", symbol="+", kernel=Ufunc("add", added), rule=Linear(lambda i, g, y: g),
     closed=True, zero_where=(0, 1), entries="added", numbers="any", cheap=True, formula="a + b", example="add(1.0, [2.0, 3.0])",
 )  # fmt: skip
 subtract = _elementwise(
-    "subtract", "a, b", "Difference.", symbol="-", aliases=("sub",), kernel=Ufunc("subtract", wraps=True),
+    "subtract", "a, b", "Difference.", symbol="-", aliases=("sub",), kernel=Ufunc("subtract", added),
     rule=Linear(lambda i, g, y: -g if i else g), zero_where=(0, 1), entries="added", numbers="any", cheap=True, formula="a - b", example="subtract(5.0, 3.0)",
 )  # fmt: skip
 neg = _elementwise(
-    "neg", "x", "Negative.", symbol="-", aliases=("negative",), kernel=Ufunc("negative", wraps=True),
+    "neg", "x", "Negative.", symbol="-", aliases=("negative",), kernel=Ufunc("negative", added),
     rule=Linear(lambda i, g, y: -g), zero_where=(0,), entries="negated", numbers="any", cheap=True, formula="-x", example="neg(2.0)",
 )  # fmt: skip
 multiply = _elementwise(
-    "multiply", "a, b", "Product, entry by entry.", symbol="*", aliases=("mul",), kernel=Ufunc("multiply", wraps=True),
+    "multiply", "a, b", "Product, entry by entry.", symbol="*", aliases=("mul",), kernel=Ufunc("multiply", multiplied),
     rule=Product(), closed=True, numbers="any", cheap=True, formula="a * b", example="multiply(2.0, [1.0, 3.0])",
 )  # fmt: skip
 
@@ -187,11 +190,11 @@ power = _elementwise(
 )  # fmt: skip
 
 square = _elementwise(
-    "square", "x", "x times x.", lambda y, x: 2 * x, kernel=Ufunc("square", wraps=True), degree="square",
+    "square", "x", "x times x.", lambda y, x: 2 * x, kernel=Ufunc("square", lambda m, n: m[0] * m[0]), degree="square",
     bounds=(0.0, inf), zero_where=(0,), numbers="any", cheap=True, formula="x^2", example="square(3.0)",
 )  # fmt: skip
 absolute = _elementwise(
-    "abs", "x", "Absolute value; slope 0 at 0.", lambda y, x: sign(x), aliases=("absolute",), kernel=Ufunc("abs", wraps=True),
+    "abs", "x", "Absolute value; slope 0 at 0.", lambda y, x: sign(x), aliases=("absolute",), kernel=Ufunc("abs", added),
     degree="abs", squared=lambda y, x: x * x, bounds=(0.0, inf), zero_where=(0,), piecewise=True, numbers="any", corner=at_zero("derivative taken as 0, one-sided -1 and 1"), cheap=True, formula="|x|", example="abs(-2.0)",
 )  # fmt: skip
 sqrt = _function(
@@ -460,7 +463,7 @@ silu = register(Operation(
 
 floor_divide = _elementwise(
     "floor_divide", "a, b", "The floor of a / b, without a derivative.", None, None, aliases=("floordiv",),
-    kernel=Ufunc("floor_divide", wraps=True), singular=True, zero_where=(0,), numbers="any", corner=at_step(), formula="floor(a / b)", domain="b != 0; no derivative", example="floor_divide(7, 2)",
+    kernel=Ufunc("floor_divide", unbounded), singular=True, zero_where=(0,), numbers="any", corner=at_step(), formula="floor(a / b)", domain="b != 0; no derivative", example="floor_divide(7, 2)",
 )  # fmt: skip
 mod = _elementwise(
     "mod", "a, b", "Remainder of the division, with the sign of b.",

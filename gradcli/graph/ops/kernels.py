@@ -20,59 +20,88 @@ class IntegerOverflowError(ArithmeticError):
         super().__init__(f"{what} does not fit into {dtype}")
 
 
-def check_integers(xp: Any, y: Array, compute: Callable[..., Array], inputs: Sequence[Array], attrs: Any) -> None:
+Bound = Callable[[Sequence[int], int], float]
+"""The largest magnitude that an integer result may have, from those of the inputs and the product of their numbers of entries."""
+
+added: Bound = lambda m, n: sum(m)  # noqa: E731
+multiplied: Bound = lambda m, n: math.prod(m)  # noqa: E731
+summed: Bound = lambda m, n: m[0] * n  # noqa: E731
+contracted: Bound = lambda m, n: math.prod(m) * n  # noqa: E731
+unbounded: Bound = lambda m, n: math.inf  # noqa: E731
+
+
+def check_integers(
+    xp: Any, y: Array, compute: Callable[..., Array], inputs: Sequence[Array], attrs: Any, bound: Bound
+) -> None:
     """Raise IntegerOverflowError where y, integers of NumPy's that a kernel computed, has wrapped around.
 
-    The same in float64 tells: what has wrapped is off by a multiple of 2^64 (2^32), rounding errors are far smaller.
+    Small inputs cannot. Of others the same in float64 tells: what has wrapped is off by a multiple of 2^64 (2^32),
+    rounding errors are far smaller.
     """
     if getattr(xp, "__name__", "") != "numpy" or y.dtype.kind != "i":
         return
+    limit = 2.0 ** (8 * y.dtype.itemsize - 1)
+    if bound is not unbounded and bound([_magnitude(x) for x in inputs], math.prod([x.size for x in inputs])) < limit:
+        return
     with xp.errstate(all="ignore"):
         floats = compute(xp, *[x.astype(xp.float64) if x.dtype.kind == "i" else x for x in inputs], **attrs)
-        wrapped = xp.abs(floats - y) >= 2.0 ** (8 * y.dtype.itemsize - 1)
+        wrapped = xp.abs(floats - y) >= limit
     if wrapped.any():
         raise IntegerOverflowError(float(xp.ravel(floats)[xp.ravel(wrapped)][0]), y.dtype.name)
+
+
+def _magnitude(x: Array) -> int:
+    """The largest magnitude of some integers."""
+    if not x.shape:
+        return abs(int(x))
+    return max(int(x.max()), -int(x.min())) if x.size else 0
 
 
 class Ufunc:
     """A kernel that is one of NumPy's universal functions, by name: a plan may have it write into a given array.
 
-    ``wraps`` says that NumPy's integers wrap around where the result does not fit: here that is an error.
+    With a ``bound`` NumPy's integers may wrap around where the result does not fit: here that is an error.
     """
 
-    __slots__ = ("name", "wraps")
+    __slots__ = ("bound", "name")
 
-    def __init__(self, name: str, wraps: bool = False) -> None:
+    def __init__(self, name: str, bound: Bound | None = None) -> None:
         self.name = name
-        self.wraps = wraps
+        self.bound = bound
+
+    @property
+    def wraps(self) -> bool:
+        return self.bound is not None
 
     def compute(self, xp: Any, *inputs: Array) -> Array:
         return getattr(xp, self.name)(*inputs)
 
     def __call__(self, xp: Any, *inputs: Array) -> Array:
         y = getattr(xp, self.name)(*inputs)
-        if self.wraps:
-            check_integers(xp, y, self.compute, inputs, {})
+        if self.bound is not None:
+            check_integers(xp, y, self.compute, inputs, {}, self.bound)
         return y
 
 
 class Wrapping:
     """Another kernel whose integers would wrap around, as an error there; the inputs from ``values`` on are indices."""
 
-    __slots__ = ("compute", "values")
+    __slots__ = ("bound", "compute", "values")
     wraps = True
 
-    def __init__(self, compute: Callable[..., Array], values: int | None = None) -> None:
+    def __init__(self, compute: Callable[..., Array], bound: Bound = unbounded, values: int | None = None) -> None:
         self.compute = compute
+        self.bound = bound
         self.values = values
 
     def __call__(self, xp: Any, *inputs: Array, **attrs: Any) -> Array:
         y = self.compute(xp, *inputs, **attrs)
         if self.values is None:
-            check_integers(xp, y, self.compute, inputs, attrs)
+            check_integers(xp, y, self.compute, inputs, attrs, self.bound)
         else:
             given, places = inputs[: self.values], inputs[self.values :]
-            check_integers(xp, y, lambda xp, *xs, **attrs: self.compute(xp, *xs, *places, **attrs), given, attrs)
+            computed = lambda xp, *xs, **attrs: self.compute(xp, *xs, *places, **attrs)  # noqa: E731
+            check_integers(xp, y, computed, given, attrs, self.bound)
         return y
 
 

@@ -10,7 +10,7 @@ from gradcli.graph.node import Node
 from gradcli.graph.operation import Contraction, Linear, Operation, Tangent, register, unchanged
 from gradcli.graph.ops.contract import einsum_kernel, matmul_labels, matmul_shape, parse_equation
 from gradcli.graph.ops.elementwise import multiply
-from gradcli.graph.ops.kernels import Ufunc, Wrapping
+from gradcli.graph.ops.kernels import Ufunc, Wrapping, contracted
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.ops.selection import isnan, where
 from gradcli.graph.ops.shaping import reshape, reshaped, swap
@@ -46,7 +46,7 @@ def _matmul_led(led: Led) -> Node:
 
 matmul = algebra(
     "matmul", "a, b", "Matrix product; `a @ b` is the same. Leading axes broadcast.", symbol="@", infer=matmul_shape,
-    kernel=Ufunc("matmul", wraps=True), rule=Contraction(matmul_labels), leading=_matmul_led, formula="a @ b",
+    kernel=Ufunc("matmul", contracted), rule=Contraction(matmul_labels), leading=_matmul_led, formula="a @ b",
     example="matmul([[1, 2], [3, 4]], [5, 6])",
 )  # fmt: skip
 
@@ -66,7 +66,7 @@ def _copies(node: Node) -> float:
 contraction = algebra(
     "contraction", "operands:operands, labels:string, out:string, gram:flag=false",
     "A sum of products over index labels; ``gram`` says that it is Xᵀ diag(s) X with s of no negative entry.",
-    hidden=True, infer=_contract_shape, kernel=Wrapping(einsum_kernel), workspace=_copies, shares="sometimes", formula="einsum(…)",
+    hidden=True, infer=_contract_shape, kernel=Wrapping(einsum_kernel, contracted), workspace=_copies, shares="sometimes", formula="einsum(…)",
     rule=Contraction(lambda inputs, attrs: (attrs["labels"], attrs["out"])),
 )  # fmt: skip
 

@@ -30,6 +30,7 @@ from gradcli.graph.ops.kernels import (
     mean_kernel,
     norm_kernel,
     others_kernel,
+    summed,
 )
 from gradcli.graph.ops.selection import equal, logical_and, logical_not, logical_or, unless_nan, where, zero
 from gradcli.graph.ops.shaping import broadcasted, reshaped, transpose
@@ -135,7 +136,7 @@ def _summable(nodes: list[Node]) -> list[Node]:
 
 sum_ = _reduction(
     "sum", "Sum of entries, or with a mask, where=x > 0, of those that it keeps; true counts as 1.", Wrapping(
-        lambda xp, x, axis, keepdims: xp.sum(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
+        lambda xp, x, axis, keepdims: xp.sum(x, axis=axis, keepdims=keepdims, dtype=x.dtype), summed
     ), aliases=("reduce_sum",), adapt=_summable, expand=_with(lambda: sum_, lambda x: 0), rule=Linear(lambda i, g, y: _spread(g, y)), closed=True, entries="added", flow="accumulated", cheap=True, formula="x1 + x2 + …",
 )  # fmt: skip
 
@@ -393,7 +394,7 @@ def _turned(node: Node) -> float:
 _CUMULATIVE = "x, axis:int=0, exclusive:flag=false, reverse:flag=false"
 
 cumsum = _reduction(
-    "cumsum", "Running sum along an axis.", Wrapping(cumulative_kernel), infer=along, spec=_CUMULATIVE,
+    "cumsum", "Running sum along an axis.", Wrapping(cumulative_kernel, summed), infer=along, spec=_CUMULATIVE,
     rule=Linear(lambda i, g, y: cumsum(g, **{**y.attrs, "reverse": not y.attrs["reverse"]}), picks=lambda y: y.attrs["exclusive"]),
     workspace=_turned, flow="along", formula="yk = x1 + … + xk", example="cumsum([1, 2, 3])",
 )  # fmt: skip

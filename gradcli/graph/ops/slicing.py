@@ -9,7 +9,7 @@ from gradcli.diagnostics import GradcliError, counted
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Linear, NoDerivative, SameAs, along, cast_to, constant_value, indices_along, literal
 from gradcli.graph.ops.corners import with_equal_entries
-from gradcli.graph.ops.kernels import Wrapping
+from gradcli.graph.ops.kernels import Wrapping, summed
 from gradcli.graph.ops.selection import where
 from gradcli.graph.ops.shaping import (
     Attrs,
@@ -392,7 +392,7 @@ def _places(node: Node) -> float:
 scatter_add = shaping(
     "scatter_add", "g, indices:indices, axis:int, size:int", "Zeros, with slices of g added at the indices: gather transposed.",
     example="scatter_add([1, 2, 3], [0, 2, 2], 0, 4)", adapt=_indexed_inputs, infer=_scatter_shape, workspace=_places,
-    kernel=Wrapping(scatter_kernel, values=1), leading=_scatter_led,
+    kernel=Wrapping(scatter_kernel, summed, values=1), leading=_scatter_led,
     entries="added", formula="x[indices] += g",
     rule=Linear(lambda i, g, y: gather(g, y.inputs[1], axis=y.attrs["axis"]), (0,)),
 )  # fmt: skip
@@ -485,7 +485,7 @@ take_along = shaping(
 scatter_along = shaping(
     "scatter_along", "g, indices:indices, axis:int, size:int", "Zeros, with entries of g added at the indices along an "
     "axis: take_along transposed.", example="scatter_along([[1, 2], [3, 4]], [[0, 2], [1, 1]], 1, 3)",
-    adapt=_indexed_inputs, leading=_scatter_along_led, infer=_scatter_along_shape, kernel=Wrapping(scatter_along_kernel, values=1), workspace=_places,
+    adapt=_indexed_inputs, leading=_scatter_along_led, infer=_scatter_along_shape, kernel=Wrapping(scatter_along_kernel, summed, values=1), workspace=_places,
     flow="rows", formula="x[i, indices[i, k]] += g[i, k]",
     rule=Linear(lambda i, g, y: take_along(g, y.inputs[1], axis=y.attrs["axis"]), (0,)),
 )  # fmt: skip

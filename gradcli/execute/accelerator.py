@@ -69,6 +69,14 @@ def imported() -> Any:
     return jax
 
 
+def exporter() -> Any:
+    """``jax.export``, which is no part of JAX before it is imported. Raises GradcliError where JAX is not installed."""
+    imported()
+    from jax import export
+
+    return export
+
+
 @contextmanager
 def precise() -> Iterator[Any]:
     """JAX, with 64 bits and with products of matrices in the precision of their entries, whatever its user has set."""

@@ -241,7 +241,7 @@ WRITERS: dict[str, tuple[list[str], Callable[[str], object]]] = {
     "format --diff": (["format", "--diff"], str),
 }
 SLOW = {"graph dot", "check", "check json"}
-OWN = {"examples", "help", "ops", "plot", "server"}
+OWN = {"examples", "export", "help", "ops", "plot", "repl", "server"}
 """Commands with tests of their own."""
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradcli.diagnostics import GradcliError
-from gradcli.execute.accelerator import Accelerator, precise
+from gradcli.execute.accelerator import Accelerator, exporter, precise
 from gradcli.graph.node import Node, cone
 from gradcli.program import query
 from gradcli.program.jitted import Traced
@@ -74,12 +74,10 @@ def exported(
             }
 
         shapes = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for name, leaf in leaves.items()}
-        from jax import export  # no part of jax before it is imported
-
         places = jax.config.jax_traceback_in_locations_limit
         jax.config.update("jax_traceback_in_locations_limit", 0)  # no names of files of this machine
         try:
-            made = export.export(jax.jit(function), platforms=PLATFORMS)(shapes)
+            made = exporter().export(jax.jit(function), platforms=PLATFORMS)(shapes)
             none = {x: g for x, g in zip(asked.wrt, row, strict=True) if not isinstance(g, Node)}
             return Exported(made.serialize(), made.mlir_module(), none)
         except ImportError:

@@ -178,6 +178,9 @@ same, and 0 elsewhere. ``repeated``: one entry of an input, which may be taken s
 each of which is in one sum only, with the factor 1 or -1 (but for broadcasting).
 """
 
+Parity = Literal["", "odd", "even"]
+"""Whether a function of one input is odd, f(-x) = -f(x), or even, f(-x) = f(x)."""
+
 Flow = Literal[
     "", "entries", "accumulated", "reduced", "along", "matrices", "stacked", "transposed", "reshaped", "indexed",
     "unindexed", "gathered", "rows",
@@ -217,6 +220,9 @@ class Parameter:
         return self.kind in ("tensor", "indices", "condition")
 
 
+EVERYWHERE = "all real numbers"
+"""The domain of operations that take any number."""
+
 NUMBERS_AXES = {"axis", "axes", "items", "shape", "pattern"}
 """Parameters that number axes of the inputs, or have an entry for each axis."""
 
@@ -240,7 +246,7 @@ class Operation:
     ``bounds``: the least and the largest entry of a result, NaN apart; a least one of -0.0 says that there may be -0, one of
     0.0 that there is none. ``closed``: no entry is negative or -0 where no entry of the inputs of its dtype is.
     ``zero_where``: an entry is 0 where those of these inputs all are (in reductions: all that it is made of), () if always.
-    ``degree``, ``entries`` and ``flow`` are words explained beside their types. ``piecewise``: several polynomials that meet
+    ``degree``, ``entries``, ``parity`` and ``flow`` are words explained beside their types. ``piecewise``: several polynomials that meet
     at kinks or jumps. ``corner``: where it has those, and what its derivative is taken as there. ``triangular``: 0 above the
     diagonal of the last two axes. ``indicator``: 0 and 1, and 0 by what it is, not by the values of its inputs.
     ``given``: its numbers come from the program or a generator, and are not computed from inputs. ``shares``: whether the
@@ -287,6 +293,7 @@ class Operation:
         leading: Leading | None = None,
         piecewise: bool = False,
         corner: Corner | None = None,
+        parity: Parity = "",
         triangular: bool = False,
         indicator: bool = False,
         given: bool = False,
@@ -297,7 +304,7 @@ class Operation:
         combined: str = "add",
         workspace: float | Callable[[Node], float] = 0.0,
         formula: str = "",
-        domain: str = "all real numbers",
+        domain: str = EVERYWHERE,
         example: str = "",
     ) -> None:
         self.name = name
@@ -330,6 +337,7 @@ class Operation:
         self._leading = leading
         self.piecewise = piecewise
         self.corner = corner
+        self.parity: Parity = parity
         self.triangular = triangular
         self.indicator = indicator
         self.given = given
@@ -414,6 +422,10 @@ class Operation:
     def positive(self) -> bool:
         """Whether no entry is negative or -0."""
         return self.bounds[0] >= 0 and copysign(1.0, self.bounds[0]) > 0
+
+    def is_singular(self, node: Node) -> bool:
+        """Whether the value or a partial of a node may be NaN or infinite at an ordinary input."""
+        return self.singular(node.inputs) if callable(self.singular) else self.singular
 
     def differentiable_inputs(self, node: Node) -> Sequence[int]:
         """The positions of a node's inputs through which a gradient can pass."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 from gradcli.graph.node import Node
@@ -36,6 +37,17 @@ def number(value: float | int | bool, dtype: str) -> Text:
     sign = math.copysign(1.0, value)
     size = "inf" if math.isinf(value) else repr(abs(value))
     return Text(size) if sign > 0 else Text("-" + size, MINUS)
+
+
+def times_pi(value: float) -> tuple[Fraction, int] | None:
+    """A fraction and a power of pi, 1 or 2, whose product a number is; None for others."""
+    if not 1e-3 < abs(value) < 1e6 or len(repr(value)) < 14:
+        return None
+    for k in (1, 2):
+        part = Fraction(value / math.pi**k).limit_denominator(1000)
+        if part and part.numerator * math.pi**k / part.denominator == value:
+            return part, k
+    return None
 
 
 def attribute(value: Any) -> str:

@@ -19,7 +19,7 @@ from gradcli.graph.ops.creation import array_of, loop, loop_result, loop_run, ma
 from gradcli.graph.ops.elementwise import add
 from gradcli.graph.ops.ruled import STEPS, TOLERANCE, Rule, System, replaced, ruled, solution
 from gradcli.graph.ops.words.language import apply
-from gradcli.graph.printing import ATOM, PRODUCT, Text, number
+from gradcli.graph.printing import ATOM, MINUS, POWER, PRODUCT, Text, number, times_pi
 from gradcli.graph.types import INTEGER_OF, is_float, promote
 from gradcli.language.builtin import BINARY, OPERATIONS
 from gradcli.language.values import Elaborated
@@ -342,11 +342,36 @@ class ProgramStyle(Style):
         ]
         met = [x.dtype for x in others if x.op.name != "literal"]
         if position in apart or not met:
-            folded = is_arithmetic(user.op)
-            return self._number(literal) if literal.dtype in self.told and not folded else None
+            if is_arithmetic(user.op) or literal.dtype not in self.told:
+                return None
+            alone = user.op.accepts == "float" and position not in apart and literal.dtype == self.float_dtype
+            return (self._brief(literal, alone=True) if alone else None) or self._number(literal)
         if promote(met) != literal.dtype:
             return None
-        return _brief(literal) or self._number(literal)
+        return self._brief(literal) or self._number(literal)
+
+    def _brief(self, literal: Node, alone: bool = False) -> Text | None:
+        """2 for 2.0, 1/3 for 0.3333333333333333 and pi/2, where something makes them floats."""
+        value = literal.attrs["value"]
+        if not is_float(literal.dtype) or not isfinite(value) or str(value) == "-0.0":
+            return None
+        if value == int(value):
+            return number(int(value), "int64") if abs(value) < 1e6 else None
+        if len(repr(value)) <= 8:
+            return None
+        part = Fraction(value).limit_denominator(1000)
+        if part.numerator and part.numerator / part.denominator == value:
+            return None if alone else Text(f"{part.numerator}/{part.denominator}", PRODUCT)
+        if "pi" not in self.taken and literal.dtype == self.float_dtype and (found := times_pi(value)) is not None:
+            c, k = found
+            power = "pi" if k == 1 else f"pi^{k}"
+            sign, top = "-" * (c < 0), abs(c.numerator)
+            above = f"{sign}{power}" if top == 1 else f"{sign}{top}*{power}"
+            text = above if c.denominator == 1 else f"{above}/{c.denominator}"
+            return Text(
+                text, ATOM if text == "pi" else POWER if text == power else MINUS if text == f"-{power}" else PRODUCT
+            )
+        return None
 
 
 def is_arithmetic(op: Operation) -> bool:
@@ -359,20 +384,6 @@ WORD = re.compile(r"(\w+)\(")
 
 WIDEST = 100
 """Characters up to which the rows of a matrix stand on one line."""
-
-
-def _brief(literal: Node) -> Text | None:
-    """2 for 2.0 and 1/3 for 0.3333333333333333, beside something that makes them floats."""
-    value = literal.attrs["value"]
-    if not is_float(literal.dtype) or not isfinite(value) or str(value) == "-0.0":
-        return None
-    if value == int(value):
-        return number(int(value), "int64") if abs(value) < 1e6 else None
-    if len(repr(value)) > 8:
-        part = Fraction(value).limit_denominator(1000)
-        if part.numerator and part.numerator / part.denominator == value:
-            return Text(f"{part.numerator}/{part.denominator}", PRODUCT)
-    return None
 
 
 def _array(node: Node, told: Sequence[str]) -> str:

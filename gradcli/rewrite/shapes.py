@@ -130,7 +130,7 @@ FEW, SMALL = 16, 100
 """Nodes, and entries of each, up to which a condition without variables is decided."""
 
 
-def _decided(node: Node) -> Node | None:
+def decided(node: Node) -> Node | None:
     """What is true, or false, in all entries whatever the variables are, by the operations' own kernels."""
     nodes = {node}
     todo = [node]
@@ -213,9 +213,9 @@ RULES: dict[str, list[tuple[str, Rule]]] = {
     "where": [("where(c, where(c, x, y), z) -> where(c, x, z)", _where)],
     "logical_not": [("not not x -> x, not (not x and not y) -> x or y", _not)],
     "logical_and": [("x and x -> x", _and)],
-    "not_equal": [("cast(x, float64) != 0 -> x", _mask), ("2 > 0 -> true", _decided)],
+    "not_equal": [("cast(x, float64) != 0 -> x", _mask), ("2 > 0 -> true", decided)],
     **{
-        name: [("2 > 0 -> true", _decided)]
+        name: [("2 > 0 -> true", decided)]
         for name in ("less", "less_equal", "greater", "greater_equal", "equal", "isnan", "isfinite")
     },
     "zeros": [("zeros([n]) -> broadcast_to(0, [n])", _zeros)],

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from gradcli.graph.node import Derivation, Node, cone, make
+from gradcli.graph.operation import literal
 from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import make_leaf
-from gradcli.graph.ops.elementwise import recip
+from gradcli.graph.ops.elementwise import absolute, divide, log, power_slope, recip
 from gradcli.graph.ops.reductions import complement, others
-from gradcli.graph.ops.selection import stop_gradient
+from gradcli.graph.ops.selection import greater, logical_or, not_equal, stop_gradient, where
 from gradcli.graph.ops.shaping import broadcasted
 from gradcli.graph.types import is_float
 from gradcli.rewrite import algebra, contractions, exact, shapes
 from gradcli.rewrite.engine import Engine, Rules, joined
 from gradcli.rewrite.forms import FIRST, FORMS, NOTHING, in_words, ordered, remade
+from gradcli.rewrite.terms import filling
 
 LATE = (complement, others)
 """Operations whose shorter formula waits: they are recognized in larger formulas first."""
@@ -26,6 +28,46 @@ WORDS: Rules = {
     if op.written is not None and op not in LATE
 }
 """What only derivatives use, in operations that people know."""
+
+
+def _unguarded(node: Node) -> Node | None:
+    """The slope of a power by its base, guarded for the exponent 0 and a base near 0."""
+    c, x, y = node.inputs
+    c = c.inputs[0] if c.op is logical_or else c
+    return broadcasted(x, node.shape) if y.op.connects and c.op is not_equal and filling(c.inputs[1]) == 0 else None
+
+
+def _ordinary_power(node: Node) -> Node | None:
+    """The same guard at every order, as the power has it: the exponent isn't 0, or the base is not next to 0."""
+    a, b = node.inputs
+    limits = (2.0**-256, 2.0**-32)
+    if a.op is not_equal and b.op is greater and b.inputs[0].op is absolute and filling(b.inputs[1]) in limits:
+        return broadcasted(literal(True, "bool"), node.shape)
+    return None
+
+
+ORDINARY: Rules = {
+    "logical_or": [("p != 0 or abs(x) > 2^-256 -> true", _ordinary_power), ("false or true -> true", shapes.decided)],
+    "logical_and": [("true and true -> true", shapes.decided)],
+    "logical_not": [("not true -> false", shapes.decided)],
+    "where": [("where(p != 0, p * x^(p - 1), zero(x)) -> p * x^(p - 1)", _unguarded)],
+    "power_slope": [("power_slope(y, x, p) -> y * log(x)", lambda node: node.inputs[0] * log(node.inputs[1]))],
+    "recip": [("recip(x, positive=true) -> 1 / x", lambda node: divide(1, node.inputs[0]))],
+}
+"""Slopes without the guards that they have for bases of powers and arguments of logarithms that are 0 or negative."""
+
+
+def has_guards(nodes: Iterable[Node]) -> bool:
+    """Whether some slopes have guards that :data:`ORDINARY` leaves out."""
+    return any(
+        [
+            node.op is power_slope
+            or (node.op is recip and node.attrs.get("positive"))
+            or (node.op is logical_or and _ordinary_power(node) is not None)
+            or (node.op is where and node.inputs[2].op.connects)
+            for node in nodes
+        ]
+    )
 
 
 class Formulas(Engine):
@@ -109,7 +151,7 @@ class Written:
     that pass no gradient on, ``apart`` those that stay nodes of their own where they only stand for another. ``plain``
     are nodes for which the shorter formula of their operation does. ``as_made`` leaves products and sums as they are: of
     numbers near the ends of what floats hold, those in another order may overflow or vanish. ``with_rules`` keeps what
-    has a derivative of its own. ``targets`` are the new nodes in the order of the old, ``names`` the new node of each named
+    has a derivative of its own, ``ordinary`` leaves guards out (:data:`ORDINARY`). ``targets`` are the new nodes in the order of the old, ``names`` the new node of each named
     one that the targets need.
     """
 
@@ -123,12 +165,14 @@ class Written:
         plain: Collection[Node] = (),
         as_made: bool = False,
         with_rules: bool = False,
+        ordinary: bool = False,
     ) -> None:
         self._plain = frozenset(plain)
         self._apart = frozenset(apart)
         self._derivation = Derivation(dtype)
         self._as_made = as_made
         self._rules = joined(
+            ORDINARY if ordinary else {},
             WORDS,
             {} if with_rules else {"custom_gradient": [("custom_gradient(x, …) -> x", lambda node: node.inputs[0])]},
             algebra.SPELLED,

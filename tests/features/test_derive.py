@@ -158,7 +158,7 @@ def test_the_steps_of_a_product(derive):
         "dy/dx = t3 * dy/dt3 + 2 * x * dy/dt1    (2 contributions)",
         "",
         "simplified:",
-        "    dy_dx = exp(x) * sin(x^2) + 2 * x * exp(x) * cos(x^2)",
+        "    dy_dx = (2 * x * cos(x^2) + sin(x^2)) * exp(x)",
     ]
 
 

@@ -107,7 +107,7 @@ def test_random_programs(text: str) -> None:
 @pytest.mark.parametrize(
     ("program", "rows"),
     [
-        ("variable x = 2.0; y = 2^x", [r"\frac{\mathrm{d} y}{\mathrm{d} x} &= y \log\left(2\right)"]),
+        ("variable x = 2.0; y = 2^x", [r"\frac{\mathrm{d} y}{\mathrm{d} x} &= 2^{x} \log\left(2\right)"]),
         ("variable x = 2.0; y = x^3", [r"\frac{\mathrm{d} y}{\mathrm{d} x} &= 3 x^{2}"]),
         ("variable x = 2.0; y = log(x)", [r"\frac{\mathrm{d} y}{\mathrm{d} x} &= \frac{1}{x}"]),
         ("variable x = 2.0; y = 1/x", [r"\frac{\mathrm{d} y}{\mathrm{d} x} &= -\frac{1}{x^{2}}"]),

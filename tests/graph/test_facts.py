@@ -179,6 +179,31 @@ def test_no_function_that_is_0_at_0_lacks_the_fact():
     assert names(missing) == []
 
 
+def parity_of(example: Example) -> str:
+    """What a function does with the other sign, as far as values tell."""
+    (x,) = example.inputs
+    x = np.where(x == 0, 0.3, x)
+    y, other = example.value(x), example.value(-x)
+    some = np.isfinite(y) & np.isfinite(other) & (y != 0)
+    if not np.any(some):
+        return ""
+    return "odd" if np.allclose(other[some], -y[some]) else "even" if np.allclose(other[some], y[some]) else ""
+
+
+def test_odd_and_even_functions_have_the_fact():
+    """Those of one real number without more parameters; operations that only derivatives use may go without."""
+    wrong, seen = [], set()
+    for example in every(8):
+        op = example.node.op
+        if len(example.inputs) != 1 or not op.entrywise or not example.floats or any(example.node.attrs.values()):
+            continue
+        if op.parity or (op.family == "elementwise" and op.degree == "" and not op.hidden and op.rule is not None):
+            seen.add(op.parity)
+            wrong += [example] if op.parity != parity_of(example) else []
+    assert names(wrong) == []
+    assert seen == {"odd", "even", ""}
+
+
 CONSTANT = [name for name, op in table.items() if op.bounds[0] == op.bounds[1] and op.accepts != "bool"]
 
 
@@ -1000,7 +1025,7 @@ MAY_NAME = {
     "rewrite.forms": "rules",
     "rewrite.simplify": "rules",
     "rewrite.shapes": "rules",
-    "rewrite.written": "the words for degrees",
+    "rewrite.written": "rules, and the words for degrees",
     "execute.lower": "what is done by another call than the kernel's",
     "execute.steps": "what is added up over tiles",
     "execute.straight": "what is written where somebody needs it",

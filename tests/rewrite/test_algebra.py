@@ -65,7 +65,7 @@ FORMS = [
     # selection and logic
     ("where(x > 0, y, y)", "y"), ("where(not (x > 0), x, y)", "where(x > 0, y, x)"), ("where(true, x, y)", "x"), ("where(2.0 > 1.0, x, y)", "x"), ("where([1.0, 2.0] < 0, v, w)", "w"),
     ("where(isnan(sqrt(0 - 1.0)), x, y)", "x"), ("where([1.0, -1.0] > 0, v, w)", "where([1.0, -1.0] > 0, v, w)"), ("where(k > 0, x, y)", "where(k > 0, x, y)"),
-    ("x*where(2.0 > 0.0, log(2.0), 0)", "x * log(2.0)"), ("where(2.0 != 2.0, x, y)", "y"),
+    ("x*where(2.0 > 0.0, log(2.0), 0)", "x * log(2)"), ("where(2.0 != 2.0, x, y)", "y"),
     ("where(x > 0, where(x > 0, 1.0, x), y)", "where(x > 0, 1, y)"), ("where(x > 0, y, 0) + where(x > 0, 0, x)", "where(x > 0, y, x)"),
     ("where(x > 0, y, 0) + where(x > 0, x, 0)", "where(x > 0, y + x, 0)"),
     ("where(x > 0, y, 0) * where(x > 0, x, 0)", "where(x > 0, x * y, 0)"), ("link(x)", "0.0"), ("zero(x)", "0.0"),

@@ -18,17 +18,18 @@ from gradcli.autodiff import degree
 from gradcli.autodiff.connection import connections
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node, cone
-from gradcli.graph.operation import cast_to
+from gradcli.graph.operation import EVERYWHERE, cast_to
 from gradcli.graph.ops.creation import make_leaf
+from gradcli.graph.ops.elementwise import power
 from gradcli.graph.ops.reductions import sum_
-from gradcli.graph.ops.selection import link, zero
 from gradcli.graph.ops.shaping import broadcasted
 from gradcli.graph.types import is_float, size_of
 from gradcli.program import query
 from gradcli.program.loaded import Loaded
 from gradcli.program.query import Question
 from gradcli.results import Reason
-from gradcli.rewrite.written import Written
+from gradcli.rewrite.terms import number_of
+from gradcli.rewrite.written import Written, has_guards
 from gradcli.tuples import NamedTuple
 
 MOST_NUMBERS = 10_000
@@ -150,24 +151,41 @@ def derive(
     plain = _plain(program, found)
     as_made = _has_extremes(program, found)
     apart: Sequence[Node] = asked.xs if order or not by_order else ()
+    guarded = has_guards(cone(found))
+    shorten = not as_made and _holds_derivatives(program, found)
+    fixed = {*asked.xs, *asked.stops, *(asked.ys if with_values else ())} if order or not by_order else {*own}
 
     def written(named: Mapping[Node, str]) -> tuple[list[Node], dict[str, Node]]:
-        with graph.derivation.suspended():
-            new = Written([*found, *wanted], named, stopped, graph.float_dtype, apart, plain, as_made, with_rules)
-            texts = new.targets[: len(found)]
-            texts = _connected(asked, found, texts, new, program) if by_order else texts
-        return texts, {named[node]: made for node, made in new.names.items()}
+        def made(ordinary: bool) -> Written:
+            targets = [*found, *wanted]
+            return Written(targets, named, stopped, graph.float_dtype, apart, plain, as_made, with_rules, ordinary)
 
-    texts, named = written(own)
-    if name_parts is not None and len(named) > name_parts:
-        kept = _worthiest(texts, named, name_parts) | {own[x] for x in wanted}
-        texts, named = written({node: name for node, name in own.items() if name in kept})
+        with graph.derivation.suspended():
+            new = made(ordinary=False)
+            texts, names = new.targets[: len(found)], {named[node]: x for node, x in new.names.items()}
+            if shorten:
+                from gradcli.features.derive.chosen import Chosen, chosen
+
+                short = made(ordinary=True) if guarded else new
+                ordinary = Chosen(short.targets[: len(found)], {named[node]: x for node, x in short.names.items()})
+                kept = {name for node, name in named.items() if node in fixed}
+                best = chosen(program, found, Chosen(texts, names), ordinary, kept, asked.of, asked.stops)
+                new = new if best.named is names else short
+                texts, names = best.texts, best.named
+            if by_order and order < 2:
+                texts = _connected(asked, found, texts, new, program)
+        return texts, names
+
+    texts, names = written(own)
+    if name_parts is not None and len(names) > name_parts:
+        worth = _worthiest(texts, names, name_parts) | {own[x] for x in wanted}
+        texts, names = written({node: name for node, name in own.items() if name in worth})
     given = iter(texts)
     gradients = [
         g._replace(node=next(given)) if isinstance(node, Node) else g._replace(reason=node)
         for g, node in zip(called, row, strict=True)
     ]
-    leaves = _declared(program, [*texts, *named.values()], asked.xs)
+    leaves = _declared(program, [*texts, *names.values()], asked.xs)
     return Derived(
         program.source.name,
         graph.float_dtype,
@@ -177,10 +195,10 @@ def derive(
         gradients,
         [*leaves, *moved.values()],
         {**{leaf: graph.initial[leaf] for leaf in leaves}, **values},
-        named,
+        names,
         kind,
         {x: str(moved[node].attrs["name"]) for x, node in zip(asked.wrt, asked.xs, strict=True) if node in moved},
-        None if name_parts is None else max(name_parts - len(named), 0),
+        None if name_parts is None else max(name_parts - len(names), 0),
         graph.has_loops,
     )
 
@@ -268,21 +286,55 @@ def _holds(np: Any, node: Node, values: Mapping[Node, Any]) -> bool:
     return bool(np.all(node.op.is_plain(np, *[values[x] for x in node.inputs], **node.attrs)))
 
 
+def _holds_derivatives(program: Loaded, found: Sequence[Node]) -> bool:
+    """Whether some node has been derived: what only repeats the program stays as it is written."""
+    derived = {*program.graph.derivation.nodes.values()}
+    return any([x in derived for x in cone(found)])
+
+
+def _is_everywhere(ys: Sequence[Node]) -> bool:
+    """Whether all operations take all real numbers: x/x and log(x) do not."""
+    return not any([_has_a_domain(x) for x in cone(ys)])
+
+
+def _has_a_domain(node: Node) -> bool:
+    """Whether there are points where a function has no value or a corner; a natural power has none."""
+    if node.op.degree == "power":
+        return node.op.is_singular(node)
+    return node.op.domain != EVERYWHERE or node.op.corner is not None
+
+
 def _connected(
     asked: Question, found: Sequence[Node], texts: Sequence[Node], written: Written, program: Loaded
 ) -> list[Node]:
-    """The formulas with a zero for each variable that only simplification has disconnected."""
+    """The formulas with a zero for each variable that only simplification has disconnected.
+
+    Where terms of functions that take all real numbers have cancelled, what is left is left out of this.
+    """
     xs = list(dict.fromkeys([*(program.graph.leaves[name] for name in program.variables), *asked.xs]))
     new = [written.names.get(x, x) for x in xs]
     result: list[Node] = []
-    for g, text, before, after in zip(found, texts, connections(found, xs), connections(texts, new), strict=True):
-        for x, now, was, still in zip(xs, new, before, after, strict=True):
+    before = written.targets[: len(found)] if _is_everywhere(asked.ys) else texts
+    ways = zip(connections(found, xs), connections(before, new), connections(texts, new), strict=True)
+    for g, text, (first, then, last) in zip(found, texts, ways, strict=True):
+        for x, now, was, uncancelled, still in zip(xs, new, first, then, last, strict=True):
             # A gradient that is x itself needs no zero; neither does an x that a stop has cut off.
-            if was and not still and x.dtype != "bool" and degree.last_order([g], x, asked.stops) >= 1:
-                kept = link if degree.last_order([g], x, asked.stops) == 1 else zero
-                text = text + _nothing(kept(now), text)
+            if was and not still and not uncancelled and x.dtype != "bool":
+                orders = degree.last_order([g], x, asked.stops)
+                if orders >= 1:
+                    text = _tied(text, now, orders)
         result.append(text)
     return result
+
+
+def _tied(text: Node, x: Node, orders: float) -> Node:
+    """A formula with something in it that is connected with x for so many orders: 0 * x once, x^0 always."""
+    if orders == 1:
+        return text + _nothing(0 * x, text)
+    value = number_of(text)
+    if value is not None and not x.shape and x.dtype == text.dtype and value:
+        return power(x, 0) if value == 1 else value * power(x, 0)
+    return text + _nothing(0 * power(x, 0), text)
 
 
 def _nothing(zeros: Node, like: Node) -> Node:

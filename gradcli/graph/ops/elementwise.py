@@ -166,7 +166,7 @@ def _pow_base(y: Node, a: Node, p: Node) -> Node:
     return where(taken, p * lower, zero(a))
 
 
-_power_slope = _slope(
+power_slope = _slope(
     "power_slope", "y, a, p", "y*log(a) for y = a^p, 0 for a <= 0; finite also where y has overflowed.",
     lambda _, y, a, p: where(greater(a, 0), log(a), 0.0),
     lambda _, y, a, p: y * where(greater(a, 0), recip(a, positive=True), 0.0),
@@ -184,7 +184,7 @@ def _pow_singular(inputs: Sequence[Node]) -> bool:
 
 power = _elementwise(
     "pow", "a, b", "Power; 0^0 is 1. An integer to a negative literal power is a float.",
-    _pow_base, lambda y, a, p: _power_slope(y, a, p),
+    _pow_base, lambda y, a, p: power_slope(y, a, p),
     symbol="^", aliases=("power",), kernel=Wrapping(power_kernel), singular=_pow_singular, degree="power", numbers="any", corner=Corner("at a base of 0", lambda xp, node, x, y: (x[0] == 0) & ((x[1] != xp.round(x[1])) | (x[1] <= 0)), "derivative that of the formula, which may be infinite"), formula="a ^ b",
     domain="a > 0, or an integer b", example="pow(2.0, 3)",
 )  # fmt: skip
@@ -195,7 +195,7 @@ square = _elementwise(
 )  # fmt: skip
 absolute = _elementwise(
     "abs", "x", "Absolute value; slope 0 at 0.", lambda y, x: sign(x), aliases=("absolute",), kernel=Ufunc("abs", added),
-    degree="abs", squared=lambda y, x: x * x, bounds=(0.0, inf), zero_where=(0,), piecewise=True, numbers="any", corner=at_zero("derivative taken as 0, one-sided -1 and 1"), cheap=True, formula="|x|", example="abs(-2.0)",
+    degree="abs", squared=lambda y, x: x * x, parity="even", bounds=(0.0, inf), zero_where=(0,), piecewise=True, numbers="any", corner=at_zero("derivative taken as 0, one-sided -1 and 1"), cheap=True, formula="|x|", example="abs(-2.0)",
 )  # fmt: skip
 sqrt = _function(
     "sqrt", "Square root.", lambda y, x: 0.5 * recip(y), absorbs=True, singular=True, domain="x >= 0 (slope infinite at 0)",
@@ -207,7 +207,7 @@ rsqrt = _function(
 )  # fmt: skip
 cbrt = _function(
     "cbrt", "Cube root, of negative numbers too.", lambda y, x: recip(3 * y * y), singular=True,
-    domain="all real numbers (slope infinite at 0)", zero_where=(0,), numbers="float", corner=at_zero("derivative infinite"), formula="cbrt(x)", example="cbrt(-8.0)",
+    domain="all real numbers (slope infinite at 0)", zero_where=(0,), parity="odd", numbers="float", corner=at_zero("derivative infinite"), formula="cbrt(x)", example="cbrt(-8.0)",
 )  # fmt: skip
 exp = _function(
     "exp",
@@ -271,6 +271,7 @@ sin = _function(
     lambda y, x: cos(x),
     bounds=(-1.0, 1.0),
     zero_where=(0,),
+    parity="odd",
     numbers="float",
     formula="sin(x)",
     example="sin(pi/6)",
@@ -279,6 +280,7 @@ cos = _function(
     "cos",
     "Cosine of an angle in radians.",
     lambda y, x: -sin(x),
+    parity="even",
     bounds=(-1.0, 1.0),
     numbers="float",
     formula="cos(x)",
@@ -286,7 +288,7 @@ cos = _function(
 )
 tan = _function(
     "tan", "Tangent of an angle in radians.", lambda y, x: 1 + square(tan(x)), singular=True,
-    domain="x != pi/2 + k*pi", zero_where=(0,), numbers="float", formula="tan(x)", example="tan(pi/4)",
+    domain="x != pi/2 + k*pi", zero_where=(0,), parity="odd", numbers="float", formula="tan(x)", example="tan(pi/4)",
 )  # fmt: skip
 _one_minus_square = _slope(
     "one_minus_square", "x", "1 - x^2, exact near 1 and -1, with the slope -2*x.", lambda _, x: -2 * x, degree="square",
@@ -294,7 +296,7 @@ _one_minus_square = _slope(
 )  # fmt: skip
 asin = _function(
     "asin", "Inverse sine.", lambda y, x: recip(sqrt(_one_minus_square(x))), aliases=("arcsin",), singular=True,
-    kernel=Ufunc("arcsin"), domain="-1 <= x <= 1", zero_where=(0,), numbers="float", formula="asin(x)", example="asin(0.5)",
+    kernel=Ufunc("arcsin"), domain="-1 <= x <= 1", zero_where=(0,), parity="odd", numbers="float", formula="asin(x)", example="asin(0.5)",
 )  # fmt: skip
 acos = _function(
     "acos", "Inverse cosine.", lambda y, x: -recip(sqrt(_one_minus_square(x))), aliases=("arccos",), singular=True,
@@ -307,7 +309,7 @@ _atan_slope = _slope(
 )  # fmt: skip
 atan = _function(
     "atan", "Inverse tangent.", lambda y, x: _atan_slope(x), aliases=("arctan",), kernel=Ufunc("arctan"),
-    zero_where=(0,), numbers="float", formula="atan(x)", example="atan(1.0)",
+    zero_where=(0,), parity="odd", numbers="float", formula="atan(x)", example="atan(1.0)",
 )  # fmt: skip
 _hypot_slope = _slope(
     "hypot_slope", "a, b", "a / hypot(a, b), and 0 at the origin: the cosine of the angle of the point (a, b).",
@@ -343,6 +345,7 @@ sinh = _function(
     lambda y, x: cosh(x),
     singular=True,
     zero_where=(0,),
+    parity="odd",
     overflows=(88, 709),
     numbers="float",
     formula="sinh(x)",
@@ -353,6 +356,7 @@ cosh = _function(
     "Hyperbolic cosine.",
     lambda y, x: sinh(x),
     singular=True,
+    parity="even",
     bounds=(1.0, inf),
     overflows=(88, 709),
     numbers="float",
@@ -371,6 +375,7 @@ tanh = _function(
     lambda y, x: _tanh_slope(y, x),
     bounds=(-1.0, 1.0),
     zero_where=(0,),
+    parity="odd",
     numbers="float",
     formula="tanh(x)",
     example="tanh(0.5)",
@@ -382,7 +387,7 @@ _asinh_slope = _slope(
 )  # fmt: skip
 asinh = _function(
     "asinh", "Inverse hyperbolic sine.", lambda y, x: _asinh_slope(y, x), aliases=("arcsinh",), kernel=Ufunc("arcsinh"),
-    zero_where=(0,), numbers="float", formula="asinh(x)", example="asinh(1.0)",
+    zero_where=(0,), parity="odd", numbers="float", formula="asinh(x)", example="asinh(1.0)",
 )  # fmt: skip
 _acosh_slope = _slope(
     "acosh_slope", "y, x", "1 / sinh(y) for y = acosh(x).", lambda s, y, x: -x * s * s, None,
@@ -396,7 +401,7 @@ acosh = _function(
 )  # fmt: skip
 atanh = _function(
     "atanh", "Inverse hyperbolic tangent.", lambda y, x: recip(_one_minus_square(x), positive=True), singular=True,
-    aliases=("arctanh",), kernel=Ufunc("arctanh"), domain="-1 < x < 1", zero_where=(0,), numbers="float", formula="atanh(x)", example="atanh(0.5)",
+    aliases=("arctanh",), kernel=Ufunc("arctanh"), domain="-1 < x < 1", zero_where=(0,), parity="odd", numbers="float", formula="atanh(x)", example="atanh(0.5)",
 )  # fmt: skip
 hypot = _elementwise(
     "hypot", "a, b", "sqrt(a^2 + b^2) without overflow; slope 0 at the origin.",
@@ -406,7 +411,7 @@ hypot = _elementwise(
 )  # fmt: skip
 erf = _function(
     "erf", "The error function.", lambda y, x: 2 / math.sqrt(math.pi) * exp(-x * x), kernel=Special("erf", math.erf),
-    workspace=lambda node: 0.0 if has_scipy() else 10.0, bounds=(-1.0, 1.0), zero_where=(0,), numbers="float", formula="2/sqrt(pi) * integral of exp(-t^2) for t from 0 to x", example="erf(0.5)",
+    workspace=lambda node: 0.0 if has_scipy() else 10.0, bounds=(-1.0, 1.0), zero_where=(0,), parity="odd", numbers="float", formula="2/sqrt(pi) * integral of exp(-t^2) for t from 0 to x", example="erf(0.5)",
 )  # fmt: skip
 _sigmoid_turn = _slope(
     "sigmoid_turn", "y, x", "1 - 2*y for y = sigmoid(x), exact also where y is near 1/2.", lambda _, y, x: -2, None,

@@ -100,6 +100,6 @@ ndtri = _entry(
 )  # fmt: skip
 erfinv = _entry(
     "erfinv", "x", "The inverse of the error function.", aliases=("erf_inv",), kernel=erfinv_kernel, infer=unchanged,
-    rule=Elementwise((lambda y, x: math.sqrt(math.pi) / 2 * exp(y * y),)), singular=True, workspace=10.5, zero_where=(0,),
+    rule=Elementwise((lambda y, x: math.sqrt(math.pi) / 2 * exp(y * y),)), singular=True, workspace=10.5, zero_where=(0,), parity="odd",
     domain="-1 < x < 1", formula="erfinv(x)", example="erfinv(0.5)",
 )  # fmt: skip

@@ -94,7 +94,7 @@ isfinite = _predicate("isfinite", "Whether it is neither NaN nor infinite.", "is
 
 sign = register(Operation(
     "sign", "x", "-1, 0 or 1; connected, with gradient 0.", family="selection", infer=unchanged, degree="sign",
-    rule=Elementwise((ZERO,)), kernel=Ufunc("sign"), bounds=(-1.0, 1.0), zero_where=(0,), piecewise=True, numbers="any", corner=at_zero("derivative taken as 0, the value jumps from -1 to 1"), cheap=True, formula="sign(x)", example="sign(-2.5)",
+    rule=Elementwise((ZERO,)), kernel=Ufunc("sign"), bounds=(-1.0, 1.0), zero_where=(0,), parity="odd", piecewise=True, numbers="any", corner=at_zero("derivative taken as 0, the value jumps from -1 to 1"), cheap=True, formula="sign(x)", example="sign(-2.5)",
 ))  # fmt: skip
 
 

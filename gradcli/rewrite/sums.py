@@ -1,0 +1,446 @@
+"""Sums of products with exact coefficients: the arithmetic in which formulas are compared, apart from any graph.
+
+A ``Sum`` maps products to coefficients, a ``Product`` is a row of (base, exponent) in the order of the bases. Bases are
+numbered by an :class:`Algebra`: e (number 0, whose exponents are sums), a thing that is looked up elsewhere, or a sum of
+several terms that isn't multiplied out. The method is that of textbooks on computer algebra (Geddes, Czapor and Labahn
+1992, chapters 2 and 3); powers are collected as for numbers of the ordinary domain of the formula: ``sqrt(x)^2`` is ``x``,
+while ``sqrt(x^2)`` stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Mapping
+from fractions import Fraction
+from math import gcd, isqrt, lcm
+
+Sum = dict["Product", Fraction]
+Product = tuple[tuple[int, "Exponent"], ...]
+
+ONE: Product = ()
+E = 0
+"""The number of the base e."""
+
+MOST, MOST_FACTORS = 40, 12
+"""Terms that a sum may have, and factors that a product may have."""
+
+HIGHEST = 8
+"""The power up to which a sum is multiplied out."""
+
+
+class TooMuchError(Exception):
+    """The formula is better left as it is: it has too many terms, or a division by 0."""
+
+
+class Symbolic:
+    """An exponent that is no number."""
+
+    __slots__ = ("key", "sum")
+
+    def __init__(self, terms: Sum) -> None:
+        self.sum = terms
+        self.key = frozenset(terms.items())
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Symbolic) and self.key == other.key
+
+
+Exponent = Fraction | Symbolic
+
+
+def exponent(terms: Sum) -> Exponent:
+    """A sum as an exponent."""
+    value = constant(terms)
+    return Symbolic(terms) if value is None else value
+
+
+def as_sum(e: Exponent) -> Sum:
+    return e.sum if isinstance(e, Symbolic) else number(e)
+
+
+def number(c: Fraction | int) -> Sum:
+    return {ONE: Fraction(c)} if c else {}
+
+
+def base_to(base: int, e: Fraction | int = 1) -> Sum:
+    """A power of a base."""
+    return {((base, Fraction(e)),): Fraction(1)}
+
+
+def constant(terms: Sum) -> Fraction | None:
+    """The number that a sum is, or None."""
+    if not terms:
+        return Fraction(0)
+    return terms[ONE] if len(terms) == 1 and ONE in terms else None
+
+
+def add(a: Sum, b: Sum, factor: Fraction | int = 1) -> Sum:
+    """a + factor * b."""
+    result = dict(a)
+    for product, c in b.items():
+        put(result, product, c * factor)
+    if len(result) > MOST:
+        raise TooMuchError
+    return result
+
+
+def put(result: Sum, product: Product, c: Fraction) -> None:
+    """Add a term to a sum, in place."""
+    total = result.get(product)
+    total = c if total is None else total + c
+    if total:
+        result[product] = total
+    else:
+        result.pop(product, None)
+
+
+def scale(a: Sum, c: Fraction | int) -> Sum:
+    return {product: v * c for product, v in a.items()} if c else {}
+
+
+def plus(a: Exponent, b: Exponent) -> Exponent:
+    if isinstance(a, Fraction) and isinstance(b, Fraction):
+        return a + b
+    return exponent(add(as_sum(a), as_sum(b)))
+
+
+def whole(e: Exponent) -> bool:
+    return isinstance(e, Fraction) and e.denominator == 1
+
+
+def root(c: Fraction, e: Fraction) -> Fraction | None:
+    """c^e where that is a rational number, for square roots."""
+    if e.denominator != 2 or c < 0:
+        return None
+    top, bottom = isqrt(c.numerator), isqrt(c.denominator)
+    return (
+        Fraction(top, bottom) ** e.numerator if top * top == c.numerator and bottom * bottom == c.denominator else None
+    )
+
+
+def content(a: Sum) -> Fraction:
+    """The greatest rational number, without its sign, by which all coefficients are divided to whole ones."""
+    over = lcm(*[c.denominator for c in a.values()])
+    return Fraction(gcd(*[int(c * over) for c in a.values()]), over)
+
+
+def common(a: Sum) -> Product:
+    """What all terms of a sum have in common: of each base the lowest power, of e what is the same everywhere."""
+    lowest: dict[int, Exponent] = {}
+    rows = [dict(product) for product in a]
+    for base in dict.fromkeys(base for row in rows for base in row):
+        powers = [row.get(base, Fraction(0)) for row in rows]
+        if all([p == powers[0] for p in powers]):
+            lowest[base] = powers[0]
+        elif base != E and all([isinstance(p, Fraction) for p in powers]):
+            least = min([p for p in powers if isinstance(p, Fraction)])
+            if least:
+                lowest[base] = least
+    return tuple(sorted(lowest.items(), key=lambda pair: pair[0]))
+
+
+class Algebra:
+    """The bases of some formulas, and products and powers of sums over them.
+
+    ``positive`` says of a thing whether it is never negative. ``work`` counts products of terms up to ``limit``.
+    """
+
+    def __init__(self, positive: Callable[[Hashable], bool], limit: int) -> None:
+        self.things: list[Hashable] = [None]
+        self.inner: list[Sum | None] = [None]
+        self._numbers: dict[Hashable, int] = {}
+        self._positive = positive
+        self.limit = limit
+        self.work = 0
+
+    def base(self, thing: Hashable, inner: Sum | None = None) -> int:
+        """The number of a base."""
+        found = self._numbers.get(thing)
+        if found is None:
+            found = self._numbers[thing] = len(self.things)
+            self.things.append(thing)
+            self.inner.append(inner)
+        return found
+
+    def thing(self, thing: Hashable) -> Sum:
+        """What isn't looked into, as a sum."""
+        return base_to(self.base(thing))
+
+    def sum_base(self, terms: Sum) -> int:
+        return self.base(frozenset(terms.items()), terms)
+
+    def is_positive(self, base: int) -> bool:
+        if base == E:
+            return True
+        inner = self.inner[base]
+        if inner is None:
+            return self._positive(self.things[base])
+        return all([c > 0 and all([whole(e) and self.is_positive(b) for b, e in p]) for p, c in inner.items()])
+
+    def spend(self, n: int) -> None:
+        """Count work. Raises :class:`TooMuchError` where it is more than the formulas are worth."""
+        self.work += n
+        if self.work > self.limit:
+            raise TooMuchError
+
+    # products
+
+    def multiply(self, a: Sum, b: Sum, out: bool = False) -> Sum:
+        """The product of two sums; one of two sums of several terms is multiplied ``out``, or has the sums as factors."""
+        if not a or not b:
+            return {}
+        if not out and len(a) > 1 and len(b) > 1:
+            return self._product(self._factor(a), self._factor(b))
+        if not out and len(a) != len(b):
+            one, many = (a, b) if len(a) == 1 else (b, a)
+            if ONE not in one:
+                return self._product(one, self._factor(many))
+        return self._product(a, b)
+
+    def _factor(self, a: Sum) -> Sum:
+        """A sum of several terms as a power of one base."""
+        return self.power(a, Fraction(1), factor=True) if len(a) > 1 else a
+
+    def _product(self, a: Sum, b: Sum) -> Sum:
+        if len(a) * len(b) > 40 * MOST:
+            raise TooMuchError
+        self.spend(len(a) * len(b))
+        result: Sum = {}
+        for p, c in a.items():
+            for q, d in b.items():
+                self._put_product(result, p, q, c * d)
+        if len(result) > MOST:
+            raise TooMuchError
+        return result
+
+    def _put_product(self, result: Sum, p: Product, q: Product, c: Fraction) -> None:
+        merged, loose = self._merged(p, q)
+        term: Sum = {merged: c}
+        for base, e in loose:
+            inner = self.inner[base]
+            assert inner is not None
+            term = self._product(term, self.power(inner, e))
+        for product, d in term.items():
+            put(result, product, d)
+
+    def _merged(self, p: Product, q: Product) -> tuple[Product, list[tuple[int, Fraction]]]:
+        """The product of two products, and powers of roots that have become whole, to be worked out."""
+        if not p or not q:
+            return p or q, []
+        powers = dict(p)
+        touched: list[int] = []
+        for base, e in q:
+            if base in powers:
+                powers[base] = plus(powers[base], e)
+                touched.append(base)
+            else:
+                powers[base] = e
+        if len(powers) > MOST_FACTORS:
+            raise TooMuchError
+        loose: list[tuple[int, Fraction]] = []
+        for base in touched:
+            e = powers[base]
+            if not e:
+                del powers[base]
+            elif base != E and self.inner[base] is not None and isinstance(e, Fraction):
+                plain = self._is_plain(base)
+                if e.denominator == 1 and not plain:
+                    loose.append((base, e))
+                    del powers[base]
+                elif self._is_number(base) and abs(e) > Fraction(1, 2):
+                    loose.append((base, Fraction(int(e))))
+                    powers[base] = e - int(e)
+        return tuple(sorted(powers.items(), key=lambda pair: pair[0])), loose
+
+    def _is_number(self, base: int) -> bool:
+        inner = self.inner[base]
+        return inner is not None and len(inner) == 1
+
+    def _is_plain(self, base: int) -> bool:
+        """Whether a base is a sum as whole powers have it: of several terms, without a common factor."""
+        inner = self.inner[base]
+        if inner is None or len(inner) < 2:
+            return inner is None
+        return content(inner) == 1 and not common(inner) and self.leading(inner) > 0
+
+    def leading(self, a: Sum) -> Fraction:
+        """The coefficient whose sign decides about a sum and its negative."""
+        return a[max(a, key=self.order)]
+
+    def order(self, product: Product) -> tuple[object, ...]:
+        degree = sum([e for b, e in product if isinstance(e, Fraction) and b != E], start=Fraction(0))
+        return (degree, [(-b, e if isinstance(e, Fraction) else Fraction(0)) for b, e in product])
+
+    # powers
+
+    def power(self, a: Sum, e: Exponent, factor: bool = False) -> Sum:
+        """a^e; a sum of several terms stays one, as a ``factor`` also with the exponent 1."""
+        if e == 1 and not factor:
+            return a
+        if not e:
+            return number(1)
+        if not a:
+            if isinstance(e, Fraction) and e > 0:
+                return {}
+            raise TooMuchError
+        if isinstance(e, Fraction) and abs(e) > 500:
+            raise TooMuchError
+        if len(a) == 1 and (whole(e) or all([self.inner[b] is None for b, _ in next(iter(a))])):
+            return self._power_of_product(a, e)
+        if not whole(e):
+            a = self._out(a)
+            if len(a) == 1:
+                return self._power_of_product(a, e)
+            c = root(content(a), e) if isinstance(e, Fraction) else None
+            if c is not None and c != 1:
+                return {((self.sum_base(scale(a, 1 / content(a))), e),): c}
+            return {((self.sum_base(a), e),): Fraction(1)}
+        assert isinstance(e, Fraction)
+        a = self._out(a)
+        if len(a) < 2:
+            return self.power(a, e)
+        c = content(a)
+        shared = common(a)
+        if shared:
+            a = self._product(a, {self._inverse(shared): Fraction(1)})
+        if self.leading(a) < 0:
+            c = -c
+        a = scale(a, 1 / c)
+        result: Sum = {((self.sum_base(a), e),): c ** int(e)}
+        return self._product(result, self._power_of_product({shared: Fraction(1)}, e)) if shared else result
+
+    def _inverse(self, product: Product) -> Product:
+        return tuple([(b, -e if isinstance(e, Fraction) else exponent(scale(e.sum, -1))) for b, e in product])
+
+    def _power_of_product(self, a: Sum, e: Exponent) -> Sum:
+        ((product, c),) = a.items()
+        if whole(e):
+            assert isinstance(e, Fraction)
+            if c.numerator.bit_length() * abs(e) > 4000:
+                raise TooMuchError
+            return self._times(product, e, c ** int(e))
+        if product == ONE and c == 1:
+            return a
+        taken = Fraction(1) if c == 1 else root(c, e) if isinstance(e, Fraction) else None
+        if taken is not None and product and self._may_distribute(product, e):
+            return self._times(product, e, taken)
+        if taken is not None and not product:
+            return number(taken)
+        if c > 0 and isinstance(e, Fraction) and c != 1 and len(product) == 1 and product[0][0] == E:
+            return self._product(self._power_of_product({ONE: c}, e), self._times(product, e, Fraction(1)))
+        return {((self.sum_base(a), e),): Fraction(1)}
+
+    def _may_distribute(self, product: Product, e: Exponent) -> bool:
+        unsure = [(b, k) for b, k in product if not self.is_positive(b)]
+        if len(unsure) > 1:
+            return False
+        if not unsure:
+            return all([b == E or self.inner[b] is None for b, _ in product]) or len(product) == 1
+        ((_, k),) = unsure
+        return len(product) == 1 and isinstance(k, Fraction) and (k.denominator != 1 or k.numerator % 2 == 1)
+
+    def _times(self, product: Product, e: Exponent, c: Fraction) -> Sum:
+        """c times a product with all exponents multiplied by e."""
+        result: Sum = {ONE: c}
+        for base, k in product:
+            if isinstance(k, Fraction) and isinstance(e, Fraction):
+                new: Exponent = k * e
+            else:
+                new = exponent(self.multiply(as_sum(k), as_sum(e), out=True))
+            # The merge works out what has become whole.
+            part: Sum = {((base, new),): Fraction(1)}
+            inner = self.inner[base] if base != E else None
+            if inner is not None and isinstance(new, Fraction) and new.denominator == 1 and not self._is_plain(base):
+                part = self.power(inner, new)
+            result = self._product(result, part)
+        return result
+
+    def exponential(self, a: Sum) -> Sum:
+        """e^a; what is a multiple of a logarithm is a power of its own."""
+        return {((E, exponent(a)),): Fraction(1)} if a else number(1)
+
+    # sums multiplied out, and taken apart
+
+    def expanded(self, a: Sum) -> Sum:
+        """The sum with all whole powers of sums multiplied out."""
+        result: Sum = {}
+        for product, c in a.items():
+            sums = [(b, e) for b, e in product if b != E and self.inner[b] is not None and whole(e) and e > 0]  # type: ignore[operator]
+            if not sums:
+                put(result, product, c)
+                continue
+            rest = tuple([pair for pair in product if pair not in sums])
+            term: Sum = {rest: c}
+            for base, e in sums:
+                inner = self.inner[base]
+                assert inner is not None and isinstance(e, Fraction)
+                if e > HIGHEST:
+                    raise TooMuchError
+                inner = self.expanded(inner)
+                for _ in range(int(e)):
+                    term = self._product(term, inner)
+            result = add(result, term)
+        return result
+
+    def _out(self, a: Sum) -> Sum:
+        """The sum multiplied out, unless that is too much."""
+        try:
+            return self.expanded(a)
+        except TooMuchError:
+            return a
+
+    def divided(self, a: Sum, b: Sum) -> Sum | None:
+        """a / b where that is a sum without a rest, else None."""
+        if len(b) < 2 or len(a) < len(b):
+            return None
+        bases = sorted({base for p in (*a, *b) for base, _ in p})
+
+        def place(p: Product) -> list[Fraction] | None:
+            row = dict(p)
+            powers = [row.get(base, Fraction(0)) for base in bases]
+            return (
+                [e for e in powers if isinstance(e, Fraction)]
+                if all([isinstance(e, Fraction) for e in powers])
+                else None
+            )
+
+        places = {p: place(p) for p in (*a, *b)}
+        if any([q is None or any([e < 0 for e in q]) for q in places.values()]):
+            return None
+        top = max(b, key=lambda p: places[p] or [])
+        quotient: Sum = {}
+        for _ in range(2 * MOST):
+            if not a:
+                return quotient
+            first = max(a, key=lambda p: place(p) or [])
+            term, loose = self._merged(first, self._inverse(top))
+            if loose or any([not isinstance(e, Fraction) or e < 0 for _, e in term]):
+                return None
+            c = a[first] / b[top]
+            quotient = add(quotient, {term: c})
+            a = add(a, self._product({term: c}, b), -1)
+        return None
+
+    def substituted(self, a: Sum, base: int, square: Sum) -> Sum:
+        """The sum with the square of a base replaced, as often as whole powers hold it."""
+        result: Sum = {}
+        self.spend(len(a))
+        for product, c in a.items():
+            e = dict(product).get(base)
+            if e is None or not isinstance(e, Fraction) or e.denominator != 1 or not 2 <= e <= HIGHEST:
+                put(result, product, c)
+                continue
+            left = e % 2
+            rest = tuple([(b, k if b != base else left) for b, k in product if b != base or left])
+            term: Sum = {rest: c}
+            for _ in range(int(e) // 2):
+                term = self._product(term, square)
+            result = add(result, term)
+        return result
+
+
+def bases_of(a: Mapping[Product, object]) -> Collection[int]:
+    """The numbers of the bases in a sum."""
+    return dict.fromkeys(base for product in a for base, _ in product)

@@ -132,7 +132,7 @@ def _agree(program: Loaded, found: Sequence[Node], best: Chosen, stops: Sequence
     Where a number is 0 or not finite, their slopes have them, too.
     """
     texts = best.texts
-    unknown = [x for x in cone(texts) if x.op.name == "leaf" and x not in program.graph.initial]
+    unknown = [x for x in cone([*found, *texts]) if x.op.name == "leaf" and x not in program.graph.initial]
     if unknown or program.without_value([*found, *texts]):
         return True
     leaves = [x for x in cone([*found, *texts]) if x.op.name == "leaf" and is_float(x.dtype)]

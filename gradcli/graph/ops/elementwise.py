@@ -12,6 +12,7 @@ from gradcli.graph.operation import (
     Elementwise,
     Linear,
     Operation,
+    Parity,
     Product,
     SameAs,
     broadcasting,
@@ -496,14 +497,14 @@ clip = register(Operation(
 ))  # fmt: skip
 
 
-def _rounding(name: str, doc: str, corner: Corner, alias: tuple[str, ...] = ()) -> Operation:
+def _rounding(name: str, doc: str, corner: Corner, alias: tuple[str, ...] = (), parity: Parity = "") -> Operation:
     return _elementwise(
-        name, "x", doc, None, aliases=alias, infer=unchanged, kernel=integer_safe(name), zero_where=(0,), numbers="any", corner=corner, formula=f"{name}(x)",
+        name, "x", doc, None, aliases=alias, parity=parity, infer=unchanged, kernel=integer_safe(name), zero_where=(0,), numbers="any", corner=corner, formula=f"{name}(x)",
         example=f"{name}(-1.5)", domain="all real numbers; no derivative",
     )  # fmt: skip
 
 
 floor = _rounding("floor", "The largest integer not above x.", at_whole())
 ceil = _rounding("ceil", "The smallest integer not below x.", at_whole())
-round_ = _rounding("round", "The nearest integer, halves to even.", at_whole(0.5, "at a half"), ("rint",))
-trunc = _rounding("trunc", "The integer part, towards 0.", at_whole(), ("fix",))
+round_ = _rounding("round", "The nearest integer, halves to even.", at_whole(0.5, "at a half"), ("rint",), "odd")
+trunc = _rounding("trunc", "The integer part, towards 0.", at_whole(), ("fix",), "odd")

@@ -152,7 +152,7 @@ log_ndtr = _entry(
 )  # fmt: skip
 log_cosh = _entry(
     "log_cosh", "x", "log(cosh(x)) without overflow, exact near 0.", kernel=log_cosh_kernel,
-    rule=Elementwise((lambda y, x: tanh(x),)), workspace=4.0, bounds=(0.0, inf), zero_where=(0,), formula="log(cosh(x))", example="log_cosh(1000.0)",
+    rule=Elementwise((lambda y, x: tanh(x),)), workspace=4.0, bounds=(0.0, inf), zero_where=(0,), parity="even", formula="log(cosh(x))", example="log_cosh(1000.0)",
 )  # fmt: skip
 sinc = _entry(
     "sinc", "x, order:int=0", "sin(pi*x)/(pi*x), and 1 at 0, or its derivative of an order.", kernel=sinc_kernel,

@@ -126,6 +126,8 @@ def laid_out(
             result.append(Line(name, node, text))
             text = style.named(name)
             simple.add(node)
+        elif node.op.name == "index" and node.inputs[0] in simple and style.length(text.text) <= style.short:
+            simple.add(node)  # t[0] is as short as a name
         texts[node] = text
         if own is not None and node.inputs and len(text.text) > UNREADABLE:
             raise GradcliError(

@@ -324,6 +324,7 @@ class Program(Loaded):
         taylor: int | None = None,
         tangents: Mapping[str, ArrayLike] | None = None,
         name_parts: int | None = None,
+        entries: bool | None = None,
         values: Mapping[str, ArrayLike] | None = None,
     ) -> str:
         """The derivatives of the sum of ``of`` as formulas, simplified, as ``gradcli derive`` prints them.
@@ -332,8 +333,8 @@ class Program(Loaded):
         (``latex``), a NumPy or JAX module (``python``, ``jax``), or a function of C99 (``c``). ``steps`` shows how the derivative is found, rule by rule. ``order``
         0 writes the ys themselves. ``jacobian``, ``hessian``, ``jvp`` and ``taylor``, a degree, ask for other derivatives
         in place of gradients; directions are constants ``dx``, with the values of ``tangents`` where those are given.
-        ``name_parts`` limits the named intermediate results: 0 gives each derivative as one formula. The other arguments
-        are those of :meth:`grad`. Raises :class:`GradcliError`.
+        ``name_parts`` limits the named intermediate results: 0 gives each derivative as one formula. ``entries`` writes
+        small arrays entry by entry, or with False as arrays; None as is shorter. The other arguments are those of :meth:`grad`. Raises :class:`GradcliError`.
         """
         from gradcli.features.derive.look import written
 
@@ -355,8 +356,10 @@ class Program(Loaded):
             order = arguments.integer(taylor, "taylor", 0, 100)
         if name_parts is not None:
             name_parts = arguments.integer(name_parts, "name_parts", 0, sys.maxsize)
+        if entries is not None:
+            entries = arguments.flag(entries, "entries")
         along = _arrays(tangents, "tangents")
-        return written(self._given(values), of, wrt, order, heads, stop, form, steps, kind, along, name_parts)
+        return written(self._given(values), of, wrt, order, heads, stop, form, steps, kind, along, name_parts, entries)
 
     def explain(
         self,

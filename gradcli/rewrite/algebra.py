@@ -79,7 +79,10 @@ def _into_quotient(node: Node) -> Node | None:
     a, b = node.inputs
     for x, q in ((a, b), (b, a)):
         if q.op.name == "divide" and (number_of(x) is not None or number_of(q.inputs[0]) == 1):
-            top = x if number_of(q.inputs[0]) == 1 else multiply(x, q.inputs[0])
+            c, d = number_of(x), number_of(q.inputs[0])
+            if c is not None and d not in (None, 1) and not usable(c * (d or 0), node.dtype):
+                return None  # 2 * (inf / x): numbers that would not become one
+            top = x if d == 1 else multiply(x, q.inputs[0])
             return broadcasted(divide(top, q.inputs[1]), node.shape)
     return None
 

@@ -116,12 +116,14 @@ def derive(
     name_parts: int | None = None,
     with_values: bool = False,
     with_loops: bool = False,
+    entries: bool | None = None,
 ) -> Derived:
     """The derivatives that ``gradcli grad``, ``jacobian``, ``hessian`` or ``jvp`` would evaluate, as formulas.
 
     ``with_values`` puts the ys in front. ``with_loops`` keeps loops. ``with_rules`` keeps loops, and keeps values apart to which the program gives derivatives of their own. ``tangents`` gives directions
     of xs, for ``jvp`` and ``taylor``; without them each x of ``wrt`` has one without a value. ``name_parts`` limits the
-    named lines. Raises GradcliError as those commands do.
+    named lines. Small arrays are written by their ``entries``, or as arrays; by default as is shorter. Raises GradcliError
+    as those commands do.
     """
     program = program if with_rules or with_loops else program.written_out()
     graph = program.graph
@@ -169,7 +171,7 @@ def derive(
                 short = made(ordinary=True) if guarded else new
                 ordinary = Chosen(short.targets[: len(found)], {named[node]: x for node, x in short.names.items()})
                 kept = {name for node, name in named.items() if node in fixed}
-                best = chosen(program, found, Chosen(texts, names), ordinary, kept, asked.of, asked.stops)
+                best = chosen(program, found, Chosen(texts, names), ordinary, kept, asked.of, asked.stops, entries)
                 new = new if best.named is names else short
                 texts, names = best.texts, best.named
             if by_order and order < 2:

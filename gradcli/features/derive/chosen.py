@@ -60,11 +60,12 @@ def chosen(
     fixed: Collection[str],
     ys: Collection[str],
     stops: Sequence[Node],
+    entries: bool | None,
 ) -> Chosen:
     """The formulas to print for the derivatives ``found``, which rules have written ``guarded`` and for ``ordinary`` numbers.
 
     Names that are ``fixed`` are kept; those of the ``ys`` where that makes the program shorter, the others unless the
-    formulas without them are shorter.
+    formulas without them are shorter. Small arrays are written by their ``entries`` where that is shorter, or as asked.
     """
     dtype = program.graph.float_dtype
     nodes = cone(found)
@@ -84,6 +85,11 @@ def chosen(
     shared = _with_parts(ordinary, style)
     if shared is not None and shared < (_with_parts(best, style) or best.lines):
         best = ordinary
+    if entries is not False and any([x.shape for x in found]):
+        from gradcli.features.derive.brackets import in_brackets
+
+        names = {node: name for name, node in best.named.items()}
+        best = best._replace(texts=in_brackets(best.texts, names, style, entries))
     return _with_used_names(best, fixed) if _agree(program, found, best, stops) else _in_words(guarded, dtype)
 
 

@@ -46,6 +46,8 @@ Examples:
 )
 @click.option("--name-parts", type=click.IntRange(min=0), metavar="N",
               help="Name at most N intermediate results; 0 writes each derivative as one formula.")  # fmt: skip
+@click.option("--entries/--arrays", default=None,
+              help="Write arrays entry by entry, as far as formulas do so, or as arrays; by default small ones as is shorter.")  # fmt: skip
 @click.option(
     "--format",
     "format",
@@ -69,6 +71,7 @@ def command(
     taylor: int | None,
     tangent: dict[str, str],
     name_parts: int | None,
+    entries: bool | None,
     format: str,
     steps: bool,
     output: str | None,
@@ -94,6 +97,8 @@ def command(
         raise click.UsageError(f"--steps is text or LaTeX: leave out --format {format}.")
     if steps and order != 1:
         raise click.UsageError("--steps shows one pass: leave out --order, or derive the result again.")
+    if steps and entries is not None:
+        raise click.UsageError("--steps shows arrays: leave out --entries and --arrays.")
     if steps and name_parts is not None:
         raise click.UsageError("--steps names each part: leave out --name-parts.")
     if not order and (wrt or heads):
@@ -103,5 +108,5 @@ def command(
 
     tangents = {name: value_of("--tangent", name, value) for name, value in tangent.items()}
     degree = order if taylor is None else taylor
-    text = written(program, of, wrt, degree, heads, stop, format, steps, kind, tangents, name_parts)
+    text = written(program, of, wrt, degree, heads, stop, format, steps, kind, tangents, name_parts, entries)
     send([text], output)

@@ -27,11 +27,13 @@ def written(
     kind: Kind = "gradient",
     tangents: Mapping[str, Any] | None = None,
     name_parts: int | None = None,
+    entries: bool | None = None,
 ) -> str:
     """The derivatives of an order or another ``kind``, simplified; with ``steps`` how they are found, rule by rule.
 
     At order 0 these are the ys themselves, derivatives in them worked out. Raises GradcliError as ``gradcli grad`` does,
-    and a ValueError for what cannot be asked together.
+    and a ValueError for what cannot be asked together. Small arrays are written by their ``entries`` where that is
+    shorter, or as asked; modules for other languages take arrays of other shapes, and have them only where asked.
     """
     if steps and (format not in ("expr", "latex") or order != 1 or kind != "gradient"):
         raise GradcliError("ValueError", "steps are those of one pass, as text or for LaTeX")
@@ -54,6 +56,8 @@ def written(
     from gradcli.features.derive.answer import derive
 
     with_rules = format == "expr"
+    if entries is None and format not in ("expr", "latex"):
+        entries = False
     derived = derive(
         program,
         of,
@@ -66,7 +70,8 @@ def written(
         tangents,
         name_parts,
         format == "c",
-        format in ("latex", "c"),
+format in ("latex", "c"),
+        entries,
     )
     from gradcli.features.derive.unwritten import located
 

@@ -1,0 +1,80 @@
+"""Formulas of small arrays written by their entries: ``[2*t[0]*t[1], t[0]^2]``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from gradcli.diagnostics import GradcliError
+from gradcli.features.derive.entrywise import Entries, entrywise
+from gradcli.features.derive.unwritten import UnwrittenError
+from gradcli.graph.node import Derivation, Node, cone, make
+from gradcli.graph.ops import table
+from gradcli.graph.ops.slicing import index, stack
+from gradcli.graph.types import size_of
+from gradcli.language.printer import ProgramStyle
+from gradcli.rewrite.shortest import Shortest
+
+MOST = 16
+"""Entries of the arrays that are written by their entries where that is shorter."""
+
+LONGEST = 400
+"""Visible characters of such a result, if nobody asks for it."""
+
+MOST_ASKED = 400
+"""Entries of a result that is written by its entries where somebody asks for that."""
+
+
+def in_brackets(
+    texts: Sequence[Node], names: Mapping[Node, str], style: ProgramStyle, asked: bool | None
+) -> list[Node]:
+    """The formulas, those of small arrays by their entries where that is shorter or, as far as it is possible, ``asked``."""
+    derivation = Derivation(style.float_dtype)
+    shortest = Shortest(style, names, derivation)
+    result: list[Node] = []
+    for text in texts:
+        entries = _entries(text, names, style.float_dtype, MOST_ASKED if asked else MOST)
+        if entries is None:
+            result.append(text)
+            continue
+        forms = shortest.formulas(list(entries.ravel()))
+        with derivation.active():
+            made = _bracket(forms, text.shape)
+        shorter = shortest.length(made) < min(shortest.length(text), LONGEST)
+        result.append(made if asked or shorter else text)
+    return result
+
+
+def _entries(text: Node, names: Mapping[Node, str], dtype: str, most: int) -> Entries | None:
+    """The entries of a formula as formulas of numbers; None where there are too many, or none are known."""
+    if not text.shape or not 0 < size_of(text.shape) <= most:
+        return None
+    below = cone([text], stop=names)
+    if text in names or any([size_of(x.shape) > most or not size_of(x.shape) for x in below]):
+        return None
+    leaves = {x: _own(x) for x in below if x in names or x.op.name == "leaf"}
+    try:
+        return entrywise([text], leaves, dtype)[text]
+    except (UnwrittenError, GradcliError):
+        return None
+
+
+def _own(x: Node) -> Entries:
+    """The entries of a value that has a name: x[0], x[1], …"""
+    entries = np.empty(x.shape, object)
+    for place in np.ndindex(x.shape):
+        entries[place] = index(x, items=place) if place else x
+    return entries
+
+
+def _bracket(entries: Sequence[Node], shape: tuple[int, ...]) -> Node:
+    """An array of numbers in brackets; what holds numbers only is a literal."""
+    if all([x.op.name == "literal" for x in entries]):
+        dtype = entries[0].dtype
+        values = tuple([x.attrs["value"] for x in entries])
+        return make(table["array"], (), {"values": values, "shape": shape, "dtype": dtype}, shape, dtype)
+    if len(shape) == 1:
+        return stack(*entries, axis=0)
+    step = len(entries) // shape[0]
+    return stack(*[_bracket(entries[i * step : (i + 1) * step], shape[1:]) for i in range(shape[0])], axis=0)

@@ -44,7 +44,7 @@ from gradcli.graph.ops.elementwise import (
     tan,
     tanh,
 )
-from gradcli.graph.ops.linear_algebra import matmul
+from gradcli.graph.ops.linear_algebra import embed_diagonal, matmul
 from gradcli.graph.ops.selection import logical_or, not_equal, where
 from gradcli.graph.ops.shaping import broadcast_to, broadcasted
 from gradcli.graph.printing import Text, times_pi
@@ -138,6 +138,8 @@ class Shortest:
         new = remade(node, {x: self._best(x) for x in node.inputs})
         if node.op is matmul and new.inputs[0].op is divide:  # x / 2 @ y is hard to read
             new = new.with_inputs((self._given[node.inputs[0]], new.inputs[1]))
+        if node.op is matmul and _is_identity(new.inputs[1]):
+            new = new.inputs[0]
         self._given[node] = self._made[node] = new
         if is_float(node.dtype):
             self._sums[node] = self._algebra.thing(new)
@@ -631,6 +633,11 @@ def exact(value: float) -> Fraction:
 def _is_extraordinary(x: Node) -> bool:
     """Whether a node is NaN or infinity as a number."""
     return x.op.name == "literal" and not isfinite(x.attrs["value"])
+
+
+def _is_identity(x: Node) -> bool:
+    """Whether a node is the identity matrix."""
+    return x.op is embed_diagonal and x.attrs["k"] == 0 and x.shape[0] == x.shape[1] and filling(x.inputs[0]) == 1
 
 
 def is_simple(value: float) -> Fraction | None:

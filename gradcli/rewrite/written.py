@@ -8,11 +8,11 @@ from gradcli.graph.node import Derivation, Node, cone, make
 from gradcli.graph.operation import literal
 from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import make_leaf
-from gradcli.graph.ops.elementwise import absolute, divide, log, power_slope, recip
-from gradcli.graph.ops.reductions import complement, others
-from gradcli.graph.ops.selection import greater, logical_or, not_equal, stop_gradient, where
+from gradcli.graph.ops.elementwise import absolute, divide, divide_no_nan, log, power_slope, recip
+from gradcli.graph.ops.reductions import complement, direction, norm, others
+from gradcli.graph.ops.selection import greater, isnan, logical_or, not_equal, stop_gradient, where
 from gradcli.graph.ops.shaping import broadcasted
-from gradcli.graph.types import is_float
+from gradcli.graph.types import is_float, size_of
 from gradcli.rewrite import algebra, contractions, exact, shapes
 from gradcli.rewrite.engine import Engine, Rules, joined
 from gradcli.rewrite.forms import FIRST, FORMS, NOTHING, in_words, ordered, remade
@@ -31,10 +31,21 @@ WORDS: Rules = {
 
 
 def _unguarded(node: Node) -> Node | None:
-    """The slope of a power by its base, guarded for the exponent 0 and a base near 0."""
+    """The slope of a power by its base, guarded for the exponent 0 and a base near 0; what is NaN where another is."""
     c, x, y = node.inputs
+    if c.op is isnan and str(filling(x)) == "nan":
+        return broadcasted(y, node.shape)
     c = c.inputs[0] if c.op is logical_or else c
     return broadcasted(x, node.shape) if y.op.connects and c.op is not_equal and filling(c.inputs[1]) == 0 else None
+
+
+def _over_norm(node: Node) -> Node | None:
+    """The slope of a norm, guarded for the zero vector."""
+    x, y = node.inputs
+    if y.op is not norm:
+        return None
+    whole = size_of(y.shape) == 1 and len(y.attrs["axis"]) == y.inputs[0].rank
+    return divide(x, norm(y.inputs[0], axis=None) if whole else y)
 
 
 def _ordinary_power(node: Node) -> Node | None:
@@ -51,6 +62,7 @@ ORDINARY: Rules = {
     "logical_and": [("true and true -> true", shapes.decided)],
     "logical_not": [("not true -> false", shapes.decided)],
     "where": [("where(p != 0, p * x^(p - 1), zero(x)) -> p * x^(p - 1)", _unguarded)],
+    divide_no_nan.name: [("divide_no_nan(x, norm(x)) -> x / norm(x)", _over_norm)],
     "power_slope": [("power_slope(y, x, p) -> y * log(x)", lambda node: node.inputs[0] * log(node.inputs[1]))],
     "recip": [("recip(x, positive=true) -> 1 / x", lambda node: divide(1, node.inputs[0]))],
 }
@@ -64,7 +76,8 @@ def has_guards(nodes: Iterable[Node]) -> bool:
             node.op is power_slope
             or (node.op is recip and node.attrs.get("positive"))
             or (node.op is logical_or and _ordinary_power(node) is not None)
-            or (node.op is where and node.inputs[2].op.connects)
+            or (node.op is where and (node.inputs[2].op.connects or node.inputs[0].op is isnan))
+            or node.op is direction
             for node in nodes
         ]
     )

@@ -19,7 +19,7 @@ from gradcli.rewrite.shortest import Shortest
 MOST = 16
 """Entries of the arrays that are written by their entries where that is shorter."""
 
-LONGEST = 400
+LONGEST = 240
 """Visible characters of such a result, if nobody asks for it."""
 
 MOST_ASKED = 400
@@ -33,12 +33,23 @@ def in_brackets(
     derivation = Derivation(style.float_dtype)
     shortest = Shortest(style, names, derivation)
     result: list[Node] = []
+    used: dict[Node, int] = {}
     for text in texts:
-        entries = _entries(text, names, style.float_dtype, MOST_ASKED if asked else MOST)
+        for x in cone([text]):
+            used[x] = used.get(x, 0) + 1
+    for text in texts:
+        parts = any([x in texts and used[x] > 1 for x in cone([text])])  # a formula in another has a name
+        entries = None if parts else _entries(text, names, style.float_dtype, MOST_ASKED if asked else MOST)
         if entries is None:
             result.append(text)
             continue
         forms = shortest.formulas(list(entries.ravel()))
+        if not any([x.op.name == "leaf" for x in cone(forms)]) and any([x.op.name == "leaf" for x in cone([text])]):
+            result.append(text)  # what connects it with a variable would be lost
+            continue
+        if len(set(forms)) == 1 and not forms[0].inputs and forms[0].op.name == "literal" and not asked:
+            result.append(text)  # full([2], 0.5)
+            continue
         with derivation.active():
             made = _bracket(forms, text.shape)
         shorter = shortest.length(made) < min(shortest.length(text), LONGEST)

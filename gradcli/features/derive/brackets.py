@@ -47,7 +47,8 @@ def in_brackets(
         if not any([x.op.name == "leaf" for x in cone(forms)]) and any([x.op.name == "leaf" for x in cone([text])]):
             result.append(text)  # what connects it with a variable would be lost
             continue
-        if len(set(forms)) == 1 and not forms[0].inputs and forms[0].op.name == "literal" and not asked:
+        numbers = {x.attrs["value"] if x.op.name == "literal" else None for x in forms}
+        if len(numbers) == 1 and None not in numbers and not asked:
             result.append(text)  # full([2], 0.5)
             continue
         with derivation.active():

@@ -70,7 +70,7 @@ def written(
         tangents,
         name_parts,
         format == "c",
-format in ("latex", "c"),
+        format in ("latex", "c"),
         entries,
     )
     from gradcli.features.derive.unwritten import located

@@ -42,10 +42,9 @@ def _unguarded(node: Node) -> Node | None:
 def _over_norm(node: Node) -> Node | None:
     """The slope of a norm, guarded for the zero vector."""
     x, y = node.inputs
-    if y.op is not norm:
+    if y.op is not norm or size_of(y.shape) != 1 or len(y.attrs["axis"]) != y.inputs[0].rank:
         return None
-    whole = size_of(y.shape) == 1 and len(y.attrs["axis"]) == y.inputs[0].rank
-    return divide(x, norm(y.inputs[0], axis=None) if whole else y)
+    return divide(x, norm(y.inputs[0], axis=None))
 
 
 def _ordinary_power(node: Node) -> Node | None:

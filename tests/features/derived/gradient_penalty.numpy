@@ -8,6 +8,11 @@ import math
 import numpy as np
 
 
+def _divide_no_nan(a, b):
+    """a / b, and 0 where b is 0."""
+    return np.where(b == 0, np.zeros_like(b), a / np.where(b == 0, np.ones_like(b), b))
+
+
 def _norm(x, axes, keepdims):
     """Scaled by the largest entry where squares overflow or vanish."""
     squares, ordinary = _sum_of_squares(x, axes)
@@ -85,7 +90,7 @@ def gradient(real=None, fake=None, mix=None, W1=None, b1=None, W2=None, b2=0.0):
     t8 = 1 - t7 ** 2
     t9 = t1 * t8 @ W1.T
     slope = _norm(t9, (1,), False)
-    t10 = t9 / _norm(t9, (1,), True)
+    t10 = _divide_no_nan(t9, _norm(t9, (1,), True))
     t11 = np.reshape(slope - 1, (6, 1)) * t10 @ W1
     t12 = t1 * t7 * t8 * t11
     t13 = fake.T @ t6 - 0.16666666666666666 * real.T @ t5 + 3.333333333333333 * (slope - 1) * t10.T @ (t1 * t8)

@@ -44,7 +44,7 @@ def _over_norm(node: Node) -> Node | None:
     x, y = node.inputs
     if y.op is not norm or size_of(y.shape) != 1 or len(y.attrs["axis"]) != y.inputs[0].rank:
         return None
-    return divide(x, norm(y.inputs[0], axis=None))
+    return broadcasted(divide(x, norm(y.inputs[0], axis=None)), node.shape)
 
 
 def _ordinary_power(node: Node) -> Node | None:

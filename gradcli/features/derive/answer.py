@@ -1,8 +1,8 @@
 """The derivatives of a program as formulas: simplified, named, and with what a complete program needs around them.
 
 What holds of them, differentiated once more: they have the same None pattern as the graphs that they were written from,
-for zeros that simplification drops are put back (``zero(x)``, ``link(x)``) where without them a variable would no longer
-be connected. Beyond that order values agree, but a formula such as ``6 * x`` may end in None where the slope of ``x^3`` is
+for at order 1 something that is 0 is put back (``0 * x``, ``x^0``) where without it a variable would no longer be
+connected; not where terms of functions of all real numbers cancel, whose derivative is 0. Beyond that order values agree, but a formula such as ``6 * x`` may end in None where the slope of ``x^3`` is
 a zero that stays connected, or the other way round where a square of a function was written as a power. As in every
 gradient, guards against NaN are there for variables whose values hold NaN or infinity when the formula is made.
 """

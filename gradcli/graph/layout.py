@@ -161,15 +161,14 @@ LARGEST = 2000
 def in_one_piece(root: Node, names: Mapping[Node, str], style: Style) -> str:
     """The operation of one node with everything below it that has no name; the rest as an ellipsis where that is long."""
     texts: dict[Node, Text] = {}
-    others = {node: name for node, name in names.items() if node is not root}
-    for node in cone([root], stop=others):
-        if node in others:
-            texts[node] = style.named(others[node])
+    for node in [*cone(root.inputs, stop=names), root]:
+        if node in names and node is not root:
+            texts[node] = style.named(names[node])
         elif node.op.name == "leaf":
             texts[node] = style.leaf(node)
         else:
             operands = [
-                (style.literal(x, node, i) if x.op.name == "literal" and x not in others else None) or texts[x]
+                (style.literal(x, node, i) if x.op.name == "literal" and x not in names else None) or texts[x]
                 for i, x in enumerate(node.inputs)
             ]
             text = style.apply(node, operands)

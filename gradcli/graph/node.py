@@ -6,7 +6,7 @@ A node's serial number is larger than those of its inputs, so sorting by serial 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import count
@@ -218,7 +218,7 @@ def cone(roots: Iterable[Node], stop: Iterable[Node] = (), since: int = -1) -> l
     Nodes in ``stop`` are included, their inputs are not followed; inputs with a serial number below ``since`` are left out.
     """
     seen = set(roots)
-    stopped = set(stop)
+    stopped = stop if isinstance(stop, (Set, Mapping)) else set(stop)
     todo = list(seen)
     while todo:
         node = todo.pop()

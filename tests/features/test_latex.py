@@ -138,6 +138,10 @@ def test_random_programs(text: str) -> None:
                 r"\frac{\partial \mathrm{loss}_{a}}{\partial W_{1}} &= t_{1}\left[0\right]",
             ],
         ),
+        (
+            "variable x = 2.0; z = [x, x^2, 3, 4, 5, 6, 7, 8, 9, x, 1, x^12]; y = norm(z)",
+            [r"8 & 9 & x & 1 & x^{12} \end{bmatrix}"],
+        ),
         ("variable x = 1.0; y = floor(x)", [r"\text{None: passes through floor on line 1, which has no derivative}"]),
     ],
 )
@@ -145,6 +149,13 @@ def test_formulas(program: str, rows: list[str]) -> None:
     text = latex.render(derive(gradcli.loads(program)))
     for row in rows:
         assert row in text, text
+
+
+def test_a_matrix_of_formulas_is_one_matrix() -> None:
+    text = latex.render(derive(gradcli.loads("variable t = [1.0, 2.0]; y = t[0]^2*t[1]"), kind="hessian"))
+    assert r"\begin{bmatrix} 2 t_{1} & 2 t_{0} \\ 2 t_{0} & 0 \end{bmatrix}" in text
+    text = latex.render(derive(gradcli.loads("variable x = [1.0, 2.0]; y = stack([x, x^2], axis=1)"), order=0))
+    assert r"\begin{bmatrix} x^{\top} & \left(x^{2}\right)^{\top} \end{bmatrix}" in text
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)

@@ -74,6 +74,8 @@ def apply(node: Node, operands: Sequence[Text]) -> Text:
     pattern = word if isinstance(word, str) else word(node)
     if pattern == "<0>":
         return operands[0]
+    if name == "stack" and node.rank == 2 and node.attrs["axis"] == 0:
+        operands = [Text(_row(text.text)) for text in operands]
     return Text(_filled(pattern, operands), BINDS.get(name, ATOM))
 
 
@@ -92,6 +94,13 @@ def _in_words(node: Node, operands: Sequence[Text]) -> Text:
     return texts[root]
 
 
+def _row(text: str) -> str:
+    """The entries of a vector that is written out, as a row of a matrix."""
+    opening, closing = r"\begin{bmatrix} ", r" \end{bmatrix}"
+    inner = text.removeprefix(opening).removesuffix(closing)
+    return inner if text == opening + inner + closing and "bmatrix" not in inner else text
+
+
 def _filled(pattern: str, operands: Sequence[Text]) -> str:
     def operand(match: re.Match[str]) -> str:
         if match[1] == "all":
@@ -99,7 +108,7 @@ def _filled(pattern: str, operands: Sequence[Text]) -> str:
         text = operands[int(match[1])]
         return at_least(text, POSTFIX) if match[2] else text.text
 
-    return re.sub(r"<(\d|all)(!?)>", operand, pattern)
+    return re.sub(r"<(\d+|all)(!?)>", operand, pattern)
 
 
 def _product(node: Node, operands: Sequence[Text]) -> Text:

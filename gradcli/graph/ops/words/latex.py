@@ -74,8 +74,10 @@ def _pad(node: Node) -> str:
 
 
 def _stack(node: Node) -> str:
-    between = " & " if len(node.shape) == 1 else r" \\ "
-    return r"\begin{bmatrix} " + between.join(f"<{i}>" for i in range(len(node.inputs))) + r" \end{bmatrix}"
+    columns = node.rank == 2 and node.attrs["axis"] == 1
+    between = " & " if columns or node.rank == 1 else r" \\ "
+    part = r"<{}!>^{{\top}}" if columns else "<{}>"
+    return r"\begin{bmatrix} " + between.join([part.format(i) for i in range(len(node.inputs))]) + r" \end{bmatrix}"
 
 
 def _concat(node: Node) -> str:

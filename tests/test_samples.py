@@ -87,7 +87,8 @@ def shell(command_line, monkeypatch, tmp_path):
                 text = fits[part]
                 continue
             done = command_line(*arguments, stdin=text)
-            assert (done.status, done.err) == (0, "")
+            assert done.status == 0
+            assert all(said.startswith("note: ") for said in done.err.splitlines()), done.err
             text = done.out
         assert text is not None
         return text

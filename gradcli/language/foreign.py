@@ -117,7 +117,7 @@ ATTRIBUTES = {
 }  # fmt: skip
 
 VALUES = {
-    "True": "true", "TRUE": "true", "False": "false", "FALSE": "false", "null": "None", "none": "None", "nil": "None",
+    "TRUE": "true", "FALSE": "false", "null": "None", "none": "None", "nil": "None",
     "NULL": "None", "NaN": "nan", "NAN": "nan", "Inf": "inf", "Infinity": "inf", "infinity": "inf", "oo": "inf",
     "π": "pi", "PI": "pi", "Pi": "pi", "tau": "2*pi", "τ": "2*pi", "E": "e", "INF": "inf", "NA": "nan", "M_PI": "pi",
 }  # fmt: skip

@@ -41,7 +41,7 @@ MESSAGES = {
     "variable x = [1.0]; y = x.detach()": ["no methods", "stop_gradient(x)"],
     "variable x = [1.0]; y = x.sum()": ["no methods", "write `sum(x)`"],
     "variable x = [1.0]; y = x.foo()": ["no methods", "gradcli ops"],
-    "y = True": ["`True` is not defined", "write `true`"],
+    "y = TRUE": ["`TRUE` is not defined", "write `true`"],
     "x = [1.0]; y = x[none]": ["`none` is not defined", "write `None`"],
     "y = 2*π": ["write `pi`"],
     "y = array([1, 2])": ["`array` is not defined", "write `[1, 2]`"],

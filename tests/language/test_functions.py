@@ -345,7 +345,7 @@ def test_a_trace_and_an_explanation_tell_the_call(command_line):
     traced = command_line("grad", "-e", LINES, "--of", "y", "--trace", "--format", "json")
     found = json.loads(traced.out + traced.err)["trace"]
     assert (found["line"], found["call"]["line"]) == (1, 2)
-    shown = command_line("explain", "-e", LINES, "--of", "y").out
+    shown = command_line("explain", "-e", LINES, "--of", "y", "--format", "json").out
     steps = json.loads(shown)["explanations"]["x"]["contributions"][0]["shown"][0]["steps"]
     assert [(s["place"]["line"], s.get("call", {}).get("line")) for s in steps] == [(3, 5), (1, 2)]
     assert "line 1 via 5" in command_line("explain", "-e", LINES, "--of", "y", "--format", "plain").out

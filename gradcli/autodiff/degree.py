@@ -176,7 +176,7 @@ def _ruled(node: Node, below: Sequence[Bound]) -> Bound:
     bounds: dict[Node, Bound] = dict(zip(rule.parameters, below[1:], strict=True))
     bounds.update({dx: below[i] for i, dx in rule.tangents.items()})
     if rule.itself is not None:
-        bounds[rule.itself] = Bound(UNBOUNDED, inf)
+        bounds[rule.itself] = Bound(_other(below[1:]), inf)
     for x in cone(rule.roots.values(), bounds):
         if x not in bounds:
             bounds[x] = bound(x, [bounds[i] for i in x.inputs])

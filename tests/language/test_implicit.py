@@ -166,3 +166,23 @@ def test_the_sample_has_the_numbers_of_the_book():
     slope = program.grad("pH")
     assert slope["total"] == pytest.approx(-ka / (h + ka) / by_h / h / math.log(10), rel=1e-10)
     assert slope["pKa"] == pytest.approx(c * h / (h + ka) ** 2 / by_h * ka / h, rel=1e-10)
+
+
+@pytest.mark.parametrize("inner", ["sign(v)", "1/sign(v)", "abs(v)", "relu(v)", "v"])
+@pytest.mark.parametrize("residual", ["u^3 + u - a", "u - a*a", "u*a - 1"])
+def test_none_orders_are_those_of_repeated_gradients(inner: str, residual: str) -> None:
+    text = f"variable v = 2.0\nn = {inner}\ndef solved(a) = {{ def g(u) = {residual}\n    root(g, 0.0*a + 0.5) }}\n"
+    text += "y = solved(n)\ng0 = y\n"
+    program = gradcli.loads(text)
+    for order in (1, 2, 3, 4):
+        found = program.grad(["y"], order=order)["v"]
+        text += f"g{order} = gradients(g{order - 1}, v)\n"
+        try:
+            nested = gradcli.loads(text).eval([f"g{order}"])[f"g{order}"]
+        except gradcli.GradcliError as error:
+            assert "None" in error.message
+            nested = None
+        assert (found is None) == (nested is None)
+        assert found is None or found == pytest.approx(nested, rel=1e-12)
+        if nested is None:
+            break

@@ -203,3 +203,10 @@ def test_order_0_leaves_out_what_is_none(command_line):
 def test_order_0_differentiates_nothing(command_line, option):
     done = command_line("derive", "-e", "variable x = 2.0; y = x^2", "--order", "0", *option)
     assert done.status == 2 and "leave out --wrt and --seed" in done.err
+
+
+@pytest.mark.parametrize("form", ["expr", "latex", "python", "c"])
+def test_indices_that_are_out_of_range_are_no_internal_error(gradcli, form):
+    done = gradcli("derive", "-e", "variable v = [-1.0]; n = scatter_add(v, 2, -1, 2); y = n[0]", "--format", form)
+    assert "internal error" not in done.err
+    assert done.status == 0 or "out of range" in done.err

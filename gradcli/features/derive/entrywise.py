@@ -38,8 +38,8 @@ def entrywise(
 ) -> dict[Node, Entries]:
     """For each node below the roots its entries, from those of the leaves; ``runs`` are for those of loops.
 
-    Raises :class:`UnwrittenError` for an operation whose entries no formula gives, and GradcliError (LimitError) where that
-    makes too many operations.
+    Raises :class:`UnwrittenError` for an operation whose entries no formula gives, and GradcliError where an operation
+    fails on constants (an index out of range) or where that makes too many operations (LimitError).
     """
     derivation = Derivation(dtype)
     found: dict[Node, Entries] = dict(leaves)
@@ -61,7 +61,11 @@ def entrywise(
                     f"C writes each entry of an array by itself, and here that makes more than {MOST:,} operations",
                     help="a module of arrays has no such limit: `--format python` or `--format jax`",
                 )
-            entries = _entries(node, [found[x] for x in node.inputs])
+            try:
+                entries = _entries(node, [found[x] for x in node.inputs])
+            except (IndexError, ValueError, ArithmeticError) as problem:  # what the kernel says of these indices
+                message = str(problem).replace("out of bounds", "out of range")
+                raise GradcliError("ValueError", f"{node.op.name} failed: {message}") from problem
             array = np.empty(size_of(node.shape), object)
             array[:] = entries
             found[node] = array.reshape(node.shape)

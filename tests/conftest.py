@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +15,10 @@ from gradcli.commands.main import run as run_command
 
 # What JAX compiles is kept from one run of the tests to the next, and not among the user's files.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "jax"))
+
+# Started in the background of a shell, the tests would pass on to commands that Ctrl-C is ignored.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser):

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -227,11 +228,17 @@ def test_columns_with_any_name_and_arrays_with_paths(gradcli):
 # --- kills and interruptions
 
 
+@contextmanager
 def start(tmp_path, *arguments, **options):
+    """A fit in a process of its own, which ends with the block whatever happens there."""
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "gradcli", "fit", *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=tmp_path, env=env, **pipes, **options)
+    with subprocess.Popen(command, cwd=tmp_path, env=env, **pipes, **options) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
 
 
 def wait_for(condition):

@@ -311,7 +311,7 @@ def _connected(
 ) -> list[Node]:
     """The formulas with a zero for each variable that only simplification has disconnected.
 
-    Where terms of functions that take all real numbers have cancelled, what is left is left out of this.
+    A number that is left where terms of functions that take all real numbers have cancelled is left out of this.
     """
     xs = list(dict.fromkeys([*(program.graph.leaves[name] for name in program.variables), *asked.xs]))
     new = [written.names.get(x, x) for x in xs]
@@ -321,7 +321,7 @@ def _connected(
     for g, text, (first, then, last) in zip(found, texts, ways, strict=True):
         for x, now, was, uncancelled, still in zip(xs, new, first, then, last, strict=True):
             # A gradient that is x itself needs no zero; neither does an x that a stop has cut off.
-            if was and not still and not uncancelled and x.dtype != "bool":
+            if was and not still and (text.shape or not uncancelled) and x.dtype != "bool":
                 orders = degree.last_order([g], x, asked.stops)
                 if orders >= 1:
                     text = _tied(text, now, orders)

@@ -115,3 +115,20 @@ def scalar_programs(draw: st.DrawFn, *, statements: int = 12) -> str:
         lines.append(f"n{i} = {text}")
         names += [f"n{i}", f"n{i}"]
     return "\n".join(lines) + "\n"
+
+
+PIECES = [
+    "", "(", ")", "[", "]", "{", "}", "\n", ";", " ", "=", "+", "'", '"', "#", ",", "x", "$", "é", "\0", "1",
+    "def ", "tangent ", "tangent f(x) = ", "output ",
+]  # fmt: skip
+
+
+@st.composite
+def torn(draw: st.DrawFn, texts: list[str]) -> str:
+    """One of some texts in which stretches are left out or replaced, wherever that is: most often no program."""
+    text = draw(st.sampled_from(texts))
+    for _ in range(draw(st.integers(1, 6))):
+        at = draw(st.integers(0, len(text)))
+        end = min(len(text), at + draw(st.sampled_from([0, 0, 1, 1, 3, 12, 60])))
+        text = text[:at] + draw(st.sampled_from(PIECES)) + text[end:]
+    return text

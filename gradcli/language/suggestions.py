@@ -10,6 +10,7 @@ from gradcli.graph.operation import Operation
 from gradcli.language import foreign, syntax
 from gradcli.language.builtin import CONSTANTS, KEYWORDS, OPERATIONS
 from gradcli.language.foreign import Argument
+from gradcli.language.lexer import PYTHONIC
 
 Known = Callable[[syntax.Name], bool]
 """Whether a name stands for anything where the error is."""
@@ -218,8 +219,7 @@ def _plain(text: str, module: syntax.Name | None) -> str:
     text = " ".join(text.split())
     if module is not None:
         text = re.sub(rf"\b{re.escape(module.id)}\.(?=\w)", "", text)
-    words = {"True": "true", "False": "false"}
-    return re.sub(r"\b(True|False)\b", lambda m: words[m[0]], text)
+    return re.sub(rf"\b({'|'.join(PYTHONIC)})\b", lambda m: PYTHONIC[m[0]], text)
 
 
 def _operation(word: str, op: Operation, arguments: Sequence[Argument]) -> str | None:

@@ -444,9 +444,9 @@ def list_of(trouble: Trouble) -> str | None:
 
 
 def is_operation(name: str) -> bool:
-    from gradcli.graph.ops import table  # known to errors only: parsing needs no table
+    from gradcli.language.builtin import OPERATIONS  # known to errors only: parsing needs no table
 
-    return any(name == op.name or name in op.aliases for op in table.values() if not op.hidden)
+    return name in OPERATIONS
 
 
 LOOKS: list[Callable[[Trouble], Advice | None]] = [

@@ -24,10 +24,9 @@ Examples:
 def _known() -> list[str]:
     """Everything that has a page."""
     from gradcli.features.help import answer
-    from gradcli.graph.ops import table
+    from gradcli.language.builtin import OPERATIONS
 
-    names = [name for o in table.values() if not o.hidden for name in (o.name, *o.aliases)]
-    return list(dict.fromkeys([*COMMANDS, *answer.topics(), *names]))
+    return list(dict.fromkeys([*COMMANDS, *answer.topics(), *OPERATIONS]))
 
 
 @click.command("help", cls=Command, epilog=EPILOG)
@@ -97,13 +96,12 @@ def _show(text: str) -> None:
 def _operation(ctx: click.Context, name: str, topics: dict[str, str]) -> None:
     from gradcli.diagnostics import did_you_mean
     from gradcli.features.ops import command as ops
-    from gradcli.graph.ops import table
+    from gradcli.language.builtin import OPERATIONS
 
-    names = [name for o in table.values() if not o.hidden for name in (o.name, *o.aliases)]
-    if name not in names:
+    if name not in OPERATIONS:
         from gradcli.features.help.answer import mentioning
 
-        close = did_you_mean(name, [*COMMANDS, *topics, *names])
+        close = did_you_mean(name, _known())
         pages = ", ".join([f"`gradcli help {topic}`" for topic in mentioning(name)[:4]])
         raise click.UsageError(
             f"There is no command, topic or operation {name!r}."

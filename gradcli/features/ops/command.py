@@ -25,16 +25,14 @@ Examples:
 """
 
 
-def _names() -> list[str]:
-    from gradcli.graph.ops import table
+def _beginning_with(word: str) -> list[str]:
+    from gradcli.language.builtin import OPERATIONS
 
-    return [name for o in table.values() if not o.hidden for name in (o.name, *o.aliases)]
+    return [name for name in OPERATIONS if name.startswith(word)]
 
 
 @click.command("ops", cls=Command, epilog=EPILOG)
-@click.argument(
-    "search", required=False, shell_complete=lambda _, __, word: [name for name in _names() if name.startswith(word)]
-)
+@click.argument("search", required=False, shell_complete=lambda _, __, word: _beginning_with(word))
 @click.option("--family", help="Only those of a family, such as 'linear algebra'.")
 @click.option(
     "--format",

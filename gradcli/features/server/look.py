@@ -19,7 +19,7 @@ from pygls.uris import to_fs_path
 from gradcli import __version__
 from gradcli.diagnostics import GradcliError
 from gradcli.features.server.answer import Document, Problem
-from gradcli.graph.ops import table
+from gradcli.language.builtin import OPERATIONS
 from gradcli.language.formatting import formatted
 from gradcli.language.inspection import Definition, Inspection, words_of_language
 from gradcli.language.mending import Edit
@@ -187,12 +187,11 @@ class Server(LanguageServer):
         given = [
             (p.partition("=")[0], p) for p in (signature.parameters if signature is not None else ()) if p[0] != "*"
         ]
-        operations = [(name, op) for op in table.values() if not op.hidden for name in (op.name, *op.aliases)]
         found: dict[str, types.CompletionItem] = {}
         for order, kind, label, detail, doc in (
             *[(0, "Property", f"{name}=", parameter, None) for name, parameter in given],
             *[(1, KINDS[d.kind], d.name, inspection.heading(d), None) for d in inspection.in_scope(offset)],
-            *[(2, "Function", name, op.signature, op.doc) for name, op in operations],
+            *[(2, "Function", name, op.signature, op.doc) for name, op in OPERATIONS.items()],
             *[(3, "Keyword", word, None, None) for word in words_of_language()],
         ):
             item = types.CompletionItem(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import re
 
-from gradcli.graph.ops import table
 from gradcli.language import tables
-from gradcli.language.builtin import CONSTANTS
+from gradcli.language.builtin import CONSTANTS, OPERATIONS
 from gradcli.language.pieces import OPERATING, VALUES, keywords, soft
 
 
@@ -26,7 +25,6 @@ def grammar() -> str:
     tokens = {name: _portable(regex) for name, regex in known["terminals"]}
     comment = next(_portable(regex) for regex in known["ignored"] if regex.startswith("#"))
     reserved = [word for word in keywords(known) if word in known["keywords"]]
-    operations = [name for op in table.values() if not op.hidden for name in (op.name, *op.aliases)]
     signs = [text for text in known["spellings"].values() if not text[0].isalpha() and text not in "()[]{},."]
     name = tokens["NAME"]
     patterns = [
@@ -41,7 +39,7 @@ def grammar() -> str:
         {"match": rf"(?<![\w.])(?:{'|'.join(map(_portable, soft(known).values()))})", "name": "keyword.other.gradcli"},
         {"match": _words(OPERATING), "name": "keyword.operator.word.gradcli"},
         {"match": _words(VALUES), "name": "constant.language.gradcli"},
-        {"match": rf"{_words(operations)}(?=[ \t]*\()", "name": "support.function.gradcli"},
+        {"match": rf"{_words([*OPERATIONS])}(?=[ \t]*\()", "name": "support.function.gradcli"},
         {"match": _words([*CONSTANTS]), "name": "constant.language.gradcli"},
         {"match": rf"(?<!\w){tokens['NUMBER']}", "name": "constant.numeric.gradcli"},
         {"match": name, "name": "variable.other.gradcli"},

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from gradcli.commands.endings import is_terminal
-from gradcli.commands.options import INPUT_FILE, Bytes, Device, settings_option, several_names, utf8
+from gradcli.commands.options import INPUT_FILE, Bytes, Device, settings_option, several_names, together, utf8
 from gradcli.diagnostics import GradcliError, Source
 from gradcli.tuples import NamedTuple
 
@@ -201,88 +201,80 @@ def program_options(function: Callable[..., Any], several: bool = False) -> Call
             raise click.UsageError("Only one thing can be read from standard input (-).")
         return function(inputs=[Inputs(file=file, **own) for file in programs_in(files) or (None,)], **values)
 
-    for option in reversed(
-        (
-            click.argument("file", nargs=-1, metavar="[FILE|FOLDER]...", type=INPUT_FILE)
-            if several
-            else click.argument("file", required=False, type=INPUT_FILE),
-            click.option("-e", "inline", multiple=True, metavar="TEXT", help="The program itself: in place of FILE."),
-            settings_option(
-                "--set",
-                "set_",
-                help="Give a variable or constant a value: an expression of the language, or an array from a"
-                " .npy, .npz, .csv or .json file, or one of these with .gz (FILE.npz:KEY chooses one of several,"
-                " FILE.csv:a,b columns by name, FILE.csv:a one as a vector; so do .parquet, .arrow and .feather with"
-                " gradcli[arrow]; ?missing=drop or ?missing=nan at the end says what becomes of gaps). Repeatable.",
-            ),
-            click.option(
-                "--values",
-                "values",
-                type=INPUT_FILE,
-                metavar="FILE|-",
-                help="Values by name: a JSON object, an .npz file, or what gradcli printed (json, ndjson, plain)."
-                " --set wins over it.",
-            ),
-            click.option(
-                "--dtype",
-                type=click.Choice(["float32", "float64"]),
-                help="Precision of the program: in place of its dtype line.",
-            ),
-            click.option(
-                "--random-seed",
-                type=click.IntRange(0, 2**32 - 1),
-                default=0,
-                show_default=True,
-                metavar="N",
-                help="Seed of random numbers: of those without one of their own.",
-            ),
-            click.option(
-                "--max-memory",
-                type=Bytes(),
-                metavar="SIZE",
-                help="Refuse what needs more memory, before it starts: 500M, 2G (powers of 1024).",
-            ),
-            click.option(
-                "--threads",
-                type=click.IntRange(1, 1024),
-                metavar="N",
-                help="Threads for large arrays: by default one for each processor. Results differ by rounding only, and are"
-                " the same at each run with the same N.",
-            ),
-            click.option("-q", "--quiet", is_flag=True, help="Leave out the notes on standard error."),
-        )
-    ):
-        decorated = option(decorated)
-    return decorated
+    return together(
+        click.argument("file", nargs=-1, metavar="[FILE|FOLDER]...", type=INPUT_FILE)
+        if several
+        else click.argument("file", required=False, type=INPUT_FILE),
+        click.option("-e", "inline", multiple=True, metavar="TEXT", help="The program itself: in place of FILE."),
+        settings_option(
+            "--set",
+            "set_",
+            help="Give a variable or constant a value: an expression of the language, or an array from a"
+            " .npy, .npz, .csv or .json file, or one of these with .gz (FILE.npz:KEY chooses one of several,"
+            " FILE.csv:a,b columns by name, FILE.csv:a one as a vector; so do .parquet, .arrow and .feather with"
+            " gradcli[arrow]; ?missing=drop or ?missing=nan at the end says what becomes of gaps). Repeatable.",
+        ),
+        click.option(
+            "--values",
+            "values",
+            type=INPUT_FILE,
+            metavar="FILE|-",
+            help="Values by name: a JSON object, an .npz file, or what gradcli printed (json, ndjson, plain)."
+            " --set wins over it.",
+        ),
+        click.option(
+            "--dtype",
+            type=click.Choice(["float32", "float64"]),
+            help="Precision of the program: in place of its dtype line.",
+        ),
+        click.option(
+            "--random-seed",
+            type=click.IntRange(0, 2**32 - 1),
+            default=0,
+            show_default=True,
+            metavar="N",
+            help="Seed of random numbers: of those without one of their own.",
+        ),
+        click.option(
+            "--max-memory",
+            type=Bytes(),
+            metavar="SIZE",
+            help="Refuse what needs more memory, before it starts: 500M, 2G (powers of 1024).",
+        ),
+        click.option(
+            "--threads",
+            type=click.IntRange(1, 1024),
+            metavar="N",
+            help="Threads for large arrays: by default one for each processor. Results differ by rounding only, and are"
+            " the same at each run with the same N.",
+        ),
+        click.option("-q", "--quiet", is_flag=True, help="Leave out the notes on standard error."),
+    )(decorated)
 
 
 def backend_options(function: F) -> F:
     """What says which engine computes values, and where: part of ``inputs``, beside :func:`program_options`."""
-    for option in reversed(
-        (
-            click.option(
-                "--backend",
-                type=click.Choice(["numpy", "jax"]),
-                default="numpy",
-                show_default=True,
-                help="What computes values, JAX on a --device, or --devices. It compiles the program for a CPU, GPU or TPU.",
-            ),
-            click.option(
-                "--device",
-                type=Device(),
-                metavar="cpu|gpu|tpu[:N]",
-                help="Where JAX computes: by default on the best that it finds; N is its number.",
-            ),
-            click.option(
-                "--devices",
-                type=click.IntRange(1, 4096),
-                metavar="N",
-                help="Share rows among N devices: of the constants with the most rows, or those of --points.",
-            ),
-        )
-    ):
-        function = option(function)
-    return function
+    return together(
+        click.option(
+            "--backend",
+            type=click.Choice(["numpy", "jax"]),
+            default="numpy",
+            show_default=True,
+            help="What computes values, JAX on a --device, or --devices. It compiles the program for a CPU, GPU or TPU.",
+        ),
+        click.option(
+            "--device",
+            type=Device(),
+            metavar="cpu|gpu|tpu[:N]",
+            help="Where JAX computes: by default on the best that it finds; N is its number.",
+        ),
+        click.option(
+            "--devices",
+            type=click.IntRange(1, 4096),
+            metavar="N",
+            help="Share rows among N devices: of the constants with the most rows, or those of --points.",
+        ),
+    )(function)
 
 
 def variables_apart(wrt: Iterable[str] | None) -> list[str]:

@@ -17,6 +17,17 @@ from gradcli.tuples import NamedTuple
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def together(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one decorator, which help lists in this order."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
 def utf8(text: str, name: str = "the command line") -> str:
     """Text of the command line as what it is, UTF-8, also where the locale says otherwise (``LC_ALL=C``)."""
     if text.isascii():
@@ -257,29 +268,25 @@ file_option = click.option(
 
 def output_options(function: F, also: Sequence[str] = ()) -> F:
     """What says in which form the results are written, and where to; ``also`` are formats of one command only."""
-    for option in reversed(
-        (
-            click.option(
-                "--format",
-                "format",
-                type=click.Choice(["table", "plain", "value", "json", "ndjson", "csv", *also]),
-                help="Form of the results; by default a table on a terminal and plain in a pipe."
-                " A value is the bare number, for v=$(…)."
-                " In csv the index of an entry is its position along each axis: 0;1.",
-            ),
-            precision_option,
-            click.option(
-                "-o",
-                "--output",
-                type=OUTPUT_FILE,
-                metavar="FILE",
-                help=f"Write to a {listed(['.npz', '.json', '.csv', *[f'.{form}' for form in also]], 'or')} file. It is there whole or not at all, in place of standard output."
-                " An .npz file has no entry for None.",
-            ),
-        )
-    ):
-        function = option(function)
-    return function
+    return together(
+        click.option(
+            "--format",
+            "format",
+            type=click.Choice(["table", "plain", "value", "json", "ndjson", "csv", *also]),
+            help="Form of the results; by default a table on a terminal and plain in a pipe."
+            " A value is the bare number, for v=$(…)."
+            " In csv the index of an entry is its position along each axis: 0;1.",
+        ),
+        precision_option,
+        click.option(
+            "-o",
+            "--output",
+            type=OUTPUT_FILE,
+            metavar="FILE",
+            help=f"Write to a {listed(['.npz', '.json', '.csv', *[f'.{form}' for form in also]], 'or')} file. It is there whole or not at all, in place of standard output."
+            " An .npz file has no entry for None.",
+        ),
+    )(function)
 
 
 def profile_option(function: F) -> F:
@@ -325,33 +332,29 @@ def points_options(function: Callable[..., Any]) -> Callable[..., Any]:
     def decorated(*, points: str | None, skip_bad: str | None, keep: Any, delimiter: str, **values: Any) -> Any:
         return function(rows=RowOptions(points, skip_bad, keep or (), delimiter), **values)
 
-    for option in reversed(
-        (
-            click.option(
-                "--points",
-                type=INPUT_FILE,
-                metavar="FILE|-",
-                help="Answer for each row of a CSV file (a header names variables or constants, scalars below) or of"
-                ' NDJSON ({"x": [1, 2]} on each line), one line of csv or json a row, as the rows arrive.',
-            ),
-            click.option(
-                "--skip-bad",
-                type=click.Choice(["skip", "keep"]),
-                metavar="[=keep]",
-                help="Report rows that have no answer, and go on; else the first one is an error. With =keep they have a"
-                " row of their own, which is empty.",
-            ),
-            click.option(
-                "--keep",
-                type=Columns(),
-                metavar="COLUMN,...",
-                help="Columns of --points that stand before the answers. They need not be names of the program.",
-            ),
-            click.option(
-                "--delimiter", type=Delimiter(), default=",", metavar="CHAR|tab",
-                help="What separates the fields of --points in CSV; by default a comma.",
-            ),
-        )
-    ):  # fmt: skip
-        decorated = option(decorated)
-    return decorated
+    return together(
+        click.option(
+            "--points",
+            type=INPUT_FILE,
+            metavar="FILE|-",
+            help="Answer for each row of a CSV file (a header names variables or constants, scalars below) or of"
+            ' NDJSON ({"x": [1, 2]} on each line), one line of csv or json a row, as the rows arrive.',
+        ),
+        click.option(
+            "--skip-bad",
+            type=click.Choice(["skip", "keep"]),
+            metavar="[=keep]",
+            help="Report rows that have no answer, and go on; else the first one is an error. With =keep they have a"
+            " row of their own, which is empty.",
+        ),
+        click.option(
+            "--keep",
+            type=Columns(),
+            metavar="COLUMN,...",
+            help="Columns of --points that stand before the answers. They need not be names of the program.",
+        ),
+        click.option(
+            "--delimiter", type=Delimiter(), default=",", metavar="CHAR|tab",
+            help="What separates the fields of --points in CSV; by default a comma.",
+        ),
+    )(decorated)  # fmt: skip

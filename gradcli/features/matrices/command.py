@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from gradcli.commands.inputs import Inputs, backend_options, program_options, stop_option, variables_apart, xs_option
 from gradcli.commands.notes import Notes
-from gradcli.commands.options import RowOptions, output_options, points_options, several_names
+from gradcli.commands.options import RowOptions, output_options, points_options, several_names, together
 from gradcli.commands.output import Destination
 from gradcli.features.trace.command import Watch, watching_options
 
@@ -18,35 +18,26 @@ if TYPE_CHECKING:
     from gradcli.program.loaded import Loaded
     from gradcli.results import Kink
 
-F = TypeVar("F", bound=Callable[..., Any])
 
-
-def matrix_options(of_help: str) -> Callable[[F], F]:
+def matrix_options(of_help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The options of a command whose answer is blocks of derivatives."""
 
-    def decorate(function: F) -> F:
-        for option in reversed(
-            (
-                program_options,
-                backend_options,
-                several_names("--of", help=of_help),
-                xs_option,
-                stop_option,
-                click.option(
-                    "--sparsity",
-                    is_flag=True,
-                    help="Show which entries may be non-zero, decided from the graph and the constants, whatever the"
-                    " variables are.",
-                ),
-                watching_options,
-                points_options,
-                output_options,
-            )
-        ):
-            function = option(function)
-        return function
-
-    return decorate
+    return together(
+        program_options,
+        backend_options,
+        several_names("--of", help=of_help),
+        xs_option,
+        stop_option,
+        click.option(
+            "--sparsity",
+            is_flag=True,
+            help="Show which entries may be non-zero, decided from the graph and the constants, whatever the"
+            " variables are.",
+        ),
+        watching_options,
+        points_options,
+        output_options,
+    )
 
 
 def answer(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from gradcli.commands.endings import stream_has_color, tell
+from gradcli.commands.options import together
 from gradcli.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -20,24 +21,20 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def watching_options(function: F) -> F:
     """What asks how a result came about."""
-    for option in reversed(
-        (
-            click.option(
-                "--trace",
-                is_flag=True,
-                help="Find the first operation whose NaN or infinity reaches a result. It may be one of values or derivatives."
-                " If there is one it is shown on standard error, nothing is printed, and the exit status is 1.",
-            ),
-            click.option(
-                "--kinks",
-                is_flag=True,
-                help="List points without a derivative that are hit. Those on which the evaluation sits exactly stand on"
-                " standard error, with what the derivative is taken as there.",
-            ),
-        )
-    ):
-        function = option(function)
-    return function
+    return together(
+        click.option(
+            "--trace",
+            is_flag=True,
+            help="Find the first operation whose NaN or infinity reaches a result. It may be one of values or derivatives."
+            " If there is one it is shown on standard error, nothing is printed, and the exit status is 1.",
+        ),
+        click.option(
+            "--kinks",
+            is_flag=True,
+            help="List points without a derivative that are hit. Those on which the evaluation sits exactly stand on"
+            " standard error, with what the derivative is taken as there.",
+        ),
+    )(function)
 
 
 class Watch(NamedTuple):

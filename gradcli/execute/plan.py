@@ -154,10 +154,19 @@ class Plan:
         available = limit if limit is not None else free_memory()
         if available is None or self.peak <= available or self.largest is None:
             return None
-        source = "--max-memory allows" if limit is not None else "free are"
-        return GradcliError(
-            "LimitError",
-            f"this needs {show_bytes(self.peak)} of memory at once, {source} {show_bytes(available)}; the largest "
-            f"array has shape {list(self.largest.shape)} and takes {show_bytes(bytes_of(self.largest))}",
-            help="use smaller shapes, or `--dtype float32`" + (", or raise --max-memory" if limit is not None else ""),
+        error = too_large(
+            self.peak, "--max-memory allows" if limit is not None else "free are", available, self.largest
         )
+        if limit is not None:
+            error.help = f"{error.help}, or raise --max-memory"
+        return error
+
+
+def too_large(bytes: int, source: str, available: int, largest: Node) -> GradcliError:
+    """The LimitError of what needs more bytes than the ``source`` says there are."""
+    return GradcliError(
+        "LimitError",
+        f"this needs {show_bytes(bytes)} of memory at once, {source} {show_bytes(available)}; the largest "
+        f"array has shape {list(largest.shape)} and takes {show_bytes(bytes_of(largest))}",
+        help="use smaller shapes, or `--dtype float32`",
+    )

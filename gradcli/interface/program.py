@@ -209,7 +209,7 @@ class Program(Loaded):
         ``skip_bad`` such rows are NaN, and all results float64. Raises :class:`GradcliError`.
         """
         from gradcli.features.points.answer import Points
-        from gradcli.features.points.varied import Ask, named
+        from gradcli.features.points.varied import Item, named
         from gradcli.interface.columns import answered, rows_of
 
         of, wrt, stop = _asked(of, wrt, stop)
@@ -221,11 +221,12 @@ class Program(Loaded):
                 "ValueError", "order 0 asks for values, which have no wrt, seeds or stop", help="order=1"
             )
 
-        ask: Ask = lambda program: named(  # noqa: E731
-            answers.gradients(program, of, wrt, order, seeds=heads, stop=stop, unconnected=unconnected).orders[-1][1]
-            if order
-            else answers.values(program, of)
-        )
+        def ask(program: Loaded) -> list[Item]:
+            if not order:
+                return named(answers.values(program, of))
+            reply = answers.gradients(program, of, wrt, order, seeds=heads, stop=stop, unconnected=unconnected)
+            return named(reply.orders[-1][1])
+
         points = Points(self, ask, "points", skip_bad)
         return answered(points, rows_of(points, arguments.by_name(columns, "columns")), skip_bad)
 

@@ -43,9 +43,9 @@ def function_of(
     ``known`` are computed nodes whose values each call gives as well.
     """
     if program.accelerator is not None:
-        from gradcli.program.jitted import Jitted
+        from gradcli.program.jitted import Jitted, Traced
 
-        return Jitted(program, nodes, inputs, known)
+        return Jitted(Traced(program, nodes, inputs, known))
     return Planned(program, nodes, inputs, processes, known)
 
 

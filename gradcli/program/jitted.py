@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradcli.data.memory import show_bytes
 from gradcli.diagnostics import GradcliError
 from gradcli.execute.accelerator import precise
+from gradcli.execute.plan import Plan, too_large
 from gradcli.execute.profile import Figures
 from gradcli.execute.run import run
 from gradcli.execute.sizes import bytes_of
@@ -24,7 +24,6 @@ from gradcli.program.planned import constant_parts
 from gradcli.rewrite.simplify import Simplified
 
 if TYPE_CHECKING:
-    from gradcli.execute.plan import Plan
     from gradcli.program.loaded import Loaded
 
 Array = Any
@@ -116,31 +115,19 @@ class Traced:
             limit, source = (self.devices[0].memory_stats() or {}).get("bytes_limit"), "the device has"
         if used is not None and limit is not None and used > limit:
             largest = max(cone(self._roots, self.fixed), key=bytes_of)
-            raise GradcliError(
-                "LimitError",
-                f"this needs {show_bytes(used)} of memory at once, {source} {show_bytes(limit)}; the largest "
-                f"array has shape {list(largest.shape)} and takes {show_bytes(bytes_of(largest))}",
-                self.program.graph.labels(largest),
-                help="use smaller shapes, or `--dtype float32`",
-            )
+            error = too_large(used, source, limit, largest)
+            error.labels = tuple(self.program.graph.labels(largest))
+            raise error
 
 
 class Jitted:
     """The values of nodes as a function of those of some leaves, as :class:`gradcli.program.planned.Planned`, by JAX.
 
-    The arguments are those of :class:`Traced`. Where something fails because of its values, NumPy says what it is.
+    Where something fails because of its values, NumPy says what it is.
     """
 
-    def __init__(
-        self,
-        program: Loaded,
-        nodes: Sequence[Node],
-        inputs: Sequence[Node],
-        known: Sequence[Node] = (),
-        fixed: Mapping[Node, Array] | None = None,
-        rows: Collection[Node] | None = None,
-    ) -> None:
-        self._traced = traced = Traced(program, nodes, inputs, known, fixed, rows)
+    def __init__(self, traced: Traced) -> None:
+        self._traced = traced
         self.leaves = traced.leaves
         self._plan: Plan | None = None
         with precise() as jax:
@@ -225,7 +212,7 @@ def evaluate(program: Loaded, nodes: Sequence[Node]) -> list[Array]:
     below = cone(nodes)
     given = [x for x in below if x.op.given and x.op.name not in ("leaf", "literal") and not x.inputs]
     leaves = [x for x in below if x.op.name == "leaf"]
-    function = Jitted(program, nodes, leaves, given)
+    function = Jitted(Traced(program, nodes, leaves, given))
     values = dict(zip(given, program.with_accelerator(None).with_record(None).evaluate(given), strict=True))
     values |= {x: program.leaf_value(x) for x in leaves if x in function.leaves}
     if program.record is None:

@@ -103,10 +103,10 @@ def test_a_text_that_is_not_there(file):
         read_array(file, "g=c", missing="nan")
 
 
-def test_names_of_rows_are_left_out():
+def test_names_of_rows_are_left_out(tmp_path):
     table = pyarrow.table({"a": [1.0, 2.0], "__index_level_0__": ["r1", "r2"]})
-    parquet.write_table(table, "p.parquet")
-    np.testing.assert_array_equal(read_array("p.parquet"), [[1], [2]])
+    parquet.write_table(table, tmp_path / "p.parquet")
+    np.testing.assert_array_equal(read_array(tmp_path / "p.parquet"), [[1], [2]])
 
 
 def test_files_that_are_none(gradcli):

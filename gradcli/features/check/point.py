@@ -171,9 +171,9 @@ class Point:
         """The nodes' values as a function of the values of some leaves."""
         program = self.program
         if program.accelerator is not None:
-            from gradcli.program.jitted import Jitted
+            from gradcli.program.jitted import Jitted, Traced
 
-            jitted = Jitted(program, nodes, [x for x in cone(nodes) if x.op.name == "leaf"])
+            jitted = Jitted(Traced(program, nodes, [x for x in cone(nodes) if x.op.name == "leaf"]))
             values = {x: program.leaf_value(x) for x in jitted.leaves if x in program.graph.initial}
             return lambda given: jitted({**values, **given})
         plan = program.plan(nodes, repeated=True)

@@ -2,9 +2,10 @@
 
 What holds of them, differentiated once more: they have the same None pattern as the graphs that they were written from,
 for at order 1 something that is 0 is put back (``0 * x``, ``x^0``) where without it a variable would no longer be
-connected; not where terms of functions of all real numbers cancel, whose derivative is 0. Beyond that order values agree, but a formula such as ``6 * x`` may end in None where the slope of ``x^3`` is
-a zero that stays connected, or the other way round where a square of a function was written as a power. As in every
-gradient, guards against NaN are there for variables whose values hold NaN or infinity when the formula is made.
+connected; not for a number that is left where terms of functions of all real numbers cancel. Beyond that order values
+agree, but a formula such as ``6 * x`` may end in None where the slope of ``x^3`` is a zero that stays connected, or the
+other way round where a square of a function was written as a power. As in every gradient, guards against NaN are there
+for variables whose values hold NaN or infinity when the formula is made.
 """
 
 from __future__ import annotations
@@ -120,9 +121,9 @@ def derive(
 ) -> Derived:
     """The derivatives that ``gradcli grad``, ``jacobian``, ``hessian`` or ``jvp`` would evaluate, as formulas.
 
-    ``with_values`` puts the ys in front. ``with_loops`` keeps loops. ``with_rules`` keeps loops, and keeps values apart to which the program gives derivatives of their own. ``tangents`` gives directions
-    of xs, for ``jvp`` and ``taylor``; without them each x of ``wrt`` has one without a value. ``name_parts`` limits the
-    named lines. Small arrays are written by their ``entries``, or as arrays; by default as is shorter. Raises GradcliError
+    ``with_values`` puts the ys in front. ``with_loops`` keeps loops. ``with_rules`` keeps loops, and keeps values apart to
+    which the program gives derivatives of their own. ``tangents`` gives directions of xs, for ``jvp`` and ``taylor``;
+    without them each x of ``wrt`` has one without a value. ``name_parts`` limits the named lines. Small arrays are written by their ``entries``, or as arrays; by default as is shorter. Raises GradcliError
     as those commands do.
     """
     program = program if with_rules or with_loops else program.written_out()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -33,18 +34,17 @@ def in_brackets(
     derivation = Derivation(style.float_dtype)
     shortest = Shortest(style, names, derivation)
     result: list[Node] = []
-    used: dict[Node, int] = {}
+    below = {text: cone([text]) for text in texts}
+    used = Counter([x for text in texts for x in below[text]])
+    shared = {text for text in texts if used[text] > 1}
     for text in texts:
-        for x in cone([text]):
-            used[x] = used.get(x, 0) + 1
-    for text in texts:
-        parts = any([x in texts and used[x] > 1 for x in cone([text])])  # a formula in another has a name
+        parts = not shared.isdisjoint(below[text])  # a formula in another has a name
         entries = None if parts else _entries(text, names, style.float_dtype, MOST_ASKED if asked else MOST)
         if entries is None:
             result.append(text)
             continue
         forms = shortest.formulas(list(entries.ravel()))
-        if not any([x.op.name == "leaf" for x in cone(forms)]) and any([x.op.name == "leaf" for x in cone([text])]):
+        if not any([x.op.name == "leaf" for x in cone(forms)]) and any([x.op.name == "leaf" for x in below[text]]):
             result.append(text)  # what connects it with a variable would be lost
             continue
         numbers = {x.attrs["value"] if x.op.name == "literal" else None for x in forms}

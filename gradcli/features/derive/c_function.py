@@ -18,7 +18,7 @@ from gradcli.features.derive.title import title
 from gradcli.features.derive.unwritten import UnwrittenError
 from gradcli.graph.layout import Layout, Style, laid_out
 from gradcli.graph.node import Node, cone
-from gradcli.graph.ops.creation import loop_result, make_leaf
+from gradcli.graph.ops.creation import in_words, loop_result, make_leaf
 from gradcli.graph.ops.words import c
 from gradcli.graph.printing import Text
 from gradcli.graph.types import size_of
@@ -205,10 +205,7 @@ class _C(Style):
 
     def _in_words(self, node: Node, operands: Sequence[Text]) -> Text:
         """An operation that only derivatives use, as a formula of the inputs that it is differentiated by."""
-        stand_ins = [make_leaf("x", "variable", x.shape, x.dtype, False) for x in node.inputs]
-        formula = node.op.plain or node.op.written
-        assert formula is not None
-        root = formula(node.with_inputs(tuple(stand_ins)), *stand_ins)
+        root, stand_ins = in_words(node)
         texts = dict(zip(stand_ins, operands, strict=True))
         for x in cone([root], stop=stand_ins):
             if x not in texts:

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from gradcli.graph.node import Node, cone
-from gradcli.graph.ops.creation import make_leaf
+from gradcli.graph.ops.creation import in_words
 from gradcli.graph.ops.ruled import no_words, solution
 from gradcli.graph.ops.words.latex import (
     ATOM,
@@ -81,10 +81,7 @@ def apply(node: Node, operands: Sequence[Text]) -> Text:
 
 def _in_words(node: Node, operands: Sequence[Text]) -> Text:
     """An operation that only derivatives use, as a formula of the inputs that it is differentiated by."""
-    stand_ins = [make_leaf("x", "variable", x.shape, x.dtype, False) for x in node.inputs]
-    formula = node.op.plain or node.op.written
-    assert formula is not None
-    root = formula(node.with_inputs(tuple(stand_ins)), *stand_ins)
+    root, stand_ins = in_words(node)
     texts = dict(zip(stand_ins, operands, strict=True))
     for x in cone([root], stop=stand_ins):
         if x.op.name == "literal":

@@ -59,6 +59,14 @@ def make_leaf(name: str, kind: str, shape: Shape, dtype: str, risky: bool) -> No
     return Node(leaf, (), {"name": name, "kind": kind}, shape, dtype, risky)
 
 
+def in_words(node: Node) -> tuple[Node, list[Node]]:
+    """An operation that only derivatives use as a formula of words that people know, and the leaves in place of its inputs."""
+    stand_ins = [make_leaf("x", "variable", x.shape, x.dtype, False) for x in node.inputs]
+    formula = node.op.plain or node.op.written
+    assert formula is not None
+    return formula(node.with_inputs(tuple(stand_ins)), *stand_ins), stand_ins
+
+
 literal_op = register(Operation(
     "literal", "value:number", "A number of the program's text.", hidden=True, given=True, numbers="any",
     kernel=lambda xp, value: value,

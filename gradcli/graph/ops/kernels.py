@@ -23,11 +23,25 @@ class IntegerOverflowError(ArithmeticError):
 Bound = Callable[[Sequence[int], int], float]
 """The largest magnitude that an integer result may have, from those of the inputs and the product of their numbers of entries."""
 
-added: Bound = lambda m, n: sum(m)  # noqa: E731
-multiplied: Bound = lambda m, n: math.prod(m)  # noqa: E731
-summed: Bound = lambda m, n: m[0] * n  # noqa: E731
-contracted: Bound = lambda m, n: math.prod(m) * n  # noqa: E731
-unbounded: Bound = lambda m, n: math.inf  # noqa: E731
+
+def added(magnitudes: Sequence[int], entries: int) -> float:
+    return sum(magnitudes)
+
+
+def multiplied(magnitudes: Sequence[int], entries: int) -> float:
+    return math.prod(magnitudes)
+
+
+def summed(magnitudes: Sequence[int], entries: int) -> float:
+    return magnitudes[0] * entries
+
+
+def contracted(magnitudes: Sequence[int], entries: int) -> float:
+    return math.prod(magnitudes) * entries
+
+
+def unbounded(magnitudes: Sequence[int], entries: int) -> float:
+    return math.inf
 
 
 def check_integers(
@@ -100,7 +114,10 @@ class Wrapping:
             check_integers(xp, y, self.compute, inputs, attrs, self.bound)
         else:
             given, places = inputs[: self.values], inputs[self.values :]
-            computed = lambda xp, *xs, **attrs: self.compute(xp, *xs, *places, **attrs)  # noqa: E731
+
+            def computed(xp: Any, *values: Array, **attrs: Any) -> Array:
+                return self.compute(xp, *values, *places, **attrs)
+
             check_integers(xp, y, computed, given, attrs, self.bound)
         return y
 

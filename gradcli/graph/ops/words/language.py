@@ -48,12 +48,9 @@ def apply(node: Node, inputs: Sequence[Text], float_dtype: str = "") -> Text:
 
 def _in_words(node: Node, inputs: Sequence[Text]) -> Text:
     """An operation that only derivatives use, as a formula of the inputs that it is differentiated by."""
-    from gradcli.graph.ops.creation import make_leaf
+    from gradcli.graph.ops.creation import in_words
 
-    stand_ins = [make_leaf("x", "variable", x.shape, x.dtype, False) for x in node.inputs]
-    formula = node.op.plain or node.op.written
-    assert formula is not None
-    written = formula(node.with_inputs(tuple(stand_ins)), *stand_ins)
+    written, stand_ins = in_words(node)
     return expression(written, dict(zip(stand_ins, [t.at_least(ATOM) for t in inputs], strict=True)))
 
 

@@ -152,3 +152,14 @@ def test_several_programs_and_folders(gradcli, tmp_path):
     (tmp_path / "none").mkdir()
     assert "none is a folder, not a file, and has no program in it" in gradcli("check", "none").err
     assert gradcli("check", "a", "-e", "y = 1").status == 2
+
+
+def test_what_is_claimed_is_not_what_is_differentiated(command_line):
+    """At x = 2 the gradient of mine would be mine."""
+    done = command_line("check", "-e", "variable x = 2.0; y = x^3; mine = 2*x^2", "--claim", "x=mine")
+    assert (done.status, done.err) == (1, "")
+    assert done.out.startswith("x: FAILED") and "12" in done.out
+    helped = command_line("check", "-e", "variable x = 2.0; y = x^3; t = 3*x; mine = t*x", "--claim", "x=mine")
+    assert "note: t is differentiated, the last definition that is not claimed: --of names another\n" in helped.err
+    named = command_line("check", "-e", "variable x = 2.0; y = x^3; mine = 3*x^2", "--claim", "x=mine", "--of", "y")
+    assert (named.status, named.err) == (0, "")

@@ -20,6 +20,7 @@ from gradcli.commands.inputs import (
     xs_option,
     ys_option,
 )
+from gradcli.commands.notes import Notes
 from gradcli.commands.options import INPUT_FILE, Finite, Orders, file_option, precision_option, settings_option
 from gradcli.commands.output import screen, send
 from gradcli.diagnostics import GradcliError
@@ -207,7 +208,14 @@ def _claimed(
         if not given:
             raise GradcliError("DataError", f"{against} has no gradients")
     given |= {n: np.asarray(value_of("--claim", n, text)) for n, text in claim.items() if text.startswith("@")}
-    given |= claims.nodes(program, {name: node for name, node in claim.items() if not node.startswith("@")})
+    own = {name: node for name, node in claim.items() if not node.startswith("@")}
+    given |= claims.nodes(program, own)
+    if of is None and own and not program.graph.outputs:
+        rest = [name for name in program.graph.definitions if name not in own.values()]
+        of = rest[-1:] or None  # what is claimed is not what the claim is about
+        if len(rest) > 1:
+            notes = Notes(inputs.quiet, format == "json")
+            notes.say(f"{rest[-1]} is differentiated, the last definition that is not claimed: --of names another")
     found = claims.claims(program, of, given, tolerance)
     if format == "json":
         shown = look.render_claims_json(found, program.source.name)

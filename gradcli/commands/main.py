@@ -22,7 +22,7 @@ COMMANDS = {
     "jacobian": ("gradcli.features.matrices.jacobian", "Print all derivatives of the entries of outputs."),
     "hessian": ("gradcli.features.matrices.hessian", "Print all second derivatives of a scalar output."),
     "jvp": ("gradcli.features.matrices.jvp", "Print derivatives along a direction."),
-    "derive": ("gradcli.features.derive.command", "Print derivatives as formulas: a program, LaTeX or Python."),
+    "derive": ("gradcli.features.derive.command", "Print derivatives as formulas, also in LaTeX, Python and C."),
     "export": ("gradcli.features.export.command", "Write a program and its gradients for JAX and StableHLO."),
     "explain": ("gradcli.features.explain.command", "Say how outputs depend on variables, and why a gradient is None."),
     "fit": ("gradcli.features.fit.command", "Find values of variables that make a scalar small."),

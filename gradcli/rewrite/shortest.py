@@ -6,7 +6,7 @@ common factors in front, over one denominator, after identities of circular and 
 
 Values differ by rounding only, on the ordinary domain of the formula: terms cancel as those of finite numbers do, ``x/x``
 is 1, ``sqrt(x)^2`` is ``x``, and the slope of ``log(x)`` is ``1/x``. Whoever asks compares the values at the numbers of the
-program, and keeps the formula as it was where they are not the same (:mod:`gradcli.features.derive.answer`).
+program, and keeps the formula as it was where they are not the same (:mod:`gradcli.features.derive.chosen`).
 """
 
 from __future__ import annotations

@@ -270,9 +270,9 @@ def backend_options(function: F) -> F:
         ),
         click.option(
             "--devices",
-            type=click.IntRange(1, 4096),
+            type=click.IntRange(1),
             metavar="N",
-            help="Share rows among N devices: of the constants with the most rows, or those of --points.",
+            help="Share rows among N devices: those of the data, of --batch or of --points.",
         ),
     )(function)
 

@@ -17,7 +17,6 @@ from gradcli.diagnostics import GradcliError, did_you_mean, listed
 LARGEST_ORDER = 2000
 LARGEST_SEED = 2**32 - 1
 MOST_THREADS = 1024
-MOST_DEVICES = 4096
 
 
 def names(value: object, argument: str) -> list[str]:

@@ -13,6 +13,7 @@ from gradcli.execute.accelerator import precise
 from gradcli.execute.plan import Plan, too_large
 from gradcli.execute.profile import Figures
 from gradcli.execute.run import run
+from gradcli.execute.sharding import row_axes
 from gradcli.execute.sizes import bytes_of
 from gradcli.execute.traced import Loop, Solver, computed
 from gradcli.graph.node import Node, cone, uncollected
@@ -41,8 +42,8 @@ class Traced:
     """Nodes as a function of some leaves that JAX can trace, with what it is given once.
 
     ``known`` are computed nodes whose values are given as well, ``fixed`` has those of others. What no input changes is
-    computed once, by NumPy. Of several devices each has an equal part of the first axis of ``rows``, by default of the
-    constants with the most rows, and all of everything else. ``moving`` are the inputs that the nodes need, ``leaves`` all
+    computed once, by NumPy. Of several devices each has an equal part of the rows of the data and all of everything else:
+    of the first axis of ``rows``, or of the axis that :func:`row_axes` finds. ``moving`` are the inputs that the nodes need, ``leaves`` all
     leaves that they need. Raises GradcliError.
     """
 
@@ -72,11 +73,15 @@ class Traced:
         self.operations, self._entrywise = lengths(below)
         self.moving = [x for x in below if x in given]
         self._held = [x for x in below if x in self.fixed]
-        self._shared = _shared([*self.moving, *self._held], len(self.devices)) if rows is None else set(rows)
+        data = [x for x in (*self.moving, *self._held) if x.shape and x.attrs.get("kind") != "variable"]
+        self._rows = row_axes(below, data, len(self.devices), rows)
         with precise() as jax:
             mesh = jax.sharding.Mesh(np.array(self.devices), ("rows",))
-            spec = jax.sharding.PartitionSpec
-            self.whole, self.part = [jax.sharding.NamedSharding(mesh, spec(*axes)) for axes in ((), ("rows",))]
+            self._cut = [
+                jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*axes))
+                for axes in ((), *[(*[None] * k, "rows") for k in range(max(self._rows.values(), default=0) + 1)])
+            ]
+            self.whole, self.part = self._cut[:2]
             self.held = [jax.device_put(self.fixed[x], self.placed(x)) for x in self._held]
 
     def _simplified(self, stopped: set[Node]) -> tuple[list[Node], set[Node]]:
@@ -90,7 +95,7 @@ class Traced:
 
     def placed(self, node: Node) -> Any:
         """How a node's value lies on the devices."""
-        return self.part if node in self._shared else self.whole
+        return self._cut[self._rows.get(node, -1) + 1]
 
     def values(self, jax: Any, moving: Sequence[Array], held: Sequence[Array]) -> tuple[list[Array], Array]:
         """The values of the nodes while JAX traces them, and whether something failed because of its values."""
@@ -178,31 +183,6 @@ def lengths(nodes: Sequence[Node]) -> tuple[int, int]:
             help="`--backend numpy` computes it at once; steps that are alike are short as `iterate` or `scan`",
         )
     return operations, entrywise
-
-
-def _shared(arguments: Sequence[Node], devices: int) -> set[Node]:
-    """The data that several devices share: of what is no variable the arrays with the most rows.
-
-    Raises GradcliError where there are none, or not as many for each device.
-    """
-    if devices == 1:
-        return set()
-    data = [x for x in arguments if x.shape and x.attrs.get("kind") != "variable"]
-    rows = max([x.shape[0] for x in data], default=0)
-    if not rows:
-        raise GradcliError(
-            "ValueError",
-            f"there is nothing that {devices} devices can share: no constant has rows",
-            help="leave `--devices` out",
-        )
-    if rows % devices:
-        fitting = max([n for n in range(1, devices) if rows % n == 0])
-        raise GradcliError(
-            "ValueError",
-            f"{devices} devices cannot have equal parts of {rows:,} rows of data",
-            help=f"take `--devices {fitting}`, or data of {rows // devices * devices:,} rows",
-        )
-    return {x for x in data if x.shape[0] == rows}
 
 
 def evaluate(program: Loaded, nodes: Sequence[Node]) -> list[Array]:

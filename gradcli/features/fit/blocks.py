@@ -8,6 +8,7 @@ from time import monotonic, perf_counter
 from typing import Any
 
 from gradcli.execute.accelerator import precise
+from gradcli.execute.sharding import check_parts
 from gradcli.features.fit.descent import descended
 from gradcli.features.fit.objective import Objective, Values
 from gradcli.features.fit.optimizers import RULES, Memory
@@ -36,6 +37,9 @@ def descend(objective: Objective, settings: Settings, watch: Watch, state: State
     A block is not interrupted: what happens in it is seen at its end. Raises GradcliError.
     """
     batches = objective.batches
+    assert objective.program.accelerator is not None
+    if batches is not None:
+        check_parts(batches.size, objective.program.accelerator.devices, "a batch")
     if batches is not None and sum([array.nbytes for array in batches.arrays.values()]) > HELD:
         return descended(objective, settings, watch, state)
     blocks: dict[int | None, _Block] = {}

@@ -139,7 +139,9 @@ def read_values(data: bytes, name: str, memory: Memory | None = None) -> Values:
     ``name = literal``. Entries that are null, None or not connected are left out.
     """
     if data.startswith(b"PK"):
-        return Values(dict(parse_npz(io.BytesIO(data), name, memory or Memory())))
+        entries = parse_npz(io.BytesIO(data), name, memory or Memory())
+        # Only gradcli's replies have names such as `p/error` and `fit/converged`.
+        return Values(dict(entries), reply=any(["/" in key for key in entries]))
     if data.startswith(b"\x93NUMPY"):
         fail(f"{name} holds one array without a name", f"give it a name: --set 'NAME=@{name}'")
     text = decode(data, name)

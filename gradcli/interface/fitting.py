@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +27,8 @@ class Fitted(NamedTuple):
     ``values`` are those of all that was asked for, None for a variable without a value; ``loss`` and ``gnorm``, the norm
     of its gradient, belong to them. ``steps`` is the number of updates, ``reason`` why the run ended, ``kept`` why some
     variables stay as they are, ``method`` which one was taken, ``errors`` how well they are known, if that was asked for, ``multipliers`` what constraints cost. ``problem`` is what went wrong, if anything did: the values are those of the step before.
+    ``converged`` says that a test of the method ended the run and nothing speaks against a minimum there, or that the
+    gradient is as small as ``until`` asks; ``gradient_left`` is the gradient as a part of that at the start.
     """
 
     values: dict[str, Array | None]
@@ -38,6 +41,8 @@ class Fitted(NamedTuple):
     method: str
     errors: Estimated | None = None
     multipliers: Sequence[Multiplier] = ()
+    converged: bool = False
+    gradient_left: float = math.nan
 
 
 def fitted(program: Loaded, options: Options) -> Fitted:
@@ -60,7 +65,7 @@ def fitted(program: Loaded, options: Options) -> Fitted:
     return Fitted(
         {r.name: r.value for r in [*session.results(outcome), *session.of(outcome)]}, session.loss(outcome),
         outcome.gnorm, outcome.state.step, outcome.reason, dict(session.objective.kept), outcome.problem,
-        session.settings.method, found, outcome.multipliers,
+        session.settings.method, found, outcome.multipliers, outcome.converged, outcome.left,
     )  # fmt: skip
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
+import json
 
 import numpy as np
 import pytest
@@ -67,6 +69,8 @@ def test_a_small_loss_or_curvature_is_no_minimum(method, name):
     assert found.problem is None
     assert "of that at the start" in found.reason
     assert "no minimum" not in found.reason
+    assert found.converged
+    assert found.gradient_left < 1e-7
 
 
 @pytest.mark.parametrize("scale", [2.0**-60, 2.0**60])
@@ -263,6 +267,7 @@ def test_the_end_of_a_search_that_may_be_no_minimum_is_said_to(method, text, dou
     found = gradcli.loads(text).fit("loss", method=method)
     assert f"but `loss` {doubt}" in found.reason
     assert "so this may " in found.reason
+    assert found.converged == ("only minimum" in doubt)
 
 
 @pytest.mark.parametrize("method", ["lbfgs", "newton", "newton-cg"])
@@ -271,3 +276,41 @@ def test_a_minimum_is_not_doubted(method):
     for text in ("variable x = 3.0; loss = 1 + x^2", "variable x = 3e9; variable z = 1e-9; loss = 7 + (x/1e9 - 1)^2 + (1e9*z)^2",
                  PROBLEMS["DanWood"].program(1)):  # fmt: skip
         assert "no minimum" not in gradcli.loads(text).fit("loss", method=method).reason
+
+
+@pytest.mark.parametrize(
+    ("options", "converged", "left"),
+    [
+        (["--method", "newton"], True, 0.0),
+        (["--method", "newton", "--steps", "1"], False, None),
+        (["--method", "lbfgs", "--until", "gnorm=1e-3"], True, None),
+        (["--method", "lbfgs", "--until", "loss=100"], False, None),
+        (["--method", "sgd", "--lr", "0.25", "--steps", "3"], False, 0.5**3),
+        (["--method", "newton-cg", "--set", "x=[0, 0]"], False, 0.0),  # a saddle
+    ],
+)
+def test_each_format_says_whether_it_has_converged(gradcli, options, converged, left):
+    text = "variable x = [2.0, 0.0]; loss = (x[0]^2 - 1)^2*(1 + x[1]^2) + x[1]^2"
+    if "sgd" in options:
+        text = "variable x = [2.0, 0.0]; loss = sum(x^2)"
+
+    def fit(*more):
+        return gradcli("fit", "-e", text, *options, *more)
+
+    said = fit("--format", "json")
+    ending = json.loads(said.out)["fit"]
+    assert ending["converged"] is converged
+    assert f"{'' if converged else 'not '}converged: {ending['reason']}" in said.err
+    assert (ending["method"], ending["steps"]) == (options[1], int(said.err.split(" after ")[1].split()[0]))
+    if left is not None:
+        assert ending["gradient_left"] == pytest.approx(left, abs=1e-12)
+    assert 0 <= ending["gradient_left"] <= 1
+    assert [json.loads(line)["converged"] for line in fit("--format", "ndjson").out.splitlines()] == [converged]
+    assert [row["converged"] for row in csv.DictReader(fit("--format", "csv").out.splitlines())] == [str(converged).lower()] * 2  # fmt: skip
+    remark = "" if converged or "sgd" in options else f"# not converged: {ending['reason']}\n"
+    for form in ("plain", "table"):
+        assert fit("--format", form).out.partition("# ")[2] == remark[2:]
+    fit("--output", "f.npz")
+    with np.load("f.npz") as entries:
+        assert bool(entries["fit/converged"]) is converged
+    assert gradcli("eval", "-e", text, "--values", "f.npz").status == 0

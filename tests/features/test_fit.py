@@ -56,7 +56,7 @@ def test_a_step_of_the_notes(gradcli):
     assert (done.status, done.out) == (0, "w1 = 2.0\nw2 = 1.4\n")
     assert done.err == (
         "w1 stays as it is: its gradient is None: cut by stop_gradient(w1*3.0) on line 1\n"
-        "b = 8.4 after 1 step, gradient norm 6: all steps done\n"
+        "b = 8.4 after 1 step, gradient norm 6, not converged: all steps done\n"
     )
 
 

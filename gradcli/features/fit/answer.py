@@ -36,9 +36,12 @@ def fit(objective: Objective, settings: Settings, watch: Watch, state: State | N
     import numpy as np
 
     good: list[Moment] = []
+    norms: list[float] = []
 
     def seen(moment: Moment) -> str | None:
         reason = watch(moment)
+        if not norms:
+            norms.append(moment.gnorm)
         if not moment.again:
             good[:] = [moment]
         return reason
@@ -48,17 +51,22 @@ def fit(objective: Objective, settings: Settings, watch: Watch, state: State | N
         try:
             if settings.method in RULES:
                 if objective.program.accelerator is not None:
-                    from gradcli.features.fit.blocks import descend
+                    from gradcli.features.fit.blocks import descend as run
+                else:
+                    run = descended
+                outcome = run(objective, settings, seen, state)
+                if norms:
+                    outcome = outcome._replace(left=outcome.gnorm / norms[0] if norms[0] else 0.0)
+            else:
+                from gradcli.features.fit.minimizers import minimize
 
-                    return descend(objective, settings, seen, state)
-                return descended(objective, settings, seen, state)
-            from gradcli.features.fit.minimizers import minimize
-
-            return minimize(objective, settings, seen, state)
+                outcome = minimize(objective, settings, seen, state)
         except GivenUp:
             if not good:
                 raise
-            return Outcome(good[0].state, good[0].loss, good[0].gnorm, "interrupted")
+            outcome = Outcome(good[0].state, good[0].loss, good[0].gnorm, "interrupted")
+    small = outcome.gnorm <= settings.until.get("gnorm", -1.0)
+    return outcome._replace(converged=outcome.problem is None and (outcome.converged or small))
 
 
 def bounds_by_name(objective: Objective, bounds: Bounds) -> Bounds:

@@ -417,7 +417,8 @@ def _draw(path: str, session: Session, outcome: Outcome) -> None:
 
 
 def _answer(session: Session, outcome: Outcome) -> Fitted:
-    from gradcli.features.fit.look import Fitted
+    from gradcli.features.fit.look import Ending, Fitted
+    from gradcli.features.fit.optimizers import RULES
     from gradcli.report.reply import Reply
     from gradcli.results import Result
 
@@ -428,7 +429,11 @@ def _answer(session: Session, outcome: Outcome) -> Fitted:
         objective.as_written(),
         [Result(name, value) for name, value in objective.given().items()],
         objective.program.float_dtype,
-    )
+        Ending(
+            outcome.converged, outcome.reason, session.settings.method, outcome.state.step, session.loss(outcome),
+            outcome.gnorm, outcome.left, session.settings.method not in RULES,
+        ),
+    )  # fmt: skip
 
 
 def _deliver(answer: Fitted, destination: Destination) -> None:

@@ -27,11 +27,36 @@ if TYPE_CHECKING:
 Array = Any
 
 
+class Ending(NamedTuple):
+    """How a run ended; see :class:`gradcli.features.fit.training.Outcome`. ``remarked``: where it has not converged texts say so."""
+
+    converged: bool
+    reason: str
+    method: str
+    steps: int
+    loss: float
+    gradient_norm: float
+    gradient_left: float
+    remarked: bool
+
+    def record(self) -> str:
+        """It as an object of JSON."""
+        fields = {key: json_number(v) if isinstance(v, float) else v for key, v in self._asdict().items()}
+        del fields["remarked"]
+        return json.dumps(fields, ensure_ascii=False)
+
+    def remark(self) -> str:
+        """What a text ends with: nothing, or a comment that says that this is no minimum, as far as is known."""
+        reason = " ".join(self.reason.split())
+        return "" if self.converged or not self.remarked else f"# not converged: {reason}\n"
+
+
 class Fitted(NamedTuple):
     """The answer of ``fit``: a reply, and the source, into which the format ``expr`` writes the values.
 
     ``as_written`` names those that the source has already, and ``given`` are values of others that options gave;
-    ``dtype`` is the program's precision, which an option may have given, too. ``estimates`` is the reply with errors.
+    ``dtype`` is the program's precision, which an option may have given, too. ``ending`` is how the run ended, ``estimates``
+    the reply with errors.
     """
 
     reply: Reply
@@ -39,6 +64,7 @@ class Fitted(NamedTuple):
     as_written: Collection[str] = ()
     given: Sequence[Result] = ()
     dtype: str = "float64"
+    ending: Ending | None = None
     estimates: Estimates | None = None
 
     def rounded(self, digits: int | None) -> Fitted:
@@ -54,11 +80,36 @@ class Fitted(NamedTuple):
             if digits is not None:
                 results = [r._replace(value=rounded(r.value, digits)) if r.connected else r for r in results]
             return iter([with_values(self.source, [*results, *self.given], self.dtype)])
-        return (self.estimates or self.reply).pieces(format, screen)
+        pieces = (self.estimates or self.reply).pieces(format, screen)
+        return pieces if self.ending is None or screen is not None else _flagged(pieces, format, self.ending)
 
     def arrays(self) -> Iterator[tuple[str, Any]]:
         """See :class:`gradcli.report.reply.Answer`."""
-        return (self.estimates or self.reply).arrays()
+        import numpy as np
+
+        yield from (self.estimates or self.reply).arrays()
+        if self.ending is not None:
+            yield "fit/converged", np.array(self.ending.converged)
+
+
+def _flagged(pieces: Iterator[str], format: str, ending: Ending) -> Iterator[str]:
+    """The text of a format with how the run ended: an object in JSON, a field of each line, a remark in what people read."""
+    flag = "true" if ending.converged else "false"
+    if format == "json":
+        *first, last = pieces
+        yield from first
+        yield last.removesuffix("}\n") + f', "fit": {ending.record()}}}\n'
+    elif format == "ndjson":
+        for piece in pieces:
+            yield piece.removesuffix("}\n") + f', "converged": {flag}}}\n' if piece.endswith("}\n") else piece
+    elif format == "csv":
+        yield next(pieces).removesuffix("\n") + ",converged\n"
+        for piece in pieces:
+            yield piece.replace("\n", f",{flag}\n")
+    else:
+        yield from pieces
+        if format != "value":
+            yield ending.remark()
 
 
 LABELS = {
@@ -237,6 +288,7 @@ def multiplier_text(found: Multiplier) -> str:
 
 
 def summary(name: str, outcome: Outcome) -> str:
-    """``loss = 0.0123 after 5000 steps, gradient norm 0.001: all steps done``."""
+    """``loss = 0.0123 after 5000 steps, gradient norm 0.001, not converged: all steps done``."""
     steps = counted(outcome.state.step, "step")
-    return f"{name} = {outcome.loss:.6g} after {steps}, gradient norm {outcome.gnorm:.3g}: {outcome.reason}"
+    flag = "converged" if outcome.converged else "not converged"
+    return f"{name} = {outcome.loss:.6g} after {steps}, gradient norm {outcome.gnorm:.3g}, {flag}: {outcome.reason}"

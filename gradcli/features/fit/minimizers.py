@@ -37,6 +37,10 @@ def minimize(objective: Objective, settings: Settings, watch: Watch, state: Stat
         "slsqp": Constrained,
     }[settings.method]
     search = kind(objective, settings, watch, state)
+
+    def finished(outcome: Outcome) -> Outcome:
+        return outcome._replace(multipliers=search.multipliers(), left=search.left())
+
     while True:
         try:
             if search.good is None:
@@ -45,17 +49,17 @@ def minimize(objective: Objective, settings: Settings, watch: Watch, state: Stat
             if not search.is_replaying:
                 if search.goes_on():
                     continue
-                return search.outcome(message)._replace(multipliers=search.multipliers())
+                return finished(search.outcome(message))
         except Anew:
             continue
         except Ended as end:
             if not search.is_replaying:
-                return end.outcome._replace(multipliers=search.multipliers())
+                return finished(end.outcome)
         except GradcliError as failure:
             if not search.is_replaying:
                 if search.good is None:
                     raise
-                return search.good._replace(reason="failed", problem=failure)
+                return search.good._replace(reason="failed", problem=failure, left=search.left())
         search.begin(state)  # on another processor the same steps round otherwise, and may lead elsewhere
 
 

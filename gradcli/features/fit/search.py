@@ -368,15 +368,17 @@ class Minimizer:
         left = self.left()
         doubt = self.doubt() if left <= SMALL else None
         if left > (SMALL if doubt is not None else math.sqrt(self.rounding)):
+            converged = False
             reason = (
                 f"{self.settings.method} finds no step that lowers `{self.objective.title}` by more than rounding; gradient"
                 f" times values is still {left:.1e} of that at the start, {NONE}"
             )
         else:
+            converged = not doubt or NONE not in doubt
             reason = f"{message.rstrip('.')}; gradient times values is {left:.1e} of that at the start"
             if doubt:
                 reason += f", but `{self.objective.title}` {doubt}"
-        return self.good._replace(reason=reason)
+        return self.good._replace(reason=reason, converged=converged)
 
     def doubt(self) -> str | None:
         """See :func:`gradcli.features.fit.judgement.doubt`; None where so many numbers are fitted that it takes long."""

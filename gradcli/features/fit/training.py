@@ -72,7 +72,9 @@ Watch = Callable[[Moment], str | None]
 class Outcome(NamedTuple):
     """Where a run ended: the last good state, its loss and gradient norm, why it ended, and what went wrong, if so.
 
-    ``multipliers`` are those of its constraints, if it has any.
+    ``multipliers`` are those of its constraints, if it has any. ``converged`` says that a test of the method ended it and
+    nothing speaks against a minimum there, or that the gradient is as small as was asked for; ``left`` is the gradient as a
+    part of that at the start: of gradient times values, or with the built-in rules of the norm. NaN where it is not known.
     """
 
     state: State
@@ -81,6 +83,8 @@ class Outcome(NamedTuple):
     reason: str
     problem: GradcliError | None = None
     multipliers: Sequence[Multiplier] = ()
+    converged: bool = False
+    left: float = math.nan
 
 
 def ended(settings: Settings, moment: Moment) -> str | None:

@@ -93,13 +93,18 @@ class Names(click.ParamType[list[str]]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[click.shell_completion.CompletionItem]:
-        from gradcli.commands.names import names_in_file
+        return listed_names(ctx, param, incomplete)
 
-        done, comma, last = incomplete.rpartition(",")
-        names = names_in_file(program_file(ctx))
-        return [
-            click.shell_completion.CompletionItem(f"{done}{comma}{name}") for name in names if name.startswith(last)
-        ]
+
+def listed_names(
+    ctx: click.Context, _: click.Parameter, incomplete: str
+) -> list[click.shell_completion.CompletionItem]:
+    """The names of the program that may end a list of names."""
+    from gradcli.commands.names import names_in_file
+
+    done, comma, last = incomplete.rpartition(",")
+    names = names_in_file(program_file(ctx))
+    return [click.shell_completion.CompletionItem(f"{done}{comma}{name}") for name in names if name.startswith(last)]
 
 
 def program_file(ctx: click.Context) -> str | None:
@@ -114,6 +119,15 @@ def settable_names(ctx: click.Context, incomplete: str, leaves: bool) -> list[cl
 
     names = names_in_file(program_file(ctx), leaves)
     return [click.shell_completion.CompletionItem(f"{name}=") for name in names if name.startswith(incomplete)]
+
+
+def settable_variables(
+    ctx: click.Context, _: click.Parameter, incomplete: str
+) -> list[click.shell_completion.CompletionItem]:
+    """``NAME=`` for the variables and constants that may come next in a list such as ``x=0.1,y``."""
+    done, comma, last = incomplete.rpartition(",")
+    found = settable_names(ctx, last, leaves=True)
+    return [click.shell_completion.CompletionItem(f"{done}{comma}{item.value}") for item in found]
 
 
 def ends_of_range(text: str) -> tuple[str, str] | None:

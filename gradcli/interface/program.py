@@ -483,7 +483,8 @@ class Program(Loaded):
         ``bounds`` are pairs (low, high) by name, None for an end that is open. ``batch`` rows of the constants ``data``
         are seen by a step. ``history`` is a file for a line of JSON a step; ``checkpoint`` one for the state, written
         each ``every`` (100) steps and at the end, from which ``resume`` goes on to the same numbers. A run that ends
-        in a problem has the values of its last good step, and says so. ``of`` are names whose values are wanted too.
+        in a problem has the values of its last good step, and says so. ``of`` are names whose values are wanted too;
+        the first is the loss where neither ``minimize`` nor an output of the program says which that is.
         ``errors`` asks for standard errors, intervals and the covariance, that of least squares or, with ``loglik``, of a
         loss that is a negative log-likelihood. ``maximize`` is what is made large, in place of ``minimize``, and
         ``subject`` are constraints such as ``"sum(w) = 1"`` and ``"w >= 0"``. With ``sparse`` least squares have sparse

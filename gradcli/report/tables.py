@@ -35,25 +35,21 @@ class Screen:
 
 
 def render(reply: Reply, screen: Screen) -> str:
-    """The results as a table with the columns name, value, shape and dtype; one table for each order."""
+    """The results as a table with the columns name, shape, dtype and value, as in a pipe; one table for each order."""
     parts = []
     for order, results in reply.orders:
-        table = _table(screen, ("name", "value", "shape", "dtype"), reply.title(order))
-        for column in table.columns[2:]:
+        table = _table(screen, ("name", "shape", "dtype", "value"), reply.title(order))
+        for column in table.columns[1:3]:
             column.no_wrap = True
         room = _room_for_values(screen.width, results)
         for result in results:
             name = Text(result.name, style="bold")
             if result.connected:
                 value = result.value if reply.precision is None else rounded(result.value, reply.precision)
-                table.add_row(
-                    name,
-                    Text(_value(value, room, screen.precision)),
-                    Text(str(list(value.shape))),
-                    Text(str(value.dtype)),
-                )
+                shown = Text(_value(value, room, screen.precision))
+                table.add_row(name, Text(str(list(value.shape))), Text(str(value.dtype)), shown)
             else:
-                table.add_row(name, _none(result))
+                table.add_row(name, "", "", _none(result))
         parts.append(_printed(table, screen))
     return "\n".join(parts)
 

@@ -185,7 +185,7 @@ def test_operands_of_one_name_are_numbered():
 
 def explained(text):
     """The explanation of x as JSON."""
-    return json.loads("".join(report.json_pieces(explain(loads(text)))))["explanations"]["x"]
+    return json.loads("".join(report.json_pieces([explain(loads(text))])))["explanations"]["x"]
 
 
 def test_routes_whose_factors_are_all_1(gradcli):

@@ -59,10 +59,12 @@ class Gradient(NamedTuple):
 
 
 class Derived(NamedTuple):
-    """Derivatives of the sum of ``of`` of one order, or of another ``kind``; ``order`` is also the degree of a polynomial.
+    """Derivatives of the sum of ``of`` of the orders from ``first`` to ``order``, or of another ``kind``.
+
+    ``order`` is also the degree of a polynomial.
 
     ``leaves`` are the variables and constants to declare, in order, ``initial`` their values; ``named`` gives nodes of the
-    formulas the names that they have in the program. At order 0 the ``gradients`` are the ys themselves. ``tangents``
+    formulas the names that they have in the program. Of order 0 the ``gradients`` are the ys themselves. ``tangents``
     maps the name of each x that moves to the name of the constant that says how far. ``parts`` is how many more named
     lines there may be, None for any number.
     """
@@ -70,6 +72,7 @@ class Derived(NamedTuple):
     source: str
     float_dtype: str
     of: list[str]
+    first: int
     order: int
     summed: bool
     gradients: list[Gradient]
@@ -100,15 +103,15 @@ class Derived(NamedTuple):
         return f"{'d' if n == 1 else f'd{n}'}{y}/{by}"
 
     def key(self, g: Gradient) -> str:
-        """What a dictionary of the answers calls one of them: gradients are those of their x."""
-        return g.x if self.kind == "gradient" and self.order else g.name
+        """What a dictionary of the answers calls one of them: gradients of one order are those of their x."""
+        return g.x if self.kind == "gradient" and self.first == self.order > 0 else g.name
 
 
 def derive(
     program: Loaded,
     of: Sequence[str] | None = None,
     wrt: Sequence[str] | None = None,
-    order: int = 1,
+    order: int | range = 1,
     seeds: Mapping[str, Any] | None = None,
     stop: Sequence[str] = (),
     with_rules: bool = False,
@@ -126,10 +129,12 @@ def derive(
     without them each x of ``wrt`` has one without a value. ``name_parts`` limits the named lines. Small arrays are written by their ``entries``, or as arrays; by default as is shorter. Raises GradcliError
     as those commands do.
     """
+    orders = order if isinstance(order, range) else range(order, order + 1)
+    order = orders[-1]
     program = program if with_rules or with_loops else program.written_out()
     graph = program.graph
     by_order = kind == "gradient"
-    if by_order and not order and of is None:  # outputs that are None are no formulas
+    if by_order and not orders[0] and of is None:  # outputs that are None are no formulas
         of = [name for name in query.differentiated(program) if isinstance(graph.names[name], Node)] or None
     if tangents:
         wrt = list(tangents)
@@ -138,14 +143,18 @@ def derive(
     values: dict[Node, Any] = {}
     if kind in ("jvp", "taylor"):
         moved, values = _tangents(program, asked, tangents or {}, kind)
-    row = _asked_for(program, asked, order, kind, moved)
-    called = _called(asked, order, kind, [*graph.names, *(x.attrs["name"] for x in moved.values())])
-    wanted = [x for x, g in zip(asked.xs, row, strict=False) if isinstance(g, Reason)]
-    with_values = with_values and (order > 0 or not by_order)
+    rows = [_asked_for(program, asked, n, kind, moved) for n in orders]
+    row = [g for some in rows for g in some]
+    called = _called(asked, orders, kind, [*graph.names, *(x.attrs["name"] for x in moved.values())])
+    wanted = [x for some in rows for x, g in zip(asked.xs, some, strict=False) if isinstance(g, Reason)]
+    with_values = with_values and (orders[0] > 0 or not by_order)
+    ys_too = with_values or by_order and not orders[0]
     if with_values:
         row = [*asked.ys, *row]
         called = [*(Gradient(y, y, None, None, (y,), ()) for y in asked.of), *called]
     found = [g for g in row if isinstance(g, Node)]
+    lower = [g for n, some in zip(orders, rows, strict=True) if n < 2 for g in some if isinstance(g, Node)]
+    low = len(lower) + len(asked.ys) * with_values if orders[0] < 2 else 0
     own = {
         node: name for name, node in reversed(graph.names.items()) if isinstance(node, Node) and node.op.name != "leaf"
     }
@@ -156,7 +165,7 @@ def derive(
     apart: Sequence[Node] = asked.xs if order or not by_order else ()
     guarded = has_guards(cone(found))
     shorten = not as_made and _holds_derivatives(program, found)
-    fixed = {*asked.xs, *asked.stops, *(asked.ys if with_values else ())} if order or not by_order else {*own}
+    fixed = {*asked.xs, *asked.stops, *(asked.ys if ys_too else ())} if order or not by_order else {*own}
 
     def written(named: Mapping[Node, str]) -> tuple[list[Node], dict[str, Node]]:
         def made(ordinary: bool) -> Written:
@@ -175,8 +184,8 @@ def derive(
                 best = chosen(program, found, Chosen(texts, names), ordinary, kept, asked.of, asked.stops, entries)
                 new = new if best.named is names else short
                 texts, names = best.texts, best.named
-            if by_order and order < 2:
-                texts = _connected(asked, found, texts, new, program)
+            if by_order:
+                texts = [*_connected(asked, found[:low], texts[:low], new, program), *texts[low:]]
         return texts, names
 
     texts, names = written(own)
@@ -193,6 +202,7 @@ def derive(
         program.source.name,
         graph.float_dtype,
         asked.of,
+        orders[0],
         order,
         by_order and any(size_of(y.shape) != 1 for y in asked.ys),
         gradients,
@@ -346,7 +356,7 @@ def _nothing(zeros: Node, like: Node) -> Node:
     return broadcasted(cast_to(zeros, like.dtype) if is_float(like.dtype) else zeros, like.shape)
 
 
-def _called(asked: Question, order: int, kind: Kind, names: Iterable[str]) -> list[Gradient]:
+def _called(asked: Question, orders: range, kind: Kind, names: Iterable[str]) -> list[Gradient]:
     """What the answers are called: dy_dx, d2y_dx2, d2y_dx_dt, without the y where there are several that add up."""
     taken = set(names)
 
@@ -358,14 +368,19 @@ def _called(asked: Question, order: int, kind: Kind, names: Iterable[str]) -> li
     if kind == "jvp":
         return [one(y, f"d{y}", [y], []) for y in asked.of]
     if kind == "taylor":
-        return [one(y, f"{y}_taylor{order}", [y], []) for y in asked.of]
+        return [one(y, f"{y}_taylor{orders[-1]}", [y], []) for y in asked.of]
     y = asked.of[0] if len(asked.of) == 1 else ""
     if kind == "hessian":
         return [one(b, f"d2{y}_d{a}_d{b}", asked.of, [a, b]) for a in asked.wrt for b in asked.wrt]
-    if not order:
-        return [Gradient(name, name, None, None, (name,), ()) for name in asked.of]
-    top, bottom = (f"d{order}{y}", str(order)) if order > 1 else (f"d{y}", "")
-    return [one(x, f"{top}_d{x}{bottom}", asked.of, [x] * order) for x in asked.wrt]
+    found: list[Gradient] = []
+    for n in orders:
+        top, bottom = (f"d{n}{y}", str(n)) if n > 1 else (f"d{y}", "")
+        found += (
+            [one(x, f"{top}_d{x}{bottom}", asked.of, [x] * n) for x in asked.wrt]
+            if n
+            else [Gradient(name, name, None, None, (name,), ()) for name in asked.of]
+        )
+    return found
 
 
 def _free(name: str, taken: set[str]) -> str:

@@ -8,7 +8,7 @@ import click
 
 from gradcli.commands.endings import Command
 from gradcli.commands.inputs import Inputs, program_options, question_options, value_of
-from gradcli.commands.options import file_option, settings_option
+from gradcli.commands.options import Orders, file_option, precision_option, settings_option
 from gradcli.commands.output import send
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ Examples:
 @click.command("derive", cls=Command, epilog=EPILOG)
 @program_options
 @question_options
-@click.option("--order", type=click.IntRange(0, 2000), metavar="N",
-              help="Differentiate N times, by default once; 0 writes the outputs themselves, derivatives in them worked out.")  # fmt: skip
+@click.option("--order", "orders", type=Orders(), metavar="N|A..B",
+              help="Differentiate N times, by default once; or write the orders A to B. 0 is the outputs themselves, derivatives in them worked out.")  # fmt: skip
 @click.option("--jacobian", is_flag=True, help="Each output by each variable, as `gradcli jacobian` evaluates it.")
 @click.option(
     "--hessian", is_flag=True, help="The second derivatives of a scalar, as `gradcli hessian` evaluates them."
@@ -57,12 +57,13 @@ Examples:
     help="A program of the language, formulas for LaTeX, a NumPy or a JAX module, or a function of C99.",
 )
 @click.option("--steps", is_flag=True, help="Show how the derivative is found, rule by rule: as text, or for LaTeX.")
+@precision_option
 @file_option
 def command(
     inputs: Inputs,
     of: list[str] | None,
     wrt: list[str] | None,
-    order: int | None,
+    orders: range | None,
     heads: dict[str, Value],
     stop: list[str],
     jacobian: bool,
@@ -74,6 +75,7 @@ def command(
     entries: bool | None,
     format: str,
     steps: bool,
+    precision: int | None,
     output: str | None,
 ) -> None:
     """Print the derivatives of the outputs of a program as formulas, simplified.
@@ -87,26 +89,28 @@ def command(
     if len(kinds) > 1:
         raise click.UsageError(f"--{kinds[0]} and --{kinds[1]} exclude each other.")
     kind: Kind = kinds[0] if kinds else "gradient"
-    if kinds and (order is not None or heads or steps):
-        other = "--order" if order is not None else "--seed" if heads else "--steps"
+    if kinds and (orders is not None or heads or steps):
+        other = "--order" if orders is not None else "--seed" if heads else "--steps"
         raise click.UsageError(f"--{kind} goes without {other}.")
     if tangent and (kind not in ("jvp", "taylor") or wrt):
         raise click.UsageError("--tangent is for --jvp and --taylor, in place of --wrt.")
-    order = 1 if order is None else order
+    orders = range(1, 2) if orders is None else orders
     if steps and format not in ("expr", "latex"):
         raise click.UsageError(f"--steps is text or LaTeX: leave out --format {format}.")
-    if steps and order != 1:
+    if steps and orders != range(1, 2):
         raise click.UsageError("--steps shows one pass: leave out --order, or derive the result again.")
     if steps and entries is not None:
         raise click.UsageError("--steps shows arrays: leave out --entries and --arrays.")
+    if steps and precision is not None:
+        raise click.UsageError("--steps shows how formulas come about: leave out --precision.")
     if steps and name_parts is not None:
         raise click.UsageError("--steps names each part: leave out --name-parts.")
-    if not order and (wrt or heads):
+    if not orders[-1] and (wrt or heads):
         raise click.UsageError("--order 0 writes the outputs themselves: leave out --wrt and --seed.")
     program = inputs.load(inputs.program_text())
     from gradcli.features.derive.look import written
 
     tangents = {name: value_of("--tangent", name, value) for name, value in tangent.items()}
-    degree = order if taylor is None else taylor
-    text = written(program, of, wrt, degree, heads, stop, format, steps, kind, tangents, name_parts, entries)
+    degree = orders if taylor is None else taylor
+    text = written(program, of, wrt, degree, heads, stop, format, steps, kind, tangents, name_parts, entries, precision)
     send([text], output)

@@ -19,7 +19,7 @@ def written(
     program: Loaded,
     of: Sequence[str] | None = None,
     wrt: Sequence[str] | None = None,
-    order: int = 1,
+    order: int | range = 1,
     seeds: Mapping[str, Any] | None = None,
     stop: Sequence[str] = (),
     format: str = "expr",
@@ -28,16 +28,18 @@ def written(
     tangents: Mapping[str, Any] | None = None,
     name_parts: int | None = None,
     entries: bool | None = None,
+    precision: int | None = None,
 ) -> str:
     """The derivatives of an order or another ``kind``, simplified; with ``steps`` how they are found, rule by rule.
 
-    At order 0 these are the ys themselves, derivatives in them worked out. Raises GradcliError as ``gradcli grad`` does,
+    ``order`` may be a range of orders, up to which all are written. At order 0 these are the ys themselves, derivatives
+    in them worked out. ``precision`` rounds numbers to so many significant digits. Raises GradcliError as ``gradcli grad`` does,
     and a ValueError for what cannot be asked together. Small arrays are written by their ``entries`` where that is
     shorter, or as asked; modules for other languages take arrays of other shapes, and have them only where asked.
     """
-    if steps and (format not in ("expr", "latex") or order != 1 or kind != "gradient"):
+    if steps and (format not in ("expr", "latex") or order not in (1, range(1, 2)) or kind != "gradient"):
         raise GradcliError("ValueError", "steps are those of one pass, as text or for LaTeX")
-    if kind == "gradient" and not order and (wrt or seeds):
+    if kind == "gradient" and order in (0, range(1)) and (wrt or seeds):
         raise GradcliError("ValueError", "order 0 writes the outputs themselves, without wrt and seeds")
     if kind != "gradient" and seeds:
         raise GradcliError("ValueError", "seeds are for gradients: matrices and directions go without them")
@@ -73,6 +75,10 @@ def written(
         format in ("latex", "c"),
         entries,
     )
+    if precision is not None:
+        from gradcli.features.derive.rounding import rounded_to
+
+        derived = rounded_to(derived, precision)
     from gradcli.features.derive.unwritten import located
 
     if format == "c":

@@ -18,5 +18,7 @@ def title(derived: Derived) -> str:
     if not derived.order:
         return f"The value{'s' * (len(derived.of) > 1)} of {each}."
     summed = f"the sum of {of}" if derived.summed else of
+    if derived.first < derived.order:
+        return f"The derivatives of the orders {derived.first} to {derived.order} of {summed} with respect to {by}."
     what = {1: "gradient", 2: "second derivative"}.get(derived.order, f"derivative of order {derived.order}")
     return f"The {what} of {summed} with respect to {by}."

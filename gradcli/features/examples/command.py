@@ -7,8 +7,8 @@ import os
 import click
 
 from gradcli.commands.endings import Command, tell
-from gradcli.commands.options import OUTPUT_FILE
-from gradcli.commands.output import write
+from gradcli.commands.options import OUTPUT_FILE, file_option
+from gradcli.commands.output import send
 
 EPILOG = """\b
 Examples:
@@ -20,8 +20,14 @@ Examples:
 """
 
 
+def _beginning_with(word: str) -> list[str]:
+    from gradcli.features.examples import answer
+
+    return [name for name in answer.samples() if name.startswith(word)]
+
+
 @click.command("examples", cls=Command, epilog=EPILOG)
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=lambda _, __, word: _beginning_with(word))
 @click.option(
     "--copy",
     "target",
@@ -29,7 +35,8 @@ Examples:
     metavar="DIR",
     help="Write the sample with its data, or all of them, into DIR/samples, where the commands in their first lines run.",
 )
-def command(name: str | None, target: str | None) -> None:
+@file_option
+def command(name: str | None, target: str | None, output: str | None) -> None:
     """List the samples, or print the one called NAME.
 
     The first lines of a sample say what it shows and how it is run.
@@ -53,6 +60,8 @@ def command(name: str | None, target: str | None) -> None:
                 + (" `gradcli examples` lists them." if not close and not speaking else "")
             )
     if target is not None:
+        if output is not None:
+            raise click.UsageError("--copy writes files into a folder, --output one of them: leave one out.")
         if not target:
             raise click.UsageError("--copy needs a folder, such as '.'.")
         available = answer.files()
@@ -62,8 +71,8 @@ def command(name: str | None, target: str | None) -> None:
         if sample is not None:
             tell("".join([f"$ {line}\n" for line in sample.commands()]))
     elif sample is not None:
-        write(sample.text, verbatim=True)
+        send([sample.text], output, verbatim=True)
     else:
         formatter = click.HelpFormatter(width=80)
         formatter.write_dl([(s.name, s.about()) for s in samples.values()])
-        write(formatter.getvalue())
+        send([formatter.getvalue()], output)

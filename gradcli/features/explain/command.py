@@ -9,7 +9,7 @@ import click
 
 from gradcli.commands.endings import Command, is_terminal
 from gradcli.commands.inputs import Inputs, program_options, question_options
-from gradcli.commands.options import file_option, precision_option
+from gradcli.commands.options import Orders, file_option, precision_option
 from gradcli.commands.output import screen, send
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ that there are further ones. Above 10^15 "routes" is null.
 @click.command("explain", cls=Command, epilog=EPILOG)
 @program_options
 @question_options
-@click.option("--order", type=click.IntRange(1, 2000), default=1, show_default=True, help="Explain the N-th derivative.",
-              metavar="N")  # fmt: skip
+@click.option("--order", "orders", type=Orders(least=1), default="1", show_default=True, metavar="N|A..B",
+              help="Explain the N-th derivative; or those of the orders A to B.")  # fmt: skip
 @click.option("--most", type=click.IntRange(1, 1000), default=10, show_default=True, metavar="N",
               help="Show so many routes for each x, the largest first, and so many cuts.")  # fmt: skip
 @click.option(
@@ -59,7 +59,7 @@ def command(
     inputs: Inputs,
     of: list[str] | None,
     wrt: list[str] | None,
-    order: int,
+    orders: range,
     heads: dict[str, Value],
     stop: list[str],
     most: int,
@@ -74,12 +74,13 @@ def command(
     program = inputs.load(inputs.program_text())
     from gradcli.features.explain.answer import explain
 
-    explained = explain(program, of, wrt, order, seeds=heads, stop=stop, most=most)
+    found = [explain(program, of, wrt, order, seeds=heads, stop=stop, most=most) for order in orders]
     from gradcli.features.explain import look as report
 
     drawn = output is None and is_terminal(sys.stdout) and format in (None, "table")
-    explained = report.rounded_to(explained, precision or (DIGITS if drawn else None))
+    found = [report.rounded_to(explained, precision or (DIGITS if drawn else None)) for explained in found]
     if format == "json" or format is None and output is not None and output.lower().endswith(".json"):
-        send(report.json_pieces(explained), output)
+        send(report.json_pieces(found), output)
     else:
-        send([report.render(explained, screen() if drawn else None)], output)
+        shown = screen() if drawn else None
+        send(["\n".join([report.render(explained, shown) for explained in found])], output)

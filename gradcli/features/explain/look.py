@@ -274,16 +274,29 @@ def _near(near: Sequence[Near], pen: _Pen) -> list[list[str]]:
     ]
 
 
-def json_pieces(explained: Explained) -> Iterator[str]:
-    """One object, with one line for each x, in pieces; places have ``file``, ``line``, ``column`` and what stands there."""
-    head = {"command": "explain", "file": explained.file, "of": explained.of, "order": explained.order}
-    yield f'{json_text(head)[:-1]}, "explanations": {{'
+def json_pieces(found: Sequence[Explained]) -> Iterator[str]:
+    """One object, with one line for each x, in pieces; places have ``file``, ``line``, ``column`` and what stands there.
+
+    That of several orders lists them as ``orders``.
+    """
+    head = {"command": "explain", "file": found[0].file, "of": found[0].of}
+    if len(found) == 1:
+        yield from _explanations(head, found[0])
+        yield "\n"
+        return
+    yield f'{json_text(head)[:-1]}, "orders": '
+    yield from _listed([_explanations({}, explained) for explained in found])
+    yield "}\n"
+
+
+def _explanations(head: dict[str, Any], explained: Explained) -> Iterator[str]:
+    yield f'{json_text({**head, "order": explained.order})[:-1]}, "explanations": {{'
     after = ""
     for e in explained.explanations:
         yield f"{after}\n {json_text(e.name)}: {{"
         yield from _explanation(e)
         after = ","
-    yield "}}\n"
+    yield "}}"
 
 
 def _explanation(e: Explanation) -> Iterator[str]:

@@ -17,8 +17,10 @@ from gradcli.commands.options import (
     OUTPUT_FILE,
     Finite,
     ends_of_range,
+    listed_names,
     named,
     output_options,
+    settable_variables,
     several_names,
     split_outside_brackets,
     utf8,
@@ -149,12 +151,14 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
     "--minimize",
     callback=lambda _, __, name: name and named(name),
     metavar="NAME",
+    shell_complete=listed_names,
     help="The loss, in place of the program's output.",
 )
 @click.option(
     "--maximize",
     callback=lambda _, __, name: name and named(name),
     metavar="NAME",
+    shell_complete=listed_names,
     help="What is made large, in place of --minimize.",
 )
 @click.option(
@@ -197,6 +201,7 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
     multiple=True,
     callback=lambda _, __, pairs: dict(pairs),
     metavar="NAME=LOW..HIGH",
+    shell_complete=settable_variables,
     help="Keep a variable between bounds. It may be an entry such as x[0]; one end may be left out; * matches variables."
     " Repeatable.",
 )
@@ -213,7 +218,11 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
     is_flag=True,
     help="Give least-squares a sparse Jacobian: for residuals each of which depends on few numbers.",
 )
-@several_names("--of", help="Print these names, too, at the fitted values. Repeatable.")
+@several_names(
+    "--of",
+    help="Print these names, too, at the fitted values. The first is the loss where neither --minimize nor an output line"
+    " says which that is. Repeatable.",
+)
 @click.option(
     "--errors",
     is_flag=True,
@@ -344,6 +353,8 @@ def _announce(session: Session, destination: Destination) -> None:
 
     if again := session.replayed():
         say(f"going through steps {again.start} to {again.stop} again")
+    if session.by_of:
+        say(f"`{session.objective.name}` is minimised, the first name of --of")
     if session.why is not None:
         say(f"method {session.settings.method}: {session.why}")
     for name, reason in session.objective.kept.items():

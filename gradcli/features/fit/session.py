@@ -104,7 +104,9 @@ class Session:
     """A fit that is ready to run.
 
     ``objective`` is what is minimised; ``settings`` how; ``why`` a method was chosen, if none was asked for; ``state`` where
-    a run that is resumed goes on. Raises GradcliError for what cannot be fitted, before anything is computed.
+    a run that is resumed goes on. Where neither the other options nor an output of the program say what is minimised, the
+    first name of ``of`` does (``by_of``); ``also`` are those that are only evaluated. Raises GradcliError for what cannot
+    be fitted, before anything is computed.
     """
 
     def __init__(self, program: Loaded, options: Options) -> None:
@@ -115,7 +117,10 @@ class Session:
 
         self.options = options
         self.source = program.source
-        target = options.target
+        target, self.also = options.target, [*options.of]
+        self.by_of = target is None and bool(self.also) and len(set(program.graph.outputs)) != 1
+        if self.by_of:
+            target, *self.also = self.also
         relations: list[tuple[str, str, str]] = []
         if options.subject:
             target = target if target is not None else only_output(program)
@@ -128,7 +133,7 @@ class Session:
         if relations:
             self.objective.constraints = constraints(program, relations)
         self._check()
-        for name in options.of:
+        for name in self.also:
             query.target(program, name)
         self.why: str | None = None
         if method is None:
@@ -223,12 +228,12 @@ class Session:
 
     def of(self, outcome: Outcome) -> list[Result]:
         """The other names that were asked for, at the fitted values."""
-        if not self.options.of:
+        if not self.also:
             return []
         from gradcli.features.fit.errors import program_at
         from gradcli.program import answers
 
-        return answers.values(program_at(self.objective, outcome.state.values), self.options.of)
+        return answers.values(program_at(self.objective, outcome.state.values), self.also)
 
     def loss(self, outcome: Outcome) -> float:
         """The value of what was to be minimised or maximised."""
@@ -245,4 +250,4 @@ class Session:
         """The errors of the fitted values, and those of other names. Raises GradcliError where there are none."""
         from gradcli.features.fit.errors import estimated
 
-        return estimated(self.objective, outcome.state.values, self.bounds, self.options.loglik, self.options.of)
+        return estimated(self.objective, outcome.state.values, self.bounds, self.options.loglik, self.also)

@@ -20,6 +20,7 @@ from gradcli.language.values import Elaborated, Frame, Missing
 from gradcli.program import query
 from gradcli.program.loaded import Loaded
 from gradcli.program.query import Question
+from gradcli.report.numbers import rounded
 from gradcli.results import Reason
 from gradcli.tuples import NamedTuple
 
@@ -36,7 +37,8 @@ class Box:
     ``names`` are those of the program, and ``dy/dx`` for a gradient. ``shape`` and ``dtype`` are those of its value,
     None where it has several or none. ``result`` marks what was asked for, ``cluster`` is a position in the picture's
     list. ``line`` is the line of the program. ``value`` is that of the node, and ``gradient`` that of the ys by it, as
-    arrays, where they are asked for; ``reached`` says whether there is one.
+    arrays, where they are asked for; ``reached`` says whether there is one. ``digits`` is how many are shown of them,
+    None for a few.
     """
 
     kind: Kind
@@ -51,6 +53,7 @@ class Box:
     value: Any = None
     gradient: Any = None
     reached: bool | None = None
+    digits: int | None = None
 
 
 class Arrow(NamedTuple):
@@ -89,17 +92,18 @@ def picture(
     depth: int = 0,
     most: int = 200,
     values: bool = False,
+    digits: int | None = None,
 ) -> Picture:
     """The graph of a program and, with ``gradient``, that of the gradients of ``of`` with respect to these names.
 
     Calls of functions and of derivatives are one box each, from ``depth`` calls on; more than ``most`` boxes are
-    summarised. With ``values`` each box has its value and the gradient of the ys by it. Raises GradcliError for unknown
+    summarised. With ``values`` each box has its value and the gradient of the ys by it, rounded to ``digits`` significant digits if given. Raises GradcliError for unknown
     names, and for a variable without a value.
     """
     drawing = _Drawing(program.with_every_call(), of, gradient, stop)
     drawn = drawing.drawn(depth, most)
     if values:
-        drawing.fill(drawn, of)
+        drawing.fill(drawn, of, digits)
     return drawn
 
 
@@ -186,7 +190,7 @@ class _Drawing:
         self._connect(picture, inside)
         return picture
 
-    def fill(self, picture: Picture, of: Sequence[str] | None) -> None:
+    def fill(self, picture: Picture, of: Sequence[str] | None, digits: int | None) -> None:
         """Put values and gradients into the boxes of single nodes."""
         nodes = self.shown
         known = set(self.forward)
@@ -196,9 +200,11 @@ class _Drawing:
         with self.graph.derivation.active():
             gradients = reverse.gradients(ys, [nodes[i] for i in before], stops=self.stops)
         wanted = [*nodes.values(), *[g for g in gradients if g is not None]]
-        found = iter(self.program.evaluate(wanted))
+        exact = self.program.evaluate(wanted)
+        found = iter(exact if digits is None else [rounded(value, digits) for value in exact])
         for i in nodes:
             picture.boxes[i].value = next(found)
+            picture.boxes[i].digits = digits
         for i, g in zip(before, gradients, strict=True):
             picture.boxes[i].reached = g is not None
             if g is not None:

@@ -9,7 +9,7 @@ import click
 
 from gradcli.commands.endings import Command, is_terminal, stream_has_color
 from gradcli.commands.inputs import Inputs, program_options, stop_option
-from gradcli.commands.options import file_option, several_names
+from gradcli.commands.options import file_option, precision_option, several_names
 from gradcli.commands.output import send
 
 EPILOG = """\b
@@ -49,6 +49,7 @@ passes. In a tree, ↑ marks what is drawn above, and ↓ what goes on below.
     "--format", "format", type=click.Choice(["tree", "dot", "mermaid", "json", "html"]), default="tree", show_default=True,
     help="Form of the drawing: html is a page of its own, with values, to unfold, to search and to play step by step.",
 )  # fmt: skip
+@precision_option
 @file_option
 def command(
     inputs: Inputs,
@@ -59,6 +60,7 @@ def command(
     depth: int,
     most: int,
     format: str,
+    precision: int | None,
     output: str | None,
 ) -> None:
     """Draw a program as a graph: as a tree, or for Graphviz (dot) or Mermaid.
@@ -73,10 +75,10 @@ def command(
     if format == "html":
         from gradcli.features.graph.page import LARGEST, render_page
 
-        drawn = picture(program, of, None, stop or (), 1000, min(most, LARGEST), values=True)
+        drawn = picture(program, of, None, stop or (), 1000, min(most, LARGEST), True, precision)
         send([render_page(drawn, program.source)], output, verbatim=True)
         return
-    drawn = picture(program, of, gradient, stop or (), depth, most, numbers)
+    drawn = picture(program, of, gradient, stop or (), depth, most, numbers, precision)
     name = program.source.name
     if format == "json":
         text = graphs.render_json(drawn, name)

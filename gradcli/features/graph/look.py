@@ -37,15 +37,15 @@ def details(box: Box) -> str:
     if box.operations > 1 and not is_leaf and f"{box.operations} " not in box.text:
         parts.append(counted(box.operations, "operation"))
     if box.value is not None:
-        parts.append(f"value {brief(box.value)}")
+        parts.append(f"value {brief(box.value, box.digits)}")
     if box.reached is not None:
-        parts.append(f"gradient {brief(box.gradient) if box.reached else 'None'}")
+        parts.append(f"gradient {brief(box.gradient, box.digits) if box.reached else 'None'}")
     return ", ".join(parts)
 
 
-def brief(array: Any) -> str:
-    """Some numbers in a few digits: all of a small array, else the first ones."""
-    entries = rounded(array, DIGITS)
+def brief(array: Any, digits: int | None = None) -> str:
+    """Some numbers in ``digits``, by default a few: all of a small array, else the first ones."""
+    entries = rounded(array, digits or DIGITS)
     if array.size <= FEW:
         return literal(entries)
     first = ", ".join(tokens(entries.reshape(-1)[:FEW]))

@@ -23,8 +23,8 @@ def render_page(picture: Picture, source: Source) -> str:
             "shape": "" if box.shape is None else f"{list(box.shape)} {box.dtype}",
             "line": box.line,
             "source": lines[box.line - 1].strip() if box.line is not None and box.line <= len(lines) else "",
-            "value": None if box.value is None else brief(box.value),
-            "gradient": None if box.reached is None else brief(box.gradient) if box.reached else "None",
+            "value": None if box.value is None else brief(box.value, box.digits),
+            "gradient": None if box.reached is None else brief(box.gradient, box.digits) if box.reached else "None",
             "result": box.result,
             "cluster": box.cluster,
         }

@@ -9,7 +9,8 @@ import click
 from gradcli.commands.endings import Command, is_terminal
 from gradcli.commands.helping import WHOLE
 from gradcli.commands.main import COMMANDS, cli
-from gradcli.commands.output import screen, show_page, write
+from gradcli.commands.options import file_option
+from gradcli.commands.output import screen, send, show_page
 
 EPILOG = """\b
 Examples:
@@ -35,8 +36,9 @@ def _known() -> list[str]:
     shell_complete=lambda _, __, word: [name for name in _known() if name.startswith(word)],
 )  # fmt: skip
 @click.option("--man", is_flag=True, help="Print the whole manual as one page for man.")
+@file_option
 @click.pass_context
-def command(ctx: click.Context, topic: str | None, man: bool) -> None:
+def command(ctx: click.Context, topic: str | None, man: bool, output: str | None) -> None:
     """Print a page of the manual: of a command, a topic of the list below, or an operation.
 
     Without a name it lists them. On a terminal a page is rendered, and paged where it is long; in a pipe it is Markdown.
@@ -52,19 +54,20 @@ def command(ctx: click.Context, topic: str | None, man: bool) -> None:
 
         helps = {name: _usage(ctx, name, width=72) for name in COMMANDS}
         pages = {name: answer.page(name) for name in answer.topics() if name != answer.OPERATIONS}
-        write(look.man(cleandoc(cli.help or ""), helps, pages), verbatim=True)
+        send([look.man(cleandoc(cli.help or ""), helps, pages)], output, verbatim=True)
         return
     topics = answer.topics()
     if topic is None:
-        write(_listed(topics))
+        send([_listed(topics)], output)
     elif topic in topics and topic in COMMANDS:
-        _show(f"{answer.page(topic)}\n## Options\n\n```text\n{_usage(ctx, topic)}\n```\n")
+        _show(f"{answer.page(topic)}\n## Options\n\n```text\n{_usage(ctx, topic)}\n```\n", output)
     elif topic in topics:
-        _show(answer.page(topic))
+        _show(answer.page(topic), output)
     elif topic in COMMANDS:
-        show_page(_usage(ctx, topic) + "\n")
+        usage = _usage(ctx, topic) + "\n"
+        show_page(usage) if output is None else send([usage], output)
     else:
-        _operation(ctx, topic, topics)
+        _operation(ctx, topic, output)
 
 
 def _listed(topics: dict[str, str]) -> str:
@@ -84,8 +87,11 @@ def _usage(ctx: click.Context, name: str, width: int | None = None) -> str:
     return found.get_help(click.Context(found, ctx.parent, name, obj=WHOLE, terminal_width=width)).rstrip()
 
 
-def _show(text: str) -> None:
-    """A page: as Markdown in a pipe, rendered on a terminal."""
+def _show(text: str, output: str | None) -> None:
+    """A page: as Markdown in a pipe or a file, rendered on a terminal."""
+    if output is not None:
+        send([text], output)
+        return
     if is_terminal(sys.stdout):
         from gradcli.report import markdown
 
@@ -93,7 +99,7 @@ def _show(text: str) -> None:
     show_page(text)
 
 
-def _operation(ctx: click.Context, name: str, topics: dict[str, str]) -> None:
+def _operation(ctx: click.Context, name: str, output: str | None) -> None:
     from gradcli.diagnostics import did_you_mean
     from gradcli.features.ops import command as ops
     from gradcli.language.builtin import OPERATIONS
@@ -108,4 +114,4 @@ def _operation(ctx: click.Context, name: str, topics: dict[str, str]) -> None:
             + (f" Did you mean {close!r}?" if close else "")
             + (f" Pages that speak of it: {pages}." if pages else "" if close else " `gradcli help` lists them.")
         )
-    ctx.invoke(ops.command, search=name, family=None, format=None)
+    ctx.invoke(ops.command, search=name, family=None, format=None, output=output)

@@ -9,8 +9,8 @@ import click
 
 from gradcli.commands.endings import Command, report_failure, stream_has_color, tell
 from gradcli.commands.inputs import Inputs, programs_in
-from gradcli.commands.options import INPUT_FILE
-from gradcli.commands.output import write
+from gradcli.commands.options import INPUT_FILE, file_option
+from gradcli.commands.output import send
 from gradcli.diagnostics import GradcliError
 from gradcli.tuples import NamedTuple
 
@@ -50,9 +50,10 @@ class _Checked(NamedTuple):
 @click.option("--explain", metavar="CODE", shell_complete=lambda _, __, word: _codes(word),
               help="Explain a rule: what it finds, why that matters, and an example.")  # fmt: skip
 @click.option(
-    "--format", "format", type=click.Choice(["text", "json", "github"]), default="text", show_default=True,
-    help="Form of the findings: for people, programs, or as annotations of GitHub's checks.",
+    "--format", "format", type=click.Choice(["plain", "text", "json", "github"]), default="plain", show_default=True,
+    help="Form of the findings: for people (plain, also called text), programs, or as annotations of GitHub's checks.",
 )  # fmt: skip
+@file_option
 def command(
     files: tuple[str, ...],
     inline: tuple[str, ...],
@@ -61,6 +62,7 @@ def command(
     rules: bool,
     explain: str | None,
     format: str,
+    output: str | None,
 ) -> int:
     """Find unused names, variables without influence, integers that are differentiated, and unstable formulas.
 
@@ -68,14 +70,17 @@ def command(
     if anything is found, and with --fix if anything is left.
     """
     if rules or explain is not None:
-        write(_about_rules(explain, format == "json"))
+        send([_about_rules(explain, format == "json")], output)
         return 0
     if files.count("-") > 1:
         raise click.UsageError("Only one thing can be read from standard input (-).")
     if fix and diff:
         raise click.UsageError("--fix writes, --diff only shows: leave one out.")
+    if output is not None and output.lower().endswith(".json") and not diff:
+        format = "json"
     checked: list[_Checked] = []
     failed = False
+    said: list[str] = []
     for file in programs_in(files) or (None,):
         try:
             checked.append(_check(Inputs(file, inline), fix, diff))
@@ -84,26 +89,28 @@ def command(
             if format == "github":
                 from gradcli.features.lint.look import render_github_error
 
-                write(render_github_error(problem))
+                said.append(render_github_error(problem))
             else:
                 report_failure(problem, as_json=format == "json")
             failed = True
     if not checked:
+        if said:
+            send(said, output)
         return 1
     if diff:
-        write("".join([c.mended for c in checked if c.mended is not None]))
+        send([c.mended for c in checked if c.mended is not None], output)
         return 1 if failed or any(c.mended for c in checked) else 0
     # Where the program is what standard output holds, all else goes to standard error.
     piped = [c.mended for c in checked if c.mended is not None]
-    for text in piped:
-        write(text, verbatim=True)
+    if piped:
+        send(piped, output, verbatim=True)
     findings = [f for c in checked for f in c.findings]
     done = [f for c in checked for f in c.done]
-    shown = _shown(findings, done, format, sys.stderr if piped else sys.stdout)
+    shown = _shown(findings, done, format, sys.stderr if piped else None if output else sys.stdout)
     if piped:
         tell(shown)
     else:
-        write(shown)
+        send([*said, shown], output)
     return 1 if findings or failed else 0
 
 

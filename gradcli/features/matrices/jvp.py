@@ -6,13 +6,14 @@ import click
 
 from gradcli.commands.endings import Command
 from gradcli.commands.inputs import Inputs, backend_options, program_options, stop_option, value_of
-from gradcli.commands.options import output_options, settings_option, several_names
+from gradcli.commands.options import RowOptions, output_options, points_options, settings_option, several_names
 from gradcli.commands.output import Destination
 
 EPILOG = """\b
 Examples:
   gradcli jvp model.expr --tangent 'x=[1, 0]'
   gradcli jvp model.expr --tangent 'W=@step.npy' --tangent 'b=0.5' --of 'loss'
+  gradcli jvp model.expr --tangent 'x=1' --points rows.csv
   gradcli jvp -e 'variable x = [1, 2]; y = x^2' --tangent 'x=1' --format json
 
 Formats are those of eval, with the tangent of y in place of the value of y.
@@ -28,12 +29,14 @@ Formats are those of eval, with the tangent of y in place of the value of y.
 )
 @several_names("--of", help="The ys, in place of the program's outputs. Repeatable.")
 @stop_option
+@points_options
 @output_options
 def command(
     inputs: Inputs,
     tangent: dict[str, str],
     of: list[str] | None,
     stop: list[str] | None,
+    rows: RowOptions,
     format: str | None,
     precision: int | None,
     output: str | None,
@@ -43,14 +46,24 @@ def command(
     FILE is a program; - or, in a pipe, nothing stands for standard input. No matrix is built: the cost is that of a few
     evaluations. A y that depends on none of the xs has the tangent 0. Seed lines play no part.
     """
-    destination = Destination.chosen(format, precision, output)
+    if rows.given:
+        from gradcli.features.points.command import RowStream
+
+        stream = RowStream.chosen(rows, format, precision, output)
+    else:
+        destination = Destination.chosen(format, precision, output)
     if not tangent:
         raise click.UsageError("There is no direction: give --tangent 'x=1'.")
-    text = inputs.program_text()
+    text = inputs.program_text([rows.points])
     directions = {name: value_of("--tangent", name, value) for name, value in tangent.items()}
     program = inputs.load(text, (of, [*tangent, *(stop or ())]))
     from gradcli.features.matrices.answer import tangents_of
 
+    if rows.given:
+        from gradcli.features.points.varied import named
+
+        stream.deliver(program, lambda varied: named(tangents_of(varied, directions, of, stop or ())))
+        return
     results = tangents_of(program, directions, of, stop or ())
     from gradcli.report.reply import Reply
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from gradcli.commands.endings import Command, is_terminal
-from gradcli.commands.output import screen, write
+from gradcli.commands.options import file_option
+from gradcli.commands.output import screen, send
 
 if TYPE_CHECKING:
     from gradcli.graph.operation import Operation
@@ -40,12 +41,15 @@ def _beginning_with(word: str) -> list[str]:
     type=click.Choice(["table", "plain", "json", "markdown"]),
     help="Form of the list; by default a table on a terminal and plain in a pipe. Markdown is the reference.",
 )
-def command(search: str | None, family: str | None, format: str | None) -> None:
+@file_option
+def command(search: str | None, family: str | None, format: str | None, output: str | None = None) -> None:
     """List the operations, explain the one called SEARCH, or list those in whose name or description SEARCH occurs."""
     from gradcli.features.ops import look
     from gradcli.graph.ops import table
 
-    terminal = is_terminal(sys.stdout)
+    terminal = output is None and is_terminal(sys.stdout)
+    if format is None and output is not None and output.lower().endswith(".json"):
+        format = "json"
     format = format or ("table" if terminal else "plain")
     operations = [operation for operation in table.values() if not operation.hidden]
     if family is not None:
@@ -55,17 +59,17 @@ def command(search: str | None, family: str | None, format: str | None) -> None:
         if operation is not None and format != "markdown":
             near = [o.name for o in _found(operations, operation.name, names_only=True) if o is not operation]
             one = format == "json"
-            write(look.as_json([operation], one=True) if one else look.explained(operation, near))
+            send([look.as_json([operation], one=True) if one else look.explained(operation, near)], output)
             return
         operations = [operation] if operation is not None else _search(operations, search)
     if format == "json":
-        write(look.as_json(operations))
+        send([look.as_json(operations)], output)
     elif format == "markdown":
-        write("".join(look.markdown(operations)))
+        send(look.markdown(operations), output)
     elif format == "plain" or not terminal:
-        write(look.columns(operations))
+        send([look.columns(operations)], output)
     else:
-        write(look.paragraphs(operations, screen()))
+        send([look.paragraphs(operations, screen())], output)
 
 
 def _of_family(operations: Sequence[Operation], family: str) -> list[Operation]:

@@ -16,6 +16,7 @@ from gradcli.commands.options import (
     OUTPUT_FILE,
     Orders,
     ends_of_range,
+    listed_names,
     named,
     settable_names,
     several_names,
@@ -106,9 +107,14 @@ class GroupType(click.ParamType[list[str]]):
             self.fail(f"{value!r} is not {counts} names, such as {','.join('xyzw'[: self.counts[0]])}.", param, ctx)
         return names
 
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        return listed_names(ctx, param, incomplete)
+
 
 class LimitsType(click.ParamType[tuple[float, float]]):
-    """``LOW:HIGH``, two numbers."""
+    """``LOW:HIGH`` or ``LOW..HIGH``, two numbers."""
 
     name = "limits"
 
@@ -116,7 +122,7 @@ class LimitsType(click.ParamType[tuple[float, float]]):
         if isinstance(value, tuple):
             return value
         try:
-            low, high = map(float, value.split(":"))
+            low, high = map(float, ends_of_range(value) or ())
         except ValueError:
             self.fail(f"{value!r} is not of the form LOW:HIGH, such as -1:2.5.", param, ctx)
         if not (abs(low) < 1e100 and abs(high) < 1e100 and low < low + (high - low) / 2 < high):

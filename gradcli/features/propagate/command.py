@@ -8,7 +8,15 @@ import click
 
 from gradcli.commands.endings import Command
 from gradcli.commands.inputs import Inputs, program_options, standard_input
-from gradcli.commands.options import INPUT_FILE, named, output_options, several_names, split_outside_brackets, utf8
+from gradcli.commands.options import (
+    INPUT_FILE,
+    named,
+    output_options,
+    settable_variables,
+    several_names,
+    split_outside_brackets,
+    utf8,
+)
 from gradcli.commands.output import Destination
 from gradcli.diagnostics import GradcliError
 
@@ -67,6 +75,7 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[Any, ...]) -> di
     multiple=True,
     callback=_merged,
     metavar="NAME=NUMBER[%],...",
+    shell_complete=settable_variables,
     help="Standard uncertainties of variables and constants: a number for all entries, one for each, or a part of the"
     " value. Repeatable.",
 )

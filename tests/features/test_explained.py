@@ -372,7 +372,7 @@ def test_whatever_is_explained_can_be_printed(text, order, drawn):
     program = gradcli.loads(text)
     names = [n for n in program.names if n.startswith("n")]
     explained = explain(program, of=names[-1:], wrt=["v0", "v1", names[0]], order=order, most=2)
-    reply = json.loads("".join(report.json_pieces(explained)), parse_constant=pytest.fail)
+    reply = json.loads("".join(report.json_pieces([explained])), parse_constant=pytest.fail)
     assert list(reply["explanations"]) == ["v0", "v1", names[0]]
     for e in reply["explanations"].values():
         for contribution in e.get("contributions", []):

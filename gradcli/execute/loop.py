@@ -14,7 +14,7 @@ from gradcli.execute.sizes import Means, bytes_of
 from gradcli.execute.steps import FIRST, PARTS, Accumulator, Place, Registers, Run
 from gradcli.execute.worker import Clock, Key, Worker, together
 from gradcli.graph.node import Node
-from gradcli.graph.operation import Contraction
+from gradcli.graph.operation import Contraction, kernel_value
 
 Array = Any
 
@@ -142,9 +142,7 @@ class Loop:
                 total = how.combine(total, others[i])
             results[node] = total if how.finish is None else how.finish(total)
         for node in self.views:
-            assert node.op.kernel is not None
-            inputs = [results[x] if x in results else values[x] for x in node.inputs]
-            results[node] = node.op.kernel(np, *inputs, **node.attrs)
+            results[node] = kernel_value(np, node, [results[x] if x in results else values[x] for x in node.inputs])
         return results
 
     def _by_threads(self, given: Mapping[Key, Array], clock: Clock | None) -> list[Sequence[Array]]:

@@ -1,7 +1,8 @@
-"""How one operation is done: what is called or written for it, and where its result lies.
+"""How one operation is done: what is called or written for it, where its result lies, and how it adds up over tiles.
 
-Tiles call what is found here on their registers (:mod:`gradcli.execute.steps`), a straight line writes it as Python
-(:mod:`gradcli.execute.straight`). Without an entry here an operation is done by its kernel, as on whole arrays.
+The engines bind it to what they hold: tiles call it on their registers (:mod:`gradcli.execute.steps`), a straight line
+writes it as Python (:mod:`gradcli.execute.straight`), and so do functions of numbers (:mod:`gradcli.execute.scalars`).
+Without an entry here an operation is done by its kernel, as on whole arrays (:func:`gradcli.graph.operation.kernel_value`).
 """
 
 from __future__ import annotations
@@ -10,37 +11,71 @@ from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from gradcli.execute.products import matrix_product
+from gradcli.execute.products import column_sums, matrix_product
 from gradcli.graph.node import Node
 from gradcli.graph.ops import half_angle
 from gradcli.graph.ops.kernels import Ufunc
 from gradcli.graph.ops.reductions import count_of
-from gradcli.graph.ops.words.python import OPERATORS
+from gradcli.graph.ops.selection import cast
+from gradcli.graph.ops.words.python import CASTS, NUMBERS, OPERATORS
 from gradcli.graph.types import is_float
 from gradcli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from gradcli.execute.cuts import Piece
 
-Result = Literal["out", "view", "fresh", "either"]
+Result = Literal["out", "view", "spread", "fresh", "either"]
+
+
+class Formula(NamedTuple):
+    """An operation as an expression of ``{0}``, ``{1}``, … and of the names of ``constants``; ``plain``: all of it is Python's."""
+
+    text: str
+    constants: tuple[tuple[str, Any], ...] = ()
+    plain: bool = True
 
 
 class Lowered(NamedTuple):
     """One operation as a function of its inputs.
 
     ``result`` says where the value is: in an array that ``call`` takes as ``out``, and makes where that is None
-    (``out``), in a part of the first input (``view``), in an array of its own (``fresh``), or in one of the last two
-    (``either``). With ``in_place`` the array that is given may be that of an input; with ``rows`` the number of rows of a
-    tile comes after the inputs. ``text`` is the same as an expression of ``{0}``, ``{1}`` and of the names of
-    ``constants``, where that is quicker on small arrays than the kernel.
+    (``out``), in a part of the first input (``view``) or in repetitions of it (``spread``), in an array of its own
+    (``fresh``), or in a part or one of its own (``either``). With ``in_place`` the array that is given may be that of an
+    input; with ``rows`` the number of rows of a tile comes after the inputs. ``formula`` is the same as an expression;
+    on whole arrays there always is one.
     """
 
     call: Callable[..., Any]
     result: Result = "out"
     in_place: bool = False
     rows: bool = False
-    text: str = ""
-    constants: tuple[tuple[str, Any], ...] = ()
+    formula: Formula | None = None
+
+
+class Accumulated(NamedTuple):
+    """A value summed up over tiles: what a tile's inputs contribute, how contributions are combined, and the end, if any."""
+
+    part: Callable[..., Any]
+    combine: Any
+    finish: Callable[[Any], Any] | None = None
+
+
+class Scope:
+    """What a written function refers to, by name."""
+
+    def __init__(self, **names: Any) -> None:
+        self.names: dict[str, Any] = names
+
+    def named(self, formula: Formula, key: object) -> dict[str, str]:
+        """The names of the constants of a formula, which are made distinct by a ``key``."""
+        self.names.update([(f"{name}{key}", value) for name, value in formula.constants])
+        return {name: f"{name}{key}" for name, _ in formula.constants}
+
+    def function(self, head: str, lines: Sequence[str]) -> Callable[..., Any]:
+        """A function of these parameters and lines."""
+        exec("\n    ".join([f"def function({head}):", *lines]), self.names)
+        function: Callable[..., Any] = self.names["function"]
+        return function
 
 
 def lowered(np: Any, node: Node, cut: Piece | None = None) -> Lowered:
@@ -49,30 +84,45 @@ def lowered(np: Any, node: Node, cut: Piece | None = None) -> Lowered:
     assert kernel is not None
     name = node.op.name
     if node.op.wraps and not is_float(node.dtype):
-        return Lowered(partial(kernel, np, **node.attrs), "fresh")
+        return _own(np, node, "fresh")
     made = MAKERS[name](np, node, cut) if name in MAKERS else None
     if made is not None:
-        return made
+        return made if made.formula or cut is not None else made._replace(formula=by_kernel(node))
     if isinstance(kernel, Ufunc):
         plain = all([is_float(x.dtype) for x in node.inputs]) and not any(node.attrs.values())
         return _ufunc(getattr(np, kernel.name), name if plain else "", len(node.inputs), node.op.entrywise)
-    return Lowered(partial(kernel, np, **node.attrs), "either" if len(node.inputs) == 1 else "fresh")
+    return _own(np, node, "either" if len(node.inputs) == 1 else "fresh")
+
+
+def _own(np: Any, node: Node, result: Result) -> Lowered:
+    """The operation by its kernel."""
+    assert node.op.kernel is not None
+    return Lowered(partial(node.op.kernel, np, **node.attrs), result, formula=by_kernel(node))
+
+
+def by_kernel(node: Node) -> Formula:
+    """The kernel on whole arrays."""
+    places = "".join([f", {{{k}}}" for k in range(len(node.inputs))])
+    return Formula(f"{{f}}(np{places}, **{{a}})", (("f", node.op.kernel), ("a", node.attrs)), plain=False)
+
+
+def _by_ufunc(function: Any, count: int) -> Formula:
+    places = ", ".join([f"{{{k}}}" for k in range(count)])
+    return Formula(f"{{f}}({places})", (("f", function),), plain=False)
 
 
 @cache
 def _ufunc(function: Any, name: str, count: int, in_place: bool) -> Lowered:
     """A universal function of so many inputs, written as an operator where that of a ``name`` means the same."""
-    if name in OPERATORS:
-        return Lowered(function, "out", in_place, text=OPERATORS[name])
-    places = ", ".join([f"{{{k}}}" for k in range(count)])
-    return Lowered(function, "out", in_place, text=f"{{f}}({places})", constants=(("f", function),))
+    formula = Formula(OPERATORS[name]) if name in OPERATORS else _by_ufunc(function, count)
+    return Lowered(function, "out", in_place, formula=formula)
 
 
 def _products(np: Any, node: Node, cut: Piece | None) -> Lowered:
     multiply, add = np.multiply, np.add
     text = " + ".join([f"{{{k}}} * {{{k + 1}}}" for k in range(0, len(node.inputs), 2)])
     if len(node.inputs) == 2:
-        return Lowered(multiply, "out", True, text=text)
+        return Lowered(multiply, "out", True, formula=Formula(text))
 
     def call(a: Any, b: Any, *rest: Any, out: Any) -> Any:
         y = multiply(a, b, out=out)
@@ -80,19 +130,21 @@ def _products(np: Any, node: Node, cut: Piece | None) -> Lowered:
             add(y, multiply(rest[k], rest[k + 1]), out=y)
         return y
 
-    return Lowered(call, text=text)
+    return Lowered(call, formula=Formula(text))
 
 
 def _recip(np: Any, node: Node, cut: Piece | None) -> Lowered | None:
     if node.attrs.get("positive"):
         return None
     one, divide = np.ones((), node.dtype), np.true_divide
-    return Lowered(lambda a, out: divide(one, a, out), "out", True, text="{one} / {0}", constants=(("one", one[()]),))
+    formula = Formula("{one} / {0}", (("one", one[()]),))
+    return Lowered(lambda a, out: divide(one, a, out), "out", True, formula=formula)
 
 
 def _relu(np: Any, node: Node, cut: Piece | None) -> Lowered:
     zero, maximum = np.zeros((), node.dtype), np.maximum
-    return Lowered(lambda a, out: maximum(a, zero, out=out), "out", True)
+    formula = Formula("{maximum}({0}, {zero})", (("maximum", maximum), ("zero", zero[()])))
+    return Lowered(lambda a, out: maximum(a, zero, out=out), "out", True, formula=formula)
 
 
 def _cast(np: Any, node: Node, cut: Piece | None) -> Lowered | None:
@@ -108,8 +160,8 @@ def _sum(np: Any, node: Node, cut: Piece | None) -> Lowered | None:
         return None
     reduce = np.add.reduce
     constants = (("reduce", reduce), ("axis", axis), ("dtype", dtype))
-    text = f"{{reduce}}({{0}}, {{axis}}, {{dtype}}, None, {keepdims})"
-    return Lowered(lambda a, out: reduce(a, axis, dtype, out, keepdims), text=text, constants=constants)
+    formula = Formula(f"{{reduce}}({{0}}, {{axis}}, {{dtype}}, None, {keepdims})", constants)
+    return Lowered(lambda a, out: reduce(a, axis, dtype, out, keepdims), formula=formula)
 
 
 def _mean(np: Any, node: Node, cut: Piece | None) -> Lowered | None:
@@ -125,14 +177,14 @@ def _mean(np: Any, node: Node, cut: Piece | None) -> Lowered | None:
         finite = isfinite(y).all() if y.shape else y - y == 0
         return y if finite else kernel(a)  # the sum may have overflown
 
-    return Lowered(mean, text="{mean}({0})", constants=(("mean", mean),))
+    return Lowered(mean, formula=Formula("{mean}({0})", (("mean", mean),)))
 
 
 def _contraction(np: Any, node: Node, cut: Piece | None) -> Lowered | None:
     product = matrix_product(np, node) if cut is not None or node.inputs[0].shape else None
     if product is None:
         return None
-    return Lowered(product, text="{product}({0}, {1}, None)", constants=(("product", product),))
+    return Lowered(product, formula=Formula("{product}({0}, {1}, None)", (("product", product),)))
 
 
 def _half_angle(into: Any) -> Maker:
@@ -146,22 +198,25 @@ def _half_angle(into: Any) -> Maker:
 
 
 def _same(np: Any, node: Node, cut: Piece | None) -> Lowered:
-    return Lowered(lambda a: a, "view", text="{0}")
+    return Lowered(lambda a: a, "view", formula=Formula("{0}"))
 
 
 def _where(np: Any, node: Node, cut: Piece | None) -> Lowered | None:
     if any([x.shape for x in node.inputs]):
         return None
-    return Lowered(lambda c, a, b: a if c else b, "either", text="{1} if {0} else {2}")
+    return Lowered(lambda c, a, b: a if c else b, "either", formula=Formula("{1} if {0} else {2}"))
 
 
 def _shaped(np: Any, node: Node, cut: Piece | None) -> Lowered | None:
     """Reshape and broadcast_to: the rows of the tile in place of the size of the cut axis."""
     function, shape = np.reshape if node.op.name == "reshape" else np.broadcast_to, node.shape
     if cut is None:
-        if node.op.name != "reshape" or not node.inputs[0].shape:
+        if node.op.name != "reshape":
+            formula = Formula("{spread}({0}, {shape})", (("spread", function), ("shape", shape)))
+            return Lowered(lambda a: function(a, shape), "spread", formula=formula)
+        if not node.inputs[0].shape:
             return None
-        return Lowered(lambda a: a.reshape(shape), "view", text="{0}.reshape({shape})", constants=(("shape", shape),))
+        return Lowered(lambda a: a.reshape(shape), "view", formula=Formula("{0}.reshape({shape})", (("shape", shape),)))
     assert cut.axis is not None
     before, after = shape[: cut.axis], shape[cut.axis + 1 :]
     return Lowered(lambda a, rows: function(a, (*before, rows, *after)), "view", rows=True)
@@ -181,7 +236,7 @@ def _transpose(np: Any, node: Node, cut: Piece | None) -> Lowered | None:
     axes = node.attrs["axes"]
     if not axes:
         return None
-    return Lowered(lambda a: a.transpose(axes), "view", text="{0}.transpose({axes})", constants=(("axes", axes),))
+    return Lowered(lambda a: a.transpose(axes), "view", formula=Formula("{0}.transpose({axes})", (("axes", axes),)))
 
 
 def _key(items: Sequence[Any], axis: int | None) -> tuple[Any, ...]:
@@ -201,7 +256,7 @@ def _index(np: Any, node: Node, cut: Piece | None) -> Lowered | None:
     if cut is None and not node.inputs[0].shape:
         return None
     key = _key(node.attrs["items"], cut.inputs[0] if cut is not None else None)
-    return Lowered(lambda a: a[key], "view", text="{0}[{key}]", constants=(("key", key),))
+    return Lowered(lambda a: a[key], "view", formula=Formula("{0}[{key}]", (("key", key),)))
 
 
 def _unindex(np: Any, node: Node, cut: Piece | None) -> Lowered | None:
@@ -226,3 +281,67 @@ MAKERS: dict[str, Maker] = {
     "sine": _half_angle(half_angle.sine_into), "cosine": _half_angle(half_angle.cosine_into),
 }  # fmt: skip
 """By name, for operations that are neither a universal function nor best done by their kernel."""
+
+
+# sums over tiles
+
+NARROW = 256
+"""Columns up to which NumPy's sum down the rows of a matrix is slow."""
+
+
+def accumulated(np: Any, node: Node) -> Accumulated:
+    """How an operation that reduces the axis that is cut adds up over tiles."""
+    combine = getattr(np, node.op.combined)
+    if node.op.name in ("sum", "mean"):
+        axis, keepdims, dtype = node.attrs["axis"], node.attrs["keepdims"], node.dtype
+        shape, reduce = node.inputs[0].shape, np.add.reduce
+        if axis == (0,) and len(shape) == 2 and shape[1] <= NARROW and dtype.startswith("float") and not keepdims:
+            total = Accumulated(column_sums(np, dtype), combine)
+        else:
+            total = Accumulated(lambda a: reduce(a, axis, dtype, None, keepdims), combine)
+        if node.op.name == "sum":
+            return total
+        entries = np.asarray(count_of(node), dtype)
+        return total._replace(finish=lambda y: np.true_divide(y, entries))
+    product = matrix_product(np, node)
+    if product is not None:
+        return Accumulated(lambda a, b: product(a, b, None), combine)
+    assert node.op.kernel is not None
+    return Accumulated(partial(node.op.kernel, np, **node.attrs), combine)
+
+
+# numbers of Python
+
+TYPES = {"bool": "bool_", "float32": "float32", "float64": "float64"}
+"""The dtypes of numbers, and NumPy's names of their scalars."""
+
+
+def to_number(value: Any, dtype: str) -> Any:
+    """A scalar as a number: float64 as Python's float, float32 as NumPy's, bool as Python's."""
+    import numpy as np
+
+    if dtype == "float64":
+        return float(value)
+    return bool(value) if dtype == "bool" else np.float32(value)
+
+
+def on_numbers(np: Any, node: Node) -> Formula:
+    """How an operation is done on numbers (see :func:`to_number`): as Python computes it to the same bits, or by its kernel."""
+    word = ""
+    if node.op is cast:
+        word = CASTS.get((node.inputs[0].dtype, node.dtype), "")
+    elif not any(node.attrs.values()):
+        word = NUMBERS.get(node.op.name, "")
+    if word and "{kernel}" not in word:
+        zero = 0.0 if node.dtype == "float64" else np.float32(0)
+        return Formula(word, (("zero", zero),)) if "{zero}" in word else Formula(word)
+    kernel = node.op.kernel
+    if isinstance(kernel, Ufunc) and all([x.dtype == "float64" for x in node.inputs]):
+        call = _by_ufunc(getattr(np, kernel.name), len(node.inputs))
+    else:  # A kernel may look at the dtype of what it gets, which Python's floats do not have.
+        call = by_kernel(node)
+        places = [(f"{{{k}}}", f"np.{TYPES[x.dtype]}({{{k}}})") for k, x in enumerate(node.inputs)]
+        for place, typed in places:
+            call = call._replace(text=call.text.replace(place, typed))
+    text = f"float({call.text})" if node.dtype == "float64" else f"to_number({call.text}, {node.dtype!r})"
+    return Formula(word.replace("{kernel}", text) if word else text, call.constants, bool(word))

@@ -9,15 +9,16 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from gradcli.execute.entries import Entries, fits
+from gradcli.execute.entries import Statements, fits
+from gradcli.execute.lower import to_number
 from gradcli.execute.plan import Plan
-from gradcli.execute.run import literal_value, run
-from gradcli.execute.scalars import to_number
+from gradcli.execute.run import run
 from gradcli.execute.sizes import Means
 from gradcli.execute.straight import straight_line
-from gradcli.execute.worker import Failure
+from gradcli.graph.failures import Failure
 from gradcli.graph.loops import Body
 from gradcli.graph.node import Node, cone
+from gradcli.graph.operation import kernel_value
 from gradcli.graph.switches import without
 from gradcli.graph.types import size_of
 
@@ -105,12 +106,8 @@ class Loop:
             if node in values:
                 continue
             try:
-                if node.op.name == "literal":
-                    values[node] = literal_value(np, node)
-                else:
-                    assert node.op.kernel is not None
-                    with np.errstate(all="ignore"):
-                        values[node] = node.op.kernel(np, *[values[x] for x in node.inputs], **node.attrs)
+                with np.errstate(all="ignore"):
+                    values[node] = kernel_value(np, node, [values[x] for x in node.inputs])
             except Failure as failure:
                 return failure.within(step, self.body.count)
             except Exception as problem:  # noqa: BLE001  kernels raise what NumPy raises
@@ -129,7 +126,7 @@ class Loop:
         names = {body.states[i]: named("s", i, body.states[i]) for i in self.live}
         names |= {x: named("e", k, x) for k, x in enumerate(self.rows)}
         names |= {x: named("c", k, x) for k, x in enumerate([*self.fixed, *self.once])}
-        numbers = Entries(self.roots, names)
+        numbers = Statements(self.roots, names)
         if not scalar and (without("entries") or not numbers.pay(count * self.runs)):
             return None
         stacks = {r: numbers.names[body.root(r)] for r in [*self.histories, *self.emitted]}
@@ -149,7 +146,7 @@ class Loop:
         lines += [f"    {line}" for line in step or ["pass"]]
         lines.append(f"return [{', '.join(states)}]")
         head = ["count", *states, *columns, *fixed, *[f"r{r}" for r in stacks]]
-        function = numbers.function(", ".join(head), lines)
+        function = numbers.scope.function(", ".join(head), lines)
         backwards = body.backwards
 
         def run_all(np: Any, values: Mapping[Node, Array]) -> dict[int, Array]:

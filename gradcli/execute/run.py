@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError, Label
 from gradcli.execute.plan import Plan
+from gradcli.graph.failures import Failure, explained
 from gradcli.graph.node import Node, cone
+from gradcli.graph.operation import kernel_value
 from gradcli.graph.ops.kernels import IntegerOverflowError
 from gradcli.graph.types import is_integer
 
@@ -46,11 +48,6 @@ def run(
         return [_owned(np, values[i], node, taken) for i, node in zip(plan.targets, plan.target_nodes, strict=True)]
 
 
-def literal_value(np: Any, literal: Node) -> Any:
-    """A number of the program's text as a scalar of its dtype."""
-    return getattr(np, "bool_" if literal.dtype == "bool" else literal.dtype)(literal.attrs["value"])
-
-
 class _Run:
     """The values of a plan's nodes while it runs."""
 
@@ -76,11 +73,7 @@ class _Run:
             return
         start = self.record.clock() if self.record is not None else 0.0
         try:
-            if op.name == "literal":
-                values[position] = literal_value(np, node)
-            else:
-                assert op.kernel is not None
-                values[position] = op.kernel(np, *[values[i] for i in plan.inputs[position]], **node.attrs)
+            values[position] = kernel_value(np, node, [values[i] for i in plan.inputs[position]])
         except Exception as problem:
             raise self._failed(node, problem) from problem
         if self.record is not None and op.name != "literal":
@@ -102,8 +95,6 @@ class _Run:
 
     def _failed(self, node: Node | None, problem: Exception) -> GradcliError:
         """The error for users of what went wrong in a node, or in one that the problem names."""
-        from gradcli.execute.worker import Failure
-
         steps: list[str] = []
         if isinstance(problem, Failure):
             node, steps, problem = problem.node, problem.steps, problem.reason
@@ -113,26 +104,11 @@ class _Run:
         labels: list[Label] = []
         if self.locate is not None:
             name, labels = self.locate(self.plan.original.get(node, node))
-        error = _explained(self.np, name, problem)
+        error = explained(self.np, name, problem)
         if isinstance(problem, IntegerOverflowError):
             error.help = _as_floats(self.np, node, self.leaves)
         message = f"{error.message} (in {', '.join(steps)})" if steps else error.message
         return GradcliError(error.kind, message, error.labels or labels, error.help, error.operands)
-
-
-def _explained(np: Any, name: str, problem: Exception) -> GradcliError:
-    """What a kernel raised, as an error for users; what no kernel should raise goes on as it is."""
-    if isinstance(problem, GradcliError):
-        return problem
-    if isinstance(problem, MemoryError):
-        return GradcliError("LimitError", f"no memory for the result of {name}")
-    if isinstance(problem, np.linalg.LinAlgError):
-        return _linear_algebra_error(name, problem)
-    if isinstance(problem, IndexError):
-        return GradcliError("ValueError", str(problem).replace("out of bounds", "out of range"))
-    if isinstance(problem, (ValueError, TypeError, OverflowError, ArithmeticError)):
-        return GradcliError("ValueError", f"{name} failed: {problem}")
-    raise problem
 
 
 def _as_floats(np: Any, node: Node, leaves: Mapping[Node, Any]) -> str:
@@ -171,20 +147,3 @@ def _memory(np: Any, array: Any) -> int:
     while isinstance(array.base, np.ndarray):
         array = array.base
     return id(array if array.base is None else array.base)
-
-
-def _linear_algebra_error(name: str, problem: Exception) -> GradcliError:
-    text = str(problem).lower()
-    if "positive definite" in text:
-        return GradcliError(
-            "ValueError",
-            f"{name}: the matrix is not positive definite",
-            help="add a multiple of the identity: `a + 1e-6 * eye(n)`",
-        )
-    if "singular" in text:
-        return GradcliError(
-            "ValueError",
-            f"{name}: the matrix is singular, it has no inverse",
-            help="check for equal or zero rows, or add a multiple of the identity: `a + 1e-6 * eye(n)`",
-        )
-    return GradcliError("ValueError", f"{name}: {problem}")

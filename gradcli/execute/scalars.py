@@ -10,24 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from gradcli.execute.lower import Scope, on_numbers, to_number
 from gradcli.graph.node import Node, cone
-from gradcli.graph.ops.kernels import Ufunc
-from gradcli.graph.ops.selection import cast
-from gradcli.graph.ops.words.python import CASTS, NUMBERS
+from gradcli.graph.operation import kernel_value
 
 Number = Any
 Function = Callable[..., Any]
-
-TYPES = {"bool": "bool_", "float32": "float32", "float64": "float64"}
-
-
-def to_number(value: Any, dtype: str) -> Number:
-    """A scalar as these functions hold it: float64 as Python's float, float32 as NumPy's, bool as Python's."""
-    import numpy as np
-
-    if dtype == "float64":
-        return float(value)
-    return bool(value) if dtype == "bool" else np.float32(value)
 
 
 class Code:
@@ -36,8 +24,7 @@ class Code:
     def __init__(self, results: Sequence[Node], known: dict[Node, str]) -> None:
         import numpy as np
 
-        self.scope: dict[str, Any] = {"np": np, "to_number": to_number}
-        self.scope |= {name: getattr(np, name) for name in TYPES.values()}
+        self.scope = scope_of_numbers(np)
         self.names = dict(known)
         self.used: set[str] = set()
         self.lines: list[str] = []
@@ -51,45 +38,23 @@ class Code:
         given = [self.names[x] for x in node.inputs]
         self.used.update(given)
         self.names[node] = name
-        assert node.op.kernel is not None
         if given:
-            self.lines.append(f"{name} = {self.expression(node, given)[0]}")
+            formula = on_numbers(np, node)
+            self.lines.append(f"{name} = {formula.text.format(*given, **self.scope.named(formula, node.serial))}")
         else:
-            self.scope[name] = to_number(node.op.kernel(np, **node.attrs), node.dtype)
+            self.scope.names[name] = to_number(kernel_value(np, node), node.dtype)
 
-    def expression(self, node: Node, given: Sequence[str]) -> tuple[str, bool]:
-        """The operation on named numbers, and whether it is all Python's."""
-        np, kernel, attrs = self.scope["np"], f"kernel{node.serial}", f"attrs{node.serial}"
-        if node.op is cast:
-            plain = CASTS.get((node.inputs[0].dtype, node.dtype), "{kernel}")
-        else:
-            plain = NUMBERS.get(node.op.name, "{kernel}") if not any(node.attrs.values()) else "{kernel}"
-        if "{kernel}" not in plain:
-            call = ""
-        elif isinstance(node.op.kernel, Ufunc) and all([x.dtype == "float64" for x in node.inputs]):
-            self.scope[kernel] = getattr(np, node.op.kernel.name)
-            call = f"{kernel}({', '.join(given)})"
-        else:
-            self.scope[kernel], self.scope[attrs] = node.op.kernel, node.attrs
-            # A kernel may look at the dtype of what it gets, which Python's floats do not have.
-            typed = [f"{TYPES[x.dtype]}({name})" for x, name in zip(node.inputs, given, strict=True)]
-            call = f"{kernel}(np, {', '.join(typed)}, **{attrs})"
-        call = f"float({call})" if node.dtype == "float64" else f"to_number({call}, {node.dtype!r})"
-        zero = "0.0" if node.dtype == "float64" else "float32(0)"
-        return plain.format(*given, kernel=call, zero=zero), plain != "{kernel}"
 
-    def function(self, head: str, lines: Sequence[str]) -> Function:
-        """A function of these lines."""
-        exec("\n    ".join([f"def function({head}):", *lines]), self.scope)
-        function: Function = self.scope["function"]
-        return function
+def scope_of_numbers(np: Any) -> Scope:
+    """What functions of numbers refer to, whatever they compute."""
+    return Scope(np=np, to_number=to_number)
 
 
 def function_of(arguments: Sequence[Node], result: Node) -> Function:
     """The number of a node as a function of the arguments' numbers."""
     names = {node: f"x{i}" for i, node in enumerate(arguments)}
     code = Code([result], names)
-    return code.function(", ".join(names.values()), [*code.lines, f"return {code.names[result]}"])
+    return code.scope.function(", ".join(names.values()), [*code.lines, f"return {code.names[result]}"])
 
 
 def passing_of(node: Node, g: Node, passed: dict[int, tuple[Node, Node | None]]) -> Function:
@@ -114,4 +79,4 @@ def passing_of(node: Node, g: Node, passed: dict[int, tuple[Node, Node | None]])
         if mask is not None:
             add = [f"if {code.names[mask]}:", *[f"    {line}" for line in add], f"else: found.setdefault(n{i})"]
         lines += add
-    return code.function("node, g, values, found", lines)
+    return code.scope.function("node, g, values, found", lines)

@@ -6,10 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradcli.execute.cuts import Piece
-from gradcli.execute.lower import Result, lowered
-from gradcli.execute.products import column_sums, matrix_product
+from gradcli.execute.lower import Result, accumulated, lowered
 from gradcli.graph.node import Node
-from gradcli.graph.ops.reductions import count_of
 from gradcli.tuples import NamedTuple
 
 Registers = list[Any]
@@ -53,7 +51,7 @@ class Place(NamedTuple):
 def step(np: Any, place: Place) -> Step:
     """The step of an operation whose value has the cut axis."""
     node, inputs, o, piece = place
-    call, result, in_place, rows, _, _ = lowered(np, node, piece)
+    call, result, in_place, rows, _ = lowered(np, node, piece)
     if rows:
 
         def run(r: Registers) -> None:
@@ -84,33 +82,11 @@ def step(np: Any, place: Place) -> Step:
     return Step(run, result, in_place)
 
 
-# sums over tiles
-
-NARROW = 256
-"""Columns up to which NumPy's sum down the rows of a matrix is slow."""
-
-
 def accumulator(np: Any, place: Place) -> Accumulator:
-    """How an operation that reduces the cut axis adds up over tiles."""
+    """The sum over tiles of an operation that reduces the cut axis."""
     node, inputs, _, _ = place
-    kernel, attrs = node.op.kernel, node.attrs
-    combine = getattr(np, node.op.combined)
-    assert kernel is not None
-    if node.op.name in ("sum", "mean"):
+    part, combine, finish = accumulated(np, node)
+    if len(inputs) == 1:
         (a,) = inputs
-        axis, keepdims, dtype = attrs["axis"], attrs["keepdims"], node.dtype
-        shape = node.inputs[0].shape
-        if axis == (0,) and len(shape) == 2 and shape[1] <= NARROW and dtype.startswith("float") and not keepdims:
-            sums = column_sums(np, dtype)
-            total = Accumulator(lambda r: sums(r[a]), combine)
-        else:
-            total = Accumulator(lambda r: np.add.reduce(r[a], axis, dtype, None, keepdims), combine)
-        if node.op.name == "sum":
-            return total
-        entries = np.asarray(count_of(node), node.dtype)
-        return total._replace(finish=lambda y: np.true_divide(y, entries))
-    product = matrix_product(np, node)
-    if product is not None:
-        a, b = inputs
-        return Accumulator(lambda r: product(r[a], r[b], None), combine)
-    return Accumulator(lambda r: kernel(np, *[r[i] for i in inputs], **attrs), combine)
+        return Accumulator(lambda r: part(r[a]), combine, finish)
+    return Accumulator(lambda r: part(*[r[i] for i in inputs]), combine, finish)

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gradcli.execute.lower import lowered
+from gradcli.execute.lower import Formula, Lowered, Scope, lowered
 from gradcli.execute.plan import Plan
-from gradcli.execute.run import literal_value
 from gradcli.graph.node import Node
+from gradcli.graph.operation import kernel_value
 from gradcli.graph.ops.kernels import Ufunc
 
 Array = Any
@@ -34,7 +34,7 @@ def straight_line(plan: Plan, known: Mapping[Node, Array], inputs: Sequence[Node
 
 
 Line = tuple[int, str, list[int], dict[str, str]]
-"""One operation: the value that it makes, an expression of ``{0}``, ``{1}``, … and of constants, the values that it takes, and the names of the constants."""
+"""One operation: the value that it makes, its formula, the values that it takes, and the names of the formula's constants."""
 
 
 class _Writer:
@@ -47,35 +47,41 @@ class _Writer:
     def __init__(self, np: Any, plan: Plan, known: Mapping[Node, Array], inputs: Sequence[Node]) -> None:
         self.np = np
         self.plan = plan
-        self.scope: dict[str, Any] = {"np": np}
+        self.scope = Scope(np=np)
         self.arguments = [f"v{plan.position[node]}" for node in inputs]
         self.scalars = [f"v{plan.position[node]}" for node in inputs if not node.shape]
         self.fresh: set[int] = set()
         self.lines: list[Line] = []
-        self.spread: dict[int, int] = {}
-        """Positions of ``broadcast_to``, and of what they repeat; written where somebody needs the whole array."""
+        self.spread: dict[int, tuple[int, Formula]] = {}
+        """What only repeats another value, by position: written where somebody needs the whole array."""
         for i, node in enumerate(plan.nodes):
             if node.op.name == "leaf" or node in plan.known:
                 if node in known:
-                    self.scope[f"v{i}"] = known[node] if node.shape else known[node][()]
+                    self.scope.names[f"v{i}"] = known[node] if node.shape else known[node][()]
             elif node.op.name == "literal":
-                self.scope[f"v{i}"] = literal_value(np, node)
-            elif node.op.name == "broadcast_to":
-                self.spread[i] = plan.inputs[i][0]
+                self.scope.names[f"v{i}"] = kernel_value(np, node)
             else:
-                self.write(i, node)
+                self.write(i, node, lowered(np, node))
 
-    def constant(self, name: str, value: Any) -> str:
-        self.scope[name] = value
-        return name
+    def write(self, i: int, node: Node, low: Lowered) -> None:
+        """Write the line of a node, or note what it repeats."""
+        assert low.formula is not None
+        if low.result == "spread":
+            self.spread[i] = self.plan.inputs[i][0], low.formula
+            return
+        if low.result == "out":
+            self.fresh.add(i)
+        given = self.operands(i, node, node.op.entrywise and isinstance(node.op.kernel, Ufunc))
+        self.line(i, low.formula, given)
+
+    def line(self, i: int, formula: Formula, given: list[int]) -> None:
+        self.lines.append((i, formula.text, given, self.scope.named(formula, i)))
 
     def operand(self, i: int) -> int:
         """A value, written before if it is an array that only repeats another."""
         if i in self.spread:
-            shape = self.constant(f"shape{i}", self.plan.nodes[i].shape)
-            self.lines.append(
-                (i, "np.broadcast_to({0}, {shape})", [self.operand(self.spread.pop(i))], {"shape": shape})
-            )
+            x, formula = self.spread.pop(i)
+            self.line(i, formula, [self.operand(x)])
         return i
 
     def operands(self, i: int, node: Node, elementwise: bool) -> list[int]:
@@ -84,28 +90,14 @@ class _Writer:
         if elementwise and len(positions) == 2 and self.spread:
             for k, (j, other) in enumerate((positions, positions[::-1])):
                 if j in self.spread and other not in self.spread and self.plan.nodes[other].shape == node.shape:
-                    positions[k] = self.spread[j]
+                    positions[k] = self.spread[j][0]
         return [self.operand(j) for j in positions]
-
-    def write(self, i: int, node: Node) -> None:
-        """The line of a node."""
-        kernel = node.op.kernel
-        low = lowered(self.np, node)
-        given = self.operands(i, node, node.op.entrywise and isinstance(kernel, Ufunc))
-        if low.text:
-            if low.result == "out":
-                self.fresh.add(i)
-            constants = {name: self.constant(f"{name}{i}", x) for name, x in low.constants}
-            self.lines.append((i, low.text, given, constants))
-            return
-        places = ", ".join([f"{{{k}}}" for k in range(len(given))])
-        constants = {"f": self.constant(f"f{i}", kernel), "a": self.constant(f"a{i}", node.attrs)}
-        self.lines.append((i, f"{{f}}(np, {places}, **{{a}})", given, constants))
 
     def result(self, i: int, again: bool) -> str:
         """A target as an array of its own; one that an operation has made for itself is taken as it is."""
         node = self.plan.nodes[i]
-        dtype = self.constant(f"dtype{i}", self.np.dtype(self.plan.target_nodes[self.plan.targets.index(i)].dtype))
+        dtype = f"dtype{i}"
+        self.scope.names[dtype] = self.np.dtype(self.plan.target_nodes[self.plan.targets.index(i)].dtype)
         if node.shape and i in self.fresh and not again:
             return f"np.ascontiguousarray({{0}}, {dtype})"
         return f"np.array({{0}}, {dtype}, order='C')"
@@ -132,11 +124,9 @@ class _Writer:
             self.operand(i)
         lines, made = self.named(set(targets))
         results = [self.result(i, i in targets[:k]).format(made.get(i) or f"v{i}") for k, i in enumerate(targets)]
-        text = [f"def function({', '.join(self.arguments)}):"]
-        text += [f"{name} = {name}[()]" for name in self.scalars]
-        text += [*lines, f"return [{', '.join(results)}]"]
-        exec("\n    ".join(text), self.scope)
-        compute: Function = self.scope["function"]
+        scalars = [f"{name} = {name}[()]" for name in self.scalars]
+        text = [*scalars, *lines, f"return [{', '.join(results)}]"]
+        compute: Function = self.scope.function(", ".join(self.arguments), text)
         errstate, blas = self.np.errstate, self.plan.blas
 
         def function(*values: Array) -> list[Array]:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gradcli.execute.newton import DECREASE, NOISE, TRIALS
-from gradcli.execute.run import literal_value
 from gradcli.graph.loops import Body
 from gradcli.graph.node import Node, cone
+from gradcli.graph.operation import kernel_value
 from gradcli.graph.ops.creation import loop_run
 from gradcli.graph.ops.ruled import System
 from gradcli.graph.ops.words.jax import FAILS, WORDS, Namespace, wrapped
@@ -26,11 +26,8 @@ def computed(xp: Namespace, roots: Sequence[Node], given: Mapping[Node, Array]) 
     for node in cone(roots, values):
         if node in values:
             continue
-        if node.op.name == "literal":
-            values[node] = literal_value(xp.host, node)
-            continue
         if node.op.given and not node.inputs:
-            values[node] = node.op.kernel(xp.host, **node.attrs)  # type: ignore[misc]
+            values[node] = kernel_value(xp.host, node)
             continue
         inputs = [_written(xp, node, i, values[x]) for i, x in enumerate(node.inputs)]
         if node.op is loop_run:

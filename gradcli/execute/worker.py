@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcli.execute.sizes import bytes_of
 from gradcli.execute.steps import FIRST, PARTS, ROWS, Registers
+from gradcli.graph.failures import Failure
 from gradcli.graph.node import Node
 
 if TYPE_CHECKING:
@@ -17,22 +18,6 @@ Key = tuple[Node, "int | None"]
 """A value and the axis along which it is cut, None where it is taken whole."""
 
 Clock = Callable[[], float]
-
-
-class Failure(Exception):  # noqa: N818  it is no error but the wrapping of one
-    """An operation that failed, and why; ``steps`` are those of the loops around it, as "step 5 of 20", inner ones first."""
-
-    def __init__(self, node: Node, reason: Exception) -> None:
-        super().__init__(str(reason))
-        self.node = node
-        self.reason = reason
-        self.steps: list[str] = []
-
-    def within(self, step: int, count: int) -> Failure:
-        """The same failure, in a step of a loop (0: before the first)."""
-        if step:
-            self.steps.append(f"step {step} of {count}")
-        return self
 
 
 class Worker:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node, cone
 
 LIMIT = 1_000_000
@@ -21,6 +20,7 @@ def fold(node: Node, leaf_value: Callable[[Node], Any]) -> Any:
     if node.op.name == "literal":
         return node.attrs["value"]
     nodes = cone([node])
+    from gradcli.graph.operation import kernel_value
     from gradcli.graph.types import size_of
 
     if any(size_of(x.shape) > LIMIT for x in nodes):
@@ -35,13 +35,13 @@ def fold(node: Node, leaf_value: Callable[[Node], Any]) -> Any:
                 if value is None:
                     return None
                 values[x] = value
-            elif x.op.name == "literal":
-                values[x] = np.asarray(x.attrs["value"], dtype=x.dtype)[()]
             elif x.op.kernel is None:
                 return None
             else:
                 try:
-                    values[x] = x.op.kernel(np, *[values[i] for i in x.inputs], **x.attrs)
+                    values[x] = kernel_value(np, x, [values[i] for i in x.inputs])
                 except (ValueError, IndexError, ArithmeticError) as problem:
-                    raise GradcliError("ValueError", f"{x.op.name} failed: {problem}") from None
+                    from gradcli.graph.failures import explained
+
+                    raise explained(np, x.op.name, problem) from None
     return np.asarray(values[node]).tolist()

@@ -414,6 +414,11 @@ class Operation:
         return self.zero_where == () and not isinstance(self.rule, NoDerivative)
 
     @property
+    def folds(self) -> bool:
+        """Whether a reduction is its parts put together by ``combined`` and nothing else: a mean divides, too."""
+        return self.flow == "accumulated" and (self.entries == "added" or self.combined != "add")
+
+    @property
     def nonnegative(self) -> bool:
         """Whether no entry is negative; some may be -0."""
         return self.bounds[0] >= 0
@@ -563,6 +568,15 @@ def leaves_below(x: Node) -> list[Node]:
     if any([node.attrs["kind"] in ("argument", "number") for node in found]):
         raise GradcliError("ValueError", "what an argument is computed from is not known here")
     return found
+
+
+def kernel_value(xp: Any, node: Node, inputs: Sequence[Any] = ()) -> Any:
+    """The value of a node by its kernel in an array namespace; a number of the program's text as a scalar of its dtype."""
+    if node.op.name == "literal":
+        return getattr(xp, "bool_" if node.dtype == "bool" else node.dtype)(node.attrs["value"])
+    kernel = node.op.kernel
+    assert kernel is not None, f"{node.op.name} has no kernel"
+    return kernel(xp, *inputs, **node.attrs)
 
 
 def constant_value(x: Node) -> Number | None:

@@ -18,7 +18,8 @@ from gradcli.autodiff import reverse
 from gradcli.autodiff.cotangents import Cotangent
 from gradcli.diagnostics import GradcliError
 from gradcli.execute import choose
-from gradcli.execute.scalars import Function, Number, function_of, passing_of, to_number
+from gradcli.execute.lower import to_number
+from gradcli.execute.scalars import Function, Number, function_of, passing_of
 from gradcli.graph.node import Derivation, Node, cone, uncollected
 from gradcli.graph.operation import (
     Elementwise,

@@ -7,10 +7,10 @@ import pytest
 
 import gradcli
 from gradcli.execute import entries
-from gradcli.execute.entries import Entries, fits
+from gradcli.execute.entries import Statements, fits
+from gradcli.execute.lower import to_number
 from gradcli.execute.plan import Plan
 from gradcli.execute.run import run
-from gradcli.execute.scalars import to_number
 from gradcli.graph.node import cone
 from tests.graph.test_operations import CASES as ALL
 from tests.language.test_looping import assert_alike, everything, loops
@@ -21,10 +21,10 @@ from tests.random_loops import loop_program
 def by_entries(roots, values):
     """The roots as arrays, computed from numbers alone."""
     names = {leaf: [f"x{k}_{i}" for i in range(leaf_value.size)] for k, (leaf, leaf_value) in enumerate(values.items())}
-    found = Entries(roots, names)
+    found = Statements(roots, names)
     results = [name for root in roots for name in found.names[root]]
     head = ", ".join([name for some in names.values() for name in some])
-    function = found.function(head, [*found.texts(), f"return [{', '.join(results)}]"])
+    function = found.scope.function(head, [*found.texts(), f"return [{', '.join(results)}]"])
     numbers = [to_number(x, leaf.dtype) for leaf, value in values.items() for x in value.ravel()]
     with np.errstate(all="ignore"):
         ends = function(*numbers)
@@ -114,6 +114,6 @@ def test_what_fails_in_a_kernel_is_named_with_its_step():
 
 def test_what_nothing_needs_is_not_computed():
     graph = gradcli.loads("variable x: [3]\ny = (sin(x)*cos(x))[0]").graph.names
-    found = Entries([graph["y"]], {graph["x"]: ["a", "b", "c"]})
+    found = Statements([graph["y"]], {graph["x"]: ["a", "b", "c"]})
     assert len(found.lines) == 3
     assert {name for line in found.lines for name in line.uses} & {"a", "b", "c"} == {"a"}

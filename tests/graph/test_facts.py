@@ -1027,8 +1027,6 @@ MAY_NAME = {
     "rewrite.shapes": "rules",
     "rewrite.written": "rules, and the words for degrees",
     "execute.lower": "what is done by another call than the kernel's",
-    "execute.steps": "what is added up over tiles",
-    "execute.straight": "what is written where somebody needs it",
     "language.builtin": "names of parameters in other libraries",
     "language.calls": "hints",
     "language.foreign": "spellings of other languages",

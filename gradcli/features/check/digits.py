@@ -16,6 +16,7 @@ import numpy as np
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node, cone
+from gradcli.graph.operation import kernel_value
 from gradcli.graph.ops.creation import loop_result, loop_run
 from gradcli.graph.ops.selection import cast
 from gradcli.graph.ops.words.mpmath import WORDS, functions_of_one, functions_of_two, predicates
@@ -117,7 +118,7 @@ def _evaluated(
         if given is not None:
             value = given
         elif node.op.name == "literal":
-            value = np.asarray(node.attrs["value"], dtype=node.dtype)
+            value = np.asarray(kernel_value(np, node))
         else:
             inputs = [values[x] for x in node.inputs]
             if rounding is not None and len(set(node.inputs)) < len(inputs):
@@ -149,7 +150,7 @@ def _applied(node: Node, given: Sequence[Array], xp: Any) -> Any:
         return given[0][node.attrs["index"]]
     if node.op.kernel is None:  # what is solved for, or a loop
         raise UnknownError
-    return node.op.kernel(xp, *[x[()] if x.dtype != object else x for x in given], **node.attrs)
+    return kernel_value(xp, node, [x[()] if x.dtype != object else x for x in given])
 
 
 class Differences:

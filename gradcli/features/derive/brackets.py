@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from gradcli.diagnostics import GradcliError
-from gradcli.features.derive.entrywise import Entries, entrywise
+from gradcli.features.derive.entrywise import entrywise
 from gradcli.features.derive.unwritten import UnwrittenError
+from gradcli.graph.entries import Entries
 from gradcli.graph.node import Derivation, Node, cone, make
 from gradcli.graph.ops import table
 from gradcli.graph.ops.slicing import index, stack

@@ -13,9 +13,10 @@ import numpy as np
 from gradcli.diagnostics import GradcliError
 from gradcli.features.derive.answer import Derived, Gradient
 from gradcli.features.derive.c_loops import Loops, as_runs
-from gradcli.features.derive.entrywise import Entries, entrywise
+from gradcli.features.derive.entrywise import entrywise
 from gradcli.features.derive.title import title
 from gradcli.features.derive.unwritten import UnwrittenError
+from gradcli.graph.entries import Entries
 from gradcli.graph.layout import Layout, Style, laid_out
 from gradcli.graph.node import Node, cone
 from gradcli.graph.ops.creation import in_words, loop_result, make_leaf

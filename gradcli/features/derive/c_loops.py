@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from gradcli.diagnostics import GradcliError
-from gradcli.features.derive.entrywise import Entries, entrywise
+from gradcli.features.derive.entrywise import entrywise
+from gradcli.graph.entries import Entries
 from gradcli.graph.layout import Layout
 from gradcli.graph.loops import with_runs
 from gradcli.graph.node import Node, cone

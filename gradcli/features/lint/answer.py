@@ -9,7 +9,7 @@ from typing import Any
 from gradcli.autodiff.connection import connected
 from gradcli.diagnostics import GradcliError, Label, Span, on_one_line
 from gradcli.graph.node import Node, cone
-from gradcli.graph.operation import constant_value
+from gradcli.graph.operation import constant_value, kernel_value
 from gradcli.graph.types import is_float, is_integer
 from gradcli.language import syntax
 from gradcli.language.builtin import OPERATIONS
@@ -337,7 +337,7 @@ class _Checks:
             return self.program.leaf_value(node)
         if node.op.kernel is None or not all([i in values for i in node.inputs]):
             raise ValueError
-        return np.asarray(node.op.kernel(np, *[values[i] for i in node.inputs], **node.attrs))
+        return np.asarray(kernel_value(np, node, [values[i] for i in node.inputs]))
 
     def _constant(self, place: Span, function: Node, x: Node, at: float, value: float, slope: float) -> Finding:
         written = self.graph.places.get(function)

@@ -14,10 +14,10 @@ import numpy as np
 from gradcli.diagnostics import GradcliError
 from gradcli.execute.newton import Solver
 from gradcli.execute.repeat import Loop
-from gradcli.execute.worker import Failure
+from gradcli.graph.failures import Failure
 from gradcli.graph.loops import Body
 from gradcli.graph.node import Node, cone
-from gradcli.graph.operation import Select
+from gradcli.graph.operation import Select, kernel_value
 from gradcli.graph.ops.creation import loop_result, loop_run
 from gradcli.program.loops import lowered
 from gradcli.tuples import NamedTuple
@@ -132,14 +132,11 @@ def _in_steps(loop: Loop | Solver, result: Node, given: Sequence[Array]) -> Made
 
 
 def _value(node: Node, given: Sequence[Any]) -> Any:
-    if node.op.name == "literal":
-        return np.asarray(node.attrs["value"], dtype=node.dtype)
     if node.op is loop_run:
         return node.attrs["function"](*given)
     if node.op is loop_result:
         return given[0][node.attrs["index"]]
-    assert node.op.kernel is not None
-    return np.asarray(node.op.kernel(np, *[x[()] for x in given], **node.attrs))
+    return np.asarray(kernel_value(np, node, [x[()] for x in given]))
 
 
 def _causes(node: Node, given: Sequence[Array], causes: dict[Node, list[Node]]) -> list[Node]:

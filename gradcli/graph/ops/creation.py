@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import TABLE, Node
-from gradcli.graph.operation import Operation, Repeated, SameAs, cast_to, literal, register
+from gradcli.graph.operation import Operation, Repeated, SameAs, cast_to, kernel_value, literal, register
 from gradcli.graph.ops.shaping import broadcast_to
 from gradcli.graph.ops.slicing import without_floats
 from gradcli.graph.types import INTEGER_OF, Shape, broadcast, is_float, is_integer, show_shape
@@ -98,9 +98,8 @@ def array_of(node: Node) -> Any:
     """The numbers of an ``array`` node as NumPy's array; what its dtype does not hold is infinite."""
     import numpy as np
 
-    assert node.op.kernel is not None
     with np.errstate(all="ignore"):
-        return node.op.kernel(np, **node.attrs)
+        return kernel_value(np, node)
 
 
 def data_of(value: Any) -> Data | None:

@@ -13,7 +13,7 @@ from gradcli.tuples import NamedTuple
 if TYPE_CHECKING:
     from gradcli.execute.sizes import Means
 
-Engine = Literal["plain numbers", "sweeps", "whole arrays", "tiles", "straight line"]
+Engine = Literal["plain numbers", "sweeps", "whole arrays", "tiles", "straight line", "numbers"]
 
 OPERATIONS = 2000
 """Operations of a program from which on sweeps pay for their import and for tracing derivatives."""
@@ -29,6 +29,9 @@ MOST_LINES = 40_000
 
 ENOUGH_CALLS = 50
 """Calls that make up for writing a function of any length."""
+
+WRITING = 20_000
+"""Nanoseconds to write and compile a line of a function."""
 
 WORTH_THREADS = 1_000_000
 """Nanoseconds that a loop must take before starting threads costs less than they save."""
@@ -100,6 +103,19 @@ def of_repeated(once: Choice, largest: int, operations: int, calls: int = 0) -> 
     if without("straight"):
         return Choice("whole arrays", "the straight line is turned off")
     return Choice("straight line", f"it runs often, and {once.reason}")
+
+
+def of_steps(scalar: bool, saved: int, lines: int, runs: int) -> Choice:
+    """What does a step of a loop on small arrays ``runs`` times: a function of numbers, entry by entry, or whole arrays.
+
+    The function has so many ``lines``, and saves so many nanoseconds each time; of ``scalar`` values alone it always gains.
+    """
+    if scalar:
+        return Choice("numbers", "all values of a step are scalars")
+    if without("entries"):
+        return Choice("whole arrays", "functions of entries are turned off")
+    takes = f"{runs:,} steps save {saved * runs / 1e6:.3g} ms, and to write the function takes {WRITING * lines / 1e6:.3g} ms"
+    return Choice("numbers" if saved * runs >= WRITING * lines else "whole arrays", takes)
 
 
 def workers(means: Means, nanoseconds: float, step: float, shared: int, forks: bool) -> Workers:

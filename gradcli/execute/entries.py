@@ -23,9 +23,9 @@ from gradcli.tuples import NamedTuple
 MOST = 16
 """Entries of an array."""
 
-ARRAY, NUMBER, CALL, PACKED, WRITING = 1000, 50, 900, 3000, 20_000
-"""Nanoseconds: an operation on a small array, one on numbers, NumPy's function of a number, a kernel on an array that is put
-together, and to write and compile a line."""
+ARRAY, NUMBER, CALL, PACKED = 1000, 50, 900, 3000
+"""Nanoseconds: an operation on a small array, one on numbers, NumPy's function of a number, and a kernel on an array that is
+put together."""
 
 Names = Sequence[str]
 
@@ -66,10 +66,10 @@ class Statements(Entrywise):
                 self.names[node] = self.result(node, inputs)
         self.lines = self._needed([name for node in results for name in self.names[node]])
 
-    def pay(self, runs: int) -> bool:
-        """Whether so many runs are quicker than with whole arrays."""
-        saves = self.arrays - sum([line.takes for line in self.lines])
-        return saves * runs >= WRITING * len(self.lines)
+    @property
+    def saved(self) -> int:
+        """Nanoseconds that a run is quicker than with whole arrays."""
+        return self.arrays - sum([line.takes for line in self.lines])
 
     def texts(self) -> list[str]:
         """The statements, in their order."""

@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from gradcli.execute import choose
 from gradcli.execute.entries import Statements, fits
 from gradcli.execute.lower import to_number
 from gradcli.execute.plan import Plan
@@ -16,21 +17,20 @@ from gradcli.execute.run import run
 from gradcli.execute.sizes import Means
 from gradcli.execute.straight import straight_line
 from gradcli.graph.failures import Failure
-from gradcli.graph.loops import Body
+from gradcli.graph.loops import Body, Run
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import kernel_value
-from gradcli.graph.switches import without
 from gradcli.graph.types import size_of
 
 Array = Any
 
-Run = Callable[[Any, Mapping[Node, Array]], dict[int, Array]]
+Steps = Callable[[Any, Mapping[Node, Array]], dict[int, Array]]
 """From NumPy and the values of parameters to the states after the last step and the stacks, by the numbers of the results."""
 
 CODES = {"float64": "d", "float32": "f", "bool": "b"}
 
 
-class Loop:
+class Loop(Run):
     """Some results of a loop as a function of its arguments, those with the numbers ``given``, in their order.
 
     ``original`` maps nodes of the body to those that they stand for, so that errors find their line; ``runs`` says how often
@@ -45,35 +45,20 @@ class Loop:
         original: Mapping[Node, Node] | None = None,
         runs: int = 1,
     ) -> None:
-        self.body = body
+        super().__init__(body, wanted, given)
         self.original = original or {}
-        self.wanted = list(wanted)
-        self.given = list(given)
         self.runs = runs
-        self.live = body.live(self.wanted)
-        self.emitted = [r for r in self.wanted if body.stacks(r) and r < body.before(0)]
-        self.histories = {r: r - body.before(0) for r in self.wanted if r >= body.before(0)}
-        # After it is true, the steps that are left change nothing.
-        self.done = body.done if body.done in self.live and not self.emitted else None
-        self.roots = (
-            [*[body.following[i] for i in self.live], *[body.root(r) for r in self.emitted]] if body.count else []
-        )
-        moving = {*body.states, *body.elements}
-        nodes = cone(self.roots, body.parameters)
-        for node in nodes:
-            if any([x in moving for x in node.inputs]) or not node.op.shareable and node.inputs:
-                moving.add(node)
-        steps = [node for node in nodes if node in moving and node not in body.number]
-        read = dict.fromkeys([*self.roots, *[x for node in steps for x in node.inputs]])
-        self.once = [x for x in read if x not in moving and x not in body.number and x.op.name != "literal"]
-        self.rows = [x for x in body.elements if x in read]
-        self.fixed = [x for x in body.fixed if x in read]
         below = [x for x in body.fixed if body.number[x] in self.given]
         self._plan_once = Plan(self.once, means=Means(1, repeated=True), known=below) if self.once else None
-        nodes = [*steps, *read, *[body.states[i] for i in self.live]]
-        small = all([fits(x) for x in nodes])
-        scalar = small and not any([x.shape for x in nodes])
-        self._run = (self._written(scalar) if small else None) or self._planned()
+        nodes = [*self.steps, *self.read, *self.states]
+        numbers = self._numbers() if all([fits(x) for x in nodes]) else None
+        if numbers is not None:
+            scalar = not any([x.shape for x in nodes])
+            self.choice = choose.of_steps(scalar, numbers.saved, len(numbers.lines), body.count * runs)
+        if numbers is not None and self.choice.engine == "numbers":
+            self._run = self._written(numbers)
+        else:
+            self._run = self._planned()
 
     def __call__(self, *arguments: Array) -> tuple[Array, ...]:
         """The results as arrays, in the order in which they were asked for."""
@@ -82,13 +67,7 @@ class Loop:
         body = self.body
         values: dict[Node, Array] = {body.parameters[p]: x for p, x in zip(self.given, arguments, strict=True)}
         if not body.count:
-            starts = {i: values[body.states[i]] for i in self.live}
-            return tuple(
-                [
-                    np.empty(body.shape(r), body.root(r).dtype) if body.stacks(r) else np.asarray(starts[r])
-                    for r in self.wanted
-                ]
-            )
+            return tuple([np.asarray(x) for x in self.without_steps(np, values)])
         if self._plan_once is not None:
             known = {x: values[x] for x in body.fixed if x in values}
             try:
@@ -116,19 +95,20 @@ class Loop:
 
     # numbers
 
-    def _written(self, scalar: bool) -> Run | None:
-        """Steps on numbers, the entries of small arrays; None where whole arrays are quicker."""
-        body, count = self.body, self.body.count
+    def _numbers(self) -> Statements:
+        """The statements of a step on numbers, the entries of arrays."""
 
         def named(letter: str, k: int, x: Node) -> list[str]:
             return [f"{letter}{k}_{i}" for i in range(size_of(x.shape))]
 
-        names = {body.states[i]: named("s", i, body.states[i]) for i in self.live}
+        names = {self.body.states[i]: named("s", i, self.body.states[i]) for i in self.live}
         names |= {x: named("e", k, x) for k, x in enumerate(self.rows)}
         names |= {x: named("c", k, x) for k, x in enumerate([*self.fixed, *self.once])}
-        numbers = Statements(self.roots, names)
-        if not scalar and (without("entries") or not numbers.pay(count * self.runs)):
-            return None
+        return Statements(self.roots, names)
+
+    def _written(self, numbers: Statements) -> Steps:
+        """Steps as a written function."""
+        body, count, names = self.body, self.body.count, numbers.names
         stacks = {r: numbers.names[body.root(r)] for r in [*self.histories, *self.emitted]}
         states = [name for i in self.live for name in names[body.states[i]]]
         new = [name for i in self.live for name in numbers.names[body.following[i]]]
@@ -191,7 +171,8 @@ class Loop:
         inputs = [*[body.states[i] for i in self.live], *self.rows, *self.fixed, *self.once]
         plan = Plan(self.roots, means=Means(1, repeated=True), known=inputs)
         used = [x for x in inputs if x in plan.position]
-        if plan.when_repeated(body.count * self.runs).engine == "straight line":
+        self.choice = plan.when_repeated(body.count * self.runs)
+        if self.choice.engine == "straight line":
             return straight_line(plan, {}, used), used
         return lambda *given: run(plan, dict(zip(used, given, strict=True))), used
 
@@ -210,11 +191,10 @@ class Loop:
             yield dict(values), found
             values.update({body.states[i]: np.asarray(x) for i, x in zip(self.live, found, strict=False)})
 
-    def _planned(self) -> Run:
+    def _planned(self) -> Steps:
         body, count = self.body, self.body.count
         step, used = self._step()
-        states = [body.states[i] for i in self.live]
-        carried = len(self.live)
+        states, carried = self.states, len(self.live)
         slots = [(k, states.index(x)) for k, x in enumerate(used) if x in states]
         moving = [(k, x) for k, x in enumerate(used) if x in self.rows]
 

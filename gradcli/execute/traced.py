@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gradcli.execute.newton import DECREASE, NOISE, TRIALS
-from gradcli.graph.loops import Body
+from gradcli.graph.loops import Body, Run
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import kernel_value
 from gradcli.graph.ops.creation import loop_run
@@ -57,44 +57,26 @@ def _written(xp: Namespace, user: Node, position: int, value: Array) -> Array:
     return value if user.op.degree == "power" else xp.lax.optimization_barrier(xp.asarray(value))
 
 
-class Loop:
+class Loop(Run):
     """Some results of a loop as a function of its arguments, those with the numbers ``given``, in their order."""
 
     def __init__(
         self, body: Body, wanted: Sequence[int], given: Sequence[int], original: Mapping[Node, Node], runs: int
     ) -> None:
-        self.body = body
-        self.wanted = list(wanted)
-        self.given = list(given)
-        self.live = body.live(wanted)
-        self.states = [body.states[i] for i in self.live]
-        self.emitted = [r for r in self.wanted if body.stacks(r) and r < body.before(0)]
-        self.histories = [r for r in self.wanted if r >= body.before(0)]
-        stacked = bool(self.emitted or self.histories)
-        self.done = self.live.index(body.done) if body.done in self.live and not stacked else None
-        self.roots = [*[body.following[i] for i in self.live], *[body.root(r) for r in self.emitted]]
-        moving = {*body.states, *body.elements}
-        needed: dict[Node, None] = {}
-        for node in cone(self.roots, body.parameters):
-            if any([x in moving for x in node.inputs]):
-                moving.add(node)
-                needed |= dict.fromkeys(node.inputs)
-        outside = [x for x in (*needed, *self.roots) if x not in moving and x not in body.number]
-        self.once = [x for x in dict.fromkeys(outside) if x.op.name != "literal"]
+        super().__init__(body, wanted, given)
+        self._until_done = self.live.index(self.done) if self.done is not None and not self.histories else None
 
     @property
     def nodes(self) -> list[Node]:
         """What one step computes, and what all of them use."""
-        return cone(self.roots, self.body.parameters) if self.body.count else []
+        return cone(self.roots, self.body.parameters)
 
     def traced(self, xp: Namespace, *arguments: Array) -> tuple[list[Array], Array]:
         """The results, and whether a step failed."""
         body, count = self.body, self.body.count
         values = {body.parameters[p]: xp.asarray(x) for p, x in zip(self.given, arguments, strict=True)}
         if not count:
-            empty = [xp.zeros(body.shape(r), body.root(r).dtype) if body.stacks(r) else None for r in self.wanted]
-            ends = [values[body.states[r]] if y is None else y for r, y in zip(self.wanted, empty, strict=True)]
-            return ends, xp.zeros((), bool)
+            return self.without_steps(xp, values), xp.zeros((), bool)
         fixed = {x: values[x] for x in body.fixed if x in values}
         once, failed = computed(xp, self.once, fixed)
         fixed |= dict(zip(self.once, once, strict=True))
@@ -105,14 +87,14 @@ class Loop:
             given = dict(zip(self.states, states, strict=True)) | dict(zip(rows, own, strict=True))
             return computed(xp, self.roots, fixed | given)
 
-        if self.done is not None:
+        if self._until_done is not None:
             return self._until(xp, step, start, list(rows.values()), failed)
 
         def stacking(carry: tuple[Any, Array], own: Sequence[Array]) -> tuple[tuple[Any, Array], list[Array]]:
             states, failed = carry
             found, bad = step(states, own)
             after = dict(zip(self.live, states, strict=True))
-            stacks = found[len(states) :] + [after[r - body.before(0)] for r in self.histories]
+            stacks = found[len(states) :] + [after[i] for i in self.histories.values()]
             return (tuple(found[: len(states)]), failed | bad), stacks
 
         (ends, failed), stacks = xp.lax.scan(
@@ -127,7 +109,7 @@ class Loop:
         self, xp: Namespace, step: Callable[..., Any], start: tuple[Array, ...], rows: list[Array], failed: Array
     ) -> tuple[list[Array], Array]:
         """The states once the loop is done, or after all steps."""
-        count, backwards, done = self.body.count, self.body.backwards, self.done
+        count, backwards, done = self.body.count, self.body.backwards, self._until_done
         assert done is not None
 
         def goes_on(carry: tuple[Array, Any, Array]) -> Array:

@@ -9,9 +9,9 @@ results of one loop are computed in one run (:mod:`gradcli.execute.repeat`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from gradcli.graph.node import Node, cone, make
 from gradcli.graph.ops.creation import loop, loop_result, loop_run, make_leaf
@@ -277,6 +277,49 @@ def together(nodes: Iterable[Node]) -> list[list[Node]]:
         else:
             groups[body].append((arguments([node]), [node]))
     return [members for some in groups.values() for _, members in some]
+
+
+class Run:
+    """What a run for some results of a loop computes: in every step, and once.
+
+    ``given`` are the parameters whose arguments it gets, by number. ``live`` and ``states`` are the states that it carries;
+    ``emitted`` are results that steps stack besides, ``histories`` those that stack states, with the numbers of these.
+    A step computes ``roots``, the states first, by the operations ``steps``, from what is in ``read``: the parameters
+    ``rows`` and ``fixed``, states, and what is computed ``once``, before all steps. After the state with the number
+    ``done`` is true, the steps that are left change nothing.
+    """
+
+    def __init__(self, body: Body, wanted: Sequence[int], given: Sequence[int]) -> None:
+        self.body = body
+        self.wanted = list(wanted)
+        self.given = list(given)
+        self.live = body.live(self.wanted)
+        self.states = [body.states[i] for i in self.live]
+        self.emitted = [r for r in self.wanted if body.stacks(r) and r < body.before(0)]
+        self.histories = {r: r - body.before(0) for r in self.wanted if r >= body.before(0)}
+        self.done = body.done if body.done in self.live and not self.emitted else None
+        self.roots: list[Node] = []
+        if body.count:
+            self.roots = [*[body.following[i] for i in self.live], *[body.root(r) for r in self.emitted]]
+        moving = {*body.states, *body.elements}
+        nodes = cone(self.roots, body.parameters)
+        for node in nodes:
+            if any([x in moving for x in node.inputs]) or not node.op.shareable and node.inputs:
+                moving.add(node)
+        self.steps = [node for node in nodes if node in moving and node not in body.number]
+        read = dict.fromkeys([*self.roots, *[x for node in self.steps for x in node.inputs]])
+        self.read = list(read)
+        self.once = [x for x in read if x not in moving and x not in body.number and x.op.name != "literal"]
+        self.rows = [x for x in body.elements if x in read]
+        self.fixed = [x for x in body.fixed if x in read]
+
+    def without_steps(self, xp: Any, values: Mapping[Node, Any]) -> list[Any]:
+        """The results of a loop of no steps: stacks without rows, and the states that it starts from."""
+        body = self.body
+        return [
+            xp.zeros(body.shape(r), body.root(r).dtype) if body.stacks(r) else values[body.states[r]]
+            for r in self.wanted
+        ]
 
 
 Made = Callable[[Body, Sequence[int], Sequence[int]], object]

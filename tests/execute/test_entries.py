@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gradcli
-from gradcli.execute import entries
+from gradcli.execute import choose, entries
 from gradcli.execute.entries import Statements, fits
 from gradcli.execute.lower import to_number
 from gradcli.execute.plan import Plan
@@ -80,7 +80,7 @@ def test_random_loops(seed, monkeypatch):
     text = loop_program(seed)
     with loops(True):
         monkeypatch.setattr(entries, "ARRAY", 10**12)
-        monkeypatch.setattr(entries, "WRITING", 0)
+        monkeypatch.setattr(choose, "WRITING", 0)
         ours = everything(text)
         monkeypatch.setenv("GRADCLI_WITHOUT", "entries")
         others = everything(text)

@@ -11,6 +11,7 @@ from gradcli.execute.choose import OPERATIONS, Choice, Workers
 from gradcli.execute.plan import Plan
 from gradcli.execute.profile import Figures, Record
 from gradcli.graph.node import Node
+from gradcli.graph.ops.creation import loop_run
 from gradcli.program import swept
 from gradcli.program.loaded import Loaded
 from gradcli.tuples import NamedTuple
@@ -45,6 +46,8 @@ class Line(NamedTuple):
 class Profile(NamedTuple):
     """Lines, the costliest first; the largest number of bytes alive at once as planned; loops over tiles, and threads.
 
+    ``repeated`` has the number of steps of each loop of the program, and what does them.
+
     ``choice`` is the engine of a run that is not timed, which is not that of the profile where the values are scalars.
     """
 
@@ -53,6 +56,7 @@ class Profile(NamedTuple):
     loops: list[tuple[int, int, int, Workers]]
     threads: int
     choice: Choice | None
+    repeated: list[tuple[int, Choice]]
 
     @property
     def seconds(self) -> float:
@@ -87,7 +91,19 @@ def profiled(program: P, ask: Callable[[P], object]) -> Profile:
         [(unit.size, unit.tiles, len(unit.nodes), unit.workers) for unit in units],
         max([plan.means.threads for plan in record.plans], default=1),
         _choice(program, *record.asked[-1]) if record.asked else None,
+        [loop for plan in record.plans for loop in _loops(plan)],
     )
+
+
+def _loops(plan: Plan) -> list[tuple[int, Choice]]:
+    """The loops of the program that a plan runs: the number of steps, and what does them."""
+    runs = [node for node in plan.nodes if node.op is loop_run]
+    if not runs:
+        return []
+    from gradcli.execute.repeat import Loop
+
+    loops = [node.attrs["function"] for node in runs]
+    return [(loop.body.count, loop.choice) for loop in loops if isinstance(loop, Loop)]
 
 
 class Compiled(NamedTuple):

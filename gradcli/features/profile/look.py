@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gradcli.data.memory import show_bytes
-from gradcli.diagnostics import listed
+from gradcli.diagnostics import counted, listed
 from gradcli.report.columns import aligned
 from gradcli.report.json_parts import json_text
 from gradcli.report.quoting import visible
@@ -54,6 +54,8 @@ def _notes(profile: Profile) -> list[str]:
         engine, reason = profile.choice
         timed = ", and timed on arrays" if engine in ("plain numbers", "sweeps") else ""
         notes.append(f"engine: {engine}{timed}, because {reason}")
+    for count, (engine, reason) in profile.repeated:
+        notes.append(f"a loop of {counted(count, 'step')}: {engine}, because {reason}")
     for size, tiles, operations, workers in profile.loops:
         sort = "process" if workers.processes else "thread"
         by = f"one {sort}" if workers.number == 1 else f"{workers.number} {sort}{'es' if workers.processes else 's'}"
@@ -80,6 +82,7 @@ def render_json(profile: Profile, command: str, file: str) -> str:
             {"size": s, "tiles": t, "operations": n, "workers": w.number, "processes": w.processes, "reason": w.reason}
             for s, t, n, w in profile.loops
         ],
+        "steps": [{"count": count, "name": engine, "reason": reason} for count, (engine, reason) in profile.repeated],
     }  # fmt: skip
     lines = [
         {"line": p.number or None, "text": p.text, "forward": _record(p.forward), "backward": _record(p.backward)}

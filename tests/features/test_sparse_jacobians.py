@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.sparse
 
-import gradcli
+import gradcli as package
+from gradcli.features.fit import errors
+from gradcli.features.fit.normal import Normal
 from gradcli.program import query
 from gradcli.program.sparse import SparseJacobian, colored
 from tests.graph.test_operations import SPECS
@@ -45,7 +49,7 @@ def both(program, names, wrt):
 
 
 def test_bundle_adjustment():
-    found, sparse, dense = both(gradcli.loads(CAMERAS), ["res"], ["c", "p"])
+    found, sparse, dense = both(package.loads(CAMERAS), ["res"], ["c", "p"])
     np.testing.assert_allclose(sparse, dense, rtol=1e-12, atol=1e-14)
     assert found.directions == 8  # the coordinates of a picture share those of a translation along them
     assert found.pattern.nnz == 16 * 8
@@ -78,7 +82,7 @@ def test_bundle_adjustment():
 )
 def test_patterns_and_directions(body, directions):
     defined = "def f(s) = s^2 - 0.1; def g(s, t) = s + t^2"
-    program = gradcli.loads(f"{defined}; variable x = [0.5, -1.2, 2.0, 0.3, 1.4, -0.7]; y = {body}")
+    program = package.loads(f"{defined}; variable x = [0.5, -1.2, 2.0, 0.3, 1.4, -0.7]; y = {body}")
     found, sparse, dense = both(program, ["y"], ["x"])
     np.testing.assert_allclose(sparse, dense, rtol=1e-12, atol=1e-14)
     assert found.directions == directions
@@ -94,11 +98,11 @@ def test_every_operation(part):
     for case in FLOATS[part::12]:
         if not case.shapes or "load" in case.expression:
             continue
-        program = gradcli.loads(case.program()).with_values(case.point())
+        program = package.loads(case.program()).with_values(case.point())
         y = query.target(program, "y")
         try:
             SparseJacobian(program, y, [query.leaf(program, name) for name in case.shapes])
-        except gradcli.GradcliError as problem:
+        except package.GradcliError as problem:
             assert "floats" in problem.message or "directions at once" in problem.message
             continue
         tried += 1
@@ -152,19 +156,70 @@ def test_least_squares():
     variable x = linspace(-2, 2, 40); constant k = random_normal([39], seed=1)
     r = x[1:] - 0.5*sin(x[:-1]) - k; loss = sum(r^2) + 0.1*sum((x - 1)^2); all = concat([r, sqrt(0.1)*(x - 1)])
     """
-    dense = gradcli.loads(text).fit("loss")
+    dense = package.loads(text).fit("loss")
     for method, of in ((None, "loss"), ("least-squares", "all")):
-        found = gradcli.loads(text).fit(of, method=method, sparse=True)
+        found = package.loads(text).fit(of, method=method, sparse=True)
         assert found.method == "least-squares"
         np.testing.assert_allclose(found.values["x"], dense.values["x"], rtol=1e-6)
         assert "no minimum" not in found.reason
+
+
+CHAIN = """
+variable x = linspace(-2, 2, 30); variable z = ones([20]); variable a = 1.0; variable b = 2.0; variable u = 1.0
+constant k = random_normal([30], seed=1); constant w = random_normal([20], seed=2) + 3
+r = x[1:] - 0.5*sin(x[:-1]) - k[:-1]; steps = z[1:] - z[:-1] - w[1:]
+loss = sum(r^2) + sum((x - k)^2) + sum((a*b*k[:9] - 3)^2) + sum(steps^2) + relu(-u)^2
+m = mean(x); last = x[-1]*x[0]; gap = z[5] - z[2]
+"""
+"""A chain that is known, another one that may be moved as a whole, two numbers of which the product is, and one without use."""
+
+
+def test_errors_of_sparse_least_squares_are_those_of_dense_ones(monkeypatch, gradcli):
+    program = package.loads(CHAIN)
+    options = {"of": ["m", "last"], "bounds": {"x[3]": (None, -1.5)}, "errors": True}
+    dense = program.fit("loss", sparse=True, **options).errors  # small enough to be written out
+    monkeypatch.setattr(errors, "DENSE", 0)
+    sparse = program.fit("loss", sparse=True, **options).errors
+    assert sparse.covariance is None and dense.covariance is not None
+    assert [e.note for e in sparse.estimates] == [e.note for e in dense.estimates]
+    assert {e.note for e in sparse.estimates} == {
+        "", "at its bound -1.5", "without influence here", "determined only together with the others of 22 numbers"
+    }  # fmt: skip
+    assert sparse.statistics == pytest.approx(dense.statistics)
+    assert sparse.statistics["fitted"] == 29 + 19 + 1
+    found, expected = [[e.error for e in (*these.estimates, *these.derived)] for these in (sparse, dense)]
+    np.testing.assert_allclose(found, expected, rtol=1e-8)
+    Path("c.expr").write_text(CHAIN)
+    done = gradcli("fit", "c.expr", "--minimize", "loss", "--sparse", "--cov", "c.csv", "--bounds", "x[3]=..-1.5", "--format", "json")  # fmt: skip
+    with open("c.csv", newline="") as file:
+        names, *rows = csv.reader(file)
+    assert names[1:] == dense.names == json.loads(done.out)["covariance"]["names"]
+    np.testing.assert_allclose(np.array([row[1:] for row in rows], float), dense.covariance, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("density", [0.01, 0.05])
+def test_the_diagonal_of_the_inverse_of_a_sparse_normal_matrix(density):
+    random = np.random.default_rng(3)
+    some = scipy.sparse.random_array((400, 200), density=density, rng=random)
+    matrix = scipy.sparse.vstack([some, scipy.sparse.diags_array(random.uniform(0.1, 1, 200))]).tocsr()
+    found = Normal(matrix, 2.0**-52)
+    inverse = np.linalg.inv((matrix.T @ matrix).toarray())
+    np.testing.assert_allclose(found.diagonal(), np.diag(inverse), rtol=1e-12)
+    np.testing.assert_allclose(found.times(np.eye(200)), inverse, rtol=1e-9, atol=1e-12)
+
+
+def test_too_much_that_is_not_determined_is_refused():
+    with pytest.raises(
+        package.GradcliError, match="more than 64 combinations of the fitted numbers are not determined"
+    ):
+        Normal(scipy.sparse.csr_array(np.repeat(np.eye(80), 2, axis=1)), 2.0**-52)
 
 
 @pytest.mark.parametrize(
     ("options", "status", "words"),
     [
         (["--sparse", "--method", "newton"], 2, "--sparse is for least-squares"),
-        (["--sparse", "--errors"], 2, "--sparse goes without --errors"),
+        (["--sparse", "--loglik"], 2, "--sparse goes without --loglik"),
         (["--sparse", "--subject", "x >= 0"], 2, "--sparse goes without --subject"),
         (["--sparse", "--minimize", "z"], 1, "`z` is not seen to be a sum of squares"),
     ],

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradcli.autodiff.jacobian import jacobian
+from gradcli.data.memory import Memory
 from gradcli.diagnostics import GradcliError, counted
 from gradcli.features.fit.choice import joined, squared_terms
 from gradcli.features.fit.objective import Objective, Values
@@ -19,6 +20,9 @@ from gradcli.program import query
 from gradcli.program.loaded import Loaded
 from gradcli.tuples import NamedTuple
 
+if TYPE_CHECKING:
+    from gradcli.features.fit.normal import Normal
+
 Array = Any
 
 LEVEL = 0.95
@@ -30,6 +34,9 @@ AT_BOUND = 1e-6
 
 LOST = 1e-6
 """The part of a number that may lie along an axis without curvature, by rounding."""
+
+DENSE = 500_000
+"""Entries, zeros included, up to which a sparse Jacobian is written out: its singular values see more than JᵀJ does."""
 
 
 class Estimate(NamedTuple):
@@ -54,7 +61,8 @@ class Estimated(NamedTuple):
     ``names`` are the numbers that have an error, ``covariance`` [names, names] theirs. ``basis`` says what it is, and
     why. ``statistics`` are, where they have a meaning, ``n`` squares, ``fitted`` numbers (as many as the data determine),
     ``dof`` = n - fitted, ``chi2``, ``reduced_chi2``, ``r2``, ``aic`` = n·log(χ²/n) + 2·fitted, ``bic`` with log(n) in place
-    of the 2; or with a likelihood ``loglik`` and ``aic`` = 2·fitted - 2·loglik.
+    of the 2; or with a likelihood ``loglik`` and ``aic`` = 2·fitted - 2·loglik. Of many numbers with a sparse Jacobian the
+    covariance is None where it was not asked for.
     """
 
     estimates: list[Estimate]
@@ -77,9 +85,11 @@ class Estimated(NamedTuple):
 
     @property
     def correlation(self) -> Array:
-        """The correlations [names, names]."""
+        """The correlations [names, names], where there is a covariance."""
         import numpy as np
 
+        if self.covariance is None:
+            return None
         deviation = np.sqrt(np.diag(self.covariance))
         with np.errstate(all="ignore"):
             return self.covariance / deviation[:, None] / deviation
@@ -100,12 +110,22 @@ def program_at(objective: Objective, values: Values) -> Loaded:
     return objective.program.with_leaf_values({leaf: values[name] for name, leaf in objective.leaves.items()})
 
 
-def estimated(objective: Objective, values: Values, bounds: Bounds, loglik: bool, of: Sequence[str] = ()) -> Estimated:
+def estimated(
+    objective: Objective,
+    values: Values,
+    bounds: Bounds,
+    loglik: bool,
+    of: Sequence[str] = (),
+    *,
+    sparse: bool = False,
+    whole: bool = True,
+) -> Estimated:
     """The errors of fitted ``values``, and those of the names ``of``.
 
     The covariance is that of least squares, s²(JᵀJ)⁻¹ with s² = χ²/(n - p), or with ``loglik`` the inverse Hessian, over
-    all fitted numbers at once but for those at a bound. Raises GradcliError where there are no more squares than
-    numbers, or where derivatives are not finite.
+    all fitted numbers at once but for those at a bound. With ``sparse`` JᵀJ is that of a sparse Jacobian, of which a large
+    one is not inverted but for the diagonal, unless the ``whole`` is asked for. Raises GradcliError where there are no more
+    squares than numbers, or where derivatives are not finite.
     """
     import numpy as np
 
@@ -128,23 +148,38 @@ def estimated(objective: Objective, values: Values, bounds: Bounds, loglik: bool
             sizes = [size_of(x.shape) for x in xs]
             loss = float(next(found))
             gradient = np.concatenate([next(found).reshape(-1).astype(np.float64) for _ in xs])
-            whole = np.block([[next(found).reshape(m, n).astype(np.float64) for n in sizes] for m in sizes])
-            _check_finite(objective, whole)
+            hessian = np.block([[next(found).reshape(m, n).astype(np.float64) for n in sizes] for m in sizes])
+            _check_finite(objective, hessian)
             inverse, rank = _inverse(
-                objective, _of_hessian(whole[np.ix_(free, free)], gradient[free], numbers[free], rounding),
+                objective, _of_hessian(hessian[np.ix_(free, free)], gradient[free], numbers[free], rounding),
                 np.flatnonzero(free), notes,
             )  # fmt: skip
+            spread = 1.0
             basis = f"inverse Hessian of `{objective.name}`, a negative log-likelihood (--loglik)"
             statistics = {"fitted": rank, "loglik": -loss, "aic": 2 * rank + 2 * loss}
             quantile = _normal_quantile()
         else:
             residuals, factor = _residuals(objective)
-            y, *columns = program.evaluate([residuals, *jacobian(residuals, xs)])
+            matrix: Array
+            if sparse:
+                from gradcli.program.sparse import SparseJacobian
+
+                y, matrix = SparseJacobian(program, residuals, xs)(
+                    {leaf: values[x] for x, leaf in objective.leaves.items()}
+                )
+                _check_finite(objective, matrix.data)
+                if matrix.shape[0] * matrix.shape[1] <= DENSE:
+                    matrix = matrix.toarray()
+            else:
+                y, *columns = program.evaluate([residuals, *jacobian(residuals, xs)])
+                matrix = np.concatenate([c.reshape(y.size, -1).astype(np.float64) for c in columns], axis=1)
+                _check_finite(objective, matrix)
             r = y.reshape(-1).astype(np.float64) / math.sqrt(factor)
-            matrix = np.concatenate([c.reshape(len(r), -1).astype(np.float64) for c in columns], axis=1)
-            _check_finite(objective, matrix)
             matrix = matrix[:, free] / math.sqrt(factor)
-            inverse, rank = _inverse(objective, _of_jacobian(matrix, rounding), np.flatnonzero(free), notes)
+            if isinstance(matrix, np.ndarray):
+                inverse, rank = _inverse(objective, _of_jacobian(matrix, rounding), np.flatnonzero(free), notes)
+            else:
+                inverse, rank = _of_normal(matrix, rounding, np.flatnonzero(free), notes)
             freedom = len(r) - rank
             if freedom <= 0:
                 raise GradcliError(
@@ -152,7 +187,7 @@ def estimated(objective: Objective, values: Values, bounds: Bounds, loglik: bool
                     f"there are no errors: {counted(rank, 'number')} fitted to {counted(len(r), 'residual')}",
                 )
             square = float(r @ r)
-            inverse = inverse * (square / freedom)
+            spread = square / freedom
             what = "least-squares minimises" if residuals is objective.y else f"`{objective.name}` is"
             basis = f"s²(JᵀJ)⁻¹ with s² = χ²/(n - p), for {what} a sum of {len(r)} squares"
             statistics = {
@@ -163,17 +198,48 @@ def estimated(objective: Objective, values: Values, bounds: Bounds, loglik: bool
                 likely = len(r) * math.log(square / len(r))
                 statistics |= {"aic": likely + 2 * rank, "bic": likely + math.log(len(r)) * rank}
             quantile = t_quantile(freedom)
+    covariance = _Covariance(free, inverse, spread)
     known = np.array([not note for note in notes], dtype=bool)
-    covariance = np.zeros((len(entries), len(entries)))
-    covariance[np.ix_(free, free)] = inverse
-    deviations = np.sqrt(np.diag(covariance))
+    deviations = np.sqrt(covariance.diagonal())
     estimates = [
         _estimate(of, name, value, float(deviation) if not note else math.nan, quantile, note)
         for (of, name, value), deviation, note in zip(entries, deviations, notes, strict=True)
     ]
     derived = _derived(objective, program, of, covariance, notes, quantile)
     names = [name for (_, name, _), is_known in zip(entries, known, strict=True) if is_known]
-    return Estimated(estimates, derived, names, covariance[np.ix_(known, known)], basis, statistics, quantile)
+    matrix = None
+    if whole or isinstance(inverse, np.ndarray):
+        Memory(program.max_memory).need(f"a covariance of {len(names)} numbers", 32 * len(names) ** 2)
+        matrix = covariance.times(np.eye(len(entries))[:, known])[known]
+    return Estimated(estimates, derived, names, matrix, basis, statistics, quantile)
+
+
+class _Covariance:
+    """The covariance of all numbers: ``spread`` times an inverse of those that are ``free`` [numbers], a matrix or :class:`Normal`."""
+
+    def __init__(self, free: Array, inverse: Any, spread: float) -> None:
+        self._free = free
+        self._inverse = inverse
+        self._spread = spread
+
+    def diagonal(self) -> Array:
+        """The variances [numbers]; 0 where there are none."""
+        import numpy as np
+
+        found = np.zeros(len(self._free))
+        known = np.diag(self._inverse) if isinstance(self._inverse, np.ndarray) else self._inverse.diagonal()
+        found[self._free] = known * self._spread
+        return found
+
+    def times(self, columns: Array) -> Array:
+        """The covariance times columns [numbers, columns]."""
+        import numpy as np
+
+        found = np.zeros(columns.shape)
+        given = columns[self._free]
+        product = self._inverse @ given if isinstance(self._inverse, np.ndarray) else self._inverse.times(given)
+        found[self._free] = product * self._spread
+        return found
 
 
 def _estimate(of: str, name: str, value: float, error: float, quantile: float, note: str) -> Estimate:
@@ -247,6 +313,25 @@ def _of_hessian(matrix: Array, gradient: Array, values: Array, rounding: float) 
     return _Known(scale, curvatures, axes, least)
 
 
+def _of_normal(matrix: Any, rounding: float, places: Array, notes: list[str]) -> tuple[Normal, int]:
+    """The inverse of JᵀJ of a sparse J, and the rank; what has none gets a note at its place."""
+    from gradcli.features.fit.normal import Normal
+
+    normal = Normal(matrix, rounding)
+    _note(notes, places, normal.unused, normal.lost)
+    return normal, normal.rank
+
+
+def _note(notes: list[str], places: Array, unused: Array, lost: Array) -> None:
+    """Say why numbers at their places have no error."""
+    together = f"determined only together with the others of {counted(int((lost & ~unused).sum()), 'number')}"
+    for place, is_unused, is_lost in zip(places.tolist(), unused, lost, strict=True):
+        if is_unused:
+            notes[place] = "without influence here"
+        elif is_lost:
+            notes[place] = together
+
+
 def _inverse(objective: Objective, known: _Known, places: Array, notes: list[str]) -> tuple[Array, int]:
     """The inverse [numbers, numbers], and the rank; what has none gets a note at its place, and zeros."""
     import numpy as np
@@ -258,12 +343,7 @@ def _inverse(objective: Objective, known: _Known, places: Array, notes: list[str
         )  # fmt: skip
     flat = curvatures <= least
     lost = np.sqrt(np.square(axes[:, flat]).sum(axis=1)) > LOST
-    together = [place for place, is_lost, s in zip(places, lost, scale, strict=True) if is_lost and s > 0]
-    for place, is_lost, size in zip(places.tolist(), lost, scale, strict=True):
-        if size == 0:
-            notes[place] = "without influence here"
-        elif is_lost:
-            notes[place] = f"determined only together with the others of {counted(len(together), 'number')}"
+    _note(notes, places, scale == 0, lost)
     inverse = (axes[:, ~flat] / curvatures[~flat]) @ axes[:, ~flat].T
     unit = np.where(scale > 0, scale, 1)
     inverse = inverse / unit[:, None] / unit
@@ -286,21 +366,27 @@ def _explained(objective: Objective, square: float) -> dict[str, float]:
 
 
 def _derived(
-    objective: Objective, program: Loaded, of: Sequence[str], covariance: Array, notes: Sequence[str], quantile: float
+    objective: Objective,
+    program: Loaded,
+    of: Sequence[str],
+    covariance: _Covariance,
+    notes: Sequence[str],
+    quantile: float,
 ) -> list[Estimate]:
     """The delta method: J C Jᵀ, with J by all that is fitted."""
     import numpy as np
 
     found: list[Estimate] = []
     lost = np.array(["together" in note for note in notes], dtype=bool)
+    known = np.array([not note for note in notes], dtype=bool)
     for name in of:
         y = query.target(program, name)
         with program.graph.derivation.active():
             value, *blocks = program.evaluate([y, *jacobian(y, list(objective.leaves.values()))])
         size = size_of(y.shape)
         matrix = np.concatenate([b.reshape(size, -1).astype(np.float64) for b in blocks], axis=1)
-        matrix[:, ~np.diag(covariance).astype(bool) & ~lost] = 0
-        variances = np.einsum("ij,jk,ik->i", matrix, covariance, matrix)
+        matrix[:, ~known & ~lost] = 0
+        variances = np.einsum("ij,ji->i", matrix, covariance.times(matrix.T))
         for place, row, number, variance in zip(
             np.ndindex(y.shape), matrix, value.reshape(-1).tolist(), variances, strict=True
         ):

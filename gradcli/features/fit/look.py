@@ -135,8 +135,9 @@ def estimates(fitted: Fitted, found: Estimated, of: Sequence[Result]) -> Fitted:
             kind: np.array([getattr(row, kind) for row in rows]).reshape(shapes[name])
             for kind in ("error", "low", "high")
         }
+    covariance = found.covariance.tolist() if found.covariance is not None else None
     more = {
-        "covariance": {"names": found.names, "matrix": found.covariance.tolist(), "basis": found.basis},
+        "covariance": {"names": found.names, "matrix": covariance, "basis": found.basis},
         "statistics": found.statistics,
         "notes": {e.name: e.note for e in [*found.estimates, *found.derived] if e.note},
     }
@@ -145,7 +146,8 @@ def estimates(fitted: Fitted, found: Estimated, of: Sequence[Result]) -> Fitted:
     sheets = [Sheet("fitted", headers, [_row(e)[: len(headers)] for e in found.estimates])]
     if found.derived:
         sheets.append(Sheet("derived", headers, [_row(e)[: len(headers)] for e in found.derived]))
-    sheets += filter(None, [correlations(found.names, found.correlation)])
+    if found.covariance is not None:
+        sheets += filter(None, [correlations(found.names, found.correlation)])
     facts = ", ".join([f"{LABELS.get(key, key)} = {value:.6g}" for key, value in found.statistics.items()])
     reply = fitted.reply._replace(orders=[(0, results)])
     return fitted._replace(

@@ -82,8 +82,8 @@ class Options:
             return f"slsqp is for constraints: give {spelled('subject')}."
         if self.sparse and method not in (None, "least-squares"):
             return f"{spelled('sparse')} is for least-squares."
-        if self.sparse and (self.subject or self.has_errors or self.plot):
-            return f"{spelled('sparse')} goes without {spelled('subject' if self.subject else 'errors' if self.has_errors else 'plot')}."
+        if self.sparse and (self.subject or self.loglik or self.plot):
+            return f"{spelled('sparse')} goes without {spelled('subject' if self.subject else 'loglik' if self.loglik else 'plot')}."
         if self.subject and self.has_errors:
             return f"{spelled('errors')} are those of a fit without constraints."
         return None
@@ -250,4 +250,8 @@ class Session:
         """The errors of the fitted values, and those of other names. Raises GradcliError where there are none."""
         from gradcli.features.fit.errors import estimated
 
-        return estimated(self.objective, outcome.state.values, self.bounds, self.options.loglik, self.also)
+        options = self.options
+        return estimated(
+            self.objective, outcome.state.values, self.bounds, options.loglik, self.also, sparse=options.sparse,
+            whole=options.cov is not None or not options.sparse,
+        )  # fmt: skip

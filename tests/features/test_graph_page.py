@@ -36,10 +36,14 @@ class Element {
   addEventListener(name, action) { (this.on[name] = this.on[name] || []).push(action); }
   fire(name, event) { for (const action of this.on[name] || []) action(event || {pageX: 0, pageY: 0, target: this}); }
   click() { this.fire("click"); }
+  getContext() { return {measureText: text => ({width: 7 * text.length})}; }
+  getBoundingClientRect() { return {top: 99, bottom: 99, left: 99, right: 99, width: 0, height: 0}; }
 }
 const byId = {};
+Object.assign(global, {innerWidth: 999, innerHeight: 999, addEventListener: () => {}});
 global.document = {
   getElementById: id => byId[id] = byId[id] || new Element(id), createElementNS: (_, name) => new Element(name), addEventListener: () => {},
+  createElement: name => new Element(name), querySelector: name => new Element(name), documentElement: {clientWidth: 999},
 };
 byId.data = new Element("data"); byId.data.textContent = data;
 new Function(script)();

@@ -1,4 +1,4 @@
-"""``gradcli server`` asked by a real client, in a process of its own."""
+"""``gradcli server`` asked by a real client (pytest-lsp's, which also looks whether answers are what the editor takes)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from gradcli.graph.node import Node
 from gradcli.language.inspection import Inspection
 from gradcli.program.loaded import from_text
 
-pytest.importorskip("pygls")
+pytest.importorskip("pytest_lsp")
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
-from pygls.lsp.client import LanguageClient
+from pytest_lsp import LanguageClient, client_capabilities
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -41,11 +41,12 @@ output loss
 
 
 class Editor:
-    """A client with one document."""
+    """A client with one document, which takes what an editor says that it takes."""
 
-    def __init__(self) -> None:
+    def __init__(self, like: str = "visual_studio_code") -> None:
+        self.like = like
         self.loop = asyncio.new_event_loop()
-        self.client = LanguageClient("test", "1")
+        self.client = LanguageClient()
         self.shown: list[types.PublishDiagnosticsParams] = []
         self.client.feature(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)(lambda shown: self.shown.append(shown))
         self.version = 0
@@ -57,13 +58,11 @@ class Editor:
 
     def start(self) -> types.InitializeResult:
         self.ask(self.client.start_io(sys.executable, "-m", "gradcli", "server"))
-        result = self.ask(self.client.initialize_async(types.InitializeParams(capabilities=types.ClientCapabilities())))
-        self.client.initialized(types.InitializedParams())
-        return result
+        return self.ask(self.client.initialize_session(types.InitializeParams(client_capabilities(self.like))))
 
     def stop(self) -> None:
-        self.ask(self.client.shutdown_async(None))
-        self.client.exit(None)
+        assert self.client.error is None
+        self.ask(self.client.shutdown_session())
         self.ask(self.client.stop())
         self.loop.close()
 
@@ -95,6 +94,12 @@ class Editor:
 
         self.ask(come())
         return list([one for one in self.shown if one.version == self.version][count - 1].diagnostics)
+
+    def worked(self) -> float:
+        """Seconds that processors have worked for the server, where that is told: a wait for others is not in it."""
+        tasks = Path(f"/proc/{self.client._server.pid}/task").glob("*/schedstat")
+        spent = sum(int(task.read_text().split()[0]) for task in tasks)
+        return spent / 1e9 if spent else time.perf_counter()
 
     @property
     def document(self) -> types.TextDocumentIdentifier:
@@ -307,6 +312,23 @@ def test_what_is_no_program_is_no_trouble(editor: Editor) -> None:
             assert text_document
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("like", ["emacs", "neovim"])
+def test_other_editors_take_the_answers(like: str) -> None:
+    editor = Editor(like)
+    editor.start()
+    editor.open(PROGRAM + "z = sum(y, ax\n")
+    assert [d.code for d in editor.diagnostics(2)] == ["SyntaxError"]
+    for kind, ask, before in (
+        (types.HoverParams, editor.client.text_document_hover_async, "    tan"),
+        (types.CompletionParams, editor.client.text_document_completion_async, "z = sum(y, ax"),
+        (types.SignatureHelpParams, editor.client.text_document_signature_help_async, "z = sum(y, "),
+        (types.DefinitionParams, editor.client.text_document_definition_async, "y = n"),
+    ):
+        assert editor.ask(ask(editor.at(kind, before))) is not None
+    editor.stop()
+
+
 def test_without_pygls_one_line_says_what_is_missing() -> None:
     code = "import sys; sys.modules['pygls'] = None; from gradcli.commands.main import run; sys.exit(run(['server']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
@@ -360,8 +382,8 @@ def test_samples(editor: Editor, path: Path) -> None:
     editor.diagnostics(2)
     times = []
     for typed in ("z", "z_", "z_ ", "z_ =", "z_ = ", "z_ = 1", "z_ = 1\n"):
-        start = time.perf_counter()
+        start = time.perf_counter(), editor.worked()
         editor.change(many + typed)
-        times.append(time.perf_counter() - start)
+        times.append(min(time.perf_counter() - start[0], editor.worked() - start[1]))
     print(f"{path.stem}: {many.count(chr(10))} lines, {1000 * median(times):.0f} ms, at most {1000 * max(times):.0f}")
-    assert min(times) < 0.05  # the machine may have other work at some keys
+    assert median(times) < 0.05

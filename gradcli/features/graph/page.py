@@ -20,6 +20,7 @@ def render_page(picture: Picture, source: Source) -> str:
         {
             "kind": box.kind,
             "title": heading(box),
+            "names": ", ".join(box.names),
             "shape": "" if box.shape is None else f"{list(box.shape)} {box.dtype}",
             "line": box.line,
             "source": lines[box.line - 1].strip() if box.line is not None and box.line <= len(lines) else "",

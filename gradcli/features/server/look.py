@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import re
+import sys
 from bisect import bisect_right
 from collections.abc import Callable
 from functools import partial
@@ -322,4 +323,6 @@ def serve() -> None:
     """Answer on standard output what an editor asks on standard input, until it ends."""
     if os.environ.get("GRADCLI_DEBUG") != "1":
         logging.disable()  # an editor is told what fails
-    Server().start_io()
+    # pygls closes its streams at the end; those of the process are for others to close.
+    with os.fdopen(os.dup(sys.stdin.fileno()), "rb") as read, os.fdopen(os.dup(sys.stdout.fileno()), "wb") as write:
+        Server().start_io(read, write)

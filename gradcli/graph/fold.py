@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from gradcli.graph.node import Node, cone
@@ -25,6 +27,10 @@ def fold(node: Node, leaf_value: Callable[[Node], Any]) -> Any:
 
     if any(size_of(x.shape) > LIMIT for x in nodes):
         return None
+    if all([not x.shape and x.dtype in ("bool", "float64", "int64") for x in nodes]) and (
+        (found := _compared(nodes)) is not None
+    ):
+        return found
     import numpy as np
 
     values: dict[Node, Any] = {}
@@ -45,3 +51,36 @@ def fold(node: Node, leaf_value: Callable[[Node], Any]) -> Any:
 
                     raise explained(np, x.op.name, problem) from None
     return np.asarray(values[node]).tolist()
+
+
+_COMPARISONS = SimpleNamespace(
+    equal=operator.eq,
+    not_equal=operator.ne,
+    less=operator.lt,
+    less_equal=operator.le,
+    greater=operator.gt,
+    greater_equal=operator.ge,
+    logical_and=lambda a, b: a and b,
+    logical_or=lambda a, b: a or b,
+    logical_not=operator.not_,
+    abs=abs,
+)
+"""NumPy's functions by which numbers are compared, for Python's."""
+
+
+def _compared(nodes: Sequence[Node]) -> bool | None:
+    """What a comparison of numbers gives, which needs no NumPy; None for all else."""
+    if nodes[-1].dtype != "bool":
+        return None
+    values: dict[Node, Any] = {}
+    for x in nodes:
+        if x.op.name == "literal":
+            values[x] = x.attrs["value"]
+            continue
+        if x.op.kernel is None or not x.inputs:
+            return None
+        try:
+            values[x] = x.op.kernel(_COMPARISONS, *[values[i] for i in x.inputs], **x.attrs)
+        except AttributeError:  # it needs more of NumPy
+            return None
+    return bool(values[nodes[-1]])

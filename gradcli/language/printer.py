@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from gradcli.graph.layout import LONGEST, Style, laid_out
 from gradcli.graph.loops import Body, with_runs
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import Operation
-from gradcli.graph.ops.creation import array_of, loop, loop_result, loop_run, make_leaf
+from gradcli.graph.ops.creation import array_of, data_of, loop, loop_result, loop_run, make_leaf
 from gradcli.graph.ops.elementwise import add
 from gradcli.graph.ops.ruled import STEPS, TOLERANCE, Rule, System, replaced, ruled, solution
 from gradcli.graph.ops.words.language import apply
@@ -41,12 +42,13 @@ def program_lines(
     taken: Iterable[str] = (),
     short: int = 12,
     most: int | None = None,
+    folder: str | None = None,
 ) -> list[str]:
     """The dtype line, declarations and definitions for the roots.
 
     ``named`` gives nodes their names; a second name for a node becomes an alias. ``initial`` holds the values of leaves.
     ``short`` is the length up to which a part is written out where it is used more than once; ``most`` limits the lines
-    of parts that have no name.
+    of parts that have no name. Data of files below a ``folder`` is loaded as in a program there, other data written out.
     """
     named, roots = _with_functions(named, roots)
     names: dict[Node, str] = {}
@@ -54,14 +56,14 @@ def program_lines(
         names.setdefault(node, node.attrs["name"] if node.op.name == "leaf" else name)
     leaves = [node for node in cone(roots) if node.op.name == "leaf"]
     taken = {*taken, *named, *(str(leaf.attrs["name"]) for leaf in leaves)}
-    style = ProgramStyle(float_dtype, taken, short)
+    style = ProgramStyle(float_dtype, taken, short, folder=folder)
     names.update({node: style.unpacked(node) for node in cone(roots) if node.op is loop_run})
     values = [v for leaf, v in initial.items() if isinstance(v, Node) and not _wider(leaf, float_dtype)]
     layout = laid_out([*values, *roots], names, style, taken, whole=set(values), most=most)
     for leaf, value in initial.items():
         if isinstance(value, Node) and _wider(leaf, float_dtype):
             # Its value is read with the declared precision.
-            whole = ProgramStyle(leaf.dtype, taken, short=sys.maxsize)
+            whole = ProgramStyle(leaf.dtype, taken, short=sys.maxsize, folder=folder)
             layout.texts.update(laid_out([value], {}, whole, taken, whole=set(cone([value]))).texts)
     body: list[str] = []
     for line in layout.lines:
@@ -167,8 +169,16 @@ class ProgramStyle(Style):
     own, are functions of the program again, in front of the line that calls them.
     """
 
-    def __init__(self, float_dtype: str, taken: Collection[str], short: int, with_functions: bool = True) -> None:
+    def __init__(
+        self,
+        float_dtype: str,
+        taken: Collection[str],
+        short: int,
+        with_functions: bool = True,
+        folder: str | None = None,
+    ) -> None:
         super().__init__(short)
+        self._folder = folder
         self._with_functions = with_functions
         self.float_dtype = float_dtype
         self.told = (float_dtype, INTEGER_OF[float_dtype], "bool")
@@ -186,7 +196,7 @@ class ProgramStyle(Style):
             shown = self._number(node)
             return shown if node.dtype in self.told else Text(f"cast({shown.text}, {node.dtype})")
         if node.op.name == "array":
-            return Text(_array(node, self.told))
+            return Text(self._loaded(node) or _array(node, self.told))
         if node.op is solution and self._with_functions:
             return self._solved(node, operands)
         if node.op is loop_run:
@@ -200,6 +210,19 @@ class ProgramStyle(Style):
         if word is None or text.binds < ATOM or word[1] not in self.taken:
             return text
         return Text(self._unshadowed(word[1]) + text.text[len(word[1]) :])
+
+    def _loaded(self, node: Node) -> str | None:
+        """The call that loads an array; None for one that is not of a file below the folder of the program."""
+        data = data_of(node)
+        if data is None or data.origin is None or self._folder is None or "load" in self.taken:
+            return None
+        path, key, missing = data.origin
+        folder = os.path.join(os.path.realpath(self._folder), "")
+        if not path.startswith(folder) or not (path + (key or "")).isprintable():
+            return None
+        given = [path.removeprefix(folder).replace(os.sep, "/"), *([] if key is None else [key])]
+        options = f', missing="{missing}"' if missing else ""
+        return f"load({', '.join(map(_string, given))}{options})"
 
     def functions_before(self, node: Node) -> list[str]:
         """The functions that the line of a node needs and that are not written yet."""
@@ -377,6 +400,11 @@ class ProgramStyle(Style):
 def is_arithmetic(op: Operation) -> bool:
     """Whether the language works it out at once where both operands are numbers."""
     return op.name in BINARY.values() and op.entrywise and op.accepts in ("number", "float")
+
+
+def _string(text: str) -> str:
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}"'
 
 
 WORD = re.compile(r"(\w+)\(")

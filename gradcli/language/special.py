@@ -8,7 +8,7 @@ from gradcli.autodiff import reverse
 from gradcli.diagnostics import GradcliError, did_you_mean, on_one_line
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Operation, literal
-from gradcli.graph.ops.creation import LOOPS, Data
+from gradcli.graph.ops.creation import LOOPS, Data, Origin
 from gradcli.graph.types import size_of
 from gradcli.language import derivatives, statics, syntax
 from gradcli.language.expressions import entries, labelled
@@ -81,8 +81,7 @@ def _load(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope)
     if not path.name.lower().removesuffix(".gz").endswith((".npy", ".npz")):
         dtype = {"float64": e.float_dtype, "int64": e.integer_dtype}.get(dtype, dtype)
         values = values.astype(dtype)
-    origin = None if missing == "drop" else (str(path), key)  # rows are others than those of the file
-    node = e.array(Data(values, origin), tuple(values.shape), dtype, (call.start, call.end))
+    node = e.array(Data(values, Origin(str(path), key, missing)), tuple(values.shape), dtype, (call.start, call.end))
     node.risky = not is_ordinary(values)
     return node
 

@@ -15,7 +15,7 @@ from gradcli.features.derive.look import written
 from gradcli.graph.ops import table
 from gradcli.graph.ops.words.c import ENTRIES, WORDS
 from tests.features.c_functions import compiled, needs_cc, run
-from tests.features.test_derived import SAMPLES, assert_equal, question
+from tests.features.test_derived import SAMPLES, assert_equal, question, values_for
 from tests.graph.test_operations import DATA, SPECS
 from tests.quickly import HEAVY
 
@@ -38,7 +38,7 @@ def names_of(text: str) -> dict[str, str]:
 
 def compare(function: Any, text: str, program: gradcli.Program, order: int, values: Any, **asked: Any) -> None:
     of = asked.get("of") or program.graph.outputs or [list(program.graph.definitions)[-1]]
-    found = function(program.eval(function.names, values=values) if function.names else {})
+    found = function(values_for(program, function.names, values))
     shapes = {name: value.shape for name, value in program.eval(of, values=values).items()}
     assert_equal(found[of[0]].reshape(shapes[of[0]]), program.eval(of, values=values)[of[0]], text)
     if order:
@@ -242,7 +242,7 @@ def test_samples_of_loops(tmp_path: Path) -> None:
         programs.append(gradcli.load(folder / f"{name}.expr"))
         texts.append(programs[-1].derive(format="c"))
     for function, text, program in zip(compiled(texts, tmp_path), texts, programs, strict=True):
-        found = function(program.eval(function.names))
+        found = function(values_for(program, function.names))
         expected = program.grad()
         members = [name for name in found if name.startswith("d")][-len(expected) :]
         for member, value in zip(members, expected.values(), strict=True):

@@ -14,6 +14,8 @@ from hypothesis import given, settings
 import gradcli
 from gradcli.features.derive import formulas
 from gradcli.features.derive.answer import Derived, derive
+from gradcli.features.derive.data import named_data
+from gradcli.features.derive.look import written
 from gradcli.graph.node import Node, cone
 from tests.conformance.test_none_orders import CONTEXTS, PROGRAM, cells
 from tests.graph.test_operations import SPECS
@@ -78,6 +80,15 @@ def question(sample: Path) -> dict[str, Any]:
     if sample.stem == "straight_through":
         asked["of"] = ["estimated"]
     return asked
+
+
+def values_for(program: gradcli.Program, names: list[str], values: Any = None) -> dict[str, Any]:
+    """The values of parameters of a written function: those of the program's names, and its data without one."""
+    known = [name for name in names if name in program.names]
+    ys = [y for y in program.graph.names.values() if isinstance(y, Node)]
+    data = named_data(ys, [*program.graph.names.values()], ())
+    own = dict(zip(data.values(), program.evaluate([*data]), strict=True))
+    return {**own, **(program.eval(known, values=values) if known else {})}
 
 
 @pytest.mark.parametrize("order", [1, 2])
@@ -355,3 +366,57 @@ def test_products_of_extreme_numbers_stay_in_order(text: str, order: int) -> Non
     again = gradcli.loads(formulas.render(found)).eval([g.name for g in found.gradients])
     for g in found.gradients:
         np.testing.assert_allclose(again[g.name], program.grad(order=order)[g.x], rtol=1e-6)
+
+
+DATA_FILE = "age,size\n1,2.5\n3,4\n,6\n"
+WITH_DATA = """
+ages = load("data/people.csv", "age", missing="drop")
+constant sizes = load("data/people.csv", "size")
+noise = random_normal([3], seed=7)
+variable w = 2.0
+y = sum((w*sizes + noise)^2) + w^2*sum(ages)*sum(load("data/people.csv", "size")) + sum(w^3*[1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., 12., 13.])
+"""
+
+
+def test_data_stays_data(tmp_path: Path) -> None:
+    """Files are loaded again, numbers drawn again, and a long list has a name; wherever the file isn't, numbers stand."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "people.csv").write_text(DATA_FILE)
+    program = gradcli.loads(WITH_DATA, folder=tmp_path)
+    for parts in (None, 0):
+        text = written(program, folder=str(tmp_path), name_parts=parts)
+        lines = text.splitlines()
+        assert lines[:1] == ['constant sizes = load("data/people.csv", "size")']
+        assert 'ages = load("data/people.csv", "age", missing="drop")' in lines
+        assert 'data1 = load("data/people.csv", "size")' in lines
+        assert "noise = random_normal([3], seed=7)" in lines
+        assert text.count("13.0") == 1 and "data2 = [1.0, 2.0" in text
+        assert len([line for line in lines if line.startswith(("t", "dy_dw"))]) == 1, text
+        again = gradcli.loads(text, folder=tmp_path)
+        assert_equal(again.eval()["dy_dw"], program.grad()["w"], text)
+        assert_equal(again.grad()["w"], program.grad(order=2)["w"], text)
+    elsewhere = written(program, folder=str(tmp_path / "data" / "deeper"))
+    assert "load" not in elsewhere
+    assert_equal(gradcli.loads(elsewhere).eval()["dy_dw"], program.grad()["w"], elsewhere)
+
+
+@pytest.mark.parametrize("format", ["latex", "python", "jax", "c"])
+def test_data_has_a_name_in_all_formats(format: str, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "people.csv").write_text(DATA_FILE)
+    program = gradcli.loads(WITH_DATA, folder=tmp_path)
+    text = written(program, format=format)
+    assert "2.5" not in text
+    assert ("13" in text.replace("[13]", "").replace("(13,)", "")) == (format in ("python", "jax"))
+
+
+def test_names_of_files_that_need_quotes(tmp_path: Path) -> None:
+    name = 'a "b" \\ c\'s #1.csv'
+    (tmp_path / name).write_text("x y\n1\n2\n")
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    program = gradcli.loads(
+        f'variable w = 1.0; d = load("{quoted}"); y = sum(w^2*d)'.replace("; ", "\n"), folder=tmp_path
+    )
+    text = written(program, folder=str(tmp_path))
+    assert f'load("{quoted}")' in text
+    assert_equal(gradcli.loads(text, folder=tmp_path).eval()["dy_dw"], program.grad()["w"], text)

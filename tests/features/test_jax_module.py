@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import gradcli
 from gradcli.features.derive.look import written
 from gradcli.graph.ops.words.jax_modules import WORDS
 from gradcli.graph.ops.words.numpy import WORDS as NUMPY
-from tests.features.test_derived import SAMPLES, assert_equal, question
+from tests.features.test_derived import SAMPLES, assert_equal, question, values_for
 from tests.features.test_numpy_module import gradient_of
 from tests.graph.test_operations import DATA, SPECS
 from tests.quickly import HEAVY
@@ -45,7 +46,9 @@ def compare(program: gradcli.Program, order: int, values: Any = None, **asked: A
         assert "has no value" in error.message
         return
     text = written(program, order=order, format="jax", **asked)
-    found = jax().jit(function_of(text))(**(values or {}))
+    function = function_of(text)
+    data = values_for(program, inspect.getfullargspec(function).kwonlyargs)
+    found = jax().jit(function)(**data, **(values or {}))
     assert set(found) == set(expected)
     for name, value in expected.items():
         assert_equal(None if found[name] is None else np.asarray(found[name]), value, f"{name} of\n{text}")

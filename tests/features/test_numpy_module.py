@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import inspect
 import subprocess
 import symtable
 from pathlib import Path
@@ -19,7 +20,7 @@ from gradcli.features.derive.answer import derive
 from gradcli.graph.ops import table
 from gradcli.graph.ops.kernels import FromScipy
 from gradcli.graph.ops.words.numpy import WORDS, WRITTEN_ELSEWHERE
-from tests.features.test_derived import SAMPLES, assert_equal, question
+from tests.features.test_derived import SAMPLES, assert_equal, question, values_for
 from tests.graph.test_operations import DATA, SPECS
 from tests.quickly import light
 from tests.random_programs import programs
@@ -64,13 +65,14 @@ def assert_defined(text: str) -> None:
 
 
 def compare(program: gradcli.Program, order: int, **asked: Any) -> str:
-    text = numpy_module.render(derive(program, order=order, **asked))
+    text = numpy_module.render(derive(program, order=order, place="given", **asked))
     try:
         expected = program.grad(order=order, **asked)
     except gradcli.GradcliError as error:
         assert "has no value" in error.message
         return text
-    actual = gradient_of(text)()
+    function = gradient_of(text)
+    actual = function(**values_for(program, inspect.getfullargspec(inspect.unwrap(function)).kwonlyargs))
     assert list(actual) == list(expected)
     for name, value in expected.items():
         assert_equal(actual[name], value, f"{name} of\n{text}")

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from gradcli.autodiff import degree
 from gradcli.autodiff.connection import connections
 from gradcli.diagnostics import GradcliError
+from gradcli.features.derive.data import Place, as_parameters, is_data, named_data
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import EVERYWHERE, cast_to
 from gradcli.graph.ops.creation import make_leaf
@@ -66,7 +67,7 @@ class Derived(NamedTuple):
     ``leaves`` are the variables and constants to declare, in order, ``initial`` their values; ``named`` gives nodes of the
     formulas the names that they have in the program. Of order 0 the ``gradients`` are the ys themselves. ``tangents``
     maps the name of each x that moves to the name of the constant that says how far. ``parts`` is how many more named
-    lines there may be, None for any number.
+    lines there may be, None for any number. ``data`` are the leaves whose values only a caller has.
     """
 
     source: str
@@ -83,6 +84,7 @@ class Derived(NamedTuple):
     tangents: dict[str, str]
     parts: int | None
     has_loops: bool
+    data: list[Node]
 
     @property
     def roots(self) -> list[Node]:
@@ -121,13 +123,14 @@ def derive(
     with_values: bool = False,
     with_loops: bool = False,
     entries: bool | None = None,
+    place: Place = "defined",
 ) -> Derived:
     """The derivatives that ``gradcli grad``, ``jacobian``, ``hessian`` or ``jvp`` would evaluate, as formulas.
 
     ``with_values`` puts the ys in front. ``with_loops`` keeps loops. ``with_rules`` keeps loops, and keeps values apart to
     which the program gives derivatives of their own. ``tangents`` gives directions of xs, for ``jvp`` and ``taylor``;
-    without them each x of ``wrt`` has one without a value. ``name_parts`` limits the named lines. Small arrays are written by their ``entries``, or as arrays; by default as is shorter. Raises GradcliError
-    as those commands do.
+    without them each x of ``wrt`` has one without a value. ``name_parts`` limits the named lines. Small arrays are written by their ``entries``, or as arrays; by default as is shorter. ``place`` says
+    where its data stands. Raises GradcliError as those commands do.
     """
     orders = order if isinstance(order, range) else range(order, order + 1)
     order = orders[-1]
@@ -158,6 +161,7 @@ def derive(
     own = {
         node: name for name, node in reversed(graph.names.items()) if isinstance(node, Node) and node.op.name != "leaf"
     }
+    own |= named_data([*asked.ys, *found], own, {*graph.names, *[g.name for g in called]})
     wanted = [x for x in wanted if x in own]
     stopped = [x for x in asked.stops if x.op.name != "leaf"]
     plain = _plain(program, found)
@@ -165,7 +169,8 @@ def derive(
     apart: Sequence[Node] = asked.xs if order or not by_order else ()
     guarded = has_guards(cone(found))
     shorten = not as_made and _holds_derivatives(program, found)
-    fixed = {*asked.xs, *asked.stops, *(asked.ys if ys_too else ())} if order or not by_order else {*own}
+    data = [x for x in own if is_data(x)]
+    fixed = {*data, *asked.xs, *asked.stops, *(asked.ys if ys_too else ())} if order or not by_order else {*own}
 
     def written(named: Mapping[Node, str]) -> tuple[list[Node], dict[str, Node]]:
         def made(ordinary: bool) -> Written:
@@ -189,15 +194,21 @@ def derive(
         return texts, names
 
     texts, names = written(own)
-    if name_parts is not None and len(names) > name_parts:
-        worth = _worthiest(texts, names, name_parts) | {own[x] for x in wanted}
+    parts = {name: x for name, x in names.items() if not is_data(x)}
+    if name_parts is not None and len(parts) > name_parts:
+        worth = _worthiest(texts, parts, name_parts) | {own[x] for x in [*wanted, *data]}
         texts, names = written({node: name for node, name in own.items() if name in worth})
+    leaves = _declared(program, [*texts, *names.values()], asked.xs)
+    initial = {**{leaf: graph.initial[leaf] for leaf in leaves}, **values}
+    leaves += moved.values()
+    if place != "defined":
+        texts, names, initial = as_parameters(texts, names, initial, place)
+        leaves = [*initial]
     given = iter(texts)
     gradients = [
         g._replace(node=next(given)) if isinstance(node, Node) else g._replace(reason=node)
         for g, node in zip(called, row, strict=True)
     ]
-    leaves = _declared(program, [*texts, *names.values()], asked.xs)
     return Derived(
         program.source.name,
         graph.float_dtype,
@@ -206,13 +217,14 @@ def derive(
         order,
         by_order and any(size_of(y.shape) != 1 for y in asked.ys),
         gradients,
-        [*leaves, *moved.values()],
-        {**{leaf: graph.initial[leaf] for leaf in leaves}, **values},
+        leaves,
+        initial,
         names,
         kind,
         {x: str(moved[node].attrs["name"]) for x, node in zip(asked.wrt, asked.xs, strict=True) if node in moved},
-        None if name_parts is None else max(name_parts - len(names), 0),
+        None if name_parts is None else max(name_parts - len(names) + len(data), 0),
         graph.has_loops,
+        [x for x in leaves if initial[x] is None and x not in moved.values() and graph.initial.get(x, x) is not None],
     )
 
 
@@ -269,14 +281,21 @@ def _plain(program: Loaded, found: Sequence[Node]) -> list[Node]:
     inputs = list(dict.fromkeys(x for node in short for x in node.inputs))
     if not short or any([x.op.name == "leaf" and program.lacks_value(x) for x in cone(inputs)]):
         return short
-    import numpy as np
-
     try:
-        values = dict(zip(inputs, program.evaluate(inputs), strict=True))
+        values = dict(zip(inputs, program.evaluate(inputs, plain=True), strict=True))
     except GradcliError:  # whoever evaluates the program sees it
         return short
+    if all([isinstance(value, (int, float)) for value in values.values()]):
+        from gradcli.execute.plain_numbers import NAMESPACE
+
+        try:
+            return [node for node in short if node.op.is_plain is None or _holds(NAMESPACE, node, values)]
+        except AttributeError:  # this takes more of NumPy
+            pass
+    import numpy as np
+
     with np.errstate(all="ignore"):
-        return [node for node in short if node.op.is_plain is None or _holds(np, node, values)]
+        return [node for node in short if node.op.is_plain is None or np.all(_holds(np, node, values))]
 
 
 def _has_extremes(program: Loaded, found: Sequence[Node]) -> bool:
@@ -294,9 +313,9 @@ def _has_extremes(program: Loaded, found: Sequence[Node]) -> bool:
     return any([isinstance(v, float) and (0 < abs(v) < 1 / largest or largest < abs(v) < math.inf) for v in numbers])
 
 
-def _holds(np: Any, node: Node, values: Mapping[Node, Any]) -> bool:
+def _holds(xp: Any, node: Node, values: Mapping[Node, Any]) -> Any:
     assert node.op.is_plain is not None
-    return bool(np.all(node.op.is_plain(np, *[values[x] for x in node.inputs], **node.attrs)))
+    return node.op.is_plain(xp, *[values[x] for x in node.inputs], **node.attrs)
 
 
 def _holds_derivatives(program: Loaded, found: Sequence[Node]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -112,5 +113,6 @@ def command(
 
     tangents = {name: value_of("--tangent", name, value) for name, value in tangent.items()}
     degree = orders if taylor is None else taylor
-    text = written(program, of, wrt, degree, heads, stop, format, steps, kind, tangents, name_parts, entries, precision)
+    folder = os.path.dirname(output or "")
+    text = written(program, of, wrt, degree, heads, stop, format, steps, kind, tangents, name_parts, entries, precision, folder)
     send([text], output)

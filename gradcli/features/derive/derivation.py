@@ -15,7 +15,7 @@ from gradcli.language.printer import ProgramStyle
 from gradcli.report.quoting import latex_text, visible
 
 
-def render(found: WorkedDerivation) -> str:
+def render(found: WorkedDerivation, folder: str | None = None) -> str:
     """Plain text: each operation with its rule, below it what its inputs get; then what that adds up to."""
     y = found.derived.of[0] if len(found.derived.of) == 1 else ""
     style = ProgramStyle(found.derived.float_dtype, (), short=0, with_functions=False)
@@ -34,7 +34,8 @@ def render(found: WorkedDerivation) -> str:
         f"d{y}/d{g.x} = None: {visible(g.reason.with_line())}" for g in found.derived.gradients if g.reason is not None
     ]
     return (
-        "\n".join([*lines, "", "simplified:", *(f"    {line}" for line in formulas.definitions(found.derived))]) + "\n"
+        "\n".join([*lines, "", "simplified:", *(f"    {line}" for line in formulas.definitions(found.derived, folder))])
+        + "\n"
     )
 
 

@@ -9,10 +9,20 @@ from gradcli.diagnostics import GradcliError
 
 if TYPE_CHECKING:
     from gradcli.features.derive.answer import Derived, Kind
+    from gradcli.features.derive.data import Place
     from gradcli.program.loaded import Loaded
 
 Format = Literal["expr", "latex", "python", "jax", "c"]
 """A program of the language, formulas for LaTeX, a NumPy or a JAX module, or a function of C99."""
+
+PLACES: dict[str, Place] = {
+    "expr": "defined",
+    "latex": "arguments",
+    "python": "given",
+    "jax": "given",
+    "c": "arguments",
+}
+"""Where each has the data of the program."""
 
 
 def written(
@@ -29,13 +39,15 @@ def written(
     name_parts: int | None = None,
     entries: bool | None = None,
     precision: int | None = None,
+    folder: str = "",
 ) -> str:
     """The derivatives of an order or another ``kind``, simplified; with ``steps`` how they are found, rule by rule.
 
     ``order`` may be a range of orders, up to which all are written. At order 0 these are the ys themselves, derivatives
     in them worked out. ``precision`` rounds numbers to so many significant digits. Raises GradcliError as ``gradcli grad`` does,
     and a ValueError for what cannot be asked together. Small arrays are written by their ``entries`` where that is
-    shorter, or as asked; modules for other languages take arrays of other shapes, and have them only where asked.
+    shorter, or as asked; modules for other languages take arrays of other shapes, and have them only where asked. A
+    program that is to stand in a ``folder``, by default the current one, loads the data that is there.
     """
     if steps and (format not in ("expr", "latex") or order not in (1, range(1, 2)) or kind != "gradient"):
         raise GradcliError("ValueError", "steps are those of one pass, as text or for LaTeX")
@@ -53,8 +65,8 @@ def written(
         from gradcli.features.derive.derivation import render, render_latex
         from gradcli.features.derive.steps import derivation
 
-        found = derivation(program, of, wrt, seeds, stop)
-        return render_latex(found) if format == "latex" else render(found)
+        found = derivation(program, of, wrt, seeds, stop, PLACES[format])
+        return render_latex(found) if format == "latex" else render(found, folder)
     from gradcli.features.derive.answer import derive
 
     with_rules = format == "expr"
@@ -74,6 +86,7 @@ def written(
         format == "c",
         format in ("latex", "c"),
         entries,
+        PLACES[format],
     )
     if precision is not None:
         from gradcli.features.derive.rounding import rounded_to
@@ -99,7 +112,7 @@ def written(
             return jax_module.render(derived)
     from gradcli.features.derive import formulas
 
-    return formulas.render(derived)
+    return formulas.render(derived, folder)
 
 
 def _c(program: Loaded, derived: Derived) -> str:

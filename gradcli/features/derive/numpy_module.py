@@ -179,13 +179,15 @@ class _Module(Style):
         return "\n".join(lines)
 
     def signature(self) -> str:
-        """Parameters without a value of their own first."""
+        """Parameters without a value of their own first; data by name only."""
         derived = self.derived
-        required = [leaf for leaf in derived.leaves if derived.initial[leaf] is None]
-        given = [leaf for leaf in derived.leaves if leaf not in required]
+        data = [leaf for leaf in derived.data if leaf in self.used]
+        required = [leaf for leaf in derived.leaves if derived.initial[leaf] is None and leaf not in derived.data]
+        given = [leaf for leaf in derived.leaves if leaf not in [*required, *derived.data]]
         parameters = [self.leaf(leaf).text for leaf in required if leaf in self.used]
         parameters += [f"{self.leaf(leaf).text}=None" for leaf in required if leaf not in self.used]
         parameters += [f"{self.leaf(leaf).text}={self._default(leaf) or 'None'}" for leaf in given]
+        parameters += ["*", *[self.leaf(leaf).text for leaf in data]] if data else []
         line = f"def gradient({', '.join(parameters)}):"
         if len(line) > WIDEST:
             line = "def gradient(\n" + "".join(f"    {p},\n" for p in parameters) + "):"
@@ -203,8 +205,13 @@ class _Module(Style):
         return ast.unparse(value(_tuples(initial.tolist()))) if 0 < initial.size <= SMALL else None
 
     def documentation(self) -> list[str]:
-        rows = [f"{self.leaf(leaf).text}: {leaf.dtype}, shape {list(leaf.shape)}" for leaf in self.derived.leaves]
-        given = f"Parameters are given as anything that {self.library.name} takes for an array; left out, they have the program's values."
+        data = self.derived.data
+        rows = [
+            f"{self.leaf(leaf).text}: {leaf.dtype}, shape {list(leaf.shape)}" + ", data of the program" * (leaf in data)
+            for leaf in self.derived.leaves
+            if leaf in self.used or leaf not in data
+        ]
+        given = f"Parameters are given as anything that {self.library.name} takes for an array; left out, they have the program's values{', but for its data' * bool(data)}."
         if self.entrywise:
             given += " They may have any shapes that broadcast: each entry is a point of its own."
         entries = ", ".join(f'"{self.derived.key(g)}"' for g in self.derived.gradients)

@@ -7,6 +7,7 @@ from typing import Any
 
 from gradcli.autodiff import reverse
 from gradcli.features.derive.answer import Derived, derive
+from gradcli.features.derive.data import Place, named_data
 from gradcli.graph.node import Node, cone
 from gradcli.program import query
 from gradcli.program.loaded import Loaded
@@ -44,6 +45,7 @@ def derivation(
     wrt: Sequence[str] | None = None,
     seeds: Mapping[str, Any] | None = None,
     stop: Sequence[str] = (),
+    place: Place = "defined",
 ) -> WorkedDerivation:
     """How :func:`gradcli.features.derive.answer.derive` comes to its formulas at order 1."""
     program = program.written_out()
@@ -51,6 +53,7 @@ def derivation(
     asked = query.question(program, of, wrt, seeds, stop)
     own = {x: name for name, x in reversed(graph.names.items()) if isinstance(x, Node)}
     passed: list[reverse.Passed] = []
+    own |= named_data(asked.ys, own, graph.names)
     with graph.derivation.active():
         results = reverse.gradients(asked.ys, asked.xs, asked.heads, asked.stops, passed)
         starts = [reverse.seed(y, head, i) for i, (y, head) in enumerate(zip(asked.ys, asked.heads, strict=True))]
@@ -91,7 +94,7 @@ def derivation(
         [(x, sums.get(x) or [start for y, start in heads if y is x]) for x in wanted],
         named,
         {new[total]: x for total, x in totals.items()},
-        derive(program, of, wrt, 1, seeds, stop, with_rules=True),
+        derive(program, of, wrt, 1, seeds, stop, with_rules=True, place=place),
     )
 
 

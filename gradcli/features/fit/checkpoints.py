@@ -52,7 +52,7 @@ def _loaded(objective: Objective) -> dict[str, list[str]]:
     for node in cone([*below, *given]):
         data = data_of(node)
         if data is not None and data.origin is not None:
-            path, key = data.origin
+            path, key, _ = data.origin
             found.setdefault(os.path.basename(path) + (f":{key}" if key else ""), []).append(_digest(data.array))
     return found
 

@@ -8,7 +8,7 @@ from gradcli.data import first_not_finite
 from gradcli.diagnostics import GradcliError, Label
 from gradcli.features.fit.objective import NotFiniteError, Objective, leaf_array
 from gradcli.graph.node import Node, cone
-from gradcli.graph.ops.creation import data_of
+from gradcli.graph.ops.creation import Data, data_of
 from gradcli.graph.types import show_entry
 
 if TYPE_CHECKING:
@@ -60,14 +60,14 @@ def _held(objective: Objective, node: Node) -> str | None:
         array = leaf_array(program, name)
         initial = program.graph.initial[node]
         data = data_of(initial)
-        origin = program.origins.get(name) or (data.origin if data else None)
+        origin = program.origins.get(name) or _origin(data)
         if initial is None or initial.shape != node.shape:
             origin = None  # one number that fills a shape
     else:
         label = program.locate(node)
         name = label.span.text if label else "a number"
         data = data_of(node)
-        origin = data.origin if data else None
+        origin = _origin(data)
         array = data.array if data else program.evaluate([node])[0]
     place = first_not_finite(array)
     if place is None:
@@ -79,3 +79,9 @@ def _held(objective: Objective, node: Node) -> str | None:
 
         where = place_in_file(*origin, place)
     return f"`{entry}` is {float(array[place])}" + (f" ({where})" if where else "")
+
+
+def _origin(data: Data | None) -> tuple[str, str | None] | None:
+    """The file and the key of data that has the rows of the file."""
+    origin = data.origin if data is not None else None
+    return None if origin is None or origin.missing == "drop" else (origin.path, origin.key)

@@ -12,6 +12,7 @@ from gradcli.graph.operation import Operation, Repeated, SameAs, cast_to, kernel
 from gradcli.graph.ops.shaping import broadcast_to
 from gradcli.graph.ops.slicing import without_floats
 from gradcli.graph.types import INTEGER_OF, Shape, broadcast, is_float, is_integer, show_shape
+from gradcli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from gradcli.graph.leading import Led
@@ -77,15 +78,20 @@ array = register(Operation(
 ))  # fmt: skip
 
 
-class Data:
-    """An array as an attribute of a node: compared by identity, which is what interning needs.
+class Origin(NamedTuple):
+    """The file that an array was read from, the key in it, and what was done about missing values: drop, nan or nothing."""
 
-    ``origin`` is the file, and the key in it, that the array was read from.
-    """
+    path: str
+    key: str | None
+    missing: str | None = None
+
+
+class Data:
+    """An array as an attribute of a node: compared by identity, which is what interning needs."""
 
     __slots__ = ("array", "origin")
 
-    def __init__(self, array: Any, origin: tuple[str, str | None] | None = None) -> None:
+    def __init__(self, array: Any, origin: Origin | None = None) -> None:
         self.array = array.view()
         self.origin = origin
         self.array.flags.writeable = False

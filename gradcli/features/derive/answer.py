@@ -294,6 +294,7 @@ def _plain(program: Loaded, found: Sequence[Node]) -> list[Node]:
             pass
     import numpy as np
 
+    values = {x: np.asarray(value) for x, value in values.items()}
     with np.errstate(all="ignore"):
         return [node for node in short if node.op.is_plain is None or np.all(_holds(np, node, values))]
 

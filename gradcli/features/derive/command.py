@@ -114,5 +114,7 @@ def command(
     tangents = {name: value_of("--tangent", name, value) for name, value in tangent.items()}
     degree = orders if taylor is None else taylor
     folder = os.path.dirname(output or "")
-    text = written(program, of, wrt, degree, heads, stop, format, steps, kind, tangents, name_parts, entries, precision, folder)
+    text = written(
+        program, of, wrt, degree, heads, stop, format, steps, kind, tangents, name_parts, entries, precision, folder
+    )
     send([text], output)

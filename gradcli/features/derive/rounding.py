@@ -55,6 +55,8 @@ class _Rounding:
             return {**node.attrs, "value": self._number(node.attrs["value"])}
         if node.op.name == "array" and is_float(node.dtype):
             values = node.attrs["values"]
+            if isinstance(values, Data) and values.origin is not None:
+                return node.attrs
             if isinstance(values, tuple):
                 return {**node.attrs, "values": tuple(map(self._number, values))}
             return {**node.attrs, "values": Data(rounded(array_of(node), self.digits))}

@@ -69,7 +69,8 @@ def shell(command_line, monkeypatch, tmp_path):
     """Run pipelines of gradcli commands beside a copy of the samples; a fit that comes again is not run again."""
     copied = shutil.ignore_patterns("pictures", "*.out")
     shutil.copytree(ROOT / "samples", tmp_path / "samples", ignore=copied)
-    (tmp_path / "samples" / "pictures").mkdir()
+    for sample in FITS:
+        (tmp_path / picture(sample).relative_to(ROOT)).parent.mkdir(exist_ok=True)
     monkeypatch.chdir(tmp_path)
     fits: dict[str, str] = {}
 
@@ -131,9 +132,9 @@ def test_each_fit_has_a_picture_of_moderate_size():
     assert len(FITS) >= 6
     for sample in FITS:
         (line,) = commands(sample)[1:]
-        assert " | gradcli plot " in f" | {line}" and output_of(line) == f"samples/pictures/{picture(sample).name}"
+        assert " | gradcli plot " in f" | {line}" and output_of(line) == picture(sample).relative_to(ROOT).as_posix()
         assert 5_000 < picture(sample).stat().st_size < 100_000
-    assert set((ROOT / "samples" / "pictures").iterdir()) == {picture(sample) for sample in FITS}
+    assert set((ROOT / "samples").rglob("pictures/*")) == {picture(sample) for sample in FITS}
 
 
 def is_smooth_at_its_values(sample: Path) -> bool:
@@ -224,9 +225,37 @@ def test_data_are_what_their_script_writes(tmp_path, script):
     assert difference((tmp_path / name).read_text(), (script.parent / name).read_text()) is None
 
 
+PUBLISHED = {"impedance"}
+"""Data that a publication prints."""
+
+
 def test_all_data_have_a_script():
     data = {path.with_suffix("") for path in (ROOT / "samples").rglob("data/*.*") if path.suffix != ".py"}
-    assert data == {script.with_name(script.stem.removeprefix("make_")) for script in SCRIPTS}
+    made = {script.with_name(script.stem.removeprefix("make_")) for script in SCRIPTS}
+    assert {path for path in data if path.name not in PUBLISHED} == made
+
+
+def printed(sample: str) -> dict[str, list[tuple[float, float]]]:
+    """The values and errors in the table of a sample's output by the names of variables."""
+    rows = re.findall(r"^# (\w+)(?:\[\d+\])?  +(\S+)  +(\S+)  +\S+  +\S+  +\S+$", (ROOT / "samples" / f"{sample}.out").read_text(), re.MULTILINE)  # fmt: skip
+    found: dict[str, list[tuple[float, float]]] = {}
+    for name, value, error in rows:
+        found.setdefault(name, []).append((float(value), float(error)))
+    return found
+
+
+def test_the_errors_of_the_classifier_are_those_of_reweighted_least_squares():
+    table = np.loadtxt(ROOT / "samples" / "data" / "exams.csv", delimiter=",", skiprows=1)
+    features, passed = table[:, :2], table[:, 2]
+    design = np.column_stack([(features - features.mean(axis=0)) / features.std(axis=0), np.ones(len(table))])
+    beta = np.zeros(3)
+    for _ in range(30):
+        p = 1 / (1 + np.exp(-design @ beta))
+        information = design.T @ (design * (p * (1 - p))[:, None])
+        beta += np.linalg.solve(information, design.T @ (passed - p))
+    deviations = np.sqrt(np.diag(np.linalg.inv(information)))
+    shown = printed("exam_classifier")
+    np.testing.assert_allclose([*shown["w"], *shown["b"]], np.column_stack([beta, deviations]), rtol=1e-4)
 
 
 def fitted(name: str, method: str, minimize: str, steps: int = 1000) -> gradcli.Program:
@@ -246,6 +275,10 @@ def test_the_parameters_of_the_decay_are_those_of_scipy():
     known, covariance = curve_fit(model, t, counts, [500, 0.1, 100], np.sqrt(counts), absolute_sigma=True)
     np.testing.assert_allclose(p["p"], known, rtol=1e-5)
     np.testing.assert_allclose(p["covariance"], covariance, rtol=1e-4, atol=1e-10)
+    relative = curve_fit(model, t, counts, [500, 0.1, 100], np.sqrt(counts))[1]
+    shown = printed("exponential_fit")
+    np.testing.assert_allclose(shown["p"], np.column_stack([known, np.sqrt(np.diag(relative))]), rtol=1e-4)
+    np.testing.assert_allclose([value for value, _ in shown["errors"]], p["errors"], rtol=1e-4)
     # What the data were made with lies within three standard errors.
     assert np.all(np.abs(p["p"] - [900, 1 / 25, 60]) < 3 * p["errors"])
 

@@ -125,6 +125,15 @@ def test_what_the_data_do_not_determine_is_named(loglik):
     assert found.statistics["fitted"] == 2
 
 
+def test_what_derivatives_know_nothing_of_has_no_error():
+    found = gradcli.loads(f"{LOGIT}right = mean(where(X @ w + b > 0, passed, 1 - passed))").fit(
+        "nll", loglik=True, of="right"
+    )
+    (right,) = found.errors.derived
+    assert right.note == "its derivative is 0 here"
+    assert np.isnan(right.error) and 0.5 < right.value < 1
+
+
 def test_what_has_no_errors():
     with pytest.raises(gradcli.GradcliError, match="not seen to be a sum of squares") as caught:
         gradcli.loads("variable x = 3.0; y = x - log(x)").fit(errors=True)

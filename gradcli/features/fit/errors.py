@@ -390,7 +390,7 @@ def _derived(
         for place, row, number, variance in zip(
             np.ndindex(y.shape), matrix, value.reshape(-1).tolist(), variances, strict=True
         ):
-            note = "of numbers without an error" if row[lost].any() else ""
+            note = "of numbers without an error" if row[lost].any() else "" if row.any() else "its derivative is 0 here"
             error = math.nan if note else math.sqrt(max(float(variance), 0.0))
             found.append(_estimate(name, show_entry(name, place), float(number), error, quantile, note))
     return found

@@ -56,6 +56,27 @@ def test_the_second_approach_of_the_gum():
     assert [f"{correlations[i, j]:.3f}" for i, j in ((0, 1), (0, 2), (1, 2))] == ["-0.588", "-0.485", "0.993"]
 
 
+SAMPLE = Path(__file__).parents[3] / "samples" / "impedance.expr"
+
+
+def test_the_sample_has_what_the_gum_prints(gradcli):
+    """One command on the measurements as published; X by the first approach is 0.29558, where the GUM has 0.295."""
+    found = json.loads(gradcli("eval", str(SAMPLE), "--format", "json").out)["values"]
+    shown = {name: [f"{x:.3f}" for x in np.ravel(record["value"])] for name, record in found.items()}
+    assert [shown[name][0] for name in "RXZ"] == shown["mean_of_each"] == ["127.732", "219.847", "254.260"]
+    assert shown["uncertainty_of_each"] == ["0.071", "0.295", "0.236"]
+    assert shown["uncertainty"] == ["0.071", "0.296", "0.236"]
+    assert f"{found['uncertainty']['value'][1]:.5f}" == "0.29558"
+    assert [shown["correlation"][k] for k in (1, 2, 5)] == ["-0.588", "-0.485", "0.993"]
+    table = np.loadtxt(SAMPLE.parent / "data" / "impedance.csv", delimiter=",", skiprows=1)
+    np.testing.assert_allclose(table, np.transpose([VOLTS, np.multiply(AMPERES, 1000), PHASES]), rtol=1e-15)
+    path = str(SAMPLE.parent / "data" / "impedance_covariance.csv")
+    again = json.loads(gradcli("propagate", str(SAMPLE), "--cov", path, "--of", "R,X,Z", "--format", "json").out)
+    np.testing.assert_allclose(
+        [again["errors"][name]["error"] for name in "RXZ"], found["uncertainty"]["value"], rtol=1e-9
+    )
+
+
 def test_products_and_quotients_add_relative_uncertainties(gradcli):
     done = gradcli(
         "propagate", "-e", "variable x = 4.0; variable k = 2.0; y = x/k", "--error", "x=3%,k=0.08", "--format", "csv"

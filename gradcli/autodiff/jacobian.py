@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from gradcli.autodiff import degree, reverse, views
-from gradcli.autodiff.sweep import Sweep, total
+from gradcli.autodiff.sweep import Carried, Sweep, total
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Derivation, Node, cone, current_derivation, derived_float
 from gradcli.graph.operation import cast_to
@@ -36,8 +36,8 @@ def jacobian(y: Node, xs: Sequence[Node], stops: Iterable[Node] = ()) -> list[No
         dtype = y.dtype if is_float(y.dtype) else derived_float()
         seed = views.identity_view(y.shape)
         sweep = Sweep(derivation, y.shape, dtype)
-        found = sweep.run([(y, [seed], None)], {x for x in xs if x.dtype != "bool"}, set(stops))
-        arrays = {x: total(got[0], (*y.shape, *x.shape), dtype) for x in xs if (got := found.get(x))}
+        found = sweep.run([(y, Carried([seed]))], {x for x in xs if x.dtype != "bool"}, set(stops))
+        arrays = {x: total(got.parts, (*y.shape, *x.shape), dtype) for x in xs if (got := found.get(x))}
         for x in _wide(y, arrays):
             from gradcli.autodiff import forward  # few Jacobians need it
 

@@ -28,10 +28,11 @@ from gradcli.graph.operation import (
 from gradcli.graph.ops.creation import tangent
 from gradcli.graph.ops.elementwise import divide, multiply_no_nan, neg, subtract
 from gradcli.graph.ops.linear_algebra import solve
-from gradcli.graph.ops.reductions import any_, mean
+from gradcli.graph.ops.reductions import mean
 from gradcli.graph.ops.selection import isfinite, logical_and, logical_not, not_equal, where, zero
 from gradcli.graph.ops.shaping import broadcasted, reshaped, swap, transpose
 from gradcli.graph.types import Shape, is_float, size_of
+from gradcli.tuples import NamedTuple
 
 MOST_VIEWS = 6
 """Views that a node may receive before they are added up as a dense array."""
@@ -45,7 +46,17 @@ def total(parts: Sequence[View], shape: Shape, dtype: str) -> Node:
     return result
 
 
-Found = dict[Node, tuple[list[View], "Node | None"]]
+class Carried(NamedTuple):
+    """The cotangents of a node for all seeds: the sum of views, and where the node was selected.
+
+    ``mask`` says so for all seeds alike, None for everywhere; what a view has no entry for is not selected either.
+    ``rows`` says it for each seed [*seeds, *shape], where the views alone no longer do: then there is one view, which
+    is an array.
+    """
+
+    parts: list[View]
+    mask: Node | None = None
+    rows: Node | None = None
 
 
 class Sweep:
@@ -56,50 +67,73 @@ class Sweep:
         self.seeds = seeds
         self.dtype = dtype
 
-    def run(
-        self, roots: Sequence[tuple[Node, list[View], Node | None]], wanted: set[Node], barriers: set[Node]
-    ) -> Found:
-        order = reverse.active_nodes([y for y, _, _ in roots], wanted, barriers)
+    def run(self, roots: Sequence[tuple[Node, Carried]], wanted: set[Node], barriers: set[Node]) -> dict[Node, Carried]:
+        order = reverse.active_nodes([y for y, _ in roots], wanted, barriers)
         active = set(order)
-        pending: dict[Node, list[tuple[list[View], Node | None]]] = {}
-        for y, parts, mask in roots:
+        pending: dict[Node, list[Carried]] = {}
+        for y, c in roots:
             if y in active:
-                pending.setdefault(y, []).append((parts, mask))
-        found: Found = {}
+                pending.setdefault(y, []).append(c)
+        found: dict[Node, Carried] = {}
         outer = self.derivation.current
         for node in order:
             received = pending.pop(node, None)
             if received is None:
                 continue
-            parts, mask = self._summed(received, node)
+            self.derivation.current = outer or node
+            c = self._summed(received, node)
             if node in wanted:
-                found[node] = (parts, mask)
+                found[node] = c
             if node in barriers:
                 continue
-            self.derivation.current = outer or node
-            for x, more, own in self._contributions(node, parts, mask, active):
-                pending.setdefault(x, []).append((more, own if x.risky else None))
+            for x, more in self._contributions(node, c, active):
+                pending.setdefault(x, []).append(more if x.risky else Carried(more.parts))
         self.derivation.current = outer
         return found
 
-    def _summed(self, received: Sequence[tuple[list[View], Node | None]], node: Node) -> tuple[list[View], Node | None]:
-        parts = [v for some, _ in received for v in some]
-        mask = received[0][1]
-        for _, other in received[1:]:
-            mask = None if mask is None or other is None else either(mask, other)
+    def _summed(self, received: Sequence[Carried], node: Node) -> Carried:
+        parts = [v for c in received for v in c.parts]
         joined = views.merged(parts, self.dtype)
-        if len(joined) > MOST_VIEWS:
+        many = len(joined) > MOST_VIEWS
+        mask, rows = self._selected_by(received, node, many) if len(received) > 1 or many else received[0][1:]
+        if many or rows is not None:
             joined = [views.dense_view(total(joined, (*self.seeds, *node.shape), self.dtype))]
-        return joined, mask
+        return Carried(joined, mask, rows)
 
-    def _contributions(
-        self, node: Node, parts: list[View], mask: Node | None, active: set[Node]
-    ) -> Iterator[tuple[Node, list[View], Node | None]]:
+    def _selected_by(
+        self, received: Sequence[Carried], node: Node, added_up: bool = False
+    ) -> tuple[Node | None, Node | None]:
+        """The mask and the rows of what several views select; those that are added up as an array no longer say it themselves."""
+        if not node.risky or any([c.mask is None and c.rows is None and not _has_deltas(c.parts) for c in received]):
+            return None, None
+        first = received[0]
+        alike = all([c.mask is first.mask and c.rows is None for c in received])
+        if alike and not added_up or not any([c.rows is not None or _has_deltas(c.parts) for c in received]):
+            mask = first.mask
+            for c in received[1:]:
+                mask = mask if mask is None or c.mask is mask else either(mask, c.mask) if c.mask is not None else None
+            return mask, None
+        rows: Node | None = None
+        for c in received:
+            own = c.rows if c.rows is not None else self._pattern(c, node)
+            rows = own if rows is None else either(rows, own)
+        return None, rows
+
+    def _pattern(self, c: Carried, node: Node) -> Node:
+        """What views select [*seeds, *shape]."""
+        pattern = not_equal(total([View(1.0, (), v.out) for v in c.parts], (*self.seeds, *node.shape), self.dtype), 0)
+        return pattern if c.mask is None else logical_and(pattern, c.mask)
+
+    def _contributions(self, node: Node, c: Carried, active: set[Node]) -> Iterator[tuple[Node, Carried]]:
         rule = node.op.rule
         inputs = node.inputs
         positions = [i for i in node.op.differentiable_inputs(node) if inputs[i] in active]
         if not positions:
             return
+        if c.rows is not None:
+            yield from self._row_by_row(node, c, active)
+            return
+        parts, mask, _ = c
         match rule:
             case Elementwise():
                 for i in positions:
@@ -116,87 +150,82 @@ class Sweep:
                         yield self._scaled_to(node, i, parts, own, p)
             case Product():
                 for i in positions:
-                    x, some, _ = self._scaled_to(node, i, parts, mask, inputs[i ^ 1])
-                    yield x, some, reverse.mask_to(reverse.product_mask(node, i, mask), x.shape)
+                    x, scaled = self._scaled_to(node, i, parts, mask, inputs[i ^ 1])
+                    own = reverse.mask_to(reverse.product_mask(node, i, mask), x.shape)
+                    yield x, Carried(scaled.parts, own)
             case Linear():
-                for i in positions:
-                    yield self._through_linear(node, i, rule, parts, mask)
+                yield from self._through_linear(node, positions, rule, c)
             case Select():
                 for i in positions:
                     yield self._selected(node, i, parts, mask)
             case Contraction():
-                for i in positions:
-                    yield self._through_contraction(node, i, rule, parts, mask)
+                yield from self._through_contraction(node, positions, rule, c)
             case SameAs():
                 expression = rule.expression(node, *inputs)
-                inner = self.run([(expression, parts, mask)], {inputs[i] for i in positions}, {*inputs, node})
-                for x, (some, own) in inner.items():
-                    yield x, some, own
+                yield from self.run([(expression, c)], {inputs[i] for i in positions}, {*inputs, node}).items()
             case Tangent(adjoint=adjoint) if adjoint is not None:
-                yield from self._through_loop(node, parts, mask, active)
+                yield from self._row_by_row(node, c, active)
             case Tangent():
                 known = reverse.regular_inputs(node, rule, mask)
                 for i in positions:
                     if i in rule.transposes:
-                        yield self._through_solve(node, known[0], parts, mask)
+                        yield from self._through_solve(node, known[0], c)
                         continue
                     dx = reverse.placeholder(self.derivation, inputs[i])
                     moved: list[Node | None] = [None] * len(inputs)
                     moved[i] = dx
                     expression = rule.tangent(node, known, moved)
-                    inner = self.run([(expression, parts, mask)], {dx}, {*known, *inputs, node})
+                    inner = self.run([(expression, c)], {dx}, {*known, *inputs, node})
                     if dx in inner:
-                        yield inputs[i], *inner[dx]
+                        yield inputs[i], inner[dx]
             case Repeated():
-                yield from self._through_loop(node, parts, mask, active)
+                yield from self._row_by_row(node, c, active)
             case NoDerivative():
                 return
 
     # rules
 
-    def _through_loop(
-        self, node: Node, parts: list[View], mask: Node | None, active: set[Node]
-    ) -> Iterator[tuple[Node, list[View], Node | None]]:
-        """One backward loop, or one adjoint of a matrix function, for all seeds: they are an axis in front of what it computes.
+    def _row_by_row(self, node: Node, c: Carried, active: set[Node]) -> Iterator[tuple[Node, Carried]]:
+        """What reverse mode passes on for one seed, with an axis for the seeds in front: exact, and blind to the form of views.
 
-        What is 0 by the pattern of the views is not selected: in the loop it would meet what may be infinite.
+        So go loops, functions of matrices that have an adjoint, and what is not selected for each seed alike.
         """
         from gradcli.autodiff.batch import batched  # few programs have loops
         from gradcli.graph.loops import placeholder
 
         count = size_of(self.seeds)
         dtype = node.dtype if is_float(node.dtype) else self.dtype
-        whole, flat = (*self.seeds, *node.shape), (count, *node.shape)
+        flat = (count, *node.shape)
         g = placeholder(node, dtype=dtype)
-        many = {g: cast_to(reshaped(total(parts, whole, self.dtype), flat), dtype)}
-        own = mask
-        if node.risky and any([len(set(view.out)) < len(view.out) for view in parts]):
-            pattern = total([View(1.0, (), view.out) for view in parts], whole, self.dtype)
-            own = placeholder(node, dtype="bool")
-            chosen = not_equal(reshaped(pattern, flat), 0)
-            many[own] = chosen if mask is None else logical_and(chosen, mask)
-        received = reverse.passed_on(self.derivation, node, Cotangent(g, own), active)
-        found = batched([c.g for _, c in received], many)
-        for (x, c), array in zip(received, found, strict=True):
-            spread = broadcasted(array, (count, *x.shape)) if array is c.g else array
-            kept = None
-            if c.mask is not None and mask is not None:
-                (kept,) = batched([c.mask], many)
-                kept = kept if kept is c.mask else any_(kept, axis=0, keepdims=False)
-            yield x, [views.dense_view(reshaped(spread, (*self.seeds, *x.shape)))], kept
+        many = {g: cast_to(reshaped(total(c.parts, (*self.seeds, *node.shape), self.dtype), flat), dtype)}
+        mask = c.mask
+        if c.rows is not None or node.risky and _has_deltas(c.parts):
+            mask = placeholder(node, dtype="bool")
+            many[mask] = reshaped(c.rows if c.rows is not None else self._pattern(c, node), flat)
+        received = reverse.passed_on(self.derivation, node, Cotangent(g, mask), active)
+        arrays = batched([c.g for _, c in received], many)
+        chosen = iter(batched([c.mask for _, c in received if c.mask is not None], many))
+        for (x, own), array in zip(received, arrays, strict=True):
+            spread = broadcasted(array, (count, *x.shape)) if array is own.g else array
+            parts = [views.dense_view(reshaped(spread, (*self.seeds, *x.shape)))]
+            if own.mask is None:
+                yield x, Carried(parts)
+            elif (some := next(chosen)) is own.mask:
+                yield x, Carried(parts, some)
+            else:
+                wide = broadcasted(some, (count, *x.shape))
+                yield x, Carried(parts, None, reshaped(wide, (*self.seeds, *x.shape)))
 
     def _scaled_to(
         self, node: Node, i: int, parts: list[View], mask: Node | None, p: Node | float
-    ) -> tuple[Node, list[View], Node | None]:
+    ) -> tuple[Node, Carried]:
         x = node.inputs[i]
         if isinstance(p, Node):
             p = reverse.guarded(p, mask)
         some = [self._to_shape(views.times(v, p, node.shape), node.shape, x.shape) for v in parts]
-        return x, some, reverse.mask_to(mask, x.shape)
+        return x, Carried(some, reverse.mask_to(mask, x.shape))
 
-    def _absorbed(
-        self, node: Node, i: int, parts: list[View], mask: Node | None, p: Node
-    ) -> tuple[Node, list[View], Node | None]:
+    def _absorbed(self, node: Node, i: int, parts: list[View], mask: Node | None, p: Node) -> tuple[Node, Carried]:
         """Times a partial that may be infinite, but 0 where the cotangent is 0."""
         x = node.inputs[i]
         p = broadcasted(reverse.guarded(p, mask), node.shape)
@@ -211,7 +240,7 @@ class Sweep:
             else:
                 view = views.times(view, p, node.shape)
             some.append(self._to_shape(view, node.shape, x.shape))
-        return x, some, reverse.mask_to(mask, x.shape)
+        return x, Carried(some, reverse.mask_to(mask, x.shape))
 
     def _to_shape(self, view: View, shape: Shape, target: Shape) -> View:
         """Summed over the axes along which an input of the target shape was broadcast."""
@@ -228,9 +257,7 @@ class Sweep:
             out.insert(front + k, fresh + n)
         return result._replace(out=tuple(out))
 
-    def _selected(
-        self, node: Node, i: int, parts: list[View], mask: Node | None
-    ) -> tuple[Node, list[View], Node | None]:
+    def _selected(self, node: Node, i: int, parts: list[View], mask: Node | None) -> tuple[Node, Carried]:
         condition = node.inputs[0]
         chosen = condition if i == 1 else logical_not(condition)
         x = node.inputs[i]
@@ -251,21 +278,25 @@ class Sweep:
             some.append(View(1.0, ((array, joint),), view.out))
         some = [self._to_shape(v, node.shape, x.shape) for v in some]
         if not x.risky:
-            return x, some, None
+            return x, Carried(some)
         full = broadcasted(chosen, node.shape)
-        return x, some, reverse.mask_to(full if mask is None else logical_and(full, mask), x.shape)
+        return x, Carried(some, reverse.mask_to(full if mask is None else logical_and(full, mask), x.shape))
 
     def _through_contraction(
-        self, node: Node, i: int, rule: Contraction, parts: list[View], mask: Node | None
-    ) -> tuple[Node, list[View], Node | None]:
+        self, node: Node, positions: Sequence[int], rule: Contraction, c: Carried
+    ) -> Iterator[tuple[Node, Carried]]:
         labels, out = rule.labels(node.inputs, dict(node.attrs))
-        x = node.inputs[i]
-        others = [(node.inputs[k], labels[k]) for k in range(len(labels)) if k != i]
-        if mask is not None and any(b.risky for b, _ in others):
-            return self._guarded_contraction(node, i, parts, mask, labels[i], out, others)
-        some = [self.contract(v, node, labels[i], out, others) for v in parts]
-        own_mask = reverse.through_contraction(node, i, rule, Cotangent(_blank(node), mask)).mask
-        return x, some, own_mask if x.risky else None
+        for i in positions:
+            x = node.inputs[i]
+            others = [(node.inputs[k], labels[k]) for k in range(len(labels)) if k != i]
+            if c.mask is None or not any(b.risky for b, _ in others):
+                some = [self.contract(v, node, labels[i], out, others) for v in c.parts]
+                mask = reverse.through_contraction(node, i, rule, Cotangent(_blank(node), c.mask)).mask
+                yield x, Carried(some, mask if x.risky else None)
+            elif _has_deltas(c.parts):
+                yield from self._row_by_row(node, c, {x})
+            else:
+                yield x, self._guarded_contraction(node, i, c.parts, c.mask, labels[i], out, others)
 
     def contract(
         self,
@@ -310,7 +341,7 @@ class Sweep:
         own: Sequence[int],
         out: Sequence[int],
         others: Sequence[tuple[Node, Sequence[int]]],
-    ) -> tuple[Node, list[View], Node | None]:
+    ) -> Carried:
         """With an operand that may be NaN under a mask: it counts only where it meets a selected entry."""
         x = node.inputs[i]
         bits = cast_to(broadcasted(mask, node.shape), self.dtype)
@@ -330,38 +361,44 @@ class Sweep:
         full = total([self.contract(v, node, own, out, others) for v in parts], shape, self.dtype)
         result = where(broadcasted(not_equal(met, 0), shape), full, bare)
         reached = views.dense(small.contract(reach, node, own, out, plain), x.shape, self.dtype)
-        return x, [views.dense_view(result)], not_equal(reached, 0) if x.risky else None
+        return Carried([views.dense_view(result)], not_equal(reached, 0) if x.risky else None)
 
     def _through_linear(
-        self, node: Node, i: int, rule: Linear, parts: list[View], mask: Node | None
-    ) -> tuple[Node, list[View], Node | None]:
-        x = node.inputs[i]
-        op = node.op
-        own_mask = (
-            reverse.through_linear(node, i, rule, Cotangent(_blank(node), mask)).mask
-            if x.risky and (mask is not None or rule.picks(node))
-            else None
-        )
-        front = len(self.seeds)
-        some: list[View] = []
-        for view in parts:
-            if op.entrywise or op.flow == "entries":
-                minus = op is neg or op is subtract and i == 1
-                some.append(self._to_shape(views.scaled(view, -1) if minus else view, node.shape, x.shape))
-            elif op.flow == "accumulated":
-                some.append(self._spread(view, node, x))
-            elif op.flow == "transposed":
-                back = [node.attrs["axes"].index(k) for k in range(x.rank)]
-                out = (*view.out[:front], *(view.out[front + k] for k in back))
-                some.append(view._replace(out=out))
-            elif op.flow == "reshaped" and (moved := self._ones_moved(view, node.shape, x.shape)) is not None:
-                some.append(moved)
-            else:
-                g = views.dense(view, (*self.seeds, *node.shape), self.dtype)
-                some.append(views.dense_view(self._lifted(node, i, rule, g)))
-        return x, some, own_mask
+        self, node: Node, positions: Sequence[int], rule: Linear, c: Carried
+    ) -> Iterator[tuple[Node, Carried]]:
+        lost: set[Node] = set()
+        for i in positions:
+            x = node.inputs[i]
+            some = [self._moved(node, i, view) for view in c.parts]
+            if None in some and x.risky and _has_deltas(c.parts):
+                lost.add(x)
+                continue
+            parts = [
+                view if view is not None else views.dense_view(self._lifted(node, i, rule, old))
+                for view, old in zip(some, c.parts, strict=True)
+            ]
+            picked = x.risky and (c.mask is not None or rule.picks(node))
+            mask = reverse.through_linear(node, i, rule, Cotangent(_blank(node), c.mask)).mask if picked else None
+            yield x, Carried(parts, mask)
+        if lost:
+            yield from self._row_by_row(node, c, lost)
 
-    def _lifted(self, node: Node, i: int, rule: Linear, g: Node) -> Node:
+    def _moved(self, node: Node, i: int, view: View) -> View | None:
+        """A view of an input of a linear operation that keeps the form of views; None where it becomes an array."""
+        x, op = node.inputs[i], node.op
+        front = len(self.seeds)
+        if op.entrywise or op.flow == "entries":
+            minus = op is neg or op is subtract and i == 1
+            return self._to_shape(views.scaled(view, -1) if minus else view, node.shape, x.shape)
+        if op.flow == "accumulated":
+            return self._spread(view, node, x)
+        if op.flow == "transposed":
+            back = [node.attrs["axes"].index(k) for k in range(x.rank)]
+            return view._replace(out=(*view.out[:front], *(view.out[front + k] for k in back)))
+        return self._ones_moved(view, node.shape, x.shape) if op.flow == "reshaped" else None
+
+    def _lifted(self, node: Node, i: int, rule: Linear, view: View) -> Node:
+        g = views.dense(view, (*self.seeds, *node.shape), self.dtype)
         if node.op.flow == "reshaped":
             return reshaped(g, (*self.seeds, *node.inputs[i].shape))
         return views.lifted(node, i, rule, g, self.seeds)
@@ -400,12 +437,13 @@ class Sweep:
                 out.append(next(rest))
         return view._replace(out=tuple(out))
 
-    def _through_solve(
-        self, node: Node, a: Node, parts: list[View], mask: Node | None
-    ) -> tuple[Node, list[View], Node | None]:
+    def _through_solve(self, node: Node, a: Node, c: Carried) -> Iterator[tuple[Node, Carried]]:
         """To the right-hand side, through the matrix a: seed axes become further right-hand sides."""
         b = node.inputs[1]
-        g = total(parts, (*self.seeds, *node.shape), self.dtype)
+        if a.rank > 2 and b.risky and _has_deltas(c.parts):
+            yield from self._row_by_row(node, c, {b})
+            return
+        g = total(c.parts, (*self.seeds, *node.shape), self.dtype)
         front = len(self.seeds)
         if a.rank == 2:
             row = front
@@ -417,7 +455,12 @@ class Sweep:
         else:
             lead = (*self.seeds, *a.shape[:-2])
             result = solve(broadcasted(swap(a), (*lead, *a.shape[-2:])), g)
-        return b, [views.dense_view(result)], reverse.solution_mask(node, mask, b)
+        yield b, Carried([views.dense_view(result)], reverse.solution_mask(node, c.mask, b))
+
+
+def _has_deltas(parts: Sequence[View]) -> bool:
+    """Whether some view is zero by its form where indices differ."""
+    return any([len(set(view.out)) < len(view.out) for view in parts])
 
 
 def _along(node: Node, own: Sequence[int], joint: Sequence[int]) -> Node:

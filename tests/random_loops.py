@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 SCALARS = [
     "{a}*{b}", "{a} + 0.5*{b}", "sin({a})", "tanh({a} - {b})", "where({a} > {b}, {a}, 0.3*{b})", "where({a} > 0, sqrt({a}), {b})",
@@ -14,6 +15,20 @@ VECTORS = [
     "flip({a})", "cumsum({a}, axis=0) * 0.3", "{a}", "v", "concat([{a}[1:], {b}[:1]], axis=0)", "sort({a})", "w*{a}", "tanh(M @ {a} + v)",
     "sum({a}) * v", "max({a}) + {b}", "ones([2])", "relu({a})",
 ]  # fmt: skip
+
+EXTREMES = ["inf", "-inf", "nan", "0.0", "0.3", "-0.7", "1.0"]
+
+
+def extreme_program(seed: int) -> str:
+    """The same with infinities, NaN and zeros among the values that its states start from and meet."""
+    draw = random.Random(-seed)
+    lines = loop_program(seed).split("\n")
+    for k, share in enumerate([1.0, 0.3, 0.5, 0.5, 0.3]):
+        head, value = lines[k].split(" = ")
+        if draw.random() < share:
+            some = iter([draw.choice(EXTREMES) for _ in range(4)])
+            lines[k] = f"{head} = " + re.sub(r"-?[\d.]+", lambda _: next(some), value)
+    return "\n".join(lines)
 
 
 def loop_program(seed: int) -> str:

@@ -45,6 +45,11 @@ class _Back:
         self.emitted = {r - count: c for r, c in received.items() if count <= r < body.before(0)}
         self.before = {r - body.before(0): c for r, c in received.items() if r >= body.before(0)}
         self.active = self._active()
+        # The states with a mask, and those whose cotangent may be NaN or infinite.
+        self.masked = {
+            i for i in self.active if body.states[i].risky and (i not in self.at_end or self.at_end[i].mask is not None)
+        }
+        self.risky = {i for i in self.active if i in self.at_end and self.at_end[i].g.risky}
 
     def _active(self) -> list[int]:
         """The states whose cotangents lead from what is received to a parameter that is asked for."""
@@ -75,11 +80,8 @@ def passed_back(derivation: Derivation, group: Seeds, to: set[Node], sweep: Pass
         ends = set(given.values())
         return list(sweep(derivation, [(parts[r], c) for r, c in received.items()], ends & to, ends).items())
     back = _Back(derivation, body, received, wanted)
-    masked: set[int] = {
-        i for i in back.active if body.states[i].risky and (i not in back.at_end or back.at_end[i].mask is not None)
-    }
-    while (made := _step(back, masked, sweep)) is None:
-        pass  # with more masks
+    while (made := _step(back, sweep)) is None:
+        pass  # with more masks, or more that may be infinite
     found, loop = made
     args = _arguments(back, loop, given)
     outer = results(loop.body, args, [r for _, r, m in found for r in ((r,) if m is None else (r, m))])
@@ -171,15 +173,15 @@ class _Made:
         self.stacks: list[Any] = []
         self.emitted: list[Node] = []
 
-    def state(self, like: Node, shape: Sequence[int], dtype: str, start: Node | None) -> Node:
-        leaf = placeholder(like, tuple(shape), dtype)
+    def state(self, like: Node, dtype: str, start: Node | None, risky: bool = False) -> Node:
+        leaf = placeholder(like, like.shape, dtype, risky)
         self.states.append(leaf)
-        self.starts.append(start if start is not None else zeros(shape=tuple(shape), dtype=dtype))
+        self.starts.append(start if start is not None else zeros(shape=like.shape, dtype=dtype))
         return leaf
 
 
-def _step(back: _Back, masked: set[int], sweep: Pass) -> tuple[list[tuple[int, int, int | None]], _Made] | None:
-    """The backward body with masks for some states; None after ``masked`` has got more.
+def _step(back: _Back, sweep: Pass) -> tuple[list[tuple[int, int, int | None]], _Made] | None:
+    """The backward body; None after more states have got a mask, or a cotangent that may be infinite.
 
     Returns for each parameter that is asked for the results with its cotangent and mask.
     """
@@ -189,13 +191,13 @@ def _step(back: _Back, masked: set[int], sweep: Pass) -> tuple[list[tuple[int, i
     for i in back.active:
         leaf, c = body.states[i], back.at_end.get(i)
         dtype = leaf.dtype if is_float(leaf.dtype) else derived_float()
-        g = made.state(leaf, leaf.shape, dtype, None if c is None else cast_to(c.g, dtype))
+        g = made.state(leaf, dtype, None if c is None else cast_to(c.g, dtype), i in back.risky)
         mask = None
-        if i in masked:
+        if i in back.masked:
             start = None if c is None else c.mask
             if c is not None and start is None:
                 start = logical_not(zeros(shape=leaf.shape, dtype="bool"))
-            mask = made.state(leaf, leaf.shape, "bool", None if start is None else broadcasted(start, leaf.shape))
+            mask = made.state(leaf, "bool", None if start is None else broadcasted(start, leaf.shape))
         carried[i] = g, mask
         seeds.append((body.following[i], Cotangent(g, mask)))
     rows: dict[int, Cotangent] = {}
@@ -216,15 +218,16 @@ def _step(back: _Back, masked: set[int], sweep: Pass) -> tuple[list[tuple[int, i
         got = found.get(leaf)
         if i in rows:
             got = rows[i] if got is None else _sum(got, rows[i])
-        if leaf.risky and i not in masked and (got is None or got.mask is not None):
-            masked.add(i)
+        if leaf.risky and i not in back.masked and (got is None or got.mask is not None):
+            back.masked.add(i)
+            grown = True
+        if got is not None and got.g.risky and i not in back.risky:
+            back.risky.add(i)
             grown = True
         made.following.append(zeros(shape=leaf.shape, dtype=g.dtype) if got is None else cast_to(got.g, g.dtype))
         if mask is not None:
-            everywhere = logical_not(zeros(shape=leaf.shape, dtype="bool"))
             nowhere = zeros(shape=leaf.shape, dtype="bool")
-            kept = nowhere if got is None else everywhere if got.mask is None else broadcasted(got.mask, leaf.shape)
-            made.following.append(kept)
+            made.following.append(nowhere if got is None else _everywhere(got.mask, leaf.shape))
         if i in back.to:
             ends.append((i, position[g], None if mask is None else position[mask]))
     if grown:
@@ -241,11 +244,11 @@ def _step(back: _Back, masked: set[int], sweep: Pass) -> tuple[list[tuple[int, i
                 made.emitted.append(broadcasted(got.mask, leaf.shape))
             emitted.append((p, first, None if got.mask is None else first + 1))
             continue
-        total = made.state(leaf, leaf.shape, got.g.dtype, None)
+        total = made.state(leaf, got.g.dtype, None, got.g.risky)
         made.following.append(total + got.g)
         some = None
         if got.mask is not None:
-            chosen = made.state(leaf, leaf.shape, "bool", None)
+            chosen = made.state(leaf, "bool", None)
             made.following.append(either(chosen, got.mask))
             some = len(made.states) - 1
         ends.append((p, len(made.states) - (1 if some is None else 2), some))
@@ -256,12 +259,12 @@ def _step(back: _Back, masked: set[int], sweep: Pass) -> tuple[list[tuple[int, i
 
 def _row(made: _Made, like: Node, c: Cotangent) -> Cotangent:
     """The placeholders of a row of a stacked cotangent and of its mask."""
-    leaf = placeholder(like, c.g.shape[1:], c.g.dtype)
+    leaf = placeholder(like, c.g.shape[1:], c.g.dtype, c.g.risky)
     made.elements.append(leaf)
     made.stacks.append(c.g)
     mask = None
     if c.mask is not None:
-        mask = placeholder(like, c.g.shape[1:], "bool")
+        mask = placeholder(like, c.g.shape[1:], "bool", False)
         made.elements.append(mask)
         made.stacks.append(broadcasted(c.mask, c.g.shape))
     return Cotangent(leaf, mask)
@@ -303,45 +306,114 @@ def _listed(body: Body, given: Mapping[int, Node]) -> list[Node | None]:
 def coefficients(series: Series, node: Node, order: int, known: Mapping[tuple[int, int], Node]) -> list[Node | None]:
     """The coefficients 1 to ``order`` of a result's series; ``known`` has those of its arguments that are not 0.
 
-    The loop carries the coefficients of its states beside the states.
+    The loop carries the coefficients of its states beside the states, and masks of what no step has reached yet.
     """
-    body: Body = node.attrs["body"]
-    given = arguments([node])
     if not known:
         return [None] * order
-    parameters = sorted(body.changing([p for p, _ in known]))
-    each = range(1, order + 1)
-    leaves = {(p, j): placeholder(body.parameters[p]) for p in parameters for j in each}
-    moved = {body.parameters[p]: [leaves[p, j] for j in each] for p in parameters}
-    inner = series.__class__(moved, [*series.fixed, *body.parameters])
+    body: Body = node.attrs["body"]
+    given = arguments([node])
+    singular = any([x.risky for x in (*body.following, *body.emitted)])
+    return _forwards(series, node, order, known, {p: series.mask(given[p]) if singular else None for p, _ in known})[0]
 
-    def of(root: Node, j: int) -> Node:
-        with (current_derivation() or Derivation()).inside():
-            c = inner.coefficient(root, j)
-        return zeros(shape=root.shape, dtype=root.dtype) if c is None else cast_to(c, root.dtype)
+
+def series_mask(series: Series, node: Node, masks: Mapping[int, Node | None]) -> Node | None:
+    """Where the series of a result is selected; ``masks`` has those of the arguments that vary, None for everywhere."""
+    return _forwards(series, node, 0, {}, masks)[1]
+
+
+def _forwards(
+    series: Series,
+    node: Node,
+    order: int,
+    known: Mapping[tuple[int, int], Node],
+    masks: Mapping[int, Node | None],
+) -> tuple[list[Node | None], Node | None]:
+    """Coefficients of a result and where they are selected, from those of the arguments."""
+    body: Body = node.attrs["body"]
+    given = arguments([node])
+    each = range(1, order + 1)
+    moving = sorted(body.changing(masks))
+    carried = [p for p in moving if p < len(body.states)]
+    singular = not order or any([x.risky for x in (*body.following, *body.emitted)])
+    # What is there before some step: coefficients, those that may be NaN or infinite, masks.
+    there, risky = set(known), {key for key, c in known.items() if c.risky or body.parameters[key[0]].risky}
+    masked = {p for p in moving if singular and (p not in masks or masks[p] is not None)}
+    left = body.count - 1
+    with (current_derivation() or Derivation()).inside():
+        while True:
+            leaves = {(p, j): placeholder(body.parameters[p], risky=(p, j) in risky) for p, j in sorted(there)}
+            bits = {p: placeholder(body.parameters[p], dtype="bool", risky=False) for p in sorted(masked)}
+            moved = {body.parameters[p]: [leaves.get((p, j)) for j in each] for p in moving}
+            inner = series.__class__(moved, [*series.fixed, *body.parameters])
+            inner.masks.update({body.parameters[p]: leaf for p, leaf in bits.items()})
+            after = {
+                (p, j): c for p in carried for j in each if (c := inner.coefficient(body.following[p], j)) is not None
+            }
+            chosen = {p: inner.mask(body.following[p]) for p in carried} if singular else {}
+            grown = (
+                set(after) - there if left > 0 else set(),
+                {key for key, c in after.items() if c.risky} - risky,
+                {p for p, mask in chosen.items() if mask is not None} - masked,
+            )
+            if not any(grown):
+                break
+            left -= 1
+            there |= grown[0]
+            risky |= grown[1]
+            masked |= grown[2]
+        result = node.attrs["result"]
+        emits = body.stacks(result) and result < body.before(0)
+        root = body.root(result)
+        emitted = {j: c for j in each if emits and (c := inner.coefficient(root, j)) is not None}
+        kept = inner.mask(root) if emits and not order else None
 
     def start(p: int, j: int) -> Node:
         leaf, c = body.parameters[p], known.get((p, j))
         return zeros(shape=body.argument_shape(p), dtype=leaf.dtype) if c is None else cast_to(c, leaf.dtype)
 
-    result = node.attrs["result"]
-    carried = [p for p in parameters if p < len(body.states)]
-    emits = body.stacks(result) and result < body.before(0)
+    def first_mask(p: int) -> Node:
+        shape = body.argument_shape(p)
+        return _everywhere(masks[p], shape) if p in masks else zeros(shape=shape, dtype="bool")
+
+    def next_of(p: int, j: int) -> Node:
+        leaf, c = body.parameters[p], after.get((p, j))
+        return zeros(shape=leaf.shape, dtype=leaf.dtype) if c is None else cast_to(c, leaf.dtype)
+
+    leaves |= {key: placeholder(body.parameters[key[0]]) for key in after if key not in leaves}
+    own = [key for key in leaves if key[0] in carried]
+    selected = [p for p in bits if p in carried]
     made, args = _beside(
         body,
         given,
-        [(p, leaves[p, j], start(p, j)) for p in parameters for j in each],
-        [of(body.following[p], j) for p in carried for j in each],
-        [of(body.root(result), j) for j in each] if emits else [],
+        [
+            *[(p, leaf, start(p, j)) for (p, j), leaf in leaves.items()],
+            *[(p, leaf, first_mask(p)) for p, leaf in bits.items()],
+        ],
+        [*[next_of(p, j) for p, j in own], *[_everywhere(chosen[p], body.states[p].shape) for p in selected]],
+        [
+            *[cast_to(c, root.dtype) for c in emitted.values()],
+            *([] if kept is None else [broadcasted(kept, root.shape)]),
+        ],
     )
+    i = result - body.before(0) if result >= body.before(0) else result
     if emits:
-        return [*results(made, args, [made.emits(j - 1) for j in each])]
-    i = result - body.before(0) if body.stacks(result) else result
-    if i not in carried:
-        return [None] * order
-    first = len(body.states) + carried.index(i) * order
-    wanted = range(first, first + order)
-    return [*results(made, args, [made.before(k) for k in wanted] if body.stacks(result) else wanted)]
+        wanted = {j: made.emits(k) for k, j in enumerate(emitted)}
+        if kept is not None:
+            wanted[0] = made.emits(len(emitted))
+    else:
+        wanted = {j: k for k, (p, j) in enumerate(own, len(body.states)) if p == i}
+        if not order and i in selected:
+            wanted[0] = len(body.states) + len(own) + selected.index(i)
+        if body.stacks(result):
+            wanted = {j: made.before(k) for j, k in wanted.items()}
+    found = dict(zip(wanted, results(made, args, wanted.values()), strict=True))
+    return [found.get(j) for j in each], found.get(0)
+
+
+def _everywhere(mask: Node | None, shape: Sequence[int]) -> Node:
+    """A mask of a shape, everywhere where there is none."""
+    shape = tuple(shape)
+    return logical_not(zeros(shape=shape, dtype="bool")) if mask is None else broadcasted(mask, shape)
 
 
 def _beside(
@@ -366,48 +438,6 @@ def _beside(
     states, elements, fixed = parameters
     after = [*body.following, *following]
     return Body(states, elements, fixed, after, emitted, body.count, body.backwards, body.done), args
-
-
-def series_mask(series: Series, node: Node, masks: Mapping[int, Node | None]) -> Node | None:
-    """Where the series of a result is selected; ``masks`` has those of the arguments that vary, None for everywhere."""
-    body: Body = node.attrs["body"]
-    states = len(body.states)
-    moving = body.changing(masks)
-    masked = {p for p in moving if p not in masks or masks[p] is not None}
-    result = node.attrs["result"]
-    while True:
-        leaves = {p: placeholder(body.parameters[p], dtype="bool") for p in sorted(masked)}
-        inner = series.__class__({body.parameters[p]: [] for p in moving}, [*series.fixed, *body.parameters])
-        inner.masks.update({body.parameters[p]: leaf for p, leaf in leaves.items()})
-        after = {i: inner.mask(body.following[i]) for i in sorted(moving) if i < states}
-        grown = {i for i, mask in after.items() if mask is not None and i not in masked}
-        if not grown:
-            break
-        masked |= grown
-    emitted = inner.mask(body.root(result)) if states <= result < body.before(0) else None
-    carried = [i for i in leaves if i < states]
-    i = result - body.before(0) if result >= body.before(0) else result
-    if emitted is None and i not in carried:
-        return None
-
-    def everywhere(x: Node, mask: Node | None) -> Node:
-        return logical_not(zeros(shape=x.shape, dtype="bool")) if mask is None else broadcasted(mask, x.shape)
-
-    def start(p: int) -> Node:
-        mask, shape = masks.get(p), body.argument_shape(p)
-        return zeros(shape=shape, dtype="bool") if mask is None else broadcasted(mask, shape)
-
-    made, args = _beside(
-        body,
-        arguments([node]),
-        [(p, leaf, start(p)) for p, leaf in leaves.items()],
-        [everywhere(body.states[i], after[i]) for i in carried],
-        [] if emitted is None else [broadcasted(emitted, body.root(result).shape)],
-    )
-    if emitted is not None:
-        return results(made, args, [made.emits(0)])[0]
-    own = states + carried.index(i)
-    return results(made, args, [made.before(own) if result >= body.before(0) else own])[0]
 
 
 def applied(node: Node, given: Mapping[int, Node]) -> Node:

@@ -46,7 +46,7 @@ from gradcli.graph.ops.elementwise import (
 )
 from gradcli.graph.ops.linear_algebra import matmul, solve
 from gradcli.graph.ops.reductions import sum_
-from gradcli.graph.ops.selection import equal, greater, isfinite, logical_not, not_equal, where, zero
+from gradcli.graph.ops.selection import equal, greater, isfinite, logical_and, logical_not, not_equal, where, zero
 from gradcli.graph.ops.shaping import broadcasted, reshaped
 from gradcli.graph.types import is_float, size_of
 
@@ -64,10 +64,10 @@ def _goes_further_backwards(node: Node) -> bool:
 class Series:
     """The power series of nodes, along one direction of one x or along series that are ``given`` for several.
 
-    A given series is the list of its coefficients from the first on; the others are 0.
+    A given series is the list of its coefficients from the first on, None for 0; the others are 0.
     """
 
-    def __init__(self, given: Mapping[Node, Sequence[Node]], stops: Iterable[Node] = ()) -> None:
+    def __init__(self, given: Mapping[Node, Sequence[Node | None]], stops: Iterable[Node] = ()) -> None:
         self.sources = set(given)
         self.oldest = min([x.serial for x in given])
         self.known: dict[Request, Node | None] = {(x, k): c for x, some in given.items() for k, c in enumerate(some, 1)}
@@ -362,7 +362,7 @@ class Series:
                 for j in range((k + 1) // 2):
                     u, v = (yield a, j), (yield a, k - j)
                     if u is not None and v is not None:
-                        twice += [u, v]
+                        twice += [self._beside(u, a, k - j), self._beside(v, a, j)]
                 if k % 2 == 0:
                     u = yield a, k // 2
                     if u is not None:
@@ -374,9 +374,13 @@ class Series:
                 u = yield a, j
                 v = (yield b, k - j) if u is not None else None
                 if u is not None and v is not None:
-                    factors += [u, v]
+                    factors += [self._beside(u, b, k - j), self._beside(v, a, j)]
         doubled = _times(2, _sum_of_products(twice)) if twice else None
         return plus(plus(_sum_of_products(factors) if factors else None, doubled), masked)
+
+    def _beside(self, x: Node, u: Node, j: int) -> Node:
+        """A factor beside the j-th coefficient of u: 0 where that is not selected."""
+        return reverse.guarded(x, self.mask(u)) if j and x.risky else x
 
     def _linear(self, node: Node, k: int) -> Coefficient:
         """The operation itself on the k-th coefficients."""
@@ -414,23 +418,33 @@ class Series:
         return total
 
     def _contracted(self, node: Node, parts: Sequence[Node], share: Sequence[int]) -> Node:
-        """One term: NaN and infinity count where an indicator takes them."""
-        fixed = [
-            not j and not self.depends(u) and reverse.is_indicator(u) for u, j in zip(node.inputs, share, strict=True)
-        ]
+        """One term: NaN and infinity count where an indicator, or the mask of a coefficient, takes them."""
         whole = node.op(*parts, **node.attrs)
-        if not any(fixed) or not any([p.risky and not still for p, still in zip(parts, fixed, strict=True)]):
+        if not any([p.risky for p in parts]):
             return whole
-        finite = [p if still else where(isfinite(p), p, 0) for p, still in zip(parts, fixed, strict=True)]
+        taken: list[Node | None] = []
+        for u, j in zip(node.inputs, share, strict=True):
+            varies = self.depends(u)
+            mask = self.mask(u) if j and varies else None
+            taken.append(mask if varies or not reverse.is_indicator(u) else not_equal(u, 0))
+        count = len(parts) - taken.count(None)
+        if not any([p.risky and count > (some is not None) for p, some in zip(parts, taken, strict=True)]):
+            return whole
+        finite = []
         met: Node | None = None
-        for n, p in enumerate(parts):
-            if p.risky and not fixed[n]:
-                bad = cast_to(logical_not(isfinite(p)), p.dtype)
-                others = [
-                    cast_to(not_equal(q, 0), q.dtype) if still else ones_like(q)
-                    for q, still in zip(parts, fixed, strict=True)
-                ]
-                met = plus(met, node.op(*[bad if m == n else q for m, q in enumerate(others)], **node.attrs))
+        for n, (p, own) in enumerate(zip(parts, taken, strict=True)):
+            if not p.risky:
+                finite.append(p)
+                continue
+            fine = isfinite(p) if own is None else logical_and(isfinite(p), own)
+            bad = logical_not(isfinite(p)) if own is None else logical_and(logical_not(isfinite(p)), own)
+            finite.append(where(fine, p, 0))
+            others = [
+                ones_like(q) if some is None else cast_to(some, q.dtype) for q, some in zip(parts, taken, strict=True)
+            ]
+            met = plus(
+                met, node.op(*[cast_to(bad, p.dtype) if m == n else q for m, q in enumerate(others)], **node.attrs)
+            )
         assert met is not None
         return where(not_equal(met, 0), whole, node.op(*finite, **node.attrs))
 

@@ -270,7 +270,7 @@ class Sweep:
             value, classes = views.flushed(view, self.dtype)
             bits = views.times(View(1.0, (), view.out), chosen, node.shape)
             if not bits.factors:  # the same branch everywhere
-                some.append(views.scaled(view, bits.scale))
+                some.append(view if bits.scale else View(0.0, (), view.out))
                 continue
             ((bit, own),) = bits.factors
             joint = tuple(dict.fromkeys((*classes, *own)))

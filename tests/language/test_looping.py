@@ -17,7 +17,7 @@ from gradcli.graph import node
 from gradcli.graph.node import cone
 from gradcli.language import looping
 from tests.quickly import some
-from tests.random_loops import loop_program
+from tests.random_loops import extreme_program, loop_program
 
 
 @contextmanager
@@ -61,6 +61,42 @@ def test_random_loops(seed):
     with loops(False):
         others = everything(text)
     assert_alike(ours, others, text, 1e-7)
+
+
+@pytest.mark.parametrize("seed", some(range(150), 25))
+@pytest.mark.filterwarnings("ignore:.*encountered in")
+def test_random_loops_through_infinity_and_nan(seed):
+    """What is 0 because nothing leads there stays so beside what is infinite, in both spellings, and row by row."""
+    text = extreme_program(seed)
+    with loops(True):
+        ours = everything(text)
+    with loops(False):
+        others = everything(text)
+    assert_alike(ours, others, text, 1e-7)
+    size = others["h"].size
+    if 0 < size < 25:
+        program = gradcli.loads(text + "".join([f"\nh{k} = reshape(h, [{size}])[{k}]" for k in range(size)]))
+        of = [key[1] for key in others if key[0] == "jacobian"]
+        rows = [program.grad([f"h{k}"], of, unconnected="zero") for k in range(size)]
+        for x in of:
+            found = np.reshape([row[x] for row in rows], others["jacobian", x].shape)
+            np.testing.assert_allclose(found, others["jacobian", x], rtol=1e-7, atol=1e-9, err_msg=f"{x} of\n{text}")
+
+
+SELECTED = {
+    "where before a product": "y = where(x > 0, x, 0)*w",
+    "where in a contraction": "y = [where(x > 0, x, 0), 1.0] @ [w, 0.0]",
+    "a square": "y = where(x > 0, x, 2.0)*where(x > 0, x, 2.0)*w",
+    "a state that x has not reached": "def f(a, b) = a*1.1, sqrt(b) + a\nh, y = iterate(f, [x, 0.0], 12)",
+    "a factor of it": "def f(a, b) = a*1.1, b*u + a*0.1\nh, y = iterate(f, [x, 0.0], 12)",
+}
+
+
+@pytest.mark.parametrize("name", SELECTED)
+def test_forward_mode_leaves_out_what_reverse_mode_leaves_out(name):
+    program = gradcli.loads(f"variable x = -1.0\nconstant w = inf\nconstant u = 2.0\n{SELECTED[name]}\n")
+    slope = program.grad(["y"], ["x"])["x"]
+    np.testing.assert_allclose(program.jvp({"x": 1.0}, ["y"])["y"], slope, rtol=1e-12)
 
 
 LOGISTIC = "variable x = 0.3\nvariable r = 3.1\ndef f(u) = r*u*(1 - u)\ny = iterate(f, x, {n})\n"

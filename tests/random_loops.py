@@ -27,7 +27,7 @@ def extreme_program(seed: int) -> str:
         head, value = lines[k].split(" = ")
         if draw.random() < share:
             some = iter([draw.choice(EXTREMES) for _ in range(4)])
-            lines[k] = f"{head} = " + re.sub(r"-?[\d.]+", lambda _: next(some), value)
+            lines[k] = f"{head} = " + re.sub(r"-?[\d.]+", lambda _, some=some: next(some), value)
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from gradcli.execute import blas, choose, cost, processes, steps
+from gradcli.execute import blas, choose, cost, order, processes, steps
 from gradcli.execute.choose import Workers
 from gradcli.execute.cuts import TILE, Group
 from gradcli.execute.layout import laid_out
@@ -24,6 +24,10 @@ FEWEST_ROWS = 128
 LONGER_STEP = 30_000
 """What loops of few steps are given by larger tiles, which leave the second-level cache but not the third."""
 
+SHORTEST_STEP = 5_000
+LARGEST_OF_SHORT = 1 << 20
+"""Nanoseconds of a step below which calls take as long as the work, and bytes of the widest array of tiles that are larger for it."""
+
 FEW_STEPS = 48
 LARGEST_TILE = 1 << 19
 
@@ -37,12 +41,13 @@ class Loop:
     ``reads`` are the values that come from outside, each with its cut axis (None: taken whole); ``writes`` those that
     are kept (None: accumulated), and ``views`` those that are needed outside and are parts of one of these in another
     form. ``scratch`` is the number of bytes that the loop takes beside what it writes, of which it keeps ``held`` for
-    its next run.
+    its next run. With ``ordered`` arrays lie as :mod:`gradcli.execute.order` says.
     """
 
-    def __init__(self, group: Group, wanted: Iterable[Node], means: Means) -> None:
+    def __init__(self, group: Group, wanted: Iterable[Node], means: Means, ordered: bool = False) -> None:
         import numpy as np
 
+        self.ordered = ordered
         self.nodes = group.nodes
         self.size = group.size
         needed, self.views = _kept(group, set(wanted))
@@ -79,8 +84,11 @@ class Loop:
 
     def _tile(self) -> int:
         """Rows of which the widest array is as large as a tile may be."""
-        widest = max([bytes_of(node) // self.size for node, axis in self.slots if axis is not None], default=1)
-        return min(max(TILE // max(widest, 1), FEWEST_ROWS if self._products else 1), self.size)
+        return min(max(TILE // max(self._widest(), 1), FEWEST_ROWS if self._products else 1), self.size)
+
+    def _widest(self) -> int:
+        """The largest number of bytes of a row."""
+        return max([bytes_of(node) // self.size for node, axis in self.slots if axis is not None], default=1)
 
     def _in_tile(self, whole: int) -> int:
         return whole // self.size * self.rows
@@ -94,6 +102,8 @@ class Loop:
         total = sum([cost.nanoseconds(node) for node in self.nodes])
         shared = sum([bytes_of(node) for node, _ in [*self.reads, *self.writes]])
         step = total / self.size / len(self.nodes)
+        while step * rows < SHORTEST_STEP and rows * 2 <= self.size and self._widest() * rows * 2 <= LARGEST_OF_SHORT:
+            rows *= 2
         larger = rows
         if len(self.nodes) <= FEW_STEPS and means.threads > 1:
             most = min(rows * LARGEST_TILE // TILE, self.size // means.threads)
@@ -110,7 +120,7 @@ class Loop:
             self.accumulated.append(place.node)
             self._how.append(how)
             return run, None
-        step = steps.step(np, place)
+        step = steps.step(np, place, self.ordered)
         if place.out in given and step.result != "out":
             step = _copied(step, place.out)
         return step.run, step
@@ -128,7 +138,9 @@ class Loop:
         import numpy as np
 
         results: dict[Node, Array] = {
-            node: np.empty(node.shape, node.dtype) for node, axis in self.writes if axis is not None
+            node: (order.empty(np, node.shape, node.dtype) if self.ordered else np.empty(node.shape, node.dtype))
+            for node, axis in self.writes
+            if axis is not None
         }
         given = {key: np.asarray(values[key[0]]) for key in self.reads}
         given |= {(node, axis): results[node] for node, axis in self.writes if axis is not None}

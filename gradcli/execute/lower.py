@@ -11,12 +11,14 @@ from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from gradcli.execute.order import empty, long_axis
 from gradcli.execute.products import column_sums, matrix_product
 from gradcli.graph.node import Node
 from gradcli.graph.ops import half_angle
 from gradcli.graph.ops.kernels import Ufunc
 from gradcli.graph.ops.reductions import count_of
 from gradcli.graph.ops.selection import cast
+from gradcli.graph.ops.slicing import diagonal_view
 from gradcli.graph.ops.words.python import CASTS, NUMBERS, OPERATORS
 from gradcli.graph.types import is_float
 from gradcli.tuples import NamedTuple
@@ -78,14 +80,16 @@ class Scope:
         return function
 
 
-def lowered(np: Any, node: Node, cut: Piece | None = None) -> Lowered:
+def lowered(np: Any, node: Node, cut: Piece | None = None, ordered: bool = False) -> Lowered:
     """How an operation is done, on whole arrays or on tiles that are ``cut`` so."""
     kernel = node.op.kernel
     assert kernel is not None
     name = node.op.name
     if node.op.wraps and not is_float(node.dtype):
         return _own(np, node, "fresh")
-    made = MAKERS[name](np, node, cut) if name in MAKERS else None
+    made = ORDERED[name](np, node, cut) if ordered and name in ORDERED else None
+    if made is None and name in MAKERS:
+        made = MAKERS[name](np, node, cut)
     if made is not None:
         return made if made.formula or cut is not None else made._replace(formula=by_kernel(node))
     if isinstance(kernel, Ufunc):
@@ -187,6 +191,17 @@ def _contraction(np: Any, node: Node, cut: Piece | None) -> Lowered | None:
     return Lowered(product, formula=Formula("{product}({0}, {1}, None)", (("product", product),)))
 
 
+def _matmul(np: Any, node: Node, cut: Piece | None) -> Lowered | None:
+    return _contraction(np, node, cut) if is_float(node.dtype) and max([x.rank for x in node.inputs]) > 2 else None
+
+
+def _concat(np: Any, node: Node, cut: Piece | None) -> Lowered | None:
+    axis, concatenate = node.attrs["axis"], np.concatenate
+    if cut is None or not is_float(node.dtype):
+        return None
+    return Lowered(lambda *parts, out: concatenate(parts, axis, out))
+
+
 def _half_angle(into: Any) -> Maker:
     def make(np: Any, node: Node, cut: Piece | None) -> Lowered | None:
         return Lowered(partial(into, np)) if cut is not None else None
@@ -263,7 +278,6 @@ def _unindex(np: Any, node: Node, cut: Piece | None) -> Lowered | None:
     if cut is None:
         return None
     key = _key(node.attrs["items"], cut.axis)
-
     def call(a: Any, out: Any) -> Any:
         out[...] = 0
         out[key] = a
@@ -271,13 +285,85 @@ def _unindex(np: Any, node: Node, cut: Piece | None) -> Lowered | None:
     return Lowered(call)
 
 
+# what lies in the order of its axes (gradcli.execute.order)
+
+
+def _in_order(np: Any, node: Node, fill: Callable[[Any, Any], None], text: str) -> Lowered | None:
+    """What writes its value into an array in the order of its axes, where NumPy would make one in that of its index."""
+    shape, dtype = node.shape, np.dtype(node.dtype)
+    if not shape or not node.inputs[0].shape:
+        return None
+
+    def call(a: Any, out: Any = None) -> Any:
+        y = empty(np, shape, dtype) if out is None else out
+        fill(a, y)
+        return y
+
+    return Lowered(call, formula=Formula(f"{{{text}}}({{0}})", ((text, call),)))
+
+
+def _unindex_in_order(np: Any, node: Node, cut: Piece | None) -> Lowered | None:
+    key = _key(node.attrs["items"], cut.axis if cut is not None else None)
+
+    def fill(a: Any, y: Any) -> None:
+        y[...] = 0
+        y[key] = a
+
+    return _in_order(np, node, fill, "placed")
+
+
+def _roll_in_order(np: Any, node: Node, cut: Piece | None) -> Lowered | None:
+    shift, axis = node.attrs["shift"], node.attrs["axis"]
+    if not isinstance(axis, int) or not isinstance(shift, int) or not node.shape[axis] or cut and cut.axis == axis:
+        return None
+    n, before = node.shape[axis], (slice(None),) * axis
+    k = shift % n
+    ends = (*before, slice(n - k, n)), (*before, slice(0, n - k))
+    places = (*before, slice(0, k)), (*before, slice(k, n))
+
+    def fill(a: Any, y: Any) -> None:
+        y[places[0]] = a[ends[0]]
+        y[places[1]] = a[ends[1]]
+
+    return _in_order(np, node, fill, "rolled")
+
+
+def _expand_in_order(np: Any, node: Node, cut: Piece | None) -> Lowered | None:
+    pattern = node.attrs["pattern"]
+
+    def fill(a: Any, y: Any) -> None:
+        y[...] = 0
+        diagonal_view(np, y, pattern)[...] = a
+
+    return _in_order(np, node, fill, "expanded")
+
+
+def _gather_in_order(np: Any, node: Node, cut: Piece | None) -> Lowered | None:
+    """Along the axis that is the last in memory."""
+    axis, (x, indices) = node.attrs["axis"], node.inputs
+    if long_axis(node.shape) != axis or indices.rank != 1 or cut is not None and cut.inputs[0] is not None:
+        return None
+    take, contiguous, turned = np.take, np.ascontiguousarray, (*range(axis), *range(axis + 1, x.rank), axis)
+    back = tuple([turned.index(k) for k in range(x.rank)])
+
+    def gather(a: Any, places: Any) -> Any:
+        return take(contiguous(a.transpose(turned)), places, -1).transpose(back)
+
+    return Lowered(gather, "fresh", formula=Formula("{gather}({0}, {1})", (("gather", gather),)))
+
+
 Maker = Callable[[Any, Node, "Piece | None"], "Lowered | None"]
+
+ORDERED: dict[str, Maker] = {
+    "unindex": _unindex_in_order, "roll": _roll_in_order, "expand_delta": _expand_in_order, "gather": _gather_in_order,
+}  # fmt: skip
+"""The same where arrays lie in order, for operations whose results would not."""
 
 MAKERS: dict[str, Maker] = {
     "products": _products, "recip": _recip, "relu": _relu, "cast": _cast, "where": _where,
     "sum": _sum, "mean": _mean, "contraction": _contraction, "identity": _same, "stop_gradient": _same,
     "reshape": _shaped, "broadcast_to": _shaped, "link": _nothing, "zero": _nothing, "transpose": _transpose,
-    "index": _index, "unindex": _unindex, "half_tangent": _half_angle(half_angle.tangent_into),
+    "index": _index, "matmul": _matmul, "concat": _concat, "unindex": _unindex, "half_tangent": _half_angle(half_angle.tangent_into),
     "sine": _half_angle(half_angle.sine_into), "cosine": _half_angle(half_angle.cosine_into),
 }  # fmt: skip
 """By name, for operations that are neither a universal function nor best done by their kernel."""

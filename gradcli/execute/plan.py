@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gradcli.data.memory import free_memory, show_bytes
 from gradcli.diagnostics import GradcliError
-from gradcli.execute import choose
+from gradcli.execute import choose, order
 from gradcli.execute.sizes import HEAVY, Means, bytes_of, processors, working_space
 from gradcli.graph.node import Node, cone
 
@@ -24,7 +24,8 @@ class Plan:
     arrays are not needed after unit i, ``peak`` the largest number of bytes alive at once (scratch memory and the
     targets' copies included), ``largest`` the node with the largest array, and ``choice`` says what runs it and why. Where the targets were rewritten,
     ``original`` maps a new node to the one that it stands for, and ``leaves`` are those that the targets needed before: a
-    value that a program needs stays needed, however it is simplified. ``known`` are nodes whose values are given.
+    value that a program needs stays needed, however it is simplified. ``known`` are nodes whose values are given, and
+    ``ordered`` says that arrays lie as :mod:`gradcli.execute.order` says.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Plan:
         means = means or Means()
         self.means = means._replace(threads=means.threads or processors())
         nodes = cone(targets, self.known)
+        self.ordered = order.pays(nodes, self.known, self.target_nodes)
         self.leaves = [n for n in nodes if n.op.name == "leaf"] if leaves is None else list(leaves)
         self.units: list[int | Loop] = list(range(len(nodes)))
         sizes = [bytes_of(node) for node in nodes]
@@ -80,7 +82,7 @@ class Plan:
         for k, group in enumerate(found):
             if group.size:
                 wanted = [node for node in group.nodes if users.get(node, set()) - {k}]
-                self.units.append(Loop(group, wanted, self.means))
+                self.units.append(Loop(group, wanted, self.means, self.ordered))
             else:
                 self.units += range(len(ordered), len(ordered) + len(group.nodes))
             ordered += group.nodes

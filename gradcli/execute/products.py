@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product as iterate
 from typing import Any
 
+from gradcli.execute.order import MOST_TERMS, SHORT, long_axis
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Contraction
+from gradcli.graph.types import size_of
 
 Product = Callable[[Any, Any, Any], Any]
 """Of two arrays and ``out``, the array for the result, or None for a new one."""
@@ -23,7 +26,7 @@ def matrix_product(np: Any, node: Node) -> Product | None:
         return _broadcast(np, x, y, out)
     summed = [k for k in x if k in y]
     if len(x) > 2 or len(y) > 2 or len(summed) != 1 or summed[0] in out:
-        return None
+        return _in_stacks(np, node, x, y, out)
     left, right = [k for k in x if k not in summed], [k for k in y if k not in summed]
     if node.inputs[0].shape[x.index(summed[0])] == 1 and list(out) == [*left, *right] and left and right:
         return _outer(np)
@@ -45,6 +48,82 @@ def _product(matmul: Any, turn_x: bool, turn_y: bool) -> Product:
     if turn_y:
         return lambda a, b, out: matmul(a, b.T, out=out)
     return lambda a, b, out: matmul(a, b, out=out)
+
+
+def _in_stacks(np: Any, node: Node, x: Sequence[int], y: Sequence[int], out: Sequence[int]) -> Product | None:
+    """Products of stacks of matrices: sums of products of long arrays where the matrices are tiny, else NumPy's."""
+    a, b = node.inputs
+    sizes = {**dict(zip(x, a.shape, strict=True)), **dict(zip(y, b.shape, strict=True))}
+    summed = [k for k in x if k in y and k not in out]
+    stack = [k for k in out if k in x and k in y]
+    left, right = [k for k in out if k not in y], [k for k in out if k not in x]
+    if {*x, *y} != {*out, *summed} or len(sizes) != len({*x, *y}) or not summed or 0 in sizes.values():
+        return None
+    if any([n != sizes[k] for own, shape in ((x, a.shape), (y, b.shape)) for k, n in zip(own, shape, strict=True)]):
+        return None  # an axis of one entry that is repeated
+    length = max([sizes[k] for k in stack], default=0)
+    terms = size_of(tuple([sizes[k] for k in (*left, *right, *summed)]))
+    if length >= SHORT and terms <= MOST_TERMS and length >= 2 * terms:
+        return _entry_by_entry(np, x, y, out, [(k, sizes[k]) for k in summed])
+    if len(summed) > 1 or len(left) > 1 or len(right) > 1:
+        return None
+    return _stacked(np, node, x, y, out, (stack, left, summed, right))
+
+
+def _entry_by_entry(
+    np: Any, x: Sequence[int], y: Sequence[int], out: Sequence[int], summed: Sequence[tuple[int, int]]
+) -> Product:
+    """For each entry that is summed a product of what is left of the operands, added to those before."""
+    multiply, add = np.multiply, np.add
+    kept = [k for k in out if k in x], [k for k in out if k in y]
+    keys: list[tuple[Any, Any]] = []
+    for places in iterate(*[range(n) for _, n in summed]):
+        at = dict(zip([k for k, _ in summed], places, strict=True))
+        keys.append((tuple([at.get(k, slice(None)) for k in x]), tuple([at.get(k, slice(None)) for k in y])))
+    turns, shapes = [], []
+    for own, left in zip((x, y), kept, strict=True):
+        rest = [k for k in own if k not in dict(summed)]
+        turns.append(tuple([rest.index(k) for k in left]))
+        shapes.append(tuple([slice(None) if k in left else None for k in out]))
+    (p, q), (i, j) = turns, shapes
+
+    def product(a: Any, b: Any, out: Any) -> Any:
+        (k, m), *more = keys
+        y = multiply(a[k].transpose(p)[i], b[m].transpose(q)[j], out=out)
+        for k, m in more:
+            add(y, multiply(a[k].transpose(p)[i], b[m].transpose(q)[j]), out=y)
+        return y
+
+    return product
+
+
+def _stacked(
+    np: Any, node: Node, x: Sequence[int], y: Sequence[int], out: Sequence[int], parts: Sequence[Sequence[int]]
+) -> Product | None:
+    """NumPy's product of stacks of matrices, turned such that the long axis of the result is its columns."""
+    stack, left, summed, right = parts
+    matmul = np.matmul
+    before = tuple([x.index(k) for k in (*stack, *left, *summed)]), tuple([y.index(k) for k in (*stack, *summed, *right)])
+    own = [*stack, *left, *right]
+    after = tuple([own.index(k) for k in out])
+    if len(left) != 1 or len(right) != 1:
+        return None
+    long = long_axis(node.shape)
+    swapped = long is not None and out[long] == left[0]
+    p, q = before
+    back = tuple([after.index(k) for k in range(len(after))])
+
+    def product(a: Any, b: Any, out: Any) -> Any:
+        a, b = a.transpose(p), b.transpose(q)
+        target = out.transpose(back) if out is not None else None
+        if swapped and (a.strides[-1] != a.itemsize if target is None else target.strides[-1] != a.itemsize):
+            target = target.swapaxes(-1, -2) if target is not None else None
+            y = matmul(b.swapaxes(-1, -2), a.swapaxes(-1, -2), out=target).swapaxes(-1, -2)
+        else:
+            y = matmul(a, b, out=target)
+        return y.transpose(after)
+
+    return product
 
 
 def _outer(np: Any) -> Product:

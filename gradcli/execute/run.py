@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError, Label
+from gradcli.execute import order
 from gradcli.execute.plan import Plan
 from gradcli.graph.failures import Failure, explained
 from gradcli.graph.node import Node, cone
@@ -69,7 +70,8 @@ class _Run:
         node = plan.nodes[position]
         op = node.op
         if op.name == "leaf" or node in plan.known:
-            values[position] = self.leaves[node]
+            value = self.leaves[node]
+            values[position] = order.arranged(np, value) if plan.ordered and node.shape else value
             return
         start = self.record.clock() if self.record is not None else 0.0
         try:

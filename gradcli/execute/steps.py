@@ -48,10 +48,10 @@ class Place(NamedTuple):
     piece: Piece
 
 
-def step(np: Any, place: Place) -> Step:
+def step(np: Any, place: Place, ordered: bool = False) -> Step:
     """The step of an operation whose value has the cut axis."""
     node, inputs, o, piece = place
-    call, result, in_place, rows, _ = lowered(np, node, piece)
+    call, result, in_place, rows, _ = lowered(np, node, piece, ordered)
     if rows:
 
         def run(r: Registers) -> None:

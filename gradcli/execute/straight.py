@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gradcli.execute.lower import Formula, Lowered, Scope, lowered
+from gradcli.execute.order import arranged, long_axis
 from gradcli.execute.plan import Plan
 from gradcli.graph.node import Node
 from gradcli.graph.operation import kernel_value
@@ -47,8 +48,11 @@ class _Writer:
     def __init__(self, np: Any, plan: Plan, known: Mapping[Node, Array], inputs: Sequence[Node]) -> None:
         self.np = np
         self.plan = plan
-        self.scope = Scope(np=np)
+        self.scope = Scope(np=np, arranged=arranged)
         self.arguments = [f"v{plan.position[node]}" for node in inputs]
+        self.turned = [
+            name for name, node in zip(self.arguments, inputs, strict=True) if plan.ordered and long_axis(node.shape) is not None
+        ]
         self.scalars = [f"v{plan.position[node]}" for node in inputs if not node.shape]
         self.fresh: set[int] = set()
         self.lines: list[Line] = []
@@ -57,11 +61,12 @@ class _Writer:
         for i, node in enumerate(plan.nodes):
             if node.op.name == "leaf" or node in plan.known:
                 if node in known:
-                    self.scope.names[f"v{i}"] = known[node] if node.shape else known[node][()]
+                    value = arranged(np, known[node]) if plan.ordered and node.shape else known[node]
+                    self.scope.names[f"v{i}"] = value if node.shape else value[()]
             elif node.op.name == "literal":
                 self.scope.names[f"v{i}"] = kernel_value(np, node)
             else:
-                self.write(i, node, lowered(np, node))
+                self.write(i, node, lowered(np, node, ordered=plan.ordered))
 
     def write(self, i: int, node: Node, low: Lowered) -> None:
         """Write the line of a node, or note what it repeats."""
@@ -124,8 +129,9 @@ class _Writer:
             self.operand(i)
         lines, made = self.named(set(targets))
         results = [self.result(i, i in targets[:k]).format(made.get(i) or f"v{i}") for k, i in enumerate(targets)]
-        scalars = [f"{name} = {name}[()]" for name in self.scalars]
-        text = [*scalars, *lines, f"return [{', '.join(results)}]"]
+        leading = [f"{name} = {name}[()]" for name in self.scalars]
+        leading += [f"{name} = arranged(np, {name})" for name in self.turned]
+        text = [*leading, *lines, f"return [{', '.join(results)}]"]
         compute: Function = self.scope.function(", ".join(self.arguments), text)
         errstate, blas = self.np.errstate, self.plan.blas
 

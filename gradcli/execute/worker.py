@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gradcli.execute import order
 from gradcli.execute.sizes import bytes_of
 from gradcli.execute.steps import FIRST, PARTS, ROWS, Registers
 from gradcli.graph.failures import Failure
@@ -86,7 +87,9 @@ class Worker:
                     assert axis is not None
                     size = bytes_of(node) // loop.size * rows
                     shape = (*node.shape[:axis], rows, *node.shape[axis + 1 :])
-                    registers[slot] = self._memory[start : start + size].view(node.dtype).reshape(shape)
+                    memory = self._memory[start : start + size].view(node.dtype)
+                    long = order.long_axis(node.shape) if loop.ordered else None
+                    registers[slot] = order.shaped(self._np, memory, shape, long)
             self._registers[rows] = registers
         return self._registers[rows]
 

@@ -51,8 +51,18 @@ def _axes(node: Node) -> Sequence[int]:
 
 def _along_others(node: Node) -> tuple[list[Labels], Labels]:
     """Operations that mix entries along some axes of inputs and results of one rank."""
+    if node.attrs["axis"] is None:  # as one long row
+        return _mixed(node)
     labels = _but(_axes(node), node.rank)
     return [labels for _ in node.inputs], labels
+
+
+def _diagonals(node: Node) -> tuple[list[Labels], Labels]:
+    """Axes of one number are one axis on the other side; those whose number is theirs alone stay."""
+    pattern = node.attrs["pattern"]
+    long = tuple([k if pattern.count(k) == 1 else None for k in pattern])
+    short = tuple([k if pattern.count(k) == 1 else None for k in range(max(pattern) + 1)])
+    return ([long], short) if node.rank < node.inputs[0].rank else ([short], long)
 
 
 def _accumulated(node: Node) -> tuple[list[Labels], Labels]:
@@ -157,5 +167,5 @@ def _matrices(node: Node) -> tuple[list[Labels], Labels]:
 _LABELS: Mapping[Flow, Callable[[Node], tuple[list[Labels], Labels]]] = {
     "": _mixed, "entries": _entrywise, "accumulated": _accumulated, "reduced": _reduced_whole, "along": _along_others,
     "matrices": _matrices, "stacked": _stacked, "transposed": _transposed, "reshaped": _reshaped, "indexed": _indexed,
-    "unindexed": _unindexed, "gathered": _gathered, "rows": _row_by_row,
+    "unindexed": _unindexed, "gathered": _gathered, "rows": _row_by_row, "diagonals": _diagonals,
 }  # fmt: skip

@@ -183,7 +183,7 @@ Parity = Literal["", "odd", "even"]
 
 Flow = Literal[
     "", "entries", "accumulated", "reduced", "along", "matrices", "stacked", "transposed", "reshaped", "indexed",
-    "unindexed", "gathered", "rows",
+    "unindexed", "gathered", "rows", "diagonals",
 ]  # fmt: skip
 """Which axes of the inputs become which axes of the result; :mod:`gradcli.graph.flow` gives the labels of each."""
 

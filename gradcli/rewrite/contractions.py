@@ -172,6 +172,17 @@ def _sum_of_products(node: Node) -> Node | None:
     return sum_(product, axis=[own.index(k) for k in summed])
 
 
+def in_steps(node: Node) -> Node | None:
+    """As the kernel does it: sums, pairs and ordinary products in place of labels, but for what BLAS does in one call."""
+    if node.attrs["gram"]:
+        return None
+    for rule in (_summed_first, _single, _pairwise, _product):
+        better = rule(node)
+        if better is not None:
+            return better
+    return None
+
+
 RULES: dict[str, list[tuple[str, Rule]]] = {
     "contraction": [
         ('einsum("ij,j->i", 2 * a, b) -> 2 * einsum("ij,j->i", a, b)', _numbers_outside),

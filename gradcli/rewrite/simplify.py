@@ -7,13 +7,15 @@ gradient is None has been decided by then; no rule turns a NaN or an infinity in
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from math import frexp
 
-from gradcli.graph.node import Node, cone
+from gradcli.graph.node import Node, Number, cone
 from gradcli.graph.ops import half_angle
 from gradcli.graph.ops.elementwise import multiply, square
+from gradcli.graph.types import is_float, size_of
 from gradcli.rewrite import exact
 from gradcli.rewrite.engine import Engine, Rule, joined
-from gradcli.rewrite.terms import number_of, unshaped
+from gradcli.rewrite.terms import number_of, scaled, split, unshaped, usable
 
 
 def _add_nothing(node: Node) -> Node | None:
@@ -31,6 +33,44 @@ def _power(node: Node) -> Node | None:
     return square(base) if n == 2 else multiply(base, square(base))
 
 
+def _exact_factor(x: Node) -> tuple[Number, Node]:
+    """The coefficient of a term, if it is a power of two or its negative, and the rest: products with it round nothing."""
+    c, rest = split(x)
+    exact = c != 1 and is_float(x.dtype) and rest.shape == x.shape and frexp(abs(c))[0] == 0.5 and usable(c, x.dtype)
+    return (c, rest) if exact else (1, x)
+
+
+def _factor_outside(node: Node) -> Node | None:
+    c, x = _exact_factor(node.inputs[0])
+    return None if c == 1 else scaled(c, node.op(x, **node.attrs))
+
+
+def _factor_aside(node: Node) -> Node | None:
+    """A factor of the larger array, which goes to what is smaller before it is repeated."""
+    if len(node.inputs) != 2 or not node.shape:
+        return None
+    for a, b in (node.inputs, node.inputs[::-1]):
+        small = b.inputs[0] if b.op.name == "broadcast_to" else b
+        if a.shape != node.shape or a.dtype != small.dtype or 2 * size_of(small.shape) > size_of(a.shape):
+            continue
+        c, x = _exact_factor(a)
+        if c != 1 and number_of(small) is None:
+            return multiply(x, scaled(c, small))
+    return None
+
+
+def _joined(node: Node) -> Node | None:
+    from gradcli.rewrite.pieces import joined
+
+    return joined(node) if any([x.op.name == "unindex" for x in node.inputs]) else None
+
+
+def _contraction(node: Node) -> Node | None:
+    from gradcli.rewrite.contractions import in_steps
+
+    return in_steps(node)
+
+
 def _by_half_angle(node: Node) -> Node | None:
     if not half_angle.pays(node):
         return None
@@ -42,8 +82,14 @@ def _by_half_angle(node: Node) -> Node | None:
 RULES: dict[str, list[tuple[str, Rule]]] = {
     "stop_gradient": [("stop_gradient(x) -> x", lambda node: node.inputs[0])],
     "custom_gradient": [("custom_gradient(x, …) -> x", lambda node: node.inputs[0])],
-    "add": [("x + link(y) -> x", _add_nothing)],
-    "products": [("products(x, 1) -> x", exact.times_one)],
+    "add": [
+        ("x + link(y) -> x", _add_nothing),
+        ("x in y[:2] + x in y[2:] -> concat", _joined),
+    ],
+    "products": [("products(x, 1) -> x", exact.times_one), ("products(2 * x, y) -> x * (2 * y)", _factor_aside)],
+    "multiply": [("(2 * x) * y -> x * (2 * y), where y is smaller", _factor_aside)],
+    "sum": [("sum(2 * x) -> 2 * sum(x)", _factor_outside)],
+    "contraction": [('einsum("ij,j->ij", a, b) -> a * b', _contraction)],
     "pow": [("x^2 -> square(x), x^3 -> x * square(x)", _power)],
 }
 """For each operation the rules that may replace it in a plan, beside the exact ones."""

@@ -99,11 +99,13 @@ class Problem:
     constants: Arrays
     peers: tuple[str, ...] = ("JAX", "PyTorch", "casadi")
     of_jax: bool = False
+    script: str = "loops_{}.py"
+    results: tuple[str, ...] = ()
 
     @property
     def asked(self) -> list[str]:
-        """The names of the value and of the gradients."""
-        return ["y", *[f"g_{name}" for name in self.variables]]
+        """The names of the results: if no others are given, those of the value and of the gradients."""
+        return list(self.results) or ["y", *[f"g_{name}" for name in self.variables]]
 
     def written(self, folder: Path) -> Path:
         """The program, whose arrays are files beside it."""
@@ -113,6 +115,7 @@ class Problem:
             np.save(folder / f"{name}.npy", value)
         heads = [f'{kind} {name} = load("{name}.npy")\n' for name, kind in kinds.items()]
         gradient = f"{', '.join(self.asked[1:])} = gradients(y, [{', '.join(self.variables)}])\n"
+        gradient = "" if self.results else gradient
         path = folder / f"{self.case}.expr"
         path.write_text("".join(heads) + self.text + gradient, encoding="utf-8")
         return path
@@ -200,7 +203,7 @@ def commands(problem: Problem, path: Path, setting: Setting) -> tuple[dict[str, 
             if name in problems:
                 missing.append(Row(f"{problem.title}, cold", name, remark=problems[name]))
             else:
-                found[name] = [python, PEERS / SCRIPTS[name], problem.case, ",".join(problem.variables), path.parent]
+                found[name] = [python, PEERS / problem.script.format(name.lower().replace("py", "")), problem.case, ",".join(problem.variables), path.parent]
     return found, missing
 
 

@@ -239,5 +239,5 @@ def _roll_led(led: Led) -> Node:
 roll = shaping(
     "roll", "x, shift:ints, axis:ints=None", "Shifted cyclically along the axis, or each of several (default: as one long row).",
     leading=_roll_led, infer=_roll_shape, rule=Linear(lambda i, g, y: roll(g, shift=_back(y.attrs["shift"]), axis=y.attrs["axis"])),
-    kernel=lambda xp, x, shift, axis: xp.roll(x, shift, axis), workspace=0.1, entries="moved", formula="x, rearranged", example="roll([1, 2, 3], 1)",
+    kernel=lambda xp, x, shift, axis: xp.roll(x, shift, axis), workspace=0.1, entries="moved", flow="along", formula="x, rearranged", example="roll([1, 2, 3], 1)",
 )  # fmt: skip

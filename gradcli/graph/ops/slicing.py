@@ -216,7 +216,7 @@ def expand_kernel(xp: Any, x: Any, pattern: Sequence[int]) -> Any:
 
 expand_delta = shaping(
     "expand_delta", "x, pattern:ints", "x on a diagonal: the pattern numbers the axis of x for each axis; 0 where "
-    "axes of one number differ.", infer=_expand_shape, kernel=expand_kernel, entries="placed", formula="delta * x",
+    "axes of one number differ.", infer=_expand_shape, kernel=expand_kernel, entries="placed", flow="diagonals", formula="delta * x",
     rule=Linear(lambda i, g, y: collect_delta(g, pattern=y.attrs["pattern"])), example="expand_delta([1, 2], [0, 0])",
 )  # fmt: skip
 
@@ -236,7 +236,7 @@ def _collect_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 
 collect_delta = shaping(
     "collect_delta", "x, pattern:ints", "The entries at which axes of one number agree: a diagonal.",
-    example="collect_delta([[1, 2], [3, 4]], [0, 0])", infer=_collect_shape, kernel=lambda xp, x, pattern: diagonal_view(xp, x, pattern).copy(), entries="moved", formula="diagonal of x",
+    example="collect_delta([[1, 2], [3, 4]], [0, 0])", infer=_collect_shape, kernel=lambda xp, x, pattern: diagonal_view(xp, x, pattern).copy(), entries="moved", flow="diagonals", formula="diagonal of x",
     rule=Linear(lambda i, g, y: expand_delta(g, pattern=y.attrs["pattern"]), picks=_takes_few),
 )  # fmt: skip
 

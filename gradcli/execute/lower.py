@@ -278,6 +278,7 @@ def _unindex(np: Any, node: Node, cut: Piece | None) -> Lowered | None:
     if cut is None:
         return None
     key = _key(node.attrs["items"], cut.axis)
+
     def call(a: Any, out: Any) -> Any:
         out[...] = 0
         out[key] = a

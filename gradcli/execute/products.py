@@ -103,7 +103,10 @@ def _stacked(
     """NumPy's product of stacks of matrices, turned such that the long axis of the result is its columns."""
     stack, left, summed, right = parts
     matmul = np.matmul
-    before = tuple([x.index(k) for k in (*stack, *left, *summed)]), tuple([y.index(k) for k in (*stack, *summed, *right)])
+    before = (
+        tuple([x.index(k) for k in (*stack, *left, *summed)]),
+        tuple([y.index(k) for k in (*stack, *summed, *right)]),
+    )
     own = [*stack, *left, *right]
     after = tuple([own.index(k) for k in out])
     if len(left) != 1 or len(right) != 1:

@@ -51,7 +51,9 @@ class _Writer:
         self.scope = Scope(np=np, arranged=arranged)
         self.arguments = [f"v{plan.position[node]}" for node in inputs]
         self.turned = [
-            name for name, node in zip(self.arguments, inputs, strict=True) if plan.ordered and long_axis(node.shape) is not None
+            name
+            for name, node in zip(self.arguments, inputs, strict=True)
+            if plan.ordered and long_axis(node.shape) is not None
         ]
         self.scalars = [f"v{plan.position[node]}" for node in inputs if not node.shape]
         self.fresh: set[int] = set()

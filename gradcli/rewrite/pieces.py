@@ -79,7 +79,9 @@ def _whole(parts: list[Part], axis: int, like: Node) -> Node:
     for part in [*parts, None]:
         start = like.shape[axis] if part is None else part.start
         if start > end:
-            pieces.append(broadcasted(literal(0, like.dtype), (*like.shape[:axis], start - end, *like.shape[axis + 1 :])))
+            pieces.append(
+                broadcasted(literal(0, like.dtype), (*like.shape[:axis], start - end, *like.shape[axis + 1 :]))
+            )
         if part is not None:
             pieces.append(part.value)
             end = part.stop(axis)

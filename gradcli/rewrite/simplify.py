@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from math import frexp
 
-from gradcli.graph.node import Node, Number, cone
+from gradcli.graph.node import Node, Number, cone, now
 from gradcli.graph.ops import half_angle
 from gradcli.graph.ops.elementwise import multiply, square
 from gradcli.graph.types import is_float, size_of
 from gradcli.rewrite import exact
-from gradcli.rewrite.engine import Engine, Rule, joined
+from gradcli.rewrite.engine import Engine, Rule, Rules, joined
 from gradcli.rewrite.terms import number_of, scaled, split, unshaped, usable
 
 
@@ -66,6 +66,10 @@ def _joined(node: Node) -> Node | None:
 
 
 def _contraction(node: Node) -> Node | None:
+    labels = [set(own) for own in node.attrs["labels"]]
+    summed = set().union(*labels).difference(node.attrs["out"])
+    if len(labels) == 2 and summed and summed <= labels[0] & labels[1]:
+        return None  # a product of matrices
     from gradcli.rewrite.contractions import in_steps
 
     return in_steps(node)
@@ -103,6 +107,22 @@ HALF_ANGLES: dict[str, list[tuple[str, Rule]]] = {
 _SETS = {wanted: joined(exact.RULES, RULES, HALF_ANGLES if wanted else {}) for wanted in (False, True)}
 
 
+class _Beyond(Engine):
+    """Rules for a graph of which some nodes are known: what these were made from is not computed again."""
+
+    def __init__(self, rules: Rules, known: Collection[Node]) -> None:
+        super().__init__(rules)
+        self.done.update({node: node for node in known})
+        self._known = bool(known)
+        self._since = now()
+
+    def allowed(self, better: Node) -> bool:
+        if not self._known:
+            return True
+        old = [x for node in cone([better], self.done, self._since) for x in (node, *node.inputs)]
+        return all([x.serial >= self._since or x in self.done for x in (better, *old)])
+
+
 class Simplified:
     """Targets rewritten.
 
@@ -112,8 +132,7 @@ class Simplified:
     """
 
     def __init__(self, targets: Sequence[Node], half_angles: bool = False, known: Collection[Node] = ()) -> None:
-        engine = Engine(_SETS[half_angles])
-        engine.done.update({node: node for node in known})
+        engine = _Beyond(_SETS[half_angles], known)
         nodes = cone(targets, known)
         engine.rewrite(nodes)
         self.original = engine.original

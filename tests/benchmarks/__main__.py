@@ -7,14 +7,18 @@ from what else runs, by factors of ten.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from tests.benchmarks.competitors import REQUIREMENTS, SCRIPTS, Environment, Peer, default_folder
@@ -35,6 +39,7 @@ SECTIONS = {
     "order": "order",
     "hessian": "hessians",
     "loops": "loops",
+    "adbench": "adbench",
     "optimisations": "optimisations",
 }
 """The sections' names, and the modules that measure them."""
@@ -76,6 +81,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add("--limit", type=float, default=20.0, metavar="SECONDS", help="for a peer's first answer (default: 20)")
     add("--scale", type=_share, default=1.0, metavar="F", help="multiplies the sizes of programs, arrays and files")
+    add(
+        "--rows",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "gradcli-benchmarks.ndjson",
+        metavar="FILE",
+        help="where each row is written as soon as it is measured (default: %(default)s)",
+    )
     add("--without-avx512", action="store_true", help=f"then {' and '.join(OF_ARRAYS)} again with AVX-512 off")
     return parser.parse_args(arguments)
 
@@ -116,16 +128,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows: list[Row] = []
     targets: list[Target] = []
     peers: dict[str, Peer] = {}
+    journal = Rows(options)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         environment = Environment(options.environment) if options.peers else None
         if environment is not None:
             peers = {name: Peer(name, environment, options.limit, folder) for name in SCRIPTS}
-        setting = Setting(folder, options.repeat, peers, environment, options.scale)
+        setting = Setting(folder, options.repeat, peers, environment, options.scale, journal.keep)
         try:
             for section in options.only:
-                print(f"measuring {section}", file=sys.stderr, flush=True)
-                more, limits = _section(section).section(setting)
+                with journal.timed(section):
+                    more, limits = _section(section).section(setting)
                 rows += more
                 targets += limits
         finally:  # what was measured is printed, whatever ends the run
@@ -136,6 +149,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _again_without_avx512(options) if options.without_avx512 else 0
 
 
+class Rows:
+    """A file of JSON lines, to which a run adds its rows and the seconds of its sections; a run like one before knows how long they take."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.path: Path = options.rows
+        self._run = {name: getattr(options, name) for name in ("peers", "repeat", "scale", "threads")}
+        self._took: dict[str, float] = {}
+        if self.path.exists():
+            for line in self.path.read_text(encoding="utf-8").splitlines():
+                entry = json.loads(line)
+                if "seconds" in entry and entry["run"] == self._run:
+                    self._took[entry["section"]] = entry["seconds"]
+        print(f"rows go to {self.path}", file=sys.stderr, flush=True)
+
+    def _add(self, entry: dict[str, object]) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def keep(self, row: Row) -> None:
+        self._add(asdict(row))
+
+    @contextmanager
+    def timed(self, section: str) -> Iterator[None]:
+        """Says how long a section took the last time, and then how long it has taken."""
+        last = self._took.get(section)
+        print(f"measuring {section}{f', about {last:.0f} s' if last else ''}", file=sys.stderr, flush=True)
+        start = monotonic()
+        yield
+        seconds = monotonic() - start
+        print(f"{section} took {seconds:.0f} s", file=sys.stderr, flush=True)
+        self._add({"section": section, "seconds": seconds, "run": self._run})
+
+
 def _again_without_avx512(options: argparse.Namespace) -> int:
     """The array sections in a process whose libraries are told before they start."""
     variables = without_avx512()
@@ -144,7 +190,7 @@ def _again_without_avx512(options: argparse.Namespace) -> int:
         print("\nnothing to run without AVX-512", flush=True)
         return 0
     command = [sys.executable, "-m", "tests.benchmarks", "--only", ",".join(sections)]
-    for name in ("repeat", "threads", "environment", "limit", "scale"):
+    for name in ("repeat", "threads", "environment", "limit", "scale", "rows"):
         if getattr(options, name) is not None:
             command += [f"--{name}", str(getattr(options, name))]
     command += ["--peers"] if options.peers else []

@@ -132,6 +132,6 @@ def section(setting: Setting) -> tuple[list[Row], list[Target]]:
     for chain in CHAINS:
         for dtype in DTYPES:
             more, limits = measure(chain, dtype, setting)
-            rows += more
+            rows += setting.noted(more)
             targets += limits
     return rows, targets

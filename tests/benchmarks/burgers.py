@@ -127,6 +127,6 @@ def section(setting: Setting) -> tuple[list[Row], list[Target]]:
     targets: list[Target] = []
     for dtype in DTYPES:
         more, limits = measure(dtype, setting)
-        rows += more
+        rows += setting.noted(more)
         targets += limits
     return rows, targets

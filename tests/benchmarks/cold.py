@@ -119,7 +119,7 @@ def section(setting: Setting) -> tuple[list[Row], list[Target]]:
         assert ratio is not None
         rows.append(Row(TITLE, name, which.median(name), ratio=f"{times(ratio)} x import numpy"))
     scalar = "gradcli, scalar gradient"
-    return [*rows, *missing], [
+    return setting.noted([*rows, *missing]), [
         Target("cold matrix gradient to import numpy", 1.6, measured.ratio("gradcli, matrix gradient", "import numpy")),
         Target("cold order 20 to order 1", 1.25, measured.ratio("gradcli, order 20", "gradcli, order 1")),
         Target("cold scalar gradient to casadi's", 1, measured.ratio(scalar, "casadi")),

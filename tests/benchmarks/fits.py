@@ -238,6 +238,6 @@ def section(setting: Setting) -> tuple[list[Row], list[Target]]:
     targets: list[Target] = []
     for what in (*SAMPLES, *TINY):
         more, limits = measure(what, setting)
-        rows += more
+        rows += setting.noted(more)
         targets += limits
     return rows, targets

@@ -181,6 +181,6 @@ def section(setting: Setting) -> tuple[list[Row], list[Target]]:
     targets: list[Target] = []
     for problem in (quadratic(), logistic(), factorisation(), relu()):
         more, limits = measure(problem, setting)
-        rows += more
+        rows += setting.noted(more)
         targets += limits
     return rows, targets

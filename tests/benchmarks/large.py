@@ -123,7 +123,7 @@ def measure(setting: Setting, n: int, slow: set[str]) -> Size:
             remark = f"{memory / 1e6:.0f} MB {remark}".rstrip()
         text = "" if who == "gradcli" else f"{times(ratio)} x gradcli"
         rows.append(Row(title, who, measured.median(who), ratio=text, difference=apart.get(who), remark=remark))
-    return Size(rows, measured, memory)
+    return Size(setting.noted(rows), measured, memory)
 
 
 def section(setting: Setting) -> tuple[list[Row], list[Target]]:

@@ -8,8 +8,8 @@ a further one, and cold, from Enter to the answer of a command and of scripts th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from tests.benchmarks.cold import numbers
 from tests.benchmarks.running import Comparison, Own, difference
 from tests.benchmarks.setting import ROOT, Setting, process
 from tests.benchmarks.table import Row, Target, times
-from tests.benchmarks.timing import calls, interleaved
+from tests.benchmarks.timing import Measured, calls, interleaved
 
 AGREEMENT = 1e-8
 FEW = 3
@@ -89,7 +89,8 @@ y = mean(u[:, 1])
 class Problem:
     """A program that names a scalar ``y``, known to peers as ``case``, and is differentiated by all its variables.
 
-    ``of_jax`` says that the cold command is to be faster than JAX's script.
+    ``results`` names others in place of these. ``of_jax`` says how many times faster than JAX's script the cold command is to
+    be, ``task`` what peers are asked for, and ``peers`` who they are and their scripts.
     """
 
     case: str
@@ -97,9 +98,9 @@ class Problem:
     text: str
     variables: Arrays
     constants: Arrays
-    peers: tuple[str, ...] = ("JAX", "PyTorch", "casadi")
-    of_jax: bool = False
-    script: str = "loops_{}.py"
+    peers: Mapping[str, str] = field(default_factory=lambda: SCRIPTS)
+    of_jax: float = 0
+    task: str = "loop"
     results: tuple[str, ...] = ()
 
     @property
@@ -136,14 +137,14 @@ def recurrence(steps: int) -> Problem:
     u = np.random.RandomState(1).normal(size=steps)
     a, b = np.array(0.9), np.array(0.5)
     title = f"tanh(a s + b u), {steps:,} steps"
-    return Problem("recurrence", title, RECURRENCE, {"a": a, "b": b}, {"u": u}, of_jax=True)
+    return Problem("recurrence", title, RECURRENCE, {"a": a, "b": b}, {"u": u}, of_jax=1)
 
 
 def garch(steps: int) -> Problem:
     """The likelihood of `samples/loops/garch.expr`."""
     r = np.loadtxt(ROOT / "samples" / "loops" / "data" / "returns.csv", skiprows=1)[:steps]
     p = np.array([0.0, 0.05, 0.1, 0.85])
-    return Problem("garch", f"GARCH(1,1), {len(r):,} steps", GARCH, {"p": p}, {"r": r}, of_jax=True)
+    return Problem("garch", f"GARCH(1,1), {len(r):,} steps", GARCH, {"p": p}, {"r": r}, of_jax=1)
 
 
 def lstm(units: int, steps: int, batch: int, inputs: int = 16) -> Problem:
@@ -155,7 +156,8 @@ def lstm(units: int, steps: int, batch: int, inputs: int = 16) -> Problem:
     }
     constants = {"x": random.normal(size=(steps, batch, inputs)), "target": random.normal(size=batch)}
     title = f"LSTM, {units} units, {steps} steps, batch {batch}"
-    return Problem("lstm", title, LSTM, variables, constants, ("JAX", "PyTorch"))
+    peers = {name: SCRIPTS[name] for name in ("JAX", "PyTorch")}
+    return Problem("lstm", title, LSTM, variables, constants, peers)
 
 
 def kalman(steps: int) -> Problem:
@@ -164,7 +166,7 @@ def kalman(steps: int) -> Problem:
     flow = np.cumsum(np.cumsum(0.1 * random.normal(size=steps))) + random.normal(size=steps)
     variables = {"q": np.array([-2.0, -4.0]), "r": np.array(0.5)}
     title = f"Kalman filter of 2 states, {steps:,} steps"
-    return Problem("kalman", title, KALMAN, variables, {"flow": flow}, of_jax=True)
+    return Problem("kalman", title, KALMAN, variables, {"flow": flow}, of_jax=1)
 
 
 def sir(steps: int) -> Problem:
@@ -173,10 +175,10 @@ def sir(steps: int) -> Problem:
     return Problem("sir", f"odeint of 3 states, {steps:,} steps", SIR, {"p": np.array([0.5, 0.2])}, {"t": t})
 
 
-def warm(problem: Problem, path: Path, setting: Setting) -> list[Row]:
+def warm(problem: Problem, path: Path, setting: Setting) -> tuple[list[Row], Measured]:
     """Answers in running processes."""
     again = problem.compiled(path)
-    peers = dict.fromkeys(problem.peers, "loop")
+    peers = dict.fromkeys(problem.peers, problem.task)
     comparison = Comparison(
         problem.title,
         {"gradcli": Own(again, lambda: problem.compiled(path)())},
@@ -187,8 +189,7 @@ def warm(problem: Problem, path: Path, setting: Setting) -> list[Row]:
         difference,
         AGREEMENT,
     )
-    rows, _ = comparison.run(setting.among(peers), setting.rounds)
-    return rows
+    return comparison.run(setting.among(peers), setting.rounds)
 
 
 def commands(problem: Problem, path: Path, setting: Setting) -> tuple[dict[str, list[str | Path]], list[Row]]:
@@ -203,7 +204,13 @@ def commands(problem: Problem, path: Path, setting: Setting) -> tuple[dict[str, 
             if name in problems:
                 missing.append(Row(f"{problem.title}, cold", name, remark=problems[name]))
             else:
-                found[name] = [python, PEERS / problem.script.format(name.lower().replace("py", "")), problem.case, ",".join(problem.variables), path.parent]
+                found[name] = [
+                    python,
+                    PEERS / problem.peers[name],
+                    problem.case,
+                    ",".join(problem.variables),
+                    path.parent,
+                ]
     return found, missing
 
 
@@ -223,8 +230,8 @@ def cold(problem: Problem, path: Path, setting: Setting) -> tuple[list[Row], lis
         rows.append(Row(f"{problem.title}, cold", who, measured.median(who), None, text, apart[who], remark))
     if not problem.of_jax:
         return rows, []
-    of = f"{problem.case}, cold, JAX's script to gradcli"
-    return rows, [Target(of, 1, measured.ratio("JAX", "gradcli"), at_least=True)]
+    of = f"{problem.title}, cold, JAX's script to gradcli"
+    return rows, [Target(of, problem.of_jax, measured.ratio("JAX", "gradcli"), at_least=True)]
 
 
 def problems(setting: Setting) -> list[Problem]:
@@ -239,8 +246,9 @@ def section(setting: Setting) -> tuple[list[Row], list[Target]]:
     targets: list[Target] = []
     for problem in problems(setting):
         path = problem.written(setting.folder / problem.case)
-        rows += warm(problem, path, setting)
+        more, _ = warm(problem, path, setting)
+        rows += setting.noted(more)
         more, limits = cold(problem, path, setting)
-        rows += more
+        rows += setting.noted(more)
         targets += limits
     return rows, targets

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import gradcli
-from tests.benchmarks import arrays, burgers, cold, large, loops
+from tests.benchmarks import adbench, arrays, burgers, cold, large, loops
 from tests.benchmarks.running import difference
 from tests.benchmarks.setting import Setting, process
 from tests.benchmarks.table import Row, Target, times
@@ -103,6 +103,20 @@ def command(setting: Setting) -> Answer:
     return found
 
 
+def mixture(setting: Setting) -> Answer:
+    """Steps on arrays of few columns."""
+    problem = adbench.gmm(2, 10, setting.size(1000))
+    path = problem.written(setting.folder / "mixture")
+
+    def found() -> Array:
+        step = problem.compiled(path)
+        for _ in range(setting.size(300)):
+            step()
+        return step()
+
+    return found
+
+
 CASES = (
     Case("tiles", "gradient of a chain", chain),
     Case("tiles", "network's step", network),
@@ -112,6 +126,7 @@ CASES = (
     Case("repeated", "10,000 statements", statements),
     Case("templates", "2,000 calls of a function", function),
     Case("straight", "steps of a small network", small),
+    Case("order", "steps of a mixture of Gaussians", mixture),
     Case("entries", "steps of an outbreak", outbreak),
     Case("plain", "scalar gradient, cold", command),
 )
@@ -145,6 +160,7 @@ def section(setting: Setting) -> tuple[list[Row], list[Target]]:
         assert ratio is not None
         title = f"{case.name}: {case.title}"
         remark = "" if apart <= AGREEMENT else "values differ"
-        rows.append(Row(title, "gradcli", first=measured.median("with")))
-        rows.append(Row(title, "without it", measured.median("without"), None, f"{times(ratio)} x", apart, remark))
+        fast = Row(title, "gradcli", first=measured.median("with"))
+        slow = Row(title, "without it", measured.median("without"), None, f"{times(ratio)} x", apart, remark)
+        rows += setting.noted([fast, slow])
     return rows, []

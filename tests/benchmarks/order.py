@@ -137,7 +137,8 @@ def cold(setting: Setting) -> tuple[list[Row], list[Target]]:
             ratio = measured.ratio(str(n), "1")
             assert ratio is not None
             text = "" if n == 1 else f"{times(ratio)} x order 1"
-            rows.append(Row(title, f"gradcli, order {n}", first=measured.median(str(n)), ratio=text))
+            row = Row(title, f"gradcli, order {n}", first=measured.median(str(n)), ratio=text)
+            rows += setting.noted([row])
             if n in (20, 60):
                 targets.append(Target(f"cold command, {function.case}, order {n} to order 1", COLD_LIMIT, ratio))
     return rows, targets
@@ -167,5 +168,5 @@ def section(setting: Setting) -> tuple[list[Row], list[Target]]:
     for function in FUNCTIONS:
         slow: set[str] = set()
         for n in ORDERS:
-            rows += warm(function, n, setting.among(TASKS), setting.rounds, slow)
+            rows += setting.noted(warm(function, n, setting.among(TASKS), setting.rounds, slow))
     return rows, targets

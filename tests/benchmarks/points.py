@@ -77,6 +77,6 @@ def section(setting: Setting) -> tuple[list[Row], list[Target]]:
     targets: list[Target] = []
     for what in ("eval", "grad"):
         more, limit = measure(setting, what, path, count)
-        rows += more
+        rows += setting.noted(more)
         targets.append(limit)
     return rows, targets

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tests.benchmarks.competitors import Environment, Peer
+from tests.benchmarks.table import Row
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,13 +28,20 @@ class Installed:
 
 @dataclass
 class Setting:
-    """``scale`` multiplies the sizes of programs and arrays; ``folder`` is for temporary files."""
+    """``scale`` multiplies the sizes of programs and arrays; ``folder`` is for temporary files, ``keep`` gets each row."""
 
     folder: Path
     rounds: int
     peers: Mapping[str, Peer] = field(default_factory=dict)
     environment: Environment | None = None
     scale: float = 1.0
+    keep: Callable[[Row], None] | None = None
+
+    def noted(self, rows: list[Row]) -> list[Row]:
+        """Rows, kept as soon as they are there: what is measured later may be ended."""
+        for row in rows if self.keep is not None else ():
+            self.keep(row)
+        return rows
 
     @cached_property
     def installed(self) -> Installed:

@@ -1023,6 +1023,7 @@ MAY_NAME = {
     "rewrite.contractions": "rules",
     "rewrite.exact": "rules",
     "rewrite.forms": "rules",
+    "rewrite.pieces": "rules",
     "rewrite.simplify": "rules",
     "rewrite.shapes": "rules",
     "rewrite.written": "rules, and the words for degrees",
@@ -1082,7 +1083,7 @@ def test_only_these_modules_name_operations():
 @pytest.mark.parametrize(
     "rules",
     [algebra.RULES, algebra.CAREFUL, forms.FORMS, forms.NOTHING, shapes.RULES, exact.RULES, simplify.RULES, simplify.HALF_ANGLES,
-     lower.MAKERS, traced._SOURCES, english.WORDS, language.WORDS, python.NUMBERS, latex.WORDS, numpy.WORDS, mpmath.WORDS],
+     lower.MAKERS, lower.ORDERED, traced._SOURCES, english.WORDS, language.WORDS, python.NUMBERS, latex.WORDS, numpy.WORDS, mpmath.WORDS],
 )  # fmt: skip
 def test_rules_are_for_operations_that_exist(rules):
     of_plans = {"half_tangent", "sine", "cosine"}  # made by plans only, and in no table

@@ -20,15 +20,15 @@ Values = dict[str, Any]
 def gmm(v: Values) -> Any:
     x, means, gamma, m = v["x"], v["means"], v["gamma"], v["m"]
     (n, d), K = x.shape, len(means)
-    q, l = v["icf"][:, :d], v["icf"][:, d:]
-    L = jnp.take(jnp.concatenate([l, jnp.zeros((K, 1))], axis=1), v["places"], axis=1)
+    q, below = v["icf"][:, :d], v["icf"][:, d:]
+    L = jnp.take(jnp.concatenate([below, jnp.zeros((K, 1))], axis=1), v["places"], axis=1)
     centered = x - means[:, None, :]
     z = jnp.exp(q)[:, None, :] * centered + centered @ jnp.transpose(L, (0, 2, 1))
     terms = v["alphas"] + jnp.sum(q, axis=1) - 0.5 * jnp.sum(z**2, axis=2).T
     p = d + m + 1
     wishart = p * d * (jnp.log(gamma) - 0.5 * jnp.log(2)) - 0.25 * d * (d - 1) * jnp.log(jnp.pi)
     wishart -= jnp.sum(gammaln(0.5 * p - 0.5 * jnp.arange(d)))
-    prior = 0.5 * gamma**2 * (jnp.sum(jnp.exp(2 * q)) + jnp.sum(l**2)) - m * jnp.sum(q) - K * wishart
+    prior = 0.5 * gamma**2 * (jnp.sum(jnp.exp(2 * q)) + jnp.sum(below**2)) - m * jnp.sum(q) - K * wishart
     return jnp.sum(logsumexp(terms, axis=1)) - n * logsumexp(v["alphas"]) - 0.5 * n * d * jnp.log(2 * jnp.pi) + prior
 
 

@@ -104,6 +104,10 @@ def prepare(request: dict[str, Any], data: Data) -> Job:
         import loops_jax
 
         return loops_jax.job_of(case, data)
+    if task == "adbench":
+        import adbench_jax
+
+        return adbench_jax.job_of(case, data)
     arrays = {name: jax.device_put(value) for name, value in data.items()}
     if task == "hessian":
         name, f = SCALARS[case]

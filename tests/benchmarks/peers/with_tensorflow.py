@@ -55,6 +55,10 @@ def prepare(request: dict[str, Any], data: Data) -> Job:
         import fits_tensorflow
 
         return fits_tensorflow.job_of(xla == "xla", request["case"], data)
+    if task == "adbench":
+        import adbench_tensorflow
+
+        return adbench_tensorflow.job_of(request["case"], data)
     if task != "nested":
         raise NotPossibleError(f"no {task}")
     return job_of(request["case"], request["order"], data)

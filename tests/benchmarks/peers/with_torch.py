@@ -66,6 +66,10 @@ def prepare(request: dict[str, Any], data: Data) -> Job:
         import loops_torch
 
         return loops_torch.job_of(request["case"], data)
+    if task == "adbench":
+        import adbench_torch
+
+        return adbench_torch.job_of(request["case"], data)
     if task != "nested":
         raise NotPossibleError(f"no {task}")
     return job_of(request["case"], request["order"], data)

@@ -365,7 +365,8 @@ def points_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "--keep",
             type=Columns(),
             metavar="COLUMN,...",
-            help="Columns of --points that stand before the answers. They need not be names of the program.",
+            help="Columns of --points that stand before the answers. They need not be names of the program; * stands for"
+            " all others that are none.",
         ),
         click.option(
             "--delimiter", type=Delimiter(), default=",", metavar="CHAR|tab",

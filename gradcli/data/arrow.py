@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from gradcli.data.commas import MOST_COLUMNS, Item, Missing, chosen_items, fields_of, part_of, title_of
 from gradcli.data.files import check_sort, fail, unreadable
 from gradcli.data.memory import Memory
-from gradcli.data.rows import Field, Records, Rows
+from gradcli.data.rows import Field, Records, Rows, with_others
 from gradcli.diagnostics import GradcliError
 
 if TYPE_CHECKING:
@@ -200,6 +200,7 @@ def table_rows(
     import numpy as np
 
     table = Table(path)
+    keep = with_others(keep, [name for name in table.names if name != INDEX], field_of)
     absent = next((column for column in keep if column not in table.names), None)
     if absent is not None:
         fail(f"{path} has no column `{absent}` to keep", f"it has {', '.join(table.names)[:200]}")
@@ -221,14 +222,14 @@ def table_rows(
         columns = _numbers(part, names, field_of) if not keep else None
         if columns is not None:
             read = size * (before + part.num_rows) // total if total else 0
-            yield Rows(before + 1 + np.arange(part.num_rows), columns, read=read)
+            yield Rows(before + 1 + np.arange(part.num_rows), columns, read=read, keep=keep)
         for start in range(0, part.num_rows if columns is None else 0, BATCH):
             rows = part.slice(start, BATCH).to_pylist()
             first = before + start + 1
             cells = [(first + k, {name: _plain(value) for name, value in row.items()}) for k, row in enumerate(rows)]
             read = size * (first + len(rows) - 1) // total if total else 0
             for block in records.blocks(cells):
-                yield Rows(block.numbers, block.columns, block.bad, read, block.kept)
+                yield Rows(block.numbers, block.columns, block.bad, read, block.kept, keep)
                 if block.bad and not skip_bad:
                     return
         before += part.num_rows

@@ -54,7 +54,7 @@ class Rows:
     ``numbers`` [rows] are their 1-based places in the stream, ``columns`` arrays [rows, …] of float64, int64 or bool
     (a ``number`` column is int64 if all of the block's cells are integers). ``bad`` are rows that could not be read,
     at most one unless bad rows are passed over. ``read`` counts the bytes of the stream up to here. ``kept`` has for each
-    row, bad ones too, the texts of the columns that are to be kept (of NDJSON their values).
+    row, bad ones too, the texts of the columns that are to be kept (of NDJSON their values): of ``keep``, once it is known.
     """
 
     numbers: Array
@@ -62,9 +62,14 @@ class Rows:
     bad: list[tuple[int, GradcliError]] = field(default_factory=list)
     read: int = 0
     kept: dict[int, list[Any]] = field(default_factory=dict)
+    keep: Sequence[str] | None = None
 
 
 class _Format(Protocol):
+    @property
+    def keep(self) -> Sequence[str]:
+        """The columns to keep, with ``*`` written out as soon as there is a row."""
+
     def blocks(self, data: bytes) -> Iterator[Rows]:
         """The rows in some lines, which follow those of the last call."""
 
@@ -83,7 +88,8 @@ def read_rows(
     A stream whose first character is ``{`` is NDJSON, an object for each row; anything else is CSV with a header, of
     which an empty block is yielded at once. Blank lines are no rows. A block ends where the stream has nothing more to
     read at the moment, so a slow producer's rows are not held back. ``field_of`` tells what a column of a name holds,
-    or raises; of columns to ``keep`` it may raise, then they set nothing. Fields of CSV are separated by ``delimiter``.
+    or raises; of columns to ``keep`` it may raise, then they set nothing, and ``*`` stands there for all others of which it
+    does. Fields of CSV are separated by ``delimiter``.
     Without ``skip_bad`` the block of the first bad row is the last one.
     Raises GradcliError: a DataError for a stream that cannot be read, is empty or has no usable header, a LimitError for
     a row that ``memory`` (by default what is free) does not hold.
@@ -102,7 +108,7 @@ def read_rows(
                 reader, data = _Csv(name, field_of, skip_bad, first, keep, delimiter), rest
                 yield reader.nothing()
         for rows in reader.blocks(data):
-            yield Rows(rows.numbers, rows.columns, rows.bad, read, rows.kept)
+            yield Rows(rows.numbers, rows.columns, rows.bad, read, rows.kept, reader.keep)
             if rows.bad and not skip_bad:
                 return
     if reader is None:
@@ -184,6 +190,7 @@ class _Csv:
         self.count = 0
         text = decode(header, name)
         self.header = _entries(text, f"{name}, header", delimiter)
+        self.keep = keep = with_others(keep, self.header, field_of)
         missing = next((column for column in keep if column not in self.header), None)
         if missing is not None:
             fail(f"{name} has no column `{missing}` to keep", f"it has {', '.join(self.header)[:200]}")
@@ -231,7 +238,7 @@ class _Csv:
 
         dtypes = {"float": "float64", "int": "int64", "number": "int64", "bool": "bool"}
         columns = {c: np.empty(0, dtypes[f.kind]) for c, f in zip(self.names, self.fields, strict=True)}
-        return Rows(np.empty(0, np.int64), columns)
+        return Rows(np.empty(0, np.int64), columns, keep=self.keep)
 
     def blocks(self, data: bytes) -> Iterator[Rows]:
         import numpy as np
@@ -331,6 +338,15 @@ def _field_if_known(field_of: Callable[[str], Field], name: str) -> Field | None
         return None
 
 
+def with_others(keep: Sequence[str], columns: Sequence[str], field_of: Callable[[str], Field]) -> list[str]:
+    """Columns to keep, with ``*`` written out: all others that set nothing in the program."""
+    if "*" not in keep:
+        return list(keep)
+    rest = [c for c in columns if c not in keep and _field_if_known(field_of, c) is None]
+    found = [column for name in keep for column in (rest if name == "*" else [name])]
+    return list(dict.fromkeys(found))
+
+
 def _cell(text: str, column: Field, where: str, other_mark: Callable[[str], str | None]) -> float | int | bool:
     if not text:
         fail(f"{where}: the field is empty", "leave the column out to keep the program's value")
@@ -366,7 +382,7 @@ class Records:
     ) -> None:
         self.field_of = field_of
         self.keep = keep
-        self.unused = {column for column in keep if _field_if_known(field_of, column) is None}
+        self.unused = self._unused()
         self.skip_bad = skip_bad
         self.where = where
         self.fields: dict[str, Field] = {}
@@ -375,6 +391,9 @@ class Records:
         """The rows, with their numbers, in blocks of those that have the same names."""
         import numpy as np
 
+        if "*" in self.keep and rows:
+            self.keep = with_others(self.keep, list(rows[0][1]), self.field_of)
+            self.unused = self._unused()
         kept = {number: [row.get(column) for column in self.keep] for number, row in rows}
         used = [(n, {name: value for name, value in row.items() if name not in self.unused}) for n, row in rows]
         for _, group in groupby(used, key=lambda row: row[1].keys()):
@@ -383,6 +402,9 @@ class Records:
             yield Rows(block.numbers, block.columns, block.bad, kept={n: kept[n] for n, _ in members})
             if block.bad and not self.skip_bad:
                 return
+
+    def _unused(self) -> set[str]:
+        return {column for column in self.keep if _field_if_known(self.field_of, column) is None}
 
     def _block(self, np: Any, rows: list[tuple[int, dict[str, Any]]]) -> Rows:
         names = list(rows[0][1])
@@ -446,6 +468,10 @@ class _Ndjson:
         self.skip_bad = skip_bad
         self.count = 0
         self.records = Records(field_of, skip_bad, keep, lambda number: f"{name}, row {number}")
+
+    @property
+    def keep(self) -> Sequence[str]:
+        return self.records.keep
 
     def blocks(self, data: bytes) -> Iterator[Rows]:
         import numpy as np

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -192,6 +193,31 @@ def test_kept_columns_may_set_something_too(gradcli):
     table = np.genfromtxt(done.out.splitlines()[1:], delimiter=",")
     assert done.out.startswith("n,x,x\n")
     assert np.array_equal(table, [[i, i % 7, 2 * (i % 7)] for i in range(3000)])
+
+
+@pytest.mark.parametrize("keep", ["*", "id,*", "*,id", "x,*"])
+@pytest.mark.parametrize("form", ["csv", "ndjson", "gz", "parquet"])
+def test_a_star_keeps_all_columns_that_set_nothing(gradcli, keep, form):
+    table = {"id": ["a", "b"], "x": [2.0, 3.0], "w": [5, 6]}
+    rows = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+    text = "id,x,w\n" + "".join([",".join(map(str, row.values())) + "\n" for row in rows])
+    if form == "ndjson":
+        text = "".join([json.dumps(row) + "\n" for row in rows])
+    path = {"gz": "t.csv.gz", "parquet": "t.parquet"}.get(form, "t.csv")
+    if form == "parquet":
+        pyarrow = pytest.importorskip("pyarrow")
+        pytest.importorskip("pyarrow.parquet").write_table(pyarrow.table(table), path)
+    else:
+        Path(path).write_bytes(gzip.compress(text.encode()) if form == "gz" else text.encode())
+    done = gradcli("eval", "-e", "variable x = 1.0; y = x^2", "--points", path, "--keep", keep, "--format", "json")
+    names = {"*": ["id", "w"], "id,*": ["id", "w"], "*,id": ["w", "id"], "x,*": ["x", "id", "w"]}[keep]
+    expected = [{**{name: row[name] for name in names}, "y": row["x"] ** 2} for row in rows]
+    found = [json.loads(line) for line in done.out.splitlines()]
+    if form in ("csv", "gz"):  # texts
+        found = [{k: v if k in ("id", "y") else float(v) for k, v in row.items()} for row in found]
+    assert found == expected
+    assert [list(row) for row in found] == [[*names, "y"]] * 2
+    assert gradcli("eval", "-e", "variable x = 1.0; y = x^2", "--points", path, "--keep", keep).out.startswith(",".join([*names, "y"]) + "\n")  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,7 @@ def test_entries_have_bounds_of_their_own(method):
         found = gradcli.loads(ENTRIES).fit("loss", method=method, bounds=bounds, lr=0.1 if method == "sgd" else None)
     np.testing.assert_allclose(found.values["p"], [1, 1.5, 0], atol=1e-6)
     assert float(found.values["k"]) == pytest.approx(0.25, rel=1e-6)
+    assert found.converged == (method != "sgd")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from gradcli.autodiff.jacobian import jacobian
@@ -20,6 +21,10 @@ Array = Any
 
 SOLVED = 1e-8
 """How well the linear systems of steps with sparse Jacobians are solved; SciPy's own 1e-6 is as far as a fit then gets."""
+
+
+NEAR = 1e-6
+"""How near to a bound, as a part of itself, a number is that is pushed against it."""
 
 
 class Squares(Minimizer):
@@ -81,6 +86,21 @@ class Squares(Minimizer):
         square = matrix.T @ matrix
         return square if self.sparse is None else square.toarray()
 
+    def step_to_bounds(self) -> None:
+        """Put what the method, which stays inside, has left next to a bound on it, where that makes the loss no larger."""
+        import numpy as np
+
+        x, loss, gradient = self.base
+        low, high = self.bounds()
+        near = NEAR * self.sizes_at(x)
+        there = np.where(
+            (x - low <= near) & (gradient > 0), low, np.where((high - x <= near) & (gradient < 0), high, x)
+        )
+        if not np.array_equal(there, x):
+            with suppress(GradcliError):
+                if self.loss(there)[0] <= loss:
+                    self.accepted(there)
+
     def run(self, optimize: Any) -> str:
         self._begun = False
         found = optimize.least_squares(
@@ -91,4 +111,5 @@ class Squares(Minimizer):
         )  # fmt: skip
         if self.refused is not None:
             raise self.given_up()
+        self.step_to_bounds()
         return f"least squares say: {found.message}"

@@ -101,6 +101,7 @@ class RowStream:
             else:
                 read = read_rows(file, name, points.field_of, self.skip_bad, memory, self.keep, self.delimiter)
             for rows in _as_read(read, name):
+                self.keep = self.keep if rows.keep is None else rows.keep
                 unread = list(rows.bad)
                 for answers in points.answers(rows) if len(rows.numbers) or not rows.bad else ():
                     last = max([*answers.numbers.tolist(), *[n for n, _ in answers.bad]], default=0)

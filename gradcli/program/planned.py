@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gradcli.execute.numbered import numbered
 from gradcli.execute.run import run
 from gradcli.execute.straight import straight_line
 from gradcli.graph.node import Node, cone
@@ -20,6 +21,7 @@ class Planned:
 
     With ``processes`` loops of short steps may be shared among worker processes (:mod:`gradcli.execute.processes`).
     ``known`` are computed nodes whose values each call gives as well. ``choice`` says what runs it and why.
+    ``function``, if there is one, takes the values of ``moving`` in their order, and raises whatever fails.
     """
 
     def __init__(
@@ -38,17 +40,20 @@ class Planned:
         # What no input changes is evaluated once.
         self._fixed = dict(zip(constant, program.evaluate(constant), strict=True))
         self._fixed |= program.leaf_values(self._plan, without={*inputs, *constant})
-        self._moving = [x for x in self._plan.nodes if x in given]
+        self.moving = [x for x in self._plan.nodes if x in given]
         # From the first call on: the same values must give the same bits.
         self.choice = self._plan.when_repeated()
         straight = self.choice.engine == "straight line"
-        self._function = straight_line(self._plan, self._fixed, self._moving) if straight else None
+        self.function = self._written_out() if straight else None
+
+    def _written_out(self) -> Callable[..., list[Array]]:
+        return numbered(self._plan, self._fixed, self.moving) or straight_line(self._plan, self._fixed, self.moving)
 
     def __call__(self, values: Mapping[Node, Array]) -> list[Array]:
         """The values of the nodes, in arrays of their own; ``values`` have the leaves' shapes and dtypes."""
-        if self._function is not None:
+        if self.function is not None:
             try:
-                return self._function(*[values[leaf] for leaf in self._moving])
+                return self.function(*[values[leaf] for leaf in self.moving])
             except Exception:  # noqa: BLE001
                 pass  # the slower way says which operation failed, and where it stands in the program
         return run(self._plan, {**self._fixed, **values}, self._written)

@@ -6,14 +6,15 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import click
 
 from gradcli.commands.endings import is_terminal
-from gradcli.commands.options import INPUT_FILE, Bytes, Device, settings_option, several_names, together, utf8
+from gradcli.commands.options import INPUT_FILE, Bytes, Cluster, Device, settings_option, several_names, together, utf8
 from gradcli.diagnostics import GradcliError, Source
 from gradcli.tuples import NamedTuple
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from gradcli.data.memory import Memory
     from gradcli.data.reading import Values
     from gradcli.execute.accelerator import Accelerator
+    from gradcli.execute.cluster import Cluster as Processes
+    from gradcli.execute.cluster import Place
     from gradcli.language.values import Asked
     from gradcli.program.loaded import Loaded
 
@@ -60,7 +63,9 @@ class Inputs(NamedTuple):
     backend: str = "numpy"
     device: str | None = None
     devices: int | None = None
+    cluster: Place | None = None
     quiet: bool = False
+    processes: Processes | None = None
 
     def program_text(self, other_files: Iterable[str | None] = ()) -> ProgramText:
         """Read the program. ``other_files`` are the further options that may name standard input (``-``).
@@ -117,7 +122,7 @@ class Inputs(NamedTuple):
             )
         memory = self.memory()
         for name, value in self.set_.items():
-            settings[name] = value_of("--set", name, value, memory)
+            settings[name] = value_of("--set", name, value, memory, self.processes)
         from gradcli.program.loaded import Loaded
 
         self._tell_of_words(text.text)
@@ -142,7 +147,7 @@ class Inputs(NamedTuple):
     def accelerator(self) -> Accelerator | None:
         """What JAX computes on, if it does. Raises click.UsageError where options contradict each other."""
         if self.backend != "jax":
-            for option, value in (("--device", self.device), ("--devices", self.devices)):
+            for option, value in (("--device", self.device), ("--devices", self.devices), ("--cluster", self.cluster)):
                 if value is not None:
                     raise click.UsageError(f"{option} is for --backend jax.")
             return None
@@ -150,11 +155,33 @@ class Inputs(NamedTuple):
             raise click.UsageError("--threads is for --backend numpy: JAX chooses its own.")
         from gradcli.execute.accelerator import Accelerator
 
+        if self.processes is not None:
+            return Accelerator(self.device, self.processes.devices, self.processes)
         return Accelerator(self.device, self.devices or 1)
+
+    @contextmanager
+    def joined(self) -> Iterator[Self]:
+        """These inputs as those of one of several processes, if there is a cluster. Raises click.UsageError, GradcliError."""
+        if self.cluster is None:
+            yield self
+            return
+        self.accelerator()
+        if self.devices is not None or ":" in (self.device or ""):
+            option = "--devices" if self.devices is not None else f"--device {self.device}"
+            raise click.UsageError(f"{option} goes without --cluster, which uses all devices of its processes.")
+        from gradcli.execute.cluster import joined
+
+        with joined(self.cluster, self.device) as processes:
+            yield self._replace(processes=processes)
+
+    @property
+    def speaks(self) -> bool:
+        """Whether this process prints: of several the first one does."""
+        return self.processes is None or self.processes.speaks
 
     def _tell_of_words(self, text: str) -> None:
         """Say that words are understood that are written otherwise here."""
-        if self.quiet or "True" not in text and "False" not in text:
+        if self.quiet or not self.speaks or "True" not in text and "False" not in text:
             return
         if re.search(r"\b(True|False)\b", re.sub(r"#[^\n]*|\"[^\"\n]*\"|'[^'\n]*'", "", text)):
             from gradcli.commands.notes import Notes
@@ -277,6 +304,15 @@ def backend_options(function: F) -> F:
     )(function)
 
 
+cluster_option = click.option(
+    "--cluster",
+    type=Cluster(),
+    metavar="auto|HOST:PORT,N,I",
+    help="Be one of several processes that share the rows, with --backend jax: number I of N, 0 at this address; auto"
+    " asks SLURM, Open MPI, Kubernetes or the TPUs. Number 0 prints and writes.",
+)
+
+
 def variables_apart(wrt: Iterable[str] | None) -> list[str]:
     """The names of ``--wrt`` without its patterns, which match variables only."""
     return [name for name in wrt or () if not any(c in name for c in "*?[")]
@@ -358,8 +394,13 @@ GAPS = re.compile(r"\?missing=(drop|nan)$")
 """What becomes of gaps in a table, behind ``@FILE`` or ``@FILE:KEY``."""
 
 
-def value_of(option: str, name: str, text: str, memory: Memory | None = None) -> Value:
-    """The value of ``NAME=EXPR`` (left to the engine) or of ``NAME=@FILE`` (the array in it)."""
+def value_of(
+    option: str, name: str, text: str, memory: Memory | None = None, processes: Processes | None = None
+) -> Value:
+    """The value of ``NAME=EXPR`` (left to the engine) or of ``NAME=@FILE`` (the array in it).
+
+    Of a large file several ``processes`` have some rows each: a node stands for all of them.
+    """
     if not text.startswith("@"):
         if re.search(FILE, text):
             raise GradcliError(
@@ -373,6 +414,16 @@ def value_of(option: str, name: str, text: str, memory: Memory | None = None) ->
         text, missing = text[: gaps.start()], gaps[1]
     path, key = path_and_key(text)
     try:
+        if processes is not None:
+            from pathlib import Path
+
+            from gradcli.data.memory import Memory
+            from gradcli.data.shares import shared_rows
+
+            rows: Any = shared_rows(Path(path), key, missing, memory or Memory(), processes)
+            if rows is not None:
+                node: Any = rows.node()
+                return node  # type: ignore[no-any-return]
         return read_array(path, key, memory=memory, missing=missing)
     except GradcliError as problem:
         help = problem.help

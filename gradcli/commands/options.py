@@ -7,12 +7,15 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from gradcli.diagnostics import listed
 from gradcli.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from gradcli.execute.cluster import Place
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -248,6 +251,22 @@ class Device(click.ParamType[str]):
         if not re.fullmatch(DEVICE, value):
             self.fail(f"{value!r} is not cpu, gpu or tpu, perhaps with a number: gpu:1.", param, ctx)
         return str(value)
+
+
+class Cluster(click.ParamType["Place"]):
+    """``auto``, or ``HOST:PORT,N,I``."""
+
+    name = "cluster"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Place:
+        from gradcli.execute.cluster import Place, place_of
+
+        if isinstance(value, Place):
+            return value
+        try:
+            return place_of(value)
+        except ValueError as problem:
+            self.fail(f"{problem}.", param, ctx)
 
 
 def several_names(*declarations: str, help: str) -> Callable[[F], F]:

@@ -63,6 +63,19 @@ class Table:
         """How many there are, where that is known before they are read."""
         return int(self._file.metadata.num_rows) if self.is_parquet else None
 
+    def parts(self, rows: range | None) -> Iterator[tuple[int, range | None]]:
+        """The groups that some rows are in, and which of their rows those are; all groups for all rows."""
+        before = 0
+        for group in range(self.groups):
+            if rows is None:
+                yield group, None
+                continue
+            count = int(self._file.metadata.row_group(group).num_rows)
+            own = range(max(rows.start - before, 0), min(rows.stop - before, count))
+            if own:
+                yield group, own
+            before += count
+
     def read(self, group: int, names: Sequence[str]) -> Any:
         """Some columns of a group of rows, as a ``pyarrow.Table``."""
         try:
@@ -85,9 +98,15 @@ class Table:
 
 
 def read_table(
-    path: str | os.PathLike[str], memory: Memory, columns: str | None = None, missing: Missing | None = None
+    path: str | os.PathLike[str],
+    memory: Memory,
+    columns: str | None = None,
+    missing: Missing | None = None,
+    rows: range | None = None,
 ) -> Array:
     """The rows of a table as a float64 array [rows, columns]; ``columns`` and ``missing`` are those of :func:`gradcli.data.commas.parse_csv`.
+
+    Of a Parquet file only some ``rows``, and the groups that they are in, are read if they are given.
 
     What is null is a gap, and with ``missing`` NaN is one too. Raises GradcliError (DataError, LimitError).
     """
@@ -111,16 +130,18 @@ def read_table(
     gaps: list[tuple[int, int, int]] = []
     any_gap = False
     size = 0
-    memory.need(name, 8 * len(items) * (table.rows or 0))
-    for group in range(table.groups):
+    memory.need(name, 8 * len(items) * (len(rows) if rows is not None else table.rows or 0))
+    for group, own in table.parts(rows):
         part = table.read(group, taken)
+        if own is not None:
+            part = part.slice(own.start, len(own))
         size += 8 * len(items) * part.num_rows
         memory.need(name, size)
         values = [_values(part.column(names[i.column]), i, known) for i, known in zip(items, texts, strict=True)]
         empty = [np.asarray(part.column(names[i.column]).is_null()) for i in items]
         for item, null in zip(items, empty, strict=True):
             if null.any() and not gaps:
-                gaps.append((group, int(null.argmax()), item.column))
+                gaps.append((group, int(null.argmax()) + (own.start if own is not None else 0), item.column))
         if missing == "drop":
             keep = ~np.any([np.isnan(v) for v in values], axis=0) if values else np.ones(part.num_rows, bool)
             any_gap |= not keep.all()
@@ -144,6 +165,11 @@ def read_table(
     memory.keep(result.nbytes)
     alone = wanted is not None and len(wanted) == 1 and not items[0].category
     return result[:, 0] if alone else result
+
+
+def rows_in(path: str | os.PathLike[str]) -> int:
+    """How many rows a Parquet file has. Raises GradcliError."""
+    return Table(path).rows or 0
 
 
 def _check(table: Table, item: Item) -> None:

@@ -112,6 +112,11 @@ def parse_csv(
     return result[:, 0] if wanted is not None and len(wanted) == 1 else result
 
 
+def has_header(lines: Lines, name: str) -> bool:
+    """Whether the first row is words."""
+    return _header(_canonical(lines, name), name) is not None
+
+
 def place_in_csv(lines: Lines, name: str, columns: str | None, row: int, column: int) -> str:
     """Where an entry of what :func:`parse_csv` gives stands in the text: ``column `b` of d.csv, line 3``."""
     lines = _canonical(lines, name)

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError
 from gradcli.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from gradcli.execute.cluster import Cluster
 
 DEVICE = r"(cpu|gpu|tpu)(:\d{1,4})?"
 """What names a device: its sort, and perhaps its number."""
 
 
 class Accelerator(NamedTuple):
-    """What JAX computes on: a device, by default the first that JAX finds, or several that share the rows of the data."""
+    """What JAX computes on: a device, by default the first that JAX finds, or several that share the rows of the data.
+
+    With a ``cluster`` they are all devices of all its processes.
+    """
 
     device: str | None = None
     devices: int = 1
+    cluster: Cluster | None = None
 
     def found(self) -> list[Any]:
         """The devices. Raises GradcliError where JAX or a device is missing."""
@@ -27,7 +35,9 @@ class Accelerator(NamedTuple):
         kind, _, rest = (self.device or "").partition(":")
         number = int(rest or 0)
         try:
-            some = jax.devices(kind or None)
+            if self.cluster is not None:
+                return all_devices(kind)
+            some = jax.local_devices(backend=kind or None)
         except RuntimeError:
             there = ", ".join(sorted({d.platform for d in jax.devices()}))
             raise GradcliError(
@@ -45,6 +55,16 @@ class Accelerator(NamedTuple):
                 help=advice if some[0].platform == "cpu" else None,
             )
         return list(some[number : number + self.devices])
+
+
+def all_devices(kind: str | None) -> list[Any]:
+    """The devices of all processes of a cluster, one process after the other. Raises GradcliError where one has more."""
+    found = sorted(imported().devices(kind or None), key=lambda device: (device.process_index, device.id))
+    counts = Counter([device.process_index for device in found])
+    if len({*counts.values()}) > 1:
+        shown = ", ".join([f"{count} in process {index}" for index, count in sorted(counts.items())][:8])
+        raise GradcliError("ValueError", f"the processes of a cluster have as many devices each, not {shown}")
+    return found
 
 
 @cache
@@ -75,6 +95,33 @@ def exporter() -> Any:
     from jax import export
 
     return export
+
+
+def join(address: str | None, count: int | None, index: int | None, patience: int, silent: int) -> None:
+    """Make this process one of several, as :func:`jax.distributed.initialize` does, which finds out what is None.
+
+    ``patience`` is for how many seconds it waits for the others, ``silent`` after how many without a word one is lost.
+    """
+    jax = imported()
+    if jax.config.jax_cpu_collectives_implementation is None:
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    alone = {"cluster_detection_method": "deactivate"} if address is not None else {}
+    jax.distributed.initialize(
+        address, count, index, initialization_timeout=patience, heartbeat_timeout_seconds=silent, **alone
+    )
+
+
+def leave() -> None:
+    """Leave the others once all of them come to this."""
+    imported().distributed.shutdown()
+
+
+def gathered(own: Any) -> Any:
+    """An array of each process, all of one shape, as NumPy's: [processes, ...]."""
+    from jax.experimental import multihost_utils
+
+    with precise():
+        return multihost_utils.process_allgather(own)
 
 
 @contextmanager

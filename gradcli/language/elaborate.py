@@ -45,6 +45,7 @@ from gradcli.language.values import (
 
 if TYPE_CHECKING:
     from gradcli.data.memory import Memory
+    from gradcli.data.shares import Readers
     from gradcli.language.looping import Open
     from gradcli.language.scalars import Scalars
     from gradcli.language.templates import Reading
@@ -74,6 +75,7 @@ class Elaborator:
         self.unsafe: Collection[str] = ()
         self.written_out = False
         self.memory: Memory | None = None
+        self.readers: Readers | None = None
         self.draws = 0
         self.calls = 0
         self.frames: list[Frame] = []  # the calls that are going on
@@ -903,6 +905,7 @@ def attempt(
     seed: int = 0,
     unsafe: Collection[str] = (),
     memory: Memory | None = None,
+    readers: Readers | None = None,
     asked: Asked | None = None,
     every_call: bool = False,
     written_out: bool = False,
@@ -910,7 +913,7 @@ def attempt(
     """The graph of those statements of a program that are right, and the errors of the others, in their order.
 
     ``overrides`` holds values for variables and constants: an array, or a text in the language. ``folder`` is where
-    ``load`` reads, and ``memory`` what that may take. ``unsafe`` names variables and constants that may hold NaN or
+    ``load`` reads, ``memory`` what that may take, and ``readers`` the processes that share the rows of files. ``unsafe`` names variables and constants that may hold NaN or
     infinity, whatever their value is now. With ``asked`` derivatives may be missing that those names do not need. With
     ``every_call`` calls inside calls are kept, too. Loops are ``written_out`` step by step, or nodes.
 
@@ -920,6 +923,7 @@ def attempt(
     elaborator = Elaborator(source, overrides or {}, folder, dtype, seed)
     elaborator.unsafe = unsafe
     elaborator.memory = memory
+    elaborator.readers = readers
     elaborator.templated &= not every_call
     elaborator.written_out = written_out
     statements: Sequence[syntax.Statement] = program.statements

@@ -48,6 +48,7 @@ def _load(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope)
     from pathlib import Path
 
     from gradcli.data import is_ordinary
+    from gradcli.data.memory import Memory
     from gradcli.data.reading import read_array
 
     text = statics.string(e, bound["path"], scope)
@@ -72,17 +73,25 @@ def _load(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope)
         )
     try:
         memory = (e.outer or e).memory
-        values = read_array(
-            path, key, pipes=False, choose=lambda key: f'load("{text}", "{key}")', memory=memory, missing=missing
-        )
+        values: Any = None
+        if (readers := (e.outer or e).readers) is not None:
+            from gradcli.data.shares import shared_rows
+
+            values = shared_rows(path, key, missing, memory or Memory(), readers)
+        if values is None:
+            values = read_array(
+                path, key, pipes=False, choose=lambda key: f'load("{text}", "{key}")', memory=memory, missing=missing
+            )
     except GradcliError as error:
         raise labelled(e, error, bound["path"], []) from None
     dtype = str(values.dtype)
     if not path.name.lower().removesuffix(".gz").endswith((".npy", ".npz")):
         dtype = {"float64": e.float_dtype, "int64": e.integer_dtype}.get(dtype, dtype)
         values = values.astype(dtype)
-    node = e.array(Data(values, Origin(str(path), key, missing)), tuple(values.shape), dtype, (call.start, call.end))
-    node.risky = not is_ordinary(values)
+    shared = isinstance(values, Data)
+    data = values if shared else Data(values, Origin(str(path), key, missing))
+    node = e.array(data, tuple(values.shape), dtype, (call.start, call.end))
+    node.risky = not (values.ordinary if shared else is_ordinary(values))
     return node
 
 

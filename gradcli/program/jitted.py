@@ -22,6 +22,7 @@ from gradcli.graph.ops.words.jax import Namespace
 from gradcli.graph.switches import without
 from gradcli.program.loops import OFTEN, Runs, lowered
 from gradcli.program.planned import constant_parts
+from gradcli.program.sharing import from_rows, values_from_rows
 from gradcli.rewrite.simplify import Simplified
 
 if TYPE_CHECKING:
@@ -59,20 +60,27 @@ class Traced:
         assert program.accelerator is not None
         self.program = program.with_accelerator(None)
         self.nodes = list(nodes)
+        self.cluster = program.accelerator.cluster
         self.devices = program.accelerator.found()
         given = {*inputs, *known}
         self.fixed = dict(fixed or {})
         constant = [x for x in constant_parts(nodes, {*given, *self.fixed}) if x not in self.fixed]
+        shared = set(from_rows(self.program, nodes)) if self.cluster is not None else set()
+        later = [x for x in constant if x in shared]
+        constant = [x for x in constant if x not in shared]
         if constant:
             plan = self.program.plan(constant, self.fixed)
             leaves = self.program.leaf_values(plan, self.fixed)
             self.fixed |= dict(zip(constant, run(plan, {**self.fixed, **leaves}, program.written), strict=True))
-        self._roots, self.leaves = self._simplified({*given, *self.fixed})
-        self.fixed |= {x: self.program.leaf_value(x) for x in self.leaves if x not in given and x not in self.fixed}
-        below = cone(self._roots, {*given, *self.fixed})
+        self._roots, self.leaves = self._simplified({*given, *self.fixed, *later})
+        needed = [x for x in self.leaves if x not in given and x not in self.fixed]
+        later += [x for x in needed if x in shared]
+        self.fixed |= {x: self.program.leaf_value(x) for x in needed if x not in shared}
+        below = cone(self._roots, {*given, *self.fixed, *later})
         self.operations, self._entrywise = lengths(below)
         self.moving = [x for x in below if x in given]
-        self._held = [x for x in below if x in self.fixed]
+        later = [x for x in below if x in later]
+        self._held = [x for x in below if x in self.fixed or x in later]
         data = [x for x in (*self.moving, *self._held) if x.shape and x.attrs.get("kind") != "variable"]
         self._rows = row_axes(below, data, len(self.devices), rows)
         with precise() as jax:
@@ -82,7 +90,9 @@ class Traced:
                 for axes in ((), *[(*[None] * k, "rows") for k in range(max(self._rows.values(), default=0) + 1)])
             ]
             self.whole, self.part = self._cut[:2]
-            self.held = [jax.device_put(self.fixed[x], self.placed(x)) for x in self._held]
+            computed_there = values_from_rows(self.program, later, self.part, self.placed)
+            there = dict(zip(later, computed_there, strict=True))
+            self.held = [there[x] if x in there else self.put(jax, self.fixed[x], self.placed(x)) for x in self._held]
 
     def _simplified(self, stopped: set[Node]) -> tuple[list[Node], set[Node]]:
         """The nodes with runs of loops, simplified, and the leaves that they need."""
@@ -93,9 +103,24 @@ class Traced:
             simple = Simplified(roots, known=stopped)
             return simple.targets, set(simple.leaves)
 
+    @property
+    def everywhere(self) -> Any:
+        """How results lie on the devices: as XLA likes, where all of them belong to this process."""
+        return None if self.cluster is None else self.whole
+
+    @property
+    def _own_device(self) -> Any:
+        return next(x for x in self.devices if self.cluster is None or x.process_index == self.cluster.index)
+
     def placed(self, node: Node) -> Any:
         """How a node's value lies on the devices."""
         return self._cut[self._rows.get(node, -1) + 1]
+
+    def put(self, jax: Any, value: Array, place: Any) -> Array:
+        """A value that every process has, on the devices."""
+        if self.cluster is None:
+            return jax.device_put(value, place)
+        return jax.make_array_from_callback(np.shape(value), place, lambda index: np.asarray(value)[index])
 
     def values(self, jax: Any, moving: Sequence[Array], held: Sequence[Array]) -> tuple[list[Array], Array]:
         """The values of the nodes while JAX traces them, and whether something failed because of its values."""
@@ -117,9 +142,9 @@ class Traced:
     def _check_memory(self, used: int | None) -> None:
         limit, source = self.program.max_memory, "--max-memory allows"
         if limit is None:
-            limit, source = (self.devices[0].memory_stats() or {}).get("bytes_limit"), "the device has"
+            limit, source = (self._own_device.memory_stats() or {}).get("bytes_limit"), "the device has"
         if used is not None and limit is not None and used > limit:
-            largest = max(cone(self._roots, self.fixed), key=bytes_of)
+            largest = max(cone(self._roots, self._held), key=bytes_of)
             error = too_large(used, source, limit, largest)
             error.labels = tuple(self.program.graph.labels(largest))
             raise error
@@ -142,16 +167,18 @@ class Jitted:
 
             shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=traced.placed(x)) for x in traced.moving]
             start = perf_counter()
-            staged = jax.jit(function).lower(shapes, traced.held)
+            staged = jax.jit(function, out_shardings=traced.everywhere).lower(shapes, traced.held)
             self._compiled, self.figures = traced.compiled(staged, perf_counter() - start)
 
     def __call__(self, values: Mapping[Node, Array]) -> list[Array]:
         """The values of the nodes, in arrays of their own; ``values`` have the leaves' shapes and dtypes."""
         traced = self._traced
         with precise() as jax:
-            moving = [jax.device_put(values[x], traced.placed(x)) for x in traced.moving]
+            moving = [traced.put(jax, values[x], traced.placed(x)) for x in traced.moving]
             found, failed = jax.device_get(self._compiled(moving, traced.held))
         if failed:
+            if traced.cluster is not None:
+                raise failed_somewhere()
             return self._by_numpy(values)
         return [y if y.flags.writeable else np.array(y) for y in found]
 
@@ -185,11 +212,22 @@ def lengths(nodes: Sequence[Node]) -> tuple[int, int]:
     return operations, entrywise
 
 
+def failed_somewhere() -> GradcliError:
+    """What to say where something failed because of its values, and no process can compute it alone to say what."""
+    return GradcliError(
+        "ValueError",
+        "something fails because of its values, such as a singular matrix, an index or a search",
+        help="without `--cluster` the same says which line it is",
+    )
+
+
 def evaluate(program: Loaded, nodes: Sequence[Node]) -> list[Array]:
     """The values of nodes by JAX: all that the program gives is an argument, and nothing is computed before."""
     if not nodes:
         return []
-    below = cone(nodes)
+    assert program.accelerator is not None
+    shared = from_rows(program, nodes) if program.accelerator.cluster is not None else []
+    below = [x for x in cone(nodes) if x not in shared]
     given = [x for x in below if x.op.given and x.op.name not in ("leaf", "literal") and not x.inputs]
     leaves = [x for x in below if x.op.name == "leaf"]
     function = Jitted(Traced(program, nodes, leaves, given))

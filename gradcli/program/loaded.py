@@ -129,7 +129,7 @@ class Loaded:
             _leaf_values={},
         )
         try:
-            given = {k: value if isinstance(value, str) else given_array(value, k) for k, value in settings.items()}
+            given = {k: v if isinstance(v, (str, Node)) else given_array(v, k) for k, v in settings.items()}
             vars(self).update(settings=given, graph=self.elaborated(given))
         except GradcliError as error:
             raise together([*errors, error]) from None
@@ -161,6 +161,7 @@ class Loaded:
             seed=self.random_seed,
             unsafe=self.unsafe,
             memory=Memory(self.max_memory),
+            readers=self.accelerator.cluster if self.accelerator is not None else None,
             asked=self.asked,
             every_call=every_call,
             written_out=written_out,

@@ -13,7 +13,9 @@ from gradcli.features.fit.descent import descended
 from gradcli.features.fit.objective import Objective, Values
 from gradcli.features.fit.optimizers import RULES, Memory
 from gradcli.features.fit.training import Moment, Outcome, Settings, State, Watch, watched
-from gradcli.program.jitted import Traced
+from gradcli.program import query
+from gradcli.program.jitted import Traced, failed_somewhere
+from gradcli.program.sharing import from_rows, values_from_rows
 
 Array = Any
 Memories = Mapping[str, Memory]
@@ -34,14 +36,16 @@ HELD = 1 << 31
 def descend(objective: Objective, settings: Settings, watch: Watch, state: State) -> Outcome:
     """What :func:`gradcli.features.fit.descent.descended` does, with the same numbers but for rounding.
 
-    A block is not interrupted: what happens in it is seen at its end. Raises GradcliError.
+    A block is not interrupted: what happens in it is seen at its end. It ends where a state is to be kept. Of several
+    processes the first one says when the run ends, and how long blocks are. Raises GradcliError.
     """
-    batches = objective.batches
-    assert objective.program.accelerator is not None
+    batches, accelerator = objective.batches, objective.program.accelerator
+    assert accelerator is not None
+    cluster = accelerator.cluster
     if batches is not None:
-        check_parts(batches.size, objective.program.accelerator.devices, "a batch")
-    if batches is not None and sum([array.nbytes for array in batches.arrays.values()]) > HELD:
-        return descended(objective, settings, watch, state)
+        check_parts(batches.size, accelerator.devices, "a batch")
+        if cluster is None and sum([array.nbytes for array in batches.arrays.values()]) > HELD:
+            return descended(objective, settings, watch, state)
     blocks: dict[int | None, _Block] = {}
     start = monotonic()
     good: Outcome | None = None
@@ -53,20 +57,55 @@ def descend(objective: Objective, settings: Settings, watch: Watch, state: State
             blocks[count] = _Block(objective, settings, count, state)
         block = blocks[count]
         begun = perf_counter()
-        found = block.run(state, min(size, settings.steps - state.step + 1))
+        kept = settings.every - state.step % settings.every if settings.every else MOST_STEPS
+        found = block.run(state, min(size, kept, settings.steps - state.step + 1))
         took = (perf_counter() - begun) / found.steps
-        for k in range(found.steps):
-            here = found.state(k)
-            if found.wrong and k == found.steps - 1:  # NumPy says what it is
-                return descended(objective, settings, watch, here, good)
-            rate = settings.rate.at(here.step, settings.steps)
-            moment = Moment(here, found.losses[k], found.norms[k], rate, monotonic() - start)
+        size = min(MOST_STEPS, 2 * size, max(1, int(BLOCK_SECONDS / max(took, 1e-9))))
+        stop, reason, problem = -1, None, None
+        for k in range(found.steps - found.wrong):
+            rate = settings.rate.at(state.step + k, settings.steps)
+            moment = Moment(found.state(k), found.losses[k], found.norms[k], rate, monotonic() - start)
             reason, problem = watched(settings, watch, moment, good is None)
             if reason is not None:
-                return Outcome(here, moment.loss, moment.gnorm, reason, problem)
-            good = Outcome(here, moment.loss, moment.gnorm, "not finite")
+                stop = k
+                break
+            good = Outcome(moment.state, moment.loss, moment.gnorm, "not finite")
+        if cluster is not None:
+            (first, size), *others = cluster.told(stop, size)
+            if first < 0 and any([k >= 0 for k, _ in others]):
+                first = found.steps - found.wrong - 1
+            stop = first
+        if stop >= 0:
+            return _held(
+                Outcome(found.state(stop), found.losses[stop], found.norms[stop], reason or "interrupted", problem)
+            )
+        if found.wrong:
+            here = found.state(found.steps - 1)
+            if cluster is None:  # NumPy says what it is
+                return descended(objective, settings, watch, here, good)
+            return _held(_wrong(objective, here, found.losses[-1], found.norms[-1], good))
         state = found.state(found.steps)
-        size = min(MOST_STEPS, 2 * size, max(1, int(BLOCK_SECONDS / max(took, 1e-9))))
+
+
+def _held(outcome: Outcome) -> Outcome:
+    """The outcome with the values of its state: computed here and now, where all processes do."""
+    state = outcome.state
+    memory = {name: dict(some) for name, some in state.memory.items()}
+    return outcome._replace(state=state._replace(values=dict(state.values), memory=memory))
+
+
+def _wrong(objective: Objective, state: State, loss: float, norm: float, good: Outcome | None) -> Outcome:
+    """How a run ends that goes wrong where no process can say which operation it was."""
+    if math.isfinite(loss) and not math.isfinite(norm):
+        what = f"the gradient of `{objective.name}` is not finite"
+        return Outcome(state, loss, norm, "not finite", objective.not_finite(what, state.step, None))
+    problem = failed_somewhere()
+    if not math.isfinite(loss):
+        help = "a smaller `--lr` or `--bounds` may do" if state.step else None
+        problem = objective.not_finite(f"`{objective.name}` is {loss}", state.step, help)
+    if good is None:
+        raise problem
+    return good._replace(problem=problem)
 
 
 class _Later(Mapping[str, Any]):
@@ -146,10 +185,21 @@ class _Block:
         self._most = MOST_STEPS if count is None else max(1, min(MOST_STEPS, MOST_INDICES // max(count, 1)))
         with precise() as jax:
             place = self._traced.part if self._split and self._batches.rows % devices == 0 else self._traced.whole  # type: ignore[union-attr]
-            self._data = {name: jax.device_put(array, place) for name, array in arrays.items()}
+            own = {name: query.leaf(objective.program, name) for name in arrays}
+            apart = from_rows(objective.program, list(own.values())) if self._traced.cluster is not None else []
+            shared = [leaf for leaf in own.values() if leaf in apart]
+            there = dict(
+                zip(
+                    shared, values_from_rows(objective.program, shared, self._traced.part, lambda _: place), strict=True
+                )
+            )
+            self._data = {
+                name: there[own[name]] if own[name] in there else self._traced.put(jax, array, place)
+                for name, array in arrays.items()
+            }
             start = perf_counter()
             given = self._given(jax, state, 1)
-            staged = jax.jit(self._steps(jax)).lower(*given)
+            staged = jax.jit(self._steps(jax), out_shardings=self._traced.everywhere).lower(*given)
             self._compiled, self.figures = self._traced.compiled(staged, perf_counter() - start)
 
     # what is traced
@@ -215,12 +265,15 @@ class _Block:
         place = self._traced.whole
         leaves = self._leaves
         values = {
-            name: jax.device_put(np.asarray(state.values[name], leaves[name].dtype), place) for name in self.names
+            name: self._traced.put(jax, np.asarray(state.values[name], leaves[name].dtype), place)
+            for name in self.names
         }
         memory = {
             name: {
-                key: jax.device_put(
-                    np.asarray(state.memory[name][key]) if name in state.memory else np.zeros(x.shape, x.dtype), place
+                key: self._traced.put(
+                    jax,
+                    np.asarray(state.memory[name][key]) if name in state.memory else np.zeros(x.shape, x.dtype),
+                    place,
                 )
                 for key in self.rule.remembers
             }

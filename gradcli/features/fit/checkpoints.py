@@ -38,7 +38,7 @@ def identity(objective: Objective, method: str) -> dict[str, Any]:
         "batch": objective.batches.size if objective.batches else None,
         "random seed": program.random_seed,
         "dtype": program.graph.float_dtype,
-        "values": {name: v if isinstance(v, str) else _digest(v) for name, v in given.items()},
+        "values": {name: v if isinstance(v, str) else _digest(_content(v)) for name, v in given.items()},
         "files": _loaded(objective),
     }
 
@@ -53,8 +53,18 @@ def _loaded(objective: Objective) -> dict[str, list[str]]:
         data = data_of(node)
         if data is not None and data.origin is not None:
             path, key, _ = data.origin
-            found.setdefault(os.path.basename(path) + (f":{key}" if key else ""), []).append(_digest(data.array))
+            found.setdefault(os.path.basename(path) + (f":{key}" if key else ""), []).append(_digest(_content(node)))
     return found
+
+
+def _content(value: Any) -> Any:
+    """The array of a setting or of a node: of one that processes share, what each has of it."""
+    data = data_of(value)
+    if data is None:
+        return value
+    from gradcli.data.shares import Rows
+
+    return data if isinstance(data, Rows) else data.array
 
 
 def save(path: str | os.PathLike[str], about: Mapping[str, Any], state: State) -> None:
@@ -69,10 +79,11 @@ def save(path: str | os.PathLike[str], about: Mapping[str, Any], state: State) -
 
 
 class Saver:
-    """A checkpoint file: written at the start, at every so many steps, and at the end."""
+    """A checkpoint file: written at the start, at every so many steps, and at the end, if this process ``writes``."""
 
-    def __init__(self, path: str, every: int, identity: dict[str, Any]) -> None:
+    def __init__(self, path: str, every: int, identity: dict[str, Any], writes: bool = True) -> None:
         self._path = path
+        self._writes = writes
         self._every = every
         self._identity = identity
         self._saved: int | None = None
@@ -85,14 +96,23 @@ class Saver:
     def save(self, state: State) -> None:
         """Raises GradcliError (DataError) where it cannot be written."""
         if self._saved != state.step:
-            save(self._path, self._identity, state)
+            if self._writes:
+                save(self._path, self._identity, state)
             self._saved = state.step
 
 
 def resume(path: str | os.PathLike[str], about: Mapping[str, Any], objective: Objective) -> State:
-    """The state in a checkpoint. Raises GradcliError: a DataError for what is none, or for one of another program."""
+    """The state in a checkpoint. Raises GradcliError: a DataError for what is none, or for one of another program.
+
+    Of several processes the first one reads it for all.
+    """
     name = os.fspath(path)
-    entries: dict[str, Array] = dict(read_values(read_bytes(path), name).entries)
+    accelerator = objective.program.accelerator
+    if accelerator is None or accelerator.cluster is None:
+        content = read_bytes(path)
+    else:
+        content = accelerator.cluster.spoken(lambda: read_bytes(path))
+    entries: dict[str, Array] = dict(read_values(content, name).entries)
     try:
         record = json.loads(bytes(entries.pop("checkpoint").astype("uint8")))
         before, step, loss, begun = record["identity"], int(record["step"]), record["loss"], record["begun"]
@@ -148,11 +168,13 @@ def _plain(value: Any) -> str:
     return "not given" if value is None else str(value)
 
 
-def _digest(array: Array) -> str:
-    """A short name for an array: its dtype, shape, and a hash of its rows."""
+def _digest(array: Any) -> str:
+    """A short name for an array, or for rows that processes share: its dtype, shape, and a hash of its rows."""
     import numpy as np
 
     rows = array if array.ndim else array[None]
-    chosen = np.unique(np.linspace(0, max(len(rows) - 1, 0), ROWS).astype(int)) if len(rows) > ROWS else slice(None)
-    content = np.ascontiguousarray(rows[chosen]).tobytes()
+    chosen = np.arange(len(rows))
+    if len(rows) > ROWS:
+        chosen = np.unique(np.linspace(0, max(len(rows) - 1, 0), ROWS).astype(int))
+    content = np.ascontiguousarray(rows[chosen] if isinstance(rows, np.ndarray) else rows.chosen(chosen)).tobytes()
     return f"{array.dtype}{list(array.shape)} {hashlib.blake2b(content, digest_size=16).hexdigest()}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradcli.commands.endings import Command
-from gradcli.commands.inputs import Inputs, backend_options, program_options, variables_apart
+from gradcli.commands.inputs import Inputs, backend_options, cluster_option, program_options, variables_apart
 from gradcli.commands.options import (
     INPUT_FILE,
     OUTPUT_FILE,
@@ -27,7 +27,7 @@ from gradcli.commands.options import (
 )
 from gradcli.commands.output import ENDINGS, Destination
 from gradcli.diagnostics import GradcliError
-from gradcli.features.fit.optimizers import METHODS
+from gradcli.features.fit.optimizers import METHODS, RULES
 
 if TYPE_CHECKING:
     from gradcli.features.fit.look import Fitted
@@ -147,6 +147,7 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
 @click.command("fit", cls=Command, epilog=EPILOG)
 @program_options
 @backend_options
+@cluster_option
 @click.option(
     "--minimize",
     callback=lambda _, __, name: name and named(name),
@@ -286,27 +287,39 @@ def command(
     )  # fmt: skip
     _check(options, inputs, output)
     destination = Destination.chosen(format, precision, output, (*ENDINGS, ".expr"))
+    with inputs.joined() as own:
+        return _run(own, options, destination)
+
+
+def _run(inputs: Inputs, options: Options, destination: Destination) -> int:
+    """Fit, print, and give the exit status."""
     text = inputs.program_text()
-    bounded = [name.partition("[")[0] for name in bounds]
-    others = [*variables_apart(over), *bounded, *(data or ()), *(of or ())]
-    program = inputs.load(text, None if subject else ([options.target] if options.target else None, others))
+    bounded = [name.partition("[")[0] for name in options.bounds]
+    others = [*variables_apart(options.over), *bounded, *(options.data or ()), *options.of]
+    whole = bool(options.subject)
+    program = inputs.load(text, None if whole else ([options.target] if options.target else None, others))
     from gradcli.features.fit.objective import NotFiniteError
     from gradcli.features.fit.running import Watcher, explained
     from gradcli.features.fit.session import Session
 
     session = Session(program, options)
-    _announce(session, destination)
+    if inputs.speaks:
+        _announce(session, destination)
     session.begin()
-    watcher = Watcher(steps, session.note)
+    if inputs.processes is not None:
+        inputs.processes.told()  # all of them are ready
+    watcher = Watcher(options.steps, session.note, inputs.speaks, inputs.processes is None)
     try:
         with watcher.running():
             outcome = session.run(watcher)
     except NotFiniteError as failure:
-        explained(inputs, session.objective, failure, session.state is None)
+        if inputs.processes is None:
+            explained(inputs, session.objective, failure, session.state is None)
         raise
     finally:
         session.close()
-    _conclude(session, outcome, watcher.first_loss)
+    if inputs.speaks:
+        _conclude(session, outcome, watcher.first_loss)
     outcome = session.saved(outcome)
     problem = outcome.problem
     answer = _answer(session, outcome)
@@ -314,13 +327,14 @@ def command(
         answer = _with_errors(answer, session, outcome)
     except GradcliError as failure:
         problem = problem or failure
-    if plot is not None:
+    if options.plot is not None:
         try:
-            _draw(plot, session, outcome)
+            _draw(options.plot, session, outcome)
         except GradcliError as failure:
             problem = problem or failure
-    _deliver(answer, destination)
-    if isinstance(problem, NotFiniteError):
+    if inputs.speaks:
+        _deliver(answer, destination)
+    if isinstance(problem, NotFiniteError) and inputs.processes is None:
         explained(inputs, session.objective, problem, False)
     if problem is not None:
         problem.message += f"; the values written are those of step {outcome.state.step}"
@@ -333,6 +347,9 @@ def _check(options: Options, inputs: Inputs, output: str | None) -> None:
     wrong = options.contradiction(lambda name: f"--{name}")
     if wrong is not None:
         raise click.UsageError(wrong)
+    if inputs.cluster is not None:
+        inputs.accelerator()  # what is wrong with the other options of it
+        _check_cluster(options)
     if options.cov is not None and not options.cov.lower().endswith(".csv"):
         raise click.UsageError(f"--cov {options.cov}: the file must end in .csv.")
     if options.plot is not None:
@@ -344,6 +361,17 @@ def _check(options: Options, inputs: Inputs, output: str | None) -> None:
     written = {"--history": options.history, "--checkpoint": options.checkpoint}
     _check_files({"FILE": inputs.file, "--values": inputs.values}, written)
     _check_files({"--output": output}, {**written, "--cov": options.cov, "--plot": options.plot})
+
+
+def _check_cluster(options: Options) -> None:
+    """Raises click.UsageError for what is not done by several processes."""
+    method = options.asked_method
+    if method not in RULES:
+        given = f"--method {method}" if method is not None else "without --method"
+        raise click.UsageError(f"--cluster is for --method {', '.join(RULES)}, not {given}.")
+    alone = {"--errors": options.errors, "--loglik": options.loglik, "--cov": options.cov, "--plot": options.plot}
+    if name := next((name for name, value in alone.items() if value), None):
+        raise click.UsageError(f"{name} goes without --cluster: it is for one process, with --values of the fit.")
 
 
 def _announce(session: Session, destination: Destination) -> None:

@@ -191,7 +191,8 @@ class Objective:
 
     def given(self) -> dict[str, Array]:
         """What was not asked for and has another value than the program's own text gives it."""
-        names = [name for name in self.program.settings if name not in self.asked]
+        settings = self.program.settings
+        names = [n for n in settings if n not in self.asked and not isinstance(settings[n], Node)]
         return {name: leaf_array(self.program, name) for name in names}
 
     def as_written(self) -> list[str]:
@@ -272,6 +273,13 @@ def leaf_array(program: Loaded, name: str) -> Array:
     """The value of a leaf; where it was given as a whole, that very array, which may be memory-mapped."""
     leaf = query.leaf(program, name)
     initial = program.graph.initial[leaf]
+    if program.accelerator is not None and program.accelerator.cluster is not None:
+        from gradcli.program.sharing import from_rows
+
+        if from_rows(program, [leaf]):  # what stands for rows of which each process has some
+            import numpy as np
+
+            return np.broadcast_to(np.zeros((), leaf.dtype), leaf.shape)
     data = data_of(initial)
     if data is not None and initial.dtype == leaf.dtype:
         initial = data.array

@@ -41,11 +41,16 @@ def say(text: str) -> None:
 
 
 class Watcher:
-    """Called at each step (:data:`gradcli.features.fit.training.Watch`), which it shows and has noted."""
+    """Called at each step (:data:`gradcli.features.fit.training.Watch`), which it shows, if it ``speaks``, and has noted.
 
-    def __init__(self, steps: int, note: Callable[[Moment], None]) -> None:
+    Where it is not ``alone`` a step is never given up: other processes make it too.
+    """
+
+    def __init__(self, steps: int, note: Callable[[Moment], None], speaks: bool = True, alone: bool = True) -> None:
         self.interrupted: signal.Signals | None = None
         self._steps = steps
+        self._speaks = speaks
+        self._alone = alone
         self._note = note
         self._bar: Steps | None = None
         self._shown = self._begun = monotonic()
@@ -65,7 +70,7 @@ class Watcher:
         return "interrupted" if self.interrupted is not None else None
 
     def _show(self, moment: Moment, now: float) -> None:
-        if now - self._shown < (LOG_SECONDS if self._bar is None else DRAWN_SECONDS):
+        if not self._speaks or now - self._shown < (LOG_SECONDS if self._bar is None else DRAWN_SECONDS):
             return
         from gradcli.features.fit.look import progress_line, progress_text
 
@@ -91,7 +96,7 @@ class Watcher:
                 self._before[number] = signal.signal(number, self._interrupt)
                 stopping.tolerated = max(before, 1)
         try:
-            if not is_terminal(sys.stderr):
+            if not self._speaks or not is_terminal(sys.stderr):
                 yield
                 return
             from gradcli.report.progress import Steps
@@ -108,7 +113,8 @@ class Watcher:
     def _interrupt(self, number: int, _: object) -> None:
         self.interrupted = signal.Signals(number)
         self._restore()
-        _set_alarm(STEP_SECONDS)
+        if self._alone:
+            _set_alarm(STEP_SECONDS)
 
     def _restore(self) -> None:
         for number, before in self._before.items():

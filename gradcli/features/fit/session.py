@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from gradcli.results import Result
 
 
+EVERY = 100
+"""Steps from one checkpoint to the next, where nothing else is asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What is asked for; see :meth:`gradcli.Program.fit`. ``cov`` and ``plot`` are files of the command."""
@@ -104,7 +108,7 @@ class Session:
     """A fit that is ready to run.
 
     ``objective`` is what is minimised; ``settings`` how; ``why`` a method was chosen, if none was asked for; ``state`` where
-    a run that is resumed goes on. Where neither the other options nor an output of the program say what is minimised, the
+    a run that is resumed goes on; of several processes one ``speaks``, which writes for all. Where neither the other options nor an output of the program say what is minimised, the
     first name of ``of`` does (``by_of``); ``also`` are those that are only evaluated. Raises GradcliError for what cannot
     be fitted, before anything is computed.
     """
@@ -117,6 +121,8 @@ class Session:
 
         self.options = options
         self.source = program.source
+        cluster = program.accelerator.cluster if program.accelerator is not None else None
+        self.speaks = cluster is None or cluster.speaks
         target, self.also = options.target, [*options.of]
         self.by_of = target is None and bool(self.also) and len(set(program.graph.outputs)) != 1
         if self.by_of:
@@ -148,6 +154,7 @@ class Session:
             options.bounds,
             options.clip,
             options.sparse,
+            (options.every or EVERY) if options.checkpoint is not None else 0,
         )
         self.state: State | None = None
         self._saver: Saver | None = None
@@ -174,7 +181,7 @@ class Session:
             if options.resume is not None:
                 self.state = checkpoints.resume(options.resume, identity, self.objective)
             if options.checkpoint is not None:
-                self._saver = checkpoints.Saver(options.checkpoint, options.every or 100, identity)
+                self._saver = checkpoints.Saver(options.checkpoint, options.every or EVERY, identity, self.speaks)
 
     def replayed(self) -> range:
         """The steps that a resumed run goes through again."""
@@ -186,7 +193,7 @@ class Session:
 
     def begin(self) -> None:
         """Open the history, as late as there is nothing else that can be wrong."""
-        if self.options.history is not None:
+        if self.options.history is not None and self.speaks:
             from gradcli.features.fit.look import journal_of
 
             self._journal = journal_of(self.options.history, self.state.step if self.state is not None else None)

@@ -26,7 +26,7 @@ class Settings:
     ``until`` holds thresholds at which a run ends before its ``steps``: ``gnorm`` (of the gradient), ``loss``,
     ``change`` (of the loss in a step) and ``time`` (in seconds). ``clip`` is the largest norm of a gradient, longer ones
     are shortened to it. ``rate`` and ``clip`` belong to the built-in methods. With ``sparse`` least squares have Jacobians
-    that are sparse matrices.
+    that are sparse matrices. ``every`` is from how many steps to how many a watch may want to keep a state, 0 for none.
     """
 
     method: str = "sgd"
@@ -36,6 +36,7 @@ class Settings:
     bounds: Bounds = field(default_factory=dict)
     clip: float | None = None
     sparse: bool = False
+    every: int = 0
 
 
 class State(NamedTuple):

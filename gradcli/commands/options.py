@@ -333,17 +333,22 @@ def profile_option(function: F) -> F:
 
 
 class RowOptions(NamedTuple):
-    """The options about rows: their file, what becomes of bad ones, the columns to keep, what separates fields."""
+    """The options about rows: their file, what becomes of bad ones, the columns to keep, what separates fields.
+
+    ``place`` is which of several processes this is, that share the files.
+    """
 
     points: str | None
     skip_bad: str | None
     keep: Sequence[str]
     delimiter: str
+    place: Place | None = None
 
     @property
     def given(self) -> bool:
         """Whether any of them is."""
-        return self.points is not None or self.skip_bad is not None or bool(self.keep) or self.delimiter != ","
+        some = self.points is not None or self.skip_bad is not None or self.place is not None
+        return some or bool(self.keep) or self.delimiter != ","
 
 
 class Delimiter(click.ParamType[str]):
@@ -362,8 +367,10 @@ def points_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """What asks the same question for many rows of values: the argument ``rows`` of the function."""
 
     @wraps(function)
-    def decorated(*, points: str | None, skip_bad: str | None, keep: Any, delimiter: str, **values: Any) -> Any:
-        return function(rows=RowOptions(points, skip_bad, keep or (), delimiter), **values)
+    def decorated(
+        *, points: str | None, skip_bad: str | None, keep: Any, delimiter: str, place: Place | None, **values: Any
+    ) -> Any:
+        return function(rows=RowOptions(points, skip_bad, keep or (), delimiter, place), **values)
 
     return together(
         click.option(
@@ -371,7 +378,8 @@ def points_options(function: Callable[..., Any]) -> Callable[..., Any]:
             type=INPUT_FILE,
             metavar="FILE|-",
             help="Answer for each row of a CSV file (a header names variables or constants, scalars below) or of"
-            ' NDJSON ({"x": [1, 2]} on each line), one line of csv or json a row, as the rows arrive.',
+            ' NDJSON ({"x": [1, 2]} on each line), one line of csv or json a row, as the rows arrive. Of several files,'
+            " part-*.csv, each has an --output of its own, out-*.csv; what is there is not done again.",
         ),
         click.option(
             "--skip-bad",
@@ -390,5 +398,9 @@ def points_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--delimiter", type=Delimiter(), default=",", metavar="CHAR|tab",
             help="What separates the fields of --points in CSV; by default a comma.",
+        ),
+        click.option(
+            "--cluster", "place", type=Cluster(), metavar="auto|HOST:PORT,N,I",
+            help="Answer every N-th file of --points, from number I on; auto asks SLURM, Open MPI or Kubernetes.",
         ),
     )(decorated)  # fmt: skip

@@ -82,3 +82,43 @@ def test_what_is_given_as_a_seed_or_stopped_counts(command_line):
     with precise() as jax:
         result = jax.export.deserialize(found.serialized).call({"x": np.array(2.0)})
     assert float(result["gradients"]["x"]) == 12.0
+
+
+ROWS = """
+variable w = [0.5, -1.0]
+variable W = [[2.0, 0.5], [0.5, 1.0]]
+constant x: [2]
+constant t = 0.0
+h = tanh(w @ x) - t
+y = h^2 + x @ inv(W) @ x + max(x)
+"""
+
+
+def test_rows_are_as_many_as_a_call_gives(command_line, tmp_path):
+    path = tmp_path / "rows.stablehlo"
+    done = command_line("export", "-e", ROWS, "--wrt", "w,W", "--rows", "x,t", "--output", str(path))
+    assert (done.status, done.err) == (0, "")
+    program = gradcli.loads(ROWS)
+    w, W = np.array([0.3, 0.7]), np.array([[3.0, 1.0], [1.0, 2.0]])
+    with precise() as jax:
+        call = jax.jit(jax.export.deserialize(bytearray(path.read_bytes())).call)
+        for count in (1, 5):
+            x, t = np.random.RandomState(count).normal(size=(count, 2)), np.linspace(-1, 1, count)
+            found = jax.device_get(call({"w": w, "W": W, "x": x, "t": t}))
+            assert found["failed"].shape == (count,)
+            for k in range(count):
+                values, gradients = program.value_and_grad(
+                    "y", ["w", "W"], values={"w": w, "W": W, "x": x[k], "t": t[k]}
+                )
+                np.testing.assert_allclose(found["values"]["y"][k], values["y"], rtol=1e-12)
+                for name, g in gradients.items():
+                    np.testing.assert_allclose(found["gradients"][name][k], g, rtol=1e-12)
+
+
+def test_what_has_rows_must_count(command_line):
+    done = command_line(
+        "export", "-e", "variable x = 1.0; constant k = 1.0; y = x^2", "--rows", "k", "--format", "mlir"
+    )
+    assert done.status == 1
+    assert "nothing that is exported depends on `k`" in done.err
+    assert command_line("export", "-e", "variable x = 1.0; y = x^2", "--rows", "z", "--format", "mlir").status == 1

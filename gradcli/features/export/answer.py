@@ -37,10 +37,12 @@ def exported(
     wrt: Sequence[str] | None = None,
     seeds: Mapping[str, str | Array] | None = None,
     stop: Sequence[str] = (),
+    rows: Sequence[str] = (),
 ) -> Exported:
     """The values of the ys and the gradients of their sum as a function of one argument, for all of ``PLATFORMS``.
 
-    The argument holds the variables by name, and what else has no value. The result holds ``values`` and ``gradients`` by
+    The variables and constants in ``rows`` have one more axis in front, of as many rows as a call gives, and so have all
+    results: those of each row. The argument holds the variables by name, and what else has no value. The result holds ``values`` and ``gradients`` by
     name, None where there is none, and ``failed``: whether something failed because of its values, such as a singular
     matrix. All other values are part of the function. Raises GradcliError.
     """
@@ -50,7 +52,10 @@ def exported(
     nodes = [*asked.ys, *gradients]
     graph = program.graph
     below = set(cone(nodes))
-    variables = set(program.variables)
+    for name in rows:
+        if query.leaf(program, name) not in below:
+            raise GradcliError("ValueError", f"nothing that is exported depends on `{name}`, which has no rows then")
+    variables = {*program.variables, *rows}
     leaves = {
         name: leaf
         for name, leaf in graph.leaves.items()
@@ -73,11 +78,18 @@ def exported(
                 "failed": failed,
             }
 
-        shapes = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for name, leaf in leaves.items()}
+        many: tuple[Any, ...] = exporter().symbolic_shape("rows") if rows else ()
+        shapes = {
+            name: jax.ShapeDtypeStruct((*many, *leaf.shape) if name in rows else leaf.shape, leaf.dtype)
+            for name, leaf in leaves.items()
+        }
+        called = function
+        if rows:
+            called = jax.vmap(function, ({name: 0 if name in rows else None for name in leaves},))
         places = jax.config.jax_traceback_in_locations_limit
         jax.config.update("jax_traceback_in_locations_limit", 0)  # no names of files of this machine
         try:
-            made = exporter().export(jax.jit(function), platforms=PLATFORMS)(shapes)
+            made = exporter().export(jax.jit(called), platforms=PLATFORMS)(shapes)
             none = {x: g for x, g in zip(asked.wrt, row, strict=True) if not isinstance(g, Node)}
             return Exported(made.serialize(), made.mlir_module(), none)
         except ImportError:

@@ -8,7 +8,7 @@ import click
 
 from gradcli.commands.endings import Command, tell
 from gradcli.commands.inputs import Inputs, program_options, question_options
-from gradcli.commands.options import file_option
+from gradcli.commands.options import file_option, several_names
 from gradcli.commands.output import send
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ EPILOG = """\b
 Examples:
   gradcli export model.expr --output model.stablehlo
   gradcli export model.expr --of 'loss' --wrt 'W*,b' --output model.stablehlo
+  gradcli export model.expr --rows x,t --output model.stablehlo
   gradcli export -e 'variable x = 2.0; y = sin(x)' --format mlir
 
 \b
@@ -32,6 +33,10 @@ In Python, with JAX and without gradcli:
 @click.command("export", cls=Command, epilog=EPILOG)
 @program_options
 @question_options
+@several_names(
+    "--rows",
+    help="Variables and constants of which each call gives any number of rows: the results are those of each. Repeatable.",
+)
 @click.option(
     "--format",
     "format",
@@ -47,6 +52,7 @@ def command(
     wrt: list[str] | None,
     heads: dict[str, Value],
     stop: list[str],
+    rows: list[str] | None,
     format: str,
     output: str | None,
 ) -> None:
@@ -61,7 +67,7 @@ def command(
     program = inputs.load(inputs.program_text())
     from gradcli.features.export.answer import exported
 
-    found = exported(program, of, wrt, heads, stop)
+    found = exported(program, of, wrt, heads, stop, rows or ())
     for name, reason in found.none.items():
         tell(f"the gradient with respect to {name} is None: {reason.with_line()}\n")
     if format == "mlir":

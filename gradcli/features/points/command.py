@@ -7,7 +7,7 @@ import stat
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import click
@@ -15,10 +15,11 @@ import click
 from gradcli.commands.endings import is_terminal, stream_has_color, tell
 from gradcli.commands.options import RowOptions
 from gradcli.commands.output import screen, write
-from gradcli.diagnostics import GradcliError
+from gradcli.diagnostics import GradcliError, counted
 
 if TYPE_CHECKING:
     from gradcli.data.rows import Rows
+    from gradcli.execute.cluster import Place
     from gradcli.features.points.answer import Answers
     from gradcli.features.points.varied import Ask, Item
     from gradcli.program.loaded import Loaded
@@ -48,6 +49,7 @@ class RowStream:
     keep: Sequence[str] = ()
     delimiter: str = ","
     keep_bad: bool = False
+    place: Place | None = None
     _header: list[str] | None = None
     _held: list[tuple[Answers, Mapping[int, Sequence[Any]], Sequence[int]]] = field(default_factory=list)
     _count: int = 0
@@ -56,10 +58,12 @@ class RowStream:
     def chosen(cls, asked: RowOptions, format: str | None, precision: int | None, output: str | None) -> RowStream:
         """Raises click.UsageError where the options contradict each other."""
         points, skip_bad = asked.points, asked.skip_bad is not None
-        more = (asked.keep, asked.delimiter, asked.skip_bad == "keep")
+        more = (asked.keep, asked.delimiter, asked.skip_bad == "keep", asked.place)
         if points is None:
-            option = "--skip-bad is" if skip_bad else "--keep is" if asked.keep else "--delimiter is"
-            raise click.UsageError(f"{option} about the rows of --points.")
+            given = {"--skip-bad": skip_bad, "--keep": asked.keep, "--cluster": asked.place, "--delimiter": True}
+            option = next(name for name, value in given.items() if value)
+            raise click.UsageError(f"{option} is about the rows of --points.")
+        _check_files(points, output, asked.place)
         if format not in (None, *FORMATS):
             raise click.UsageError(f"--points writes {', '.join(FORMATS)}, and not --format {format}.")
         if output is None:
@@ -77,12 +81,22 @@ class RowStream:
         if self.output is None:
             self._run(program, ask, lambda text: write(text, verbatim=True))
             return
+        if "*" in self.output:
+            from gradcli.features.points.files import files_of, numbered
+
+            files = files_of(self.path, self.output, *numbered(self.place))
+            if files.done:
+                tell(f"{counted(files.done, 'file')} of {files.done + len(files.left)} done before\n")
+            for path, output in files.left:
+                replace(self, path=path, _held=[]).write_to(output, program, ask)
+            return
+        self.write_to(self.output, program, ask)
+
+    def write_to(self, output: str, program: Loaded, ask: Ask) -> None:
+        """A file appears whole or not at all: a bad row leaves none."""
         from gradcli.data import write_atomically
 
-        # A file appears whole or not at all: a bad row leaves none.
-        write_atomically(
-            self.output, lambda file: self._run(program, ask, lambda text: void(file.write(text.encode())))
-        )
+        write_atomically(output, lambda file: self._run(program, ask, lambda text: void(file.write(text.encode()))))
 
     def _run(self, program: Loaded, ask: Ask, send: Any) -> None:
         from gradcli.data.files import is_table
@@ -216,6 +230,22 @@ class RowStream:
         numbers = [number for number, _ in rows]
         shown = screen() if is_terminal(sys.stdout) else None
         return form.table([*self.keep, *header], numbers, [row for _, row in rows], shown)
+
+
+def _check_files(points: str, output: str | None, place: Place | None) -> None:
+    """Raises click.UsageError where it is not clear which files are read and written."""
+    from gradcli.features.points.files import is_pattern
+
+    if not is_pattern(points):
+        if place is not None:
+            raise click.UsageError("--cluster shares the files of a pattern, such as --points 'part-*.csv'.")
+        if output is not None and "*" in output:
+            raise click.UsageError(f"--output {output}: * stands for what it stands for in --points, which has none.")
+        return
+    if points.count("*") > 1:
+        raise click.UsageError(f"--points {points}: a pattern has one *.")
+    if output is None or output.count("*") != 1:
+        raise click.UsageError(f"--points {points} needs an --output with one *, such as 'out-*.csv': a file for each.")
 
 
 def blocks(found: Sequence[Block]) -> list[Item]:

@@ -11,14 +11,14 @@ WHOLE = "whole"
 
 GROUPS = {
     "Values": ("set_", "values", "seeds", "dtype", "random_seed"),
-    "Rows": ("points", "keep", "delimiter", "skip_bad"),
+    "Rows": ("points", "keep", "delimiter", "skip_bad", "place"),
     "How it came about": ("trace", "kinks", "profile"),
     "Results": ("format", "precision", "output", "quiet", "watch"),
-    "Engines and limits": ("backend", "device", "devices", "threads", "max_memory", "help"),
+    "Engines and limits": ("backend", "device", "devices", "cluster", "threads", "max_memory", "help"),
 }
 """The groups after the first, which has all other options: what is asked."""
 
-ONLY_BESIDE = {"device": "--backend", "devices": "--backend"}
+ONLY_BESIDE = {"device": "--backend", "devices": "--backend", "cluster": "--backend", "place": "--points"}
 """Options that another one makes sense of: a short help has the other one only."""
 
 FIRST = "Options"

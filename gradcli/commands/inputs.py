@@ -279,15 +279,28 @@ def program_options(function: Callable[..., Any], several: bool = False) -> Call
     )(decorated)
 
 
-def backend_options(function: F) -> F:
-    """What says which engine computes values, and where: part of ``inputs``, beside :func:`program_options`."""
+CLUSTER = click.option(
+    "--cluster",
+    type=Cluster(),
+    metavar="auto|HOST:PORT,N,I",
+    help="Be one of several processes that share the rows, with --backend jax: number I of N, 0 at this address; auto"
+    " asks SLURM, Open MPI, Kubernetes or the TPUs. Number 0 prints and writes.",
+)
+
+
+def backend_options(function: F, cluster: bool = False) -> F:
+    """What says which engine computes values, and where: part of ``inputs``, beside :func:`program_options`.
+
+    With ``cluster`` the command may run in several processes, each of which is in :meth:`Inputs.joined`.
+    """
+    places = "a --device, --devices or a --cluster" if cluster else "a --device, or --devices"
     return together(
         click.option(
             "--backend",
             type=click.Choice(["numpy", "jax"]),
             default="numpy",
             show_default=True,
-            help="What computes values, JAX on a --device, or --devices. It compiles the program for a CPU, GPU or TPU.",
+            help=f"What computes values, JAX on {places}. It compiles the program for a CPU, GPU or TPU.",
         ),
         click.option(
             "--device",
@@ -301,16 +314,8 @@ def backend_options(function: F) -> F:
             metavar="N",
             help="Share rows among N devices: those of the data, of --batch or of --points.",
         ),
+        *[CLUSTER] * cluster,
     )(function)
-
-
-cluster_option = click.option(
-    "--cluster",
-    type=Cluster(),
-    metavar="auto|HOST:PORT,N,I",
-    help="Be one of several processes that share the rows, with --backend jax: number I of N, 0 at this address; auto"
-    " asks SLURM, Open MPI, Kubernetes or the TPUs. Number 0 prints and writes.",
-)
 
 
 def variables_apart(wrt: Iterable[str] | None) -> list[str]:

@@ -377,7 +377,7 @@ def points_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "--points",
             type=INPUT_FILE,
             metavar="FILE|-",
-            help="Answer for each row of a CSV file (a header names variables or constants, scalars below) or of"
+            help="Answer for each row of a CSV file, or of several, which a --cluster shares (a header names variables or constants, scalars below) or of"
             ' NDJSON ({"x": [1, 2]} on each line), one line of csv or json a row, as the rows arrive. Of several files,'
             " part-*.csv, each has an --output of its own, out-*.csv; what is there is not done again.",
         ),

@@ -154,11 +154,11 @@ def parse_npy(stream: IO[bytes], size: int | None, what: str, memory: Memory) ->
     return array
 
 
-def mapped_npy(path: Path, least: int = MAPPED_BYTES) -> Array | None:
-    """An ``.npy`` file of at least so many bytes as an array in which the file is read where it is used; None where that cannot be done."""
+def mapped_npy(path: Path, least: int | None = None) -> Array | None:
+    """A large ``.npy`` file, of at least so many bytes, as an array in which the file is read where it is used; None where that cannot be done."""
     try:
         status = path.stat()
-        if status.st_size < least or not stat.S_ISREG(status.st_mode):
+        if status.st_size < (MAPPED_BYTES if least is None else least) or not stat.S_ISREG(status.st_mode):
             return None
         import numpy as np
 

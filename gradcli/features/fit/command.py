@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradcli.commands.endings import Command
-from gradcli.commands.inputs import Inputs, backend_options, cluster_option, program_options, variables_apart
+from gradcli.commands.inputs import Inputs, backend_options, program_options, variables_apart
 from gradcli.commands.options import (
     INPUT_FILE,
     OUTPUT_FILE,
@@ -146,8 +146,7 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
 
 @click.command("fit", cls=Command, epilog=EPILOG)
 @program_options
-@backend_options
-@cluster_option
+@partial(backend_options, cluster=True)
 @click.option(
     "--minimize",
     callback=lambda _, __, name: name and named(name),

@@ -234,9 +234,7 @@ class RowStream:
 
 def _check_files(points: str, output: str | None, place: Place | None) -> None:
     """Raises click.UsageError where it is not clear which files are read and written."""
-    from gradcli.features.points.files import is_pattern
-
-    if not is_pattern(points):
+    if "*" not in points or os.path.exists(points):  # one file
         if place is not None:
             raise click.UsageError("--cluster shares the files of a pattern, such as --points 'part-*.csv'.")
         if output is not None and "*" in output:

@@ -19,11 +19,6 @@ class Files(NamedTuple):
     done: int
 
 
-def is_pattern(path: str) -> bool:
-    """Whether a path stands for several files: with a ``*``, unless a file is called so."""
-    return "*" in path and not os.path.exists(path)
-
-
 def files_of(pattern: str, output: str, number: int = 0, processes: int = 1) -> Files:
     """The files of a pattern of which process ``number`` of some answers every so many-th, in order of their names.
 

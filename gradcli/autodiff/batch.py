@@ -14,19 +14,25 @@ from gradcli.graph.operation import Repeated
 from gradcli.graph.ops.ruled import ruled, solution
 
 
-def batched(roots: Sequence[Node], many: Mapping[Node, Node], stop: Iterable[Node] = ()) -> list[Node]:
+def batched(
+    roots: Sequence[Node],
+    many: Mapping[Node, Node],
+    stop: Iterable[Node] = (),
+    made: dict[Node, Node] | None = None,
+) -> list[Node]:
     """The roots as functions of many values of some nodes.
 
     ``many`` maps a node of shape [...] to the one of shape [n, ...] that takes its place, with the same n for all.
     Returns for each root one of shape [n, ...], or the root itself where it depends on none of these nodes; what does not
-    depend on them is shared with the old graph, and so is what nodes in ``stop`` are computed from. Raises NotImplementedError for an operation without a rule.
+    depend on them is shared with the old graph, and so is what nodes in ``stop`` are computed from. ``made`` gets
+    the node that took the place of each. Raises NotImplementedError for an operation without a rule.
     """
     if not many:
         return list(roots)
     derivation = current_derivation()
     if derivation is None:
         with Derivation().active():
-            return batched(roots, many, stop)
+            return batched(roots, many, stop, made)
     (size,) = {x.shape[0] for x in many.values()}
     before = derivation.current
     new = dict(many)
@@ -49,4 +55,6 @@ def batched(roots: Sequence[Node], many: Mapping[Node, Node], stop: Iterable[Nod
                     new[node] = Led(node, [new.get(x, x) for x in node.inputs], has, size).result()
     finally:
         derivation.current = before
+    if made is not None:
+        made.update(new)
     return [new.get(root, root) for root in roots]

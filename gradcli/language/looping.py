@@ -389,17 +389,31 @@ def _map(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope) 
         table = [step([], [_row(x, t) for x in rows])[1] for t in range(count)]
         return _several([stack(*column, axis=0) for column in zip(*table, strict=True)], items[0])
     body = loop.body
+    since = now()
     try:
         with e.program.derivation.suspended():
-            found = batched(body.emitted, dict(zip(body.elements, rows, strict=True)), body.fixed)
+            many = dict(zip(body.elements, rows, strict=True))
+            new: dict[Node, Node] = {}
+            found = batched(body.emitted, many, body.fixed, new)
     except NotImplementedError:
         pass
     else:
+        _keep_places(e, new, since)
         pairs = zip(body.emitted, found, strict=True)
         return _several([broadcasted(y, (count, *y.shape)) if y is x else y for x, y in pairs], items[0])
     return _several(
         loop.results(e, [body.emits(j) for j in range(len(body.emitted))], (call.start, call.end)), items[0]
     )
+
+
+def _keep_places(e: Elaborator, new: dict[Node, Node], since: int) -> None:
+    """What is made of many rows at once stands where the operation on one of them stands."""
+    places = e.program.places
+    for old, x in new.items():
+        if old in places and old.inputs:
+            for node in cone([x], [new.get(i, i) for i in old.inputs], since):
+                if node.serial > since:
+                    places.setdefault(node, places[old])
 
 
 def _odeint(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> Value:

@@ -356,9 +356,17 @@ B = iterate(next, eye(2)*a, 50, until=large)
 
 def test_what_writes_steps_down_refuses_many_of_them():
     program = gradcli.loads(LOGISTIC.format(n=100_000))
-    for asked in ({"format": "python"}, {"format": "jax"}, {"steps": True}):
+    for asked in ({"format": "python"}, {"format": "jax"}):
         with pytest.raises(gradcli.GradcliError, match="writes out each step of a loop"):
             program.derive(**asked)
+
+
+@pytest.mark.parametrize("format", ["expr", "latex"])
+def test_a_derivation_rule_by_rule_has_a_loop_as_one_step(format):
+    few, many = (gradcli.loads(LOGISTIC.format(n=n)).derive(steps=True, format=format) for n in (23, 1_000_000))
+    assert "23" in few
+    assert few.replace("23", "1000000").replace("22", "999999") == many
+    assert few.count("that of the body, step by step") == 1
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from gradcli.features.derive.answer import Derived, Gradient
 from gradcli.graph.layout import Layout, Style, laid_out
 from gradcli.graph.node import Node, Number, cone
 from gradcli.graph.operation import literal
-from gradcli.graph.ops.creation import array_of, loop_result, loop_run
+from gradcli.graph.ops.creation import array_of, loop, loop_result, loop_run
 from gradcli.graph.ops.elementwise import divide, multiply, neg, power, subtract
 from gradcli.graph.ops.words.latex import POWER
 from gradcli.graph.printing import Text
@@ -160,6 +160,9 @@ class Formulas(Style):
             return self.loops.run(node, operands)
         if self.loops is not None and node.op is loop_result:
             return self.loops.result(node)
+        if node.op is loop:  # of which only the steps of a derivation speak
+            given = ", ".join([x.text for x in operands])
+            return Text(rf"\operatorname{{loop}}_{{{node.attrs['body'].count}}}\left({given}\right)")
         return latex_words.apply(node, operands)
 
     def literal(self, literal: Node, user: Node, position: int) -> Text | None:

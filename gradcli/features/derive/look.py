@@ -59,8 +59,8 @@ def written(
         raise GradcliError("ValueError", "tangents are for directional derivatives and Taylor polynomials")
     if tangents and wrt:
         raise GradcliError("ValueError", "tangents name the xs: leave out wrt")
-    if steps or format not in ("expr", "latex", "c"):
-        program.check_room_to_write_out("a derivation" if steps else "this format")
+    if format not in ("expr", "latex", "c"):
+        program.check_room_to_write_out("this format")
     if steps:
         from gradcli.features.derive.derivation import render, render_latex
         from gradcli.features.derive.steps import derivation

@@ -48,7 +48,6 @@ def derivation(
     place: Place = "defined",
 ) -> WorkedDerivation:
     """How :func:`gradcli.features.derive.answer.derive` comes to its formulas at order 1."""
-    program = program.written_out()
     graph = program.graph
     asked = query.question(program, of, wrt, seeds, stop)
     own = {x: name for name, x in reversed(graph.names.items()) if isinstance(x, Node)}

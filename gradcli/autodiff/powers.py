@@ -46,9 +46,9 @@ def _flat(value: object) -> list[float]:
 
 
 def _natural_power(x: Node, p: int) -> Node:
-    """x^p by squaring, so that its series is right where x is 0."""
+    """x^p by squaring, so that its series is right where x is 0; of 1/x where p < 0, which vanishes where x^-p overflows."""
     result: Node | None = None
-    square, left = x, abs(p)
+    square, left = recip(x) if p < 0 else x, abs(p)
     while left:
         if left & 1:
             result = square if result is None else multiply(result, square)
@@ -57,7 +57,7 @@ def _natural_power(x: Node, p: int) -> Node:
             square = multiply(square, square)
     if result is None:
         return ones(shape=x.shape, dtype=x.dtype)
-    return recip(result) if p < 0 else result
+    return result
 
 
 def binomial(p: float, k: int) -> float:

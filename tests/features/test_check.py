@@ -155,6 +155,26 @@ def test_kinks_are_reported_and_fail_nothing(check, program, text):
     assert {"text": text, "line": 4, "entries": 1} in reply["kinks"]
 
 
+@pytest.mark.parametrize(
+    "program",
+    [
+        "variable x = 2.0\n\ny = atan2(-inf, x)",
+        "variable x = 1e200\n\ny = 1/x^2",
+        "variable x = [1.0, inf]\n\ny = atan(x)",
+    ],
+)
+def test_slopes_through_infinity_fail_nothing(check, program):
+    reply = check("-e", program)
+    assert reply["passed"] and "unclear" in {c["verdict"] for c in reply["checks"]}
+    assert any("is infinite" in note for note in reply["notes"])
+
+
+def test_a_wrong_rule_beside_an_infinite_entry_fails(check, monkeypatch):
+    monkeypatch.setattr(table["atan"], "rule", Elementwise((lambda y, x: elementwise.cos(x),)))
+    reply = check("-e", "variable x = [1.0, inf]; y = atan(x)", "--order", "1")
+    assert [(c["entry"], c["verdict"]) for c in reply["checks"] if c["method"] == "differences"] == [("x[0]", "FAILED")]
+
+
 def test_a_wrong_slope_on_a_kink_fails(check, monkeypatch):
     monkeypatch.setattr(table["abs"], "rule", Elementwise((lambda y, x: elementwise.cos(x) * 1.5,)))
     reply = check("-e", "variable x = 0.; y = abs(x)", "--order", "1")
@@ -217,6 +237,13 @@ def test_integers(check):
         "variable A = [[2., 1.], [1., 3.]]; y = logdet(A) + sum(inv(A)) + sum(cholesky(A)) + det(A)",
         "variable x = 300.; y = softplus(x) + log(exp(x))",
         "variable x = ones([0]); y = sum(x)",
+        "variable x = [1.5, inf]; y = x^-2",
+        "variable x = 1e308; y = x^-1",
+        "variable x = [1.5, 1e308]; y = cos(x)",
+        "variable x = [1.5, 1e308]; y = cbrt(x)",
+        "variable x = [1.5, 1e308]; y = cumprod(x)",
+        "variable x = [1.5, 1e308]; y = acos(x)",
+        "variable x = 5e-324; y = digamma(x)",
     ],
 )
 def test_hard_points_pass(check, program):

@@ -81,7 +81,9 @@ class _Check:
         self.how = how
         default, eps = (1e-2, 6e-8) if point.coarse else (1e-6, 1.1e-16)
         self.precise = available() and not point.coarse
-        self.judge = Judge(how.tolerance or default, eps, bool(point.kinks), how.tolerance or 1e-9)
+        self.judge = Judge(
+            how.tolerance or default, eps, bool(point.kinks), how.tolerance or 1e-9, point.meets_infinity
+        )
 
     def run(self) -> Checked:
         point = self.point
@@ -310,9 +312,14 @@ class _HessianRows:
         return result
 
     def _where_undefined(self, m: int) -> None:
-        """Modes may differ where gradients have no values beside the point, as those of a power whose base is negative."""
+        """Modes may differ where gradients have no values beside the point, as those of a power whose base is negative.
+
+        So they may where no y has a value at the point.
+        """
         beside = self.worst.get((m, "differences"))
-        if beside is None or beside[1].word != "unclear" or not math.isnan(beside[1].other):
+        if not self.point.nowhere and (
+            beside is None or beside[1].word != "unclear" or not math.isnan(beside[1].other)
+        ):
             return
         for method in ("forward", "series"):
             k, verdict = self.worst[m, method]

@@ -65,13 +65,15 @@ class Verdict(NamedTuple):
 class Judge:
     """The tolerance (relative), the rounding error of the computation, and whether the point lies on a kink.
 
-    ``fine`` is the tolerance where the other number comes from hundreds of digits.
+    ``fine`` is the tolerance where the other number comes from hundreds of digits; ``infinite`` says whether a value
+    that the ys are computed from is infinite: through it no derivative that is NaN or infinite can be compared.
     """
 
     tolerance: float
     eps: float
     on_kink: bool = False
     fine: float = 1e-9
+    infinite: Callable[[], bool] = lambda: False
 
     @property
     def target(self) -> float:
@@ -108,7 +110,7 @@ class Judge:
             return verdict._replace(word="unclear")
         if self.on_kink and math.isfinite(reverse) != math.isfinite(other):
             return verdict._replace(word="kink")
-        return verdict if difference <= noise() else verdict._replace(word="FAILED")
+        return verdict if difference <= noise() else self._failed(verdict)
 
     def digits(self, reverse: float, other: float, noise: float) -> Verdict:
         """The same where ``other`` comes from differences in hundreds of digits."""
@@ -116,7 +118,7 @@ class Judge:
         if not math.isfinite(other) and not math.isfinite(reverse):  # beyond all numbers of float64
             return verdict._replace(word="unclear" if verdict.difference else "ok")
         allowed = self.fine * max(abs(reverse), abs(other)) + noise if math.isfinite(reverse) else 0.0
-        return verdict if verdict.difference <= allowed else verdict._replace(word="FAILED")
+        return verdict if verdict.difference <= allowed else self._failed(verdict)
 
     def numeric(self, reverse: float, other: float, error: float, size: float, defined: bool) -> Verdict:
         """The same where ``other`` comes from differences, off by about ``error``."""
@@ -124,13 +126,17 @@ class Judge:
             return Verdict(reverse, reverse, "ok")
         verdict = Verdict(reverse, other, "ok")
         if not math.isfinite(other) or not math.isfinite(error):
-            return verdict._replace(word="unclear" if math.isfinite(reverse) or self.on_kink else "FAILED")
+            return verdict._replace(word="unclear") if math.isfinite(reverse) or self.on_kink else self._failed(verdict)
         allowed = self._allowed(verdict, size)
         if verdict.difference <= allowed:
             return verdict
         if error > CLEAR * max(abs(reverse), abs(other)) + allowed:
             return verdict._replace(word="unclear")
-        return verdict if verdict.difference <= 10 * error else verdict._replace(word="FAILED")
+        return verdict if verdict.difference <= 10 * error else self._failed(verdict)
+
+    def _failed(self, verdict: Verdict) -> Verdict:
+        compared = math.isfinite(verdict.reverse) and math.isfinite(verdict.other)
+        return verdict._replace(word="FAILED" if compared or not self.infinite() else "unclear")
 
     def between(self, verdict: Verdict, left: tuple[float, float], right: tuple[float, float]) -> Verdict:
         """On a kink: whether reverse mode is one of the one-sided derivatives, or lies between them."""

@@ -27,6 +27,9 @@ from gradcli.program.loaded import Loaded, array_node
 Array = np.ndarray[Any, Any]
 Values = dict[Node, Array]
 
+LARGEST_MOVE = 1e300
+"""Beyond it a move along several entries, or a second derivative times it, may overflow by itself."""
+
 
 class Point:
     """The point at which a program is checked: the ys and their gradients there, as graphs and as values."""
@@ -49,6 +52,7 @@ class Point:
         suspects = kinks.suspects(self.terms, self.xs)
         self.base = self._values([*self.terms, *self.gradients, *self.xs, *self.stops, *kinks.needed(suspects)])
         self.kinks = kinks.met(suspects, self.base, program.graph.span)
+        self._infinite: bool | None = None
         self.coarse = any([n.dtype == "float32" for n in cone(self.terms)])
         # Variables can move together; an intermediate and what it is computed from cannot.
         self.joint = all([x.op.name == "leaf" for x in self.xs])
@@ -108,6 +112,22 @@ class Point:
         moving = reverse.dependents(self.terms, xs)
         own = [n for n in moving if n.op is ruled and n.attrs["rule"].itself is None]
         return {span.line for n in own if (span := self.program.graph.span(n)) is not None}
+
+    def meets_infinity(self) -> bool:
+        """Whether an operation that depends on an x meets infinity, as a value or as a result; a note says where."""
+        if self._infinite is None:
+            moving = reverse.dependents(self.terms, self.xs)
+            used = {x for n in moving for x in (n, *n.inputs)}
+            between = [n for n in cone(self.terms) if n in used and is_float(n.dtype)]
+            infinite = [n for n, value in self._values(between).items() if np.isinf(value).any()]
+            self._infinite = bool(infinite)
+            if infinite:
+                span = self.program.graph.span(infinite[0])
+                where = "" if span is None else f" on line {span.line}"
+                self.notes.append(
+                    f"a value{where} is infinite: no slope that is NaN or infinite is compared through it"
+                )
+        return self._infinite
 
     # what is asked
 
@@ -217,7 +237,8 @@ class Point:
         value = np.abs(np.asarray(self.base[x], dtype="float64"))
         finite = value[np.isfinite(value)]
         typical = 0.1 * float(np.mean(finite)) if finite.size else 0.0
-        return np.where(np.isfinite(value), np.maximum(value, max(typical, 1e-2) if value.any() else 1.0), 1.0)
+        scale = np.where(np.isfinite(value), np.maximum(value, max(typical, 1e-2) if value.any() else 1.0), 1.0)
+        return np.minimum(scale, LARGEST_MOVE)
 
     def moves(self, x: Node, count: int, seed: int) -> list[Array]:
         random = np.random.RandomState(seed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import count
 
@@ -85,12 +86,7 @@ def laid_out(
     would be too long to read.
     """
     nodes = cone(roots)
-    users = dict.fromkeys(nodes, 0)
-    for node in nodes:
-        for x in node.inputs:
-            users[x] += 1
-    for root in roots:
-        users[root] += 1
+    users = Counter([*roots, *[x for node in nodes for x in node.inputs]])
     used = {*taken, *names.values()}
     apart = set(roots)
     texts: dict[Node, Text] = {}
@@ -119,10 +115,8 @@ def laid_out(
         room = LONGEST if users[node] <= 1 else style.short * all([x in simple for x in node.inputs])
         is_long = style.length(text.text) > room and node not in whole if own is None else node in own
         if node in names or is_long:
-            name = names.get(node)
-            if name is None:
-                name = style.fresh(used)
-                used.add(name)
+            name = names.get(node) or style.fresh(used)
+            used.add(name)
             result.append(Line(name, node, text))
             text = style.named(name)
             simple.add(node)

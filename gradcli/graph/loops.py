@@ -301,17 +301,25 @@ class Run:
         self.roots: list[Node] = []
         if body.count:
             self.roots = [*[body.following[i] for i in self.live], *[body.root(r) for r in self.emitted]]
-        moving = {*body.states, *body.elements}
-        nodes = cone(self.roots, body.parameters)
-        for node in nodes:
-            if any([x in moving for x in node.inputs]) or not node.op.shareable and node.inputs:
-                moving.add(node)
-        self.steps = [node for node in nodes if node in moving and node not in body.number]
-        read = dict.fromkeys([*self.roots, *[x for node in self.steps for x in node.inputs]])
-        self.read = list(read)
-        self.once = [x for x in read if x not in moving and x not in body.number and x.op.name != "literal"]
+        self.steps = self._steps()
+        self.read = list(dict.fromkeys([*self.roots, *[x for node in self.steps for x in node.inputs]]))
+        read, known = set(self.read), {*self.steps, *body.parameters}
+        self.once = [x for x in self.read if x not in known and x.op.name != "literal"]
         self.rows = [x for x in body.elements if x in read]
         self.fixed = [x for x in body.fixed if x in read]
+
+    def _steps(self) -> list[Node]:
+        """The operations whose values change from step to step."""
+        body = self.body
+        moving = {*body.states, *body.elements}
+        found: list[Node] = []
+        for node in cone(self.roots, body.parameters):
+            if node not in body.number and (
+                any([x in moving for x in node.inputs]) or not node.op.shareable and node.inputs
+            ):
+                moving.add(node)
+                found.append(node)
+        return found
 
     def without_steps(self, xp: Any, values: Mapping[Node, Any]) -> list[Any]:
         """The results of a loop of no steps: stacks without rows, and the states that it starts from."""

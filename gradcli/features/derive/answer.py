@@ -162,42 +162,18 @@ def derive(
         node: name for name, node in reversed(graph.names.items()) if isinstance(node, Node) and node.op.name != "leaf"
     }
     own |= named_data([*asked.ys, *found], own, {*graph.names, *[g.name for g in called]})
-    wanted = [x for x in wanted if x in own]
-    stopped = [x for x in asked.stops if x.op.name != "leaf"]
-    plain = _plain(program, found)
-    as_made = _has_extremes(program, found)
-    apart: Sequence[Node] = asked.xs if order or not by_order else ()
-    guarded = has_guards(cone(found))
-    shorten = not as_made and _holds_derivatives(program, found)
     data = [x for x in own if is_data(x)]
-    fixed = {*data, *asked.xs, *asked.stops, *(asked.ys if ys_too else ())} if order or not by_order else {*own}
-
-    def written(named: Mapping[Node, str]) -> tuple[list[Node], dict[str, Node]]:
-        def made(ordinary: bool) -> Written:
-            targets = [*found, *wanted]
-            return Written(targets, named, stopped, graph.float_dtype, apart, plain, as_made, with_rules, ordinary)
-
-        with graph.derivation.suspended():
-            new = made(ordinary=False)
-            texts, names = new.targets[: len(found)], {named[node]: x for node, x in new.names.items()}
-            if shorten:
-                from gradcli.features.derive.chosen import Chosen, chosen
-
-                short = made(ordinary=True) if guarded else new
-                ordinary = Chosen(short.targets[: len(found)], {named[node]: x for node, x in short.names.items()})
-                kept = {name for node, name in named.items() if node in fixed}
-                best = chosen(program, found, Chosen(texts, names), ordinary, kept, asked.of, asked.stops, entries)
-                new = new if best.named is names else short
-                texts, names = best.texts, best.named
-            if by_order:
-                texts = [*_connected(asked, found[:low], texts[:low], new, program), *texts[low:]]
-        return texts, names
-
-    texts, names = written(own)
+    writer = _Writer(program, asked, found, [x for x in wanted if x in own], low, with_rules, entries)
+    if order or not by_order:
+        writer.apart = asked.xs
+        writer.fixed = {*data, *asked.xs, *asked.stops, *(asked.ys if ys_too else ())}
+    else:
+        writer.fixed = {*own}
+    texts, names = writer.written(own, by_order)
     parts = {name: x for name, x in names.items() if not is_data(x)}
     if name_parts is not None and len(parts) > name_parts:
-        worth = _worthiest(texts, parts, name_parts) | {own[x] for x in [*wanted, *data]}
-        texts, names = written({node: name for node, name in own.items() if name in worth})
+        worth = _worthiest(texts, parts, name_parts) | {own[x] for x in [*writer.wanted, *data]}
+        texts, names = writer.written({node: name for node, name in own.items() if name in worth}, by_order)
     leaves = _declared(program, [*texts, *names.values()], asked.xs)
     initial = {**{leaf: graph.initial[leaf] for leaf in leaves}, **values}
     leaves += moved.values()
@@ -226,6 +202,68 @@ def derive(
         graph.has_loops,
         [x for x in leaves if initial[x] is None and x not in moved.values() and graph.initial.get(x, x) is not None],
     )
+
+
+class _Writer:
+    """Writes nodes as formulas of named values, and the ``wanted`` values, of which None is told, as they are named.
+
+    The first ``low`` nodes stay connected with the xs. ``apart`` are not looked into, and ``fixed`` ones keep their names.
+    """
+
+    def __init__(
+        self,
+        program: Loaded,
+        asked: Question,
+        found: Sequence[Node],
+        wanted: Sequence[Node],
+        low: int,
+        with_rules: bool,
+        entries: bool | None,
+    ) -> None:
+        self.program = program
+        self.asked = asked
+        self.found = found
+        self.wanted = wanted
+        self.low = low
+        self.with_rules = with_rules
+        self.entries = entries
+        self.apart: Sequence[Node] = ()
+        self.fixed: set[Node] = set()
+        self._stopped = [x for x in asked.stops if x.op.name != "leaf"]
+        self._plain = _plain(program, found)
+        self._as_made = _has_extremes(program, found)
+        self._guarded = has_guards(cone(found))
+        self._shorten = not self._as_made and _holds_derivatives(program, found)
+
+    def _made(self, named: Mapping[Node, str], ordinary: bool) -> Written:
+        dtype = self.program.graph.float_dtype
+        return Written(
+            [*self.found, *self.wanted], named, self._stopped, dtype, self.apart, self._plain, self._as_made,
+            self.with_rules, ordinary,
+        )  # fmt: skip
+
+    def written(self, named: Mapping[Node, str], connected: bool) -> tuple[list[Node], dict[str, Node]]:
+        """The formulas, where asked for ``connected`` with the xs, and the values by their names."""
+        count = len(self.found)
+        with self.program.graph.derivation.suspended():
+            new = self._made(named, ordinary=False)
+            texts, names = new.targets[:count], {named[node]: x for node, x in new.names.items()}
+            if self._shorten:
+                from gradcli.features.derive.chosen import Chosen, chosen
+
+                short = self._made(named, ordinary=True) if self._guarded else new
+                ordinary = Chosen(short.targets[:count], {named[node]: x for node, x in short.names.items()})
+                kept = {name for node, name in named.items() if node in self.fixed}
+                given = Chosen(texts, names)
+                best = chosen(
+                    self.program, self.found, given, ordinary, kept, self.asked.of, self.asked.stops, self.entries
+                )
+                new = new if best.named is names else short
+                texts, names = best.texts, best.named
+            if connected:
+                low = _connected(self.asked, self.found[: self.low], texts[: self.low], new, self.program)
+                texts = [*low, *texts[self.low :]]
+        return texts, names
 
 
 def _asked_for(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from gradcli.autodiff import reverse
@@ -69,23 +70,13 @@ def derivation(
         written = Written(targets, {*forward, *totals}, (), graph.float_dtype, {*forward, *totals})
     new = dict(zip(targets, written.targets, strict=True))
     new.update((x, x) for x in values if x.op.name == "leaf")
-    names = dict(own)
     named: dict[Node, str] = {}
-    for k, x in enumerate([x for x in forward if x not in names], 1):
-        names[x] = next(name for name in _candidates(k) if name not in graph.names)
+    fresh = count(1)
     for x in values:
-        named[x] = named[new[x]] = names[x]
-    steps: list[Step] = []
-    sums: dict[Node, list[Node]] = {}
-    for p in passed:
-        if not steps or steps[-1].node is not p.node:
-            steps.append(Step(p.node, []))
-        steps[-1].gets.append((p.input, new[p.contribution]))
-        sums.setdefault(p.input, []).append(new[p.contribution])
+        name = own[x] if x in own else next(n for n in _candidates(next(fresh)) if n not in graph.names)
+        named[x] = named[new[x]] = name
     heads = [(y, new[start]) for y, start in zip(asked.ys, starts, strict=True)]
-    for y, start in heads:
-        if y in sums:
-            sums[y].append(start)
+    steps, sums = _added_up(passed, new, heads)
     wanted = [x for x, g in zip(asked.xs, results, strict=True) if g is not None]
     return WorkedDerivation(
         heads,
@@ -95,6 +86,23 @@ def derivation(
         {new[total]: x for total, x in totals.items()},
         derive(program, of, wrt, 1, seeds, stop, with_rules=True, place=place),
     )
+
+
+def _added_up(
+    passed: Sequence[reverse.Passed], new: Mapping[Node, Node], heads: Sequence[tuple[Node, Node]]
+) -> tuple[list[Step], dict[Node, list[Node]]]:
+    """The steps, and what each value gets in all of them."""
+    steps: list[Step] = []
+    sums: dict[Node, list[Node]] = {}
+    for p in passed:
+        if not steps or steps[-1].node is not p.node:
+            steps.append(Step(p.node, []))
+        steps[-1].gets.append((p.input, new[p.contribution]))
+        sums.setdefault(p.input, []).append(new[p.contribution])
+    for y, start in heads:
+        if y in sums:
+            sums[y].append(start)
+    return steps, sums
 
 
 def _candidates(k: int) -> list[str]:

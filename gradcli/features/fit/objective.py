@@ -143,25 +143,13 @@ class Objective:
                 help="name what you want: `--over x`, or declare it: `variable x = …`",
             )  # fmt: skip
         self.asked = [n for n in query.wanted(program, over) if over is not None or n not in data]
-        leaves = {n: query.leaf(program, n) for n in self.asked}
-        self.kept: dict[str, str] = {}
-        for n, gradient in zip(self.asked, self._gradients(program, self.asked), strict=True):
-            if isinstance(gradient, Reason):
-                self.kept[n] = f"its gradient is None: {gradient.with_line()}"
-            elif not is_float(leaves[n].dtype):
-                self.kept[n] = f"it is {leaves[n].dtype}, and only floats are fitted"
-        self.variables = [n for n in self.asked if n not in self.kept]
         if not self.asked:
             raise GradcliError("ValueError", f"there is nothing to fit: {', '.join(program.variables)} is data")
+        self.kept = self._reasons()
+        self.variables = [n for n in self.asked if n not in self.kept]
         if not self.variables:
-            why = "; ".join(f"`{n}`: {reason}" for n, reason in self.kept.items())
-            label = program.locate(self.y)
-            integer = next((n for n in self.kept if leaves[n].dtype.startswith("int")), None)
-            raise GradcliError(
-                "ValueError", f"`{self.name}` can be changed by nothing that is fitted: {why}", [label] if label else [],
-                help=f"write a number with a point, such as `variable {integer} = 1.0`" if integer else None,
-            )  # fmt: skip
-        self.leaves = {n: leaves[n] for n in self.variables}
+            raise self._unchangeable()
+        self.leaves = {n: query.leaf(program, n) for n in self.variables}
         both = next((n for n in data if n in self.variables), None)
         if both is not None:
             raise GradcliError(
@@ -173,6 +161,27 @@ class Objective:
         self._functions: dict[int | None, _Function] = {}
         self._seen: Values | None = None
         self._hessian: list[Node] | None = None
+
+    def _reasons(self) -> dict[str, str]:
+        """Why some of what was asked for is not fitted."""
+        found: dict[str, str] = {}
+        for n, gradient in zip(self.asked, self._gradients(self.program, self.asked), strict=True):
+            dtype = query.leaf(self.program, n).dtype
+            if isinstance(gradient, Reason):
+                found[n] = f"its gradient is None: {gradient.with_line()}"
+            elif not is_float(dtype):
+                found[n] = f"it is {dtype}, and only floats are fitted"
+        return found
+
+    def _unchangeable(self) -> GradcliError:
+        """The error where nothing is left to fit."""
+        why = "; ".join(f"`{n}`: {reason}" for n, reason in self.kept.items())
+        label = self.program.locate(self.y)
+        integer = next((n for n in self.kept if query.leaf(self.program, n).dtype.startswith("int")), None)
+        return GradcliError(
+            "ValueError", f"`{self.name}` can be changed by nothing that is fitted: {why}", [label] if label else [],
+            help=f"write a number with a point, such as `variable {integer} = 1.0`" if integer else None,
+        )  # fmt: skip
 
     def start(self) -> dict[str, Array]:
         """The values of the fitted variables in the program, in arrays of their own."""

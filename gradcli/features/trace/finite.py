@@ -76,45 +76,47 @@ def evaluate(
         for node in nodes:
             if node in known:
                 values[node] = known[node]
-                if values[node].dtype.kind == "f" and not np.isfinite(values[node]).all():
+                if not _is_finite(values[node]):
                     causes[node] = []
                 continue
             given = [values[x] for x in node.inputs]
+            bad = [x for x in dict.fromkeys(node.inputs) if x in causes]
             try:
                 value = values[node] = np.asarray(leaf_value(node)) if node.op.name == "leaf" else _value(node, given)
-            except Failure as failure:
-                failed, causes[node] = (node, failure.reason), [x for x in node.inputs if x in causes]
+            except (Failure, GradcliError, ArithmeticError, IndexError, TypeError, ValueError) as problem:
+                failed = node, problem.reason if isinstance(problem, Failure) else problem
+                causes[node] = bad
                 break
-            except (GradcliError, ArithmeticError, IndexError, TypeError, ValueError, np.linalg.LinAlgError) as problem:
-                failed, causes[node] = (node, problem), [x for x in node.inputs if x in causes]
-                break
-            if node.op is loop_run:
-                if not all([x.dtype.kind != "f" or np.isfinite(x).all() for x in value]):
-                    causes[node] = [x for x in dict.fromkeys(node.inputs) if x in causes]
-                    found = _in_steps(node.attrs["function"], original[node], given)
-                    if found is not None:
-                        made[node] = found
-            elif value.dtype.kind == "f" and not np.isfinite(value).all():
-                causes[node] = _causes(node, given, causes)
-                found = _made(node, given, value) if node.op is not loop_result else None
+            if not all([_is_finite(x) for x in (value if node.op is loop_run else [value])]):
+                causes[node] = _causes(node, given, bad)
+                found = _made(node, given, value, original)
                 if found is not None:
-                    made[node] = found._replace(node=original.get(node, node))
+                    made[node] = found
             for x in dict.fromkeys(node.inputs):
                 if last[x] is node and x not in wanted:
                     del values[x]
-    reached = {failed[0]} if failed else {target for target in targets if target in causes}
-    todo = list(reached)
-    while todo:
-        for x in causes[todo.pop()]:
-            if x not in reached:
-                reached.add(x)
-                todo.append(x)
+    reached = _reached([failed[0]] if failed else [target for target in targets if target in causes], causes)
     # An operation before a number that the program holds: `0 * inf` is to blame for its NaN, and not `inf`.
     guilty = sorted([made[n] for n in made if n in reached], key=lambda m: (m.node.op.given, m.node.serial))
     harmless = [found for node, found in made.items() if node not in reached and not found.node.op.given]
     if failed is not None:
         failed = original.get(failed[0], failed[0]), failed[1]
     return Evaluation(guilty[0] if guilty else None, harmless, len(nodes), failed)
+
+
+def _is_finite(x: Array) -> bool:
+    return x.dtype.kind != "f" or bool(np.isfinite(x).all())
+
+
+def _reached(start: Sequence[Node], causes: Mapping[Node, Sequence[Node]]) -> set[Node]:
+    """What some nodes got their numbers from that are not finite, themselves included."""
+    reached, todo = set(start), list(start)
+    while todo:
+        for x in causes[todo.pop()]:
+            if x not in reached:
+                reached.add(x)
+                todo.append(x)
+    return reached
 
 
 def _in_steps(loop: Loop | Solver, result: Node, given: Sequence[Array]) -> Made | None:
@@ -124,7 +126,7 @@ def _in_steps(loop: Loop | Solver, result: Node, given: Sequence[Array]) -> Made
     body: Body = result.attrs["body"]
     roots = [*[body.following[i] for i in loop.live], *[body.root(r) for r in loop.emitted]]
     for step, (known, found) in enumerate(loop.walk(*given), 1):
-        if not all([x.dtype.kind != "f" or np.isfinite(x).all() for x in map(np.asarray, found)]):
+        if not all([_is_finite(np.asarray(x)) for x in found]):
             inner = evaluate(roots, known.__getitem__, known).first
             here = f"step {step} of {body.count}"
             return None if inner is None else inner._replace(steps=(*inner.steps, here))
@@ -139,9 +141,8 @@ def _value(node: Node, given: Sequence[Any]) -> Any:
     return np.asarray(kernel_value(np, node, [x[()] for x in given]))
 
 
-def _causes(node: Node, given: Sequence[Array], causes: dict[Node, list[Node]]) -> list[Node]:
-    """The inputs that are not finite, and of ``where`` those of which such an entry is taken."""
-    bad = [x for x in dict.fromkeys(node.inputs) if x in causes]
+def _causes(node: Node, given: Sequence[Array], bad: list[Node]) -> list[Node]:
+    """Those of the ``bad`` inputs, which are not finite, that the value comes from: ``where`` must take such an entry."""
     if not isinstance(node.op.rule, Select):
         return bad
     condition = given[0]
@@ -149,9 +150,11 @@ def _causes(node: Node, given: Sequence[Array], causes: dict[Node, list[Node]]) 
     return [x for x in bad if any([took and node.inputs[i + 1] is x for i, took in enumerate(taken)])]
 
 
-def _made(node: Node, given: Sequence[Array], value: Array) -> Made | None:
+def _made(node: Node, given: Sequence[Array], value: Array, original: Mapping[Node, Node]) -> Made | None:
     """What is not finite in a value although it is in the inputs, or NaN although no input is."""
-    if isinstance(node.op.rule, Select):
+    if node.op is loop_run:
+        return _in_steps(node.attrs["function"], original[node], given)
+    if node.op is loop_result or isinstance(node.op.rule, Select):
         return None
     bad = ~np.isfinite(value)
     entrywise = node.op.entrywise
@@ -171,7 +174,7 @@ def _made(node: Node, given: Sequence[Array], value: Array) -> Made | None:
         return None
     indices = _first(made)
     inputs = [_entries(x, value.shape, indices) if entrywise else _notable(x) for x in given]
-    return Made(node, count, value.size, indices, [float(value[i]) for i in indices], inputs)
+    return Made(original.get(node, node), count, value.size, indices, [float(value[i]) for i in indices], inputs)
 
 
 def _first(mask: Array) -> list[Index]:

@@ -56,6 +56,19 @@ def hint(naming: Naming, found: Made, users: Mapping[Node, Sequence[Node]], orig
     return None
 
 
+_INDEFINITE = {
+    "multiply": Hint(
+        "0 times infinity", "leave such entries out, `where(a != 0, a*b, 0)`; for a*log(b) write `xlogy(a, b)`"
+    ),
+    **dict.fromkeys(
+        ("subtract", "add"),
+        Hint("infinity less infinity", "keep both operands finite, or leave such entries out by `where`"),
+    ),
+    "mean": Hint("there are no entries to take the mean of"),
+}
+"""What makes a NaN from numbers that are none."""
+
+
 def _all(
     naming: Naming, found: Made, users: Mapping[Node, Sequence[Node]], origin: Node | None
 ) -> Iterator[Hint | None]:
@@ -78,14 +91,7 @@ def _all(
         yield Hint(
             f"{name} overflows where its argument is above about {limit}", f"bound it, `{name}(minimum(x, {limit}))`"
         )
-    if name == "multiply" and any(math.isnan(v) for v in found.values):
-        yield Hint(
-            "0 times infinity", "leave such entries out, `where(a != 0, a*b, 0)`; for a*log(b) write `xlogy(a, b)`"
-        )
-    if name in ("subtract", "add") and any(math.isnan(v) for v in found.values):
-        yield Hint("infinity less infinity", "keep both operands finite, or leave such entries out by `where`")
-    if name == "mean" and any(math.isnan(v) for v in found.values):
-        yield Hint("there are no entries to take the mean of")
+    yield _INDEFINITE.get(name) if any(math.isnan(v) for v in found.values) else None
     if any(math.isinf(v) for v in found.values):
         more = "use `--dtype float64`, or " if node.dtype == "float32" else ""
         yield Hint(f"the result is too large for {node.dtype}: {more}scale the values down")

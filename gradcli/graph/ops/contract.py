@@ -71,8 +71,6 @@ def matmul_labels(inputs: Sequence[Node], attrs: Attrs) -> tuple[list[Labels], L
 def parse_equation(operands: Sequence[Node], equation: str) -> tuple[list[Node], list[Labels], Labels]:
     """Operands, labels and output labels of an einsum; repeated letters become diagonals, those of the result too."""
     from gradcli.graph.ops.creation import eye
-    from gradcli.graph.ops.linear_algebra import diagonal
-    from gradcli.graph.ops.shaping import transpose
 
     text = equation.replace(" ", "")
     left, arrow, right = text.partition("->")
@@ -100,18 +98,7 @@ def parse_equation(operands: Sequence[Node], equation: str) -> tuple[list[Node],
                 f'einsum term "{term}" does not fit an operand of rank {x.rank}',
                 operands=[(i, f"shape {show_shape(x.shape)}")],
             )
-        own = _term_labels(term, rank, depth)
-        while len(set(own)) < len(own):
-            a, b = next((a, b) for a in range(len(own)) for b in range(a + 1, len(own)) if own[a] == own[b])
-            if x.shape[a] != x.shape[b]:
-                raise GradcliError(
-                    "ShapeError",
-                    f'a repeated letter in "{term}" needs equal sizes, not {x.shape[a]} and {x.shape[b]}',
-                    operands=[(i, f"shape {show_shape(x.shape)}")],
-                )
-            rest = [k for k in range(len(own)) if k not in (a, b)]
-            x = diagonal(transpose(x, axes=(*rest, a, b)), k=0)
-            own = [own[k] for k in rest] + [own[a]]
+        x, own = _diagonals(x, _term_labels(term, rank, depth), term, i)
         for axis, k in enumerate(own):
             size = x.shape[axis]
             if sizes.get(k, 1) == 1:
@@ -140,6 +127,25 @@ def parse_equation(operands: Sequence[Node], equation: str) -> tuple[list[Node],
         labels.append((out[again], fresh))
         out = (*out[:again], fresh, *out[again + 1 :])
     return nodes, labels, out
+
+
+def _diagonals(x: Node, own: list[int], term: str, i: int) -> tuple[Node, list[int]]:
+    """Operand i and its labels, of axes with one label the diagonal."""
+    from gradcli.graph.ops.linear_algebra import diagonal
+    from gradcli.graph.ops.shaping import transpose
+
+    while len(set(own)) < len(own):
+        a, b = next((a, b) for a in range(len(own)) for b in range(a + 1, len(own)) if own[a] == own[b])
+        if x.shape[a] != x.shape[b]:
+            raise GradcliError(
+                "ShapeError",
+                f'a repeated letter in "{term}" needs equal sizes, not {x.shape[a]} and {x.shape[b]}',
+                operands=[(i, f"shape {show_shape(x.shape)}")],
+            )
+        rest = [k for k in range(len(own)) if k not in (a, b)]
+        x = diagonal(transpose(x, axes=(*rest, a, b)), k=0)
+        own = [own[k] for k in rest] + [own[a]]
+    return x, own
 
 
 def _term_labels(term: str, rank: int, depth: int) -> list[int]:

@@ -126,23 +126,28 @@ class Inputs(NamedTuple):
         from gradcli.program.loaded import Loaded
 
         self._tell_of_words(text.text)
-        return Loaded(
-            Source(text.name, text.text),
-            text.folder,
-            self.dtype,
-            self.random_seed,
-            settings,
-            self.max_memory,
-            threads=self.threads,
-            asked=asked,
-            origins={
-                name: path_and_key(value)
-                for name, value in self.set_.items()
-                if value.startswith("@") and not GAPS.search(value)
-            },
-            inline=text.inline,
-            accelerator=self.accelerator(),
-        )
+        try:
+            return Loaded(
+                Source(text.name, text.text),
+                text.folder,
+                self.dtype,
+                self.random_seed,
+                settings,
+                self.max_memory,
+                threads=self.threads,
+                asked=asked,
+                origins={
+                    name: path_and_key(value)
+                    for name, value in self.set_.items()
+                    if value.startswith("@") and not GAPS.search(value)
+                },
+                inline=text.inline,
+                accelerator=self.accelerator(),
+            )
+        except GradcliError as problem:
+            if self.inline:
+                _tell_of_set(problem)
+            raise
 
     def accelerator(self) -> Accelerator | None:
         """What JAX computes on, if it does. Raises click.UsageError where options contradict each other."""
@@ -188,6 +193,15 @@ class Inputs(NamedTuple):
 
             form = click.get_current_context().params.get("format")
             Notes(False, form in ("json", "ndjson")).say("True and False are read as `true` and `false`")
+
+
+def _tell_of_set(problem: GradcliError) -> None:
+    """Say where a typed program has a name that nothing binds that ``--set`` makes a variable of it."""
+    from gradcli.language.suggestions import BIND
+
+    for error in (problem, *problem.others):
+        if error.span is not None and (error.help or "").startswith(BIND):
+            error.help = f"give it a value, `--set {error.span.text}=1`, or {error.help}"
 
 
 def programs_in(paths: Iterable[str]) -> list[str]:

@@ -36,8 +36,10 @@ class Notes(NamedTuple):
         else:
             tell(f"note: {text}\n")
 
-    def chosen(self, program: Loaded, of: Sequence[str] | None, ys: Sequence[str]) -> None:
-        """Which definition is differentiated, where nothing names it and others have no part in it. JSON says it itself."""
+    def chosen(
+        self, program: Loaded, of: Sequence[str] | None, ys: Sequence[str], done: str = "differentiated"
+    ) -> None:
+        """Which definition is differentiated, or what else is ``done`` to it, where nothing names it and others have no part in it. JSON says it itself."""
         graph = program.graph
         if of is not None or graph.outputs or self.quiet or self.json or graph.size > LARGEST or len(ys) != 1:
             return
@@ -63,8 +65,8 @@ class Notes(NamedTuple):
             apart = [name for name in apart if name not in used]
         if apart:
             self.say(
-                f"{ys[0]} is differentiated, the last definition; {_listed(apart)} {'has' if len(apart) == 1 else 'have'}"
-                f" no part in it: --of names others, or a line `output {apart[-1]}, {ys[0]}`"
+                f"{ys[0]} is {done}, the last definition; {_listed(apart)} {'has' if len(apart) == 1 else 'have'}"
+                f" no part in it: --of names others, or a line `output {apart[-1]}{f', {ys[0]}' * (done == 'differentiated')}`"
             )
 
     def unconnected(self, results: Iterable[Result], destination: Destination) -> None:

@@ -81,6 +81,8 @@ ADVICE = {
     "cross_entropy": "write `softmax_cross_entropy(labels, logits)`: one row of probabilities for each row of logits",
     "vmap": "operations broadcast: write the formula for arrays", "jit": "leave it out: programs are planned as they are",
     "Piecewise": "write `where(condition, a, b)`", "Matrix": "write the entries in brackets: `[[1, 2], [3, 4]]`",
+    "normal": "write `random_normal([2, 3])`: a shape, perhaps with mean=, stddev= and seed=",
+    "uniform": "write `random_uniform([2, 3])`: a shape, perhaps with minval=, maxval= and seed=",
     "no_grad": "write `stop_gradient(x)`", "integrate": "there are no integrals; a sum over points is `sum(f)*step`",
 }  # fmt: skip
 """Words for what is not one call here."""
@@ -118,7 +120,7 @@ ATTRIBUTES = {
 
 VALUES = {
     "TRUE": "true", "FALSE": "false", "null": "None", "none": "None", "nil": "None",
-    "NULL": "None", "NaN": "nan", "NAN": "nan", "Inf": "inf", "Infinity": "inf", "infinity": "inf", "oo": "inf",
+    "deg": "pi/180", "degree": "pi/180", "NULL": "None", "NaN": "nan", "NAN": "nan", "Inf": "inf", "Infinity": "inf", "infinity": "inf", "oo": "inf",
     "π": "pi", "PI": "pi", "Pi": "pi", "tau": "2*pi", "τ": "2*pi", "E": "e", "INF": "inf", "NA": "nan", "M_PI": "pi",
 }  # fmt: skip
 
@@ -159,7 +161,7 @@ WORDS = {
     "return": "the last expression of a block is its value: leave `return` out",
     "if": "write `where(condition, a, b)`", "else": "write `where(condition, a, b)`", "elif": "write `where(condition, a, b)`",
     "for": "write `iterate(f, x0, n)`: f applied n times, or `scan(f, rows, x0)`", "while": "write `iterate(f, x0, n, until=g)`: at most n times, until g holds",
-    "lambda": "write `def f(x) = …` on a line of its own", "function": "write `def f(x) = …`",
+    "with": "leave it out: what is to be a constant is `stop_gradient(x)`, or `--stop x`", "lambda": "write `def f(x) = …` on a line of its own", "function": "write `def f(x) = …`",
     "func": "write `def f(x) = …`", "fn": "write `def f(x) = …`", "fun": "write `def f(x) = …`", "print": "write `output …`",
     "int": "write `constant n: int64 = …`", "float": "write `variable x = …`", "double": "write `variable x = …`",
 }  # fmt: skip

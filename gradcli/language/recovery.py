@@ -154,6 +154,8 @@ def _names(text: str, start: int, end: int) -> list[syntax.Name]:
     declared = re.compile(rf"\s*(?:{WORDS})\s+({NAME})").match(text, start, end)
     if declared:
         places = [declared.span(1)]
+    elif function := re.compile(rf"\s*({NAME})\s*\([^()]*\)\s*=(?!=)").match(text, start, end):
+        places = [function.span(1)]  # f(x) = x^2, as it is written elsewhere
     else:
         before = re.compile(r"[^=#\"'()\[\]{}]*(?==(?!=))").match(text, start, end)
         places = [m.span() for m in re.compile(NAME).finditer(text, start, before.end())] if before else []

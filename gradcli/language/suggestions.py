@@ -111,6 +111,10 @@ def _inside(text: str, call: syntax.Call) -> str:
     return inner if len(inner) <= 40 and "\n" not in inner else "…"
 
 
+BIND = "bind it above"
+"""How the help for a name begins that nothing is known of."""
+
+
 def for_unknown(
     text: str, name: syntax.Name, call: syntax.Call | None, bound: Sequence[str], beside: bool, outside: bool
 ) -> tuple[bool, str]:
@@ -154,7 +158,7 @@ def for_unknown(
         return False, "a value given beside the program knows what is built in, and no other names"
     if word == "T" and text[: name.start].rstrip()[-1:] in ("^", "*"):
         return False, "the transpose is `x.T`"
-    return False, f"bind it above: `{word} = …` or `variable {word}`"
+    return False, f"{BIND}: `{word} = …` or `variable {word}`"
 
 
 def for_attribute(text: str, expression: syntax.Attribute, module: bool) -> str:

@@ -250,3 +250,37 @@ def test_completion_of_names_that_are_set(gradcli, tmp_path, monkeypatch):
         monkeypatch.setenv("COMP_WORDS", words)
         monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
         assert gradcli().out == found
+
+
+# what new users typed
+
+
+@pytest.mark.parametrize(
+    ("words", "help"),
+    [
+        (("derive", "-e", "x^2"), "give it a value, `--set x=1`, or bind it above"),
+        (("eval", "-e", "variable x = 1.0; with torch.no_grad(): y = x"), "`stop_gradient(x)`"),
+        (("eval", "-e", "y = normal([3])"), "write `random_normal([2, 3])`"),
+        (("eval", "-e", "sin(30*deg)"), "write `pi/180`"),
+        (("fit", "--errors", "-e", "variable k = 1.0; l = sum((k - [1, 2])^2); h = 1/k"), "`--minimize NAME` says"),
+        (("eval", "-e", "variable x = 1.0; y = x", "--points", "-"), "`--skip-bad` passes over"),
+    ],
+)
+def test_helps_for_what_is_tried_first(gradcli, words, help):
+    done = gradcli(*words, stdin="x\nz\n" if "-" in words else None)
+    assert done.status == 1
+    assert help in done.err
+    assert done.err.count("error[") == 1
+
+
+def test_a_function_that_is_written_otherwise_is_one_error(gradcli):
+    assert gradcli("eval", "-e", "f(x) = x^2; y = f(3); z = y").err.count("error[") == 1
+
+
+def test_a_quiet_fit_says_nothing(gradcli):
+    text = "variable x = 1.0; y = (x - 2)^2; z = 3*x"
+    assert gradcli("fit", "-e", text, "--of", "y", "-q") == (0, "x = 2.0\n", "")
+    assert (
+        "note: z is minimised, the last definition; y has no part in it"
+        in gradcli("fit", "-e", text, "--steps", "1").err
+    )

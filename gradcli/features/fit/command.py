@@ -12,6 +12,7 @@ import click
 
 from gradcli.commands.endings import Command
 from gradcli.commands.inputs import Inputs, backend_options, program_options, variables_apart
+from gradcli.commands.notes import Notes
 from gradcli.commands.options import (
     INPUT_FILE,
     OUTPUT_FILE,
@@ -302,12 +303,13 @@ def _run(inputs: Inputs, options: Options, destination: Destination) -> int:
     from gradcli.features.fit.session import Session
 
     session = Session(program, options)
-    if inputs.speaks:
+    talks = inputs.speaks and not inputs.quiet
+    if talks:
         _announce(session, destination)
     session.begin()
     if inputs.processes is not None:
         inputs.processes.told()  # all of them are ready
-    watcher = Watcher(options.steps, session.note, inputs.speaks, inputs.processes is None)
+    watcher = Watcher(options.steps, session.note, talks, inputs.processes is None)
     try:
         with watcher.running():
             outcome = session.run(watcher)
@@ -317,7 +319,7 @@ def _run(inputs: Inputs, options: Options, destination: Destination) -> int:
         raise
     finally:
         session.close()
-    if inputs.speaks:
+    if talks:
         _conclude(session, outcome, watcher.first_loss)
     outcome = session.saved(outcome)
     problem = outcome.problem
@@ -375,6 +377,8 @@ def _check_cluster(options: Options) -> None:
 
 def _announce(session: Session, destination: Destination) -> None:
     """Say what is going to be done."""
+    if not session.by_of and session.options.target is None:
+        Notes(False).chosen(session.objective.program, None, [session.objective.name], "minimised")
     from gradcli.features.fit.running import say
     from gradcli.graph.types import size_of
 

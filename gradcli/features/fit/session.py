@@ -166,7 +166,15 @@ class Session:
         if self.options.has_errors:
             from gradcli.features.fit.errors import check_errors
 
-            check_errors(self.objective, self.options.loglik)
+            try:
+                check_errors(self.objective, self.options.loglik)
+            except GradcliError as error:
+                if self.options.target is None and not self.by_of and not self.objective.program.graph.outputs:
+                    last = (
+                        f"`{self.objective.name}` is the last definition: `--minimize NAME` says what else the loss is"
+                    )
+                    error.help = f"{last}; {error.help}"
+                raise
         if self.options.plot is not None:
             from gradcli.features.fit.picture import check_picture
 

@@ -135,6 +135,7 @@ class RowStream:
             if not self.skip_bad:
                 if self.output is None:
                     write(self._end())  # the rows of a table that were answered
+                problem.help = problem.help or "`--skip-bad` passes over such rows"
                 raise problem
             from gradcli.report.quoting import visible
 

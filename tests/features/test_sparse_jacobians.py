@@ -11,7 +11,7 @@ import pytest
 import scipy.sparse
 
 import gradcli as package
-from gradcli.features.fit import errors
+from gradcli.features.fit import errors, normal
 from gradcli.features.fit.normal import Normal
 from gradcli.program import query
 from gradcli.program.sparse import SparseJacobian, colored
@@ -206,6 +206,43 @@ def test_the_diagonal_of_the_inverse_of_a_sparse_normal_matrix(density):
     inverse = np.linalg.inv((matrix.T @ matrix).toarray())
     np.testing.assert_allclose(found.diagonal(), np.diag(inverse), rtol=1e-12)
     np.testing.assert_allclose(found.times(np.eye(200)), inverse, rtol=1e-9, atol=1e-12)
+
+
+SCENE = """
+constant cam = cast(floor(arange(120)/40), int64); constant pt = cast(mod(arange(120.0), 40), int64)
+c0 = 0.4*random_normal([3, 6], seed=4) + 0.1; p0 = random_normal([40, 3], seed=5) + [0.0, 0.0, 9.0]
+variable c = 0.4*random_normal([3, 6], seed=4) + 0.1 + 0.01*random_normal([3, 6], seed=6)
+variable p = random_normal([40, 3], seed=5) + [0.0, 0.0, 9.0]
+""" + CAMERAS[CAMERAS.index("def") : CAMERAS.index("res =")] + """
+constant obs = project(gather(c0, cam), gather(p0, pt)) + 0.001*random_normal([120, 2], seed=3)
+loss = sum((project(gather(c, cam), gather(p, pt)) - obs)^2)
+"""  # fmt: skip
+"""Three cameras that see 40 points, where the scene may be moved, turned and scaled: in 7 ways."""
+
+
+def test_a_bundle_is_adjusted_in_few_steps(monkeypatch):
+    monkeypatch.setattr(errors, "DENSE", 0)
+    program = package.loads(SCENE)
+    found = program.fit("loss", ["c", "p"], sparse=True, errors=True)
+    assert found.converged and found.steps < 40
+    gradients = program.grad("loss", ["c", "p"], values=found.values)
+    assert max(np.abs(g).max() for g in gradients.values()) < 1e-9 and found.loss < 240 * 1e-6
+    assert found.errors.statistics["fitted"] == 18 + 120 - 7
+    assert {e.note for e in found.errors.estimates} == {"determined only together with the others of 138 numbers"}
+
+
+def test_sparse_steps_end_where_residuals_are_finite():
+    found = package.loads("variable x = [5.0, 0.1]; loss = sum((log(x) - [-3.0, 4.0])^2)").fit(sparse=True)
+    np.testing.assert_allclose(found.values["x"], np.exp([-3.0, 4.0]), rtol=1e-9)
+    assert found.converged
+
+
+def test_where_the_normal_matrix_is_not_sparse_scipy_takes_over(monkeypatch):
+    monkeypatch.setattr(normal, "MOST", 10)
+    text = "variable x = [3.0, 1.0, 2.0]; loss = sum((x - 1)^2) + sum(x)^2"
+    found = package.loads(text).fit(sparse=True)
+    np.testing.assert_allclose(found.values["x"], [0.25, 0.25, 0.25], atol=1e-7)
+    assert "termination condition" in found.reason and found.converged
 
 
 def test_too_much_that_is_not_determined_is_refused():

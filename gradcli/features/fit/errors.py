@@ -317,7 +317,11 @@ def _of_normal(matrix: Any, rounding: float, places: Array, notes: list[str]) ->
     """The inverse of JᵀJ of a sparse J, and the rank; what has none gets a note at its place."""
     from gradcli.features.fit.normal import Normal
 
-    normal = Normal(matrix, rounding)
+    try:
+        normal = Normal(matrix, rounding)
+    except GradcliError as problem:
+        problem.message = f"there are no errors: {problem.message}"
+        raise
     _note(notes, places, normal.unused, normal.lost)
     return normal, normal.rank
 

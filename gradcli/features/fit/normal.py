@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcli.diagnostics import GradcliError
+from gradcli.diagnostics import GradcliError, Kind
 
 Array = Any
 Sparse = Any
@@ -23,6 +23,9 @@ FREE = 64
 
 ROUND = 8
 """Of these so many are looked for at a time."""
+
+MOST = 1 << 28
+"""Products of two entries of a row that JᵀJ is added up from, at most."""
 
 PART = 1e-6
 """The part of a combination that a number may have by rounding."""
@@ -45,8 +48,8 @@ class Normal:
         self.lost = np.zeros(size, dtype=bool)
         kept = np.flatnonzero(~self.unused)
         unit = matrix.tocsc()[:, kept] @ diags_array(1 / self.scale[kept])
-        square = (unit.T @ unit).tocsc()
-        least = 64 * rounding * float(abs(square).sum(axis=0).max()) if len(kept) else 0.0
+        square = squared(unit)
+        least = 8 * rounding * float(abs(square).sum(axis=0).max()) if len(kept) else 0.0
         while len(kept):
             axes = _flat(square, least)
             if not axes.shape[1]:
@@ -54,7 +57,7 @@ class Normal:
             self.lost[kept] |= np.sqrt(np.square(axes).sum(axis=1)) > PART
             if size - len(kept) - int(self.unused.sum()) + axes.shape[1] > FREE:
                 raise GradcliError(
-                    "ValueError", f"there are no errors: more than {FREE} combinations of the fitted numbers are not determined"
+                    "ValueError", f"more than {FREE} combinations of the fitted numbers are not determined"
                 )  # fmt: skip
             # With as many numbers held fast the others are determined, and what was so before is as well known as before.
             stay = np.ones(len(kept), dtype=bool)
@@ -64,7 +67,7 @@ class Normal:
         self.kept = kept
         self.rank = len(kept)
         self._square = square
-        self._factors = _factored(square) if self.rank else None
+        self._factors = factored(square) if self.rank else None
 
     @property
     def known(self) -> Array:
@@ -88,16 +91,28 @@ class Normal:
         return np.where(self.known[:, None], found, 0.0)
 
 
-def _factored(square: Sparse) -> Any:
-    """SuperLU's factors of a symmetric positive matrix, without pivoting."""
+def squared(matrix: Sparse) -> Sparse:
+    """JᵀJ in columns. Raises GradcliError (LimitError) where rows are so long that it is not sparse."""
+    products = int(np.square(np.diff(matrix.tocsr().indptr).astype(np.int64)).sum())
+    if products > MOST:
+        raise GradcliError("LimitError", f"JᵀJ is not sparse: it is added up from {products} products")
+    return (matrix.T @ matrix).tocsc()
+
+
+def factored(square: Sparse) -> Any:
+    """SuperLU's factors of a symmetric positive matrix, without pivoting.
+
+    Raises GradcliError: a LimitError where there is no memory for them, a ValueError where it is not positive.
+    """
     from scipy.sparse.linalg import splu
 
     try:
         found = splu(square, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
     except (RuntimeError, MemoryError) as problem:
-        raise GradcliError("LimitError", f"there are no errors: JᵀJ cannot be factored: {problem}") from None
+        kind: Kind = "LimitError" if isinstance(problem, MemoryError) else "ValueError"
+        raise GradcliError(kind, f"JᵀJ cannot be factored: {problem}") from None
     if not np.array_equal(found.perm_r, found.perm_c) or (found.U.diagonal() <= 0).any():
-        raise GradcliError("ValueError", "there are no errors: JᵀJ is not positive, but for rounding")
+        raise GradcliError("ValueError", "JᵀJ is not positive, but for rounding")
     return found
 
 
@@ -110,14 +125,17 @@ def _flat(square: Sparse, least: float) -> Array:
     if size <= 4 * ROUND:
         values, axes = np.linalg.eigh(square.toarray())
         return axes[:, values <= least]
-    shifted = _factored((square + least * eye_array(size)).tocsc())
+    shifted = factored((square + least * eye_array(size)).tocsc())
     inverse = LinearOperator((size, size), shifted.solve, dtype=np.float64)
     start = np.random.RandomState(0).standard_normal(size)
+    found = np.zeros((size, 0))
     for count in (1, ROUND):  # mostly there are none
-        values, axes = eigsh(square, count, sigma=-least, which="LM", OPinv=inverse, v0=start, tol=1e-10)
-        if not (values <= least).any():
-            return np.zeros((size, 0))
-    return np.asarray(axes[:, values <= least])
+        axes = eigsh(square, count, sigma=-least, which="LM", OPinv=inverse, v0=start, tol=1e-10)[1]
+        # Beside those that are 0 the inverse knows the others to few digits.
+        found = axes[:, (axes * (square @ axes)).sum(axis=0) <= least]
+        if not found.shape[1]:
+            break
+    return found
 
 
 def _pivots(axes: Array) -> list[int]:
@@ -140,8 +158,6 @@ def _inverse_diagonal(square: Sparse, factors: Any) -> Array:
     With the columns J of a block, the rows R below them, L = [L_JJ; L_RJ] and Y = L_RJ L_JJ⁻¹ the inverse Z has
     Z_RJ = -Z_RR Y and Z_JJ = (L_JJ D_J L_JJᵀ)⁻¹ - Yᵀ Z_RJ; Z_RR is in the blocks of R.
     """
-    from scipy.linalg import solve_triangular
-
     size = square.shape[0]
     order = np.argsort(factors.perm_c)
     below = _below(square[order][:, order].tocsc())
@@ -158,7 +174,7 @@ def _inverse_diagonal(square: Sparse, factors: Any) -> Array:
         for column in range(start, end):
             part = slice(lower.indptr[column], lower.indptr[column + 1])
             block[np.searchsorted(rows, lower.indices[part]), column - start] = lower.data[part]
-        own = solve_triangular(block[:width], np.eye(width), lower=True, unit_diagonal=True)
+        own = np.linalg.inv(block[:width])
         y = block[width:] @ own
         around = np.empty((len(outer), len(outer)))
         at = 0

@@ -1,4 +1,4 @@
-"""Half the sum of squares of residuals, by their Jacobian and SciPy's trust-region least squares."""
+"""Half the sum of squares of residuals, by their Jacobian and SciPy's trust-region least squares, or a sparse Jacobian and its factors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gradcli.autodiff.jacobian import jacobian
 from gradcli.diagnostics import GradcliError
 from gradcli.features.fit.objective import Objective
-from gradcli.features.fit.search import LAST, Evaluated, Minimizer
+from gradcli.features.fit.search import LAST, SUFFICIENT, Evaluated, Minimizer
 from gradcli.features.fit.training import Settings, State, Watch
 from gradcli.graph.types import size_of
 from gradcli.program.compiled import function_of
@@ -22,6 +22,12 @@ Array = Any
 SOLVED = 1e-8
 """How well the linear systems of steps with sparse Jacobians are solved; SciPy's own 1e-6 is as far as a fit then gets."""
 
+
+DAMPING = 1e-3
+"""Where the damping of steps begins."""
+
+LEAST_DAMPING = 1e-13
+"""What is left of it, for what the residuals do not determine."""
 
 NEAR = 1e-6
 """How near to a bound, as a part of itself, a number is that is pushed against it."""
@@ -101,7 +107,67 @@ class Squares(Minimizer):
                 if self.loss(there)[0] <= loss:
                     self.accepted(there)
 
+    def damped(self) -> str:
+        """Levenberg's and Marquardt's method, by factors of the sparse JᵀJ + damping·D² with the largest diagonal D² of JᵀJ so far.
+
+        Sources: Moré 1978 for D; Nielsen, *Damping Parameter in Marquardt's Method* (1999). Raises GradcliError
+        (LimitError) where JᵀJ or its factors do not fit.
+        """
+        import numpy as np
+        from scipy.sparse import diags_array
+
+        from gradcli.features.fit.normal import factored, squared
+
+        x = self.vector(self.start.values)
+        here = self.at(x)
+        damping, growth = DAMPING, 2.0
+        largest = np.zeros(len(x))
+        while True:
+            square = squared(here.jacobian)
+            largest = np.maximum(largest, square.diagonal())
+            unit = np.where(largest > 0, largest, 1.0)
+            least = self.rounding / 2 * here.loss
+            rejected = False
+            while True:
+                try:
+                    step = -factored((square + diags_array(damping * unit)).tocsc()).solve(here.gradient)
+                except GradcliError as problem:
+                    if problem.kind != "ValueError" or damping > 1:
+                        raise
+                    damping *= 10
+                    continue
+                fall = float(step @ (damping * unit * step - here.gradient)) / 2
+                if fall <= least and not rejected and damping > LEAST_DAMPING:
+                    damping = max(damping / 100, LEAST_DAMPING)
+                    continue
+                if fall <= least or np.array_equal(x + step, x):
+                    if self.refused is not None:
+                        raise self.given_up()
+                    return "no step would lower it by more than rounding"
+                found = self.tried(x + step)
+                ratio = (here.loss - found.loss) / fall if found is not None else -1.0
+                if found is not None and ratio > SUFFICIENT:
+                    break
+                damping, growth, rejected = damping * growth, 2 * growth, True
+            damping, growth = max(damping * max(1 / 3, 1 - (2 * ratio - 1) ** 3), LEAST_DAMPING), 2.0
+            x, here = x + step, found
+            self.accepted(x)
+
+    def tried(self, x: Array) -> Evaluated | None:
+        """What there is at a trial point; None where it is not finite, so that the step is shortened."""
+        try:
+            return self.at(x)
+        except GradcliError as problem:
+            self.refuse(problem)
+            return None
+
     def run(self, optimize: Any) -> str:
+        if self.sparse is not None and not self.settings.bounds:
+            try:
+                return f"least squares say: {self.damped()}"
+            except GradcliError as problem:  # SciPy's method multiplies with J only
+                if problem.kind != "LimitError" or self.step > self.start.step:
+                    raise
         self._begun = False
         found = optimize.least_squares(
             self.residual, self.vector(self.start.values), jac=self.jacobian, bounds=self.bounds(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from gradcli.execute import blas, choose, cost, order, processes, steps
@@ -10,13 +10,16 @@ from gradcli.execute.choose import Workers
 from gradcli.execute.cuts import TILE, Group
 from gradcli.execute.layout import laid_out
 from gradcli.execute.processes import Team
+from gradcli.execute.reuse import Kept
 from gradcli.execute.sizes import Means, bytes_of
 from gradcli.execute.steps import FIRST, PARTS, Accumulator, Place, Registers, Run
 from gradcli.execute.worker import Clock, Key, Worker, together
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Contraction, kernel_value
+from gradcli.graph.types import size_of
 
 Array = Any
+NOTHING: Mapping[Node, Array] = {}
 
 FEWEST_ROWS = 128
 """Rows of a tile with matrix products, which would be slow on fewer."""
@@ -41,13 +44,18 @@ class Loop:
     ``reads`` are the values that come from outside, each with its cut axis (None: taken whole); ``writes`` those that
     are kept (None: accumulated), and ``views`` those that are needed outside and are parts of one of these in another
     form. ``scratch`` is the number of bytes that the loop takes beside what it writes, of which it keeps ``held`` for
-    its next run. With ``ordered`` arrays lie as :mod:`gradcli.execute.order` says.
+    its next run. With ``ordered`` arrays lie as :mod:`gradcli.execute.order` says, but
+    for ``targets``, which callers have.
     """
 
-    def __init__(self, group: Group, wanted: Iterable[Node], means: Means, ordered: bool = False) -> None:
+    def __init__(
+        self, group: Group, wanted: Iterable[Node], means: Means, ordered: bool = False, targets: Collection[Node] = ()
+    ) -> None:
         import numpy as np
 
         self.ordered = ordered
+        self._targets = set(targets)
+        self._kept = Kept() if means.repeated else None
         self.nodes = group.nodes
         self.size = group.size
         needed, self.views = _kept(group, set(wanted))
@@ -129,8 +137,24 @@ class Loop:
         """The tiles of worker k of a number of them."""
         return range(self.tiles * k // count, self.tiles * (k + 1) // count)
 
-    def run(self, values: Mapping[Node, Array], clock: Clock | None = None) -> dict[Node, Array]:
-        """The values that are needed outside.
+    def _result(self, np: Any, node: Node) -> Array:
+        """The array for a value that is kept: as callers have it, or as it is quickest where it is needed again."""
+
+        def fresh() -> Array:
+            return np.empty(node.shape, node.dtype)
+
+        def flat() -> Array:
+            return np.empty(size_of(node.shape), node.dtype)
+
+        long = order.long_axis(node.shape) if self.ordered and node not in self._targets else None
+        make = fresh if long is None else flat
+        array = make() if self._kept is None else self._kept.array(node, make)
+        return array if long is None else order.shaped(np, array, node.shape, long)
+
+    def run(
+        self, values: Mapping[Node, Array], clock: Clock | None = None, out: Mapping[Node, Array] = NOTHING
+    ) -> dict[Node, Array]:
+        """The values that are needed outside, in arrays of ``out`` where there are some.
 
         ``values`` holds the value of each node in ``reads``. Raises Failure. With a ``clock`` (for profiles) steps are
         timed, on one thread; see :meth:`times`.
@@ -138,9 +162,7 @@ class Loop:
         import numpy as np
 
         results: dict[Node, Array] = {
-            node: (order.empty(np, node.shape, node.dtype) if self.ordered else np.empty(node.shape, node.dtype))
-            for node, axis in self.writes
-            if axis is not None
+            node: out[node] if node in out else self._result(np, node) for node, axis in self.writes if axis is not None
         }
         given = {key: np.asarray(values[key[0]]) for key in self.reads}
         given |= {(node, axis): results[node] for node, axis in self.writes if axis is not None}

@@ -82,7 +82,7 @@ class Plan:
         for k, group in enumerate(found):
             if group.size:
                 wanted = [node for node in group.nodes if users.get(node, set()) - {k}]
-                self.units.append(Loop(group, wanted, self.means, self.ordered))
+                self.units.append(Loop(group, wanted, self.means, self.ordered, self.target_nodes))
             else:
                 self.units += range(len(ordered), len(ordered) + len(group.nodes))
             ordered += group.nodes

@@ -99,6 +99,11 @@ class GradcliError(Exception):
     def column(self) -> int | None:
         return self.span.column if self.span else None
 
+    @property
+    def together(self) -> list[GradcliError]:
+        """This one and the others in the order of their places, those without a place at the end."""
+        return sorted((self, *self.others), key=lambda one: (one.span is None, _start(one)))
+
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.column}: " if self.span else ""
         hint = f" (help: {self.help})" if self.help else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from gradcli.diagnostics import MOST, GradcliError, Label, Source
 from gradcli.report.json_parts import json_place, json_text
@@ -34,7 +34,7 @@ def render(error: GradcliError, color: bool = False) -> str:
     The first label is underlined with ``^``, the others with ``-``. Labels of another source than the first one's
     (the text of a ``--set``) follow under their own heading.
     """
-    errors = (error, *error.others)
+    errors = error.together
     texts = [diagnostic(f"error[{e.kind}]", e.message, e.labels, e.help, color) for e in errors]
     if error.others:
         texts.append(f"{len(errors)} errors\n" if len(errors) < MOST else f"{MOST} errors or more\n")
@@ -92,11 +92,16 @@ def _places(labels: Sequence[Label], pen: Pen, width: int = LINE_WIDTH) -> list[
 
 
 def render_json(error: GradcliError) -> str:
-    """The same as one line of JSON: ``error`` is the first; where there are several, ``errors`` are all."""
-    every = [
-        {"kind": e.kind, "message": e.message, **json_place(e.span), "help": e.help} for e in (error, *error.others)
-    ]
-    return json_text({"error": every[0], "errors": every} if error.others else {"error": every[0]}) + "\n"
+    """The same as one line of JSON: ``error`` is the first that is found; where there are several, ``errors`` are all."""
+    first = _json(error)
+    return (
+        json_text({"error": first, "errors": [_json(e) for e in error.together]} if error.others else {"error": first})
+        + "\n"
+    )
+
+
+def _json(error: GradcliError) -> dict[str, Any]:
+    return {"kind": error.kind, "message": error.message, **json_place(error.span), "help": error.help}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -120,7 +121,9 @@ def test_an_error_holds_the_others_in_every_form() -> None:
     shown = render(error)
     assert shown.count("error[") == 10 and shown.endswith("\n10 errors\n")
     record = json.loads(render_json(error))
-    assert record["errors"][0] == record["error"] and len(record["errors"]) == 10
+    assert record["error"] in record["errors"] and len(record["errors"]) == 10
+    lines = [int(line) for line in re.findall(r"--> t\.expr:(\d+)", shown)]
+    assert lines == [one["line"] for one in record["errors"]] == sorted(lines)
     with pytest.raises(GradcliError) as caught:
         from_text("y = nope", "t.expr")
     assert "errors" not in json.loads(render_json(caught.value)) and "1 error" not in render(caught.value)

@@ -71,7 +71,7 @@ def render_github(findings: Sequence[Finding]) -> str:
 
 def render_github_error(error: GradcliError) -> str:
     """The same for the errors of a program that does not load."""
-    return "".join([_annotation("error", e.span, e.kind, e.message, e.help) for e in (error, *error.others)])
+    return "".join([_annotation("error", e.span, e.kind, e.message, e.help) for e in error.together])
 
 
 def _annotation(level: str, span: Span | None, title: str, message: str, help: str | None) -> str:

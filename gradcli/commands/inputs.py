@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gradcli.execute.accelerator import Accelerator
     from gradcli.execute.cluster import Cluster as Processes
     from gradcli.execute.cluster import Place
+    from gradcli.execute.profile import Figures
     from gradcli.language.values import Asked
     from gradcli.program.loaded import Loaded
 
@@ -162,7 +163,7 @@ class Inputs(NamedTuple):
 
         if self.processes is not None:
             return Accelerator(self.device, self.processes.devices, self.processes)
-        return Accelerator(self.device, self.devices or 1)
+        return Accelerator(self.device, self.devices or 1, heard=None if self.quiet else _note_of_numpy())
 
     @contextmanager
     def joined(self) -> Iterator[Self]:
@@ -202,6 +203,23 @@ def _tell_of_set(problem: GradcliError) -> None:
     for error in (problem, *problem.others):
         if error.span is not None and (error.help or "").startswith(BIND):
             error.help = f"give it a value, `--set {error.span.text}=1`, or {error.help}"
+
+
+def _note_of_numpy() -> Callable[[Figures, float], None]:
+    """What says once where NumPy would have answered sooner than JAX."""
+    said: list[bool] = []
+
+    def heard(figures: Figures, seconds: float) -> None:
+        if not said and figures.by_numpy < figures.tracing + figures.compiling + seconds:
+            from gradcli.commands.notes import Notes
+
+            said.append(True)
+            form = click.get_current_context().params.get("format")
+            Notes(False, form in ("json", "ndjson")).say(
+                "without --backend jax the answer would have been there sooner"
+            )
+
+    return heard
 
 
 def programs_in(paths: Iterable[str]) -> list[str]:

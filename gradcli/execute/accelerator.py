@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from gradcli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from gradcli.execute.cluster import Cluster
+    from gradcli.execute.profile import Figures
 
 DEVICE = r"(cpu|gpu|tpu)(:\d{1,4})?"
 """What names a device: its sort, and perhaps its number."""
@@ -22,12 +23,14 @@ DEVICE = r"(cpu|gpu|tpu)(:\d{1,4})?"
 class Accelerator(NamedTuple):
     """What JAX computes on: a device, by default the first that JAX finds, or several that share the rows of the data.
 
-    With a ``cluster`` they are all devices of all its processes.
+    With a ``cluster`` they are all devices of all its processes. ``heard`` is told what was compiled to answer a question,
+    and the seconds that it ran.
     """
 
     device: str | None = None
     devices: int = 1
     cluster: Cluster | None = None
+    heard: Callable[[Figures, float], None] | None = None
 
     def found(self) -> list[Any]:
         """The devices. Raises GradcliError where JAX or a device is missing."""

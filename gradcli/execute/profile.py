@@ -19,13 +19,19 @@ class Spent(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What JAX took to compile a function: operations, seconds, bytes that a run needs on a device, and the devices."""
+    """What JAX took to compile a function: operations, seconds, bytes that a run needs on a device, and the devices.
+
+    ``moved`` are the bytes that go to the devices and come back for one run, and ``by_numpy`` is a bound on the seconds
+    that NumPy takes for it.
+    """
 
     operations: int
     tracing: float
     compiling: float
     bytes: int | None
     devices: list[str]
+    moved: int
+    by_numpy: float
 
 
 class Record:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradcli.diagnostics import GradcliError
+from gradcli.data.memory import show_bytes
+from gradcli.diagnostics import GradcliError, Label
 from gradcli.execute.accelerator import precise
 from gradcli.execute.plan import Plan, too_large
 from gradcli.execute.profile import Figures
@@ -17,6 +19,7 @@ from gradcli.execute.sharding import row_axes
 from gradcli.execute.sizes import bytes_of
 from gradcli.execute.traced import Loop, Solver, computed
 from gradcli.graph.node import Node, cone, uncollected
+from gradcli.graph.operation import Contraction
 from gradcli.graph.ops.creation import loop_run
 from gradcli.graph.ops.words.jax import Namespace
 from gradcli.graph.switches import without
@@ -34,6 +37,9 @@ TRACED = Runs(Loop, Solver)
 
 MOST_OPERATIONS = 5000
 """Operations up to which XLA compiles a program in about a minute; its time grows faster than their number."""
+
+LINES = 3
+"""Lines with the largest arrays that a refusal names."""
 
 LONG = 500
 """Operations entry by entry from which XLA for a CPU compiles without fusing them, in a tenth of the time or less."""
@@ -72,12 +78,14 @@ class Traced:
             plan = self.program.plan(constant, self.fixed)
             leaves = self.program.leaf_values(plan, self.fixed)
             self.fixed |= dict(zip(constant, run(plan, {**self.fixed, **leaves}, program.written), strict=True))
+        self._original: Mapping[Node, Node] = {}
         self._roots, self.leaves = self._simplified({*given, *self.fixed, *later})
         needed = [x for x in self.leaves if x not in given and x not in self.fixed]
         later += [x for x in needed if x in shared]
         self.fixed |= {x: self.program.leaf_value(x) for x in needed if x not in shared}
         below = cone(self._roots, {*given, *self.fixed, *later})
         self.operations, self._entrywise = lengths(below)
+        self._by_numpy = numpy_seconds(below)
         self.moving = [x for x in below if x in given]
         later = [x for x in below if x in later]
         self._held = [x for x in below if x in self.fixed or x in later]
@@ -101,6 +109,7 @@ class Traced:
             if without("simplify"):
                 return roots, {x for x in cone(roots, stopped) if x.op.name == "leaf"}
             simple = Simplified(roots, known=stopped)
+            self._original = simple.original
             return simple.targets, set(simple.leaves)
 
     @property
@@ -137,17 +146,32 @@ class Traced:
         sizes = ("argument_size_in_bytes", "output_size_in_bytes", "temp_size_in_bytes")
         used = None if memory is None else sum([getattr(memory, size) for size in sizes])
         self._check_memory(used)
-        return made, Figures(self.operations, tracing, seconds, used, [str(device) for device in self.devices])
+        moved = sum([bytes_of(x) for x in (*self.moving, *self._held, *self.nodes)])
+        names = [str(device) for device in self.devices]
+        return made, Figures(self.operations, tracing, seconds, used, names, moved, self._by_numpy)
 
     def _check_memory(self, used: int | None) -> None:
         limit, source = self.program.max_memory, "--max-memory allows"
         if limit is None:
             limit, source = (self._own_device.memory_stats() or {}).get("bytes_limit"), "the device has"
         if used is not None and limit is not None and used > limit:
-            largest = max(cone(self._roots, self._held), key=bytes_of)
-            error = too_large(used, source, limit, largest)
-            error.labels = tuple(self.program.graph.labels(largest))
+            arrays = sorted(cone(self._roots, self._held), key=bytes_of, reverse=True)
+            error = too_large(used, source, limit, arrays[0])
+            error.labels = tuple(self._lines(arrays))
             raise error
+
+    def _lines(self, arrays: Sequence[Node]) -> list[Label]:
+        """Where the largest arrays are made: a few lines of the program."""
+        found: dict[int, Label] = {}
+        for node in arrays:
+            if 100 * bytes_of(node) < bytes_of(arrays[0]):
+                break
+            span = self.program.graph.span(self._original.get(node, node))
+            if span is not None and span.line not in found:
+                found[span.line] = Label(span, show_bytes(bytes_of(node)))
+                if len(found) == LINES:
+                    break
+        return list(found.values())
 
 
 class Jitted:
@@ -212,6 +236,34 @@ def lengths(nodes: Sequence[Node]) -> tuple[int, int]:
     return operations, entrywise
 
 
+def numpy_seconds(nodes: Sequence[Node]) -> float:
+    """A bound on the seconds that NumPy takes for nodes: a call for each, their bytes, and their products of numbers.
+
+    Of what is searched for or decomposed it is infinite: that depends on more than sizes.
+    """
+    seconds = 0.0
+    for node in nodes:
+        if not node.inputs:
+            continue
+        if node.op is loop_run:
+            loop = node.attrs["function"]
+            seconds += numpy_seconds(loop.nodes) * loop.body.count if isinstance(loop, Loop) else math.inf
+        elif isinstance(node.op.rule, Contraction):
+            labels, _ = node.op.rule.labels(node.inputs, dict(node.attrs))
+            pairs = zip(labels, node.inputs, strict=True)
+            sizes = {label: n for own, x in pairs for label, n in zip(own, x.shape, strict=True)}
+            seconds += CALL + math.prod(sizes.values()) * 1e-9
+        elif node.op.flow == "matrices":
+            seconds += CALL + math.prod(node.inputs[0].shape) * max(node.inputs[0].shape, default=1) * 2e-8
+        else:
+            seconds += CALL + (bytes_of(node) + sum([bytes_of(x) for x in node.inputs])) * 2e-9
+    return seconds
+
+
+CALL = 2e-5
+"""Seconds that NumPy takes at most to begin an operation."""
+
+
 def failed_somewhere() -> GradcliError:
     """What to say where something failed because of its values, and no process can compute it alone to say what."""
     return GradcliError(
@@ -233,9 +285,11 @@ def evaluate(program: Loaded, nodes: Sequence[Node]) -> list[Array]:
     function = Jitted(Traced(program, nodes, leaves, given))
     values = dict(zip(given, program.with_accelerator(None).with_record(None).evaluate(given), strict=True))
     values |= {x: program.leaf_value(x) for x in leaves if x in function.leaves}
-    if program.record is None:
-        return function(values)
     start = perf_counter()
     results = function(values)
-    program.record.compiled.append((function.figures, perf_counter() - start))
+    seconds = perf_counter() - start
+    if program.record is not None:
+        program.record.compiled.append((function.figures, seconds))
+    if program.accelerator.heard is not None:
+        program.accelerator.heard(function.figures, seconds)
     return results

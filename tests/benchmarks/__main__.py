@@ -38,6 +38,7 @@ SECTIONS = {
     "points": "points",
     "order": "order",
     "hessian": "hessians",
+    "jax": "backend",
     "loops": "loops",
     "adbench": "adbench",
     "optimisations": "optimisations",

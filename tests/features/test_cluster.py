@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -235,3 +237,23 @@ def test_a_port_in_use_and_a_process_that_never_comes(folder):
     assert done.returncode == 1
     assert done.stderr.startswith("error: the other processes did not come within a minute to 127.0.0.1:")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_the_fits_of_the_manual_agree(tmp_path):
+    """The commands that need no GPU, with a free port: on NumPy, four devices and two processes."""
+    root = Path(__file__).parents[2]
+    page = (root / "gradcli" / "manual" / "accelerators.md").read_text(encoding="utf-8")
+    block = next(
+        text for text in re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL) if "two.json" in text
+    )
+    script = "\n".join([line for line in block.split("\n") if "--device gpu" not in line])
+    script = script.replace("4321", str(free_port())).replace("gradcli fit", f"{sys.executable} -m gradcli fit")
+    (tmp_path / "samples").symlink_to(root / "samples")
+    env = {**os.environ, "PYTHONPATH": str(root)}
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for name in ("four", "two"):
+        same((tmp_path / f"{name}.json").read_text(), (tmp_path / "numpy.json").read_text(), 1e-7)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -201,6 +202,7 @@ for options in ({}, {"data": ["X", "t"], "batch": 4}):
     np.testing.assert_allclose(ends[1], ends[0], rtol=1e-12)
 from gradcli.commands.main import run
 import sys
+import time
 status = run(["grad", "-e", "variable x = 1.0; y = x^3", "--points", sys.argv[1], "--backend", "jax", "--devices", "4"])
 assert status == 0
 for text, what in (("constant X = ones([7]); y = sum(X)", "equal parts of 7 rows"), ("variable x = 1.0; y = x", "nothing that 4")):
@@ -259,3 +261,29 @@ def test_random_programs(text, seed):
             precision = 1e-9 if value.dtype == "float64" else 1e-3
             scale = np.abs(value).max(initial=1)
             np.testing.assert_allclose(found[name], value, rtol=precision, atol=precision * scale)
+
+
+def test_a_refusal_names_the_lines_of_the_largest_arrays():
+    text = "variable x = ones([1000])\nz = outer(x, x)\nh = sin(z) @ x\ny = h*2"
+    with pytest.raises(gradcli.GradcliError) as caught:
+        gradcli.loads(text, backend="jax", max_memory=200_000).eval("y")
+    assert [(label.span.line, label.text) for label in caught.value.labels] == [(2, "7.63 MiB"), (3, "7.63 MiB")]
+
+
+def test_a_note_says_where_numpy_is_quicker(command_line):
+    options = ["eval", "-e", "variable x = 2.0; y = sin(x)*x", "--backend", "jax", "--of", "y"]
+    assert command_line(*options).err == "note: without --backend jax the answer would have been there sooner\n"
+    assert command_line(*options, "-q").err == ""
+
+
+def test_the_bound_on_what_numpy_takes():
+    """No less than what it takes, and less than JAX takes to compile something small."""
+    text = "variable x = ones([200, 300])\ny = sum(tanh(x @ transpose(x)))"
+    program = gradcli.loads(text)
+    nodes = jitted.cone([program.graph.names["y"]])
+    run = program.compile("y", "x")
+    run(x=np.ones((200, 300)))
+    start = time.perf_counter()
+    run(x=np.ones((200, 300)))
+    assert time.perf_counter() - start < 10 * jitted.numpy_seconds(nodes)  # on a busy machine, too
+    assert jitted.numpy_seconds(nodes) < 0.1

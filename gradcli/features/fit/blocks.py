@@ -218,11 +218,10 @@ class _Block:
             (loss, *gradients), failed = self._traced.values(jax, [given[x] for x in self._traced.moving], held)
             loss = loss.reshape(()).astype("float64")
             by_name = dict(zip(self.names, gradients, strict=True))
-            norm = _norm(jax, self._inside(np, by_name, values))
-            finite = [np.all(np.isfinite(x)) for x in (loss, norm, *gradients)]
-            wrong = failed | ~np.all(np.stack(finite))
+            whole = _norm(jax, by_name)
+            norm = _norm(jax, self._inside(np, by_name, values)) if self._settings.bounds else whole
+            wrong = failed | ~(np.isfinite(loss) & np.isfinite(whole))
             if self._settings.clip is not None:
-                whole = _norm(jax, by_name)
                 factor = np.where(whole > self._settings.clip, self._settings.clip / whole, 1.0)
                 by_name = {name: g * factor.astype(g.dtype) for name, g in by_name.items()}
             new, kept = {}, {}
@@ -321,7 +320,10 @@ def _norm(jax: Any, gradients: Mapping[str, Any]) -> Any:
     if not flat:
         return np.zeros(())
     total = sum([np.vdot(g, g) for g in flat])
-    largest = np.max(np.stack([np.max(np.abs(g)) for g in flat]))
-    scale = np.where((largest > 0) & (largest < math.inf), largest, 1.0)
-    scaled = scale * np.sqrt(sum([np.sum(np.square(g / scale)) for g in flat]))
-    return np.where((total > 1e-280) & (total < math.inf), np.sqrt(total), scaled)
+
+    def scaled() -> Any:
+        largest = np.max(np.stack([np.max(np.abs(g)) for g in flat]))
+        scale = np.where((largest > 0) & (largest < math.inf), largest, 1.0)
+        return scale * np.sqrt(sum([np.sum(np.square(g / scale)) for g in flat]))
+
+    return jax.lax.cond((total > 1e-280) & (total < math.inf), lambda: np.sqrt(total), scaled)

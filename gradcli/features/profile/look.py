@@ -104,11 +104,12 @@ def compiled_text(spent: Compiled | None) -> str:
     if spent is None:
         return "nothing is computed\n"
     figures, running, whole, by_numpy = spent
+    moved = f", {show_bytes(figures.moved)} moved to and fro"
     memory = "" if figures.bytes is None else f", {show_bytes(figures.bytes)} of memory on each device"
     lines = [
         f"engine: jax on {listed(figures.devices)}, because it was asked for",
         f"{figures.operations} operations: traced in {_duration(figures.tracing)},"
-        f" compiled in {_duration(figures.compiling)}, run in {_duration(running)}{memory}",
+        f" compiled in {_duration(figures.compiling)}, run in {_duration(running)}{moved}{memory}",
         f"{_duration(whole)} from the program to the answer; NumPy takes {_duration(by_numpy)}",
     ]
     return "".join([line + "\n" for line in lines])
@@ -126,6 +127,6 @@ def compiled_json(spent: Compiled | None, command: str, file: str) -> str:
         head |= {
             "seconds": whole, "tracing_seconds": figures.tracing, "compiling_seconds": figures.compiling,
             "running_seconds": running, "numpy_seconds": by_numpy, "operations": figures.operations,
-            "peak_bytes": figures.bytes, "devices": figures.devices,
+            "peak_bytes": figures.bytes, "moved_bytes": figures.moved, "devices": figures.devices,
         }  # fmt: skip
     return json_text(head) + "\n"

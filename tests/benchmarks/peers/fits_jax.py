@@ -14,7 +14,7 @@ from serving import Data, Job
 
 def exams(p: Any, d: Any) -> Any:
     z = d["X"] @ p["w"] + p["b"]
-    return jnp.mean(jax.nn.softplus(z) - d["passed"] * z) + 1e-3 * jnp.sum(p["w"] ** 2)
+    return jnp.sum(jax.nn.softplus(z) - d["passed"] * z)
 
 
 def spiral(p: Any, d: Any) -> Any:

@@ -14,7 +14,7 @@ NU = 0.01 / np.pi
 
 def exams(p: Any, d: Any) -> Any:
     z = tf.linalg.matvec(d["X"], p["w"]) + p["b"]
-    return tf.reduce_mean(tf.math.softplus(z) - d["passed"] * z) + 1e-3 * tf.reduce_sum(p["w"] ** 2)
+    return tf.reduce_sum(tf.math.softplus(z) - d["passed"] * z)
 
 
 def spiral(p: Any, d: Any) -> Any:

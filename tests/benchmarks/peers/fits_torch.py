@@ -19,7 +19,7 @@ def softplus(z: Any) -> Any:
 
 def exams(p: Any, d: Any) -> Any:
     z = d["X"] @ p["w"] + p["b"]
-    return (softplus(z) - d["passed"] * z).mean() + 1e-3 * (p["w"] ** 2).sum()
+    return (softplus(z) - d["passed"] * z).sum()
 
 
 def spiral(p: Any, d: Any) -> Any:

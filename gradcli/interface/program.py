@@ -326,6 +326,8 @@ class Program(Loaded):
         tangents: Mapping[str, ArrayLike] | None = None,
         name_parts: int | None = None,
         entries: bool | None = None,
+        expand: bool = False,
+        factor: bool = False,
         values: Mapping[str, ArrayLike] | None = None,
     ) -> str:
         """The derivatives of the sum of ``of`` as formulas, simplified, as ``gradcli derive`` prints them.
@@ -335,7 +337,8 @@ class Program(Loaded):
         0 writes the ys themselves. ``jacobian``, ``hessian``, ``jvp`` and ``taylor``, a degree, ask for other derivatives
         in place of gradients; directions are constants ``dx``, with the values of ``tangents`` where those are given.
         ``name_parts`` limits the named intermediate results: 0 gives each derivative as one formula. ``entries`` writes
-        small arrays entry by entry, or with False as arrays; None as is shorter. The other arguments are those of :meth:`grad`. Raises :class:`GradcliError`.
+        small arrays entry by entry, or with False as arrays; None as is shorter. ``expand``
+        multiplies out, ``factor`` gives products of irreducible factors, as far as that keeps the values. The other arguments are those of :meth:`grad`. Raises :class:`GradcliError`.
         """
         from gradcli.features.derive.look import written
 
@@ -360,7 +363,12 @@ class Program(Loaded):
         if entries is not None:
             entries = arguments.flag(entries, "entries")
         along = _arrays(tangents, "tangents")
-        return written(self._given(values), of, wrt, order, heads, stop, form, steps, kind, along, name_parts, entries)
+        if arguments.flag(expand, "expand") and arguments.flag(factor, "factor"):
+            raise GradcliError("ValueError", "expand and factor exclude each other")
+        shape: Any = "expanded" if expand else "factored" if arguments.flag(factor, "factor") else None
+        return written(
+            self._given(values), of, wrt, order, heads, stop, form, steps, kind, along, name_parts, entries, form=shape
+        )
 
     def explain(
         self,

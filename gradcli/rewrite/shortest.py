@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from fractions import Fraction
 from math import isfinite, pi
+from typing import Literal
 
 from gradcli.graph.layout import Style
 from gradcli.graph.node import Derivation, Node, cone
@@ -50,6 +51,7 @@ from gradcli.graph.ops.shaping import broadcast_to, broadcasted
 from gradcli.graph.printing import Text, times_pi
 from gradcli.graph.types import is_float
 from gradcli.rewrite import sums
+from gradcli.rewrite.factored import irreducible
 from gradcli.rewrite.forms import remade
 from gradcli.rewrite.sums import ONE, Algebra, E, Exponent, Product, Sum, TooMuchError, base_to, constant, number, scale
 from gradcli.rewrite.sums import add as plus
@@ -64,6 +66,9 @@ LONGEST = 1000
 FIRST_WORK, MORE_WORK = 6000, 30
 """Products of terms that formulas may take, and those for each of their nodes."""
 
+WORK_ASKED, MOST_EXPANDED, HIGHEST_EXPANDED = 200_000, 500, 200
+"""Products of terms, terms of a sum and powers of sums where somebody asks for a form."""
+
 FEW_TERMS, FEW_ANGLES = 12, 4
 """Up to which identities of functions are tried."""
 
@@ -71,11 +76,21 @@ CHAINED, REPEATED = 3, 1
 """What ``a / b / c`` and ``x * x`` count beside their characters: people write ``a / (b * c)`` and ``x^2``."""
 
 
-class Shortest:
-    """Formulas in which nodes that have ``names`` stay as they are."""
+Form = Literal["shortest", "expanded", "factored", "nested"]
+"""Which of the forms that mean the same: the shortest, sums of products, products of irreducible factors of polynomials,
 
-    def __init__(self, style: Style, names: Mapping[Node, str], derivation: Derivation) -> None:
+or the shortest with polynomials after Horner's scheme, which takes the fewest operations.
+"""
+
+
+class Shortest:
+    """Formulas in which nodes that have ``names`` stay as they are, in a ``form``."""
+
+    def __init__(
+        self, style: Style, names: Mapping[Node, str], derivation: Derivation, form: Form = "shortest"
+    ) -> None:
         self._style = style
+        self._wanted = form
         self._kept = names.keys()
         self._derivation = derivation
         self._texts: dict[Node, Text] = {node: Text(name) for node, name in names.items()}
@@ -91,12 +106,14 @@ class Shortest:
         self._squares: dict[int, Sum] = {}
         self._depth: dict[int, int] = {E: 0}
         self._busy: set[Hashable] = set()
-        self._algebra = Algebra(_is_positive, FIRST_WORK)
+        limits = (MOST_EXPANDED, HIGHEST_EXPANDED) if form in ("expanded", "factored") else (sums.MOST, sums.HIGHEST)
+        self._algebra = Algebra(_is_positive, FIRST_WORK, *limits)
 
     def formulas(self, roots: Sequence[Node]) -> list[Node]:
         """The roots as they are written best, in the same shapes and dtypes."""
         nodes = cone(roots, stop=self._kept)
-        self._algebra.limit = FIRST_WORK + MORE_WORK * len(nodes)
+        first = FIRST_WORK if self._wanted in ("shortest", "nested") else WORK_ASKED
+        self._algebra.limit = first + MORE_WORK * len(nodes)
         with self._derivation.active():
             for node in nodes:
                 self._read(node)
@@ -248,8 +265,9 @@ class Shortest:
         except TooMuchError:
             best = self._given[node]
         given = self._given[node]
-        if node not in self._internal and self.length(given) <= self.length(best):
-            best = given
+        is_free = self._wanted in ("shortest", "nested") and node not in self._internal
+        if is_free and self.length(given) <= self.length(best):
+            best = broadcasted(self._nested(found, given, node), node.shape)
         self._made[node] = best
         return best
 
@@ -266,18 +284,22 @@ class Shortest:
         self._busy.add(key)
         found: list[Node] = []
         given = self._given_forms.get((key[0], like.shape))
-        if given is not None:
+        if given is not None and self._wanted in ("shortest", "nested"):
             found.append(given)
         try:
             found += self._candidates(of, like)
         finally:
             self._busy.discard(key)
-        best = min(found, key=self.length)
+        best = self._nested(of, min(found, key=self.length), like)
         self._forms[key] = best
         return best
 
     def _candidates(self, of: Sum, like: Node) -> list[Node]:
         self._algebra.spend(10 * len(of))
+        if self._wanted == "expanded":
+            return [self._total(self._algebra.expanded(of), like)]
+        if self._wanted == "factored":
+            return [self._total(irreducible(self._algebra, of), like)]
         found = [self._total(of, like)]
         seen = {frozenset(of.items())}
         for form in self._alternatives(of):
@@ -477,6 +499,34 @@ class Shortest:
                 add(result, self._term(product, c, like)) if c > 0 else subtract(result, self._term(product, -c, like))
             )
         return result
+
+    def _nested(self, of: Sum, written: Node, like: Node) -> Node:
+        """The form of a sum; of a polynomial with whole coefficients after Horner's scheme, if that is asked for."""
+        if self._wanted != "nested" or written.op not in (add, subtract):
+            return written
+        used = sums.bases_of(of)
+        if len(used) != 1 or len(of) < 2 or any([c.denominator != 1 for c in of.values()]):
+            return written
+        (base,) = used
+        powers = [product[0][1] if product else Fraction(0) for product in of]
+        if base == E or not all([sums.whole(e) and e >= 0 for e in powers]):  # type: ignore[operator]
+            return written
+        rows = sorted([(int(e), c) for e, c in zip(powers, of.values(), strict=True)], reverse=True)  # type: ignore[arg-type]
+        if rows[0][0] < 2 or (len(rows) == 2 and not (rows[1][0] and rows[0][0] > 2)):
+            return written
+        x = self._term(((base, Fraction(1)),), Fraction(1), like)
+        result: Node | None = None
+        for (e, c), (lower, _) in zip(rows, [*rows[1:], (0, Fraction(0))], strict=True):
+            if result is None:
+                result = None if c == 1 else literal(float(c), like.dtype)
+            elif c < 0:
+                result = subtract(result, literal(float(-c), like.dtype))
+            else:
+                result = add(result, literal(float(c), like.dtype))
+            if e > lower:
+                step = self._power(x, Fraction(e - lower), like)
+                result = step if result is None else multiply(result, step)
+        return written if result is None else result
 
     def _term_order(self, product: Product) -> tuple[object, ...]:
         degree = sum([e for b, e in product if isinstance(e, Fraction) and self._kind(b) == 0], start=Fraction(0))

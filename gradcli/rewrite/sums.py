@@ -76,12 +76,12 @@ def constant(terms: Sum) -> Fraction | None:
     return terms[ONE] if len(terms) == 1 and ONE in terms else None
 
 
-def add(a: Sum, b: Sum, factor: Fraction | int = 1) -> Sum:
-    """a + factor * b."""
+def add(a: Sum, b: Sum, factor: Fraction | int = 1, most: int = MOST) -> Sum:
+    """a + factor * b. Raises :class:`TooMuchError` where there are too many terms."""
     result = dict(a)
     for product, c in b.items():
         put(result, product, c * factor)
-    if len(result) > MOST:
+    if len(result) > most:
         raise TooMuchError
     return result
 
@@ -144,15 +144,19 @@ def common(a: Sum) -> Product:
 class Algebra:
     """The bases of some formulas, and products and powers of sums over them.
 
-    ``positive`` says of a thing whether it is never negative. ``work`` counts products of terms up to ``limit``.
+    ``positive`` says of a thing whether it is never negative. ``work`` counts products of terms up to ``limit``; sums
+    have up to ``most`` terms, and are multiplied out up to the ``highest`` power.
     """
 
-    def __init__(self, positive: Callable[[Hashable], bool], limit: int) -> None:
+    def __init__(
+        self, positive: Callable[[Hashable], bool], limit: int, most: int = MOST, highest: int = HIGHEST
+    ) -> None:
         self.things: list[Hashable] = [None]
         self.inner: list[Sum | None] = [None]
         self._numbers: dict[Hashable, int] = {}
         self._positive = positive
         self.limit = limit
+        self._most, self._highest = most, highest
         self.work = 0
 
     def base(self, thing: Hashable, inner: Sum | None = None) -> int:
@@ -204,14 +208,14 @@ class Algebra:
         return self.power(a, Fraction(1), factor=True) if len(a) > 1 else a
 
     def _product(self, a: Sum, b: Sum) -> Sum:
-        if len(a) * len(b) > 40 * MOST:
+        if len(a) * len(b) > 40 * self._most:
             raise TooMuchError
         self.spend(len(a) * len(b))
         result: Sum = {}
         for p, c in a.items():
             for q, d in b.items():
                 self._put_product(result, p, q, c * d)
-        if len(result) > MOST:
+        if len(result) > self._most:
             raise TooMuchError
         return result
 
@@ -376,12 +380,12 @@ class Algebra:
             for base, e in sums:
                 inner = self.inner[base]
                 assert inner is not None and isinstance(e, Fraction)
-                if e > HIGHEST:
+                if e > self._highest:
                     raise TooMuchError
                 inner = self.expanded(inner)
                 for _ in range(int(e)):
                     term = self._product(term, inner)
-            result = add(result, term)
+            result = add(result, term, most=self._most)
         return result
 
     def _out(self, a: Sum) -> Sum:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from gradcli.autodiff import degree
 from gradcli.autodiff.connection import connections
@@ -37,6 +37,9 @@ from gradcli.tuples import NamedTuple
 MOST_NUMBERS = 10_000
 """Entries of an array that are looked at for numbers near the ends of what floats hold."""
 
+
+if TYPE_CHECKING:
+    from gradcli.rewrite.shortest import Form
 
 Kind = Literal["gradient", "jacobian", "hessian", "jvp", "taylor"]
 """Which derivatives: those that add up the ys, order by order, matrices of derivatives, and those along a direction.
@@ -124,13 +127,14 @@ def derive(
     with_loops: bool = False,
     entries: bool | None = None,
     place: Place = "defined",
+    form: Form = "shortest",
 ) -> Derived:
     """The derivatives that ``gradcli grad``, ``jacobian``, ``hessian`` or ``jvp`` would evaluate, as formulas.
 
     ``with_values`` puts the ys in front. ``with_loops`` keeps loops. ``with_rules`` keeps loops, and keeps values apart to
     which the program gives derivatives of their own. ``tangents`` gives directions of xs, for ``jvp`` and ``taylor``;
     without them each x of ``wrt`` has one without a value. ``name_parts`` limits the named lines. Small arrays are written by their ``entries``, or as arrays; by default as is shorter. ``place`` says
-    where its data stands. Raises GradcliError as those commands do.
+    where its data stands, ``form`` which of the formulas that mean the same. Raises GradcliError as those commands do.
     """
     orders = order if isinstance(order, range) else range(order, order + 1)
     order = orders[-1]
@@ -163,12 +167,13 @@ def derive(
     }
     own |= named_data([*asked.ys, *found], own, {*graph.names, *[g.name for g in called]})
     data = [x for x in own if is_data(x)]
-    writer = _Writer(program, asked, found, [x for x in wanted if x in own], low, with_rules, entries)
+    writer = _Writer(program, asked, found, [x for x in wanted if x in own], low, with_rules, entries, form)
+    is_asked = form in ("expanded", "factored")
     if order or not by_order:
         writer.apart = asked.xs
-        writer.fixed = {*data, *asked.xs, *asked.stops, *(asked.ys if ys_too else ())}
+        writer.fixed = {*data, *asked.xs, *asked.stops, *(asked.ys if ys_too and not is_asked else ())}
     else:
-        writer.fixed = {*own}
+        writer.fixed = {*data} if is_asked else {*own}
     texts, names = writer.written(own, by_order)
     parts = {name: x for name, x in names.items() if not is_data(x)}
     if name_parts is not None and len(parts) > name_parts:
@@ -219,6 +224,7 @@ class _Writer:
         low: int,
         with_rules: bool,
         entries: bool | None,
+        form: Form,
     ) -> None:
         self.program = program
         self.asked = asked
@@ -227,13 +233,15 @@ class _Writer:
         self.low = low
         self.with_rules = with_rules
         self.entries = entries
+        self.form = form
         self.apart: Sequence[Node] = ()
         self.fixed: set[Node] = set()
         self._stopped = [x for x in asked.stops if x.op.name != "leaf"]
         self._plain = _plain(program, found)
         self._as_made = _has_extremes(program, found)
         self._guarded = has_guards(cone(found))
-        self._shorten = not self._as_made and _holds_derivatives(program, found)
+        is_asked = form in ("expanded", "factored")
+        self._shorten = not self._as_made and (is_asked or _holds_derivatives(program, found))
 
     def _made(self, named: Mapping[Node, str], ordinary: bool) -> Written:
         dtype = self.program.graph.float_dtype
@@ -256,8 +264,9 @@ class _Writer:
                 kept = {name for node, name in named.items() if node in self.fixed}
                 given = Chosen(texts, names)
                 best = chosen(
-                    self.program, self.found, given, ordinary, kept, self.asked.of, self.asked.stops, self.entries
-                )
+                    self.program, self.found, given, ordinary, kept, self.asked.of, self.asked.stops, self.entries,
+                    self.form,
+                )  # fmt: skip
                 new = new if best.named is names else short
                 texts, names = best.texts, best.named
             if connected:

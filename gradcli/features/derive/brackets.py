@@ -16,7 +16,7 @@ from gradcli.graph.ops import table
 from gradcli.graph.ops.slicing import index, stack
 from gradcli.graph.types import size_of
 from gradcli.language.printer import ProgramStyle
-from gradcli.rewrite.shortest import Shortest
+from gradcli.rewrite.shortest import Form, Shortest
 
 MOST = 16
 """Entries of the arrays that are written by their entries where that is shorter."""
@@ -29,11 +29,15 @@ MOST_ASKED = 400
 
 
 def in_brackets(
-    texts: Sequence[Node], names: Mapping[Node, str], style: ProgramStyle, asked: bool | None
+    texts: Sequence[Node],
+    names: Mapping[Node, str],
+    style: ProgramStyle,
+    asked: bool | None,
+    form: Form = "shortest",
 ) -> list[Node]:
     """The formulas, those of small arrays by their entries where that is shorter or, as far as it is possible, ``asked``."""
     derivation = Derivation(style.float_dtype)
-    shortest = Shortest(style, names, derivation)
+    shortest = Shortest(style, names, derivation, form)
     result: list[Node] = []
     below = {text: cone([text]) for text in texts}
     used = Counter([x for text in texts for x in below[text]])

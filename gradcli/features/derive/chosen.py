@@ -19,7 +19,7 @@ from gradcli.graph.types import is_float, size_of
 from gradcli.language.printer import ProgramStyle
 from gradcli.program.loaded import Loaded
 from gradcli.rewrite.engine import Engine, Rules
-from gradcli.rewrite.shortest import Shortest
+from gradcli.rewrite.shortest import Form, Shortest
 from gradcli.tuples import NamedTuple
 
 MOST_NODES, MOST_ENTRIES = 2000, 100_000
@@ -61,26 +61,31 @@ def chosen(
     ys: Collection[str],
     stops: Sequence[Node],
     entries: bool | None,
+    form: Form = "shortest",
 ) -> Chosen:
     """The formulas to print for the derivatives ``found``, which rules have written ``guarded`` and for ``ordinary`` numbers.
 
     Names that are ``fixed`` are kept; those of the ``ys`` where that makes the program shorter, the others unless the
-    formulas without them are shorter. Small arrays are written by their ``entries`` where that is shorter, or as asked.
+    formulas without them are shorter; of another ``form`` none but those that are fixed. Small arrays are written by their ``entries`` where that is shorter, or as asked.
     """
     dtype = program.graph.float_dtype
     nodes = cone(found)
     if len(nodes) > MOST_NODES or any([size_of(x.shape) > MOST_ENTRIES for x in nodes]):
         return _in_words(guarded, dtype)
     style = ProgramStyle(dtype, {*program.graph.names}, short=12, with_functions=False)
-    best = _shortest(ordinary.texts, ordinary.named, style)
-    if len(cone(ordinary.texts)) <= FEW:
+    if form in ("expanded", "factored"):
+        kept = {name: x for name, x in ordinary.named.items() if name in fixed}
+        best = ordinary = _shortest(ordinary.texts, kept, style, form)
+    else:
+        best = _shortest(ordinary.texts, ordinary.named, style, form)
+    if form in ("shortest", "nested") and len(cone(ordinary.texts)) <= FEW:
         without_ys = {name: x for name, x in ordinary.named.items() if name in fixed or name not in ys}
         if len(without_ys) < len(ordinary.named):
-            other = _shortest(ordinary.texts, without_ys, style)
+            other = _shortest(ordinary.texts, without_ys, style, form)
             best = other if other.lines < best.lines else best
         without = {name: x for name, x in ordinary.named.items() if name in fixed}
         if len(without) < len(without_ys):
-            other = _shortest(ordinary.texts, without, style)
+            other = _shortest(ordinary.texts, without, style, form)
             best = other if other.formulas < best.formulas else best
     shared = _with_parts(ordinary, style)
     if shared is not None and shared < (_with_parts(best, style) or best.lines):
@@ -89,7 +94,7 @@ def chosen(
         from gradcli.features.derive.brackets import in_brackets
 
         names = {node: name for name, node in best.named.items()}
-        best = best._replace(texts=in_brackets(best.texts, names, style, entries))
+        best = best._replace(texts=in_brackets(best.texts, names, style, entries, form))
     return _with_used_names(best, fixed) if _agree(program, found, best, stops) else _in_words(guarded, dtype)
 
 
@@ -103,9 +108,9 @@ def _in_words(some: Chosen, dtype: str) -> Chosen:
     return Chosen([engine.done[x] for x in some.texts], some.named)
 
 
-def _shortest(texts: Sequence[Node], named: dict[str, Node], style: ProgramStyle) -> Chosen:
+def _shortest(texts: Sequence[Node], named: dict[str, Node], style: ProgramStyle, form: Form) -> Chosen:
     names = {node: name for name, node in named.items()}
-    shortest = Shortest(style, names, Derivation(style.float_dtype))
+    shortest = Shortest(style, names, Derivation(style.float_dtype), form)
     new = shortest.formulas(texts)
     formulas = sum([shortest.length(x) for x in new])
     used = [x for x in cone(new) if x in names]

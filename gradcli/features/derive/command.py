@@ -24,6 +24,7 @@ Examples:
   gradcli derive -e 'variable x = [1.0, 2.0]; y = x[0]^2*x[1]' --hessian
   gradcli derive -e 'variable x = 0.0; y = exp(sin(x))' --taylor 4
   gradcli derive -e 'variable x = 2.0; a = sin(x); y = a*exp(a)' --name-parts 0
+  gradcli derive -e 'variable x = 2.0; y = (x^2 - 1)^3' --factor
   gradcli derive model.expr --format python --output gradient.py
   gradcli derive -e 'variable x = 2.0; y = sin(x)/x' --format latex
   gradcli derive -e 'variable x = 2.0; y = sin(x)/x' --steps
@@ -49,6 +50,8 @@ Examples:
               help="Name at most N intermediate results; 0 writes each derivative as one formula.")  # fmt: skip
 @click.option("--entries/--arrays", default=None,
               help="Write arrays entry by entry, as far as formulas do so, or as arrays; by default small ones as is shorter.")  # fmt: skip
+@click.option("--expand", is_flag=True, help="Multiply out: sums of products, as far as that keeps the values.")
+@click.option("--factor", is_flag=True, help="Write products of irreducible factors over one denominator.")
 @click.option(
     "--format",
     "format",
@@ -74,6 +77,8 @@ def command(
     tangent: dict[str, str],
     name_parts: int | None,
     entries: bool | None,
+    expand: bool,
+    factor: bool,
     format: str,
     steps: bool,
     precision: int | None,
@@ -104,6 +109,10 @@ def command(
         raise click.UsageError("--steps shows arrays: leave out --entries and --arrays.")
     if steps and precision is not None:
         raise click.UsageError("--steps shows how formulas come about: leave out --precision.")
+    if expand and factor:
+        raise click.UsageError("--expand and --factor exclude each other.")
+    if steps and (expand or factor):
+        raise click.UsageError(f"--steps shows rules as they are: leave out --{'expand' if expand else 'factor'}.")
     if steps and name_parts is not None:
         raise click.UsageError("--steps names each part: leave out --name-parts.")
     if not orders[-1] and (wrt or heads):
@@ -115,6 +124,7 @@ def command(
     degree = orders if taylor is None else taylor
     folder = os.path.dirname(output or "")
     text = written(
-        program, of, wrt, degree, heads, stop, format, steps, kind, tangents, name_parts, entries, precision, folder
-    )
+        program, of, wrt, degree, heads, stop, format, steps, kind, tangents, name_parts, entries, precision, folder,
+        "expanded" if expand else "factored" if factor else None,
+    )  # fmt: skip
     send([text], output)

@@ -40,6 +40,7 @@ def written(
     entries: bool | None = None,
     precision: int | None = None,
     folder: str = "",
+    form: Literal["expanded", "factored"] | None = None,
 ) -> str:
     """The derivatives of an order or another ``kind``, simplified; with ``steps`` how they are found, rule by rule.
 
@@ -48,6 +49,8 @@ def written(
     and a ValueError for what cannot be asked together. Small arrays are written by their ``entries`` where that is
     shorter, or as asked; modules for other languages take arrays of other shapes, and have them only where asked. A
     program that is to stand in a ``folder``, by default the current one, loads the data that is there.
+    ``form`` is that of the formulas: the shortest, or sums of products (``expanded``), or products of irreducible factors
+    (``factored``), where that has the same values at the numbers of the program.
     """
     if steps and (format not in ("expr", "latex") or order not in (1, range(1, 2)) or kind != "gradient"):
         raise GradcliError("ValueError", "steps are those of one pass, as text or for LaTeX")
@@ -87,6 +90,7 @@ def written(
         format in ("latex", "c"),
         entries,
         PLACES[format],
+        form or ("nested" if format in ("python", "jax", "c") else "shortest"),
     )
     if precision is not None:
         from gradcli.features.derive.rounding import rounded_to

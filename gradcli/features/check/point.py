@@ -237,6 +237,7 @@ class Point:
         value = np.abs(np.asarray(self.base[x], dtype="float64"))
         finite = value[np.isfinite(value)]
         typical = 0.1 * float(np.mean(finite)) if finite.size else 0.0
+        typical = min(typical, max(1e3 * float(np.min(finite, where=finite > 0, initial=np.inf)), 1.0))
         scale = np.where(np.isfinite(value), np.maximum(value, max(typical, 1e-2) if value.any() else 1.0), 1.0)
         return np.minimum(scale, LARGEST_MOVE)
 

@@ -44,3 +44,11 @@ def test_the_graph_and_its_derivatives_need_no_numpy_to_load():
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], check=True, env=env, capture_output=True, text=True, timeout=60)
     assert done.stdout == "False\n"
+
+
+def test_prompt_editor_notebook_and_page_are_shells():
+    """What they need of the language is in a library that commands use, too."""
+    folder = ROOT / "gradcli" / "features"
+    shells = [path for name in ("repl", "server", "notebook") for path in (folder / name).glob("*.py")]
+    shells += [folder / "graph" / "page.py", folder / "graph" / "page.html"]
+    assert sum([path.read_text(encoding="utf-8").count("\n") for path in shells]) < 1500

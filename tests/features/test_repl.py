@@ -15,7 +15,7 @@ import pytest
 
 from gradcli.features.repl.answer import Dialogue, last_word
 from gradcli.features.repl.prompt import styled
-from gradcli.features.repl.session import is_complete
+from gradcli.program.growing import is_complete
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from gradcli.diagnostics import Source
-from gradcli.features.server.textmate import grammar
 from gradcli.graph.ops import table
 from gradcli.language.pieces import pieces
+from gradcli.language.textmate import grammar
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("**/*.expr"))
 PATTERNS = [(re.compile(pattern["match"]), pattern) for pattern in json.loads(grammar())["patterns"]]

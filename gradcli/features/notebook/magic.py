@@ -20,8 +20,8 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from gradcli.commands.endings import as_error
 from gradcli.commands.inputs import ProgramText
 from gradcli.commands.main import COMMANDS, run
-from gradcli.features.repl import session as sessions
 from gradcli.language import syntax
+from gradcli.program import growing
 
 OWN_FORM = ("--format", "--output", "-o", "--help", "-h", "--profile", "--points")
 """Options after which the answer is the text that the command prints."""
@@ -66,7 +66,7 @@ class GradcliMagics(Magics):
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
-        self.session = sessions.Session()
+        self.session = growing.Growing()
 
     @line_cell_magic
     def gradcli(self, line: str, cell: str | None = None) -> Answer | None:
@@ -79,7 +79,7 @@ class GradcliMagics(Magics):
             name, options = "", [name, *options] if name else options
         expression = ""
         try:
-            for entry, statement in sessions.entries(cell or ""):
+            for entry, statement in growing.entries(cell or ""):
                 if isinstance(statement, syntax.Bare):
                     expression = entry.text
                 else:
@@ -95,7 +95,7 @@ class GradcliMagics(Magics):
             return None
         if expression:
             options = ["--of", "ans", *options]
-        text = ProgramText(self.session.text() + expression, sessions.NAME, self.session.folder, inline=True)
+        text = ProgramText(self.session.text() + expression, growing.NAME, self.session.folder, inline=True)
         return asked(name or "eval", options, text)
 
 

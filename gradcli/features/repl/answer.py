@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,9 +15,12 @@ from gradcli.commands.inputs import Inputs, ProgramText
 from gradcli.commands.main import COMMANDS, cli, run
 from gradcli.commands.output import write
 from gradcli.diagnostics import did_you_mean
-from gradcli.features.repl import session as sessions
-from gradcli.features.repl.session import NAME, Session
 from gradcli.language import syntax
+from gradcli.program import growing
+from gradcli.program.growing import NAME, Growing
+
+if TYPE_CHECKING:
+    from gradcli.program.loaded import Loaded
 
 ABOUT = """\
   x = [1.0, 2.0]             a definition; defined anew, what depends on it follows
@@ -43,7 +47,7 @@ class Dialogue:
     """A session, and the answers to what is typed in it."""
 
     def __init__(self) -> None:
-        self.session = Session()
+        self.session = Growing()
         self.own: dict[str, Callable[[str], object]] = {
             "help": self.help,
             "list": lambda _: write(self.session.text()),
@@ -59,7 +63,7 @@ class Dialogue:
             if text.lstrip().startswith(":"):
                 name, _, rest = text.strip()[1:].partition(" ")
                 return self._asked(name, rest.strip())
-            return all([self._taken(*found) for found in sessions.entries(text)])
+            return all([self._taken(*found) for found in growing.entries(text)])
         except KeyboardInterrupt:
             tell("interrupted\n")
         except click.UsageError as problem:
@@ -75,7 +79,7 @@ class Dialogue:
         if word in (*ASKED, *self.own, "?") and word not in self.session.names():
             tell(f"Commands begin with a colon: `:{text.strip()}`.\n" if word != "?" else ":help says what there is.\n")
 
-    def _taken(self, entry: sessions.Entry, statement: syntax.Statement) -> bool:
+    def _taken(self, entry: growing.Entry, statement: syntax.Statement) -> bool:
         if isinstance(statement, syntax.Bare):
             right = self._run(["eval", "--of", "ans"], entry.text)
             if not right:
@@ -141,7 +145,7 @@ class Dialogue:
         declared = "" if name in self.session.names() else f"variable {name}\n"
         text = ProgramText(self.session.text() + declared, NAME, self.session.folder)
         program = Inputs(None, (), {name: value}).load(text)
-        self.session.replace(sessions.with_value(program, name), self.session.folder)
+        self.session.replace(_with_value(program, name), self.session.folder)
 
     def completions(self, line: str) -> Iterator[str]:
         """What the last word of a line may become."""
@@ -182,3 +186,12 @@ def _path(rest: str) -> str:
     if len(words) != 1:
         raise click.UsageError("Name one file, such as model.expr.")
     return os.path.expanduser(words[0])
+
+
+def _with_value(program: Loaded, name: str) -> str:
+    """The text of a program with the value that a variable or constant has been given in its declaration."""
+    from gradcli.features.fit.look import with_values
+    from gradcli.program import answers
+
+    dtype = next((s.name.id for s in program.syntax.statements if isinstance(s, syntax.Dtype)), "float64")
+    return with_values(program.source, answers.values(program, [name]), dtype)

@@ -58,7 +58,7 @@ def _line(_: str) -> str:
 
 def _several(ask: Callable[[str], str]) -> str:
     """Lines until no bracket is open."""
-    from gradcli.features.repl.session import is_complete
+    from gradcli.program.growing import is_complete
 
     text = ask(PROMPT)
     while not is_complete(text):
@@ -149,7 +149,7 @@ def _with_toolkit(complete: Complete, history: str | None) -> Reader | None:
 
     @keys.add("enter", filter=~(has_completions & completion_is_selected))
     def _(event: KeyPressEvent) -> None:
-        from gradcli.features.repl.session import is_complete
+        from gradcli.program.growing import is_complete
 
         buffer = event.current_buffer
         if is_complete(buffer.text) or not buffer.document.current_line.strip():

@@ -29,7 +29,7 @@ def command(stdio: bool, grammar: bool) -> None:
     gradcli[editor]; "gradcli help editors" has the settings of editors.
     """
     if grammar:
-        from gradcli.features.server import textmate
+        from gradcli.language import textmate
 
         write(textmate.grammar())
         return

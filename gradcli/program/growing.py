@@ -12,7 +12,7 @@ from gradcli.language import syntax
 from gradcli.language.needed import bound_by, free
 from gradcli.language.parser import parse
 from gradcli.language.pieces import pieces
-from gradcli.program.loaded import Loaded, from_text
+from gradcli.program.loaded import from_text
 from gradcli.tuples import NamedTuple
 
 NAME = "<repl>"
@@ -27,7 +27,7 @@ class Entry(NamedTuple):
     uses: frozenset[str]
 
 
-class Session:
+class Growing:
     """The statements so far, always a program that can be elaborated, and those before each change.
 
     ``folder`` is where ``load`` in the program looks for files. Methods raise GradcliError and then change nothing.
@@ -157,12 +157,3 @@ def is_complete(text: str) -> bool:
     """Whether no bracket of a text is left open."""
     brackets = [text[piece.start] for piece in pieces(Source(NAME, text)) if piece.sort == "bracket"]
     return sum([1 if bracket in "([{" else -1 for bracket in brackets]) <= 0
-
-
-def with_value(program: Loaded, name: str) -> str:
-    """The text of a program with the value that a variable or constant has been given in its declaration."""
-    from gradcli.features.fit.look import with_values
-    from gradcli.program import answers
-
-    dtype = next((s.name.id for s in program.syntax.statements if isinstance(s, syntax.Dtype)), "float64")
-    return with_values(program.source, answers.values(program, [name]), dtype)

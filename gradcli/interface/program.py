@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Names = str | Iterable[str]
 
 Precision = Literal["float32", "float64"]
-Method = Literal["sgd", "momentum", "adam", "newton", "lbfgs", "newton-cg", "least-squares", "slsqp"]
+Method = Literal["sgd", "momentum", "adam", "newton", "lbfgs", "newton-cg", "least-squares", "slsqp", "trust-constr"]
 Backend = Literal["numpy", "jax"]
 BACKENDS = ("numpy", "jax")
 UNCONNECTED = ("none", "zero", "error")

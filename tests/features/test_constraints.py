@@ -18,11 +18,15 @@ risk = w @ S @ w; gain = m @ w
 """
 
 
-def test_the_largest_rectangle():
+METHODS = pytest.mark.parametrize("method", ["slsqp", "trust-constr"])
+
+
+@METHODS
+def test_the_largest_rectangle(method):
     program = gradcli.loads("variable a = 1.0; variable b = 2.0; area = a*b")
-    found = program.fit(maximize="area", subject=["2*(a + b) <= 20"])
+    found = program.fit(maximize="area", subject=["2*(a + b) <= 20"], method=None if method == "slsqp" else method)
     assert (float(found.values["a"]), float(found.values["b"])) == pytest.approx((5, 5), rel=1e-7)
-    assert (found.loss, found.method, found.problem) == (pytest.approx(25), "slsqp", None)
+    assert (found.loss, found.method, found.problem, found.converged) == (pytest.approx(25), method, None, True)
     (multiplier,) = found.multipliers
     assert multiplier.text == "2*(a + b) <= 20"
     assert float(multiplier.multiplier) == pytest.approx(20 / 8, rel=1e-6)  # of (20/4)^2 by 20
@@ -48,18 +52,33 @@ def test_a_portfolio_and_what_its_constraints_cost():
     assert float(budget.multiplier) != 0
 
 
+@METHODS
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
-def test_the_unit_of_the_loss_does_not_matter(scale):
+def test_the_unit_of_the_loss_does_not_matter(scale, method):
     text = f"variable x = [3.0, 1.0]; y = {scale}*sum((x - [1.0, 2.5])^2)"
-    found = gradcli.loads(text).fit("y", subject=["x[0] - 2*x[1] + 2 >= 0", "-x[0] - 2*x[1] + 6 >= 0", "x >= 0"])
+    subject = ["x[0] - 2*x[1] + 2 >= 0", "-x[0] - 2*x[1] + 6 >= 0", "x >= 0"]
+    found = gradcli.loads(text).fit("y", subject=subject, method=method)
+    assert found.converged
     np.testing.assert_allclose(found.values["x"], [1.4, 1.7], rtol=1e-6)  # Nocedal, Wright, example 16.4
 
 
-def test_bounds_and_nonlinear_equations():
+@METHODS
+def test_bounds_and_nonlinear_equations(method):
     found = gradcli.loads("variable x = [1.0, 0.5]; y = x[0] + 2*x[1]").fit(
-        "y", subject=["x[0]^2 + x[1]^2 = 1"], bounds={"x[0]": (0.8, None)}
+        "y", subject=["x[0]^2 + x[1]^2 = 1"], bounds={"x[0]": (0.8, None)}, method=method
     )
+    assert found.converged
     np.testing.assert_allclose(found.values["x"], [0.8, -0.6], atol=1e-6)
+
+
+def test_products_of_hessians_serve_many_numbers():
+    """The nearest point to one outside of a sphere, of 400 numbers; its multiplier is (|a| - 1)/(2·1)·2 by the radius squared."""
+    text = "constant a = 0.1 + random_uniform([400], seed=1); variable x = zeros([400]) + 0.01; y = sum((x - a)^2)"
+    found = gradcli.loads(text).fit("y", subject="sum(x^2) <= 1", method="trust-constr")
+    a = gradcli.loads(text).eval("a")["a"]
+    np.testing.assert_allclose(found.values["x"], a / np.linalg.norm(a), rtol=1e-6)
+    assert found.converged
+    assert float(found.multipliers[0].multiplier) == pytest.approx(1 - np.linalg.norm(a), rel=1e-6)
 
 
 def test_maximize_alone_is_minimize_of_the_opposite():

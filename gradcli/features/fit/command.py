@@ -62,6 +62,8 @@ Methods:
   least-squares  SciPy's least_squares, with Jacobians: half the sum of
                  the squares of what --minimize names
   slsqp          SciPy's SLSQP, for constraints (--subject)
+  trust-constr   SciPy's trust-constr, for constraints: an interior point
+                 method with products of Hessians, for many numbers
 
 \b
 Without --method a sum of squares is given to least-squares, another loss of

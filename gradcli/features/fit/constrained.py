@@ -1,19 +1,22 @@
-"""Minima under constraints, by SciPy's SLSQP."""
+"""Minima under constraints, by SciPy's SLSQP and trust-constr."""
 
 from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
 from gradcli.autodiff.jacobian import hessian, jacobian
 from gradcli.diagnostics import GradcliError
 from gradcli.features.fit.judgement import doubt
+from gradcli.features.fit.newton_cg import hessian_products
 from gradcli.features.fit.objective import Objective
-from gradcli.features.fit.search import JUDGED, LAST, Minimizer, power_of_2
+from gradcli.features.fit.search import JUDGED, LAST, TINY, Minimizer, power_of_2
 from gradcli.features.fit.subject import MET, Multiplier, multipliers
 from gradcli.features.fit.training import Outcome, Settings, State, Watch
+from gradcli.graph.node import Node
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.ops.elementwise import add, subtract
 from gradcli.graph.ops.reductions import sum_
@@ -22,6 +25,10 @@ from gradcli.graph.types import size_of
 from gradcli.program.compiled import function_of
 
 Array = Any
+
+
+NEAR = 1e-9
+"""How near to a bound, as a part of itself, an interior point is on it."""
 
 
 class Constrained(Minimizer):
@@ -198,25 +205,99 @@ class Constrained(Minimizer):
             self.rounding, self.constrained(x)[1][active][:, free],
         )  # fmt: skip
 
-    def lagrangian_curvature(self, x: Array, cost: Array) -> Array:
-        """The Hessian of the loss less Σ multiplier · difference. Raises GradcliError where there is none."""
-        import numpy as np
-
-        program, xs = self.objective.program, list(self.leaves.values())
+    def multiplied(self) -> tuple[Node, list[Node]]:
+        """Σ multiplier · difference, and a leaf for the multipliers of each constraint, in the derivation that is active."""
         nodes = [constraint.difference for constraint in self.objective.constraints]
         leaves = [make_leaf(f"multiplier{k}", "multiplier", d.shape, d.dtype, False) for k, d in enumerate(nodes)]
+        return reduce(add, [sum_(d * leaf, axis=None) for d, leaf in zip(nodes, leaves, strict=True)]), leaves
+
+    def split(self, cost: Array, leaves: Sequence[Node]) -> dict[Node, Array]:
+        """Multipliers [entries of all differences] by their leaves."""
+        import numpy as np
+
+        ends = np.cumsum([size_of(leaf.shape) for leaf in leaves])[:-1]
+        parts = zip(leaves, np.split(cost, ends), strict=True)
+        return {leaf: part.reshape(leaf.shape).astype(leaf.dtype) for leaf, part in parts}
+
+    def lagrangian_curvature(self, x: Array, cost: Array) -> Array:
+        """The Hessian of the loss less Σ multiplier · difference. Raises GradcliError where there is none."""
+        program, xs = self.objective.program, list(self.leaves.values())
         with program.graph.derivation.active():
-            parts = [sum_(d * leaf, axis=None) for d, leaf in zip(nodes, leaves, strict=True)]
-            whole = subtract(reshaped(self.objective.y, ()), reduce(add, parts))
-            blocks = [block for row in hessian(whole, xs) for block in row]
-        ends = np.cumsum([size_of(d.shape) for d in nodes])[:-1]
-        given = {
-            leaf: part.reshape(leaf.shape).astype(leaf.dtype)
-            for leaf, part in zip(leaves, np.split(cost, ends), strict=True)
-        }
-        return self.square(function_of(program, blocks, [*xs, *leaves])({**self.given(x), **given}))
+            whole, leaves = self.multiplied()
+            blocks = [block for row in hessian(subtract(reshaped(self.objective.y, ()), whole), xs) for block in row]
+        return self.square(function_of(program, blocks, [*xs, *leaves])({**self.given(x), **self.split(cost, leaves)}))
 
     def multipliers(self) -> list[Multiplier]:
         """What the constraints cost at the last accepted point."""
         values = self.constrained(self.base[0])[0]
         return multipliers(self.objective, values, self.lagrangian()[0])
+
+
+class Interior(Constrained):
+    """SciPy's trust-constr: an interior point method (Byrd, Hribar, Nocedal 1999) with exact products of Hessians."""
+
+    def __init__(self, objective: Objective, settings: Settings, watch: Watch, state: State) -> None:
+        super().__init__(objective, settings, watch, state)
+        program, xs = objective.program, list(self.leaves.values())
+        with program.graph.derivation.active():
+            self.directions = {
+                name: make_leaf(name, "direction", x.shape, x.dtype, False) for name, x in self.leaves.items()
+            }
+            along = list(self.directions.values())
+            whole, self.costs = self.multiplied()
+            of_loss, of_rows = hessian_products(objective.y, xs, along), hessian_products(whole, xs, along)
+        self.of_loss = function_of(program, of_loss, [*xs, *along])
+        self.of_rows = function_of(program, of_rows, [*xs, *along, *self.costs])
+
+    def product(self, x: Array, v: Array, cost: Array | None = None) -> Array:
+        """The Hessian at x times v: of the loss, or with multipliers of the constraints."""
+        given = {**self.given(x), **{self.directions[name]: value for name, value in self.values(v).items()}}
+        found = self.of_loss(given) if cost is None else self.of_rows({**given, **self.split(cost, self.costs)})
+        return self.vector(dict(zip(self.leaves, found, strict=True)))
+
+    def run(self, optimize: Any) -> str:
+        import numpy as np
+        from scipy.sparse.linalg import LinearOperator
+
+        start = self.vector(self.start.values)
+        units = np.ones(len(start)) if self.units is None else self.units
+        scale, weights = self.scale(), 1 / self.tolerances(start)
+        shape = (len(start), len(start))
+
+        def loss(x: Array) -> tuple[float, Array]:
+            value, gradient = self.trial(x * units)
+            return value * scale, gradient * units * scale
+
+        def hessian(x: Array, cost: Array) -> Any:
+            return LinearOperator(
+                shape,
+                lambda v: self.product(x * units, v.reshape(-1) * units, cost * weights) * units,
+                dtype=np.float64,
+            )
+
+        low = np.where(self.relations == "<=", -np.inf, 0.0)
+        high = np.where(self.relations == ">=", np.inf, 0.0)
+        given = optimize.NonlinearConstraint(
+            lambda x: np.concatenate([v.reshape(-1) for v in self.constrained(x * units)[0]]) * weights, low, high,
+            jac=lambda x: self.constrained(x * units)[1] * weights[:, None] * units, hess=hessian,
+        )  # fmt: skip
+        ends = self.bounds()
+        bounds = optimize.Bounds(*[end / units for end in ends]) if np.isfinite(ends).any() else None
+        found = optimize.minimize(
+            loss, start / units, jac=True, method="trust-constr", callback=lambda x, _: self.stepped(x * units),
+            hessp=lambda x, v: self.product(x * units, v * units) * units * scale, constraints=given, bounds=bounds,
+            options={"maxiter": sys.maxsize >> 33, "gtol": 0.0, "xtol": TINY, "barrier_tol": TINY},
+        )  # fmt: skip
+        x = self.base[0]
+        near = NEAR * self.sizes_at(x)
+        self.stepped(np.where(x - ends[0] <= near, ends[0], np.where(ends[1] - x <= near, ends[1], x)))
+        # With gtol = 0, without which it ends before its barrier is low, any rounding of the constraints becomes its message.
+        message = "`xtol` termination condition is satisfied" if "gtol" in found.message else found.message
+        return f"trust-constr says: {message}"
+
+    def stepped(self, x: Array) -> None:
+        """A point of the method, which may be the one before."""
+        import numpy as np
+
+        if not np.array_equal(x, self.base[0]):
+            self.accepted(x)

@@ -6,7 +6,7 @@ from typing import Any
 
 from gradcli.data import first_not_finite
 from gradcli.diagnostics import GradcliError
-from gradcli.features.fit.constrained import Constrained
+from gradcli.features.fit.constrained import Constrained, Interior
 from gradcli.features.fit.newton_cg import NewtonCG
 from gradcli.features.fit.objective import Objective
 from gradcli.features.fit.search import Anew, Ended, Minimizer
@@ -35,6 +35,7 @@ def minimize(objective: Objective, settings: Settings, watch: Watch, state: Stat
         "least-squares": Squares,
         "newton": TrustRegion,
         "slsqp": Constrained,
+        "trust-constr": Interior,
     }[settings.method]
     search = kind(objective, settings, watch, state)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
@@ -19,6 +20,16 @@ from gradcli.program.planned import constant_parts
 Array = Any
 
 
+def hessian_products(y: Node, xs: Sequence[Node], directions: Sequence[Node]) -> list[Node]:
+    """The Hessian of the sum of a node by some xs times a direction for each of them."""
+    along = [
+        sum_(g * v, axis=None) for g, v in zip(reverse.gradients([y], xs), directions, strict=True) if g is not None
+    ]
+    # The gradient of g·v, v being constant, is the Hessian times v (Pearlmutter 1994).
+    second = reverse.gradients([reduce(add, along)], xs) if along else [None] * len(xs)
+    return [h if h is not None else reverse.zero_gradient(x) for x, h in zip(xs, second, strict=True)]
+
+
 class NewtonCG(Minimizer):
     """Newton's method, with conjugate gradients for the step."""
 
@@ -32,16 +43,7 @@ class NewtonCG(Minimizer):
             self.directions = {
                 name: make_leaf(name, "direction", x.shape, x.dtype, False) for name, x in self.leaves.items()
             }
-            along = [
-                sum_(g * v, axis=None)
-                for g, v in zip(reverse.gradients([objective.y], xs), self.directions.values(), strict=True)
-                if g is not None
-            ]
-            # The gradient of g·v, v being constant, is the Hessian times v (Pearlmutter 1994).
-            products = [
-                h if h is not None else reverse.zero_gradient(x)
-                for x, h in zip(xs, reverse.gradients([reduce(add, along)], xs), strict=True)
-            ]
+            products = hessian_products(objective.y, xs, list(self.directions.values()))
         directions = list(self.directions.values())
         # What depends on x alone is the same for all directions of a step.
         self.parts = constant_parts(products, set(directions))

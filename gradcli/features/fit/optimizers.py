@@ -61,7 +61,7 @@ RULES = {
 }
 
 
-METHODS = (*RULES, "newton", "lbfgs", "newton-cg", "least-squares", "slsqp")
+METHODS = (*RULES, "newton", "lbfgs", "newton-cg", "least-squares", "slsqp", "trust-constr")
 """These rules, Newton's method, and the methods of SciPy."""
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 EVERY = 100
 """Steps from one checkpoint to the next, where nothing else is asked for."""
 
+CONSTRAINED = ("slsqp", "trust-constr")
+"""Methods for constraints."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -80,10 +83,10 @@ class Options:
     def _against_method(self, method: str | None, spelled: Callable[[str], str]) -> str | None:
         if self.bounds and method in ("newton", "newton-cg"):
             return f"{method} knows no bounds: use lbfgs."
-        if self.subject and method not in (None, "slsqp"):
-            return f"{method} knows no constraints: leave {spelled('method')} out, or take slsqp."
-        if method == "slsqp" and not self.subject:
-            return f"slsqp is for constraints: give {spelled('subject')}."
+        if self.subject and method not in (None, *CONSTRAINED):
+            return f"{method} knows no constraints: leave {spelled('method')} out, or take {' or '.join(CONSTRAINED)}."
+        if method in CONSTRAINED and not self.subject:
+            return f"{method} is for constraints: give {spelled('subject')}."
         if self.sparse and method not in (None, "least-squares"):
             return f"{spelled('sparse')} is for least-squares."
         if self.sparse and (self.subject or self.loglik or self.plot):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from gradcli.graph.node import Node, cone
+from gradcli.graph.operation import Repeated
 from gradcli.graph.ops.ruled import solution
 from gradcli.tuples import NamedTuple
 
@@ -139,3 +140,36 @@ def find_ways(ys: Sequence[Node], x: Node, stops: Iterable[Node] = ()) -> Ways:
                 cuts.append(Cut(kind, node, below, min(reached[node] * ways[below], MANY), below in opens))
     cuts.sort(key=lambda cut: (not cut.last, cut.node.serial if cut.node else 0))
     return Ways(any([y in opens for y in ys]), cuts)
+
+
+def in_body(cut: Cut) -> Cut | None:
+    """Where a result of a loop is cut in its body; the cut itself of another operation, None where too few steps are the reason."""
+    from gradcli.graph.loops import Body, arguments  # few programs have loops
+
+    while cut.node is not None and cut.below is not None and isinstance(cut.node.op.rule, Repeated):
+        body: Body = cut.node.attrs["body"]
+        p = next(p for p, x in arguments([cut.node]).items() if x is cut.below)
+        following = dict(zip(body.states, body.following, strict=True))
+        root = body.root(cut.node.attrs["result"])
+        leads = [{body.parameters[i] for i in body.changing([p], through)} for through in ("uses", "gradients")]
+        nodes = cone([*body.following, root], body.parameters)
+        for node in nodes:
+            if any([x in leads[0] for x in node.inputs]):
+                leads[0].add(node)
+            if any([node.inputs[i] in leads[1] for i in node.op.differentiable_inputs(node)]):
+                leads[1].add(node)
+        found: list[Cut] = []
+        todo, seen = [root], {root}
+        while todo:
+            node = todo.pop()
+            passing = {node.inputs[i] for i in node.op.differentiable_inputs(node)}
+            for x in [following[node]] if node in following else _below(node):
+                if node not in following and x not in passing:
+                    found += [Cut("operation", node, x, 1, x in leads[1])] if x in leads[0] else []
+                elif x not in seen:
+                    seen.add(x)
+                    todo.append(x)
+        if not found:
+            return None
+        cut = min(found, key=lambda c: (not c.last, c.node.serial if c.node else 0))
+    return cut

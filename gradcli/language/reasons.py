@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gradcli.autodiff.connection import Cut, find_cut
-from gradcli.diagnostics import Span, on_one_line
+from gradcli.autodiff.connection import Cut, find_cut, in_body
+from gradcli.diagnostics import Span, counted, on_one_line
 from gradcli.graph.node import Node
+from gradcli.graph.operation import Repeated
 from gradcli.graph.ops.ruled import ruled
 from gradcli.language.values import Elaborated
 from gradcli.results import Reason
@@ -35,6 +36,11 @@ def why(program: Elaborated, cut: Cut, x_name: str, x: Node) -> Reason:
     if cut.kind == "stopped":
         name = next((name for name, value in program.names.items() if value is node), None)
         return Reason(f"cut by the stop at {name}" if name else "cut by stop_gradients", span)
+    if isinstance(node.op.rule, Repeated):
+        inner = in_body(cut)
+        if inner is not None:
+            return why(program, inner, x_name, x)
+        return Reason(f"does not come through {counted(node.attrs['body'].count, 'step')} of the loop", span)
     if node.op.name == "stop_gradient":
         return Reason(f"cut by {_short(span)}" if span else "cut by stop_gradient", span)
     if node.op is ruled and node.attrs["rule"].itself is not None:

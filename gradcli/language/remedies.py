@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from gradcli.autodiff.connection import Cut
+from gradcli.autodiff.connection import Cut, in_body
 from gradcli.diagnostics import on_one_line
 from gradcli.graph.node import Node
+from gradcli.graph.operation import Repeated
 from gradcli.graph.ops.ruled import ruled
 from gradcli.language.values import Elaborated
 
@@ -37,6 +38,9 @@ def remedy(program: Elaborated, cut: Cut) -> str:
     if cut.kind == "stopped":
         name = name_of(program, node)
         return f"leave {name or 'it'} out of --stop" if name else "leave it out of the stops"
+    if isinstance(node.op.rule, Repeated):
+        within = in_body(cut)
+        return "use it in each step" if within is None else remedy(program, within)
     op = node.op.name
     if op == "stop_gradient":
         inner = _argument(program, node)

@@ -99,6 +99,23 @@ def test_forward_mode_leaves_out_what_reverse_mode_leaves_out(name):
     np.testing.assert_allclose(program.jvp({"x": 1.0}, ["y"])["y"], slope, rtol=1e-12)
 
 
+REASONS = {
+    "def f(s) = stop_gradient(s)*2\ny = iterate(f, x, 100)": "cut by stop_gradient(s) on line 2",
+    "def f(s, e) = s + floor(x)\ny = scan(f, zeros([20]), 0.0)": "passes through floor on line 2",
+    "def f(s) = where(x > 0, s, -s)\ny = iterate(f, 1.0, 100)": "passes only through the condition of where on line 2",
+    "def f(s) = s*2\ny = iterate(f, floor(x), 100)": "passes through floor on line 3",
+    "def f(a, b, c) = 1.0, a, b\np, q, y = iterate(f, [x, x, x], 20)": "does not come through 20 steps of the loop on line 3",
+    "def g(t) = round(t)\ndef f(s) = iterate(g, s, 12)\ny = iterate(f, x, 100)": "passes through round on line 2",
+}
+
+
+@pytest.mark.parametrize("text", REASONS)
+def test_why_a_gradient_through_a_loop_is_none_is_said_of_its_body(text):
+    (found,) = gradcli.loads(f"variable x = 1.5\n{text}\n").explain(["y"]).explanations
+    assert found.reason is not None
+    assert REASONS[text] in found.reason.with_line()
+
+
 LOGISTIC = "variable x = 0.3\nvariable r = 3.1\ndef f(u) = r*u*(1 - u)\ny = iterate(f, x, {n})\n"
 
 

@@ -55,7 +55,7 @@ def compare(program: gradcli.Program, order: int, values: Any = None, **asked: A
 
 
 def test_words_are_for_operations_that_numpy_has() -> None:
-    assert WORDS.keys() == NUMPY.keys()
+    assert WORDS.keys() == NUMPY.keys(), "an operation wants its word in graph/ops/words/jax_modules.py"
     assert {name for name, word in WORDS.items() if word == ""} == NO_WORDS
 
 

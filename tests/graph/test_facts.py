@@ -66,7 +66,10 @@ def attempt(example: Example, inputs: tuple[Array, ...]) -> Array | None:
 
 
 def test_there_are_examples_of_every_operation_with_a_kernel():
-    assert {op.name for op in table.values() if op.kernel is not None} - {"literal"} == examples().keys()
+    kernels = {op.name for op in table.values() if op.kernel is not None} - {"literal"}
+    assert kernels == examples().keys(), (
+        "an operation wants a line in SPECS of test_operations.py, a hidden one here too"
+    )
 
 
 # entry by entry
@@ -176,7 +179,7 @@ def test_no_function_that_is_0_at_0_lacks_the_fact():
         )
         if simple and len(example.inputs) == 1 and op.zero_where is None:
             missing += [example] if np.all(example.value(np.zeros_like(example.inputs[0])) == 0) else []
-    assert names(missing) == []
+    assert names(missing) == [], "the entries of these want `zero_where=(0,)`"
 
 
 def parity_of(example: Example) -> str | None:
@@ -200,7 +203,7 @@ def test_odd_and_even_functions_have_the_fact():
         if op.parity or (op.family == "elementwise" and op.degree == "" and not op.hidden and op.rule is not None):
             seen.add(op.parity)
             wrong += [example] if parity_of(example) not in (op.parity, None) else []
-    assert names(wrong) == []
+    assert names(wrong) == [], "the entries of these want another `parity`"
     assert seen == {"odd", "even", ""}
 
 

@@ -74,7 +74,7 @@ def _wide(y: Node, arrays: Mapping[Node, Node]) -> list[Node]:
 def hessian(y: Node, xs: Sequence[Node], stops: Iterable[Node] = ()) -> list[list[Node]]:
     """The blocks of second derivatives of a scalar y: block i, j has shape ``xs[i].shape + xs[j].shape``.
 
-    Raises GradcliError (ShapeError) where y is no scalar.
+    Raises GradcliError (ShapeError) where y is not a scalar.
     """
     if size_of(y.shape) != 1:
         raise GradcliError(

@@ -15,7 +15,7 @@ MOST_POWERS = 16
 
 
 def natural_powers(x: Node, exponent: Node) -> Node | None:
-    """x to a literal power, or to an array of a few of them, by multiplication; None where some is no small integer."""
+    """x to a literal power, or to an array of a few of them, by multiplication; None where some is not a small integer."""
     if leaves_below(exponent):
         return None
     try:
@@ -171,7 +171,7 @@ class Factored:
 
 
 def plus(a: Node | None, b: Node | None) -> Node | None:
-    """The sum of two nodes, of which None is 0."""
+    """The sum of two nodes; None stands for 0."""
     if a is None or b is None:
         return b if a is None else a
     return a + b

@@ -411,7 +411,7 @@ def _chosen_matrices(node: Node, mask: Node) -> Node:
 
 
 def regular_inputs(node: Node, rule: Tangent, mask: Node | None) -> tuple[Node, ...]:
-    """The inputs for a tangent rule: the identity in place of each matrix of which nothing is selected."""
+    """The inputs for a tangent rule: the identity in place of each matrix that is not selected at all."""
     if not rule.matrix or mask is None:
         return node.inputs
     a, *rest = node.inputs
@@ -419,7 +419,7 @@ def regular_inputs(node: Node, rule: Tangent, mask: Node | None) -> tuple[Node, 
 
 
 def solution_mask(node: Node, mask: Node | None, x: Node) -> Node | None:
-    """The mask of a right-hand side: of a solution of which something is selected, all of it is."""
+    """The mask of a right-hand side: where some entry of a solution is selected, all of them are."""
     if mask is None or not x.risky:
         return None
     chosen = _chosen_matrices(node, mask)

@@ -1,7 +1,7 @@
 """One reverse pass on views: how each sort of rule passes a Jacobian on, contractions in place of rows.
 
 The pass is that of :mod:`gradcli.autodiff.reverse` on views (:mod:`gradcli.autodiff.views`) in place of arrays, with the
-same masks for the strong zero. Operations that are no contraction carry the seed axes along; nothing loops over rows.
+same masks for the strong zero. Operations that are not contractions carry the seed axes along; nothing loops over rows.
 """
 
 from __future__ import annotations

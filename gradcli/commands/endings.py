@@ -67,7 +67,7 @@ class Command(click.Command):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except BrokenPipeError:
-            # A reader that has seen enough, such as head, is no failure; click would make it one.
+            # A reader that has seen enough, such as head, is not a failure; click would make it one.
             silence_standard_output()
             ctx.exit(0)
         except Exception as problem:  # noqa: BLE001  whatever it is, users get a message and no traceback

@@ -389,7 +389,7 @@ def entries_for(values: Values, known: Callable[[], Iterable[str]], path: str, v
         source = "<stdin>" if path == "-" else path
         raise GradcliError(
             "DataError",
-            f"{source} holds gradients, which are no values for variables",
+            f"{source} holds gradients, which are not values for variables",
             help=f"`gradcli grad --seeds {path}` takes them as head gradients; `gradcli check --against {path}` compares",
         )
     if not values.reply:
@@ -424,7 +424,7 @@ def _unknown(name: str, names: set[str], path: str, verb: str) -> GradcliError:
 
 ENDING = r"\.(?:(?:npy|npz|json|csv)(?:\.gz)?|parquet|arrow|feather)"
 FILE = rf"\w{ENDING}(:[^:]*)?$"
-"""What looks like a file, perhaps with a key, and is no expression: arrays have no such attributes."""
+"""What looks like a file, perhaps with a key, and is not an expression: arrays have no such attributes."""
 
 
 GAPS = re.compile(r"\?missing=(drop|nan)$")
@@ -441,7 +441,7 @@ def value_of(
     if not text.startswith("@"):
         if re.search(FILE, text):
             raise GradcliError(
-                "DataError", f"{option} {name}: {text} is no expression", help=f"`{name}=@{text}` reads a file"
+                "DataError", f"{option} {name}: {text} is not an expression", help=f"`{name}=@{text}` reads a file"
             )
         return text
     from gradcli.data.reading import read_array

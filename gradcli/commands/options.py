@@ -159,7 +159,7 @@ class Orders(click.ParamType[range]):
         last = int(match[2])
         orders = range(int(match[1]) if match[1] else last if self.first is None else self.first, last + 1)
         if not orders:
-            self.fail(f"{value!r} is no order: it must go upwards.", param, ctx)
+            self.fail(f"{value!r} is not an order: it must go upwards.", param, ctx)
         if orders[0] < self.least or orders[-1] > self.most:
             self.fail(
                 f"{value!r} is not in the range {self.least}<=x<={self.most}; orders go up to {self.most}.", param, ctx
@@ -229,7 +229,7 @@ class Bytes(click.ParamType[int]):
         if isinstance(value, int):
             return value
         match = re.fullmatch(self.PATTERN, value.strip(), re.IGNORECASE)
-        # "i" without a letter before it is no unit
+        # "i" without a letter before it is not a unit
         if match is None or (not match[2] and (match[3] or "").lower() == "ib"):
             self.fail(f"{value!r} is not an amount of memory such as 500M or 2G.", param, ctx)
         if len(match[1]) > 30:

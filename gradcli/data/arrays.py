@@ -115,7 +115,7 @@ LONGEST_HEADER = 1 << 20
 
 
 def parse_npy(stream: IO[bytes], size: int | None, what: str, memory: Memory) -> Array:
-    """One array in NumPy's own format, of which ``size`` bytes are there, if that is known.
+    """One array in NumPy's own format, from a file of ``size`` bytes, if that is known.
 
     The header says how much memory it takes: a LimitError before anything is read where that is too much.
     """

@@ -28,7 +28,7 @@ SCALE = 64
 """The exponent of the largest power of ten, and of the smallest one but for its sign, that numbers are multiplied by."""
 
 PART = 1 << 13
-"""Numbers that are written at a time, so that what lies between stays in the cache."""
+"""Numbers that are written at a time: few enough to stay in the cache."""
 
 UNSURE = 1e-6
 """Units of the 17th digit within which a decision is left to Python; errors are below 1e-14."""
@@ -290,7 +290,7 @@ def _exponents() -> Array:
 
 
 def _lay_out(texts: Array, negative: Array, digits: Array, exponent: Array, kept: Array) -> None:
-    """Fill in the texts of numbers from their 17 digits, of which so many count, and the exponent of the first one."""
+    """Fill in the texts of numbers from their 17 digits (the first ``kept`` are written) and the exponent of the first one."""
     import numpy as np
 
     table = _four_digits()

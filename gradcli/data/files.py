@@ -225,7 +225,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | Callable[[IO
     """Write a file whole or not at all.
 
     ``content`` is the bytes, or is called with a binary file to write to. A temporary file beside the target takes its
-    place at the end; on failure the target is as it was and the temporary file is gone. What exists and is no regular
+    place at the end; on failure the target is as it was and the temporary file is gone. What exists and is not a regular
     file, such as a device or a pipe, is never replaced. Raises GradcliError.
     """
     import tempfile

@@ -31,7 +31,7 @@ def read_history(data: bytes, name: str, keys: Sequence[str]) -> dict[str, list[
                 break
             fail(f"{name}, line {number}: not JSON: {line[:40]!r}", "a history is what `gradcli fit --history` writes")
         if not isinstance(record, dict):
-            fail(f"{name}, line {number}: it is no object", 'a line of a history is `{"step": 1, "loss": 0.5}`')
+            fail(f"{name}, line {number}: it is not an object", 'a line of a history is `{"step": 1, "loss": 0.5}`')
         for key, column in columns.items():
             column.append(_number(record, key, f"{name}, line {number}"))
     if not columns["step"]:
@@ -48,7 +48,7 @@ def _number(record: dict[str, Any], key: str, where: str) -> float:
     if value is None or (isinstance(value, str) and value in SPECIAL):
         return math.nan if value is None else SPECIAL[value]
     if isinstance(value, bool) or not isinstance(value, int | float):
-        fail(f"{where}: `{key}` is no number")
+        fail(f"{where}: `{key}` is not a number")
     try:
         return float(value)
     except OverflowError:

@@ -79,7 +79,7 @@ def read_array(
 
         return read_table(path, memory, key, missing)
     if missing is not None and ending != ".csv":
-        fail(f"{path} is no table, and only in those gaps are marked", "leave `missing` out")
+        fail(f"{path} is not a table, and only in those gaps are marked", "leave `missing` out")
     if ending == ".npy" and not compressed and (mapped := mapped_npy(path)) is not None:
         return mapped
     content = Content(path, memory, pipes=pipes)
@@ -224,7 +224,7 @@ def _rows(text: str, name: str) -> dict[str, Array | str]:
         except ValueError:
             numbers = []
         if not numbers or not all(type(number) in (int, float, bool) for number in numbers):
-            fail(f"{name} has entries of {key} that are no numbers")
+            fail(f"{name} has entries of {key} that are not numbers")
         values[key] = standard(array_of(numbers, f"{key} of {name}"), f"{key} of {name}").reshape(shape)
     return values
 

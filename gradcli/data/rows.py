@@ -1,4 +1,4 @@
-"""Rows of a CSV or NDJSON stream, a block at a time: columns of numbers, and which rows are no numbers and why."""
+"""Rows of a CSV or NDJSON stream, a block at a time: columns of numbers, and which rows are not numbers and why."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def read_rows(
     """The rows of a stream in blocks as they arrive.
 
     A stream whose first character is ``{`` is NDJSON, an object for each row; anything else is CSV with a header, of
-    which an empty block is yielded at once. Blank lines are no rows. A block ends where the stream has nothing more to
+    which an empty block is yielded at once. Blank lines are not rows. A block ends where the stream has nothing more to
     read at the moment, so a slow producer's rows are not held back. ``field_of`` tells what a column of a name holds,
     or raises; of columns to ``keep`` it may raise, then they set nothing, and ``*`` stands there for all others of which it
     does. Fields of CSV are separated by ``delimiter``.
@@ -366,7 +366,7 @@ def _cell(text: str, column: Field, where: str, other_mark: Callable[[str], str 
     except ValueError:
         fail(f"{where}: {text!r} is not a number", other_mark(text))
     if column.kind == "int" and isinstance(value, float):
-        fail(f"{where}: {text} is no integer of 64 bits")
+        fail(f"{where}: {text} is not an integer of 64 bits")
     return value
 
 
@@ -500,5 +500,5 @@ class _Ndjson:
         except (ValueError, RecursionError):
             fail(f"{where}: not JSON: {line[:40].decode('utf-8', errors='replace')!r}")
         if not isinstance(row, dict):
-            fail(f"{where}: it is no object", 'write one for each row: `{"x": 1, "y": 2}`')
+            fail(f"{where}: it is not an object", 'write one for each row: `{"x": 1, "y": 2}`')
         return row

@@ -93,7 +93,7 @@ def imported() -> Any:
 
 
 def exporter() -> Any:
-    """``jax.export``, which is no part of JAX before it is imported. Raises GradcliError where JAX is not installed."""
+    """``jax.export``, which is not part of JAX before it is imported. Raises GradcliError where JAX is not installed."""
     imported()
     from jax import export
 

@@ -22,7 +22,7 @@ LARGE = 1 << 18
 """Bytes that some array must have before it is asked whether loops over tiles pay."""
 
 SMALL = 1 << 18
-"""Bytes up to which NumPy takes so little time for an array that what Python spends between two operations counts."""
+"""Bytes of an array up to which the time that Python spends between two operations counts beside NumPy's."""
 
 MOST_LINES = 40_000
 """Operations of a function: a line takes twenty microseconds to write and to compile, and saves two a call."""

@@ -91,7 +91,7 @@ class Loop:
         return self.slots.setdefault((node, axis), FIRST + len(self.slots))
 
     def _tile(self) -> int:
-        """Rows of which the widest array is as large as a tile may be."""
+        """Rows with which the widest array is as large as a tile may be."""
         return min(max(TILE // max(self._widest(), 1), FEWEST_ROWS if self._products else 1), self.size)
 
     def _widest(self) -> int:

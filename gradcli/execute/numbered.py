@@ -24,7 +24,7 @@ FEW = 8
 """Entries of an array from which on NumPy adds them up in another order."""
 
 CALL = re.compile(r"\w\(")
-"""What is no arithmetic of Python's: it may warn of what NumPy is to be silent about."""
+"""What is not arithmetic of Python's: it may warn of what NumPy is to be silent about."""
 
 
 def numbered(plan: Plan, known: Mapping[Node, Array], inputs: Sequence[Node]) -> Function | None:

@@ -132,7 +132,7 @@ class Plan:
                 if not users[root] and root not in given:
                     alive -= sizes[root]
         seen: set[int] = set()
-        for i in self.targets:  # what is no array of its own is copied at the end
+        for i in self.targets:  # what is not an array of its own is copied at the end
             if base[i] != i or i in given or i in seen or self.nodes[i].op.shares == "sometimes":
                 alive += sizes[i]
             seen.add(i)

@@ -8,7 +8,7 @@ from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
 
 
-class Failure(Exception):  # noqa: N818  it is no error but the wrapping of one
+class Failure(Exception):  # noqa: N818  it wraps an error
     """An operation that failed, and why; ``steps`` are those of the loops around it, as "step 5 of 20", inner ones first."""
 
     def __init__(self, node: Node, reason: Exception) -> None:

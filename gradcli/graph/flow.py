@@ -66,7 +66,7 @@ def _diagonals(node: Node) -> tuple[list[Labels], Labels]:
 
 
 def _accumulated(node: Node) -> tuple[list[Labels], Labels]:
-    """Reductions of which parts can be combined: the axes that go have labels."""
+    """Reductions whose parts can be combined: the axes that go have labels."""
     whole = tuple(range(node.inputs[0].rank))
     return [whole], _reduced(node, whole)
 

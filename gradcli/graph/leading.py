@@ -17,7 +17,7 @@ from gradcli.graph.types import Shape
 
 
 class Led:
-    """An operation of which some inputs have got an axis of ``size`` entries in front of their own axes.
+    """An operation on inputs, some with an axis of ``size`` entries in front of their own axes.
 
     ``node`` is the operation without it, ``inputs`` are the inputs as they are now, and ``has[i]`` says whether input i
     has the axis.
@@ -73,7 +73,7 @@ class Led:
         raise NotImplementedError(f"the entry of {op.name} does not say how it takes one more axis in front")
 
     def counted(self) -> Node:
-        """An operation whose attributes number the axes of its inputs, all of which get the axis."""
+        """An operation whose attributes number the axes of its inputs, which all get the axis."""
         return self.made([self.full(i) for i in range(len(self.inputs))], self.attrs())
 
     def _broadcast(self) -> Node:

@@ -105,7 +105,7 @@ class Derivation:
 
     While a derivation is active, equal operations on equal inputs are one node, which keeps repeated differentiation
     small. Nodes that a program names are never in it: two operations of the user stay two nodes.
-    ``float_dtype`` is the program's precision, for the derivatives of integers that are no integers.
+    ``float_dtype`` is the program's precision, for the derivatives of integers that are not integers.
     ``origin`` maps a derived node to the node whose derivative rule made it, so that errors and profiles can name
     a source line. ``bodies`` are those of loops that were made of others,
     and ``history`` the bytes up to which a backward loop reads all states of the forward one.

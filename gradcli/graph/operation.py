@@ -562,7 +562,7 @@ def literal(value: Number, dtype: str) -> Node:
 
 
 def leaves_below(x: Node) -> list[Node]:
-    """The leaves that a node is computed from. GradcliError where an argument is among them, of which nothing is known."""
+    """The leaves that a node is computed from. GradcliError where one of them is an argument, whose value is not known."""
     leaf = TABLE["leaf"]
     found = [node for node in cone([x]) if node.op is leaf]
     if any([node.attrs["kind"] in ("argument", "number") for node in found]):

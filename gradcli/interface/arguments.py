@@ -98,7 +98,7 @@ def bounds(value: object, argument: str) -> dict[str, tuple[float, float]]:
 
 
 def limits(value: object, argument: str, allowed: Sequence[str]) -> dict[str, float]:
-    """Numbers by words, of which only some are allowed."""
+    """Numbers by words; only some words are allowed."""
     found: dict[str, float] = {}
     for name, limit in by_name(value, argument).items():
         if name not in allowed:

@@ -259,7 +259,7 @@ class Program(Loaded):
         """The second derivatives of a scalar, the sum of ``of``, as ``{x1: {x2: array}}``, cross blocks included.
 
         An array has the shape ``x1.shape + x2.shape``; its entries are zeros, never None. Arguments are as for
-        :meth:`jacobian`. Raises :class:`GradcliError`: a ShapeError for a y that is no scalar, a LimitError where the
+        :meth:`jacobian`. Raises :class:`GradcliError`: a ShapeError for a y that is not a scalar, a LimitError where the
         result would not fit into memory.
         """
         from gradcli.features.matrices.answer import hessians, nested

@@ -589,7 +589,7 @@ def execute(e: Elaborator, statement: syntax.Statement) -> None:
         case syntax.Dtype():
             _dtype(e, statement)
         case syntax.Broken():
-            raise UnknownError("SyntaxError", "this is no statement")
+            raise UnknownError("SyntaxError", "this is not a statement")
         case syntax.Bare():
             if isinstance(statement.value, syntax.Values):
                 e.fail(
@@ -864,7 +864,7 @@ def constant_array(e: Elaborator, leaf: Node) -> Any:
 
 
 def finish(e: Elaborator) -> None:
-    """What can only be checked at the end: overrides of names that are no variables or constants."""
+    """What can only be checked at the end: overrides of names that are not variables or constants."""
     for name in e.overrides:
         if name in e.program.leaves:
             continue

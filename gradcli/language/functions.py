@@ -60,7 +60,7 @@ def named(e: Elaborator, expression: syntax.Expression, scope: Scope, word: str)
 
 
 def check_takes(e: Elaborator, function: Value, count: int, at: syntax.Syntax) -> None:
-    """Refuse, at its name, what is no function that can be applied to so many arguments."""
+    """Refuse, at its name, what is not a function that can be applied to so many arguments."""
     what = f"a function of {'one argument' if count == 1 else f'{count} arguments'} is needed here"
     if isinstance(function, UserFunction):
         parameters = function.definition.parameters

@@ -122,7 +122,7 @@ class Inspection:
         return list(seen.values())
 
     def renamed(self, definition: Definition, name: str) -> list[Place]:
-        """The places to write another name into. Raises GradcliError where that is no name or would mean another thing."""
+        """The places to write another name into. Raises GradcliError where that is not a name or would mean another thing."""
         span = Span(self.source, *definition.place)
         reserved = name in tables.load()["keywords"]
         if not name.isidentifier() or spell_name(name) != name or reserved:

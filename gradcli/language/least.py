@@ -66,7 +66,7 @@ def of_function(
 
 
 def _arithmetic(expression: syntax.Syntax, free: set[str]) -> tuple[int, list[syntax.Syntax]]:
-    """The operators of an expression that are no arithmetic on numbers, and what they are applied to."""
+    """The operators of an expression that are not arithmetic on numbers, and what they are applied to."""
     operations = 0
     others: list[syntax.Syntax] = []
     todo = [(expression, False)]

@@ -38,7 +38,7 @@ def quoted(text: str) -> str:
 
 
 def spell_name(text: str) -> str | None:
-    """The name that an identifier stands for (NFKC, as in Python), or None if the text is no identifier."""
+    """The name that an identifier stands for (NFKC, as in Python), or None if the text is not an identifier."""
     if text.isascii():
         return text
     name = unicodedata.normalize("NFKC", text)

@@ -91,7 +91,7 @@ class Naming:
         return None
 
     def linear_map(self, node: Node, x: Node) -> str:
-        """What a node does to its gradient g on the way to one of its inputs, where that is no factor."""
+        """What a node does to its gradient g on the way to one of its inputs, where that is not a factor."""
         if node.op.name in ("matmul", "dot") and node.inputs[0] is not node.inputs[1]:
             a, b = node.inputs
             form = _PRODUCTS.get((a.rank, b.rank), ("", ""))[0 if x is a else 1]

@@ -1,4 +1,4 @@
-"""All errors of a text in one run: what is no statement is left out, and the rest is read as if it were not there."""
+"""All errors of a text in one run: what is not a statement is left out, and the rest is read as if it were not there."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def number(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | 
 
 
 def _fitting(e: Elaborator, value: int | float, expression: syntax.Expression) -> int | float:
-    """The number, which is no integer beyond those of int64: NumPy would make an object of it."""
+    """The number, which is not an integer beyond those of int64: NumPy would make an object of it."""
     if isinstance(value, int) and abs(value) >= 2**63:
         e.fail("ValueError", "this number does not fit into int64", expression)
     return value

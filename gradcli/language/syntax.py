@@ -327,7 +327,7 @@ class Dtype(Statement):
 
 
 class Broken(Statement):
-    """Text that is no statement, and the names that it was to bind; only a program with errors holds it.
+    """Text that is not a statement, and the names that it was to bind; only a program with errors holds it.
 
     ``rest`` is a function without what is wrong in its block.
     """

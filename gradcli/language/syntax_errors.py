@@ -1,4 +1,4 @@
-"""What to say of a text that is no program: in words, at the exact place, with what to type instead where that is known."""
+"""What to say of a text that is not a program: in words, at the exact place, with what to type instead where that is known."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def entries(text: str) -> list[tuple[Entry, syntax.Statement]]:
 
 
 def _bindings(statement: syntax.Statement) -> Iterable[str]:
-    """What a statement says, once in a program: names, or what is no name."""
+    """What a statement says, once it is in a program: names, or something else."""
     match statement:
         case syntax.Output():
             return ["an output"]

@@ -408,20 +408,20 @@ def from_text(text: str, name: str, folder: str | os.PathLike[str] = "") -> Load
 
 
 def given_array(value: Any, name: str) -> Array:
-    """A value that Python gives for a name, in one of the five dtypes; a DataError where it is no array of numbers."""
+    """A value that Python gives for a name, in one of the five dtypes; a DataError where it is not an array of numbers."""
     import numpy as np
 
     what = f"the value given for `{name}`"
     try:
         array = np.asarray(value)
     except ValueError:
-        raise GradcliError("DataError", f"{what} is no array: its rows differ in length") from None
+        raise GradcliError("DataError", f"{what} is not an array: its rows differ in length") from None
     except Exception as problem:  # noqa: BLE001  an object may do anything when it is asked for its array
-        raise GradcliError("DataError", f"{what} is no array: {problem}") from None
+        raise GradcliError("DataError", f"{what} is not an array: {problem}") from None
     if array.dtype == object:
         raise GradcliError(
             "DataError",
-            f"{what} is {type(value).__name__}, which is no array of numbers that fit into one of {listed(DTYPES)}",
+            f"{what} is {type(value).__name__}, which is not an array of numbers that fit into one of {listed(DTYPES)}",
             help="give a number, a list of numbers or a NumPy array",
         )
     return array if array.dtype.name in DTYPES and array.dtype.isnative else standard(array, what)

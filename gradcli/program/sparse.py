@@ -1,4 +1,4 @@
-"""Jacobians as sparse matrices of SciPy: which entries there are follows from the graph, columns that share no row are found together.
+"""Jacobians as sparse matrices of SciPy: the graph says which entries there are; columns that share no row are found together.
 
 Source: Curtis, Powell, Reid, *On the estimation of sparse Jacobian matrices* (1974).
 """
@@ -30,7 +30,7 @@ Sparse = Any
 """A ``scipy.sparse.csr_array``."""
 
 MOVED = ("moved", "placed", "repeated")
-"""What an operation that is linear may do with the entries of its inputs, none of which it adds up."""
+"""What a linear operation that adds nothing up may do with the entries of its inputs."""
 
 
 class SparseJacobian:
@@ -38,7 +38,7 @@ class SparseJacobian:
 
     ``pattern`` [entries of y, entries of all xs] says where it may be non-zero, and ``directions`` along how many
     directions y is differentiated: about as many as the longest row has entries. Raises GradcliError where SciPy is not
-    installed, where y or an x is no float, where an operation takes no axis of directions, and for what does not fit.
+    installed, where y or an x is not a float, where an operation takes no axis of directions, and for what does not fit.
     """
 
     def __init__(self, program: Loaded, y: Node, xs: Sequence[Node], stops: Sequence[Node] = ()) -> None:

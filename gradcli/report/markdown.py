@@ -93,5 +93,5 @@ def _escaped(text: str) -> str:
 
 
 def _guarded(text: str) -> str:
-    """Lines that begin with a dot are no requests."""
+    """Lines that begin with a dot are not requests."""
     return re.sub(r"^\.", r"\\&.", text, flags=re.MULTILINE)

@@ -231,7 +231,7 @@ def _in_order(
         else:
             factors.append(top)
     counts: dict[Node, Number] = {}
-    # A number is no base: 1e200 * (1e200 * x).
+    # A number is not a base: 1e200 * (1e200 * x).
     for f in factors:
         base, n = _base(f)
         counts[base] = counts.get(base, 0) + n

@@ -32,7 +32,7 @@ class TooMuchError(Exception):
 
 
 class Symbolic:
-    """An exponent that is no number."""
+    """An exponent that is not a number."""
 
     __slots__ = ("key", "sum")
 

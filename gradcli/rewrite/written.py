@@ -83,7 +83,7 @@ def has_guards(nodes: Iterable[Node]) -> bool:
 
 
 class Formulas(Engine):
-    """Rules for formulas, whose nodes are made anew, so that what is rewritten first has the lower serial number.
+    """Rules for formulas. Nodes are made anew, so that what is rewritten first has the lower serial number.
 
     ``careful`` rules may exchange 0 and -0; they are left out while ``exposed`` is set, which is for nodes that a singular
     operation is computed from (1/x tells the two apart). ``positive`` and ``polynomial`` are what is known of nodes: never
@@ -131,7 +131,7 @@ class Formulas(Engine):
 
 
 def _degree_from(node: Node) -> tuple[Node, ...]:
-    """The inputs of which the result may be a polynomial: of a quotient the numerator only, of xlogy the first."""
+    """The inputs in which the result may be a polynomial: for a quotient the numerator only, for xlogy the first."""
     match node.op.degree:
         case "quotient":
             return node.inputs[:1]

@@ -43,7 +43,7 @@ def heard():
 
 
 def ended(child, number):
-    """The signal is sent, and has its status; what is said meanwhile is no traceback."""
+    """The signal is sent, and has its status; what is said meanwhile is not a traceback."""
     child.send_signal(number)
     try:
         _, err = child.communicate(timeout=PATIENCE)

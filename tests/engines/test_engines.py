@@ -111,7 +111,7 @@ variable a = [[-0.94, -1.17, -0.992], [0.0, 1.0, 0.963]]
 n = a*a + 2.0*a
 y = sum(xlogy(a, n[0]))
 """,
-    "a long product of factors that are no numbers": "variable a = 0.5\nn0 = a\n"
+    "a long product of factors that are not numbers": "variable a = 0.5\nn0 = a\n"
     + "".join(f"n{i} = sin(n{i - 1})\n" for i in range(1, 25))
     + "y = n24\n",
 }

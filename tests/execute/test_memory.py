@@ -57,7 +57,7 @@ def measured(text: str, names: list[str]) -> tuple[int, int]:
     program = gradcli.loads(text)
     plan = program.plan([query.target(program, name) for name in names])
     leaves = program.leaf_values(plan)
-    run(plan, leaves)  # modules that a kernel imports are no arrays
+    run(plan, leaves)  # modules that a kernel imports are not arrays
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]

@@ -1,6 +1,6 @@
 """Readers of drawings for tests: DOT by pydot, and the part of Mermaid's flowcharts that is written, strictly.
 
-The Mermaid grammar follows https://mermaid.js.org/syntax/flowchart.html: words of the language are no identifiers, and a
+The Mermaid grammar follows https://mermaid.js.org/syntax/flowchart.html: words of the language are not identifiers, and a
 quoted text holds no character that Mermaid or HTML would read as their own.
 """
 

@@ -83,7 +83,7 @@ def test_the_command(gradcli, monkeypatch):
         (["--line", "t,y", "--x", "x=0:1", "--x", "s=0:1"], 2, "--line, --points and --band go with one --x or none"),
         (["--line", "t,y", "--xlim", "2:1"], 2, "it must be finite and go upwards"),
         (["--line", "t,y", "--ylim", "a"], 2, "is not of the form LOW:HIGH"),
-        (["--line", "t,y", "--size", "0x4"], 2, "is no size"),
+        (["--line", "t,y", "--size", "0x4"], 2, "is not a size"),
         (["--line", "t,y", "--size", "51x4", "--output", "y.png"], 2, "at most 50 inches"),
         (["--line", "t,y", "--log", "x", "--xlim", "0:4"], 2, "on a logarithmic axis it must be positive"),
         (["--line", "t,y"] * 21, 1, "these are 21 lines; the most are 20"),

@@ -116,7 +116,7 @@ def test_the_height_of_a_curve_with_a_pole_is_that_of_its_middle():
     value, slope = sampled("variable x = 1.0; y = tan(x)", -3.0, 3.0, [0, 1], count=400)
     assert value.height[1] < 20 and slope.height[1] < 60
     assert np.nanmax(value.y) > 1e6
-    # A narrow peak is no pole.
+    # A narrow peak is not a pole.
     (peak,) = sampled("variable x = 1.0; y = exp(-1000*x^2)", -3.0, 3.0, count=401)
     assert peak.height == (0.0, 1.0)
 

@@ -140,7 +140,7 @@ def test_what_has_no_errors():
     assert "--loglik" in caught.value.help
     with pytest.raises(gradcli.GradcliError, match="2 numbers fitted to 2 residuals"):
         gradcli.loads("variable x = [3.0, 1.0]; y = sum((x - 1)^2)").fit(errors=True)
-    with pytest.raises(gradcli.GradcliError, match="is no minimum"):
+    with pytest.raises(gradcli.GradcliError, match="is not a minimum"):
         gradcli.loads("variable x = 0.0; y = cos(x)").fit(method="sgd", loglik=True)
 
 

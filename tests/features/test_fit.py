@@ -372,7 +372,7 @@ def test_a_checkpoint_with_other_arrays(gradcli, line):
         np.savez("run.npz", **{name.replace("/m", "/n"): value for name, value in entries.items()})
     done = gradcli("fit", *common, "--resume", "run.npz")
     assert (done.status, done.out) == (1, "")
-    assert "run.npz is no checkpoint of `gradcli fit`" in done.err
+    assert "run.npz is not a checkpoint of `gradcli fit`" in done.err
 
 
 def test_a_program_holds_the_values_of_options_too(gradcli):
@@ -514,7 +514,7 @@ DATA = "constant X = [[1.0]]; variable w = [1.0, 1.0]; y = mean((X @ w)^2)"
     ("arguments", "status", "words"),
     [
         (["-e", "variable n = 3; y = n^2"], 1, "write a number with a point, such as `variable n = 1.0`"),
-        (["-e", STOPPED, "--set", "w1=a.csv:b"], 1, "w1: a.csv:b is no expression\n  = help: `w1=@a.csv:b` reads a file"),
+        (["-e", STOPPED, "--set", "w1=a.csv:b"], 1, "w1: a.csv:b is not an expression\n  = help: `w1=@a.csv:b` reads a file"),
         (["-e", STOPPED, "--method", "simplex"], 2, "'simplex' is not one of 'sgd', 'momentum'"),
         (["-e", "variable x = [1.0, 2.0]; y = x^2"], 1, "what is minimised is a scalar, and `y` has shape [2]"),
         (["-e", "variable x = 1.5; y = floor(x)"], 1, "`y` can be changed by nothing that is fitted: `x`: its gradient"),
@@ -552,7 +552,7 @@ DATA = "constant X = [[1.0]]; variable w = [1.0, 1.0]; y = mean((X @ w)^2)"
         (["-e", STOPPED, "--method", "newton-cg", "--bounds", "w2=0..9"], 2, "use lbfgs"),
         (["-e", STOPPED, "--clip", "nan"], 2, "nan is not a finite number"),
         (["-e", STOPPED, "--lr", "0"], 2, "'0' is not a positive number"),
-        (["-e", STOPPED, "--lr", "0.1:cos"], 2, "'cos' is no schedule"),
+        (["-e", STOPPED, "--lr", "0.1:cos"], 2, "'cos' is not a schedule"),
         (["-e", STOPPED, "--until", "norm=1"], 2, "'norm=1' is none of gnorm"),
         (["-e", STOPPED, "--until", "gnorm=x"], 2, "'x' is not a number for gnorm"),
         (["-e", STOPPED, "--bounds", "w2=1"], 2, "NAME=LOW..HIGH"),

@@ -579,7 +579,7 @@ def test_a_start_without_a_loss_is_an_error():
             "constant X = [nan, 4.0]; variable w = 0.5; y = sum(where(isnan(X), 0, X*w)) - sqrt(w)",
             "`y` is nan at step 1: sqrt(w) makes NaN", "sqrt needs x >= 0",
         ),
-        # What a variable holds is no data.
+        # What a variable holds is not data.
         ("variable w = [1.0, inf]; y = sum(w)", "`y` is inf at step 0: the variable w holds infinity in 1 of 2 entries", "--set 'w=…'"),
     ],
 )  # fmt: skip

@@ -56,7 +56,7 @@ def test_files(gradcli, tmp_path):
     assert done.status == 1
     assert "b.expr:2:9" in done.out
     assert "c.expr:1:28" in done.out
-    assert done.out.endswith("\n2 findings, of which --fix can mend 1\n")
+    assert done.out.endswith("\n2 findings; --fix can mend 1\n")
     assert (tmp_path / "b.expr").read_text() == FIXABLE
 
 

@@ -97,7 +97,7 @@ BAD = [
     ('{"x": 1}\n{"x": null}\n{"x": 4, "k": 5}\n', "row 2: x holds null"),
     ('{"x": 1}\n{"x": true}\n{"x": 4, "k": 5}\n', "row 2: x needs a number, not true or false"),
     ('{"x": 1}\n{"x": 1\n{"x": 4, "k": 5}\n', "row 2: not JSON"),
-    ('{"x": 1}\n[1]\n{"x": 4, "k": 5}\n', "row 2: it is no object"),
+    ('{"x": 1}\n[1]\n{"x": 4, "k": 5}\n', "row 2: it is not an object"),
 ]
 
 

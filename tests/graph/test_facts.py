@@ -884,7 +884,7 @@ def test_kernels_that_work_entry_by_entry_take_no_more_memory_than_announced():
         inputs = [np.resize(x, size) for x in example.inputs]
         leaves = [make_leaf("x", "variable", (size,), str(x.dtype), False) for x in inputs]
         node = Node(example.node.op, tuple(leaves), example.node.attrs, (size,), example.node.dtype, False)
-        value_of(node, tuple(inputs))  # modules that a kernel imports are no arrays
+        value_of(node, tuple(inputs))  # modules that a kernel imports are not arrays
         tracemalloc.start()
         try:
             value = value_of(node, tuple(inputs))

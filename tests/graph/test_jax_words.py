@@ -49,7 +49,7 @@ def test_words_are_for_operations_that_exist():
 
 
 def test_every_operation_can_be_traced():
-    """A new operation whose kernel is no function of jax.numpy is found here: it needs words of JAX."""
+    """A new operation whose kernel is not a function of jax.numpy is found here: it needs words of JAX."""
     wrong = {}
     with precise() as jax:
         xp = Namespace(jax)

@@ -1,4 +1,4 @@
-"""What stands where in a program: names, calls and words of samples, and of texts that are no programs."""
+"""What stands where in a program: names, calls and words of samples, and of texts that are not programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs that are deep, wide or long: size is no reason to fail, and every way of evaluation gives the same."""
+"""Programs that are deep, wide or long: size is not a reason to fail, and every way of evaluation gives the same."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ FORMS = [
     ("2*x - y + 3*x", "5 * x - y"), ("-(0*x)", "0 * x"), ("x - y - (y - x)", "2 * (x - y)"), ("y - x - 3*(x - y)", "4 * (y - x)"),
     ("sin(x + y)*sin(y + x)", "sin(x + y)^2"),
     ("x + y + (y + x)", "2 * (x + y)"), ("x - y + (y - x)", "x - y + (y - x)"),
-    # powers: a polynomial is no power, whose derivatives never end in None
+    # powers: a polynomial is not a power, whose derivatives never end in None
     ("x*x", "x * x"), ("exp(x)*exp(x)", "exp(x)^2"), ("square(tanh(x))", "tanh(x)^2"), ("square(x)", "square(x)"),
     ("x^1", "x"), ("x^0", "1.0"), ("x^2*x^3", "x^5"), ("x*x^2", "x^3"), ("sin(x)*y*sin(x)", "y * sin(x)^2"),
     ("(exp(x)/y)*(exp(x)/y)", "(exp(x) / y)^2"), ("(x/y)*(x/y)", "x / y * (x / y)"),

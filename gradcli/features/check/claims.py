@@ -38,7 +38,7 @@ class Wrong(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A claimed gradient and the program's, of ``size`` entries, ``differing`` of which are others.
+    """A claimed gradient and the program's: ``differing`` of ``size`` entries are not the same.
 
     ``wrong`` are those that differ most. ``ratio`` is claimed / gradient where that is the same for all entries, else
     None. ``cause`` says what is likely wrong.

@@ -119,7 +119,7 @@ def command(
 
     FILE is a program, a folder all those in it; - or, in a pipe, nothing stands for standard input. Each line is the
     entry where a variable's gradient differs most from what the method gives. On a kink, such as abs at 0, differences
-    from both sides disagree; a gradient that lies between them is no failure there. With --claim and --against, what you
+    from both sides disagree; a gradient that lies between them is not a failure there. With --claim and --against, what you
     have found yourself is compared. The exit status is 1 if anything FAILED.
     """
     if every_entry and directions is not None:

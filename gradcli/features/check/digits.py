@@ -27,7 +27,7 @@ Array = np.ndarray[Any, Any]
 
 EPS = 1.1e-16
 DRAWS = 2
-"""Evaluations with rounding errors, of which the largest change counts."""
+"""Evaluations with rounding errors; the largest change counts."""
 
 SAFETY = 100.0
 """Rounding errors of an operation and of its derivative, in those that are put in: section 13 allows 16 and their sum."""

@@ -93,7 +93,7 @@ class Judge:
         return [worst, *np.flatnonzero(~(within & np.isfinite(largest)))[:MOST_CANDIDATES].tolist()]
 
     def exact(self, reverse: float, other: float, defined: bool, noise: Callable[[], float]) -> Verdict:
-        """Two numbers without other errors than rounding, of which ``noise`` tells how large they may be.
+        """Two numbers whose only errors are from rounding; ``noise`` tells how large those may be.
 
         ``defined`` says that the function that they are derivatives of is finite. On a kink one of them may be infinite,
         or infinity times 0, where the other one is not.

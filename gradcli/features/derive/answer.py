@@ -141,7 +141,7 @@ def derive(
     program = program if with_rules or with_loops else program.written_out()
     graph = program.graph
     by_order = kind == "gradient"
-    if by_order and not orders[0] and of is None:  # outputs that are None are no formulas
+    if by_order and not orders[0] and of is None:  # outputs that are None are not formulas
         of = [name for name in query.differentiated(program) if isinstance(graph.names[name], Node)] or None
     if tangents:
         wrt = list(tangents)
@@ -310,7 +310,7 @@ def _tangents(
 
 
 def _worthiest(roots: Sequence[Node], named: Mapping[str, Node], most: int) -> set[str]:
-    """The names of which the most is used: what is large and used often."""
+    """The names that are worth most: what is large and used often."""
     nodes = cone([*roots, *named.values()])
     uses = dict.fromkeys(nodes, 0)
     size = dict.fromkeys(nodes, 1)

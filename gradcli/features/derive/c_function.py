@@ -39,7 +39,7 @@ KEYWORDS = _names(
     " register restrict return short signed sizeof static struct switch true typedef union unsigned void volatile while asm"
     " typeof complex imaginary"
 )
-"""What C has taken; ``bool`` is a macro there, and compilers warn of a ``main`` that is no function."""
+"""What C has taken; ``bool`` is a macro there, and compilers warn of a ``main`` that is not a function."""
 
 MATH = _names(
     "acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs fdim floor fma fmax fmin fmod"

@@ -66,7 +66,7 @@ class Loops:
         """Make a run one scalar node, whose inputs are the numbers that it starts from and uses."""
         call: LoopCall = node.attrs["function"]
         body = call.body
-        assert body.count, "a loop without steps is no node"
+        assert body.count, "a loop without steps is not a node"
         block = Block(node, call, self._fresh("i"))
         inputs: list[Node] = []
         given: dict[Node, Entries] = {}

@@ -23,7 +23,7 @@ STATES = ("x", "s", "u", "v", "w", "z", "a", "b", "f", "q")
 """Letters of states that the program gives no name."""
 
 ARRAYS = ("e", "d", "g", "h")
-"""Letters of arrays of which each step takes a row."""
+"""Letters of arrays from which each step takes a row."""
 
 STEPS = ("t", "k", "i", "j", "m", "r")
 """Letters of steps."""

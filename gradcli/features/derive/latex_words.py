@@ -181,7 +181,7 @@ def _ascii(letter: str) -> str:
 
 
 def symbol(name: str) -> str:
-    r"""A name as a symbol: x, W_{1}, \sigma, \mathrm{loss}, u_{t}; what is no letter of LaTeX as text."""
+    r"""A name as a symbol: x, W_{1}, \sigma, \mathrm{loss}, u_{t}; what is not a letter of LaTeX as text."""
     if not name.isascii():
         name = "".join(_ascii(c) for c in name)
     if not name.isascii():

@@ -157,7 +157,7 @@ class _Module(Style):
     # the parts of the module
 
     def code(self, text: str) -> str:
-        """A piece of the module that is no text of a user's, for the library."""
+        """A piece of the module that is not text of a user's, for the library."""
         if self.library.prefix == "np":
             return text
         text = re.sub(r"(?<![\w.])np\.(True|False)_", r"np.bool_(\1)", text)
@@ -301,7 +301,7 @@ def _tuples(entry: Any) -> Any:
 
 
 def _nested(values: Any) -> str:
-    """An array as nested lists. Its text is Python's own for finite numbers, of which there may be millions."""
+    """An array as nested lists. Finite numbers, perhaps millions, have Python's own text."""
     entries = values.tolist()
     is_plain = values.dtype.kind != "f" or bool(np.isfinite(values).all())
     return repr(entries) if is_plain else ast.unparse(value(entries))

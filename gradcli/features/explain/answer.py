@@ -172,7 +172,7 @@ class _Part:
         return list(self._collected(routes))
 
     def _candidates(self, routes: Routes) -> int:
-        """How many routes are tried, of which the largest are shown: fewer where routes are long."""
+        """How many routes are tried, to show the largest: fewer where routes are long."""
         most = self.whole.most
         effort = EFFORT // max(len(routes.order) * len(self.whole.asked.xs), 1)
         return max(most, min(2 * most + 40, effort))

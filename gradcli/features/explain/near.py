@@ -26,7 +26,7 @@ class Near(NamedTuple):
 def near(
     program: Elaborated, naming: Naming, y_names: Sequence[str], ys: Sequence[Node], x_name: str, x: Node
 ) -> list[Near]:
-    """What comes close to a way from x to the ys, of which there is none."""
+    """What comes close to a way from x to the ys, where there is none."""
     used = set(cone(ys))
     found = [
         Near(

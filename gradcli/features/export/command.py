@@ -63,7 +63,7 @@ def command(
     values, such as a singular matrix. It needs JAX to be made, and JAX or what else reads StableHLO to be called.
     """
     if output is None and format == "stablehlo":
-        raise click.UsageError("StableHLO is no text: give --output FILE, or take --format mlir.")
+        raise click.UsageError("StableHLO is not text: give --output FILE, or take --format mlir.")
     program = inputs.load(inputs.program_text())
     from gradcli.features.export.answer import exported
 

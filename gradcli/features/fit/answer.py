@@ -70,7 +70,7 @@ def fit(objective: Objective, settings: Settings, watch: Watch, state: State | N
 
 
 def bounds_by_name(objective: Objective, bounds: Bounds) -> Bounds:
-    """The bounds with patterns such as ``W*`` written out, of which one at least must be fitted.
+    """The bounds with patterns such as ``W*`` written out; each must name something that is fitted.
 
     Those of entries, ``p[0]``, become arrays of the shape of the variable. Raises GradcliError for what is not fitted.
     """

@@ -131,7 +131,7 @@ class _Later(Mapping[str, Any]):
 
 
 class _Found:
-    """What a block found: losses and norms of ``steps`` steps, of which the last one may be ``wrong``."""
+    """What a block found: losses and norms of ``steps`` steps; the last one may be ``wrong``."""
 
     def __init__(
         self, block: _Block, before: State, steps: int, wrong: bool, losses: list[float], norms: list[float], end: Any

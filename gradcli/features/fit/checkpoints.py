@@ -127,7 +127,7 @@ def resume(path: str | os.PathLike[str], about: Mapping[str, Any], objective: Ob
             else:
                 memory.setdefault(variable, {})[rest[0]] = array
     except (KeyError, ValueError, TypeError, AttributeError, IndexError):
-        raise GradcliError("DataError", f"{name} is no checkpoint of `gradcli fit`") from None
+        raise GradcliError("DataError", f"{name} is not a checkpoint of `gradcli fit`") from None
     different = _difference(before, about)
     if different is not None:
         raise GradcliError("DataError", f"{name} is a checkpoint of another run: {different}")

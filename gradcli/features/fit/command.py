@@ -131,7 +131,7 @@ class Bound(click.ParamType[tuple[str, tuple[float, float]]]):
         low, high = ends_of_range(text) or ("", "")
         ends = _number(low or "-inf"), _number(high or "inf")
         if not name or not (low or high) or ends[0] is None or ends[1] is None:
-            self.fail(f"{value!r} is not of the form NAME=LOW..HIGH, of which one end may be left out.", param, ctx)
+            self.fail(f"{value!r} is not of the form NAME=LOW..HIGH, where one end may be left out.", param, ctx)
         if ends[0] >= ends[1]:
             self.fail(f"the bounds of {name} leave nothing between them: {text}.", param, ctx)
         return name, (ends[0], ends[1])

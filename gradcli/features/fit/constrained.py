@@ -153,7 +153,7 @@ class Constrained(Minimizer):
         """At the last accepted point the multipliers [entries], the gradient that they leave, and which are active.
 
         Gradient = Σ multiplier · gradient of the difference, over the active ones, with the signs that a minimum has.
-        What pushes a value against its bound is no part of the gradient. Source: Karush, Kuhn, Tucker.
+        What pushes a value against its bound is not part of the gradient. Source: Karush, Kuhn, Tucker.
         """
         import numpy as np
         from scipy.optimize import lsq_linear

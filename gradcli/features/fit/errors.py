@@ -343,7 +343,7 @@ def _inverse(objective: Objective, known: _Known, places: Array, notes: list[str
     scale, curvatures, axes, least = known
     if (curvatures < -least).any():
         raise GradcliError(
-            "ValueError", f"there are no errors: the Hessian of `{objective.name}` is not positive here, which is no minimum"
+            "ValueError", f"there are no errors: the Hessian of `{objective.name}` is not positive here, which is not a minimum"
         )  # fmt: skip
     flat = curvatures <= least
     lost = np.sqrt(np.square(axes[:, flat]).sum(axis=1)) > LOST

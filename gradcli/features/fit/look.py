@@ -46,7 +46,7 @@ class Ending(NamedTuple):
         return json.dumps(fields, ensure_ascii=False)
 
     def remark(self) -> str:
-        """What a text ends with: nothing, or a comment that says that this is no minimum, as far as is known."""
+        """What a text ends with: nothing, or a comment that says that this is not a minimum, as far as is known."""
         reason = " ".join(self.reason.split())
         return "" if self.converged or not self.remarked else f"# not converged: {reason}\n"
 

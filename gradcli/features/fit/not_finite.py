@@ -21,7 +21,7 @@ def explain(objective: Objective, problem: NotFiniteError) -> None:
     It is traced at the values of the problem, which takes more memory than a step: what must not be lost is safe before.
     """
     finding = _finding(objective, problem)
-    if finding is None or len(finding.operands) == 1:  # it is no operation that is to blame, but a number
+    if finding is None or len(finding.operands) == 1:  # it is not an operation that is to blame, but a number
         for node in cone([objective.y]):
             held = _held(objective, node)
             if held is not None:

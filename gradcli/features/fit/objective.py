@@ -109,7 +109,7 @@ class Objective:
 
     ``name`` is the loss, ``title`` what it is called, ``variables`` are fitted, ``kept`` says of the others that were asked for why they stay as
     they are. With ``maximize`` what is minimised is ``name`` with the other sign, ``sign`` -1. ``constraints`` must be met. With ``squares`` the loss is half the sum of the squares of the entries of ``name``, whatever its shape.
-    Raises GradcliError where ``name`` is no scalar or depends on no variable.
+    Raises GradcliError where ``name`` is not a scalar or depends on no variable.
     """
 
     def __init__(

@@ -111,7 +111,7 @@ def schedule(text: str) -> Schedule:
     found = STEP.fullmatch(form)
     factor = number_of(found[2] or "0.1") if found else None
     if found is None or factor is None or int(found[1]) == 0 or not 0 < factor < math.inf:
-        raise ValueError(f"{form!r} is no schedule: constant, linear, cosine, or step=EVERY,FACTOR.")
+        raise ValueError(f"{form!r} is not a schedule: constant, linear, cosine, or step=EVERY,FACTOR.")
     return Schedule(start, "step", int(found[1]), factor)
 
 

@@ -29,7 +29,7 @@ SAMPLES = 300
 
 
 def check_picture(objective: Objective) -> Regression:
-    """What a picture will show. Raises GradcliError, before the fit, where that is no data with a model of them."""
+    """What a picture will show. Raises GradcliError, before the fit, where that is not data with a model of them."""
     found = regression(objective)
     if found is None:
         raise GradcliError(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gradcli.report.progress import Steps
 
 LOG_SECONDS = 5.0
-"""How often a line is written to standard error where that is no terminal."""
+"""How often a line is written to standard error where that is not a terminal."""
 
 DRAWN_SECONDS = 0.1
 """How often the bar of a terminal is drawn anew."""

@@ -70,7 +70,7 @@ def replayed(state: State, steps: int) -> range:
     return range(state.begun if known and state.begun is not None and state.step < steps else state.step, state.step)
 
 
-class Ended(Exception):  # noqa: N818  it ends a run, which is no error
+class Ended(Exception):  # noqa: N818  it ends a run, which is not an error
     """Carries the outcome of a run through SciPy."""
 
     def __init__(self, outcome: Outcome) -> None:

@@ -45,7 +45,7 @@ class Multiplier(NamedTuple):
 def with_constraints(program: Loaded, texts: Sequence[str]) -> tuple[Loaded, list[tuple[str, str, str]]]:
     """The program with a line more for each constraint, and of each its text, relation and the name of the difference.
 
-    Raises GradcliError for what is no relation, and for what the program cannot make sense of.
+    Raises GradcliError for what is not a relation, and for what the program cannot make sense of.
     """
     lines: list[str] = []
     found: list[tuple[str, str, str]] = []

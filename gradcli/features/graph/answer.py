@@ -32,7 +32,7 @@ LONGEST = 48
 
 @dataclass(slots=True)
 class Box:
-    """One box: a node, or several as a call or a summary, of which ``operations`` says how many.
+    """One box: a node, or several (``operations`` of them) as a call or a summary.
 
     ``names`` are those of the program, and ``dy/dx`` for a gradient. ``shape`` and ``dtype`` are those of its value,
     None where it has several or none. ``result`` marks what was asked for, ``cluster`` is a position in the picture's

@@ -166,7 +166,7 @@ class _Checks:
                     f"the variable `{name}` is {leaf.dtype}, so its gradient is that of integer arithmetic",
                     (self.label(at, f"dtype {leaf.dtype}"),),
                     f"give its value a decimal point, or declare `variable {name}: {self.graph.float_dtype}`;"
-                    " what is no variable is a `constant`",
+                    " what is not a variable is a `constant`",
                 )
             elif leaf not in reached and (name in self.used or name in self.graph.outputs):
                 explained += 1

@@ -31,7 +31,7 @@ def render_summary(findings: Sequence[Finding], done: Sequence[Finding]) -> str:
     text = counted(len(findings), "finding")
     if done:
         return f"{counted(len(done), 'change')}, {text} left\n"
-    return f"{text}, of which --fix can mend {fixable}\n" if fixable else f"{text}\n"
+    return f"{text}; --fix can mend {fixable}\n" if fixable else f"{text}\n"
 
 
 def render_json(findings: Sequence[Finding], done: Sequence[Finding]) -> str:

@@ -135,7 +135,7 @@ def curves(
     """Each y and its derivatives of some orders over the range of x, at ``count`` points and where they jump.
 
     ``of`` defaults to the outputs, else the last named value. Raises GradcliError: for an unknown name, a y or an x
-    that is no scalar, an x on which a shape depends, and a y that is finite nowhere.
+    that is not a scalar, an x on which a shape depends, and a y that is finite nowhere.
     """
     names = _scalars(program, of)
     axis = _checked(program, x)
@@ -255,13 +255,13 @@ def series(title: str, x_label: str, columns: Mapping[str, Sequence[float]], log
 
 
 def number(program: Loaded, name: str, text: str) -> float:
-    """The value of a constant expression that is given for a name; a GradcliError where it is no scalar."""
+    """The value of a constant expression that is given for a name; a GradcliError where it is not a scalar."""
     try:
         return float(text)
     except ValueError:
         (value,) = program.evaluate([query.constant(program, name, text, "--x")])
     if value.size != 1 or value.dtype.kind == "b":
-        raise GradcliError("TypeError", f"`{text}` is no number, and the range of {name} goes from one to another")
+        raise GradcliError("TypeError", f"`{text}` is not a number, and the range of {name} goes from one to another")
     return float(value.reshape(-1)[0])
 
 
@@ -294,7 +294,7 @@ def height(y: Array, unbounded: bool) -> tuple[float, float] | None:
 
 
 def _scalars(program: Loaded, of: Sequence[str] | None) -> list[str]:
-    """The names of the ys, each of which is one number."""
+    """The names of the ys; each y is one number."""
     names = list(dict.fromkeys(of)) if of is not None else query.differentiated(program)
     for name in names:
         y = query.target(program, name)

@@ -126,7 +126,7 @@ class LimitsType(click.ParamType[tuple[float, float]]):
         except ValueError:
             self.fail(f"{value!r} is not of the form LOW:HIGH, such as -1:2.5.", param, ctx)
         if not (abs(low) < 1e100 and abs(high) < 1e100 and low < low + (high - low) / 2 < high):
-            self.fail(f"{value!r} is no range: it must be finite and go upwards.", param, ctx)
+            self.fail(f"{value!r} is not a range: it must be finite and go upwards.", param, ctx)
         return low, high
 
 
@@ -143,7 +143,7 @@ class SizeType(click.ParamType[tuple[float, float]]):
         except ValueError:
             self.fail(f"{value!r} is not of the form WIDTHxHEIGHT, such as 7x4.5.", param, ctx)
         if not (0 < width <= 1000 and 0 < height <= 1000):
-            self.fail(f"{value!r} is no size: both are above 0, and at most 1000.", param, ctx)
+            self.fail(f"{value!r} is not a size: both are above 0, and at most 1000.", param, ctx)
         return width, height
 
 
@@ -196,7 +196,7 @@ class SizeType(click.ParamType[tuple[float, float]]):
 @click.option("--ylim", type=LimitsType(), metavar="LOW:HIGH", help="What of the vertical axis is shown.")
 @click.option(
     "--size", type=SizeType(), metavar="WIDTHxHEIGHT",
-    help="In inches, of which a .png has 150 dots each; in a terminal columns and lines. By default 7.2x4.5.",
+    help="In inches, with 150 dots an inch in a .png; in a terminal columns and lines. By default 7.2x4.5.",
 )  # fmt: skip
 @click.option("-o", "--output", type=OUTPUT_FILE, metavar="FILE",
               help="Write a .svg, .png or .pdf file, whole or not at all, in place of standard output.")  # fmt: skip
@@ -360,7 +360,7 @@ def _variable(program: Loaded, chosen: Range, log: bool) -> Variable:
 
 
 def _no_range(x: Variable, why: str) -> NoReturn:
-    raise click.UsageError(f"--x {x.label}: {x.low:g} to {x.high:g} is no range: {why}.")
+    raise click.UsageError(f"--x {x.label}: {x.low:g} to {x.high:g} is not a range: {why}.")
 
 
 def _history(path: str, keys: list[str], log: str | None) -> Curves:

@@ -193,7 +193,7 @@ def _figure(file: IO[bytes], format: str, frame: Frame, size: tuple[float, float
 
 
 def _shortened(svg: bytes) -> bytes:
-    """An SVG whose coordinates have two decimals in place of six, of which nobody sees the others."""
+    """An SVG whose coordinates have two decimals in place of six: nobody sees the others."""
 
     def rounded(attribute: re.Match[bytes]) -> bytes:
         return re.sub(rb"(\.\d\d)\d+", rb"\1", attribute[0]).replace(b"\nL ", b"L")
@@ -202,7 +202,7 @@ def _shortened(svg: bytes) -> bytes:
 
 
 def _frame(axes: Axes, frame: Frame, title: str, x_label: str, y_label: str) -> None:
-    """Title and labels: those that were asked for, or a plot's own; a title that is no file's name is left out."""
+    """Title and labels: those that were asked for, or a plot's own; a title that is not a file's name is left out."""
     if frame.title is not None:
         axes.set_title(visible(frame.title), fontsize=11, parse_math=False)
     elif not title.startswith("<"):

@@ -122,7 +122,7 @@ class Batch:
         self.program = program
         self.items = ask(program)
         if program.accelerator is not None:
-            program.accelerator.found()  # what is missing is no fault of a row
+            program.accelerator.found()  # what is missing is not a fault of a row
         self.plan = program.plan([item.value for item in self.items if item.value is not None])
         # Loops get the axis of the rows before they are made ready for a run.
         loops = program.graph.has_loops

@@ -69,7 +69,7 @@ def profiled(program: P, ask: Callable[[P], object]) -> Profile:
     ``loops`` holds for each loop the entries of its axis, its tiles, the operations in it, and the workers of an ordinary
     run; ``threads`` is the number that it may use.
     """
-    import numpy.random  # noqa: F401  the time of its import is no line's
+    import numpy.random  # noqa: F401  the time of its import is not a line's
 
     record = Record()
     ask(program.with_record(record))

@@ -206,7 +206,7 @@ def _check_covariance(matrix: Array) -> None:
     if not np.allclose(scaled, scaled.T, rtol=0, atol=1e-9):
         raise GradcliError("ValueError", "the covariance is not symmetric")
     if np.linalg.eigvalsh((scaled + scaled.T) / 2).min(initial=0) < -1e-9 * len(matrix):
-        raise GradcliError("ValueError", "the matrix is no covariance: some combination has a negative variance")
+        raise GradcliError("ValueError", "the matrix is not a covariance: some combination has a negative variance")
 
 
 def _of_one(

@@ -135,10 +135,10 @@ def read_covariance(path: str, inputs: Inputs) -> Covariance:
     try:
         matrix = [[float(entry) for entry in row[1:]] for row in rows[1:]]
     except ValueError as problem:
-        raise GradcliError("DataError", f"{path} is no covariance: {problem}") from None
+        raise GradcliError("DataError", f"{path} is not a covariance: {problem}") from None
     if not names or below != names or any(len(row) != len(names) for row in matrix):
         raise GradcliError(
-            "DataError", f"{path} is no covariance: its first row and first column must hold the same names",
+            "DataError", f"{path} is not a covariance: its first row and first column must hold the same names",
             help="`gradcli fit --errors --cov FILE` writes one: `,a,b`, `a,1,0.5`, `b,0.5,2`",
         )  # fmt: skip
     if len(set(names)) < len(names):

@@ -115,7 +115,7 @@ class Dialogue:
             return self._run([name, "--of", asked, *options])
         return self._run([name, "--of", "ans", *options], asked)
 
-    # lines that begin with a colon and are no commands
+    # lines that begin with a colon and are not commands
 
     def help(self, rest: str) -> None:
         if rest:

@@ -292,7 +292,7 @@ class Server(LanguageServer):
         return found
 
     def hints(self, params: types.InlayHintParams) -> list[types.InlayHint]:
-        """The shapes of arrays, and the dtypes of what is no float of the program's precision."""
+        """The shapes of arrays, and the dtypes of what is not a float of the program's precision."""
         document = self.text_of(params.text_document.uri)
         inspection = document.inspection
         usual = inspection.graph.float_dtype

@@ -48,7 +48,7 @@ class Made(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """The first operation whose NaN or infinity reaches a result, and those of which none does.
+    """The first operation whose NaN or infinity reaches a result, and those whose NaN reaches none.
 
     ``failed`` is the node whose kernel refused what it was given, with the error.
     """

@@ -17,7 +17,7 @@ from gradcli.graph.ops.slicing import index, pad
 from gradcli.graph.types import show_shape, size_of
 
 MOST_PLACES = 10_000
-"""Places in a filter, each of which is a product of the graph."""
+"""Places in a filter: each becomes a product in the graph."""
 
 
 def _convolution(name: str, axes: int) -> Any:

@@ -24,7 +24,7 @@ Attrs = dict[str, Any]
 def _leaf_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     shape = tuple(attrs["shape"])
     if any(n < 0 for n in shape):
-        raise GradcliError("ShapeError", f"{list(shape)} is no shape: a size cannot be negative")
+        raise GradcliError("ShapeError", f"{list(shape)} is not a shape: a size cannot be negative")
     return shape, attrs["dtype"]
 
 

@@ -150,7 +150,7 @@ class _Functions:
         return result
 
     def of(self, node: Node, parts: Sequence[Part]) -> Part | None:
-        """The value of an operation entry by entry; None where it is no rational function."""
+        """The value of an operation entry by entry; None where it is not a rational function."""
         op = node.op
         if op is add or op is subtract:
             return self.plus(parts[0], parts[1], 1 if op is add else -1)
@@ -308,7 +308,7 @@ def _differences(g: Node, y: Node) -> Node | None:
 
 
 def _difference(node: Node, parts: Sequence[Node | None]) -> Node | None:
-    """The divided differences of a sum or product from those of its inputs, of which None are 0."""
+    """The divided differences of a sum or product from those of its inputs; None stands for 0."""
     op, inputs = node.op, node.inputs
     terms: list[Node] = []
     if op is multiply or op is products:

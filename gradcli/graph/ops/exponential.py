@@ -1,4 +1,4 @@
-"""The exponential of a matrix and its derivative in a direction, each of which is an exponential of a larger matrix."""
+"""The exponential of a matrix and its derivative in a direction; each is an exponential of a larger matrix."""
 
 from __future__ import annotations
 

@@ -291,7 +291,9 @@ def power_kernel(xp: Any, a: Array, b: Array) -> Array:
         return xp.power(a, b)
     except ValueError:
         raise GradcliError(
-            "ValueError", "an integer to a negative power is no integer", help="make it a float: `cast(x, float64)^n`"
+            "ValueError",
+            "an integer to a negative power is not an integer",
+            help="make it a float: `cast(x, float64)^n`",
         ) from None
 
 
@@ -333,7 +335,7 @@ def integers_kernel(xp: Any, x: Array, dtype: Any) -> Array:
     """Floats as integers; a ValueError where there is none, such as for NaN."""
     x = xp.asarray(x)
     if not xp.all(fitting_kernel(xp, x, 8 * xp.dtype(dtype).itemsize)):
-        raise ValueError("some of these numbers are no integers of this size")
+        raise ValueError("some of these numbers are not integers of this size")
     return x.astype(dtype)
 
 

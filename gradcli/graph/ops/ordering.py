@@ -83,7 +83,7 @@ def _quantile(x: Node, q: Node, axis: Any, keepdims: bool) -> Node:
     low = gather(in_order, place, axis=0)
     high = gather(in_order, place + 1 if n > 1 else place, axis=0)
     y = _between(low, high, share)
-    if level is None:  # what is no share is known only when it is evaluated
+    if level is None:  # what is not a share is known only when it is evaluated
         y = y + reshaped(where(logical_and(greater_equal(q, 0), less_equal(q, 1)), 0 * q, math.nan), share.shape)
     if x.risky:
         y = where(broadcasted(any_(isnan(rows), axis=0), y.shape), math.nan * sum_(rows, axis=0), y)

@@ -174,7 +174,7 @@ def _transpose_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
     if sorted(axes) != list(range(x.rank)):
         raise GradcliError(
             "ShapeError",
-            f"axes {list(axes)} is no permutation of the {x.rank} axes",
+            f"axes {list(axes)} is not a permutation of the {x.rank} axes",
             operands=[(0, f"shape {show_shape(x.shape)}")],
         )
     attrs["axes"] = axes

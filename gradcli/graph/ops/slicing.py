@@ -75,7 +75,7 @@ def _stack_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
                 "ShapeError",
                 f"a list needs entries of one shape, not {show_shape(first.shape)} and {show_shape(x.shape)}",
                 operands=[(0, f"shape {show_shape(first.shape)}"), (i, f"shape {show_shape(x.shape)}")],
-                help="ragged lists are no arrays; `concat` joins rows of different lengths",
+                help="ragged lists are not arrays; `concat` joins rows of different lengths",
             )
     axis = attrs["axis"] = normalize_axis(attrs["axis"], first.rank + 1)
     return (*first.shape[:axis], len(inputs), *first.shape[axis:]), first.dtype

@@ -192,7 +192,7 @@ TWO = "variable x = 1.0; variable p = [1.0, 2.0]; constant n = 3; y = x*sum(p)*n
         (["--cov", "unknown.csv"], 1, "the covariance is of `p[7]`, and the program has no such entry"),
         (["--cov", "skew.csv"], 1, "the covariance is not symmetric"),
         (["--cov", "negative.csv"], 1, "some combination has a negative variance"),
-        (["--cov", "words.csv"], 1, "words.csv is no covariance: could not convert"),
+        (["--cov", "words.csv"], 1, "words.csv is not a covariance: could not convert"),
         (["--cov", "other.csv"], 1, "its first row and first column must hold the same names"),
         (["--cov", "none.csv"], 1, "there is no file none.csv"),
     ],

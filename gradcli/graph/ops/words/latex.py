@@ -17,7 +17,7 @@ INFIX = {
 }  # fmt: skip
 
 Word = str | Callable[[Node], str]
-"""``<0>`` and ``<1>`` are operands, ``<all>`` all of them between commas, ``<0!>`` one in parentheses where it is no atom."""
+"""``<0>`` and ``<1>`` are operands, ``<all>`` all of them between commas, ``<0!>`` one in parentheses where it is not an atom."""
 
 
 def _functions(names: str) -> dict[str, Word]:
@@ -181,4 +181,4 @@ BINDS = {
     "pinv": POWER, "exp": POWER, "expm1": SUM, "exp2": POWER, "rsqrt": POWER, "square": POWER, "recip": POWER, "divide": POWER,
     "divide_no_nan": POWER, "solve": PRODUCT, "inv": POWER, "transpose": POWER, "broadcast_to": PRODUCT, "where": POSTFIX, "index": POSTFIX,
 }  # fmt: skip
-"""How tightly a word binds where it is no atom; a fraction needs no parentheses as a factor, but as a base it does."""
+"""How tightly a word binds where it is not an atom; a fraction needs no parentheses as a factor, but as a base it does."""

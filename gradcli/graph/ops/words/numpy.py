@@ -66,7 +66,7 @@ def _rounding(name: str) -> Callable[[Node], str]:
 
 
 def _mean(node: Node) -> str:
-    """NumPy's, but for no entries, of which it warns."""
+    """NumPy's, but for no entries, where NumPy warns."""
     if 0 in node.inputs[0].shape and 0 not in node.shape:
         return f"{_reduction('np.sum')(node)} * np.nan"
     return _reduction("np.mean")(node)

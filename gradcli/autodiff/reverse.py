@@ -294,6 +294,7 @@ def placeholder(derivation: Derivation, x: Node) -> Node:
 
 
 def guarded(factor: Node, mask: Node | None) -> Node:
+    """The factor where the mask is true, 0 elsewhere, so that what is not selected cannot make a NaN."""
     return factor if mask is None or not factor.risky else where(mask, factor, 0)
 
 
@@ -389,6 +390,7 @@ def _nowhere(shape: Shape) -> Node:
 
 
 def through_linear(node: Node, i: int, rule: Linear, c: Cotangent) -> Cotangent:
+    """What a linear operation passes on to input i: the transpose, and a mask of what is selected."""
     x = node.inputs[i]
     g = rule.transpose(i, c.g, node)
     if node.op.entrywise:
@@ -437,6 +439,7 @@ def _selected(node: Node, i: int, c: Cotangent) -> Cotangent:
 
 
 def through_contraction(node: Node, i: int, rule: Contraction, c: Cotangent) -> Cotangent:
+    """What a contraction passes on to input i: the contraction of the cotangent with the other inputs."""
     labels, out = rule.labels(node.inputs, dict(node.attrs))
     x = node.inputs[i]
     own = tuple(labels[i])

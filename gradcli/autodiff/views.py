@@ -79,6 +79,7 @@ def uniform(x: Node) -> float | None:
 
 
 def scaled(view: View, factor: float) -> View:
+    """The view times a number."""
     return view._replace(scale=view.scale * factor)
 
 

@@ -320,6 +320,7 @@ def _gaps(name: str, gaps: dict[int, list[int]], titles: Sequence[str]) -> NoRet
 
 
 def title_of(column: int, titles: Sequence[str]) -> str:
+    """The number of a column from 1, and its title if it has one."""
     return f"{column + 1} ({titles[column]})" if column < len(titles) and titles[column] else str(column + 1)
 
 
@@ -433,6 +434,7 @@ def _header(lines: Lines, name: str) -> _Row | None:
 
 
 def fields_of(columns: str) -> list[str]:
+    """The names in a row of a CSV file."""
     return [entry.strip() for entry in next(csv.reader([columns], skipinitialspace=True), [""])]
 
 

@@ -108,6 +108,7 @@ def _alike(i: int, place: Place, step: Step) -> bool:
 
 
 def aligned(size: int) -> int:
+    """The bytes up to the next place where an array may begin."""
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 

@@ -155,6 +155,7 @@ _derivation: ContextVar[Derivation | None] = ContextVar("derivation", default=No
 
 
 def current_derivation() -> Derivation | None:
+    """The derivation that derived nodes are noted in now, if there is one."""
     return _derivation.get()
 
 

@@ -539,12 +539,14 @@ def _degree_of(rule: Rule) -> Degree:
 
 
 def register(op: Operation) -> Operation:
+    """Put an operation into the table."""
     assert op.name not in TABLE, f"two operations are called {op.name}"
     TABLE[op.name] = op
     return op
 
 
 def cast_to(x: Node, dtype: str) -> Node:
+    """The node in a dtype."""
     return x if x.dtype == dtype else TABLE["cast"](x, dtype=dtype)
 
 

@@ -30,10 +30,12 @@ INTEGER_RANGE = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 
 
 def is_float(dtype: str) -> bool:
+    """Whether a dtype is one of floats."""
     return RANK[dtype] >= 3
 
 
 def is_integer(dtype: str) -> bool:
+    """Whether a dtype is one of integers."""
     return 1 <= RANK[dtype] <= 2
 
 
@@ -56,10 +58,12 @@ def check_shape(shape: Shape) -> None:
 
 
 def size_of(shape: Shape) -> int:
+    """The number of entries of an array of a shape."""
     return prod(shape)
 
 
 def show_shape(shape: Sequence[int]) -> str:
+    """A shape as messages show it."""
     return "[" + ", ".join(map(str, shape)) + "]" if shape else "[] (a scalar)"
 
 
@@ -122,6 +126,7 @@ def normalize_axes(axis: int | Sequence[int] | None, rank: int) -> tuple[int, ..
 
 
 def reduce_shape(shape: Shape, axes: Sequence[int], keepdims: bool) -> Shape:
+    """The shape without some axes, or with size 1 there."""
     if keepdims:
         return tuple(1 if i in axes else n for i, n in enumerate(shape))
     return tuple(n for i, n in enumerate(shape) if i not in axes)

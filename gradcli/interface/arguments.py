@@ -67,6 +67,7 @@ def integer(value: object, argument: str, least: int, most: int | None = None) -
 
 
 def integer_or_none(value: object, argument: str, least: int, most: int | None = None) -> int | None:
+    """An integer in a range, or None. Raises a GradcliError that names the argument."""
     return None if value is None else integer(value, argument, least, most)
 
 
@@ -162,6 +163,7 @@ def flag(value: object, argument: str) -> bool:
 
 
 def text(value: object, argument: str) -> str:
+    """A string. Raises a GradcliError that names the argument."""
     if not isinstance(value, str):
         _wrong(argument, "a string", value, "decode bytes: `data.decode()`" if isinstance(value, bytes) else None)
     return value
@@ -179,10 +181,12 @@ def path(value: object, argument: str) -> str:
 
 
 def path_or_none(value: object, argument: str) -> str | None:
+    """A path as a string, or None. Raises a GradcliError that names the argument."""
     return None if value is None else path(value, argument)
 
 
 def dtype_or_none(value: object) -> str | None:
+    """``float32``, ``float64`` or None. Raises GradcliError for any other value."""
     return None if value is None else one_of(value, "dtype", ("float32", "float64"))
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def enter(e: Elaborator, call: syntax.Call, scope: Scope) -> None:
+    """Begin with a call: of a function of the program, of a word of the language, or of an operation."""
     name = call.function
     if isinstance(name, syntax.Attribute):
         _no_modules_or_methods(e, name, call, scope)

@@ -571,6 +571,7 @@ _ENTER: dict[type, Callable[[Elaborator, Any, Scope], None]] = {
 
 
 def execute(e: Elaborator, statement: syntax.Statement) -> None:
+    """Carry out one statement."""
     match statement:
         case syntax.Assignment():
             expression = statement.value
@@ -693,6 +694,7 @@ def _seed(e: Elaborator, statement: syntax.Seed) -> None:
 
 
 def check_seed(e: Elaborator, y: Node, value: Node, statement: syntax.Seed) -> None:
+    """Refuse a seed whose shape is not that of y."""
     if value.shape not in ((), y.shape):
         e.fail(
             "ShapeError",

@@ -73,6 +73,7 @@ def _quickly(e: Elaborator, op: Operation, operands: Sequence[Operand], at: synt
 
 
 def operand_nodes(e: Elaborator, op: Operation, operands: Sequence[Operand]) -> list[Node]:
+    """The operands of an operation as nodes, numbers in the dtype of what they meet."""
     apart = op.apart
     dtypes = [v.dtype for i, (v, _) in enumerate(operands) if isinstance(v, Node) and i not in apart]
     meets = promote(dtypes) if dtypes else None
@@ -211,6 +212,7 @@ def entries(
 
 
 def enter_list(e: Elaborator, expression: syntax.List, scope: Scope) -> None:
+    """Begin with a bracket literal: an array of numbers at once, else a stack of its entries."""
     numbers = _numbers(e, expression) if id(expression) not in e.mixed_lists else None
     if numbers is not None:
         e.values.append(numbers)
@@ -323,12 +325,14 @@ def stacked(e: Elaborator, values: list[Value], expression: syntax.List) -> Node
 
 
 def apply_index(e: Elaborator, payload: tuple[syntax.Index, Scope]) -> None:
+    """Finish an index, whose value is on the stack."""
     expression, scope = payload
     x = e.node(e.values.pop(), expression.base)
     e.values.append(indexed(e, x, expression, scope))
 
 
 def indexed(e: Elaborator, x: Node, expression: syntax.Index, scope: Scope) -> Node:
+    """x at an index."""
     place = (expression.start, expression.end)
     items: list[Any] = []
     chosen: list[tuple[Node, int, syntax.Syntax]] = []

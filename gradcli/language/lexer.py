@@ -30,10 +30,12 @@ LINES = "an expression goes on over several lines only inside parentheses"
 
 
 def error(source: Source, start: int, end: int, message: str, help: str | None = None, *more: Label) -> GradcliError:
+    """A SyntaxError at a place of the text."""
     return GradcliError("SyntaxError", message, [Label(Span(source, start, end)), *more], help)
 
 
 def quoted(text: str) -> str:
+    """A piece of the text in a message, cut where it is long."""
     return f"`{text if len(text) <= 40 else text[:37] + '…'}`"
 
 
@@ -176,6 +178,7 @@ def wrong_character(source: Source, start: int) -> GradcliError:
 
 
 def unknown(source: Source, start: int) -> GradcliError:
+    """The error for a character that begins no token."""
     character = source.text[start]
     code = f"U+{ord(character):04X}"
     if not character.isprintable():
@@ -215,6 +218,7 @@ def strange_character(source: Source, start: int, name: str) -> GradcliError:
 
 
 def wrong_number(source: Source, start: int) -> GradcliError:
+    """The error for what begins like a number and is none."""
     text = source.text
     match = re.compile(r"(?:[\w.]|[^\x00-\x7f])+").match(text, start)
     assert match is not None
@@ -265,6 +269,7 @@ def wrong_number(source: Source, start: int) -> GradcliError:
 
 
 def wrong_string(source: Source, start: int) -> GradcliError:
+    """The error for a string that does not end, or holds what it cannot."""
     text, quote = source.text, source.text[start]
     closed = re.compile(rf"{quote}(?:[^{quote}\\\n]|\\.)*{quote}").match(text, start)
     if closed:

@@ -83,6 +83,8 @@ def children_of(rule: tables.Rule) -> Callable[[list[Any]], list[Any]]:
 
 
 def binary(operator: str) -> Build:
+    """What builds an operation on two operands."""
+
     def build(parts: list[Any], end: int) -> syntax.Binary:
         left, at, right = parts
         return syntax.Binary(left.start, right.end, operator, left, right, at)
@@ -91,12 +93,14 @@ def binary(operator: str) -> Build:
 
 
 def unary(operator: str) -> Build:
+    """What builds an operation on one operand."""
     if operator == "+":  # which changes nothing, as parentheses do
         return lambda parts, end: group(parts[0], end, parts[1])
     return lambda parts, end: syntax.Unary(parts[0], end, operator, parts[1])
 
 
 def word(text: str) -> Build:
+    """What builds a word such as ``true``."""
     return lambda parts, end: syntax.Word(parts[0], end, text)
 
 
@@ -106,6 +110,8 @@ WITH_TEXT: dict[str, Callable[[str], Build]] = {"binary": binary, "unary": unary
 
 
 def declare(kind: str) -> Callable[..., syntax.Declaration]:
+    """What builds a declaration of a variable or constant."""
+
     def build(
         start: int,
         end: int,
@@ -122,10 +128,12 @@ def declare(kind: str) -> Callable[..., syntax.Declaration]:
 def type_and_shape(
     start: int, end: int, first: syntax.Name | list[syntax.Expression], shape: list[syntax.Expression] | None = None
 ) -> tuple[syntax.Name | None, list[syntax.Expression] | None]:
+    """The dtype and shape of a declaration, each of which may be missing."""
     return (None, first) if isinstance(first, list) else (first, shape)
 
 
 def group(start: int, end: int, value: syntax.Expression) -> syntax.Expression:
+    """An expression in parentheses, which has their place."""
     value.start, value.end = start, end
     return value
 

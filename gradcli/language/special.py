@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 def enter(e: Elaborator, op: Operation, bound: dict[str, Any], call: syntax.Call, scope: Scope) -> None:
+    """Begin with a call of a word that is carried out before anything is evaluated."""
     if op.name == "gradients" or op.name in derivatives.FORMS:
         e.open_frame(op.name, call)
         made = _gradients if op.name == "gradients" else derivatives.enter

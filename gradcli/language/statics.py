@@ -58,6 +58,7 @@ def _misplaced(e: Elaborator, op: Operation, kind: str, argument: syntax.Express
 
 
 def integer(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int:
+    """An integer that is known before anything is evaluated."""
     value = e.static(e.value(expression, scope), expression)
     if isinstance(value, bool) or not isinstance(value, int):
         shown = "a list" if isinstance(value, list) else f"{value}".lower()
@@ -99,6 +100,7 @@ def _ints(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | l
 
 
 def shape(e: Elaborator, expression: syntax.Expression, scope: Scope) -> tuple[int, ...]:
+    """The sizes of a shape."""
     sizes = _integer_or_integers(e, expression, scope)
     return (sizes,) if isinstance(sizes, int) else tuple(sizes)
 
@@ -124,6 +126,7 @@ def _pairs(e: Elaborator, expression: syntax.Expression, scope: Scope) -> tuple[
 
 
 def number(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | float | None:
+    """A number that is known before anything is evaluated, or None."""
     if is_none(expression):
         return None
     value = e.static(e.value(expression, scope), expression)
@@ -176,6 +179,7 @@ def _seed(e: Elaborator, expression: syntax.Expression, scope: Scope) -> int | t
 
 
 def flag(e: Elaborator, expression: syntax.Expression, scope: Scope) -> bool:
+    """``true`` or ``false``."""
     value = e.static(e.value(expression, scope), expression)
     if not isinstance(value, bool):
         e.fail("TypeError", "true or false is needed here", expression)
@@ -183,6 +187,7 @@ def flag(e: Elaborator, expression: syntax.Expression, scope: Scope) -> bool:
 
 
 def dtype(e: Elaborator, expression: syntax.Expression, scope: Scope) -> str | None:
+    """The name of a dtype, or None."""
     if is_none(expression):
         return None
     name = expression.id if isinstance(expression, syntax.Name) else None
@@ -205,6 +210,7 @@ def dtype(e: Elaborator, expression: syntax.Expression, scope: Scope) -> str | N
 
 
 def string(e: Elaborator, expression: syntax.Expression, scope: Scope) -> str | None:
+    """A string, or None."""
     if is_none(expression):
         return None
     if not isinstance(expression, syntax.String):
@@ -213,6 +219,7 @@ def string(e: Elaborator, expression: syntax.Expression, scope: Scope) -> str | 
 
 
 def is_none(expression: syntax.Syntax) -> bool:
+    """Whether an expression is the word ``None``."""
     return isinstance(expression, syntax.Word) and expression.value == "None"
 
 

@@ -150,12 +150,14 @@ def find(source: Source, tables: Tables) -> Trouble:
 
 
 def place(source: Source, token: Token) -> Item:
+    """A token with its place in the text."""
     kind, value, end = token
     start = start_of(value)
     return Item(kind, start, end, source.text[start:end])
 
 
 def look_ahead(source: Source, tokens: Iterator[Token]) -> Iterator[Item]:
+    """The tokens from here on, up to the first one that is wrong."""
     try:
         for _, token in zip(range(40), tokens, strict=False):
             if token[0] in ("_END", END_OF_TEXT):
@@ -207,6 +209,7 @@ def foreign_symbol(trouble: Trouble) -> Advice | None:
 
 
 def foreign_operator(trouble: Trouble) -> Advice | None:
+    """Operators of other languages, such as ``&&``."""
     found, previous, text = trouble.found, trouble.previous, trouble.source.text
     if not trouble.before and text.startswith(("//", "/*"), found.start):
         return Advice("a comment starts with `#`", "write `#`", found.start, found.start + 2)
@@ -221,6 +224,7 @@ def foreign_operator(trouble: Trouble) -> Advice | None:
 
 
 def chained_comparison(trouble: Trouble) -> Advice | None:
+    """``a < b < c``."""
     if trouble.found.text not in COMPARISONS or "and" not in trouble.expected:
         return None
     middle, rest = operand_of(list(reversed(trouble.before)), closers=")]}")
@@ -259,6 +263,7 @@ def never_closed(trouble: Trouble) -> Advice | None:
 
 
 def reserved_word(trouble: Trouble) -> Advice | None:
+    """A word of the language where a name belongs."""
     found, previous = trouble.found, trouble.previous
     if previous and previous.text == "." and found.text == "constant":
         inner = symbols.in_brackets(trouble.source.text, found.end)
@@ -295,6 +300,7 @@ def declaration(trouble: Trouble) -> Advice | None:
 
 
 def words_of_other_languages(trouble: Trouble) -> Advice | None:
+    """``if``, ``for``, ``return`` and the like."""
     if trouble.found.text in ("if", "else", "for"):
         return Advice(help=WORDS[trouble.found.text])
     for item in (trouble.previous, *trouble.before[:1]):
@@ -308,6 +314,7 @@ def words_of_other_languages(trouble: Trouble) -> Advice | None:
 
 
 def equals_sign(trouble: Trouble) -> Advice | None:
+    """``=`` for ``==``, and ``==`` for ``=``."""
     found, before = trouble.found, trouble.before
     if found.text != "=" or not before or trouble.wants_expression or "NAME" in trouble.expected:
         return None
@@ -330,6 +337,7 @@ def equals_sign(trouble: Trouble) -> Advice | None:
 
 
 def braces_and_colons(trouble: Trouble) -> Advice | None:
+    """Blocks as other languages write them."""
     found, before = trouble.found, trouble.before
     is_function = bool(before) and before[0].text in ("def", "tangent")
     if found.text in (":", "{") and is_function and "=" in trouble.expected:
@@ -350,6 +358,7 @@ def braces_and_colons(trouble: Trouble) -> Advice | None:
 
 
 def brackets(trouble: Trouble) -> Advice | None:
+    """A bracket that is missing, or of another sort."""
     found, previous = trouble.found, trouble.previous
     if found.text == "]" and previous and previous.text == "[" and ":" in trouble.expected:
         return Advice("the index is empty", "write `x[0]`, `x[:]` or `x[...]`", previous.start, found.end)
@@ -392,6 +401,7 @@ def _without_parentheses(trouble: Trouble) -> str | None:
 
 
 def unfinished_line(trouble: Trouble) -> Advice | None:
+    """A line that ends in the middle of an expression."""
     found, previous = trouble.found, trouble.previous
     if trouble.wants_expression and trouble.at_line_end and previous and previous.kind != "EQUAL":
         return Advice(help=LINES) if found.kind == "_END" else None
@@ -401,6 +411,7 @@ def unfinished_line(trouble: Trouble) -> Advice | None:
 
 
 def missing_operator(trouble: Trouble) -> Advice | None:
+    """Two operands next to each other, such as ``2x``."""
     found, previous = trouble.found, trouble.previous
     if not (trouble.wants_operator and previous and found.kind in ("NAME", "NUMBER", "STRING", "LPAR", "LSQB")):
         return None
@@ -444,6 +455,7 @@ def list_of(trouble: Trouble) -> str | None:
 
 
 def is_operation(name: str) -> bool:
+    """Whether a name is that of an operation."""
     from gradcli.language.builtin import OPERATIONS  # known to errors only: parsing needs no table
 
     return name in OPERATIONS

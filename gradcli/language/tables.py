@@ -69,6 +69,7 @@ def _read(path: str) -> str:
 
 
 def key(grammar: str) -> str:
+    """What tells whether saved tables are those of a grammar."""
     # A checksum is enough to notice an edit, and hashlib would take 10 ms of every start.
     return f"{len(grammar)}-{zlib.crc32(grammar.encode()):08x}"
 

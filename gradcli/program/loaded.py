@@ -451,4 +451,5 @@ def converted(value: Array, leaf: Node, copy: bool = True) -> Array:
 
 
 def array_node(value: Array) -> Node:
+    """A constant node that holds an array."""
     return array(values=Data(value), shape=tuple(value.shape), dtype=str(value.dtype))

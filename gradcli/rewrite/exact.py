@@ -27,6 +27,7 @@ def _reshape(node: Node) -> Node | None:
 
 
 def times_one(node: Node) -> Node | None:
+    """x for x * 1 and 1 * x."""
     if len(node.inputs) != 2:
         return None
     a, b = node.inputs

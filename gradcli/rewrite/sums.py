@@ -57,10 +57,12 @@ def exponent(terms: Sum) -> Exponent:
 
 
 def as_sum(e: Exponent) -> Sum:
+    """An exponent as a sum."""
     return e.sum if isinstance(e, Symbolic) else number(e)
 
 
 def number(c: Fraction | int) -> Sum:
+    """A number as a sum."""
     return {ONE: Fraction(c)} if c else {}
 
 
@@ -97,16 +99,19 @@ def put(result: Sum, product: Product, c: Fraction) -> None:
 
 
 def scale(a: Sum, c: Fraction | int) -> Sum:
+    """A sum times a number."""
     return {product: v * c for product, v in a.items()} if c else {}
 
 
 def plus(a: Exponent, b: Exponent) -> Exponent:
+    """The sum of two exponents."""
     if isinstance(a, Fraction) and isinstance(b, Fraction):
         return a + b
     return exponent(add(as_sum(a), as_sum(b)))
 
 
 def whole(e: Exponent) -> bool:
+    """Whether an exponent is an integer."""
     return isinstance(e, Fraction) and e.denominator == 1
 
 

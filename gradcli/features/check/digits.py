@@ -336,6 +336,7 @@ def _array(x: Any) -> Any:
 
 @cache
 def namespace() -> Namespace:
+    """The functions of numbers with many digits, as kernels take them. Raises ImportError without mpmath."""
     return Namespace()
 
 

@@ -21,6 +21,7 @@ LEFT = 30
 
 
 def by_family(operations: Sequence[Operation]) -> dict[str, list[Operation]]:
+    """The operations of each family, in their order."""
     families: dict[str, list[Operation]] = {}
     for operation in operations:
         families.setdefault(operation.family, []).append(operation)
@@ -98,6 +99,7 @@ def explained(operation: Operation, near: Sequence[str]) -> str:
 
 
 def as_json(operations: Sequence[Operation], one: bool = False) -> str:
+    """The operations as a JSON array, or as one object."""
     fields = ("name", "aliases", "family", "signature", "doc", "formula", "derivative", "domain", "example")
     records = [{field: _field(o, field) for field in fields} for o in operations]
     return json.dumps(records[0] if one else records, ensure_ascii=False, indent=1) + "\n"

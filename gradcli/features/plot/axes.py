@@ -112,4 +112,5 @@ def _rounded(value: float, step: float) -> float:
 
 
 def texts_of(levels: Sequence[float]) -> list[str]:
+    """Levels in as few digits as are exact."""
     return [f"{level:g}" if float(f"{level:g}") == level else repr(level) for level in levels]

@@ -16,6 +16,7 @@ Attrs = dict[str, Any]
 
 
 def matmul_shape(inputs: Sequence[Node], attrs: Attrs) -> tuple[Shape, str]:
+    """The shape rule of ``@``: matrices and vectors, with broadcast leading axes."""
     a, b = inputs
     if a.rank and b.rank and a.shape[-1] == b.shape[0 if b.rank == 1 else -2]:
         rows, columns = a.shape[-2:-1], b.shape[-1:] if b.rank > 1 else ()

@@ -435,6 +435,7 @@ def _one_for_each(name: str, g: Node, a: Node) -> None:
 
 
 def spectral_kernel(xp: Any, g: Any, a: Any) -> Any:
+    """V diag(g) V^T with the eigenvectors V of a symmetric a [..., n, n], for g [..., n]."""
     v = xp.linalg.eigh(symmetric_kernel(xp, a))[1]
     return xp.matmul(v * g[..., None, :], xp.swapaxes(v, -1, -2))
 
@@ -552,6 +553,7 @@ def _singular_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 
 
 def singular_function_kernel(xp: Any, g: Any, a: Any) -> Any:
+    """U diag(g) V^T with the singular vectors U, V of a [..., n, m], for g [..., min(n, m)]."""
     u, _, vt = xp.linalg.svd(a, full_matrices=False)
     return xp.matmul(u * g[..., None, :], vt)
 

@@ -36,16 +36,19 @@ HALF_PI = (1.57079632673412561417e00, 6.07710050630396597660e-11, 2.022266248795
 
 
 def tangent_into(np: Any, x: Array, out: Array) -> Array:
+    """tan(x/2), written into ``out``."""
     return np.tan(np.multiply(x, 0.5, out=out), out=out)
 
 
 def sine_into(np: Any, t: Array, out: Array) -> Array:
+    """sin x = 2t / (1 + t^2) with t = tan(x/2), written into ``out``."""
     below = np.multiply(t, t, out=_scratch(np, out))
     np.add(below, 1.0, out=below)
     return np.true_divide(np.add(t, t, out=out), below, out=out)
 
 
 def cosine_into(np: Any, t: Array, x: Array, out: Array) -> Array:
+    """cos x = (1 - t^2) / (1 + t^2) with t = tan(x/2), written into ``out``."""
     below = np.multiply(t, t, out=_scratch(np, out))
     np.subtract(1.0, below, out=out)
     np.add(below, 1.0, out=below)

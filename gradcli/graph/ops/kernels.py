@@ -25,22 +25,27 @@ Bound = Callable[[Sequence[int], int], float]
 
 
 def added(magnitudes: Sequence[int], entries: int) -> float:
+    """The bound of a sum of the inputs."""
     return sum(magnitudes)
 
 
 def multiplied(magnitudes: Sequence[int], entries: int) -> float:
+    """The bound of a product of the inputs."""
     return math.prod(magnitudes)
 
 
 def summed(magnitudes: Sequence[int], entries: int) -> float:
+    """The bound of the sum of all entries of the first input."""
     return magnitudes[0] * entries
 
 
 def contracted(magnitudes: Sequence[int], entries: int) -> float:
+    """The bound of a sum of products of entries."""
     return math.prod(magnitudes) * entries
 
 
 def unbounded(magnitudes: Sequence[int], entries: int) -> float:
+    """The bound of what may grow beyond any number."""
     return math.inf
 
 
@@ -135,6 +140,7 @@ def patched(xp: Any, y: Array, where: Array, exact: Callable[..., Array], *input
 
 
 def recip_kernel(xp: Any, x: Array, positive: bool = False) -> Array:
+    """1 / x; with ``positive`` 1 / |x|, and NaN for negative x."""
     if not positive:
         return xp.true_divide(x.dtype.type(1), x)
     return xp.where(x < 0, x.dtype.type(math.nan), xp.true_divide(x.dtype.type(1), xp.abs(x)))
@@ -166,10 +172,12 @@ def cross_entropy_kernel(xp: Any, labels: Array, logs: Array) -> Array:
 
 
 def elu_kernel(xp: Any, x: Array) -> Array:
+    """x where it is positive, exp(x) - 1 elsewhere."""
     return xp.where(x > 0, x, xp.expm1(xp.minimum(x, x.dtype.type(0))))
 
 
 def leaky_relu_kernel(xp: Any, x: Array, alpha: float) -> Array:
+    """x where it is positive, alpha * x elsewhere."""
     return xp.where(x > 0, x, x.dtype.type(alpha) * x)
 
 
@@ -233,10 +241,12 @@ def hypot_slope_kernel(xp: Any, a: Array, b: Array) -> Array:
 
 
 def softplus_kernel(xp: Any, x: Array) -> Array:
+    """log(1 + exp(x)), which does not overflow."""
     return xp.maximum(x, x.dtype.type(0)) + xp.log1p(xp.exp(-xp.abs(x)))
 
 
 def has_scipy() -> bool:
+    """Whether SciPy is installed."""
     from importlib.util import find_spec
 
     return find_spec("scipy") is not None
@@ -298,6 +308,7 @@ def power_kernel(xp: Any, a: Array, b: Array) -> Array:
 
 
 def mod_kernel(xp: Any, a: Array, b: Array) -> Array:
+    """The remainder with the sign of b."""
     return xp.mod(a, b)
 
 
@@ -340,6 +351,7 @@ def integers_kernel(xp: Any, x: Array, dtype: Any) -> Array:
 
 
 def products_kernel(xp: Any, *factors: Array) -> Array:
+    """The sum of the products of factors 0 and 1, 2 and 3, …."""
     y = factors[0] * factors[1]
     for i in range(2, len(factors), 2):
         y = y + factors[i] * factors[i + 1]
@@ -422,11 +434,13 @@ def logsumexp_kernel(xp: Any, x: Array, axes: Sequence[int], keepdims: bool) -> 
 
 
 def softmax_kernel(xp: Any, x: Array, axis: int) -> Array:
+    """exp(x - max x) over its sum along an axis."""
     e = xp.exp(x - xp.max(x, axis=axis, keepdims=True, initial=-math.inf))
     return e / xp.sum(e, axis=axis, keepdims=True)
 
 
 def log_softmax_kernel(xp: Any, x: Array, axis: int) -> Array:
+    """The logarithm of softmax, which keeps the digits of small ones."""
     shift, rest = _largest_apart(xp, x, axis)
     return (x - shift) - xp.log1p(rest)
 
@@ -469,6 +483,7 @@ def others_kernel(xp: Any, x: Array, axis: int) -> Array:
 
 
 def cumulative_kernel(xp: Any, x: Array, axis: int, exclusive: bool, reverse: bool, product: bool = False) -> Array:
+    """Running sums or products along an axis; ``exclusive`` leaves the entry itself out, ``reverse`` begins at the end."""
     if reverse:
         x = xp.flip(x, axis)
     y = (xp.cumprod if product else xp.cumsum)(x, axis=axis, dtype=x.dtype)

@@ -25,6 +25,7 @@ Labels = tuple[int, ...]
 
 
 def algebra(name: str, spec: str, doc: str, **entry: Any) -> Operation:
+    """An entry of the family "linear algebra"."""
     return register(Operation(name, spec, doc, family="linear algebra", **entry))
 
 
@@ -124,6 +125,7 @@ outer = algebra(
 
 
 def needs_matrix(name: str, x: Node, square: bool = False) -> None:
+    """Raise a ShapeError for what is not a matrix, or not a square one."""
     if x.rank < 2 or (square and x.shape[-1] != x.shape[-2]):
         needed = "a square matrix" if square else "a matrix"
         raise GradcliError(
@@ -148,6 +150,7 @@ diagonal = algebra(
 
 
 def embed_kernel(xp: Any, x: Any, k: int, rows: int, columns: int) -> Any:
+    """Matrices [..., rows, columns] that have x [..., n] on diagonal k and 0 elsewhere."""
     y = xp.zeros((*x.shape[:-1], rows, columns), dtype=x.dtype)
     i = xp.arange(x.shape[-1])
     y[..., i + max(-k, 0), i + max(k, 0)] = x
@@ -212,6 +215,8 @@ triu = _triangle("triu", "Zeros below the k-th diagonal.")
 
 
 def of_square(name: str, drop: int = 0) -> Any:
+    """A shape rule for square matrices, whose last ``drop`` axes go."""
+
     def infer(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
         (x,) = inputs
         needs_matrix(name, x, square=True)
@@ -221,6 +226,7 @@ def of_square(name: str, drop: int = 0) -> Any:
 
 
 def tangent_of(dxs: Sequence[Node | None], i: int) -> Node:
+    """The tangent of input i, which is there."""
     dx = dxs[i]
     assert dx is not None
     return dx
@@ -238,6 +244,7 @@ inv = algebra(
 
 
 def logdet_kernel(xp: Any, a: Any) -> Any:
+    """The logarithm of the determinant, NaN where that is negative."""
     sign, size = xp.linalg.slogdet(a)
     return xp.where(sign < 0, a.dtype.type(xp.nan), size)
 
@@ -334,6 +341,7 @@ def _cholesky_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 
 
 def cholesky_kernel(xp: Any, a: Any) -> Any:
+    """The lower triangular L with L @ L.T = a, of the symmetric part of a."""
     return xp.linalg.cholesky((a + xp.swapaxes(a, -1, -2)) / 2)
 
 

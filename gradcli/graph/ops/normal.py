@@ -60,11 +60,13 @@ def quantile_of(xp: Any, middle: Array, tail: Array) -> Array:
 
 
 def ndtri_kernel(xp: Any, x: Array) -> Array:
+    """The quantile of the normal distribution, in float64 inside."""
     p = xp.asarray(x, dtype="float64")
     return quantile_of(xp, p - 0.5, xp.where(p < 0.5, p, 1 - p)).astype(x.dtype)
 
 
 def erfinv_kernel(xp: Any, x: Array) -> Array:
+    """The inverse of erf, in float64 inside."""
     z = xp.asarray(x, dtype="float64")
     return (quantile_of(xp, z / 2, (1 - xp.abs(z)) / 2) * math.sqrt(0.5)).astype(x.dtype)
 

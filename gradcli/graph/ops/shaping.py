@@ -27,12 +27,14 @@ Attrs = dict[str, Any]
 
 
 def shaping(name: str, spec: str, doc: str, **entry: Any) -> Operation:
+    """An entry of the family "shaping"."""
     entry.setdefault("accepts", "any")
     entry.setdefault("degree", "linear")
     return register(Operation(name, spec, doc, family="shape", **entry))
 
 
 def input_of(y: Node) -> Node:
+    """The first input of a node."""
     return y.inputs[0]
 
 
@@ -68,6 +70,7 @@ reshape = shaping(
 
 
 def reshaped(x: Node, shape: Shape) -> Node:
+    """The node in a shape of as many entries."""
     return x if x.shape == shape else reshape(x, shape=shape)
 
 
@@ -109,6 +112,7 @@ broadcast_to = shaping(
 
 
 def broadcasted(x: Node, shape: Shape) -> Node:
+    """The node repeated to a shape."""
     return x if x.shape == shape else broadcast_to(x, shape=shape)
 
 
@@ -159,6 +163,7 @@ tile = shaping(
 
 
 def not_negative(name: str, counts: Sequence[int]) -> None:
+    """Raise a ValueError (GradcliError) for negative counts."""
     if any(n < 0 for n in counts):
         raise GradcliError("ValueError", f"{name} needs counts of 0 or more, not {list(counts)}")
 

@@ -209,6 +209,7 @@ def diagonal_view(xp: Any, array: Any, pattern: Sequence[int]) -> Any:
 
 
 def expand_kernel(xp: Any, x: Any, pattern: Sequence[int]) -> Any:
+    """Zeros with x on the diagonals that the pattern names: axis j of the result is axis ``pattern[j]`` of x."""
     y = xp.zeros(tuple(x.shape[c] for c in pattern), dtype=x.dtype)
     diagonal_view(xp, y, pattern)[...] = x
     return y
@@ -244,6 +245,7 @@ collect_delta = shaping(
 
 
 def index_array(values: Sequence[int]) -> Node:
+    """A vector of int64 constants."""
     from gradcli.graph.ops.creation import array
 
     return array(values=tuple(values), shape=(len(values),), dtype="int64")
@@ -302,6 +304,7 @@ def _raveled_shape(inputs: Inputs, attrs: Attrs) -> tuple[Shape, str]:
 
 
 def ravel_kernel(xp: Any, *indices: Any, dims: Shape) -> Any:
+    """The flat index of each tuple of indices into an array of shape ``dims``."""
     total = xp.zeros((), dtype="int64")
     for axis, (i, n) in enumerate(zip(indices, dims, strict=True)):
         i = xp.asarray(i)

@@ -63,6 +63,7 @@ def log_ndtr_kernel(xp: Any, x: Array) -> Array:
 
 
 def log_cosh_kernel(xp: Any, x: Array) -> Array:
+    """log(cosh(x)), which does not overflow."""
     size = xp.abs(x)
     small = xp.minimum(size, x.dtype.type(1))
     near = xp.log1p(xp.square(xp.sinh(small))) / 2

@@ -29,7 +29,7 @@ MESSAGES = {
     'y = load("both.npz")': ["several arrays (X, Y)", 'load("both.npz", "X")'],
     'y = load("pipe.json")': ["DataError", "is a pipe, not a file"],
     "y = cast(1e30, int32)": ["ValueError", "cannot convert 1e+30 to int32", "clip(x, lo, hi)"],
-    "variable x = 3; n = -2; y = x^n": ["ValueError", "no integer", "cast(x, float64)^n"],
+    "variable x = 3; n = -2; y = x^n": ["ValueError", "not an integer", "cast(x, float64)^n"],
     "y = 2^1000": ["does not fit into int64", "`2.0^1000`"],
     "y = 10^1000": ["does not fit into int64", "too large for a float, too"],
     "y = 10^10^10": ["neither into an integer nor into a float"],

@@ -253,8 +253,8 @@ def test_long_arrays_are_summarised_on_a_terminal_only(terminal, gradcli):
         ("--values", "name,index,value\nx,0,1.0\nx,2,1.0\n", ["each entry of x once"]),
         ("--values", "name,index,value\nx,,1.0\nx,,1.0\n", ["line 3", "twice"]),
         ("--values", "name,index,value\nx,a,1.0\n", ["line 2", "name,index,value"]),
-        ("--values", "name,index,value\nx,,one\n", ["no numbers"]),
-        ("--values", "name,index,value\nx,,[1]\n", ["no numbers"]),
+        ("--values", "name,index,value\nx,,one\n", ["not numbers"]),
+        ("--values", "name,index,value\nx,,[1]\n", ["not numbers"]),
         (
             "--values",
             '{"command": "grad", "file": "f", "gradients": {"x": {"connected": true, "dtype": "float64", "shape": [], "value": 1.0}}}',

@@ -105,6 +105,8 @@ def test_the_command(gradcli):
     assert list(json.loads(gradcli(*line, "--format", "json").out)["values"]) == ["w"]
     shown = gradcli("fit", "-e", "variable a = 1.0; y = 3 - a^2", "--maximize", "y").err
     assert "y = 3 after" in shown
+    done = gradcli("fit", "-e", "variable x = [3.0, 1.0]; y = sum((x - 1)^2)", "--subject", "x[0] >= 2")
+    assert (done.status, "subject_" in done.err) == (0, False)
 
 
 @pytest.mark.parametrize(

@@ -259,11 +259,23 @@ def test_too_much_that_is_not_determined_is_refused():
         (["--sparse", "--loglik"], 2, "--sparse goes without --loglik"),
         (["--sparse", "--subject", "x >= 0"], 2, "--sparse goes without --subject"),
         (["--sparse", "--minimize", "z"], 1, "`z` is not seen to be a sum of squares"),
+        (["--sparse", "--errors"], 1, "there are no errors: 2 numbers fitted to 2 residuals"),
+        (
+            ["--sparse", "--minimize", "w", "--cov", "c.csv", "--max-memory", "1MB"],
+            1,
+            "the covariance of 300 numbers takes",
+        ),
     ],
 )
 def test_wrong_input_of_fits(gradcli, options, status, words):
     done = gradcli(
-        "fit", "-e", "variable x = [3.0, 1.0]; y = sum((x - 1)^2); z = sum(exp(x) - x)", "--minimize", "y", *options
+        "fit",
+        "-e",
+        "variable x = [3.0, 1.0]; y = sum((x - 1)^2); z = sum(exp(x) - x); variable v = ones([300])"
+        "; w = sum((v - 2)^2) + sum((v[1:] - 1)^2)",
+        "--minimize",
+        "y",
+        *options,
     )
     assert done.status == status and words in done.err
     good = gradcli("fit", "-e", "variable x = [3.0, 1.0]; y = sum((x - 1)^2)", "--sparse", "--format", "json")

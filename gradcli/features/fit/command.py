@@ -379,7 +379,7 @@ def _check_cluster(options: Options) -> None:
 
 def _announce(session: Session, destination: Destination) -> None:
     """Say what is going to be done."""
-    if not session.by_of and session.options.target is None:
+    if not session.by_of and session.options.target is None and not session.options.subject:
         Notes(False).chosen(session.objective.program, None, [session.objective.name], "minimised")
     from gradcli.features.fit.running import say
     from gradcli.graph.types import size_of

@@ -45,6 +45,23 @@ def _factor_outside(node: Node) -> Node | None:
     return None if c == 1 else scaled(c, node.op(x, **node.attrs))
 
 
+def _sum_inside(node: Node) -> Node | None:
+    (x,) = node.inputs
+    if x.rank < 2 or len(x.inputs) != 2 or size_of(node.shape) * 8 > size_of(x.shape):
+        return None
+    from gradcli.rewrite.inside import sum_inside
+
+    return sum_inside(node)
+
+
+def _one_product(node: Node) -> Node | None:
+    if node.rank < 2 or not is_float(node.dtype) or {x.op.name for x in node.inputs} != {"matmul", "multiply"}:
+        return None
+    from gradcli.rewrite.inside import one_product
+
+    return one_product(node)
+
+
 def _factor_aside(node: Node) -> Node | None:
     """A factor of the larger array, which goes to what is smaller before it is repeated."""
     if len(node.inputs) != 2 or not node.shape:
@@ -89,10 +106,11 @@ RULES: dict[str, list[tuple[str, Rule]]] = {
     "add": [
         ("x + link(y) -> x", _add_nothing),
         ("x in y[:2] + x in y[2:] -> concat", _joined),
+        ("x @ w + x*v -> x @ (w + diag(v))", _one_product),
     ],
     "products": [("products(x, 1) -> x", exact.times_one), ("products(2 * x, y) -> x * (2 * y)", _factor_aside)],
     "multiply": [("(2 * x) * y -> x * (2 * y), where y is smaller", _factor_aside)],
-    "sum": [("sum(2 * x) -> 2 * sum(x)", _factor_outside)],
+    "sum": [("sum(2 * x) -> 2 * sum(x)", _factor_outside), ("sum(x @ w) -> sum(x) @ w", _sum_inside)],
     "contraction": [('einsum("ij,j->ij", a, b) -> a * b', _contraction)],
     "pow": [("x^2 -> square(x), x^3 -> x * square(x)", _power)],
 }

@@ -126,9 +126,9 @@ class Traced:
         return self._cut[self._rows.get(node, -1) + 1]
 
     def put(self, jax: Any, value: Array, place: Any) -> Array:
-        """A value that every process has, on the devices."""
+        """A value that every process has, on the devices, in memory of their own."""
         if self.cluster is None:
-            return jax.device_put(value, place)
+            return jax.device_put(value, place, may_alias=False)
         return jax.make_array_from_callback(np.shape(value), place, lambda index: np.asarray(value)[index])
 
     def values(self, jax: Any, moving: Sequence[Array], held: Sequence[Array]) -> tuple[list[Array], Array]:

@@ -199,7 +199,9 @@ class _Block:
             }
             start = perf_counter()
             given = self._given(jax, state, 1)
-            staged = jax.jit(self._steps(jax), out_shardings=self._traced.everywhere).lower(*given)
+            # Values and memories are put on the devices for each call anew, and the results take their place.
+            function = jax.jit(self._steps(jax), out_shardings=self._traced.everywhere, donate_argnums=(1, 2))
+            staged = function.lower(*given)
             self._compiled, self.figures = self._traced.compiled(staged, perf_counter() - start)
 
     # what is traced

@@ -50,6 +50,7 @@ class Batches:
             raise GradcliError("ValueError", f"a batch of {size} rows is more than the {self.rows} rows of the data")
         self._epoch = -1
         self._order: Array = None
+        self._random: Any = None
 
     def chosen(self, step: int) -> dict[str, Array]:
         """The rows of the data that step number ``step`` (from 0) sees; the last batch of an epoch may be smaller."""
@@ -69,8 +70,14 @@ class Batches:
 
         epoch, place = divmod(step, -(-self.rows // self.size))
         if epoch != self._epoch:
-            self._epoch, self._order = epoch, np.random.RandomState([self.seed, epoch]).permutation(self.rows)
-        return np.sort(self._order[place * self.size : (place + 1) * self.size])  # a file is read forwards
+            if self._random is None:
+                self._random = np.random.RandomState(0)
+            self._random.seed([self.seed, epoch])  # quicker than to make one for each epoch
+            self._epoch, self._order = epoch, self._random.permutation(self.rows)
+            whole = self.rows // self.size * self.size
+            self._order[:whole].reshape(-1, self.size).sort(axis=1)  # a file is read forwards
+            self._order[whole:].sort()
+        return self._order[place * self.size : (place + 1) * self.size]
 
 
 class _Function(NamedTuple):

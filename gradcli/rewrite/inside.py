@@ -1,4 +1,7 @@
-"""Sums that are done before products, of what is smaller then: sum(x @ w) as sum(x) @ w, x @ w + x*v as x @ (w + diag(v))."""
+"""Sums that are done before products, of what is smaller then: sum(x @ w) as sum(x) @ w, x @ w + x*v as x @ (w + diag(v)).
+
+The factor that is not summed up is always finite: 0 times infinity is NaN, and a sum may hide the 0.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,10 @@ def sum_inside(node: Node) -> Node | None:
 
 
 def saves(x: Node, axes: Sequence[int], deep: int) -> bool:
-    """Whether all of a value are products that need not be worked out to be summed up along axes."""
+    """Whether all of a value are products that need not be worked out to be summed up along axes.
+
+    That is so where the other factor is finite.
+    """
     if x.op in (add, subtract):
         return deep > 0 and all([i.shape == x.shape and saves(i, axes, deep - 1) for i in x.inputs])
     if x.op is multiply:
@@ -39,6 +45,9 @@ def saves(x: Node, axes: Sequence[int], deep: int) -> bool:
         return False
     (own, theirs), out = labels
     gone = [out[k] for k in axes]
+    stay = [other for other, summed in zip(x.inputs, (theirs, own), strict=True) if any([k in summed for k in gone])]
+    if any([other.risky for other in stay]):
+        return False
     return all([(k in own) != (k in theirs) for k in gone]) and bool({*own, *theirs}.difference(out))
 
 
@@ -81,10 +90,10 @@ def one_product(node: Node) -> Node | None:
 
 
 def _factors(x: Node, axes: Sequence[int]) -> tuple[Node, Node] | None:
-    """A factor of full size, and another one that is the same along the axes."""
+    """A factor of full size, and another one that is the same along the axes, and finite."""
     for large, small in (x.inputs, x.inputs[::-1]):
         before = x.rank - small.rank
-        if large.shape == x.shape and all([k < before or small.shape[k - before] == 1 for k in axes]):
+        if large.shape == x.shape and not small.risky and all([k < before or small.shape[k - before] == 1 for k in axes]):
             return large, small
     return None
 

@@ -84,3 +84,21 @@ def test_what_is_not_finite_stays_so(wrong, monkeypatch):
     plain = gradcli.loads(text).eval(["y", "u"], {"x": x})
     for name in ("y", "u"):
         np.testing.assert_array_equal(np.isfinite(found[name]), np.isfinite(plain[name]))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"x": [[0.0]] + [[1.0]] * 15, "w": [[np.inf]], "v": [[2.0]]},
+        {"x": [[1e308]] * 16, "w": [[1e-10]], "v": [[1e-10]]},
+        {"x": [[1e-10]] * 16, "w": [[1e308]], "v": [[1e308]]},
+        {"x": [[0.0]] + [[1.0]] * 15, "w": [[np.nan]], "v": [[-np.inf]]},
+    ],
+)
+def test_infinity_is_where_it_is_written(values, monkeypatch):
+    text = "variable x: [16, 1]; variable w: [1, 1]; variable v: [1, 1]\ny = sum(x @ w)\nu = x @ w + x*v\n"
+    found = gradcli.loads(text).eval(["y", "u"], values)
+    monkeypatch.setenv("GRADCLI_WITHOUT", "simplify")
+    plain = gradcli.loads(text).eval(["y", "u"], values)
+    for name in ("y", "u"):
+        np.testing.assert_allclose(found[name], plain[name], rtol=1e-14)

@@ -186,6 +186,11 @@ def test_orders_that_are_written_are_those_that_are_evaluated(gradcli):
                 assert values[f"d{n}y_d{x}{n}"]["value"] == pytest.approx(found["value"], rel=1e-12)
 
 
+def test_numbers_that_are_derivatives_are_no_names_elsewhere(gradcli):
+    out = gradcli("derive", "-e", "variable x = 2.0; y = x^2", "--order", "0..2").out
+    assert out == "variable x = 2.0\ny = x^2\ndy_dx = 2 * x\nd2y_dx2 = 2.0\noutput y, dy_dx, d2y_dx2\n"
+
+
 def test_orders_of_an_explanation(gradcli):
     each = [gradcli("explain", "-e", PROGRAM, "--order", str(n)).out for n in (1, 2, 3)]
     assert gradcli("explain", "-e", PROGRAM, "--order", "1..3").out == "\n".join(each)
@@ -250,6 +255,13 @@ def test_what_would_be_printed_is_written(gradcli, tmp_path, words):
     assert (done.status, done.out) == (printed.status, "")
     assert (tmp_path / "out.txt").read_text() == printed.out
     assert gradcli(*words, "-o", "no/out.txt").status == 1
+
+
+def test_what_lint_finds_takes_no_programs_place(gradcli, tmp_path):
+    (tmp_path / "f.expr").write_text("variable x = 2\n")
+    for words in (("f.expr",), (".",), ("f.expr", "--diff")):
+        done = gradcli("lint", *words, "-o", "./f.expr")
+        assert (done.status, (tmp_path / "f.expr").read_text()) == (2, "variable x = 2\n")
 
 
 def test_a_formatted_program_goes_elsewhere(gradcli, tmp_path):

@@ -185,6 +185,9 @@ def derive(
     if place != "defined":
         texts, names, initial = as_parameters(texts, names, initial, place)
         leaves = [*initial]
+    if len(orders) > 1:
+        # A number that is a derivative is not the name of the same number elsewhere: y = x^d2y_dx2.
+        texts = [Node(x.op, (), x.attrs, (), x.dtype, x.risky) if x.op.name == "literal" else x for x in texts]
     given = iter(texts)
     gradients = [
         g._replace(node=next(given)) if isinstance(node, Node) else g._replace(reason=node)

@@ -115,7 +115,12 @@ def symbol_of(derived: Derived, g: Gradient) -> str:
     if not g.wrt:
         return latex_words.symbol(g.x)
     variables = [leaf for leaf in derived.leaves if leaf.attrs["kind"] == "variable"]
-    d = r"\partial" if len(variables) > 1 or len(derived.gradients) > 1 else r"\mathrm{d}"
+    each = (
+        len(derived.gradients) > 1
+        if derived.first == derived.order
+        else len({one.x for one in derived.gradients if one.wrt}) > 1
+    )
+    d = r"\partial" if len(variables) > 1 or each else r"\mathrm{d}"
     if len(of) > 1:
         y = rf"\left({y}\right)"
     elif derived.summed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -76,6 +77,8 @@ def command(
         raise click.UsageError("Only one thing can be read from standard input (-).")
     if fix and diff:
         raise click.UsageError("--fix writes, --diff only shows: leave one out.")
+    if output is not None and any([os.path.abspath(output) == os.path.abspath(file) for file in programs_in(files)]):
+        raise click.UsageError(f"--output {output} would take the place of a program; --fix writes into it.")
     if output is not None and output.lower().endswith(".json") and not diff:
         format = "json"
     checked: list[_Checked] = []

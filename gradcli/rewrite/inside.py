@@ -93,7 +93,11 @@ def _factors(x: Node, axes: Sequence[int]) -> tuple[Node, Node] | None:
     """A factor of full size, and another one that is the same along the axes, and finite."""
     for large, small in (x.inputs, x.inputs[::-1]):
         before = x.rank - small.rank
-        if large.shape == x.shape and not small.risky and all([k < before or small.shape[k - before] == 1 for k in axes]):
+        if (
+            large.shape == x.shape
+            and not small.risky
+            and all([k < before or small.shape[k - before] == 1 for k in axes])
+        ):
             return large, small
     return None
 

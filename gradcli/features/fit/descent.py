@@ -43,11 +43,11 @@ def descended(
                 raise problem
             return good._replace(problem=problem)
         rate = settings.rate.at(state.step, settings.steps)
-        moment = Moment(state, loss, norm, rate, monotonic() - start)
+        moment = Moment(state, loss, norm, rate, monotonic() - start, False)  # all fields in their order are quickest
         reason, problem = watched(settings, watch, moment, good is None)
         if reason is not None:
             return Outcome(state, loss, norm, reason, problem)
-        good = Outcome(state, loss, norm, "not finite")
+        good = Outcome(state, loss, norm, "not finite", None, (), False, math.nan)
         if settings.clip is not None and (whole := gradient_norm(gradients, {}, {})) > settings.clip:
             gradients = {name: g * (settings.clip / whole) for name, g in gradients.items()}
         values: dict[str, Array] = {}
@@ -58,7 +58,7 @@ def descended(
             values[name], memory[name] = rule.update(x, g, numbers, state.memory.get(name, {}))
             if name in settings.bounds:
                 values[name] = values[name].clip(*settings.bounds[name])
-        state = State(state.step + 1, values, memory, loss)
+        state = State(state.step + 1, values, memory, loss, None)
 
 
 def _not_finite(objective: Objective, loss: float, gradients: Values, step: int) -> GradcliError | None:

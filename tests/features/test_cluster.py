@@ -197,13 +197,14 @@ def test_a_lost_process_ends_all_and_one_goes_on(lost, folder):
 
 @pytest.mark.slow
 def test_what_one_process_cannot_do_ends_both_with_one_message(folder, tmp_path):
-    (tmp_path / "m.expr").write_text(TEXT)
+    (tmp_path / "m.expr").write_text(TEXT)  # without its data
     words = ["fit", "m.expr", *FIT, "--steps", "20"]
     absent = [*words[:1], str(tmp_path / "m.expr"), *words[2:]]
     cases = [
         ([words, absent], "there is no file"),
         ([[*words, "--history", "/nowhere/h.ndjson"], words], "cannot write /nowhere/h.ndjson"),
         ([[*words, "--minimize", "r"]] * 2, "what is minimised is a scalar"),
+        ([words, [*words, "--clip", "1"]], "were given different programs or options"),
     ]
     for commands, what in cases:
         ends = Processes(folder, *commands).ends(90)

@@ -31,6 +31,7 @@ from gradcli.diagnostics import GradcliError
 from gradcli.features.fit.optimizers import METHODS, RULES
 
 if TYPE_CHECKING:
+    from gradcli.execute.cluster import Cluster as Processes
     from gradcli.features.fit.look import Fitted
     from gradcli.features.fit.optimizers import Schedule
     from gradcli.features.fit.session import Options, Session
@@ -296,6 +297,8 @@ def command(
 def _run(inputs: Inputs, options: Options, destination: Destination) -> int:
     """Fit, print, and give the exit status."""
     text = inputs.program_text()
+    if inputs.processes is not None:
+        _check_same(inputs, inputs.processes, options, text.text)
     bounded = [name.partition("[")[0] for name in options.bounds]
     others = [*variables_apart(options.over), *bounded, *(options.data or ()), *options.of]
     whole = bool(options.subject)
@@ -364,6 +367,18 @@ def _check(options: Options, inputs: Inputs, output: str | None) -> None:
     written = {"--history": options.history, "--checkpoint": options.checkpoint}
     _check_files({"FILE": inputs.file, "--values": inputs.values}, written)
     _check_files({"--output": output}, {**written, "--cov": options.cov, "--plot": options.plot})
+
+
+def _check_same(inputs: Inputs, processes: Processes, options: Options, text: str) -> None:
+    """Raise a GradcliError where other processes were given something else: they would wait for one another."""
+    from dataclasses import replace
+    from zlib import crc32
+
+    checkpoint, resume = ["" if path is not None else None for path in (options.checkpoint, options.resume)]
+    same = replace(options, history=None, checkpoint=checkpoint, resume=resume)
+    given = (text, sorted(inputs.set_.items()), inputs.values is None, inputs.dtype, inputs.random_seed, same)
+    if len({number for (number,) in processes.told(crc32(repr(given).encode()))}) > 1:
+        raise GradcliError("ValueError", "the processes of the cluster were given different programs or options")
 
 
 def _check_cluster(options: Options) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from gradcli.graph.node import Node, cone
+from gradcli.graph.node import Node, rebuilt
 from gradcli.graph.operation import NoDerivative
 from gradcli.graph.ops.selection import cast
 from gradcli.graph.types import is_float, is_integer
@@ -16,22 +16,14 @@ def substituted(roots: Sequence[Node], replacements: Mapping[Node, Node]) -> lis
     An integer may be replaced by a float: what is computed from it then becomes float, as far as gradients pass, since
     derivatives take integers for real numbers.
     """
-    new: dict[Node, Node] = dict(replacements)
-    for node in cone(roots, stop=replacements):
-        if node in new:
-            continue
-        inputs = tuple([new[x] for x in node.inputs])
-        if inputs == node.inputs:
-            new[node] = node
-            continue
-        dtype = node.dtype
-        freed = any([is_integer(x.dtype) and is_float(y.dtype) for x, y in zip(node.inputs, inputs, strict=True)])
-        if freed and is_integer(dtype) and not isinstance(node.op.rule, NoDerivative):
-            if node.op is cast:
-                if node.op.differentiable_inputs(node):
-                    new[node] = inputs[0]
-                    continue
-            else:
-                dtype = "float64"
-        new[node] = Node(node.op, inputs, node.attrs, node.shape, dtype, node.risky)
-    return [new[root] for root in roots]
+    return rebuilt(roots, replacements, _on)
+
+
+def _on(node: Node, inputs: tuple[Node, ...]) -> Node:
+    """The node on other inputs, which may be floats where its own are integers."""
+    freed = any([is_integer(x.dtype) and is_float(y.dtype) for x, y in zip(node.inputs, inputs, strict=True)])
+    if not freed or not is_integer(node.dtype) or isinstance(node.op.rule, NoDerivative):
+        return node.with_inputs(inputs)
+    if node.op is not cast:
+        return Node(node.op, inputs, node.attrs, node.shape, "float64", node.risky)
+    return inputs[0] if node.op.differentiable_inputs(node) else node.with_inputs(inputs)

@@ -6,7 +6,7 @@ A node's serial number is larger than those of its inputs, so sorting by serial 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import count
@@ -233,3 +233,21 @@ def cone(roots: Iterable[Node], stop: Iterable[Node] = (), since: int = -1) -> l
 
 
 by_serial = attrgetter("serial")
+
+
+def rebuilt(
+    roots: Sequence[Node],
+    new: Mapping[Node, Node],
+    made: Callable[[Node, tuple[Node, ...]], Node],
+    stop: Iterable[Node] = (),
+) -> list[Node]:
+    """The roots with other nodes in place of some; what uses these is ``made`` anew, from a node and its inputs.
+
+    Inputs of nodes in ``stop`` are not followed.
+    """
+    done = {**{x: x for x in stop}, **new}
+    for node in cone(roots, done):
+        if node not in done:
+            inputs = tuple([done[x] for x in node.inputs])
+            done[node] = node if inputs == node.inputs else made(node, inputs)
+    return [done[root] for root in roots]

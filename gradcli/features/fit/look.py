@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError, Label, Source, Span, counted
 from gradcli.graph.types import size_of
-from gradcli.report.json_parts import json_number
+from gradcli.report.json_parts import json_number, json_text
 from gradcli.report.numbers import literal, rounded, tokens
 from gradcli.report.reply import Reply
 from gradcli.results import Result
@@ -43,7 +43,7 @@ class Ending(NamedTuple):
         """It as an object of JSON."""
         fields = {key: json_number(v) if isinstance(v, float) else v for key, v in self._asdict().items()}
         del fields["remarked"]
-        return json.dumps(fields, ensure_ascii=False)
+        return json_text(fields)
 
     def remark(self) -> str:
         """What a text ends with: nothing, or a comment that says that this is not a minimum, as far as is known."""
@@ -225,7 +225,7 @@ def history_line(moment: Moment) -> str:
     if moment.rate is not None:
         fields["lr"] = moment.rate
     fields["seconds"] = round(moment.seconds, 6)
-    return json.dumps({key: json_number(value) for key, value in fields.items()}) + "\n"
+    return json_text({key: json_number(value) for key, value in fields.items()}) + "\n"
 
 
 def journal_of(path: str, resumed: int | None) -> Journal:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from gradcli.diagnostics import GradcliError
-from gradcli.graph.node import Node, cone, make
+from gradcli.graph.node import Node, make, rebuilt
 from gradcli.graph.operation import Operation, Tangent, cast_to, register
 from gradcli.graph.types import Shape
 
@@ -99,14 +99,7 @@ def no_words(node: Node, where: str) -> GradcliError:
 
 def replaced(roots: Sequence[Node], new: Mapping[Node, Node], stop: Sequence[Node] = ()) -> list[Node]:
     """The roots with other nodes of the same shapes and dtypes in place of some; inputs of nodes in ``stop`` are not followed."""
-    done = {**dict.fromkeys(stop), **new}
-    for node in cone(roots, done):
-        if node in done:
-            continue
-        inputs = tuple([done.get(x) or x for x in node.inputs])
-        if inputs != node.inputs:
-            done[node] = make(node.op, inputs, node.attrs, node.shape, node.dtype)
-    return [done.get(root) or root for root in roots]
+    return rebuilt(roots, new, lambda node, inputs: make(node.op, inputs, node.attrs, node.shape, node.dtype), stop)
 
 
 def _like_first(inputs: Sequence[Node], attrs: dict[str, Any]) -> tuple[Shape, str]:

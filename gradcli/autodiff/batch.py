@@ -38,7 +38,7 @@ def batched(
     new = dict(many)
     stopped = set(stop)
     try:
-        for node in cone(roots, [*many, *stop]):
+        for node in cone(roots, [*many, *stop], since=min([x.serial for x in many])):
             has = [x in new for x in node.inputs]
             if any(has) and node not in new and node not in stopped:
                 derivation.current = node

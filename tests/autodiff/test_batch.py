@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from random_programs import programs
 
 import gradcli
-from gradcli.autodiff import reverse
+from gradcli.autodiff import batch, reverse
 from gradcli.autodiff.batch import batched
 from gradcli.graph.node import Derivation, Node, cone
 from gradcli.graph.operation import Contraction, Operation, unchanged
@@ -150,3 +150,20 @@ def test_batches_of_batches():
     value = evaluate(twice, {inner: a, rows[y]: b})
     powers = np.exp(a[:, None, :] * b[:, None])
     np.testing.assert_allclose(value, powers / powers.sum(-1, keepdims=True), rtol=1e-14)
+
+
+def test_what_is_older_than_what_varies_is_not_walked(monkeypatch):
+    """A derivative of one of many steps costs what the step costs, however long the history before it."""
+    walked = []
+
+    def counted(*given, **more):
+        walked.append(cone(*given, **more))
+        return walked[-1]
+
+    monkeypatch.setattr(batch, "cone", counted)
+    old = make_leaf("x", "variable", (), "float64", False)
+    for _ in range(300):
+        old = sin(old)
+    new = make_leaf("z", "variable", (), "float64", False)
+    batched([old * new], {new: make_leaf("z", "variable", (3,), "float64", False)})
+    assert max([len(some) for some in walked]) <= 3

@@ -61,8 +61,9 @@ def derivation(
     values = [x for x in cone(asked.ys) if x in met or x in own]
     forward = [x for x in values if x.op.name != "leaf"]
     totals: dict[Node, Node] = {}
+    known = {*starts, *forward}
     for p in passed:
-        if p.total not in starts and p.total not in forward:
+        if p.total not in known:
             totals.setdefault(p.total, p.node)
     contributions = [p.contribution for p in passed]
     with graph.derivation.suspended():

@@ -10,6 +10,7 @@ from gradcli.autodiff import reverse
 from gradcli.autodiff.connection import cut_off
 from gradcli.autodiff.orders import nth_gradient
 from gradcli.autodiff.routes import Edge, Flow, Prefix, Routes, gains, largest_entry, taken
+from gradcli.diagnostics import Label
 from gradcli.features.explain.cuts import orders_of, ways_of
 from gradcli.features.explain.explanation import Contribution, Explained, Explanation, Route, Step, Way
 from gradcli.features.explain.near import near
@@ -39,6 +40,12 @@ SMALL = 100
 
 EFFORT = 400_000
 """Steps of routes that are tried, if there are more routes than are shown."""
+
+MOST_SWEPT = 100_000
+"""Nodes that are passed for all xs together, up to which what other routes contribute is summed up by itself.
+
+Beyond that it is the difference between the gradient and the routes that are shown.
+"""
 
 OUTPUTS = 50
 """Outputs whose contributions are told apart."""
@@ -71,6 +78,10 @@ def explain(
     return Explained(program.source.name, asked.of, summed, order, [part.explanation() for part in parts])
 
 
+Described = tuple[str, str, str, list[Label], str, bool]
+"""The first fields of a step: of an operation its name, its formula, the input, where it stands, and what it does."""
+
+
 class _Whole:
     """What the explanations for all xs share: the question, names, gradients, and the sizes of factors."""
 
@@ -85,6 +96,7 @@ class _Whole:
         self.cut = cut_off(asked.ys, asked.xs, asked.stops)
         self.flow = Flow(asked.ys, asked.stops, self.naming.names) if order == 1 else None
         self.gains: dict[Edge, float] = {}
+        self.described: dict[Edge, Described] = {}
         self._gradients: dict[Group, list[Node | None]] = {}
 
     def measure(self, edges: Sequence[Edge]) -> None:
@@ -168,8 +180,18 @@ class _Part:
         groups = self._groups(routes)
         for group in groups:
             whole = self.total if len(groups) == 1 else self._sum(routes, group)
-            self.sums.append((group, whole, routes.contribution(routes.rest(group, self.ends))))
+            self.sums.append((group, whole, self._rest(routes, group, whole)))
         return list(self._collected(routes))
+
+    def _rest(self, routes: Routes, group: Group, whole: Node) -> Node:
+        """What the routes of some ys contribute that are not shown."""
+        if len(routes.order) * len(self.whole.asked.xs) <= MOST_SWEPT:
+            return routes.contribution(routes.rest(group, self.ends))
+        with self.graph.derivation.active():
+            for end in self.ends:
+                if end.start in group:
+                    whole = whole - routes.contribution(routes.cotangent(end))
+        return whole
 
     def _candidates(self, routes: Routes) -> int:
         """How many routes are tried, to show the largest: fewer where routes are long."""
@@ -240,17 +262,26 @@ class _Part:
         pairs, omitted = _shown(end)
         steps = [
             Step(
-                before.node.op.name,
-                self.naming.formula(before.node),
-                self.naming.name(after.node),
-                self.graph.labels(before.node),
-                *self._formula(routes, before.node, after.node),
+                *self._described(routes, before.node, after.node),
                 _at(values, _factor(routes, before, after)),
                 _at(values, _arrived(routes, after)),
             )
             for before, after in pairs
         ]
         return Route(values[routes.contribution(routes.cotangent(end))], self._through(end), steps, omitted)
+
+    def _described(self, routes: Routes, node: Node, x: Node) -> Described:
+        """What a step says of an operation and one of its inputs, whatever the route."""
+        known = self.whole.described
+        if (node, x) not in known:
+            known[node, x] = (
+                node.op.name,
+                self.naming.formula(node),
+                self.naming.name(x),
+                self.graph.labels(node),
+                *self._formula(routes, node, x),
+            )
+        return known[node, x]
 
     def _through(self, end: Prefix) -> list[str]:
         """What follows on a route where others that are shown go another way; operands of one name are numbered."""

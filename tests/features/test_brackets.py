@@ -110,3 +110,13 @@ def test_the_options_of_the_command(command_line: Any) -> None:
     assert "pad(" in command_line("derive", "-e", program, "--arrays").out
     done = command_line("derive", "-e", program, "--steps", "--entries")
     assert done.status == 2 and "leave out --entries" in done.err
+
+
+def test_masks_of_zeros_and_ones_are_decided() -> None:
+    """What a product of functions of the entries has at order 2: no `diag(ones([2]))[:, 0]`, and no `where` of it."""
+    program = gradcli.loads("variable t = [0.5, 2.0]\ny = exp(t[0]*t[1])*sin(t[0]*t[1])")
+    text = program.derive(hessian=True)
+    assert not any(word in text for word in ("diag", "where", "pad", "cast"))
+    assert "d2y_dt_dt = [[2 * t[1]^2 * t2 * t1, t3], [t3, 2 * t[0]^2 * t2 * t1]]" in text
+    found = gradcli.loads(text).eval()["d2y_dt_dt"]
+    assert abs(found - program.hessian("y")["t"]["t"]).max() < 1e-12

@@ -12,10 +12,12 @@ from gradcli.diagnostics import GradcliError
 from gradcli.features.derive.unwritten import UnwrittenError
 from gradcli.graph.entries import Entries, Entrywise
 from gradcli.graph.failures import explained
+from gradcli.graph.fold import fold
 from gradcli.graph.node import TABLE, Derivation, Node, cone, current_derivation
 from gradcli.graph.operation import Contraction, Operation, cast_to, constant_value, literal
 from gradcli.graph.ops.creation import loop_result, loop_run
 from gradcli.graph.ops.elementwise import add, multiply, neg, subtract
+from gradcli.graph.ops.selection import cast, logical_and, logical_or, where
 from gradcli.graph.ops.words.c import ENTRIES
 from gradcli.graph.types import is_float, size_of
 
@@ -113,7 +115,11 @@ class Scalars(Entrywise):
                 return neg(given[1])
         if op is neg and constant_value(given[0]) == 0:
             return given[0]
+        if op is where and given[0].op.name == "literal":
+            return cast_to(given[1] if given[0].attrs["value"] else given[2], node.dtype)
         made = Node(op, tuple(given), node.attrs, (), node.dtype, node.risky)
+        if (known := _decided(made)) is not None:
+            return known
         derivation = current_derivation()
         assert derivation is not None
         return derivation.shared(made)
@@ -144,3 +150,18 @@ class Scalars(Entrywise):
 
     def whole(self, node: Node, inputs: Sequence[Entries]) -> Sequence[Node]:
         raise UnwrittenError(node)
+
+
+def _decided(node: Node) -> Node | None:
+    """A condition on numbers, or what it is as a number: what a mask of zeros and ones lets through is known."""
+    values = [x.attrs["value"] for x in node.inputs if x.op.name == "literal"]
+    if node.op in (logical_or, logical_and) and values:
+        if bool(values[0]) == (node.op is logical_or):
+            return literal(bool(values[0]), "bool")
+        return next((x for x in node.inputs if x.op.name != "literal"), node.inputs[-1])
+    if not (node.dtype == "bool" or node.op is cast) or not node.inputs or len(values) < len(node.inputs):
+        return None
+    try:
+        return literal(fold(node, lambda _: None), node.dtype)
+    except GradcliError:  # whoever computes it sees it
+        return None

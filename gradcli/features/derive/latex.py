@@ -13,7 +13,7 @@ from gradcli.graph.node import Node, Number, cone
 from gradcli.graph.operation import literal
 from gradcli.graph.ops.creation import array_of, loop, loop_result, loop_run
 from gradcli.graph.ops.elementwise import divide, multiply, neg, power, subtract
-from gradcli.graph.ops.words.latex import POWER
+from gradcli.graph.ops.words.latex import POWER, PRODUCT
 from gradcli.graph.printing import Text
 from gradcli.report.quoting import latex_text
 from gradcli.rewrite.forms import remade
@@ -33,7 +33,11 @@ def render(derived: Derived) -> str:
     new, names = page.nodes, page.names
     shown = {g.name: symbol_of(derived, g) for g in derived.gradients}
     roots = [new[node] for _, node in known]
-    own = {root: shown[g.name] for root, (g, _) in zip(roots, known, strict=True) if root.op.name != "leaf"}
+    own = {
+        root: shown[g.name]
+        for root, (g, _) in zip(roots, known, strict=True)
+        if root.op.name != "leaf" and len(cone([root])) > FEW
+    }
     layout = page.lay_out(roots, {**own, **names}, derived.parts)
     equal = "\\approx" if derived.kind == "taylor" else "="
     rows = page.rows(layout, set(own.values()) if equal != "=" else ())
@@ -49,6 +53,9 @@ def render(derived: Derived) -> str:
     return aligned(rows)
 
 
+FEW = 5
+"""Nodes of a result up to which it is written out where another holds it, which is a coincidence: ``3 / sigma^2``."""
+
 PARTS = ("p", "c", "d", "r", "h")
 """Letters of parts of a step."""
 
@@ -62,6 +69,8 @@ class _Page:
         self.style = Formulas(tangents)
         roots = derived.roots
         self.taken = [*[self.style.leaf(x).text for x in derived.leaves], *symbols.values()]
+        if "t" in self.taken:  # t_1 is an entry of t
+            self.style.part = f"{self._letter()}_{{{{{{}}}}}}"
         if derived.has_loops:
             from gradcli.features.derive import latex_loops
 
@@ -77,10 +86,12 @@ class _Page:
         runs = {node: f"run {k}" for k, node in enumerate(cone(roots)) if node.op is loop_run}
         return laid_out(roots, {**names, **runs}, self.style, self.taken, most=most)
 
+    def _letter(self) -> str:
+        return next((c for c in PARTS if not any(x == c or x.startswith(f"{c}_") for x in self.taken)), "p")
+
     def _in_step(self, roots: Sequence[Node], step: str) -> Layout:
         """The parts of a step have its index."""
-        letter = next((c for c in PARTS if not any(x == c or x.startswith(f"{c}_") for x in self.taken)), "p")
-        outer, self.style.part = self.style.part, f"{letter}_{{{{{{}}, {step}}}}}"
+        outer, self.style.part = self.style.part, f"{self._letter()}_{{{{{{}}, {step}}}}}"
         try:
             return self.lay_out(roots, {})
         finally:
@@ -168,7 +179,13 @@ class Formulas(Style):
         if node.op is loop:  # of which only the steps of a derivation speak
             given = ", ".join([x.text for x in operands])
             return Text(rf"\operatorname{{loop}}_{{{node.attrs['body'].count}}}\left({given}\right)")
-        return latex_words.apply(node, operands)
+        text = latex_words.apply(node, operands)
+        if node.op.name == "divide" and text.text.startswith((r"\frac{\frac{\partial", r"\frac{-\frac{\partial")):
+            above, below = operands
+            return Text(
+                rf"{'-' * above.text.startswith('-')}\frac{{1}}{{{below.text}}} {above.text.removeprefix('-')}", PRODUCT
+            )
+        return text
 
     def literal(self, literal: Node, user: Node, position: int) -> Text | None:
         return latex_words.number(literal.attrs["value"])

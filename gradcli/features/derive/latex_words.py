@@ -53,7 +53,8 @@ def apply(node: Node, operands: Sequence[Text]) -> Text:
     if name in INFIX:
         symbol, level = INFIX[name]
         left = at_least(operands[0], level if level == SUM else level + 1)
-        return Text(f"{left} {symbol} {at_least(operands[1], level + 1)}", level)
+        loose = name == "add" and not operands[1].text.startswith("-")  # a + (b + c) is a + b + c
+        return Text(f"{left} {symbol} {at_least(operands[1], level + (not loose))}", level)
     if name in ("multiply", "matmul"):
         return _product(node, operands)
     if name == "pow":

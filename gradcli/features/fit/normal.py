@@ -95,7 +95,7 @@ def squared(matrix: Sparse) -> Sparse:
     """JᵀJ in columns. Raises GradcliError (LimitError) where rows are so long that it is not sparse."""
     products = int(np.square(np.diff(matrix.tocsr().indptr).astype(np.int64)).sum())
     if products > MOST:
-        raise GradcliError("LimitError", f"JᵀJ is not sparse: it is added up from {products} products")
+        raise GradcliError("LimitError", f"JᵀJ is not sparse: it is added up from {products:,} products of entries")
     return (matrix.T @ matrix).tocsc()
 
 

@@ -73,11 +73,16 @@ def summed(x: Node, axes: Sequence[int]) -> Node:
 
 
 def one_product(node: Node) -> Node | None:
-    """A product with a matrix, and one with the entries of a row, as a product with one matrix."""
+    """A product with a matrix, and one with the entries of a row, as a product with one matrix.
+
+    Entries of the row may be infinite, which makes the same column so; all else is finite.
+    """
     for product, scaled in (node.inputs, node.inputs[::-1]):
         if product.op is not matmul or scaled.op is not multiply or product.shape != node.shape:
             continue
         x, w = product.inputs
+        if x.risky or w.risky:
+            continue
         row = next((b for a, b in (scaled.inputs, scaled.inputs[::-1]) if a is x), None)
         if row is None or x.shape != node.shape or x.rank < 2 or not row.shape or x.shape[-2] < LEAST * x.shape[-1]:
             continue

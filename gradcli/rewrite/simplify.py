@@ -55,12 +55,7 @@ def _sum_inside(node: Node) -> Node | None:
 
 
 def _one_product(node: Node) -> Node | None:
-    if (
-        node.risky
-        or node.rank < 2
-        or not is_float(node.dtype)
-        or {x.op.name for x in node.inputs} != {"matmul", "multiply"}
-    ):
+    if node.rank < 2 or not is_float(node.dtype) or {x.op.name for x in node.inputs} != {"matmul", "multiply"}:
         return None
     from gradcli.rewrite.inside import one_product
 

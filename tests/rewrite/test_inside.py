@@ -102,3 +102,14 @@ def test_infinity_is_where_it_is_written(values, monkeypatch):
     plain = gradcli.loads(text).eval(["y", "u"], values)
     for name in ("y", "u"):
         np.testing.assert_allclose(found[name], plain[name], rtol=1e-14)
+
+
+@pytest.mark.parametrize("q", [1000.0, 709.7, -1000.0])
+def test_a_row_that_overflows_does_so_in_its_column_alone(q, monkeypatch):
+    values = {"x": [[0.0, 1.0]] + [[1.0, 0.5]] * 15, "w": [[1.0, 2.0], [3.0, -4.0]], "q": [q, 1.0]}
+    text = "variable x: [16, 2]; variable w: [2, 2]; variable q: [2]\ny = x @ w + x*exp(q)\n"
+    program = gradcli.loads(text)
+    assert "multiply" not in {n.op.name for n in cone(Simplified([query.target(program, "y")]).targets)}
+    found = program.eval("y", values)["y"]
+    monkeypatch.setenv("GRADCLI_WITHOUT", "simplify")
+    np.testing.assert_allclose(found, gradcli.loads(text).eval("y", values)["y"], rtol=1e-14)

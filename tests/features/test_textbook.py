@@ -1,7 +1,7 @@
 """Derivatives as a person writes them: the forms that the issue of textbook formulas names, and a corpus beside SymPy's.
 
 ``textbook.json`` holds the lengths of what SymPy 1.14's ``simplify`` makes of the same derivatives; ``textbook.py`` says
-how it was made.
+how it was made. ``python -m tests.features.test_textbook`` prints the table of lengths.
 """
 
 from __future__ import annotations
@@ -123,3 +123,21 @@ def test_no_word_that_only_derivatives_use_is_printed() -> None:
     for y in CORPUS:
         for _, text in found(y):
             assert not any(word in text for word in words), text
+
+
+def table_of_lengths() -> str:
+    """A line for each function and order: the visible characters of gradcli's derivative and of SymPy's, and the function."""
+    rows = [
+        (length(text), SYMPY[y][order - 1][0], order, y)
+        for y in CORPUS
+        for order, (_, text) in zip(ORDERS, found(y), strict=True)
+    ]
+    lines = [f"{ours:7} {theirs:5} {ours / theirs:5.2f} {order:5}  {y}" for ours, theirs, order, y in rows]
+    shorter = sum([ours <= theirs for ours, theirs, _, _ in rows])
+    worst = max([ours / theirs for ours, theirs, _, _ in rows])
+    total = f"no longer in {shorter} of {len(rows)} ({shorter / len(rows):.1%}), at most {worst:.2f} times as long"
+    return "\n".join(["gradcli SymPy ratio order  function", *lines, total])
+
+
+if __name__ == "__main__":
+    print(table_of_lengths())

@@ -289,13 +289,16 @@ def test_directions_for_rows(gradcli):
 
 def test_the_loss_is_named_by_of(gradcli):
     program = "variable x = 1.0; y = (x - 2)^2; z = 3*x"
+    done = gradcli("fit", "-e", program, "--of", "y")
+    assert (done.status, done.out) == (0, "x = 2.0\n")
+    assert done.err.startswith("`y` is minimised, which --of names\n")
     done = gradcli("fit", "-e", program, "--of", "y,z")
-    assert (done.status, done.out) == (0, "x = 2.0\nz = 6.0\n")
-    assert done.err.startswith("`y` is minimised, the first name of --of\n")
+    assert (done.status, done.out) == (1, "")
+    assert "what is minimised is not said: --of names `y`, `z`" in done.err and "`--minimize NAME`" in done.err
     for words in (("--minimize", "y"), ()):
         text = program if words else program + "; output y"
         done = gradcli("fit", "-e", text, *words, "--of", "z")
-        assert (done.out, "the first name of --of" in done.err) == ("x = 2.0\nz = 6.0\n", False)
+        assert (done.out, "which --of names" in done.err) == ("x = 2.0\nz = 6.0\n", False)
 
 
 COMPLETIONS = [

@@ -48,7 +48,7 @@ Examples:
   gradcli fit model.expr --set 'X=@X.npy' --data X,y --batch 32
   gradcli fit model.expr --history run.ndjson --format expr > fitted.expr
   gradcli fit portfolio.expr --maximize gain --subject 'sum(w) = 1, w >= 0'
-  gradcli fit decay.expr --errors --of half_life --cov covariance.csv
+  gradcli fit decay.expr --minimize loss --errors --of half_life --cov V.csv
   gradcli fit decay.expr --plot decay.svg
   gradcli fit model.expr --resume run.npz --checkpoint run.npz --steps 5000
 
@@ -224,7 +224,7 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
 )
 @several_names(
     "--of",
-    help="Print these names, too, at the fitted values. The first is the loss where neither --minimize nor an output line"
+    help="Print these names, too, at the fitted values. One alone is the loss where neither --minimize nor an output line"
     " says which that is. Repeatable.",
 )
 @click.option(
@@ -402,7 +402,7 @@ def _announce(session: Session, destination: Destination) -> None:
     if again := session.replayed():
         say(f"going through steps {again.start} to {again.stop} again")
     if session.by_of:
-        say(f"`{session.objective.name}` is minimised, the first name of --of")
+        say(f"`{session.objective.name}` is minimised, which --of names")
     if session.why is not None:
         say(f"method {session.settings.method}: {session.why}")
     for name, reason in session.objective.kept.items():

@@ -111,9 +111,9 @@ class Session:
     """A fit that is ready to run.
 
     ``objective`` is what is minimised; ``settings`` how; ``why`` a method was chosen, if none was asked for; ``state`` where
-    a run that is resumed goes on; of several processes one ``speaks``, which writes for all. Where neither the other options nor an output of the program say what is minimised, the
-    first name of ``of`` does (``by_of``); ``also`` are those that are only evaluated. Raises GradcliError for what cannot
-    be fitted, before anything is computed.
+    a run that is resumed goes on; of several processes one ``speaks``, which writes for all. Where neither the other options nor an output of the program say what is minimised,
+    a name that is alone in ``of`` does (``by_of``); ``also`` are those that are only evaluated. Raises GradcliError for what
+    cannot be fitted, before anything is computed.
     """
 
     def __init__(self, program: Loaded, options: Options) -> None:
@@ -130,6 +130,12 @@ class Session:
         self.by_of = target is None and bool(self.also) and len(set(program.graph.outputs)) != 1
         if self.by_of:
             target, *self.also = self.also
+            if self.also:
+                names = ", ".join([f"`{name}`" for name in options.of])
+                raise GradcliError(
+                    "ValueError", f"what is minimised is not said: --of names {names}",
+                    help="write `--minimize NAME`, or `output NAME` in the program; --of says what is evaluated at the end",
+                )  # fmt: skip
         relations: list[tuple[str, str, str]] = []
         if options.subject:
             target = target if target is not None else only_output(program)

@@ -21,6 +21,9 @@ from gradcli.rewrite.shortest import Form, Shortest
 MOST = 16
 """Entries of the arrays that are written by their entries where that is shorter."""
 
+LONGEST = 1000
+"""Visible characters of such a result, if nobody asks for it: longer ones are read by their parts, which arrays share."""
+
 MOST_ASKED = 400
 """Entries of a result that is written by its entries where somebody asks for that."""
 
@@ -55,7 +58,7 @@ def in_brackets(
             continue
         with derivation.active():
             made = _bracket(forms, text.shape)
-        shorter = shortest.length(made) < shortest.length(text)
+        shorter = shortest.length(made) < min(shortest.length(text), LONGEST)
         result.append(made if asked or shorter else text)
     return result
 

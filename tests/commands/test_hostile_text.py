@@ -230,7 +230,10 @@ WRITERS: dict[str, tuple[list[str], Callable[[str], object]]] = {
     "lint json": (["lint", "--format", "json"], one_record),
     "check": (["check"], people),
     "check json": (["check", "--format", "json"], one_record),
-    "fit plain": (["fit", "--steps", "1", "--over", "w_"], assignments),
+    "fit plain": (
+        ["fit", "--steps", "1", "--over", "w_"],
+        lambda out: assignments(out.removesuffix("# not converged: all steps done\n")),
+    ),
     "fit expr": (["fit", "--steps", "1", "--over", "w_", "--format", "expr"], a_program),
     "propagate": (["propagate", "--error", "w_=0.1"], lambda out: assignments(out.partition("# uncertainties\n")[0])),
     "propagate table": (["propagate", "--error", "w_=0.1", "--format", "table"], people),

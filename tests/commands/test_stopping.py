@@ -115,7 +115,8 @@ def test_a_fit_in_a_long_step_keeps_the_step_before(method, tmp_path):
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == 130
-    assert out == "x = [3.0, 4.0]\n"
+    # What the built-in methods do ends with their steps, and tells of no convergence.
+    assert out == "x = [3.0, 4.0]\n" + "# not converged: interrupted\n" * (method == "lbfgs")
     assert ": interrupted\n" in err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.npz", "slow.py"]
 

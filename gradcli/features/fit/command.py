@@ -180,6 +180,7 @@ def _merged(_: click.Context, __: click.Parameter, given: tuple[dict[str, float]
 @click.option(
     "--method",
     type=click.Choice(METHODS, case_sensitive=False),
+    metavar="METHOD",
     help="See below; by default what suits the loss, or sgd with --lr, --batch or --clip.",
 )
 @click.option(

@@ -39,6 +39,7 @@ def test_rounding_is_no_difference():
     assert mismatch(curve("sin(3*x) + 0.02*cos(x)"), curve(), 0.05) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wrong", "right", "word"),
     [

@@ -45,6 +45,7 @@ def _rows(program: gradcli.Program, name: str, shape: tuple[int, ...], x: str) -
     return np.array(rows).reshape(shape + like.shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("expression", EXPRESSIONS)
 def test_rows_of_a_jacobian_are_seeded_gradients(expression: str) -> None:
     text = f"{VARIABLES}y = {expression}\ne = sum(sin(y))\n"

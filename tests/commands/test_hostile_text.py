@@ -258,6 +258,7 @@ def test_each_command_is_tried() -> None:
     assert {arguments[0] for arguments, _ in WRITERS.values()} | OWN == set(COMMANDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("writer", WRITERS)
 def test_each_writer_quotes_for_its_target(writer: str, tmp_path: Path) -> None:
     arguments, read = WRITERS[writer]

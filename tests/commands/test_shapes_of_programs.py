@@ -59,6 +59,7 @@ def reply(gradcli, *arguments):
     return json.loads(done.out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", SIZES)
 def test_deep_chains(gradcli, tmp_path, n):
     (tmp_path / "f.expr").write_text(deep(n))
@@ -93,6 +94,7 @@ def others(gradcli, tmp_path, slope):
         assert done.status == 0, (command, done.err)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", SIZES)
 def test_wide_sums(gradcli, tmp_path, n):
     (tmp_path / "f.expr").write_text(wide(n))

@@ -118,11 +118,13 @@ y = sum(xlogy(a, n[0]))
 """Programs on which some way gave another answer, or none."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FOUND)
 def test_programs_on_which_ways_differed(name: str) -> None:
     assert disagreements(FOUND[name]) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_random_programs(seed: int) -> None:
     text = Program(seed).text
@@ -137,6 +139,7 @@ def test_more_random_programs(block: int) -> None:
         assert disagreements(text) == [], f"seed {seed}\n{text}"
 
 
+@pytest.mark.slow
 def test_the_programs_have_every_operation_and_load() -> None:
     met: set[str] = set()
     dtypes: set[str] = set()

@@ -31,6 +31,7 @@ CHOSEN = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["eval", "grad"])
 @pytest.mark.parametrize(("engine", "reason", "text", "off"), CHOSEN)
 def test_the_profile_says_which_engine_and_why(command_line, monkeypatch, command, engine, reason, text, off):

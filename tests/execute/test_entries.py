@@ -62,6 +62,7 @@ def compared(text, point):
 CASES = [param for param in ALL if "load(" not in param.values[0].expression]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", CASES)
 def test_each_operation(spec):
     for dtype in ("float64", "float32"):
@@ -75,6 +76,7 @@ def test_enough_operations_are_compared():
     assert sum([count > 1 for count in found]) > 300
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", some(range(90), 6))
 def test_random_loops(seed, monkeypatch):
     text = loop_program(seed)

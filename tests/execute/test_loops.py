@@ -73,6 +73,7 @@ EXPRESSIONS = [
 EXPRESSIONS = [text.replace("rows % 4", "mod(rows, 4)") for text in EXPRESSIONS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("expression", EXPRESSIONS)
 def test_each_operation(expression, monkeypatch):
     """The expression, something large computed from it, and its gradient."""
@@ -91,6 +92,7 @@ def test_each_operation(expression, monkeypatch):
             np.testing.assert_allclose(value, want[name], rtol=1e-12, atol=1e-13, err_msg=name)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(programs(smooth=False, statements=9, scalar=True))
 def test_random_programs_with_all_optimisations_and_with_none(text):
@@ -108,6 +110,7 @@ def test_random_programs_with_all_optimisations_and_with_none(text):
                 np.testing.assert_allclose(value, want[name], rtol=1e-10, atol=1e-11 * scale)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sample", SAMPLES, ids=[sample.stem for sample in SAMPLES])
 def test_samples_with_all_optimisations_and_with_none(sample, monkeypatch):
     def answers():

@@ -75,6 +75,7 @@ def check(announced: int, taken: int) -> None:
     assert announced <= 1.5 * taken + NUMPY_BUFFERS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("without", ["", "tiles,halfangle"])
 @pytest.mark.parametrize("expression", EXPRESSIONS)
 def test_each_operation(expression, without, monkeypatch):

@@ -83,6 +83,7 @@ def plain(value: Any, dtype: str) -> Any:
     return TYPES[dtype](value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "dtypes", "attrs"), CASES)
 def test_special_values_are_those_of_numpy(name: str, dtypes: tuple[str, ...], attrs: dict[str, Any]) -> None:
     kernel = table[name].kernel
@@ -161,6 +162,7 @@ def compared(text: str, order: int, monkeypatch: pytest.MonkeyPatch, tolerance: 
     return count
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(scalar_programs(), st.integers(0, 3))
 def test_random_programs(text: str, order: int) -> None:
@@ -191,6 +193,7 @@ def test_special_programs(text: str, order: int, monkeypatch: pytest.MonkeyPatch
     assert answers(text, 0, monkeypatch, True)[1] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", light(SAMPLES, {"double_pendulum", "orbit"}), ids=lambda path: path.stem)
 @pytest.mark.parametrize("order", [0, 1, 2])
 def test_samples_that_need_no_file(path: Path, order: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,7 @@ def test_scalars(dtype):
     check(f"dtype {dtype}\n{SCALARS}", ["a", "b", "n"])
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(programs(smooth=False, statements=9, scalar=True))
 def test_random_programs(text):

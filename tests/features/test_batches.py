@@ -74,6 +74,7 @@ def assert_rows_agree(program, ask, columns, rtol=1e-11):
             np.testing.assert_allclose(block[row], single.value, rtol=rtol, atol=rtol * scale, err_msg=item.label)
 
 
+@pytest.mark.slow
 @settings(max_examples=250, deadline=None, derandomize=True)
 @given(text=programs(smooth=False, scalar=True), chosen=st.sampled_from([("v0",), ("v1",), ("v0", "v1")]))
 def test_random_programs(text, chosen):
@@ -123,6 +124,7 @@ def drawn(case: Case, rows: int) -> dict[str, np.ndarray]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [name for name, some in SPECS.items() if any(c.shapes for c in some) and name != "load"]
 )
@@ -200,6 +202,7 @@ q = a @ a.T + 2.0*eye(2)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", some(OPERATIONS, 2))
 def test_operations(name):
     program = gradcli.loads(f"{HEAD}y = {OPERATIONS[name]}\noutput y")

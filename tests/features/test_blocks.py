@@ -33,6 +33,7 @@ def fits(text=TEXT, **options):
     return [gradcli.loads(text, backend=backend).fit(**options) for backend in ("numpy", "jax")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", RUNS)
 def test_a_fit_is_that_of_numpy(run, tmp_path):
     found = []
@@ -90,6 +91,7 @@ def test_a_singular_matrix_ends_a_run_as_by_numpy():
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_one_engine_is_resumed_by_the_other(tmp_path):
     run = {"minimize": "loss", "method": "adam", "lr": 0.05, "data": ["X", "t"], "batch": 5}
     whole = gradcli.loads(TEXT).fit(steps=30, **run)

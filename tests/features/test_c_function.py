@@ -50,6 +50,7 @@ def compare(function: Any, text: str, program: gradcli.Program, order: int, valu
             assert_equal(found[member].reshape(g.shape), g, f"{x} of\n{text}")
 
 
+@pytest.mark.slow
 @needs_cc
 def test_every_operation(tmp_path: Path) -> None:
     """Values and derivatives of each operation; those without a word are the ones that are known to have none."""
@@ -81,6 +82,7 @@ def test_every_operation_on_numbers_has_a_word_or_is_known_to_have_none() -> Non
     assert not NO_WORD & (WORDS | ENTRIES.keys())
 
 
+@pytest.mark.slow
 @needs_cc
 def test_samples(tmp_path: Path) -> None:
     """All that C can express, each alone by the compiler, too."""
@@ -212,6 +214,7 @@ LOOPS = [
 ]
 
 
+@pytest.mark.slow
 @needs_cc
 @pytest.mark.parametrize("order", [1, 2])
 def test_loops_are_loops(order: int, tmp_path: Path) -> None:
@@ -235,6 +238,7 @@ def test_a_loop_is_as_long_as_its_body() -> None:
     assert found.value.help
 
 
+@pytest.mark.slow
 @needs_cc
 def test_samples_of_loops(tmp_path: Path) -> None:
     folder = SAMPLES[0].parent / "loops"

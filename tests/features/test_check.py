@@ -39,6 +39,7 @@ def failed(reply):
 SLOW = {"burgers_network", "exam_classifier", "black_scholes"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sample",
     [pytest.param(s, id=s.stem, marks=pytest.mark.slow if s.stem in SLOW else ()) for s in SAMPLES],
@@ -223,6 +224,7 @@ def test_integers(check):
     assert check("-e", "variable j = 1; variable x = [1., 2.]; y = x[j]*x")["passed"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "program",
     [

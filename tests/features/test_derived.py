@@ -91,12 +91,14 @@ def values_for(program: gradcli.Program, names: list[str], values: Any = None) -
     return {**own, **(program.eval(known, values=values) if known else {})}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.stem)
 def test_samples(sample: Path, order: int) -> None:
     compare(gradcli.load(sample), order, **question(sample))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
 def test_conformance_programs(case: dict[str, Any]) -> None:
     program = gradcli.loads(case["program"])
@@ -159,6 +161,7 @@ AT_THE_EDGE = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", AT_THE_EDGE)
 def test_special_values_and_every_sort_of_operation(text: str) -> None:
     program = gradcli.loads(text.replace("; ", "\n"))
@@ -183,6 +186,7 @@ def test_every_operation_beside_a_number_near_the_end_of_floats(name: str) -> No
         assert_same_graph(second, formulas.render(second))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("expression", some(dict.fromkeys(expression for expression, _, _ in cells())))
 def test_none_is_where_tensorflow_has_it(expression: str) -> None:
     """At orders 1 and 2, and of the printed formula differentiated once more."""
@@ -197,6 +201,7 @@ NUMERATORS = ["x", "w", "x*w", "sign(x)", "abs(x)*w", "exp(x)", "floor(x)", "sto
 DENOMINATORS = ["x", "w", "2.0", "sign(w)", "abs(x)", "exp(w)", "stop_gradient(w)"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("a", NUMERATORS)
 @pytest.mark.parametrize("b", DENOMINATORS)
 def test_powers_of_quotients_end_in_none_where_products_do(a: str, b: str) -> None:
@@ -311,6 +316,7 @@ def test_a_named_node_that_is_differentiated_by_stays_a_node() -> None:
     compare_again(program, wrt=["a", "x"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("y", ["tanh(x)", "tanh(2*x + sin(x*x))"])
 def test_the_size_of_a_derivative_of_order_n_grows_no_faster_than_n_squared(y: str) -> None:
     sizes = {n: len("".join(formulas_of(f"variable x = 0.3; y = {y}", order=n))) for n in range(1, 13)}

@@ -257,6 +257,7 @@ KILLED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", some(KILLED.values(), 4), ids=KILLED)
 def test_a_killed_run_goes_on_to_the_same_values(tmp_path, line, process, options):
     common = [line, "--set", "b=0", "--lr", "0.01:cosine", "--steps", "12000", *options]
@@ -278,6 +279,7 @@ def test_a_killed_run_goes_on_to_the_same_values(tmp_path, line, process, option
     assert losses("h.ndjson") == losses("whole.ndjson")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "number"), [("adam", signal.SIGINT), ("lbfgs", signal.SIGINT), ("adam", signal.SIGTERM)]
 )

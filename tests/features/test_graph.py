@@ -42,6 +42,7 @@ def test_settings_and_files(gradcli, tmp_path):
     assert "float32" in gradcli("graph", "-", "--dtype", "float32", stdin="variable x = 1.0; y = sum(x)").out
 
 
+@pytest.mark.slow
 def test_a_large_program_is_summarised(gradcli):
     text = "variable a0 = 0.5\n" + "".join(f"a{i + 1} = sin(a{i})\n" for i in range(10_000))
     done = gradcli("graph", "-", stdin=text)

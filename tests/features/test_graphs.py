@@ -72,6 +72,7 @@ def test_no_tree_without_its_sample():
     assert {path.stem for path in TREES.glob("*.txt")} == {sample.stem for sample in SAMPLES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [0, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("sample", some(SAMPLES), ids=[sample.stem for sample in SAMPLES])
 def test_every_format_says_the_same_of_a_sample(sample, depth):
@@ -88,6 +89,7 @@ def test_every_format_says_the_same_of_a_sample(sample, depth):
         assert [cluster.title for cluster in shown.clusters[:2]] == ["forward", "backward"]
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(programs(smooth=False))
 def test_random_programs(text):
@@ -245,6 +247,7 @@ LARGE = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", some(LARGE, 4))
 def test_large_programs_are_summarised(name):
     program = gradcli.loads(LARGE[name])

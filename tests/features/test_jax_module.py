@@ -59,6 +59,7 @@ def test_words_are_for_operations_that_numpy_has() -> None:
     assert {name for name, word in WORDS.items() if word == ""} == NO_WORDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", [0, *[pytest.param(k, marks=pytest.mark.slow) for k in range(1, EVERY)]])
 def test_every_operation(part: int, tmp_path: Path) -> None:
     np.save(tmp_path / "data.npy", DATA)

@@ -92,12 +92,14 @@ def test_operations_are_told_apart() -> None:
     assert [some for some in found.values() if len(some) > 1 and not any(some <= alike for alike in ALIKE)] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.stem)
 def test_samples(sample: Path, order: int) -> None:
     check(latex.render(derive(gradcli.load(sample), order=order, **question(sample))))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(programs(smooth=False))
 def test_random_programs(text: str) -> None:
@@ -158,6 +160,7 @@ def test_a_matrix_of_formulas_is_one_matrix() -> None:
     assert r"\begin{bmatrix} x^{\top} & \left(x^{2}\right)^{\top} \end{bmatrix}" in text
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(programs())
 def test_what_is_shown_has_the_same_value(text: str) -> None:
@@ -228,6 +231,7 @@ LOOPS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("program", "rows"), LOOPS)
 def test_loops_have_indices(program: str, rows: list[str]) -> None:
     text = gradcli.loads(program).derive(format="latex")
@@ -239,6 +243,7 @@ def test_loops_have_indices(program: str, rows: list[str]) -> None:
     assert len(symbols) == len(set(symbols)), text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["garch", "lstm", "nile", "sir", "orbit", "double_pendulum"])
 def test_samples_of_loops(name: str) -> None:
     """However long they are, they fit on a page or two."""

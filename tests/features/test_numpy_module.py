@@ -94,6 +94,7 @@ def test_a_search_has_no_module(name: str) -> None:
         gradcli.loads(SPECS[name][0].program()).derive(format="python")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SPECS if name not in SEARCHES])
 def test_every_operation(name: str, tmp_path: Path) -> None:
     """The values of each operation, and its derivatives, from a module that needs NumPy alone."""
@@ -112,12 +113,14 @@ def test_every_operation(name: str, tmp_path: Path) -> None:
                 assert_equal(found[key], value, f"{key} at order {order} of\n{text}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("sample", light(SAMPLES), ids=lambda sample: sample.stem)
 def test_samples(sample: Path, order: int) -> None:
     compare(gradcli.load(sample), order, **question(sample))
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(programs(smooth=False))
 def test_random_programs(text: str) -> None:
@@ -126,6 +129,7 @@ def test_random_programs(text: str) -> None:
         compare(program, order)
 
 
+@pytest.mark.slow
 def test_a_linter_has_nothing_to_say(tmp_path: Path) -> None:
     for sample in SAMPLES:
         program = gradcli.load(sample)
@@ -160,6 +164,7 @@ def test_names_that_python_has_taken() -> None:
     assert gradient_of(text)(lambda_=2.0, np_=0.0)["np"] == pytest.approx(4 / np.sqrt(np.pi))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     ["_", "__", "_1", "_x", "x_", "np", "numpy", "math", "gradient", "range", "len", "print", "None_", "False_", "_sigmoid",

@@ -110,6 +110,7 @@ def test_color_and_ascii():
     assert shown(DRAWN["contours"](), unicode=False).isascii()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", SIGNATURES)
 @pytest.mark.parametrize("name", some(DRAWN))
 def test_files(name, format):
@@ -283,6 +284,7 @@ EXTREMES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("y", "low", "high", "log_x", "log_y"), some(EXTREMES, 2))
 def test_extreme_values(y, low, high, log_x, log_y):
     program = gradcli.loads(f"variable x = 1.0; variable v = 1.0; y = {y}; z = ({y})*v")

@@ -91,6 +91,7 @@ def test_patterns_and_directions(body, directions):
 FLOATS = [case for cases in SPECS.values() for case in cases]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", some(range(12), 4))
 def test_every_operation(part):
     """The pattern covers all that is not zero, and what is found along sums of columns is the Jacobian."""

@@ -109,6 +109,7 @@ def test_each_step_is_an_operation_of_the_program(text: str, operations: list[st
     assert check(gradcli.loads(text)) == operations
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sample", light(SAMPLES), ids=lambda sample: sample.stem)
 def test_samples(sample: Path) -> None:
     graph = gradcli.load(sample).graph
@@ -119,6 +120,7 @@ def test_samples(sample: Path) -> None:
     check(gradcli.load(sample, settings=missing), **asked)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(programs())
 def test_random_programs(text: str) -> None:

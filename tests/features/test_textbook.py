@@ -74,6 +74,7 @@ def found(y: str) -> list[tuple[gradcli.Program, str]]:
     return [(program, formulas.render(derive(program, order=order))) for order in ORDERS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("y", CORPUS)
 def test_values_are_those_of_grad_and_the_formula_derives_on(y: str) -> None:
     x = variable_of(y)

@@ -36,6 +36,7 @@ def finite(values):
     return all([value is None or np.isfinite(value).all() for value in values])
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(text=risky_programs(), order=st.sampled_from([1, 1, 2, 4]))
 def test_something_is_found_exactly_where_a_result_is_not_finite(text, order):

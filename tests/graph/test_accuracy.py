@@ -292,6 +292,7 @@ def worst(found: Sequence[tuple[float, Any, float, Real]]) -> str:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", LIMITS)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_of_one_variable(name: str, dtype: str) -> None:
@@ -407,6 +408,7 @@ PAIRS: dict[str, tuple[Exact, ...]] = {
 NAMES = ("y", "ga", "gb", "haa", "hab", "hbb")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", LIMITS)
 @pytest.mark.parametrize("expression", PAIRS)
 def test_a_function_of_two_variables(expression: str, dtype: str) -> None:
@@ -492,6 +494,7 @@ def _curvature_of_softmax(i: int, j: int, *x: Real) -> Real:
     return p[0] * p[i] * (2 * p[j]) - (p[0] * p[i] if i == j else 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", LIMITS)
 @pytest.mark.parametrize("expression", VECTORS)
 def test_a_function_of_a_vector(expression: str, dtype: str) -> None:

@@ -37,6 +37,7 @@ def derivatives(program: gradcli.Program, values: dict[str, np.ndarray]) -> list
     return [*found.values(), np.zeros_like(found["g"]) if third is None else third]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("matrix", MATRICES)
 @pytest.mark.parametrize("function", OF_EIGENVALUES)
 def test_functions_of_all_eigenvalues_are_smooth_where_they_coincide(function: str, matrix: str) -> None:
@@ -164,6 +165,7 @@ CALLS = ["eigvalsh(a)", "eigenvectors(a)", "svdvals(a)", "singular_vectors(a)", 
          "expm(a)", "expm_frechet(a, a.T)", "sum(exp(eigvalsh(a)))*[1.0]", "sum(svdvals(a))*[1.0]"]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", CALLS)
 def test_jacobians_and_hessians_are_the_gradients_of_each_entry(call: str) -> None:
     start = f"variable a = [[1.0, 0.3], [0.2, 3.0]]; y = reshape({call}, [-1]); s = sum(y*y*y); g = reshape(gradients(s, a), [-1])\n"

@@ -491,6 +491,7 @@ def orders_of(example: Example, i: int, most: int) -> tuple[float, int]:
     return promised, most
 
 
+@pytest.mark.slow
 def test_the_last_order_is_that_of_repeated_differentiation():
     wrong = []
     for name, some in examples().items():
@@ -754,6 +755,7 @@ def linear() -> Iterator[tuple[Example, int]]:
                     yield example, i
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deltas", [False, True])
 def test_a_jacobian_through_a_linear_operation_is_its_matrix(deltas):
     """The sweep moves deltas and constant axes through the operations that it knows by name, and axes of attributes."""

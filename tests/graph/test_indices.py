@@ -300,6 +300,7 @@ def test_values_and_derivatives_agree_with_numpy(case):
         assert_close(found[name], expected[name], name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_the_formula_and_the_module_give_the_same(case):
     program = gradcli.loads(case.program())

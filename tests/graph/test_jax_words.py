@@ -48,6 +48,7 @@ def test_words_are_for_operations_that_exist():
     assert set(WORDS) | set(FAILS) <= table.keys()
 
 
+@pytest.mark.slow
 def test_every_operation_can_be_traced():
     """A new operation whose kernel is not a function of jax.numpy is found here: it needs words of JAX."""
     wrong = {}
@@ -81,6 +82,7 @@ QUICK = {
 """Operations in other words that are compiled quickly."""
 
 
+@pytest.mark.slow
 def test_values_in_other_words_are_those_of_the_kernels():
     examples = [e for e in some(2) if e.name in QUICK]
     found = compiled(examples, [e.inputs for e in examples])

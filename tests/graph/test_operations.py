@@ -1305,6 +1305,7 @@ def test_derivatives_of_orders_1_and_2_agree_with_differences(spec):
     check_gradient(spec.program(), spec.point())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPECS)
 def test_arrays_without_entries_have_values_and_gradients(name):
     """Each length of a spec is made 0 in turn; where the shapes still fit, nothing fails in a kernel."""
@@ -1323,6 +1324,7 @@ def test_arrays_without_entries_have_values_and_gradients(name):
                 assert g is None or g.shape == shapes[x]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", DERIVED)
 def test_a_gradient_has_the_shape_and_the_float_dtype_of_its_x(spec):
     point = {name: x.astype("float32") for name, x in spec.point().items()}

@@ -31,6 +31,7 @@ SCALARS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("op", SCALARS, ids=lambda op: op.name)
 def test_what_may_be_singular_says_so(op):
     """Values, first and second derivatives: what is not finite at ordinary numbers is risky."""

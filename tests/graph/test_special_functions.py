@@ -119,6 +119,7 @@ def grid(dtype: str) -> np.ndarray:
     return np.concatenate([-sides[::-1], sides]).astype(dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("call", REFERENCES)
 def test_values_and_slopes_are_exact_at_every_scale(call: str, dtype: str) -> None:

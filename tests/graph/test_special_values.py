@@ -320,6 +320,7 @@ def test_mixed_branches_have_the_derivatives_that_each_entry_has_alone(expressio
                 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("expression", some([*ELEMENTWISE, *WHOLE]))
 def test_an_array_of_which_nothing_is_selected_contributes_nothing(expression):
     for x in POINTS:

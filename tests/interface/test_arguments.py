@@ -130,6 +130,7 @@ def test_every_public_function_is_tried():
     assert {name for name in functions if not name.startswith("_")} | methods() == CALLS.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "parameter"), parameters())
 def test_any_argument_is_taken_or_refused_by_a_gradcli_error(name, parameter, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -79,6 +79,7 @@ def assert_answered(text):
             assert "failed" not in error.message, (text, error.message)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("op", "p"), CASES)
 def test_hostile_arguments(op, p):
     for value in HOSTILE + (STRINGS if p.kind == "string" else []):

@@ -63,6 +63,7 @@ def test_random_loops(seed):
     assert_alike(ours, others, text, 1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", some(range(150), 25))
 @pytest.mark.filterwarnings("ignore:.*encountered in")
 def test_random_loops_through_infinity_and_nan(seed):
@@ -237,6 +238,7 @@ def test_memory_is_known_before_the_run():
     assert caught.value.kind == "LimitError"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reverse", ["", ", reverse=true"])
 def test_parts_of_a_loop_give_what_the_loop_gives(reverse, monkeypatch):
     text = (
@@ -320,6 +322,7 @@ def test_random_numbers_differ_from_step_to_step():
         assert gradcli.loads(text).eval()["y"] == ours
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", some(range(60), 6))
 def test_derive_writes_a_loop_as_a_loop(seed):
     with loops(True):

@@ -185,6 +185,7 @@ def test_depth(opening: str, closing: str, depth: int) -> None:
     assert value.start == 4 and value.end == 5 + depth * (len(opening) + len(closing))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("more", "where"), [("(", "the end of the text"), (")", "`)`")])
 def test_unbalanced_depth(more: str, where: str) -> None:
     depth = 100_000
@@ -193,6 +194,7 @@ def test_unbalanced_depth(more: str, where: str) -> None:
         program(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("link", ["-", "not ", "2^-", "a + ", "a ^ ", "a or "])
 def test_long_chains(link: str) -> None:
     expression(link * 100_000 + "x")

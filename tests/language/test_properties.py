@@ -55,6 +55,7 @@ def assert_works_or_points(text: str) -> None:
                 assert_points(error, text, spanned=False)
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None, derandomize=True)
 @given(st.lists(st.sampled_from(TOKENS), max_size=30).map(" ".join))
 def test_a_soup_of_tokens_works_or_points_at_a_place(text):
@@ -91,6 +92,7 @@ def calls(draw: st.DrawFn) -> str:
     return f"{name}({', '.join(parts)})"
 
 
+@pytest.mark.slow
 @settings(max_examples=800, deadline=None, derandomize=True)
 @given(calls())
 def test_any_call_of_any_operation_works_or_points_at_a_place(call):
@@ -118,6 +120,7 @@ def damaged(draw: st.DrawFn) -> str:
     return " ".join(words)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None, derandomize=True)
 @given(damaged())
 def test_a_damaged_program_works_or_points_at_a_place(text):
@@ -128,6 +131,7 @@ def last_name(text: str) -> str:
     return gradcli.loads(text).names[-1]
 
 
+@pytest.mark.slow
 @settings(max_examples=250, deadline=None, derandomize=True)
 @given(programs(smooth=True, scalar=True))
 def test_gradients_of_orders_1_and_2_agree_with_differences(text):
@@ -136,6 +140,7 @@ def test_gradients_of_orders_1_and_2_agree_with_differences(text):
         check_gradient(text, point, tolerance=2e-6)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(programs(smooth=False))
 def test_none_does_not_depend_on_how_one_asks(text):

@@ -78,6 +78,7 @@ def similar_lines(draw: st.DrawFn) -> str:
     return HEAD + "\n".join(lines) + draw(st.sampled_from(["", "\n"]))
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(similar_lines(), st.sampled_from([None, "float32"]))
 def test_lines_in_other_words(text: str, dtype: str | None) -> None:

@@ -228,6 +228,7 @@ SIGNS = "+ - * / @ ^ ** < <= > >= == != = , : . ... ( ) [ ] { } ; # ! & | % ~ ²
 TOKENS = st.sampled_from([*WORDS.split(), *SIGNS.split(), "\n", "\r\n", "\t", "\x00", "\ufeff", "\u0387", "\u0301"])
 
 
+@pytest.mark.slow
 @settings(max_examples=700, deadline=None)
 @given(st.lists(TOKENS, max_size=15), st.sampled_from(["", " "]))
 def test_any_tokens_parse_or_have_a_syntax_error(tokens: list[str], between: str) -> None:

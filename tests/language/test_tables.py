@@ -155,6 +155,7 @@ def test_the_saved_tables_belong_to_the_grammar() -> None:
     assert saved == tables.build(tables.grammar_text()), "run python -m gradcli.language.tables"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [None, "", "{", "[]", '{"grammar": "1-00000000"}'])
 def test_stale_or_missing_tables_are_built_anew(
     content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -215,6 +215,7 @@ for text, what in (("constant X = ones([7]); y = sum(X)", "equal parts of 7 rows
 """
 
 
+@pytest.mark.slow
 def test_several_devices_share_the_rows(tmp_path, monkeypatch):
     (tmp_path / "rows.csv").write_text("x\n" + "".join(f"{i}\n" for i in range(6)))
     monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=4")

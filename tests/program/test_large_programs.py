@@ -36,6 +36,7 @@ def assert_right(name: str) -> None:
     assert program.grad(["y"], ["x"])["x"] == pytest.approx(slope, rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", some(LARGE, 2))
 def test_deep_and_wide_expressions(name: str) -> None:
     assert_right(name)
@@ -79,6 +80,7 @@ def test_a_sum_of_a_million_terms() -> None:
     assert program.grad()["x"] == count + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("text", "kind"), [
     ("y = " + "(" * DEEP + "x", "SyntaxError"),
     ("y = " + "(" * DEEP + "x" + ")" * DEEP + "*z", "NameError"),

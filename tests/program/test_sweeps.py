@@ -82,6 +82,7 @@ def has_infinite_root(program: gradcli.Program) -> bool:
     return any(np.isinf(value).any() for value in program.evaluate(nodes))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(scalar_programs())
 def test_random_programs(text: str) -> None:
@@ -110,6 +111,7 @@ def test_random_programs_with_stops_seeds_and_inner_xs(text: str) -> None:
     assert both_ways(program, ask)["gradients"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_samples(path: Path) -> None:
     program = gradcli.load(path)

@@ -116,6 +116,7 @@ def _points() -> list[dict[str, Any]]:
     return points
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after"), some(FORMS, 2))
 def test_values_are_the_same_on_special_numbers(before: str, after: str) -> None:
     program = program_of(before)
@@ -187,6 +188,7 @@ def _recorded(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     return fired
 
 
+@pytest.mark.slow
 def test_every_rule_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     fired = _recorded(monkeypatch)
     for before, _ in FORMS:

@@ -148,6 +148,7 @@ def is_smooth_at_its_values(sample: Path) -> bool:
 SMOOTH = [sample for sample in SAMPLES if is_smooth_at_its_values(sample)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("smooth", SMOOTH, ids=[sample.stem for sample in SMOOTH])
 def test_first_gradients_are_those_of_central_differences(smooth):
     program = gradcli.load(smooth, dtype="float64")

@@ -44,6 +44,7 @@ def check_node(node: Node) -> None:
         assert node.op.infer(node.inputs, dict(node.attrs)) == (node.shape, node.dtype), node
 
 
+@pytest.mark.slow
 def test_every_operation_with_any_of_its_inputs_in_rows():
     wrong = []
     for example in every(25):

@@ -51,6 +51,7 @@ EXPRESSIONS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [4, 5])
 @pytest.mark.parametrize("expression", EXPRESSIONS)
 def test_the_series_is_what_nested_passes_give(expression: str, n: int) -> None:

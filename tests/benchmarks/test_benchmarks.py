@@ -280,6 +280,7 @@ class AnswersWith:
         return lambda n: [0.5] * n
 
 
+@pytest.mark.slow
 def test_a_comparison_says_who_differs_and_who_gave_up():
     one = np.ones(3)
     peers = {"right": AnswersWith(one), "wrong": AnswersWith(one + 1e-3), "nan": AnswersWith(one * np.nan)}

@@ -40,6 +40,7 @@ def test_peers_get_the_rows_that_a_step_sees():
     assert all(np.array_equal(data[name], start) for name, start in objective.start().items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["factorisation", "rosenbrock_minimum", "exponential_fit"])
 def test_minimizers_of_peers_have_the_options_of_gradcli_s(name, monkeypatch):
     """With functions of gradcli's they reach the same point; after 25 steps it depends on how many L-BFGS keeps."""

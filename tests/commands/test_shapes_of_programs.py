@@ -111,6 +111,7 @@ def test_wide_sums(gradcli, tmp_path, n):
     others(gradcli, tmp_path, values[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", SIZES)
 def test_many_variables(gradcli, tmp_path, n):
     (tmp_path / "f.expr").write_text(many(n))

@@ -90,6 +90,7 @@ def test_while_points_are_answered(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["late.csv"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["sgd", "lbfgs"])
 def test_a_fit_in_a_long_step_keeps_the_step_before(method, tmp_path):
     # The second step, and each one after it, would take an hour.

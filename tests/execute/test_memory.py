@@ -83,6 +83,7 @@ def test_each_operation(expression, without, monkeypatch):
     check(*measured(f"{PREAMBLE}y = {expression}\n", ["y"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_programs(name, threads, monkeypatch):

@@ -57,6 +57,7 @@ def check(text, inputs):
             np.testing.assert_array_equal(last[name], first[name], strict=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("expression", EXPRESSIONS)
 def test_each_operation(expression, dtype):

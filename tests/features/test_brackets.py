@@ -61,6 +61,7 @@ def expected(program: gradcli.Program, x: str, values: dict[str, Any], asked: di
     return program.grad(wrt=x, values=values)[x]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("x", "y", "asked", "wanted"), TEXTBOOK, ids=[f"{y} {[*asked]}" for _, y, asked, _ in TEXTBOOK]
 )

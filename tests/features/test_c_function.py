@@ -230,6 +230,7 @@ def test_loops_are_loops(order: int, tmp_path: Path) -> None:
             assert_equal(value.reshape(other.shape), other, text)
 
 
+@pytest.mark.slow
 def test_a_loop_is_as_long_as_its_body() -> None:
     long, short = [gradcli.loads(LOOPS[0].replace("100", str(n))).derive("y", format="c") for n in (100_000, 100)]
     assert len(long.splitlines()) == len(short.splitlines())

@@ -270,6 +270,7 @@ def test_cross_blocks_are_checked(check, monkeypatch):
     assert not {f for f in failed(reply) if f[1] == 1}
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(programs(smooth=False))
 def test_random_programs_pass(text):

@@ -46,6 +46,7 @@ def asked(sample: Path) -> list[str]:
     return [word for option, names in question(sample).items() for word in (f"--{option}", ",".join(names))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sample", "ending"), CASES, ids=[f"{s.stem}.{e}" for s, e in CASES])
 def test_samples(sample, ending, derive, request):
     actual = derive(f"samples/{sample.name}", *asked(sample), *FORMATS[ending])

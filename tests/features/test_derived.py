@@ -131,6 +131,7 @@ def compare_again(program: gradcli.Program, **asked: Any) -> None:
         assert_equal(second, expected[g.x], f"again {g.name} of\n{text}")
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None, derandomize=True)
 @given(programs(smooth=False))
 def test_random_programs_derived_again(text: str) -> None:
@@ -174,6 +175,7 @@ SEARCHES = ("root", "minimize")
 """Words whose calls are functions of the program again, with nodes of their own; test_implicit.py compares them."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", some(n for n, cases in SPECS.items() if cases[0].shapes and n not in SEARCHES))
 def test_every_operation_beside_a_number_near_the_end_of_floats(name: str) -> None:
     """There the formulas keep products as they were made, and have words of the language all the same."""
@@ -327,6 +329,7 @@ def test_the_size_of_a_derivative_of_order_n_grows_no_faster_than_n_squared(y: s
     assert sizes[12] <= 9 * sizes[4], sizes
 
 
+@pytest.mark.slow
 def test_formulas_of_high_order_are_right() -> None:
     for order in (3, 5, 8, 12):
         compare(gradcli.loads("variable x = 0.3\ny = tanh(2*x + sin(x*x))"), order)

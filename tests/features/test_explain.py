@@ -56,6 +56,7 @@ WRITTEN = [sample for sample in SAMPLES if sample.parent.name != "loops"]
 """Samples whose every operation is shown; a loop of 2,000 steps has too many."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sample", WRITTEN, ids=[s.stem for s in WRITTEN])
 def test_every_sample_is_explained(command_line, monkeypatch, request, sample):
     monkeypatch.chdir(ROOT)

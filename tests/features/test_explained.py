@@ -55,6 +55,7 @@ def assert_adds_up(program, **question):
             assert sizes == sorted(sizes, reverse=True)
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(text=programs(smooth=False), most=st.sampled_from([1, 2, 10]))
 def test_contributions_add_up_to_the_gradient(text, most):
@@ -79,6 +80,7 @@ def test_contributions_add_up_with_seeds_and_stops(text, order, data):
     assert_adds_up(program, of=names[-2:], wrt=["v0", "v1", names[0]], most=2, seeds=seeds, stop=stop, order=order)
 
 
+@pytest.mark.slow
 def test_as_many_routes_as_paths():
     program = gradcli.loads("variable x = 1.01\ndef f(x) = x*x - sin(x)\ny = iterate(f, x, 7)")
     (e,) = explain(program, most=4).explanations
@@ -362,6 +364,7 @@ def test_an_unknown_name_is_an_error_and_a_missing_value_too():
 # what is printed
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(
     text=programs(smooth=False),

@@ -33,6 +33,7 @@ print(json.dumps(jax.tree.map(lambda a: a.tolist(), found)))
 """
 
 
+@pytest.mark.slow
 def test_a_process_without_gradcli_calls_it(command_line, tmp_path):
     path = tmp_path / "y.stablehlo"
     (tmp_path / "model.expr").write_text(TEXT)

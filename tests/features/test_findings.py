@@ -102,6 +102,7 @@ V = "variable x = [0.3, 1.2, -0.4]\nvariable m = [[0.3, 1.2, -0.4], [1.0, 2.0, 0
 V += "variable p = 0.8\nvariable q = [[2.0, 0.5, 0.1], [0.2, 3.0, 0.3], [0.4, 0.6, 2.5]]\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("formula", "better"),
     [
@@ -417,6 +418,7 @@ def test_what_a_rule_describes_is_found_and_rewritten(case, context):
     assert same(tree_of(whole), tree_of("y = " + context.format(f"({spelled(rule.better, *words)})")))
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(written_badly, st.data())
 def test_what_is_nearly_what_a_rule_describes_can_be_searched(case, data):

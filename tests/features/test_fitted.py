@@ -324,6 +324,7 @@ def test_a_run_that_began_anew_at_another_step_can_be_cut_too(monkeypatch):
         assert found.state.values["x"].tobytes() == whole.state.values["x"].tobytes()
 
 
+@pytest.mark.slow
 def test_a_run_that_began_anew_below_the_end_of_its_domain_can_be_cut_too():
     """The slope grows towards 0, so that a line search finds lower points, but none with a slope that is less steep."""
     text = "variable x = [1.0, 9.0]; y = log(x[0]) + 3*log(x[1]) + x[1]"

@@ -143,6 +143,7 @@ def test_every_operation_passes(case):
     assert found.passed, case.expression
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", RIGHT)
 def test_a_right_program_passes(text):
     assert failed(f"variable {text}") == set()

@@ -92,6 +92,7 @@ def test_files(gradcli, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["y.PNG", "y.pdf", "y.svg"]
 
 
+@pytest.mark.slow
 def test_settings_of_matplotlib_do_not_matter(process, tmp_path):
     nowhere = str(tmp_path / "nowhere" / "deeper")
     env = {"MPLBACKEND": "nonsense", "MPLCONFIGDIR": nowhere, "HOME": nowhere, "XDG_CACHE_HOME": nowhere}

@@ -89,6 +89,7 @@ def test_no_golden_plot_without_its_drawing():
     assert {path.stem for path in PLOTS.iterdir()} == set(DRAWN)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DRAWN)
 @pytest.mark.parametrize("size", [(64, 16), (30, 8), (1, 1), (200, 60)])
 def test_a_plot_keeps_to_its_size(name, size):
@@ -120,6 +121,7 @@ def test_files(name, format):
         ElementTree.fromstring(content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", SIGNATURES)
 @pytest.mark.parametrize("name", some(["curves", "contours", "dots", "dots_of_classes"], 2))
 def test_the_same_plot_is_the_same_file(name, format, monkeypatch):
@@ -179,6 +181,7 @@ def texts_in(drawn):
     return ["".join(text.itertext()) for text in ElementTree.fromstring(written(drawn, "svg")).iter(f"{SVG}text")]
 
 
+@pytest.mark.slow
 def test_texts_are_text():
     assert {"x", "y", "z", "xs = 0"} & set(texts_in(with_dots(DRAWN["contours"](), "ys", "xs"))) == {"x", "z"}
     assert {"v", "kind = 0", "kind = 1", "kind = 2"} <= set(texts_in(DRAWN["dots_of_classes"]()))

@@ -299,6 +299,7 @@ def test_a_function_of_one_variable(name: str, dtype: str) -> None:
     assert_accurate(f"{name}(x)", FUNCTIONS[name], dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", LIMITS)
 @pytest.mark.parametrize(
     ("expression", "same"),
@@ -315,6 +316,7 @@ def test_a_function_of_two_logits_of_which_one_is_0(expression: str, same: str, 
     assert_accurate(expression, FUNCTIONS[same], dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", LIMITS)
 @pytest.mark.parametrize("order", [2, 5, 12])
 def test_bessel_functions_of_higher_orders(order: int, dtype: str) -> None:

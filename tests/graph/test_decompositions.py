@@ -59,6 +59,7 @@ OF_SINGULAR_VALUES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(2, 2), (3, 2), (2, 3)])
 @pytest.mark.parametrize("function", OF_SINGULAR_VALUES)
 def test_functions_of_all_singular_values_are_smooth_where_they_coincide(function: str, shape: tuple[int, int]) -> None:

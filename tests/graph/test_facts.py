@@ -315,6 +315,7 @@ def test_values_are_within_their_bounds():
     assert seen >= bounded - {"zeros", "ones", "eye"}
 
 
+@pytest.mark.slow
 def test_what_is_seen_not_to_be_negative_is_not():
     """In the products of Jacobians, where square roots of such factors are taken."""
     wrong, seen = [], set()
@@ -630,6 +631,7 @@ def is_rough(f, at: float) -> bool:
     return abs(left - right) > 1e-3 * (1 + abs(left) + abs(right))
 
 
+@pytest.mark.slow
 def test_no_kink_of_an_operation_is_missing():
     """Functions of one or two numbers, along each of them."""
     missing = []
@@ -1091,6 +1093,7 @@ def names_in(path: Path) -> list[str]:
     return [name for row in rows if row and set(row) <= table.keys() for name in row if name not in OTHER_WORDS]
 
 
+@pytest.mark.slow
 def test_only_these_modules_name_operations():
     """Any other module asks the entry for what it needs to know, so that a new operation is one entry of the table."""
     root = Path(gradcli.__file__).parent

@@ -291,6 +291,7 @@ def assert_close(actual: Array, expected: Array, what: str = "") -> None:
     np.testing.assert_allclose(actual, expected, rtol=1e-10, atol=1e-10, err_msg=what)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_values_and_derivatives_agree_with_numpy(case):
     x = case.x()
@@ -317,6 +318,7 @@ def test_the_formula_and_the_module_give_the_same(case):
         assert_close(module["gradient"](x=x)["x"], expected[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", INDEXED)
 def test_rows_of_points_agree_with_numpy(case):
     """Blocks of rows that differ in x, in the indices, or in both."""

@@ -1386,6 +1386,7 @@ def described(spec: Case, name: str) -> tuple[str, dict[str, Array], list[tuple[
     return "\n".join(lines), point, pairs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPECS)
 def test_the_text_of_a_derivative_is_the_derivative(name):
     """With the attributes of the node: of `leaky_relu(x, 0.05)` the slope 0.05."""

@@ -15,6 +15,7 @@ from tests.graph.test_operations import SPECS
 # every linear operation says whether it leaves entries out
 
 
+@pytest.mark.slow
 def test_a_linear_operation_that_leaves_entries_out_says_so():
     met = set()
     for case in (case for cases in SPECS.values() for case in cases):
@@ -69,6 +70,7 @@ TAKING = [  # what is taken of f = [singular, regular], each once
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", SINGULAR)
 def test_what_is_not_taken_contributes_nothing(function):
     bad, good, slope = SINGULAR[function]
@@ -118,6 +120,7 @@ ROOTS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", [[0.0, 0.0, 0.0], [1.0, -2.0, 0.5]])
 @pytest.mark.parametrize(("root", "polynomial"), ROOTS.items())
 def test_an_even_power_of_a_root_has_the_derivatives_of_a_polynomial(root, polynomial, point):

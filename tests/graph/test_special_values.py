@@ -307,6 +307,7 @@ WHOLE = [
 POINTS = ([-1.0, 0.0, 0.7], [0.6, -0.3, 0.0], [0.0, 0.0, 0.0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("expression", some(ELEMENTWISE))
 def test_mixed_branches_have_the_derivatives_that_each_entry_has_alone(expression):
     for x in POINTS:

@@ -142,6 +142,7 @@ def advised(line, head=HEAD):
     return caught.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "variant"), FORMS)
 def test_what_a_form_says_is_what_is_meant(form, variant):
     name = form.partition("(")[0]

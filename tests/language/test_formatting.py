@@ -106,6 +106,7 @@ def test_graphs_stay(text: str) -> None:
     assert form(gradcli.loads(once).graph) == form(gradcli.loads(text).graph)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(st.data())
 def test_samples_come_back_into_style(data: st.DataObject) -> None:

@@ -28,6 +28,7 @@ BODIES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("body", "slope"), BODIES)
 def test_derivatives_are_those_of_many_steps_of_newton(body, slope):
     ours = gradcli.loads(SCALAR.format(body=body, how="x = root(f, 1.0)"))
@@ -53,6 +54,7 @@ SYSTEMS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", SYSTEMS)
 def test_check_compares_with_differences_of_the_whole(text):
     found = gradcli.loads(text).check()
@@ -60,6 +62,7 @@ def test_check_compares_with_differences_of_the_whole(text):
     assert {c.method for c in found.comparisons} == {"forward", "series", "differences"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", SYSTEMS)
 def test_derive_writes_it_as_a_program_again(text):
     program = gradcli.loads(text)

@@ -53,6 +53,7 @@ def assert_alike(ours: dict[Any, Any], others: dict[Any, Any], text: str, tolera
             np.testing.assert_allclose(mine, other, rtol=tolerance, atol=least, err_msg=f"{key} of\n{text}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", some(range(90), 6))
 def test_random_loops(seed):
     text = loop_program(seed)
@@ -381,6 +382,7 @@ def test_what_writes_steps_down_refuses_many_of_them():
             program.derive(**asked)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["expr", "latex"])
 def test_a_derivation_rule_by_rule_has_a_loop_as_one_step(format):
     few, many = (gradcli.loads(LOGISTIC.format(n=n)).derive(steps=True, format=format) for n in (23, 1_000_000))

@@ -63,6 +63,7 @@ def test_corners_of_the_language_print_and_parse(text: str) -> None:
     _assert_same(text)
 
 
+@pytest.mark.slow
 def test_a_long_chain_prints_without_recursion() -> None:
     text = "variable x = 1.0\nn0 = x\n" + "".join(f"n{i} = sin(n{i - 1})\n" for i in range(1, 30_000))
     assert print_program(gradcli.loads(text).graph).count("\n") > 29_000

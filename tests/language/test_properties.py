@@ -62,6 +62,7 @@ def test_a_soup_of_tokens_works_or_points_at_a_place(text):
     assert_works_or_points(text)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.text(max_size=60))
 @example("y = " + "(" * 30_000)
@@ -174,6 +175,7 @@ def test_none_does_not_depend_on_how_one_asks(text):
             np.testing.assert_allclose(value, by_passes, rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(programs(smooth=False), st.integers(0, 2**32 - 1))
 def test_gradients_are_linear_in_the_head_and_add_over_the_ys(text, seed):
@@ -190,6 +192,7 @@ def test_gradients_are_linear_in_the_head_and_add_over_the_ys(text, seed):
             np.testing.assert_allclose(2 * g, sum(some), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(programs(smooth=False))
 def test_float32_programs_stay_float32(text):

@@ -87,6 +87,7 @@ def test_lines_in_other_words(text: str, dtype: str | None) -> None:
         assert_same(text, patch, dtype=dtype)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(similar_lines(), st.sampled_from([None, "float32"]))
 def test_expressions_of_scalars(text: str, dtype: str | None) -> None:
@@ -95,6 +96,7 @@ def test_expressions_of_scalars(text: str, dtype: str | None) -> None:
         assert_same(text, patch, dtype=dtype)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(scalar_programs(statements=40))
 def test_random_programs(text: str) -> None:

@@ -167,6 +167,7 @@ def test_stale_or_missing_tables_are_built_anew(
     assert tables.load() == saved
 
 
+@pytest.mark.slow
 def test_save_and_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     built = tables.build(tables.grammar_text())
     monkeypatch.setattr(tables, "SAVED", str(tmp_path / "tables.json"))

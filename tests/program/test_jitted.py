@@ -60,6 +60,7 @@ def close(found, expected):
         np.testing.assert_allclose(found[name], value, rtol=1e-11, atol=1e-13)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [ARRAYS, LOOPS])
 def test_values_and_gradients_are_those_of_numpy(text):
     for found, expected in zip(by_jax(text).value_and_grad("y"), gradcli.loads(text).value_and_grad("y"), strict=True):

@@ -61,6 +61,7 @@ def assert_chain(count: int) -> None:
     assert program.grad()["x"] == pytest.approx(2 * math.cos(0.25), rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("without", ["", "sweep,scalars,repeated"])
 def test_a_chain_of_statements(without: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRADCLI_WITHOUT", without)

@@ -48,6 +48,7 @@ def small_parts(monkeypatch):
     monkeypatch.setattr("gradcli.features.matrices.look.PART", 1 << 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "digits"), [*((name, None) for name in VALUES), ("rows", 3)])
 @pytest.mark.parametrize("format", formats())
 def test_results(format, name, digits):

@@ -113,7 +113,9 @@ def find_ways(ys: Sequence[Node], x: Node, stops: Iterable[Node] = ()) -> Ways:
     Cuts below which some way is open come first, then in the order of the program. There are none where no way exists.
     """
     stopped = set(stops)
-    nodes = cone(ys)
+    nodes = cone(ys, since=x.serial)
+    if x not in nodes:
+        return Ways(False, [])
     ways = {x: 1}
     opens = {x}
     for node in nodes:

@@ -91,7 +91,7 @@ def test_forms_keep_values_none_shape_and_dtype(declared: str, y: str) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=6, deadline=None, derandomize=True)
 @given(programs(smooth=False))
 def test_forms_of_random_programs(text: str) -> None:
     """Values, None, NaN, dtypes and shapes are those of the gradients; what is printed is a program."""

@@ -153,6 +153,7 @@ def test_the_lstm_is_the_one_with_a_backward_pass_by_hand():
         np.testing.assert_allclose(gradient, gradients[name], rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_lstm_learns():
     """The numbers alone, whose sum has a variance of 1/6, are known to nobody who does not read the marks."""
     assert gradcli.load(SAMPLES / "lstm.expr").fit("loss", method="lbfgs", steps=60).loss < 0.02
@@ -207,6 +208,7 @@ def test_an_outbreak_and_its_sensitivities_are_those_of_another_solver():
     np.testing.assert_allclose(found["sensitivities"], slopes.T, atol=1e-5 * np.abs(slopes).max())
 
 
+@pytest.mark.slow
 def test_the_rates_are_those_of_scipy_s_fit_and_about_those_of_the_book():
     """J. D. Murray, Mathematical Biology I, 2002, section 10.2: r = 0.00218 and rho = 202, for a reading of the same figure."""
     program = gradcli.load(SAMPLES / "sir.expr")

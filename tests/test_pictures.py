@@ -33,6 +33,7 @@ def written(write, drawn) -> str:
     return file.getvalue().decode()
 
 
+@pytest.mark.slow
 def test_rounding_is_no_difference():
     assert mismatch(curve("sin(3*x) + 1e-6*cos(9*x)"), curve(), 0.002) is None
     assert mismatch(contours("x^2 + y + 1e-6*sin(9*x)"), contours(), 0.002) is None

@@ -217,6 +217,7 @@ def test_greeks_are_the_closed_forms():
 SCRIPTS = sorted((ROOT / "samples").rglob("data/make_*.py"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS, ids=[script.stem for script in SCRIPTS])
 def test_data_are_what_their_script_writes(tmp_path, script):
     copy = tmp_path / script.name
@@ -284,6 +285,7 @@ def test_the_parameters_of_the_decay_are_those_of_scipy():
     assert np.all(np.abs(p["p"] - [900, 1 / 25, 60]) < 3 * p["errors"])
 
 
+@pytest.mark.slow
 def test_a_network_learns_the_equation():
     before = gradcli.load(ROOT / "samples" / "burgers_network.expr").eval(["loss", "relative_error"])
     after = fitted("burgers_network", "lbfgs", "loss", steps=40).eval(["loss", "relative_error"])

@@ -344,6 +344,7 @@ def test_long_programs_are_derived_without_recursion() -> None:
     np.testing.assert_allclose(value, program.grad()["x"], rtol=1e-9)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(programs(smooth=False, statements=5, scalar=True))
 def test_hessians_and_jacobians_in_programs_are_written_out(text: str) -> None:

@@ -199,6 +199,7 @@ def test_bad_options(gradcli, options, words):
     assert words in done.err
 
 
+@pytest.mark.slow
 def test_a_table_on_a_terminal(terminal):
     text = f"{DECAY}loss = sum((y - a*exp(-k*t))^2)"
     shown = terminal("fit", "-e", text, "--minimize", "loss", "--over", "a,k", "--errors")

@@ -141,6 +141,7 @@ def test_a_tree_and_a_table_on_a_terminal(terminal, tmp_path):
     assert "\x1b[" in terminal("explain", "f.expr", "--wrt", "u", env={"TERM": "xterm"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["black_scholes", "burgers_residual", "neural_network", "rosenbrock"])
 def test_routes_on_a_terminal_are_told_apart_and_readable(terminal, name):
     arguments = [str(ROOT / "samples" / f"{name}.expr"), *shlex.split(QUESTIONS.get(name, ""))]

@@ -106,6 +106,7 @@ def test_more_routes_than_can_be_counted(monkeypatch):
         assert route.omitted > 0
 
 
+@pytest.mark.slow
 def test_of_many_points_where_routes_fork_the_first_and_the_last_are_named(monkeypatch):
     monkeypatch.setenv("GRADCLI_WITHOUT", "loops")
     program = gradcli.loads("variable x = 1.01\ndef f(x) = x*x - sin(x)\ny = iterate(f, x, 30)")
@@ -166,6 +167,7 @@ def passing(node: Node, below: Node) -> Node:
     return Node(identity, (below,), {}, node.shape, node.dtype, False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("text", "lists", "missing", "order"), list(nones()))
 def test_each_none_of_the_cases_has_a_reason_that_names_the_right_line(text, lists, missing, order):
     program = gradcli.loads(text)

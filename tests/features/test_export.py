@@ -95,6 +95,7 @@ y = h^2 + x @ inv(W) @ x + max(x)
 """
 
 
+@pytest.mark.slow
 def test_rows_are_as_many_as_a_call_gives(command_line, tmp_path):
     path = tmp_path / "rows.stablehlo"
     done = command_line("export", "-e", ROWS, "--wrt", "w,W", "--rows", "x,t", "--output", str(path))

@@ -437,6 +437,7 @@ def test_what_is_nearly_what_a_rule_describes_can_be_searched(case, data):
         assert tree_of(f"y = {rewritten(match, text)}") is not None
 
 
+@pytest.mark.slow
 def test_long_expressions():
     deep = "(" * 400 + "x" + " + 1)" * 400
     assert found(f"variable x = 1.0; y = log(1 + exp({deep}))")[0][0] == "softplus"

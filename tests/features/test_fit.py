@@ -303,6 +303,7 @@ def test_ctrl_c_ends_the_step_saves_and_prints(tmp_path, line, process, method, 
     np.testing.assert_array_equal(numbers(resumed.stdout)["x"], values)
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_short_steps_leaves_time_for_what_comes_after(tmp_path):
     """The signal is heard only once, though what is drawn takes longer than the end of a command may."""
     program = "constant t = linspace(0, 1, 9); constant y = sin(9*t); variable a = 1.0; l = sum((y - sin(a*t))^2)"
@@ -612,6 +613,7 @@ def test_a_result_that_cannot_be_written_is_printed(gradcli, line):
     assert done.out == gradcli("fit", *common).out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["history", "checkpoint"])
 def test_a_full_disk(tmp_path, line, process, file):
     """A limit on the size of files: what was written before stays, the values reached are printed."""

@@ -264,6 +264,7 @@ BEYOND = "variable x = [1e4, 3.0, 1e-3]; y = sum(x - log(x)) + (x[0]*x[2] - x[1]
 """Trial steps lead to where the loss is NaN."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [0, 5, 8, 10])
 @pytest.mark.parametrize(
     ("method", "text"),

@@ -100,6 +100,7 @@ def test_random_programs(text):
     assert_sound(picture(program))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     ['"quoted"', "back\\slash \\n \\N", "<b>html</b> &amp; & #35; #quot;", "é 中 ∑ 🙂", "a|b{c}[d](e)", "`code` **bold**",

@@ -94,6 +94,7 @@ def test_the_other_samples() -> None:
 ENTRYWISE = "variable x = 0.5; variable t = 2.0; constant k = 3.0; y = k*sin(x)*t^2 + x"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["python", "jax"])
 def test_formulas_that_work_entry_by_entry_take_any_shapes_that_broadcast(format: str) -> None:
     program = gradcli.loads(ENTRYWISE)

@@ -80,6 +80,7 @@ def curves_in(path):
     ]
 
 
+@pytest.mark.slow
 def test_files(gradcli, tmp_path):
     for name, start in (("y.svg", b"<?xml"), ("y.PNG", b"\x89PNG"), ("y.pdf", b"%PDF")):
         done = gradcli("plot", *RANGE, "--order", "0..2", "--output", name)
@@ -286,6 +287,7 @@ def test_on_a_terminal(terminal):
     assert terminal(*arguments, env={"PYTHONIOENCODING": "ascii", "NO_COLOR": "1"}).isascii()
 
 
+@pytest.mark.slow
 def test_each_way_loads_its_library_only(process):
     shown = process("plot", *RANGE, python=("-X", "importtime")).stderr
     assert "plotille" in shown and "matplotlib" not in shown and "rich" not in shown

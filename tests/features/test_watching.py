@@ -134,6 +134,7 @@ def test_an_output_file_is_not_written_where_something_is_found(gradcli, tmp_pat
     assert not (tmp_path / "y.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sample", light(SAMPLES, {"double_pendulum", "orbit"}), ids=[s.stem for s in SAMPLES])
 def test_nothing_is_found_in_the_samples_and_the_results_stay(command_line, monkeypatch, sample):
     monkeypatch.chdir(ROOT)

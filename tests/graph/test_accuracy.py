@@ -352,6 +352,7 @@ def assert_accurate(expression: str, function: tuple[Exact, ...], dtype: str) ->
         assert sum(row[3] != 0 for row in rows) > 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_single_numbers_are_as_exact_as_arrays(name: str) -> None:
     """Values of scalar programs are computed in another way."""

@@ -332,6 +332,7 @@ def test_what_is_seen_not_to_be_negative_is_not():
 WITHOUT_FLOATS = {"zeros", "ones", "eye", "zeros_like"}
 
 
+@pytest.mark.slow
 def test_what_is_seen_to_be_positive_is_no_negative_zero_either():
     """There 1/|x| becomes 1/x, which differs for negative numbers and for -0."""
     wrong, seen = [], set()
@@ -828,6 +829,7 @@ def added_up(example: Example, label: int, size: int) -> Array:
     return how.finish(total) if how.finish else total
 
 
+@pytest.mark.slow
 def test_axes_that_go_along_can_be_cut():
     wrong, cut, summed = [], set(), set()
     for example in every():

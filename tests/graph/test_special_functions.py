@@ -142,6 +142,7 @@ def test_values_and_slopes_are_exact_at_every_scale(call: str, dtype: str) -> No
                 assert error <= 16 * (1 + condition), (x, n, y, mp.nstr(exact[n], 20))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [0, 3, 4, 9])
 @pytest.mark.parametrize("x", [-3.7, 0.0, 0.02, 0.9, 6.0])
 def test_derivatives_of_high_orders(order: int, x: float) -> None:

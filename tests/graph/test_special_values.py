@@ -582,6 +582,7 @@ RANKS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "rank"), RANKS)
 def test_derivatives_of_a_determinant_are_its_minors_at_every_rank(n, rank):
     a = of_rank(n, rank, seed=n)
@@ -605,6 +606,7 @@ def test_derivatives_of_a_determinant_are_its_minors_at_every_rank(n, rank):
             np.testing.assert_array_equal(values["H"], np.round(values["H"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "rank"), [(1, 0), (2, 0), (3, 1), (4, 1), (4, 3), (5, 2), (8, 7), (8, 4)])
 def test_derivatives_of_all_orders_along_a_line_are_those_of_a_polynomial(n, rank):
     """Of det(a + t b), whose coefficients come from n + 1 exact values; in a stack beside a regular matrix."""

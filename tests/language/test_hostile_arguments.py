@@ -88,6 +88,7 @@ def test_hostile_arguments(op, p):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", HOSTILE)
 @pytest.mark.parametrize(
     "text",

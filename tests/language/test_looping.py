@@ -354,6 +354,7 @@ def test_the_nile_has_the_variances_that_the_book_gives():
     assert found.loss == pytest.approx(632.5456, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_until_does_no_more_steps_than_it_needs():
     """A matrix that is singular after its second step, and 10^8 steps that nobody would wait for."""
     text = """variable a = 2.0

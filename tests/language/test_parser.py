@@ -176,6 +176,7 @@ def test_places() -> None:
     assert text[statement.value.at] == "*"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", some([20_000, 100_000], 2))
 @pytest.mark.parametrize(
     ("opening", "closing"), [("(", ")"), ("[", "]"), ("-(", ")"), ("f(", ")"), ("a[", "]"), ("2^(", ")")]

@@ -33,6 +33,7 @@ def test_conformance_programs_print_and_parse(case: dict[str, str]) -> None:
     _assert_same(case["program"])
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(programs(smooth=False))
 def test_random_programs_print_and_parse(text: str) -> None:

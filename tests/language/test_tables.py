@@ -107,6 +107,7 @@ def lark_tree(text: str) -> Any:
         return None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", PROGRAMS)
 def test_the_loop_agrees_with_lark(text: str) -> None:
     tree = our_tree(text)
@@ -141,6 +142,7 @@ SIGNS = "+ - * / @ ^ ** < <= > >= == != = , : . ... ( ) [ ] { } ; #"
 TOKENS = st.sampled_from([*WORDS.split(), *SIGNS.split(), "\n", "\r\n"])
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.one_of(EXPRESSIONS.map("y = {}".format), st.lists(TOKENS, max_size=12).map(" ".join)))
 def test_the_loop_accepts_what_lark_accepts(text: str) -> None:
@@ -150,6 +152,7 @@ def test_the_loop_accepts_what_lark_accepts(text: str) -> None:
         assert_same_tree(ours, theirs)
 
 
+@pytest.mark.slow
 def test_the_saved_tables_belong_to_the_grammar() -> None:
     saved = json.loads(Path(tables.SAVED).read_text(encoding="utf-8"))
     assert saved == tables.build(tables.grammar_text()), "run python -m gradcli.language.tables"

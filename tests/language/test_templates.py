@@ -201,6 +201,7 @@ PROGRAMS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_the_graph_is_the_same(name, monkeypatch):
     head, *forms = PROGRAMS[name]

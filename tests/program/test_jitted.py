@@ -95,6 +95,7 @@ def test_numbers_are_not_multiplied_with_one_another():
     assert run(x=0.0)["y"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -99,6 +99,7 @@ def test_random_programs_in_float32(text: str) -> None:
     assert both_ways(program, gradients, 1e-4)["gradients"]
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(scalar_programs())
 def test_random_programs_with_stops_seeds_and_inner_xs(text: str) -> None:

@@ -36,6 +36,7 @@ IRREDUCIBLE = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(st.sampled_from(range(len(IRREDUCIBLE))), min_size=1, max_size=5), st.sampled_from([1, -6, 4]))
 def test_factors_of_products(chosen: list[int], c: int) -> None:

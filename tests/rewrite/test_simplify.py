@@ -70,6 +70,7 @@ def test_a_value_that_is_needed_stays_needed() -> None:
         program.grad(order=2)
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None, derandomize=True)
 @given(programs(smooth=False, scalar=True))
 def test_values_and_gradients_are_the_same_without_the_rules(text: str) -> None:

@@ -7,6 +7,7 @@ import signal
 import sys
 from time import sleep
 from types import FrameType
+from typing import Any
 
 GRACE = 0.6
 """Seconds in which what is open is closed in order; after that the process ends as it is."""
@@ -25,6 +26,7 @@ def listen() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as it is for a job in the background
             signal.signal(number, _interrupt)
+    sys.unraisablehook = _unraisable
     if os.name != "posix":
         return
     import _thread
@@ -52,6 +54,12 @@ def _interrupt(number: int, _: FrameType | None) -> None:
     global received
     received = signal.Signals(number)
     raise KeyboardInterrupt
+
+
+def _unraisable(unraisable: Any) -> None:
+    """Say nothing of a signal that came in a callback or destructor, whose errors Python only prints; _watch heard it too."""
+    if received is None or not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
 
 
 def _watch(hear: int) -> None:

@@ -61,6 +61,16 @@ def test_while_a_file_is_awaited(number, tmp_path):
         ended(child, number)
 
 
+def test_in_a_destructor_whose_errors_python_only_prints():
+    code = (
+        "import signal, time\nfrom gradcli.commands import stopping\nstopping.listen()\n"
+        "class Last:\n    def __del__(self):\n        signal.raise_signal(signal.SIGINT)\n        time.sleep(0)\n"
+        "Last()\ntime.sleep(60)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=PATIENCE, preexec_fn=heard)
+    assert (done.returncode, done.stderr) == (130, b"")
+
+
 @pytest.mark.parametrize("phase", SLOW)
 def test_in_each_phase(phase, tmp_path):
     text, options = SLOW[phase]

@@ -46,6 +46,13 @@ def _too_much(what: str, size: int, allowed: str, help: str) -> GradcliError:
     return GradcliError("LimitError", f"reading {what} takes {show_bytes(size)} of memory or more{allowed}", help=help)
 
 
+def check_room(limit: int | None, what: str, size: int, help: str) -> None:
+    """Raise a LimitError where ``what`` takes more bytes than a limit, or else than are free."""
+    there = limit if limit is not None else free_memory()
+    if there is not None and size > there:
+        raise GradcliError("LimitError", f"{what} {show_bytes(size)}, and there are {show_bytes(there)}", help=help)
+
+
 def show_bytes(count: int) -> str:
     """``3.5 MiB``."""
     size = float(count)

@@ -39,7 +39,7 @@ class Accelerator(NamedTuple):
         number = int(rest or 0)
         try:
             if self.cluster is not None:
-                return all_devices(kind)
+                return _all_devices(kind)
             some = jax.local_devices(backend=kind or None)
         except RuntimeError:
             there = ", ".join(sorted({d.platform for d in jax.devices()}))
@@ -60,7 +60,7 @@ class Accelerator(NamedTuple):
         return list(some[number : number + self.devices])
 
 
-def all_devices(kind: str | None) -> list[Any]:
+def _all_devices(kind: str | None) -> list[Any]:
     """The devices of all processes of a cluster, one process after the other. Raises GradcliError where one has more."""
     found = sorted(imported().devices(kind or None), key=lambda device: (device.process_index, device.id))
     counts = Counter([device.process_index for device in found])

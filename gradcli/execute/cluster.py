@@ -31,7 +31,6 @@ ROOM = 8
 
 PLACE = r"(?P<address>\[[0-9A-Fa-f:]+\]|[^\s:,]+):(?P<port>\d{1,5}),(?P<count>\d{1,6}),(?P<index>\d{1,6})"
 
-
 STATUS = r"[A-Z_]{5,}: "
 """What begins the message of an error that comes from below JAX."""
 
@@ -215,7 +214,7 @@ def _alone() -> Iterator[IO[bytes] | None]:
     import tempfile
 
     with tempfile.TemporaryFile() as log:
-        before: list[tuple[str, Any]] = []
+        before: list[tuple[int, str, Any]] = []
         for number, name in ((1, "stdout"), (2, "stderr")):
             stream = getattr(sys, name)
             try:
@@ -226,21 +225,19 @@ def _alone() -> Iterator[IO[bytes] | None]:
                 continue
             own = os.fdopen(os.dup(number), "w", encoding=stream.encoding, errors=stream.errors, buffering=1)
             os.dup2(log.fileno(), number)
-            before.append((name, stream))
+            before.append((number, name, stream))
             setattr(sys, name, own)
         try:
             yield log
         finally:
-            for number, name in ((1, "stdout"), (2, "stderr")):
-                for changed, stream in before:
-                    if changed == name:
-                        own = getattr(sys, name)
-                        try:
-                            own.flush()
-                        except OSError:
-                            pass
-                        os.dup2(own.fileno(), number)
-                        setattr(sys, name, stream)
+            for number, name, stream in before:
+                own = getattr(sys, name)
+                try:
+                    own.flush()
+                except OSError:
+                    pass
+                os.dup2(own.fileno(), number)
+                setattr(sys, name, stream)
 
 
 def _reason(log: IO[bytes] | None) -> str:

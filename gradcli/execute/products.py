@@ -65,7 +65,7 @@ def _in_stacks(np: Any, node: Node, x: Sequence[int], y: Sequence[int], out: Seq
     terms = size_of(tuple([sizes[k] for k in (*left, *right, *summed)]))
     if length >= SHORT and terms <= MOST_TERMS and length >= 2 * terms:
         return _entry_by_entry(np, x, y, out, [(k, sizes[k]) for k in summed])
-    if len(summed) > 1 or len(left) > 1 or len(right) > 1:
+    if len(summed) != 1 or len(left) != 1 or len(right) != 1:
         return None
     return _stacked(np, node, x, y, out, (stack, left, summed, right))
 
@@ -99,21 +99,16 @@ def _entry_by_entry(
 
 def _stacked(
     np: Any, node: Node, x: Sequence[int], y: Sequence[int], out: Sequence[int], parts: Sequence[Sequence[int]]
-) -> Product | None:
+) -> Product:
     """NumPy's product of stacks of matrices, turned such that the long axis of the result is its columns."""
     stack, left, summed, right = parts
     matmul = np.matmul
-    before = (
-        tuple([x.index(k) for k in (*stack, *left, *summed)]),
-        tuple([y.index(k) for k in (*stack, *summed, *right)]),
-    )
+    p = tuple([x.index(k) for k in (*stack, *left, *summed)])
+    q = tuple([y.index(k) for k in (*stack, *summed, *right)])
     own = [*stack, *left, *right]
     after = tuple([own.index(k) for k in out])
-    if len(left) != 1 or len(right) != 1:
-        return None
     long = long_axis(node.shape)
     swapped = long is not None and out[long] == left[0]
-    p, q = before
     back = tuple([after.index(k) for k in range(len(after))])
 
     def product(a: Any, b: Any, out: Any) -> Any:

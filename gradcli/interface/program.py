@@ -363,9 +363,10 @@ class Program(Loaded):
         if entries is not None:
             entries = arguments.flag(entries, "entries")
         along = _arrays(tangents, "tangents")
-        if arguments.flag(expand, "expand") and arguments.flag(factor, "factor"):
+        expand, factor = arguments.flag(expand, "expand"), arguments.flag(factor, "factor")
+        if expand and factor:
             raise GradcliError("ValueError", "expand and factor exclude each other")
-        shape: Any = "expanded" if expand else "factored" if arguments.flag(factor, "factor") else None
+        shape: Any = "expanded" if expand else "factored" if factor else None
         return written(
             self._given(values), of, wrt, order, heads, stop, form, steps, kind, along, name_parts, entries, form=shape
         )
@@ -492,7 +493,7 @@ class Program(Loaded):
         are seen by a step. ``history`` is a file for a line of JSON a step; ``checkpoint`` one for the state, written
         each ``every`` (100) steps and at the end, from which ``resume`` goes on to the same numbers. A run that ends
         in a problem has the values of its last good step, and says so. ``of`` are names whose values are wanted too;
-        the first is the loss where neither ``minimize`` nor an output of the program says which that is.
+        one alone is the loss where neither ``minimize`` nor an output of the program says which that is.
         ``errors`` asks for standard errors, intervals and the covariance, that of least squares or, with ``loglik``, of a
         loss that is a negative log-likelihood. ``maximize`` is what is made large, in place of ``minimize``, and
         ``subject`` are constraints such as ``"sum(w) = 1"`` and ``"w >= 0"``. With ``sparse`` least squares have sparse

@@ -110,9 +110,9 @@ def _quick(run: Function, leaves: Mapping[str, Node]) -> Callable[[Mapping[str, 
 
     It may only be asked where it makes no difference whether values are ordinary.
     """
-    function = run.function if isinstance(run, Planned) else None
-    if function is None or not isinstance(run, Planned):
+    if not isinstance(run, Planned) or run.function is None:
         return None
+    function = run.function
     import numpy as np
 
     names = {leaf: name for name, leaf in leaves.items()}

@@ -26,6 +26,7 @@ Array = np.ndarray[Any, Any]
 Found = dict[tuple[str, "Span | None"], Kink]
 
 CHUNK = 1 << 22
+"""Bytes of the values of steps that are looked at together."""
 
 
 def corner_of(node: Node) -> Corner | None:

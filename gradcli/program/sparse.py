@@ -14,7 +14,7 @@ import numpy as np
 
 from gradcli.autodiff import orders
 from gradcli.autodiff.batch import batched
-from gradcli.data.memory import free_memory, show_bytes
+from gradcli.data.memory import check_room
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.flow import flow
 from gradcli.graph.node import Node, cone
@@ -77,12 +77,8 @@ class SparseJacobian:
 
 def check_memory(program: Loaded, what: str, size: int) -> None:
     """Raise a LimitError for a Jacobian that is not sparse enough."""
-    limit = program.max_memory if program.max_memory is not None else free_memory()
-    if limit is not None and size > limit:
-        raise GradcliError(
-            "LimitError", f"a Jacobian with long rows: {what} {show_bytes(size)}, and there are {show_bytes(limit)}",
-            help="products with it need less: `gradcli jvp`",
-        )  # fmt: skip
+    help = "products with it need less: `gradcli jvp`"
+    check_room(program.max_memory, f"a Jacobian with long rows: {what}", size, help)
 
 
 def _along(y: Node, x: Node, colors: Array, count: int, stops: Sequence[Node]) -> Node:

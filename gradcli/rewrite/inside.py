@@ -18,7 +18,6 @@ from gradcli.graph.types import is_float, size_of
 DEEPEST = 8
 """Sums and differences that are looked into, one below the other."""
 
-
 LEAST = 4
 """How many times more rows than columns make up for a new matrix."""
 
@@ -26,18 +25,18 @@ LEAST = 4
 def sum_inside(node: Node) -> Node | None:
     """The sum of products, or of sums of them, by the sums of factors, if no factor of full size has to be multiplied then."""
     (x,), axes = node.inputs, tuple(node.attrs["axis"])
-    if not is_float(x.dtype) or not axes or not x.shape or not saves(x, axes, DEEPEST):
+    if not is_float(x.dtype) or not axes or not x.shape or not _saves(x, axes, DEEPEST):
         return None
-    return reshaped(summed(x, axes), node.shape)
+    return reshaped(_summed(x, axes), node.shape)
 
 
-def saves(x: Node, axes: Sequence[int], deep: int) -> bool:
+def _saves(x: Node, axes: Sequence[int], deep: int) -> bool:
     """Whether all of a value are products that need not be worked out to be summed up along axes.
 
     That is so where the other factor is finite.
     """
     if x.op in (add, subtract):
-        return deep > 0 and all([i.shape == x.shape and saves(i, axes, deep - 1) for i in x.inputs])
+        return deep > 0 and all([i.shape == x.shape and _saves(i, axes, deep - 1) for i in x.inputs])
     if x.op is multiply:
         return _factors(x, axes) is not None
     labels = _labels(x)
@@ -51,11 +50,11 @@ def saves(x: Node, axes: Sequence[int], deep: int) -> bool:
     return all([(k in own) != (k in theirs) for k in gone]) and bool({*own, *theirs}.difference(out))
 
 
-def summed(x: Node, axes: Sequence[int]) -> Node:
+def _summed(x: Node, axes: Sequence[int]) -> Node:
     """The sum along axes, which stay, with one entry."""
     kept = tuple([1 if k in axes else n for k, n in enumerate(x.shape)])
     if x.op in (add, subtract):
-        return x.op(*[summed(i, axes) for i in x.inputs])
+        return x.op(*[_summed(i, axes) for i in x.inputs])
     factors = _factors(x, axes) if x.op is multiply else None
     if factors is not None:
         large, small = factors

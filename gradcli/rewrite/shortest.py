@@ -77,10 +77,14 @@ CHAINED, REPEATED = 3, 1
 
 
 Form = Literal["shortest", "expanded", "factored", "nested"]
-"""Which of the forms that mean the same: the shortest, sums of products, products of irreducible factors of polynomials,
+"""The forms of a formula that mean the same.
 
-or the shortest with polynomials after Horner's scheme, which takes the fewest operations.
+They are the shortest one, sums of products, products of irreducible factors of polynomials, and the shortest with
+polynomials after Horner's scheme, which takes the fewest operations.
 """
+
+ASKED: tuple[Form, ...] = ("expanded", "factored")
+"""Those that somebody asks for, however long they are."""
 
 
 class Shortest:
@@ -91,6 +95,7 @@ class Shortest:
     ) -> None:
         self._style = style
         self._wanted = form
+        self._is_asked = form in ASKED
         self._kept = names.keys()
         self._derivation = derivation
         self._texts: dict[Node, Text] = {node: Text(name) for node, name in names.items()}
@@ -106,13 +111,13 @@ class Shortest:
         self._squares: dict[int, Sum] = {}
         self._depth: dict[int, int] = {E: 0}
         self._busy: set[Hashable] = set()
-        limits = (MOST_EXPANDED, HIGHEST_EXPANDED) if form in ("expanded", "factored") else (sums.MOST, sums.HIGHEST)
+        limits = (MOST_EXPANDED, HIGHEST_EXPANDED) if self._is_asked else (sums.MOST, sums.HIGHEST)
         self._algebra = Algebra(_is_positive, FIRST_WORK, *limits)
 
     def formulas(self, roots: Sequence[Node]) -> list[Node]:
         """The roots as they are written best, in the same shapes and dtypes."""
         nodes = cone(roots, stop=self._kept)
-        first = FIRST_WORK if self._wanted in ("shortest", "nested") else WORK_ASKED
+        first = WORK_ASKED if self._is_asked else FIRST_WORK
         self._algebra.limit = first + MORE_WORK * len(nodes)
         with self._derivation.active():
             for node in nodes:
@@ -265,7 +270,7 @@ class Shortest:
         except TooMuchError:
             best = self._given[node]
         given = self._given[node]
-        is_free = self._wanted in ("shortest", "nested") and node not in self._internal
+        is_free = not self._is_asked and node not in self._internal
         if is_free and self.length(given) <= self.length(best):
             best = broadcasted(self._nested(found, given, node), node.shape)
         self._made[node] = best
@@ -284,7 +289,7 @@ class Shortest:
         self._busy.add(key)
         found: list[Node] = []
         given = self._given_forms.get((key[0], like.shape))
-        if given is not None and self._wanted in ("shortest", "nested"):
+        if given is not None and not self._is_asked:
             found.append(given)
         try:
             found += self._candidates(of, like)

@@ -168,12 +168,11 @@ def derive(
     own |= named_data([*asked.ys, *found], own, {*graph.names, *[g.name for g in called]})
     data = [x for x in own if is_data(x)]
     writer = _Writer(program, asked, found, [x for x in wanted if x in own], low, with_rules, entries, form)
-    is_asked = form in ("expanded", "factored")
     if order or not by_order:
         writer.apart = asked.xs
-        writer.fixed = {*data, *asked.xs, *asked.stops, *(asked.ys if ys_too and not is_asked else ())}
+        writer.fixed = {*data, *asked.xs, *asked.stops, *(asked.ys if ys_too and not writer.is_asked else ())}
     else:
-        writer.fixed = {*data} if is_asked else {*own}
+        writer.fixed = {*data} if writer.is_asked else {*own}
     texts, names = writer.written(own, by_order)
     parts = {name: x for name, x in names.items() if not is_data(x)}
     if name_parts is not None and len(parts) > name_parts:
@@ -243,8 +242,8 @@ class _Writer:
         self._plain = _plain(program, found)
         self._as_made = _has_extremes(program, found)
         self._guarded = has_guards(cone(found))
-        is_asked = form in ("expanded", "factored")
-        self._shorten = not self._as_made and (is_asked or _holds_derivatives(program, found))
+        self.is_asked = form in ("expanded", "factored")  # shortest.ASKED, whose module a short formula does not need
+        self._shorten = not self._as_made and (self.is_asked or _holds_derivatives(program, found))
 
     def _made(self, named: Mapping[Node, str], ordinary: bool) -> Written:
         dtype = self.program.graph.float_dtype

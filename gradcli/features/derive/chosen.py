@@ -19,7 +19,7 @@ from gradcli.graph.types import is_float, size_of
 from gradcli.language.printer import ProgramStyle
 from gradcli.program.loaded import Loaded
 from gradcli.rewrite.engine import Engine, Rules
-from gradcli.rewrite.shortest import Form, Shortest
+from gradcli.rewrite.shortest import ASKED, Form, Shortest
 from gradcli.tuples import NamedTuple
 
 MOST_NODES, MOST_ENTRIES = 2000, 100_000
@@ -73,12 +73,12 @@ def chosen(
     if len(nodes) > MOST_NODES or any([size_of(x.shape) > MOST_ENTRIES for x in nodes]):
         return _in_words(guarded, dtype)
     style = ProgramStyle(dtype, {*program.graph.names}, short=12, with_functions=False)
-    if form in ("expanded", "factored"):
+    if form in ASKED:
         kept = {name: x for name, x in ordinary.named.items() if name in fixed}
         best = ordinary = _shortest(ordinary.texts, kept, style, form)
     else:
         best = _shortest(ordinary.texts, ordinary.named, style, form)
-    if form in ("shortest", "nested") and len(cone(ordinary.texts)) <= FEW:
+    if form not in ASKED and len(cone(ordinary.texts)) <= FEW:
         without_ys = {name: x for name, x in ordinary.named.items() if name in fixed or name not in ys}
         if len(without_ys) < len(ordinary.named):
             other = _shortest(ordinary.texts, without_ys, style, form)

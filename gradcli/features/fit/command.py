@@ -478,7 +478,6 @@ def _draw(path: str, session: Session, outcome: Outcome) -> None:
 
 def _answer(session: Session, outcome: Outcome) -> Fitted:
     from gradcli.features.fit.look import Ending, Fitted
-    from gradcli.features.fit.optimizers import RULES
     from gradcli.report.reply import Reply
     from gradcli.results import Result
 
@@ -491,7 +490,7 @@ def _answer(session: Session, outcome: Outcome) -> Fitted:
         objective.program.float_dtype,
         Ending(
             outcome.converged, outcome.reason, session.settings.method, outcome.state.step, session.loss(outcome),
-            outcome.gnorm, outcome.left, session.settings.method not in RULES,
+            outcome.gnorm, outcome.left,
         ),
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradcli.autodiff.jacobian import jacobian
-from gradcli.data.memory import free_memory, show_bytes
+from gradcli.data.memory import check_room
 from gradcli.diagnostics import GradcliError, counted
 from gradcli.features.fit.choice import joined, squared_terms
 from gradcli.features.fit.objective import Objective, Values
@@ -209,20 +209,10 @@ def estimated(
     names = [name for (_, name, _), is_known in zip(entries, known, strict=True) if is_known]
     matrix = None
     if whole or isinstance(inverse, np.ndarray):
-        _check_memory(program, len(names))
+        help = "`--sparse --errors` without `--cov` find the standard errors alone"
+        check_room(program.max_memory, f"the covariance of {len(names)} numbers takes", 32 * len(names) ** 2, help)
         matrix = covariance.times(np.eye(len(entries))[:, known])[known]
     return Estimated(estimates, derived, names, matrix, basis, statistics, quantile)
-
-
-def _check_memory(program: Loaded, count: int) -> None:
-    limit = program.max_memory if program.max_memory is not None else free_memory()
-    size = 32 * count**2
-    if limit is not None and size > limit:
-        raise GradcliError(
-            "LimitError",
-            f"the covariance of {count} numbers takes {show_bytes(size)}, and there are {show_bytes(limit)}",
-            help="`--sparse --errors` without `--cov` find the standard errors alone",
-        )
 
 
 class _Covariance:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError, Label, Source, Span, counted
+from gradcli.features.fit.optimizers import RULES
 from gradcli.graph.types import size_of
 from gradcli.report.json_parts import json_number, json_text
 from gradcli.report.numbers import literal, rounded, tokens
@@ -28,7 +29,7 @@ Array = Any
 
 
 class Ending(NamedTuple):
-    """How a run ended; see :class:`gradcli.features.fit.training.Outcome`. ``remarked``: where it has not converged texts say so."""
+    """How a run ended; see :class:`gradcli.features.fit.training.Outcome`."""
 
     converged: bool
     reason: str
@@ -37,18 +38,19 @@ class Ending(NamedTuple):
     loss: float
     gradient_norm: float
     gradient_left: float
-    remarked: bool
 
     def record(self) -> str:
         """It as an object of JSON."""
         fields = {key: json_number(v) if isinstance(v, float) else v for key, v in self._asdict().items()}
-        del fields["remarked"]
         return json_text(fields)
 
     def remark(self) -> str:
-        """What a text ends with: nothing, or a comment that says that this is not a minimum, as far as is known."""
+        """What a text ends with: nothing, or a comment that says that this is not a minimum, as far as is known.
+
+        The built-in rules end with their steps, and know of none.
+        """
         reason = " ".join(self.reason.split())
-        return "" if self.converged or not self.remarked else f"# not converged: {reason}\n"
+        return "" if self.converged or self.method in RULES else f"# not converged: {reason}\n"
 
 
 class Fitted(NamedTuple):

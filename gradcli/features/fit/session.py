@@ -111,9 +111,9 @@ class Session:
     """A fit that is ready to run.
 
     ``objective`` is what is minimised; ``settings`` how; ``why`` a method was chosen, if none was asked for; ``state`` where
-    a run that is resumed goes on; of several processes one ``speaks``, which writes for all. Where neither the other options nor an output of the program say what is minimised,
-    a name that is alone in ``of`` does (``by_of``); ``also`` are those that are only evaluated. Raises GradcliError for what
-    cannot be fitted, before anything is computed.
+    a run that is resumed goes on; of several processes one ``speaks``, which writes for all. Where neither the other
+    options nor an output of the program say what is minimised, a name that is alone in ``of`` does (``by_of``); ``also``
+    are those that are only evaluated. Raises GradcliError for what cannot be fitted, before anything is computed.
     """
 
     def __init__(self, program: Loaded, options: Options) -> None:
@@ -198,7 +198,7 @@ class Session:
             if options.resume is not None:
                 self.state = checkpoints.resume(options.resume, identity, self.objective)
             if options.checkpoint is not None:
-                self._saver = checkpoints.Saver(options.checkpoint, options.every or EVERY, identity, self.speaks)
+                self._saver = checkpoints.Saver(options.checkpoint, self.settings.every, identity, self.speaks)
 
     def replayed(self) -> range:
         """The steps that a resumed run goes through again."""

@@ -22,7 +22,14 @@ else:
             fields = tuple(own.get("__annotations__", ()))
             defaults = {field: own.pop(field) for field in fields if field in own}
             own |= {field: _tuplegetter(i, None) for i, field in enumerate(fields)}
-            own |= {"__slots__": (), "__match_args__": fields, "_fields": fields, "_field_defaults": defaults}
+            last = tuple([defaults[field] for field in fields[len(fields) - len(defaults) :] if field in defaults])
+            own |= {
+                "__slots__": (),
+                "__match_args__": fields,
+                "_fields": fields,
+                "_field_defaults": defaults,
+                "_last": last,
+            }
             return super().__new__(mcs, name, bases, own)
 
     class NamedTuple(tuple, metaclass=_Fields):
@@ -30,7 +37,10 @@ else:
 
         def __new__(cls, *values, **named):
             fields = cls._fields
-            if named or len(values) != len(fields):
+            lacking = len(fields) - len(values)
+            if not named and 0 < lacking <= len(cls._last):
+                return tuple.__new__(cls, (*values, *cls._last[-lacking:]))
+            if named or lacking:
                 values = [*values, *[named.pop(f, cls._field_defaults.get(f, cls)) for f in fields[len(values) :]]]
                 missing = [field for field, value in zip(fields, values, strict=False) if value is cls]
                 if missing or named or len(values) > len(fields):

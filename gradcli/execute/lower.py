@@ -15,7 +15,7 @@ from gradcli.execute.order import empty, long_axis
 from gradcli.execute.products import column_sums, matrix_product
 from gradcli.graph.node import Node
 from gradcli.graph.ops import half_angle
-from gradcli.graph.ops.kernels import Ufunc
+from gradcli.graph.ops.kernels import Ufunc, Wrapping
 from gradcli.graph.ops.reductions import count_of
 from gradcli.graph.ops.selection import cast
 from gradcli.graph.ops.slicing import diagonal_view
@@ -100,14 +100,20 @@ def lowered(np: Any, node: Node, cut: Piece | None = None, ordered: bool = False
 
 def _own(np: Any, node: Node, result: Result) -> Lowered:
     """The operation by its kernel."""
-    assert node.op.kernel is not None
-    return Lowered(partial(node.op.kernel, np, **node.attrs), result, formula=by_kernel(node))
+    return Lowered(partial(_kernel(node), np, **node.attrs), result, formula=by_kernel(node))
+
+
+def _kernel(node: Node) -> Callable[..., Any]:
+    """The kernel; on floats without its look for integers that have wrapped around."""
+    kernel = node.op.kernel
+    assert kernel is not None
+    return kernel.compute if isinstance(kernel, Wrapping) and is_float(node.dtype) else kernel
 
 
 def by_kernel(node: Node) -> Formula:
     """The kernel on whole arrays."""
     places = "".join([f", {{{k}}}" for k in range(len(node.inputs))])
-    return Formula(f"{{f}}(np{places}, **{{a}})", (("f", node.op.kernel), ("a", node.attrs)), plain=False)
+    return Formula(f"{{f}}(np{places}, **{{a}})", (("f", _kernel(node)), ("a", node.attrs)), plain=False)
 
 
 def _by_ufunc(function: Any, count: int) -> Formula:
@@ -122,9 +128,13 @@ def _ufunc(function: Any, name: str, count: int, in_place: bool) -> Lowered:
     return Lowered(function, "out", in_place, formula=formula)
 
 
+def _sum_of_products(node: Node) -> str:
+    return " + ".join([f"{{{k}}} * {{{k + 1}}}" for k in range(0, len(node.inputs), 2)])
+
+
 def _products(np: Any, node: Node, cut: Piece | None) -> Lowered:
     multiply, add = np.multiply, np.add
-    text = " + ".join([f"{{{k}}} * {{{k + 1}}}" for k in range(0, len(node.inputs), 2)])
+    text = _sum_of_products(node)
     if len(node.inputs) == 2:
         return Lowered(multiply, "out", True, formula=Formula(text))
 
@@ -417,6 +427,8 @@ def on_numbers(np: Any, node: Node) -> Formula:
     word = ""
     if node.op is cast:
         word = CASTS.get((node.inputs[0].dtype, node.dtype), "")
+    elif node.op.name == "products":
+        word = _sum_of_products(node)
     elif not any(node.attrs.values()):
         word = NUMBERS.get(node.op.name, "")
     if word and "{kernel}" not in word:

@@ -131,11 +131,13 @@ def patched(xp: Any, y: Array, where: Array, exact: Callable[..., Array], *input
     """y with ``exact(*inputs)`` at the entries ``where``, for which alone it is computed; y is a new array or a scalar."""
     if not any([getattr(x, "ndim", 0) for x in (y, *inputs)]):
         return exact(*inputs) if where else y
-    shape = xp.broadcast_shapes(*[xp.shape(x) for x in (y, *inputs)])
-    if shape != xp.shape(y):
-        y, where = xp.broadcast_to(y, shape).copy(), xp.broadcast_to(where, shape)
+    if any([x.shape != y.shape for x in inputs]):
+        shape = xp.broadcast_shapes(*[xp.shape(x) for x in (y, *inputs)])
+        inputs = tuple([xp.broadcast_to(x, shape) for x in inputs])
+        if shape != y.shape:
+            y, where = xp.broadcast_to(y, shape).copy(), xp.broadcast_to(where, shape)
     if where.any():
-        y[where] = exact(*[xp.broadcast_to(x, y.shape)[where] for x in inputs])
+        y[where] = exact(*[x[where] for x in inputs])
     return y
 
 

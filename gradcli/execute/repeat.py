@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from gradcli.execute import choose
@@ -15,7 +16,7 @@ from gradcli.execute.lower import to_number
 from gradcli.execute.plan import Plan
 from gradcli.execute.run import run
 from gradcli.execute.sizes import Means
-from gradcli.execute.straight import straight_line
+from gradcli.execute.straight import steps, straight_line
 from gradcli.graph.failures import Failure
 from gradcli.graph.loops import Body, Run
 from gradcli.graph.node import Node, cone
@@ -58,7 +59,7 @@ class Loop(Run):
         if numbers is not None and self.choice.engine == "numbers":
             self._run = self._written(numbers)
         else:
-            self._run = self._planned()
+            self._run = self._in_one() or self._planned()
 
     def __call__(self, *arguments: Array) -> tuple[Array, ...]:
         """The results as arrays, in the order in which they were asked for."""
@@ -165,16 +166,47 @@ class Loop(Run):
 
     # arrays
 
+    @cached_property
+    def _plan(self) -> Plan:
+        """One step as a plan."""
+        inputs = [*self.states, *self.rows, *self.fixed, *self.once]
+        plan = Plan(self.roots, means=Means(1, repeated=True), known=inputs)
+        self.choice = plan.when_repeated(self.body.count * self.runs)
+        return plan
+
+    def _used(self) -> list[Node]:
+        """What a step is a function of."""
+        return [x for x in [*self.states, *self.rows, *self.fixed, *self.once] if x in self._plan.position]
+
     def _step(self) -> tuple[Callable[..., list[Array]], list[Node]]:
         """One step as a function, and what it is a function of."""
-        body = self.body
-        inputs = [*[body.states[i] for i in self.live], *self.rows, *self.fixed, *self.once]
-        plan = Plan(self.roots, means=Means(1, repeated=True), known=inputs)
-        used = [x for x in inputs if x in plan.position]
-        self.choice = plan.when_repeated(body.count * self.runs)
+        plan, used = self._plan, self._used()
         if self.choice.engine == "straight line":
             return straight_line(plan, {}, used), used
         return lambda *given: run(plan, dict(zip(used, given, strict=True))), used
+
+    def _in_one(self) -> Steps | None:
+        """All steps as one written function, where a straight line does a step."""
+        body, plan = self.body, self._plan
+        if self.choice.engine != "straight line" or plan.ordered or self.done is not None:
+            return None
+        rows, states = [x for x in self.rows if x in plan.position], self.states
+        others = [x for x in self._used() if x not in states and x not in rows]
+        stacked = [self.live.index(i) for i in self.histories.values()]
+        function = steps(plan, states, rows, others, stacked)
+        order = range(body.count)[::-1] if body.backwards else range(body.count)
+
+        def run_all(np: Any, values: Mapping[Node, Array]) -> dict[int, Array]:
+            tables = {r: np.empty(body.shape(r), body.root(r).dtype) for r in [*self.histories, *self.emitted]}
+            columns = [values[x][::-1] if body.backwards else values[x] for x in rows]
+            given = [np.asarray(values[x]) for x in [*states, *others]]
+            try:
+                ends = function(order, *columns, *given, *tables.values())
+            except Exception:  # noqa: BLE001  whatever a kernel raises, one step after the other finds it
+                return self._planned()(np, values)
+            return {**dict(zip(self.live, ends, strict=True)), **tables}
+
+        return run_all
 
     def walk(self, *arguments: Array) -> Iterator[tuple[dict[Node, Array], list[Array]]]:
         """For each step the values of the body's parameters before it, and what it computes of states and stacks."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError, Label
@@ -23,10 +23,16 @@ Locate = Callable[[Node], "tuple[str, list[Label]]"]
 
 
 def run(
-    plan: Plan, leaves: Mapping[Node, Any], locate: Locate | None = None, record: Record | None = None
+    plan: Plan,
+    leaves: Mapping[Node, Any],
+    locate: Locate | None = None,
+    record: Record | None = None,
+    out: Sequence[Any] = (),
 ) -> list[Any]:
     """The values of the plan's targets as NumPy arrays that share no memory with the inputs.
 
+    ``out`` has for each target an array that its value is written to, of its shape and dtype, or None; these share no
+    memory with each other or with the inputs, and hold anything after an error.
     ``leaves`` holds the value of every leaf that the plan needs. Raises GradcliError where an operation fails on its
     values (a singular matrix, a conversion of NaN to an integer), named and labelled as ``locate`` says of its node. With a
     ``record`` each step is timed.
@@ -35,7 +41,8 @@ def run(
 
     if record is not None:
         record.plans.append(plan)
-    run = _Run(np, plan, leaves, locate, record)
+    into = dict(zip(plan.target_nodes, out, strict=False))
+    run = _Run(np, plan, leaves, locate, record, {x: a for x, a in into.items() if a is not None})
     values = run.values
     with np.errstate(all="ignore"), plan.blas():
         for unit, frees in zip(plan.units, plan.frees, strict=True):
@@ -45,23 +52,40 @@ def run(
                 run.loop(unit)
             for dead in frees:
                 values[dead] = None
-        taken = {_memory(np, v) for v in leaves.values() if isinstance(v, np.ndarray)}
-        return [_owned(np, values[i], node, taken) for i, node in zip(plan.targets, plan.target_nodes, strict=True)]
+        taken = {_memory(np, v) for v in (*leaves.values(), *out) if isinstance(v, np.ndarray)}
+        found = [values[i] for i in plan.targets]
+        for k, array in enumerate(out):
+            if array is not None:
+                if found[k] is not array:
+                    np.copyto(array, found[k])
+                found[k] = array
+        given = [k < len(out) and out[k] is not None for k in range(len(found))]
+        return [
+            value if own else _owned(np, value, node, taken)
+            for value, node, own in zip(found, plan.target_nodes, given, strict=True)
+        ]
 
 
 class _Run:
     """The values of a plan's nodes while it runs."""
 
-    __slots__ = ("leaves", "locate", "np", "plan", "record", "values")
+    __slots__ = ("leaves", "locate", "np", "out", "plan", "record", "values")
 
     def __init__(
-        self, np: Any, plan: Plan, leaves: Mapping[Node, Any], locate: Locate | None, record: Record | None
+        self,
+        np: Any,
+        plan: Plan,
+        leaves: Mapping[Node, Any],
+        locate: Locate | None,
+        record: Record | None,
+        out: Mapping[Node, Any],
     ) -> None:
         self.np = np
         self.plan = plan
         self.leaves = leaves
         self.locate = locate
         self.record = record
+        self.out = out
         self.values: list[Any] = [None] * len(plan.nodes)
 
     def operation(self, position: int) -> None:
@@ -86,7 +110,7 @@ class _Run:
         position, record = self.plan.position, self.record
         try:
             values = {node: self.values[position[node]] for node, _ in loop.reads}
-            results = loop.run(values, record.clock if record is not None else None)
+            results = loop.run(values, record.clock if record is not None else None, self.out)
         except Exception as problem:
             raise self._failed(None, problem) from problem
         if record is not None:

@@ -34,6 +34,22 @@ def straight_line(plan: Plan, known: Mapping[Node, Array], inputs: Sequence[Node
     return _Writer(np, plan, known, inputs).function()
 
 
+def steps(
+    plan: Plan, states: Sequence[Node], rows: Sequence[Node], others: Sequence[Node], stacked: Sequence[int]
+) -> Function:
+    """A plan done again and again, as one function with a loop.
+
+    The first targets take the place of ``states`` in the next step, all others are stacked. The states with the numbers
+    ``stacked`` are stacked before each step, and of ``rows`` a step takes a row. The function takes the places of the
+    steps in the stacks, the rows in that order, the values of states and ``others``, and the arrays to stack in: those
+    of states first. It returns the states as arrays of their own, and raises what an operation raises.
+    """
+    import numpy as np
+
+    used = [x for x in (*states, *rows, *others) if x in plan.position]
+    return _Writer(np, plan, {}, used).steps(states, rows, others, stacked)
+
+
 Line = tuple[int, str, list[int], dict[str, str]]
 """One operation: the value that it makes, its formula, the values that it takes, and the names of the formula's constants."""
 
@@ -133,8 +149,35 @@ class _Writer:
         results = [self.result(i, i in targets[:k]).format(made.get(i) or f"v{i}") for k, i in enumerate(targets)]
         leading = [f"{name} = {name}[()]" for name in self.scalars]
         leading += [f"{name} = arranged(np, {name})" for name in self.turned]
-        text = [*leading, *lines, f"return [{', '.join(results)}]"]
-        compute: Function = self.scope.function(", ".join(self.arguments), text)
+        return self.silent(self.arguments, [*leading, *lines, f"return [{', '.join(results)}]"])
+
+    def steps(
+        self, states: Sequence[Node], rows: Sequence[Node], others: Sequence[Node], stacked: Sequence[int]
+    ) -> Function:
+        """The function, called as :func:`steps` says."""
+        targets, position = self.plan.targets, self.plan.position
+        for i in targets:
+            self.operand(i)
+        lines, made = self.named(set(targets))
+        found = [made.get(i) or f"v{i}" for i in targets]
+        now = [f"v{position[x]}" if x in position else f"s{k}" for k, x in enumerate(states)]
+        moving, fixed = [f"v{position[x]}" for x in rows], [f"v{position[x]}" for x in others]
+        before, after = [f"before{k}" for k in stacked], [f"after{k}" for k in range(len(states), len(targets))]
+        step = [f"{table}[i] = {now[k]}" for table, k in zip(before, stacked, strict=True)]
+        step += [*lines, *[f"{table}[i] = {name}" for table, name in zip(after, found[len(states) :], strict=True)]]
+        if states:
+            step.append(f"{', '.join(now)}, = {', '.join(found[: len(states)])},")
+        self.scope.names.update({f"dtype{k}": self.np.dtype(x.dtype) for k, x in enumerate(states)})
+        ends = [f"np.array({name}, dtype{k}, order='C')" for k, name in enumerate(now)]
+        columns = [f"rows_{name}" for name in moving]
+        head = f"for i, {', '.join(moving)} in zip(order, {', '.join(columns)}):" if rows else "for i in order:"
+        text = [f"{name} = {name}[()]" for name in self.scalars if name not in moving]
+        text += [head, *[f"    {line}" for line in step], f"return [{', '.join(ends)}]"]
+        return self.silent(["order", *columns, *now, *fixed, *before, *after], text)
+
+    def silent(self, head: Sequence[str], text: Sequence[str]) -> Function:
+        """A function that does not warn, with the threads that the plan's products are worth."""
+        compute: Function = self.scope.function(", ".join(head), text)
         errstate, blas = self.np.errstate, self.plan.blas
 
         def function(*values: Array) -> list[Array]:

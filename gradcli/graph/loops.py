@@ -144,6 +144,10 @@ class Body:
             bits |= self._passed[node]
         return bits
 
+    def uses(self, node: Node) -> Bits:
+        """The parameters that a node of the body depends on within one step."""
+        return self._used[node]
+
     def _within(self, result: int) -> Bits:
         """Follow a result back through the steps: states reached after k of them, and all else that is met on the way."""
         reached = self._passed

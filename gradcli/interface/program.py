@@ -286,14 +286,23 @@ class Program(Loaded):
         return {r.name: r.value for r in tangents_of(self._given(values), given, of, _stops(stop))}
 
     def compile(
-        self, of: Names, inputs: Names = (), processes: bool = False, *, backend: Backend | None = None
+        self,
+        of: Names,
+        inputs: Names = (),
+        processes: bool = False,
+        *,
+        backend: Backend | None = None,
+        out: Mapping[str, Array] | None = None,
     ) -> Callable[..., dict[str, Array]]:
         """A function of keyword arguments ``inputs`` that gives the values of ``of``: planned once, safe in threads.
 
         Each input must have the shape and a dtype convertible to that of its declaration; inputs that are left out keep
         the program's own values. ``processes`` allows it, on Linux, to fork as many worker processes as it may use
         threads, which end with it: a loss of a network on a batch and its gradient gain from them, results are the same.
-        ``backend`` is that of the program, or another: with "jax" JAX compiles the function, see :func:`loads`. Raises :class:`GradcliError`, at once for unknown names.
+        ``backend`` is that of the program, or another: with "jax" JAX compiles the function, see :func:`loads`.
+        ``out`` has arrays by names of ``of``, each of the shape and dtype of the result: every call writes into
+        them, from one thread at a time, and returns them; an input may be one of them. Raises :class:`GradcliError`, at once for unknown
+        names and for arrays in ``out`` that do not fit.
         """
         from gradcli.program.compiled import Compiled
 
@@ -307,6 +316,7 @@ class Program(Loaded):
             arguments.names(of, "of"),
             arguments.names(inputs, "inputs"),
             arguments.flag(processes, "processes"),
+            out=arguments.by_name(out, "out"),
         )
 
     def derive(

@@ -308,9 +308,9 @@ class Loaded:
         loops: dict[Node, Node] = {}
         with uncollected():
             if self.graph.has_loops:
-                from gradcli.program.loops import OFTEN, lowered
+                from gradcli.program.loops import OFTEN, PLANNED, lowered
 
-                nodes, loops = lowered(nodes, known, OFTEN if repeated else 1)
+                nodes, loops = lowered(nodes, known, OFTEN if repeated else 1, PLANNED)
             if without("simplify"):
                 plan = Plan(nodes, loops, means=means, known=known)
             else:

@@ -13,18 +13,24 @@ from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import literal
 from gradcli.graph.ops.creation import loop, loop_result, loop_run
 from gradcli.graph.ops.ruled import System, solution
+from gradcli.program.apart import taken_apart
 from gradcli.rewrite.simplify import Simplified
 from gradcli.tuples import NamedTuple
 
 
 class Runs(NamedTuple):
-    """What runs loops and solves systems: from a simplified body, or system, to what is called with the arguments."""
+    """What runs loops and solves systems: from a simplified body, or system, to what is called with the arguments.
+
+    With ``apart`` what steps need not do one after another leaves the loop (:mod:`gradcli.program.apart`).
+    """
 
     loop: Callable[..., Any]
     solver: Callable[..., Any]
+    apart: bool = False
 
 
 NUMPY = Runs(Loop, Solver)
+PLANNED = Runs(Loop, Solver, apart=True)
 
 OFTEN = 10
 """Runs for which a plan that is repeated is made ready, at least."""
@@ -44,6 +50,10 @@ def lowered(
     nodes = cone(targets, known)
     if not any([node.op in (loop, solution) and node not in known for node in nodes]):
         return list(targets), {}
+    parts: dict[Node, Node] = {}
+    if by.apart:
+        targets, parts = taken_apart(targets, known)
+        nodes = cone(targets, known)
 
     def made(body: Body, wanted: Sequence[int], given: Sequence[int]) -> Any:
         return _function(body, tuple(wanted), tuple(given), runs, by)
@@ -56,7 +66,7 @@ def lowered(
         return Node(loop_result, (run,), {"index": 0}, node.shape, node.dtype, node.risky)
 
     new, original = with_runs(nodes, made, solved, known)
-    return [new[node] for node in targets], original
+    return [new[node] for node in targets], {**parts, **{x: parts.get(old, old) for x, old in original.items()}}
 
 
 def solver(system: System, by: Runs = NUMPY) -> Any:

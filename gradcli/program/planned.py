@@ -49,14 +49,17 @@ class Planned:
     def _written_out(self) -> Callable[..., list[Array]]:
         return numbered(self._plan, self._fixed, self.moving) or straight_line(self._plan, self._fixed, self.moving)
 
-    def __call__(self, values: Mapping[Node, Array]) -> list[Array]:
-        """The values of the nodes, in arrays of their own; ``values`` have the leaves' shapes and dtypes."""
+    def __call__(self, values: Mapping[Node, Array], out: Sequence[Array | None] = ()) -> list[Array]:
+        """The values of the nodes, in arrays of their own or of ``out``, one for each node or none at all.
+
+        ``values`` have the leaves' shapes and dtypes. Where there is a ``function``, ``out`` is not looked at.
+        """
         if self.function is not None:
             try:
                 return self.function(*[values[leaf] for leaf in self.moving])
             except Exception:  # noqa: BLE001
-                pass  # the slower way says which operation failed, and where it stands in the program
-        return run(self._plan, {**self._fixed, **values}, self._written)
+                out = ()  # the slower way says which operation failed, and where it stands in the program
+        return run(self._plan, {**self._fixed, **values}, self._written, out=out)
 
 
 def constant_parts(nodes: Sequence[Node], inputs: set[Node]) -> list[Node]:

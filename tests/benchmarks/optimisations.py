@@ -90,6 +90,20 @@ def outbreak(setting: Setting) -> Answer:
     return lambda: gradients(text)
 
 
+def recurrent(setting: Setting) -> Answer:
+    """Steps of a recurrent network."""
+    problem = adbench.lstm(2, setting.size(1024))
+    path = problem.written(setting.folder / "recurrent")
+
+    def found() -> Array:
+        step = problem.compiled(path)
+        for _ in range(setting.size(10)):
+            step()
+        return step()
+
+    return found
+
+
 def command(setting: Setting) -> Answer:
     """A new process; as others are measured without what the environment says to gradcli, it is told by its command."""
     path = setting.folder / "scalar.expr"
@@ -128,6 +142,7 @@ CASES = (
     Case("straight", "steps of a small network", small),
     Case("order", "steps of a mixture of Gaussians", mixture),
     Case("entries", "steps of an outbreak", outbreak),
+    Case("apart", "steps of a recurrent network", recurrent),
     Case("plain", "scalar gradient, cold", command),
 )
 

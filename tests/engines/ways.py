@@ -30,13 +30,14 @@ from gradcli.graph.ops import half_angle
 from gradcli.graph.ops.ruled import solution
 from gradcli.graph.types import is_float
 from gradcli.language import functions, looping
-from gradcli.program import query
+from gradcli.program import apart, query
 from gradcli.program.answers import gradients as gradients_of
 from gradcli.program.answers import values as results_of
 from tests.tiny_tiles import shrink
 
 SWITCHES = [
     "simplify", "tiles", "halfangle", "sweep", "repeated", "scalars", "templates", "plain", "straight", "loops", "entries",
+    "order", "apart",
 ]  # fmt: skip
 
 Answers = dict[str, Any]
@@ -56,6 +57,7 @@ def without(*switches: str) -> Iterator[None]:
         patch.setattr(functions, "FEW", 0)
         patch.setattr(looping, "WRITTEN_OUT", 0)
         patch.setattr(entries, "ARRAY", 10**12)
+        patch.setattr(apart, "LEAST", 1)
         yield
 
 

@@ -1,15 +1,17 @@
-"""The built-in methods of a fit, step by step: an update rule, applied to each variable."""
+"""The built-in methods of a fit, step by step: an update rule, applied to all variables at once."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from time import monotonic
 from typing import Any
 
 from gradcli.diagnostics import GradcliError
 from gradcli.features.fit.objective import Objective, Values
-from gradcli.features.fit.optimizers import RULES, Memory
-from gradcli.features.fit.training import Moment, Outcome, Settings, State, Watch, gradient_norm, watched
+from gradcli.features.fit.optimizers import RULES, Memory, Rule
+from gradcli.features.fit.training import Bounds, Moment, Outcome, Settings, State, Watch, gradient_norm, watched
 
 Array = Any
 
@@ -17,11 +19,12 @@ Array = Any
 def descended(
     objective: Objective, settings: Settings, watch: Watch, state: State, good: Outcome | None = None
 ) -> Outcome:
-    """The built-in methods: a rule of :mod:`gradcli.features.fit.optimizers`, applied to each variable.
+    """The built-in methods: a rule of :mod:`gradcli.features.fit.optimizers`, applied to all variables.
 
     ``good`` is where a run would have ended before this state.
     """
     rule = RULES[settings.method]
+    flat = _Flat(state)
     start = monotonic()
     while True:
         try:
@@ -30,7 +33,8 @@ def descended(
             if good is None:
                 raise
             return good._replace(reason="failed", problem=failure)
-        norm = gradient_norm(gradients, state.values, settings.bounds)
+        gs = flat.joined(gradients)
+        norm = gradient_norm(gradients if settings.bounds else gs, state.values, settings.bounds)
         problem = None
         if (
             not (math.isfinite(loss) and math.isfinite(norm)) or settings.bounds
@@ -48,17 +52,90 @@ def descended(
         if reason is not None:
             return Outcome(state, loss, norm, reason, problem)
         good = Outcome(state, loss, norm, "not finite", None, (), False, math.nan)
-        if settings.clip is not None and (whole := gradient_norm(gradients, {}, {})) > settings.clip:
-            gradients = {name: g * (settings.clip / whole) for name, g in gradients.items()}
+        if settings.clip is not None and (whole := gradient_norm(gs, {}, {})) > settings.clip:
+            gs = {dtype: g * (settings.clip / whole) for dtype, g in gs.items()}
+        state = flat.updated(state, gs, loss, rule, rule.numbers(rate, state.step), settings.bounds)
+
+
+class _Flat:
+    """The variables of each dtype one after the other in one array, to which a rule is applied at once.
+
+    Rules are entrywise: each entry becomes what it does in an array of its own variable.
+    """
+
+    def __init__(self, state: State) -> None:
+        import numpy as np
+
+        self._np = np
+        self._places: dict[str, list[tuple[str, slice, tuple[int, ...]]]] = {}
+        ends: dict[str, int] = {}
+        for name, x in state.values.items():
+            dtype, start = x.dtype.char, ends.get(x.dtype.char, 0)
+            ends[dtype] = start + x.size
+            self._places.setdefault(dtype, []).append((name, slice(start, ends[dtype]), x.shape))
+        self._values = self.joined(state.values)
+        keys = list(next(iter(state.memory.values()), {}))
+        self._memory = {
+            dtype: {key: self.joined({name: some[key] for name, some in state.memory.items()})[dtype] for key in keys}
+            for dtype in self._places
+        }
+
+    def joined(self, arrays: Values) -> dict[str, Array]:
+        """The arrays of the variables as one for each dtype."""
+        found: dict[str, Array] = {}
+        for dtype, places in self._places.items():
+            if len(places) == 1:
+                found[dtype] = arrays[places[0][0]].reshape(-1)
+            else:
+                found[dtype] = self._np.concatenate([arrays[name].reshape(-1) for name, _, _ in places])
+        return found
+
+    def apart(self, arrays: Values) -> dict[str, Array]:
+        """The variables' parts of such arrays."""
+        return {
+            name: arrays[dtype][place].reshape(shape)
+            for dtype, places in self._places.items()
+            for name, place, shape in places
+        }
+
+    def updated(
+        self, state: State, gradients: Values, loss: float, rule: Rule, numbers: Sequence[Any], bounds: Bounds
+    ) -> State:
+        """The state after a step with these gradients."""
         values: dict[str, Array] = {}
         memory: dict[str, Memory] = {}
-        numbers = rule.numbers(rate, state.step)
-        for name, g in gradients.items():
-            x = state.values[name]
-            values[name], memory[name] = rule.update(x, g, numbers, state.memory.get(name, {}))
-            if name in settings.bounds:
-                values[name] = values[name].clip(*settings.bounds[name])
-        state = State(state.step + 1, values, memory, loss, None)
+        for dtype, g in gradients.items():
+            values[dtype], memory[dtype] = rule.update(self._values[dtype], g, numbers, self._memory[dtype])
+        self._values, self._memory = values, memory
+        now = self.apart(values)
+        for name, ends in bounds.items():
+            now[name][...] = now[name].clip(*ends)
+        return State(state.step + 1, now, _Remembered(self, memory), loss, None)
+
+
+class _Remembered(Mapping[str, Any]):
+    """What a rule remembers of each variable: looked at where a state is kept only."""
+
+    def __init__(self, flat: _Flat, memory: Mapping[str, Memory]) -> None:
+        self._flat = flat
+        self._memory = memory
+
+    @cached_property
+    def _found(self) -> dict[str, Memory]:
+        found: dict[str, dict[str, Array]] = {}
+        for key in next(iter(self._memory.values())):
+            for name, array in self._flat.apart({dtype: some[key] for dtype, some in self._memory.items()}).items():
+                found.setdefault(name, {})[key] = array
+        return found
+
+    def __getitem__(self, name: str) -> Memory:
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
 
 
 def _not_finite(objective: Objective, loss: float, gradients: Values, step: int) -> GradcliError | None:

@@ -123,6 +123,7 @@ def _put_together(
     args = [given.get(p) for p in range(len(body.parameters))]
     args[states + rows : states + rows] = before
     found = results(parts.body, args, parts.wanted)
+    original.update(parts.origin)
     original.update(zip(found, [group[0]] * len(found), strict=True))
     outside |= dict(zip(parts.leaves, found, strict=True))
     after = rebuilt([*parts.made.values(), *parts.totals.values()], outside, placed)
@@ -287,12 +288,15 @@ class _Splitting:
             leaves = {x: placeholder(x) for x in rows}
             front = [x for x in self.front if x not in self.parameters]
             kept = [r for r, x in self.stacked.items() if not self._after(x)]
-            ends = rebuilt(
-                [*self.following.values(), *[self.stacked[r] for r in kept], *front],
-                leaves,
-                lambda node, inputs: node.with_inputs(inputs),
-                self.parameters,
-            )
+            origin = dict(self.original)
+
+            def inside(node: Node, inputs: tuple[Node, ...]) -> Node:
+                found = node.with_inputs(inputs)
+                origin[found] = self.original.get(node, node)
+                return found
+
+            roots = [*self.following.values(), *[self.stacked[r] for r in kept], *front]
+            ends = rebuilt(roots, leaves, inside, self.parameters)
             following = [*body.states]
             for i, node in zip(self.following, ends, strict=False):
                 following[i] = node
@@ -310,7 +314,9 @@ class _Splitting:
             numbers |= {x: inner.before(body.number[x]) for x in self.front if x in self.parameters}
             made = [r for r in self.stacked if r not in kept]
             found = batched(
-                [*[self.stacked[r] for r in made], *self.pieces], {**many, **behind}, [x for x in stop if x not in behind]
+                [*[self.stacked[r] for r in made], *self.pieces],
+                {**many, **behind},
+                [x for x in stop if x not in behind],
             )
             varies = [x in self.early or x in self.moving for x in [*[self.stacked[r] for r in made], *self.pieces]]
             stacked = {
@@ -336,7 +342,7 @@ class _Splitting:
             stacked,
             summed,
             kept_now,
-            {x: self.original.get(old, old) for x, old in derivation.origin.items()},
+            origin | {x: self.original.get(old, old) for x, old in derivation.origin.items()},
         )
 
     def _summed(self, totals: Mapping[Node, Node]) -> dict[int, Node]:
@@ -380,7 +386,11 @@ def _total(x: Node, one: Node) -> Node:
     if isinstance(x.op.rule, Contraction):
         labels, out = x.op.rule.labels(x.inputs, dict(x.attrs))
         sizes: dict[int, int] = {}
-        fits = [sizes.setdefault(k, n) == n for own, y in zip(labels, x.inputs, strict=True) for k, n in zip(own, y.shape, strict=True)]
+        fits = [
+            sizes.setdefault(k, n) == n
+            for own, y in zip(labels, x.inputs, strict=True)
+            for k, n in zip(own, y.shape, strict=True)
+        ]
         if all(fits) and not x.attrs.get("gram"):
             return contract(list(x.inputs), [tuple(own) for own in labels], tuple(out[1:]))
     if x.op is multiply and size_of(x.shape) > 2 * max([size_of(y.shape) for y in x.inputs]):

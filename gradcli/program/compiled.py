@@ -150,7 +150,9 @@ def _targets(nodes: Mapping[str, Node], out: Mapping[str, Array]) -> dict[str, A
         if node is None:
             raise GradcliError("NameError", f"`{name}` in `out` is not among the results {', '.join(nodes)}")
         if not isinstance(array, np.ndarray):
-            raise GradcliError("TypeError", f"`out` has a {type(array).__name__} for `{name}`, and not an array of NumPy's")
+            raise GradcliError(
+                "TypeError", f"`out` has a {type(array).__name__} for `{name}`, and not an array of NumPy's"
+            )
         if array.shape != node.shape:
             raise GradcliError(
                 "ShapeError", f"`{name}` has shape {show_shape(node.shape)}, and the array for it in `out` {show_shape(array.shape)}"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gradcli.execute.choose import Choice
     from gradcli.execute.plan import Plan
     from gradcli.execute.profile import Record
+    from gradcli.execute.sizes import Means
     from gradcli.language.syntax import Program as Syntax
     from gradcli.language.values import Asked, Elaborated
 
@@ -301,30 +302,38 @@ class Loaded:
 
         Raises GradcliError (LimitError) where memory does not do.
         """
-        from gradcli.execute.plan import Plan
         from gradcli.execute.sizes import Means
 
         means = Means(self.threads or 0, repeated, processes)
-        loops: dict[Node, Node] = {}
-        with uncollected():
-            if self.graph.has_loops:
-                from gradcli.program.loops import OFTEN, PLANNED, lowered
-
-                nodes, loops = lowered(nodes, known, OFTEN if repeated else 1, PLANNED)
-            if without("simplify"):
-                plan = Plan(nodes, loops, means=means, known=known)
-            else:
-                from gradcli.rewrite.simplify import Simplified
-
-                simple = Simplified(nodes, not without("halfangle"), known)
-                original = {new: loops.get(old, old) for new, old in simple.original.items()}
-                plan = Plan(simple.targets, {**loops, **original}, simple.leaves, means, known)
+        plan = self._planned(nodes, known, means, apart=True)
         error = plan.check_memory(self.max_memory)
+        if error is not None and self.graph.has_loops:  # loops that are not taken apart stack less
+            plan = self._planned(nodes, known, means, apart=False)
+            error = plan.check_memory(self.max_memory)
         if error is not None:
             largest = plan.largest
             error.labels = tuple(self.graph.labels(plan.original.get(largest, largest))) if largest is not None else ()
             raise error
         return plan
+
+    def _planned(self, nodes: Sequence[Node], known: Collection[Node], means: Means, apart: bool) -> Plan:
+        """The plan, whatever memory it needs."""
+        from gradcli.execute.plan import Plan
+
+        loops: dict[Node, Node] = {}
+        with uncollected():
+            if self.graph.has_loops:
+                from gradcli.program.loops import NUMPY, OFTEN, PLANNED, lowered
+
+                runs = OFTEN if means.repeated else 1
+                nodes, loops = lowered(nodes, known, runs, PLANNED if apart else NUMPY)
+            if without("simplify"):
+                return Plan(nodes, loops, means=means, known=known)
+            from gradcli.rewrite.simplify import Simplified
+
+            simple = Simplified(nodes, not without("halfangle"), known)
+            original = {new: loops.get(old, old) for new, old in simple.original.items()}
+            return Plan(simple.targets, {**loops, **original}, simple.leaves, means, known)
 
     def evaluate(self, nodes: Sequence[Node], plain: bool = False) -> list[Array]:
         """The values of nodes as arrays or, where ``plain`` allows it, as plain numbers."""

@@ -59,7 +59,7 @@ class Planned:
                 return self.function(*[values[leaf] for leaf in self.moving])
             except Exception:  # noqa: BLE001
                 out = ()  # the slower way says which operation failed, and where it stands in the program
-        return run(self._plan, {**self._fixed, **values}, self._written, out=out)
+        return run(self._plan, {**self._fixed, **values}, self._written, None, out)
 
 
 def constant_parts(nodes: Sequence[Node], inputs: set[Node]) -> list[Node]:

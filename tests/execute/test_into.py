@@ -87,7 +87,11 @@ def test_values_that_select_otherwise_are_written_too():
         ({"n": np.zeros(1)}, "ShapeError", "`n` has shape []"),
         ({"y": np.zeros(3, np.float32)}, "TypeError", "`y` is float64, and the array for it in `out` float32"),
         ({"y": np.broadcast_to(0.0, 3)}, "ValueError", "the array for `y` in `out` is read-only"),
-        (dict.fromkeys(["y", "same"], np.zeros(3)), "ValueError", "the arrays for `y` and `same` in `out` share memory"),
+        (
+            dict.fromkeys(["y", "same"], np.zeros(3)),
+            "ValueError",
+            "the arrays for `y` and `same` in `out` share memory",
+        ),
         ([np.zeros(3)], "TypeError", "out"),
     ],
 )

@@ -75,7 +75,7 @@ class _Flat:
             self._places.setdefault(dtype, []).append((name, slice(start, ends[dtype]), x.shape))
         self._values = self.joined(state.values)
         keys = list(next(iter(state.memory.values()), {}))
-        self._memory = {
+        self._memory: dict[str, Memory] = {
             dtype: {key: self.joined({name: some[key] for name, some in state.memory.items()})[dtype] for key in keys}
             for dtype in self._places
         }
@@ -121,7 +121,7 @@ class _Remembered(Mapping[str, Any]):
         self._memory = memory
 
     @cached_property
-    def _found(self) -> dict[str, Memory]:
+    def _found(self) -> Mapping[str, Memory]:
         found: dict[str, dict[str, Array]] = {}
         for key in next(iter(self._memory.values())):
             for name, array in self._flat.apart({dtype: some[key] for dtype, some in self._memory.items()}).items():

@@ -83,12 +83,14 @@ class Estimates(NamedTuple):
             yield ",".join(["name", "index", "value", *kinds]) + "\n"
             for result in self.reply.orders[0][1]:
                 yield from self._rows(result.name, result.value, kinds)
-        else:
+        elif format == "ndjson":
             for result in self.reply.orders[0][1]:
                 line = "".join(self.reply._replace(orders=[(0, [result])]).pieces(format, None))
                 arrays = self.errors.get(result.name, {})
                 more = "".join([f', "{key}": {json_value(array)}' for key, array in arrays.items()])
                 yield line.removesuffix("}\n") + more + "}\n"
+        else:
+            raise NotImplementedError(f"there is no form {format} of results with errors")
 
     def _rows(self, name: str, value: Array, kinds: Sequence[str]) -> Iterator[str]:
         import numpy as np

@@ -69,9 +69,11 @@ class Reply(NamedTuple):
             from gradcli.report import as_csv
 
             return as_csv.pieces(self)
-        from gradcli.report import as_json
+        if format in ("json", "ndjson"):
+            from gradcli.report import as_json
 
-        return as_json.pieces(self) if format == "json" else as_json.line_pieces(self)
+            return as_json.pieces(self) if format == "json" else as_json.line_pieces(self)
+        raise NotImplementedError(f"there is no form {format} of a reply")
 
     def arrays(self) -> Iterator[tuple[str, Any]]:
         """See :class:`Answer`. With several orders a name stands there once for each: ``order2/x``."""

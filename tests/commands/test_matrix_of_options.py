@@ -112,15 +112,30 @@ def test_values_are_written_in_the_same_forms():
         for name in COMMANDS
         if "--format" in options(name) and "csv" in options(name)["--format"].type.choices  # type: ignore[attr-defined]
     }
-    assert set(forms) == {"eval", "grad", "jacobian", "hessian", "jvp", "fit", "propagate"}
+    assert set(forms) == set(ASKED)
     for choices in forms.values():
         assert choices[:6] == ("table", "plain", "value", "json", "ndjson", "csv")
+
+
+PROGRAM = "variable x = 1.0; y = (x - 3)^2\n"
+ASKED = {
+    "eval": (), "grad": (), "jacobian": (), "hessian": (), "jvp": ("--tangent", "x=1"), "fit": (),
+    "propagate": ("--error", "x=0.1"),
+}  # fmt: skip
+"""Commands that write values, and what each needs to be told."""
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_every_form_that_a_command_offers_is_written(gradcli, name):
+    """One that is offered by `also` of output_options belongs to a single command."""
+    for form in options(name)["--format"].type.choices:  # type: ignore[attr-defined]
+        done = gradcli(name, "-e", PROGRAM, *ASKED[name], "--format", form)
+        assert (done.status, done.out != "") == (0, True), done.err
 
 
 # files
 
 
-PROGRAM = "variable x = 1.0; y = (x - 3)^2\n"
 READ = {
     "FILE": ("eval", "f.expr.gz"),
     "--values": ("eval", "f.expr", "--values", "v.json.gz"),

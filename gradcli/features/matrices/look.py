@@ -67,7 +67,9 @@ class Matrices(NamedTuple):
             case "table" if not self.sparsity:
                 results = [Result(b.name, b.value) for b in self.blocks]
                 return column_pieces(Reply("eval", self.file, [(0, results)], precision=self.precision))
-        return _patterns(self.blocks) if self.sparsity else _plain(self, format == "value")
+            case "table" | "plain" | "value":
+                return _patterns(self.blocks) if self.sparsity else _plain(self, format == "value")
+        raise NotImplementedError(f"there is no form {format} of matrices")
 
 
 def flattened(block: Block) -> Any:

@@ -32,6 +32,9 @@ Seeds = Sequence[tuple[Node, Cotangent]]
 Pass = Callable[[Derivation, Seeds, set[Node], set[Node]], Mapping[Node, Cotangent]]
 """The reverse pass itself, :func:`gradcli.autodiff.reverse.sweep`."""
 
+Key = tuple[int, int]
+"""A parameter and the order of a coefficient of its series, or 0 for the mask of them."""
+
 
 class _Back:
     """The backward loop of some results of one loop, and what it starts from."""
@@ -65,6 +68,15 @@ class _Back:
                     todo.append(i)
         return sorted(reached & body.changing(self.to))
 
+    def grows(self, received: Mapping[int, Cotangent | None]) -> bool:
+        """Whether states receive a mask, or what may be NaN or infinite, in a step, who had none: from now on they have."""
+        masked = {i for i, c in received.items() if self.body.states[i].risky and (c is None or c.mask is not None)}
+        risky = {i for i, c in received.items() if c is not None and c.g.risky}
+        grown = not (masked <= self.masked and risky <= self.risky)
+        self.masked |= masked
+        self.risky |= risky
+        return grown
+
 
 def passed_back(derivation: Derivation, group: Seeds, to: set[Node], sweep: Pass) -> list[tuple[Node, Cotangent]]:
     """What results of one loop pass on to some of their inputs."""
@@ -80,13 +92,13 @@ def passed_back(derivation: Derivation, group: Seeds, to: set[Node], sweep: Pass
         ends = set(given.values())
         return list(sweep(derivation, [(parts[r], c) for r, c in received.items()], ends & to, ends).items())
     back = _Back(derivation, body, received, wanted)
-    while (made := _step(back, sweep)) is None:
+    while (loop := _step(back, sweep)) is None:
         pass  # with more masks, or more that may be infinite
-    found, loop = made
+    places = loop.places()
     args = _arguments(back, loop, given)
-    outer = results(loop.body, args, [r for _, r, m in found for r in ((r,) if m is None else (r, m))])
-    of = dict(zip([r for _, r, m in found for r in ((r,) if m is None else (r, m))], outer, strict=True))
-    return [(given[p], Cotangent(of[r], None if m is None else of[m])) for p, r, m in found]
+    listed = [r for place in places.values() for r in place if r is not None]
+    of = dict(zip(listed, results(loop.body, args, listed), strict=True))
+    return [(given[p], Cotangent(of[r], None if m is None else of[m])) for p, (r, m) in places.items()]
 
 
 def _bytes_of_states(body: Body, wanted: Iterable[int]) -> int:
@@ -156,135 +168,137 @@ def _in_parts(body: Body, given: Mapping[int, Node], wanted: Iterable[int]) -> d
     return {r: tables[r] if body.stacks(r) else ends[r] for r in wanted}
 
 
+Place = tuple[int, int | None]
+"""The numbers of what holds a cotangent, and of what holds its mask, if it has one."""
+
+
 class _Made:
-    """A backward body in the making.
+    """The backward body in the making.
 
     ``starts`` are the arguments of its states. ``stacks`` are those of its elements: a node, or the number of a state or an
-    element of the forward loop, whose rows it reads. ``body`` is there when all is known.
+    element of the forward loop, whose rows it reads. ``seeds`` are what a step starts from, ``rows`` what it receives for
+    states before it. ``at_end`` says in which states the cotangents of parameters are, ``by_row`` where they are in what
+    is emitted. ``body`` is there when all is known.
     """
 
     body: Body
 
-    def __init__(self) -> None:
+    def __init__(self, back: _Back) -> None:
+        self._back = back
         self.states: list[Node] = []
         self.starts: list[Node] = []
         self.following: list[Node] = []
         self.elements: list[Node] = []
         self.stacks: list[Any] = []
         self.emitted: list[Node] = []
+        self.at_end: dict[int, Place] = {}
+        self.by_row: dict[int, Place] = {}
+        body = back.body
+        self.seeds: list[tuple[Node, Cotangent]] = [(body.following[i], self._carried(i)) for i in back.active]
+        self.seeds += [(body.emitted[j], self._row(body.emitted[j], c)) for j, c in back.emitted.items()]
+        self.rows = {i: self._row(body.states[i], c) for i, c in back.before.items()}
 
-    def state(self, like: Node, dtype: str, start: Node | None, risky: bool = False) -> Node:
+    def _state(self, like: Node, dtype: str, start: Node | None, risky: bool = False) -> Node:
         leaf = placeholder(like, like.shape, dtype, risky)
         self.states.append(leaf)
         self.starts.append(start if start is not None else zeros(shape=like.shape, dtype=dtype))
         return leaf
 
-
-def _step(back: _Back, sweep: Pass) -> tuple[list[tuple[int, int, int | None]], _Made] | None:
-    """The backward body; None after more states have got a mask, or a cotangent that may be infinite.
-
-    Returns for each parameter that is asked for the results with its cotangent and mask.
-    """
-    body, made = back.body, _Made()
-    seeds: list[tuple[Node, Cotangent]] = []
-    carried: dict[int, tuple[Node, Node | None]] = {}
-    for i in back.active:
-        leaf, c = body.states[i], back.at_end.get(i)
+    def _carried(self, i: int) -> Cotangent:
+        """The states for the cotangent of state i and for its mask."""
+        back = self._back
+        leaf, c = back.body.states[i], back.at_end.get(i)
+        self.at_end[i] = self._place(len(self.states), i in back.masked)
         dtype = leaf.dtype if is_float(leaf.dtype) else derived_float()
-        g = made.state(leaf, dtype, None if c is None else cast_to(c.g, dtype), i in back.risky)
+        g = self._state(leaf, dtype, None if c is None else cast_to(c.g, dtype), i in back.risky)
+        if i not in back.masked:
+            return Cotangent(g, None)
+        return Cotangent(g, self._state(leaf, "bool", None if c is None else _everywhere(c.mask, leaf.shape)))
+
+    def _place(self, first: int, masked: bool) -> Place:
+        return first, first + 1 if masked else None
+
+    def _row(self, like: Node, c: Cotangent) -> Cotangent:
+        """The placeholders of a row of a stacked cotangent and of its mask."""
+        leaf = placeholder(like, c.g.shape[1:], c.g.dtype, c.g.risky)
+        self.elements.append(leaf)
+        self.stacks.append(c.g)
         mask = None
-        if i in back.masked:
-            start = None if c is None else c.mask
-            if c is not None and start is None:
-                start = logical_not(zeros(shape=leaf.shape, dtype="bool"))
-            mask = made.state(leaf, "bool", None if start is None else broadcasted(start, leaf.shape))
-        carried[i] = g, mask
-        seeds.append((body.following[i], Cotangent(g, mask)))
-    rows: dict[int, Cotangent] = {}
-    for j, c in back.emitted.items():
-        seeds.append((body.emitted[j], _row(made, body.emitted[j], c)))
-    for i, c in back.before.items():
-        rows[i] = _row(made, body.states[i], c)
-    leaves = {body.states[i] for i in back.active}
+        if c.mask is not None:
+            mask = placeholder(like, c.g.shape[1:], "bool", False)
+            self.elements.append(mask)
+            self.stacks.append(broadcasted(c.mask, c.g.shape))
+        return Cotangent(leaf, mask)
+
+    def received(self, i: int, c: Cotangent | None) -> Cotangent | None:
+        """What state i receives in a step, after c by the step itself."""
+        row = self.rows.get(i)
+        return c if row is None else row if c is None else _sum(c, row)
+
+    def follow(self, i: int, c: Cotangent | None) -> None:
+        """What a step makes of the cotangent of state i, and of its mask."""
+        shape, (r, m) = self._back.body.states[i].shape, self.at_end[i]
+        dtype = self.states[r].dtype
+        self.following.append(zeros(shape=shape, dtype=dtype) if c is None else cast_to(c.g, dtype))
+        if m is not None:
+            self.following.append(zeros(shape=shape, dtype="bool") if c is None else _everywhere(c.mask, shape))
+
+    def stack(self, p: int, c: Cotangent) -> None:
+        """Each step emits its own row of a cotangent."""
+        shape = self._back.body.parameters[p].shape
+        self.by_row[p] = self._place(len(self.emitted), c.mask is not None)
+        self.emitted += [broadcasted(x, shape) for x in c if x is not None]
+
+    def add_up(self, p: int, c: Cotangent) -> None:
+        """The steps add to a cotangent, of what is the same in all of them."""
+        leaf = self._back.body.parameters[p]
+        self.at_end[p] = self._place(len(self.states), c.mask is not None)
+        self.following.append(self._state(leaf, c.g.dtype, None, c.g.risky) + c.g)
+        if c.mask is not None:
+            self.following.append(either(self._state(leaf, "bool", None), c.mask))
+
+    def finish(self) -> None:
+        """The states and rows of the loop that the backward body reads, as rows of it, and the body itself."""
+        body = self._back.body
+        read = set(cone([*self.following, *self.emitted], [*self.states, *self.elements]))
+        for p, leaf in enumerate(body.parameters[: len(body.states) + len(body.elements)]):
+            if leaf in read:
+                self.elements.append(leaf)
+                self.stacks.append(p)
+        self.body = Body(
+            self.states, self.elements, body.fixed, self.following, self.emitted, body.count, not body.backwards
+        )
+
+    def places(self) -> dict[int, Place]:
+        """The results with the cotangent of each parameter that is asked for."""
+        found = {p: place for p, place in self.at_end.items() if p in self._back.to}
+        emits = self.body.emits
+        return found | {p: (emits(r), None if m is None else emits(m)) for p, (r, m) in self.by_row.items()}
+
+
+def _step(back: _Back, sweep: Pass) -> _Made | None:
+    """The backward body; None after more states have got a mask, or a cotangent that may be infinite."""
+    body, made = back.body, _Made(back)
     others = [p for p in back.to if p >= len(body.states)]
-    leaves |= {body.parameters[p] for p in others}
     with back.derivation.inside():
-        found = dict(sweep(back.derivation, seeds, leaves, set(body.parameters)))
-    grown = False
-    ends: list[tuple[int, int, int | None]] = []
-    position = {leaf: k for k, leaf in enumerate(made.states)}
-    for i in back.active:
-        leaf, (g, mask) = body.states[i], carried[i]
-        got = found.get(leaf)
-        if i in rows:
-            got = rows[i] if got is None else _sum(got, rows[i])
-        if leaf.risky and i not in back.masked and (got is None or got.mask is not None):
-            back.masked.add(i)
-            grown = True
-        if got is not None and got.g.risky and i not in back.risky:
-            back.risky.add(i)
-            grown = True
-        made.following.append(zeros(shape=leaf.shape, dtype=g.dtype) if got is None else cast_to(got.g, g.dtype))
-        if mask is not None:
-            nowhere = zeros(shape=leaf.shape, dtype="bool")
-            made.following.append(nowhere if got is None else _everywhere(got.mask, leaf.shape))
-        if i in back.to:
-            ends.append((i, position[g], None if mask is None else position[mask]))
-    if grown:
+        leaves = {body.parameters[p] for p in (*back.active, *others)}
+        found = dict(sweep(back.derivation, made.seeds, leaves, set(body.parameters)))
+    received = {i: made.received(i, found.get(body.states[i])) for i in back.active}
+    if back.grows(received):
         return None
-    emitted: list[tuple[int, int, int | None]] = []
+    for i, c in received.items():
+        made.follow(i, c)
+    rows = len(body.states) + len(body.elements)
     for p in others:
-        leaf, got = body.parameters[p], found.get(body.parameters[p])
-        if got is None:
-            continue
-        if p < len(body.states) + len(body.elements):
-            first = len(made.emitted)
-            made.emitted.append(broadcasted(got.g, leaf.shape))
-            if got.mask is not None:
-                made.emitted.append(broadcasted(got.mask, leaf.shape))
-            emitted.append((p, first, None if got.mask is None else first + 1))
-            continue
-        total = made.state(leaf, got.g.dtype, None, got.g.risky)
-        made.following.append(total + got.g)
-        some = None
-        if got.mask is not None:
-            chosen = made.state(leaf, "bool", None)
-            made.following.append(either(chosen, got.mask))
-            some = len(made.states) - 1
-        ends.append((p, len(made.states) - (1 if some is None else 2), some))
-    _finish(back, made)
-    count = len(made.states)
-    return [*ends, *[(p, count + r, None if m is None else count + m) for p, r, m in emitted]], made
-
-
-def _row(made: _Made, like: Node, c: Cotangent) -> Cotangent:
-    """The placeholders of a row of a stacked cotangent and of its mask."""
-    leaf = placeholder(like, c.g.shape[1:], c.g.dtype, c.g.risky)
-    made.elements.append(leaf)
-    made.stacks.append(c.g)
-    mask = None
-    if c.mask is not None:
-        mask = placeholder(like, c.g.shape[1:], "bool", False)
-        made.elements.append(mask)
-        made.stacks.append(broadcasted(c.mask, c.g.shape))
-    return Cotangent(leaf, mask)
+        got = found.get(body.parameters[p])
+        if got is not None:
+            (made.stack if p < rows else made.add_up)(p, got)
+    made.finish()
+    return made
 
 
 def _sum(a: Cotangent, b: Cotangent) -> Cotangent:
     return Cotangent(a.g + b.g, None if a.mask is None or b.mask is None else either(a.mask, b.mask))
-
-
-def _finish(back: _Back, made: _Made) -> None:
-    """The states and rows of the loop that the backward body reads, as rows of it, and the body itself."""
-    body = back.body
-    read = set(cone([*made.following, *made.emitted], [*made.states, *made.elements]))
-    for p, leaf in enumerate(body.parameters[: len(body.states) + len(body.elements)]):
-        if leaf in read:
-            made.elements.append(leaf)
-            made.stacks.append(p)
-    made.body = Body(
-        made.states, made.elements, body.fixed, made.following, made.emitted, body.count, not body.backwards
-    )
 
 
 def _arguments(back: _Back, made: _Made, given: dict[int, Node]) -> list[Node | None]:
@@ -303,7 +317,7 @@ def _listed(body: Body, given: Mapping[int, Node]) -> list[Node | None]:
 # series
 
 
-def coefficients(series: Series, node: Node, order: int, known: Mapping[tuple[int, int], Node]) -> list[Node | None]:
+def coefficients(series: Series, node: Node, order: int, known: Mapping[Key, Node]) -> list[Node | None]:
     """The coefficients 1 to ``order`` of a result's series; ``known`` has those of its arguments that are not 0.
 
     The loop carries the coefficients of its states beside the states, and masks of what no step has reached yet.
@@ -313,101 +327,121 @@ def coefficients(series: Series, node: Node, order: int, known: Mapping[tuple[in
     body: Body = node.attrs["body"]
     given = arguments([node])
     singular = any([x.risky for x in (*body.following, *body.emitted)])
-    return _forwards(series, node, order, known, {p: series.mask(given[p]) if singular else None for p, _ in known})[0]
+    found = _Beside(
+        series, node, order, known, {p: series.mask(given[p]) if singular else None for p, _ in known}
+    ).found()
+    return [found.get(j) for j in range(1, order + 1)]
 
 
 def series_mask(series: Series, node: Node, masks: Mapping[int, Node | None]) -> Node | None:
     """Where the series of a result is selected; ``masks`` has those of the arguments that vary, None for everywhere."""
-    return _forwards(series, node, 0, {}, masks)[1]
+    return _Beside(series, node, 0, {}, masks).found().get(0)
 
 
-def _forwards(
-    series: Series,
-    node: Node,
-    order: int,
-    known: Mapping[tuple[int, int], Node],
-    masks: Mapping[int, Node | None],
-) -> tuple[list[Node | None], Node | None]:
-    """Coefficients of a result and where they are selected, from those of the arguments."""
-    body: Body = node.attrs["body"]
-    given = arguments([node])
-    each = range(1, order + 1)
-    moving = sorted(body.changing(masks))
-    carried = [p for p in moving if p < len(body.states)]
-    singular = not order or any([x.risky for x in (*body.following, *body.emitted)])
-    # What is there before some step: coefficients, those that may be NaN or infinite, masks.
-    there, risky = set(known), {key for key, c in known.items() if c.risky or body.parameters[key[0]].risky}
-    masked = {p for p in moving if singular and (p not in masks or masks[p] is not None)}
-    left = body.count - 1
-    with (current_derivation() or Derivation()).inside():
-        while True:
-            leaves = {(p, j): placeholder(body.parameters[p], risky=(p, j) in risky) for p, j in sorted(there)}
-            bits = {p: placeholder(body.parameters[p], dtype="bool", risky=False) for p in sorted(masked)}
-            moved = {body.parameters[p]: [leaves.get((p, j)) for j in each] for p in moving}
-            inner = series.__class__(moved, [*series.fixed, *body.parameters])
-            inner.masks.update({body.parameters[p]: leaf for p, leaf in bits.items()})
-            after = {
-                (p, j): c for p in carried for j in each if (c := inner.coefficient(body.following[p], j)) is not None
-            }
-            chosen = {p: inner.mask(body.following[p]) for p in carried} if singular else {}
-            grown = (
-                set(after) - there if left > 0 else set(),
-                {key for key, c in after.items() if c.risky} - risky,
-                {p for p, mask in chosen.items() if mask is not None} - masked,
-            )
-            if not any(grown):
-                break
-            left -= 1
-            there |= grown[0]
-            risky |= grown[1]
-            masked |= grown[2]
-        result = node.attrs["result"]
-        emits = body.stacks(result) and result < body.before(0)
+class _Beside:
+    """A loop with more beside its own parameters: coefficients of their series, by parameter and order; as order 0 their masks.
+
+    ``known`` and ``masks`` are those of the arguments; up to ``order`` the coefficients of a result are wanted, or where that
+    is 0 its mask. ``_leaves`` stand for what there is before some step, ``_after`` is what a step makes of the states', as far as that is
+    neither 0 nor selected everywhere, and ``_emitted`` what each step adds to a stacked result, by order.
+    """
+
+    def __init__(
+        self, series: Series, node: Node, order: int, known: Mapping[Key, Node], masks: Mapping[int, Node | None]
+    ) -> None:
+        self._body: Body = node.attrs["body"]
+        self._given = arguments([node])
+        self._result: int = node.attrs["result"]
+        self._order, self._known, self._masks = order, known, masks
+        body = self._body
+        self._moving = sorted(body.changing(masks))
+        self._carried = [p for p in self._moving if p < len(body.states)]
+        self._singular = not order or any([x.risky for x in (*body.following, *body.emitted)])
+        self._there = set(known)
+        if self._singular:
+            self._there |= {(p, 0) for p in self._moving if p not in masks or masks[p] is not None}
+        self._risky = {key for key, c in known.items() if c.risky or body.parameters[key[0]].risky}
+        with (current_derivation() or Derivation()).inside():
+            left = body.count - 1
+            inner = self._step(series)
+            while self._grows(left):
+                left -= 1
+                inner = self._step(series)
+            emits = body.stacks(self._result) and self._result < body.before(0)
+            self._emitted = self._made(inner, body.root(self._result)) if emits else {}
+        for key in self._after:
+            if key not in self._leaves:
+                self._leaves[key] = placeholder(body.parameters[key[0]])
+
+    def _step(self, series: Series) -> Series:
+        """Work out one step on what there is before it, as far as is known."""
+        body, orders = self._body, range(1, self._order + 1)
+        self._leaves = {key: self._leaf(*key) for key in sorted(self._there, key=lambda key: (not key[1], key))}
+        moved = {body.parameters[p]: [self._leaves.get((p, j)) for j in orders] for p in self._moving}
+        inner = series.__class__(moved, [*series.fixed, *body.parameters])
+        inner.masks.update({body.parameters[p]: leaf for (p, j), leaf in self._leaves.items() if not j})
+        self._after: dict[Key, Node] = {}
+        for p in self._carried:
+            made = self._made(inner, body.following[p], self._singular)
+            self._after.update({(p, j): c for j, c in made.items()})
+        return inner
+
+    def _leaf(self, p: int, j: int) -> Node:
+        like = self._body.parameters[p]
+        return placeholder(like, risky=(p, j) in self._risky) if j else placeholder(like, dtype="bool", risky=False)
+
+    def _made(self, inner: Series, x: Node, singular: bool = False) -> dict[int, Node]:
+        """The coefficients and the mask of a node of the body, where there are any."""
+        found = {j: c for j in range(1, self._order + 1) if (c := inner.coefficient(x, j)) is not None}
+        if (singular or not self._order) and (mask := inner.mask(x)) is not None:
+            found[0] = mask
+        return found
+
+    def _grows(self, left: int) -> bool:
+        """Whether a step makes more than there was before it, which is there before the next one, as long as steps are ``left``."""
+        more = {key for key in self._after if key not in self._there and (left > 0 or not key[1])}
+        risky = {key for key, c in self._after.items() if key[1] and c.risky} - self._risky
+        self._there |= more
+        self._risky |= risky
+        return bool(more or risky)
+
+    def _start(self, p: int, j: int) -> Node:
+        """What the arguments give for a leaf."""
+        shape, dtype = self._body.argument_shape(p), self._body.parameters[p].dtype
+        if not j:
+            return _everywhere(self._masks[p], shape) if p in self._masks else zeros(shape=shape, dtype="bool")
+        c = self._known.get((p, j))
+        return zeros(shape=shape, dtype=dtype) if c is None else cast_to(c, dtype)
+
+    def _following(self, p: int, j: int) -> Node:
+        """What a step makes of a leaf that stands for something of a state."""
+        x, c = self._body.states[p], self._after.get((p, j))
+        if not j:
+            return _everywhere(c, x.shape)
+        return zeros(shape=x.shape, dtype=x.dtype) if c is None else cast_to(c, x.dtype)
+
+    def found(self) -> dict[int, Node]:
+        """The coefficients of the result by order, as far as they are not 0, or as order 0 its mask, if it has one."""
+        body, result = self._body, self._result
+        own = [key for key in self._leaves if key[0] in self._carried]
         root = body.root(result)
-        emitted = {j: c for j in each if emits and (c := inner.coefficient(root, j)) is not None}
-        kept = inner.mask(root) if emits and not order else None
-
-    def start(p: int, j: int) -> Node:
-        leaf, c = body.parameters[p], known.get((p, j))
-        return zeros(shape=body.argument_shape(p), dtype=leaf.dtype) if c is None else cast_to(c, leaf.dtype)
-
-    def first_mask(p: int) -> Node:
-        shape = body.argument_shape(p)
-        return _everywhere(masks[p], shape) if p in masks else zeros(shape=shape, dtype="bool")
-
-    def next_of(p: int, j: int) -> Node:
-        leaf, c = body.parameters[p], after.get((p, j))
-        return zeros(shape=leaf.shape, dtype=leaf.dtype) if c is None else cast_to(c, leaf.dtype)
-
-    leaves |= {key: placeholder(body.parameters[key[0]]) for key in after if key not in leaves}
-    own = [key for key in leaves if key[0] in carried]
-    selected = [p for p in bits if p in carried]
-    made, args = _beside(
-        body,
-        given,
-        [
-            *[(p, leaf, start(p, j)) for (p, j), leaf in leaves.items()],
-            *[(p, leaf, first_mask(p)) for p, leaf in bits.items()],
-        ],
-        [*[next_of(p, j) for p, j in own], *[_everywhere(chosen[p], body.states[p].shape) for p in selected]],
-        [
-            *[cast_to(c, root.dtype) for c in emitted.values()],
-            *([] if kept is None else [broadcasted(kept, root.shape)]),
-        ],
-    )
-    i = result - body.before(0) if result >= body.before(0) else result
-    if emits:
-        wanted = {j: made.emits(k) for k, j in enumerate(emitted)}
-        if kept is not None:
-            wanted[0] = made.emits(len(emitted))
-    else:
-        wanted = {j: k for k, (p, j) in enumerate(own, len(body.states)) if p == i}
-        if not order and i in selected:
-            wanted[0] = len(body.states) + len(own) + selected.index(i)
-        if body.stacks(result):
-            wanted = {j: made.before(k) for j, k in wanted.items()}
-    found = dict(zip(wanted, results(made, args, wanted.values()), strict=True))
-    return [found.get(j) for j in each], found.get(0)
+        made, args = _with_more(
+            body,
+            self._given,
+            [(p, leaf, self._start(p, j)) for (p, j), leaf in self._leaves.items()],
+            [self._following(p, j) for p, j in own],
+            [cast_to(c, root.dtype) if j else broadcasted(c, root.shape) for j, c in self._emitted.items()],
+        )
+        if body.stacks(result) and result < body.before(0):
+            wanted = {j: made.emits(k) for k, j in enumerate(self._emitted)}
+        else:
+            state = result - body.before(0) if body.stacks(result) else result
+            wanted = {
+                j: k for k, (p, j) in enumerate(own, len(body.states)) if p == state and bool(j) == bool(self._order)
+            }
+            if body.stacks(result):
+                wanted = {j: made.before(k) for j, k in wanted.items()}
+        return dict(zip(wanted, results(made, args, wanted.values()), strict=True))
 
 
 def _everywhere(mask: Node | None, shape: Sequence[int]) -> Node:
@@ -416,7 +450,7 @@ def _everywhere(mask: Node | None, shape: Sequence[int]) -> Node:
     return logical_not(zeros(shape=shape, dtype="bool")) if mask is None else broadcasted(mask, shape)
 
 
-def _beside(
+def _with_more(
     body: Body,
     given: Mapping[int, Node],
     more: Sequence[tuple[int, Node, Node]],

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.fold import fold
 from gradcli.graph.node import Node
-from gradcli.graph.operation import constant_value, leaves_below
+from gradcli.graph.operation import Operation, constant_value, leaves_below
 from gradcli.graph.ops.creation import ones
 from gradcli.graph.ops.elementwise import add, divide, multiply, neg, power, recip, square
 from gradcli.graph.ops.selection import equal, identity, where
@@ -140,34 +142,57 @@ class Factored:
         self._steps -= 1
         if self._steps < 0:
             return None
-        if g.op is multiply:
-            a, b = g.inputs
-            if (q := self._whole(a)) is not None:
-                return q * b
-            return None if (q := self._whole(b)) is None else a * q
-        if g.op is divide:
-            a, b = g.inputs
-            return None if (q := self._whole(a)) is None else divide(q, b)
-        if g.op in (neg, identity):
-            return None if (q := self._whole(g.inputs[0])) is None else g.op(q)
-        if g.op is square:
-            return None if (q := self._whole(g.inputs[0])) is None else q * g.inputs[0]
-        if g.op is power:
-            a, p = g.inputs
-            exponent = constant_value(p)
-            if exponent is None or exponent < 1 or (q := self._whole(a)) is None:
-                return None
-            return q * power(a, exponent - 1)
-        if g.op is add:
-            first, second = (self._whole(x) for x in g.inputs)
-            return None if first is None or second is None else first + second
-        if g.op is where:
-            condition, *branches = g.inputs
-            if all([_is_zero(x) for x in branches]):
-                return None
-            first, second = (x if _is_zero(x) else self._whole(x) for x in branches)
-            return None if first is None or second is None else where(condition, first, second)
+        rule = _DIVIDED.get(g.op)
+        return rule(g, self._whole) if rule is not None else None
+
+
+Whole = Callable[[Node], "Node | None"]
+
+
+def _product(g: Node, whole: Whole) -> Node | None:
+    a, b = g.inputs
+    if (q := whole(a)) is not None:
+        return q * b
+    return None if (q := whole(b)) is None else a * q
+
+
+def _quotient(g: Node, whole: Whole) -> Node | None:
+    a, b = g.inputs
+    return None if (q := whole(a)) is None else divide(q, b)
+
+
+def _power(g: Node, whole: Whole) -> Node | None:
+    a, p = g.inputs
+    exponent = constant_value(p)
+    if exponent is None or exponent < 1 or (q := whole(a)) is None:
         return None
+    return q * power(a, exponent - 1)
+
+
+def _sum(g: Node, whole: Whole) -> Node | None:
+    first, second = (whole(x) for x in g.inputs)
+    return None if first is None or second is None else first + second
+
+
+def _choice(g: Node, whole: Whole) -> Node | None:
+    condition, *branches = g.inputs
+    if all([_is_zero(x) for x in branches]):
+        return None
+    first, second = (x if _is_zero(x) else whole(x) for x in branches)
+    return None if first is None or second is None else where(condition, first, second)
+
+
+_DIVIDED: dict[Operation, Callable[[Node, Whole], Node | None]] = {
+    multiply: _product,
+    divide: _quotient,
+    neg: lambda g, whole: None if (q := whole(g.inputs[0])) is None else neg(q),
+    identity: lambda g, whole: None if (q := whole(g.inputs[0])) is None else identity(q),
+    square: lambda g, whole: None if (q := whole(g.inputs[0])) is None else q * g.inputs[0],
+    power: _power,
+    add: _sum,
+    where: _choice,
+}
+"""What is left of an operation that has the root as a factor, from what is left of its inputs; None where it is no factor."""
 
 
 def plus(a: Node | None, b: Node | None) -> Node | None:

@@ -8,9 +8,11 @@ be differentiated again; nodes that cannot be singular get none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
-from gradcli.autodiff.cotangents import Cotangent, either
+from gradcli.autodiff.cotangents import Cotangent, either, guarded, is_indicator, mask_to, product_mask, unless_met
 from gradcli.autodiff.powers import Factored
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Derivation, Node, Number, by_serial, cone, current_derivation
@@ -18,7 +20,6 @@ from gradcli.graph.operation import (
     Contraction,
     Elementwise,
     Linear,
-    NoDerivative,
     Product,
     Repeated,
     SameAs,
@@ -32,8 +33,8 @@ from gradcli.graph.ops.creation import eye, ones, tangent, zeros
 from gradcli.graph.ops.elementwise import divide, multiply, multiply_no_nan, recip
 from gradcli.graph.ops.linear_algebra import contract
 from gradcli.graph.ops.reductions import any_, sum_
-from gradcli.graph.ops.selection import cast, isfinite, link, logical_and, logical_not, not_equal, where, zero
-from gradcli.graph.ops.shaping import broadcast_to, broadcasted, reshape, reshaped, stretched_axes, unbroadcast
+from gradcli.graph.ops.selection import link, logical_and, logical_not, not_equal, where, zero
+from gradcli.graph.ops.shaping import broadcast_to, broadcasted, reshape, reshaped, unbroadcast
 from gradcli.graph.types import Shape, is_float, show_shape
 from gradcli.tuples import NamedTuple
 
@@ -217,50 +218,43 @@ def contributions(
             if factored.rest is None:
                 return
             c = Cotangent(factored.rest, c.mask)
-    match rule:
-        case Elementwise():
-            for i in positions:
-                own = Cotangent(c.g, product_mask(node, i, c.mask)) if node.op is divide and i else c
-                yield inputs[i], _to_shape(_through_partial(node, i, rule, own), inputs[i].shape)
-        case Product():
-            for i in positions:
-                g = c.g * guarded(inputs[i ^ 1], c.mask)
-                yield inputs[i], _to_shape(Cotangent(g, product_mask(node, i, c.mask)), inputs[i].shape)
-        case Linear():
-            for i in positions:
-                yield inputs[i], through_linear(node, i, rule, c)
-        case Select():
-            for i in positions:
-                yield inputs[i], _to_shape(_selected(node, i, c), inputs[i].shape)
-        case Contraction():
-            for i in positions:
-                yield inputs[i], through_contraction(node, i, rule, c)
-        case SameAs():
-            expression = rule.expression(node, *inputs)
-            bounds = {*inputs, node}
-            inner = sweep(derivation, [(expression, c)], {inputs[i] for i in positions}, bounds)
-            for x, got in inner.items():
-                yield x, Cotangent(got.g + link(node), got.mask) if rule.link else got
-        case Tangent():
-            known = regular_inputs(node, rule, c.mask)
-            for i in positions:
-                if i in rule.transposes:
-                    solution = node.op(*known)
-                    g = rule.transposes[i](i, c.g, solution)
-                    yield inputs[i], Cotangent(g, solution_mask(solution, c.mask, inputs[i]))
-                    continue
-                if rule.adjoint is not None and (passed := rule.adjoint(i, c.g, node)) is not None:
-                    yield inputs[i], Cotangent(passed, solution_mask(node, c.mask, inputs[i]))
-                    continue
-                dx = placeholder(derivation, inputs[i])
-                moved: list[Node | None] = [None] * len(inputs)
-                moved[i] = dx
-                expression = rule.tangent(node, known, moved)
-                inner = sweep(derivation, [(expression, c)], {dx}, {*known, *inputs, node})
-                if dx in inner:
-                    yield inputs[i], inner[dx]
-        case NoDerivative():
-            return
+    through = _THROUGH.get(type(rule))
+    if through is not None:
+        for i in positions:
+            yield inputs[i], through(node, i, rule, c)
+    elif isinstance(rule, SameAs):
+        expression = rule.expression(node, *inputs)
+        inner = sweep(derivation, [(expression, c)], {inputs[i] for i in positions}, {*inputs, node})
+        for x, got in inner.items():
+            yield x, Cotangent(got.g + link(node), got.mask) if rule.link else got
+    elif isinstance(rule, Tangent):
+        yield from _through_tangent(derivation, node, positions, rule, c)
+
+
+def _through_tangent(
+    derivation: Derivation, node: Node, positions: Sequence[int], rule: Tangent, c: Cotangent
+) -> Iterator[tuple[Node, Cotangent]]:
+    known = regular_inputs(node, rule, c.mask)
+    for i in positions:
+        x = node.inputs[i]
+        if i in rule.transposes:
+            solution = node.op(*known)
+            yield x, Cotangent(rule.transposes[i](i, c.g, solution), solution_mask(solution, c.mask, x))
+        elif rule.adjoint is not None and (passed := rule.adjoint(i, c.g, node)) is not None:
+            yield x, Cotangent(passed, solution_mask(node, c.mask, x))
+        else:
+            dx, moved = moved_by(derivation, node, i, rule, known)
+            inner = sweep(derivation, [(moved, c)], {dx}, {*known, *node.inputs, node})
+            if dx in inner:
+                yield x, inner[dx]
+
+
+def moved_by(derivation: Derivation, node: Node, i: int, rule: Tangent, known: Sequence[Node]) -> tuple[Node, Node]:
+    """A dx in place of input i, and the tangent by a rule of the ``known`` inputs, which is linear in it."""
+    dx = placeholder(derivation, node.inputs[i])
+    moved: list[Node | None] = [None] * len(node.inputs)
+    moved[i] = dx
+    return dx, rule.tangent(node, known, moved)
 
 
 def _through_square(
@@ -293,62 +287,28 @@ def placeholder(derivation: Derivation, x: Node) -> Node:
     return node
 
 
-def guarded(factor: Node, mask: Node | None) -> Node:
-    """The factor where the mask is true, 0 elsewhere, so that what is not selected cannot make a NaN."""
-    return factor if mask is None or not factor.risky else where(mask, factor, 0)
-
-
-def product_mask(node: Node, i: int, mask: Node | None) -> Node | None:
-    """Where input i of a product, or the divisor of a quotient, is selected: not where its partner is an indicator's 0."""
-    partner = node.inputs[i ^ 1]
-    if not (node.inputs[i].risky or node.op is divide) or not is_indicator(partner):
-        return mask
-    taken = broadcasted(not_equal(partner, 0), node.shape)
-    return taken if mask is None else logical_and(taken, mask)
-
-
-_KEPT = ("moved", "negated", "placed", "repeated")
-
-
-def is_indicator(x: Node, most: int = 16) -> bool:
-    """Whether a node is 0 at some entries by what it is, not by its values: one_hot, a condition as a number, or times one.
-
-    ``most`` operations are looked through.
-    """
-    todo = [x]
-    for _ in range(most):
-        if not todo:
-            break
-        x = todo.pop()
-        if x.op.indicator or x.op is cast and x.inputs[0].dtype == "bool":
-            return True
-        if x.op is cast or x.op.entries in _KEPT and not any([is_float(i.dtype) for i in x.inputs[1:]]):
-            todo.append(x.inputs[0])
-        elif x.op is multiply:
-            todo += x.inputs
-    return False
-
-
 def _to_shape(c: Cotangent, shape: Shape) -> Cotangent:
     """Summed over the axes along which the input was broadcast: the only place where that is done."""
     return Cotangent(unbroadcast(c.g, shape), mask_to(c.mask, shape))
 
 
-def mask_to(mask: Node | None, shape: Shape) -> Node | None:
-    """A mask of the input's shape: true where some entry that it was broadcast to is selected."""
-    if mask is None or mask.shape == shape:
-        return mask
-    axes = stretched_axes(mask.shape, shape)
-    return broadcasted(reshaped(any_(mask, axis=axes, keepdims=False), shape) if axes else mask, shape)
+def _through_elementwise(node: Node, i: int, rule: Elementwise, c: Cotangent) -> Cotangent:
+    own = Cotangent(c.g, product_mask(node, i, c.mask)) if node.op is divide and i else c
+    return _to_shape(_through_partial(node, i, rule, own), node.inputs[i].shape)
+
+
+def _through_product(node: Node, i: int, rule: Product, c: Cotangent) -> Cotangent:
+    g = c.g * guarded(node.inputs[i ^ 1], c.mask)
+    return _to_shape(Cotangent(g, product_mask(node, i, c.mask)), node.inputs[i].shape)
 
 
 def _through_partial(node: Node, i: int, rule: Elementwise, c: Cotangent) -> Cotangent:
-    partial = rule.partials[i]
-    assert partial is not None
-    if isinstance(partial, Zero):
+    slope = rule.partials[i]
+    assert slope is not None
+    if isinstance(slope, Zero):
         nothing = zeros(shape=node.shape, dtype=c.g.dtype)
         return Cotangent(nothing, _nowhere(node.shape))
-    p: Node | Number = partial(node, *node.inputs)
+    p: Node | Number = slope(node, *node.inputs)
     if not isinstance(p, Node):
         return c if p == 1 else Cotangent(c.g * p, c.mask)
     factors = p.inputs if rule.factors and p.op is multiply else (p,)
@@ -429,65 +389,73 @@ def solution_mask(node: Node, mask: Node | None, x: Node) -> Node | None:
     return broadcasted(reshaped(chosen, (*x.shape[: chosen.rank - 2], *rest)), x.shape)
 
 
-def _selected(node: Node, i: int, c: Cotangent) -> Cotangent:
-    condition = node.inputs[0]
+def _through_select(node: Node, i: int, rule: Select, c: Cotangent) -> Cotangent:
+    condition, x = node.inputs[0], node.inputs[i]
     g = where(condition, c.g, 0) if i == 1 else where(condition, 0, c.g)
-    if not node.inputs[i].risky:
-        return Cotangent(g, None)
+    if not x.risky:
+        return _to_shape(Cotangent(g, None), x.shape)
     chosen = broadcasted(condition if i == 1 else logical_not(condition), node.shape)
-    return Cotangent(g, chosen if c.mask is None else logical_and(chosen, c.mask))
+    return _to_shape(Cotangent(g, chosen if c.mask is None else logical_and(chosen, c.mask)), x.shape)
+
+
+class _Transposed:
+    """A contraction turned round: with the cotangent in place of input i it gives what is passed on to that."""
+
+    def __init__(self, node: Node, i: int, rule: Contraction) -> None:
+        labels, self._out = rule.labels(node.inputs, dict(node.attrs))
+        self._node, self._x = node, node.inputs[i]
+        self._own = tuple(labels[i])
+        self.operands = [b for k, b in enumerate(node.inputs) if k != i]
+        self._labels = [tuple(own) for k, own in enumerate(labels) if k != i]
+        present = set(self._out).union(*self._labels)
+        self._kept = tuple([k for k in self._own if k in present])
+
+    def __call__(self, g: Node, operands: Sequence[Node]) -> Node:
+        """What is passed on of g, with ``operands`` in place of the other inputs."""
+        y = contract([g, *operands], [self._out, *self._labels], self._kept)
+        return self._spread(y, self._kept, self._own, self._x)
+
+    def met(self, n: int, selected: Node) -> Node:
+        """Which entries of the n-th of the other inputs take part in a selected entry of the contraction."""
+        own = self._labels[n]
+        kept = tuple([k for k in own if k in self._out])
+        return self._spread(not_equal(contract([selected], [self._out], kept), 0), kept, own, self.operands[n])
+
+    def _spread(self, y: Node, labels: Sequence[int], own: Sequence[int], like: Node) -> Node:
+        """An array with some of the axes of an input, repeated along the others."""
+        if labels == own:
+            return y
+        sizes = dict(zip(labels, y.shape, strict=True))
+        return broadcasted(reshaped(y, tuple([sizes.get(k, 1) for k in own])), like.shape)
 
 
 def through_contraction(node: Node, i: int, rule: Contraction, c: Cotangent) -> Cotangent:
     """What a contraction passes on to input i: the contraction of the cotangent with the other inputs."""
-    labels, out = rule.labels(node.inputs, dict(node.attrs))
-    x = node.inputs[i]
-    own = tuple(labels[i])
-    others = [(node.inputs[k], tuple(labels[k])) for k in range(len(labels)) if k != i]
-    present = set(out).union(*(set(k) for _, k in others))
-    kept = tuple(k for k in own if k in present)
-
-    def product(g: Node, operands: Sequence[Node]) -> Node:
-        y = contract([g, *operands], [out, *(k for _, k in others)], kept)
-        if kept == own:
-            return y
-        sizes = dict(zip(kept, y.shape, strict=True))
-        return broadcasted(reshape(y, shape=tuple(sizes.get(k, 1) for k in own)), x.shape)
-
-    operands = [b for b, _ in others]
-    dtype = x.dtype if is_float(x.dtype) else "float64"
+    passed = _Transposed(node, i, rule)
+    operands, x = passed.operands, node.inputs[i]
     indicators = x.risky and any([is_indicator(b) for b in operands])
     if c.mask is None and not indicators:
-        return Cotangent(product(c.g, operands), None)
+        return Cotangent(passed(c.g, operands), None)
+    dtype = x.dtype if is_float(x.dtype) else "float64"
     taken = [
         cast_to(not_equal(b, 0), dtype) if indicators and is_indicator(b) else ones(shape=b.shape, dtype=dtype)
         for b in operands
     ]
     if c.mask is None:
-        reached = product(ones(shape=node.shape, dtype=dtype), taken)
-        return Cotangent(product(c.g, operands), not_equal(reached, 0))
+        reached = passed(ones(shape=node.shape, dtype=dtype), taken)
+        return Cotangent(passed(c.g, operands), not_equal(reached, 0))
     selected = cast_to(broadcasted(c.mask, node.shape), dtype)
     # An entry of an operand that meets no selected entry of g is not selected either.
-    operands = [
-        where(_met(node, labels, out, k, selected), b, 0) if b.risky else b for k, b in enumerate(node.inputs) if k != i
-    ]
-    g = product(c.g, operands)
-    ones_like = [ones(shape=b.shape, dtype=selected.dtype) for b in operands]
-    if any(b.risky for b in operands):
-        # One that is NaN or infinite counts only for the results that it reaches from a selected entry of g.
-        finite = [where(isfinite(b), b, 0) if b.risky else b for b in operands]
-        for k, b in enumerate(operands):
-            if b.risky:
-                singular = cast_to(logical_not(isfinite(b)), selected.dtype)
-                met = product(selected, [*ones_like[:k], singular, *ones_like[k + 1 :]])
-                g = where(not_equal(met, 0), g, product(c.g, finite))
-    return Cotangent(g, not_equal(product(selected, taken), 0) if x.risky else None)
+    met = [where(passed.met(n, selected), b, 0) if b.risky else b for n, b in enumerate(operands)]
+    g = unless_met(partial(passed, c.g), partial(passed, selected), met)
+    return Cotangent(g, not_equal(passed(selected, taken), 0) if x.risky else None)
 
 
-def _met(node: Node, labels: Sequence[tuple[int, ...]], out: tuple[int, ...], k: int, selected: Node) -> Node:
-    """Which entries of input k take part in a selected entry of a contraction."""
-    own = labels[k]
-    kept = tuple(label for label in own if label in out)
-    met = not_equal(contract([selected], [out], kept), 0)
-    sizes = dict(zip(kept, met.shape, strict=True))
-    return broadcasted(reshaped(met, tuple(sizes.get(label, 1) for label in own)), node.inputs[k].shape)
+_THROUGH: dict[type, Callable[[Node, int, Any, Cotangent], Cotangent]] = {
+    Elementwise: _through_elementwise,
+    Product: _through_product,
+    Linear: through_linear,
+    Select: _through_select,
+    Contraction: through_contraction,
+}
+"""By the sort of a rule, what a node passes on to its input i; the others have no such function for each input."""

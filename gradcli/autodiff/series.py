@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from functools import reduce
 
 from gradcli.autodiff import reverse
-from gradcli.autodiff.cotangents import either
+from gradcli.autodiff.cotangents import either, guarded, is_indicator, unless_met
 from gradcli.autodiff.powers import binomial, even_power, is_same, natural_powers, plus
 from gradcli.graph.node import Derivation, Node, cone, current_derivation
 from gradcli.graph.operation import (
@@ -46,7 +46,7 @@ from gradcli.graph.ops.elementwise import (
 )
 from gradcli.graph.ops.linear_algebra import matmul, solve
 from gradcli.graph.ops.reductions import sum_
-from gradcli.graph.ops.selection import equal, greater, isfinite, logical_and, logical_not, not_equal, where, zero
+from gradcli.graph.ops.selection import equal, greater, not_equal, where, zero
 from gradcli.graph.ops.shaping import broadcasted, reshaped
 from gradcli.graph.types import is_float, size_of
 
@@ -201,26 +201,26 @@ class Series:
             arguments = zip(node.attrs["given"], node.inputs, strict=True)
             return loops.series_mask(self, node, {p: self.masks[x] for p, x in arguments if x in moving})
         if isinstance(rule, Select):
-            condition, *branches = node.inputs
-            a, b = [self.masks[u] if self.depends(u) else _everywhere(u, False) for u in branches]
-            if a is None and b is None:
-                return None
-            chosen = where(
-                condition, *[_everywhere(u) if m is None else m for u, m in zip(branches, (a, b), strict=True)]
-            )
-            return broadcasted(chosen, node.shape)
-        known = [m for m in [self.masks[u] for u in moving] if m is not None]
-        if not moving or len(known) < len(moving) or (isinstance(rule, Contraction) and len(moving) > 1):
+            return self._mask_of_choice(node)
+        known = {u: m for u in moving if (m := self.masks[u]) is not None}
+        if not moving or len(known) < len(set(moving)) or (isinstance(rule, Contraction) and len(moving) > 1):
             return None
         if isinstance(rule, Contraction) or (isinstance(rule, Linear) and not node.op.entrywise):
-            given = dict(zip(moving, known, strict=True))
             rest = ones_like if isinstance(rule, Contraction) else zeros_like
             parts = [
-                cast_to(given[u], node.dtype) if u in given else rest(u) if is_float(u.dtype) else u
+                cast_to(known[u], node.dtype) if u in known else rest(u) if is_float(u.dtype) else u
                 for u in node.inputs
             ]
             return not_equal(node.op(*parts, **node.attrs), 0)
-        return broadcasted(reduce(either, known), node.shape)
+        return broadcasted(reduce(either, [known[u] for u in moving]), node.shape)
+
+    def _mask_of_choice(self, node: Node) -> Node | None:
+        condition, *branches = node.inputs
+        masks = [self.masks[u] if self.depends(u) else _everywhere(u, False) for u in branches]
+        if all([m is None for m in masks]):
+            return None
+        chosen = where(condition, *[_everywhere(u) if m is None else m for u, m in zip(branches, masks, strict=True)])
+        return broadcasted(chosen, node.shape)
 
     # rules
 
@@ -312,7 +312,7 @@ class Series:
                 w = yield p, k - j
                 if w is None:
                     continue
-                w = reverse.guarded(w, self.mask(u) if w.risky else None)
+                w = guarded(w, self.mask(u) if w.risky else None)
                 if i in rule.absorbs:
                     total = plus(total, _times(1 / k, multiply_no_nan(w, self._weighted(u, j, uj))))
                 else:
@@ -345,42 +345,42 @@ class Series:
         factors: list[Node] = []
         twice: list[Node] = []
         masked: Node | None = None
-        for i in range(0, len(node.inputs), 2):
-            a, b = node.inputs[i : i + 2]
-            for other, x in ((a, b), (b, a)):
-                if not self.depends(other) and x.risky and reverse.is_indicator(other):
-                    # What an indicator leaves out is not selected, NaN included.
-                    u = yield x, k
-                    if u is not None:
-                        masked = plus(masked, where(not_equal(other, 0), u * other, 0))
-                    break
+        for a, b in zip(node.inputs[::2], node.inputs[1::2], strict=True):
+            if self._is_left_out(a, b) or self._is_left_out(b, a):
+                other, x = (a, b) if self._is_left_out(a, b) else (b, a)
+                u = yield x, k
+                if u is not None:
+                    masked = plus(masked, where(not_equal(other, 0), u * other, 0))
+            elif a is b:
+                half = yield from self._terms(a, a, range((k + 1) // 2), k)
+                twice += half
+                u = (yield a, k // 2) if k % 2 == 0 else None
+                factors += [] if u is None else [u, u]
             else:
-                other = None
-            if other is not None:
-                continue
-            if a is b:
-                for j in range((k + 1) // 2):
-                    u, v = (yield a, j), (yield a, k - j)
-                    if u is not None and v is not None:
-                        twice += [self._beside(u, a, k - j), self._beside(v, a, j)]
-                if k % 2 == 0:
-                    u = yield a, k // 2
-                    if u is not None:
-                        factors += [u, u]
-                continue
-            for j in range(k + 1):
-                if (j and not self.depends(a)) or (k - j and not self.depends(b)):
-                    continue
-                u = yield a, j
-                v = (yield b, k - j) if u is not None else None
-                if u is not None and v is not None:
-                    factors += [self._beside(u, b, k - j), self._beside(v, a, j)]
+                some = yield from self._terms(a, b, range(k + 1), k)
+                factors += some
         doubled = _times(2, _sum_of_products(twice)) if twice else None
         return plus(plus(_sum_of_products(factors) if factors else None, doubled), masked)
 
+    def _is_left_out(self, other: Node, x: Node) -> bool:
+        """Whether x, NaN included, is not selected where an indicator beside it is 0."""
+        return not self.depends(other) and x.risky and is_indicator(other)
+
+    def _terms(self, a: Node, b: Node, orders: Iterable[int], k: int) -> Generator[Request, Node | None, list[Node]]:
+        """The factors of products of coefficients of a, of some orders, and of b, up to the order k."""
+        factors: list[Node] = []
+        for j in orders:
+            if (j and not self.depends(a)) or (k - j and not self.depends(b)):
+                continue
+            u = yield a, j
+            v = (yield b, k - j) if u is not None else None
+            if u is not None and v is not None:
+                factors += [self._beside(u, b, k - j), self._beside(v, a, j)]
+        return factors
+
     def _beside(self, x: Node, u: Node, j: int) -> Node:
         """A factor beside the j-th coefficient of u: 0 where that is not selected."""
-        return reverse.guarded(x, self.mask(u)) if j and x.risky else x
+        return guarded(x, self.mask(u)) if j and x.risky else x
 
     def _linear(self, node: Node, k: int) -> Coefficient:
         """The operation itself on the k-th coefficients."""
@@ -419,34 +419,21 @@ class Series:
 
     def _contracted(self, node: Node, parts: Sequence[Node], share: Sequence[int]) -> Node:
         """One term: NaN and infinity count where an indicator, or the mask of a coefficient, takes them."""
-        whole = node.op(*parts, **node.attrs)
+
+        def product(operands: Sequence[Node]) -> Node:
+            return node.op(*operands, **node.attrs)
+
         if not any([p.risky for p in parts]):
-            return whole
+            return product(parts)
         taken: list[Node | None] = []
         for u, j in zip(node.inputs, share, strict=True):
             varies = self.depends(u)
             mask = self.mask(u) if j and varies else None
-            taken.append(mask if varies or not reverse.is_indicator(u) else not_equal(u, 0))
+            taken.append(mask if varies or not is_indicator(u) else not_equal(u, 0))
         count = len(parts) - taken.count(None)
         if not any([p.risky and count > (some is not None) for p, some in zip(parts, taken, strict=True)]):
-            return whole
-        finite = []
-        met: Node | None = None
-        for n, (p, own) in enumerate(zip(parts, taken, strict=True)):
-            if not p.risky:
-                finite.append(p)
-                continue
-            fine = isfinite(p) if own is None else logical_and(isfinite(p), own)
-            bad = logical_not(isfinite(p)) if own is None else logical_and(logical_not(isfinite(p)), own)
-            finite.append(where(fine, p, 0))
-            others = [
-                ones_like(q) if some is None else cast_to(some, q.dtype) for q, some in zip(parts, taken, strict=True)
-            ]
-            met = plus(
-                met, node.op(*[cast_to(bad, p.dtype) if m == n else q for m, q in enumerate(others)], **node.attrs)
-            )
-        assert met is not None
-        return where(not_equal(met, 0), whole, node.op(*finite, **node.attrs))
+            return product(parts)
+        return unless_met(product, product, parts, taken)
 
     def _select(self, node: Node, k: int) -> Coefficient:
         condition, a, b = node.inputs
@@ -568,14 +555,9 @@ class Series:
         value = constant_value(exponent)
         if self.depends(exponent):
             return (yield from self._exponential(node, k, base, exponent))
-        key = (node, 0)
-        if key not in self.expressions:
-            natural = even_power(base, int(value)) if value is not None and float(value).is_integer() else None
-            natural = natural or natural_powers(base, exponent)
-            if natural is not None:
-                self.expressions[key] = natural
-        if key in self.expressions:
-            return (yield self.expressions[key], k)
+        expression = self._natural_power(node, base, exponent, value)
+        if expression is not None:
+            return (yield expression, k)
         # Miller's formula: k u_0 y_k = Σ_j (p j - k + j) u_j y_{k-j}.
         factors: list[Node] = []
         for j in range(1, k + 1):
@@ -592,12 +574,23 @@ class Series:
         general = divide(_times(1 / k, products(*factors)), u0)
         if u1 is None:
             return general
-        if value is None:
-            # The exponent may be an integer: right at 0 order by order, as the derivative of any other operation.
-            assert isinstance(node.op.rule, Elementwise)
-            at_zero = yield from self._elementwise(node, k, node.op.rule)
-            return general if at_zero is None else where(equal(u0, 0), at_zero, general)
-        return where(equal(u0, 0), binomial(value, k) * power(u0, exponent - k) * power(u1, float(k)), general)
+        if value is not None:
+            return where(equal(u0, 0), binomial(value, k) * power(u0, exponent - k) * power(u1, float(k)), general)
+        # The exponent may be an integer: right at 0 order by order, as the derivative of any other operation.
+        assert isinstance(node.op.rule, Elementwise)
+        at_zero = yield from self._elementwise(node, k, node.op.rule)
+        return general if at_zero is None else where(equal(u0, 0), at_zero, general)
+
+    def _natural_power(self, node: Node, base: Node, exponent: Node, value: float | None) -> Node | None:
+        """The same by multiplication, made once for a node; None where the exponent is no small integer."""
+        key = (node, 0)
+        if key not in self.expressions:
+            natural = even_power(base, int(value)) if value is not None and float(value).is_integer() else None
+            natural = natural or natural_powers(base, exponent)
+            if natural is None:
+                return None
+            self.expressions[key] = natural
+        return self.expressions[key]
 
     def _exponential(self, node: Node, k: int, base: Node, exponent: Node) -> Coefficient:
         """a^p = exp(p log a): k y_k = Σ_j j l_j y_{k-j}; where a is not positive, as the derivative of any other operation."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gradcli.autodiff import reverse, views
-from gradcli.autodiff.cotangents import Cotangent, either
+from gradcli.autodiff.cotangents import Cotangent, either, guarded, mask_to, product_mask, unless_met
 from gradcli.autodiff.views import View
 from gradcli.graph.node import Derivation, Node
 from gradcli.graph.operation import (
@@ -25,11 +25,11 @@ from gradcli.graph.operation import (
     Zero,
     cast_to,
 )
-from gradcli.graph.ops.creation import tangent
+from gradcli.graph.ops.creation import ones, tangent
 from gradcli.graph.ops.elementwise import divide, multiply_no_nan, neg, subtract
 from gradcli.graph.ops.linear_algebra import solve
 from gradcli.graph.ops.reductions import mean
-from gradcli.graph.ops.selection import isfinite, logical_and, logical_not, not_equal, where, zero
+from gradcli.graph.ops.selection import logical_and, logical_not, not_equal, where, zero
 from gradcli.graph.ops.shaping import broadcasted, reshaped, swap, transpose
 from gradcli.graph.types import Shape, is_float, size_of
 from gradcli.tuples import NamedTuple
@@ -136,23 +136,11 @@ class Sweep:
         parts, mask, _ = c
         match rule:
             case Elementwise():
-                for i in positions:
-                    partial = rule.partials[i]
-                    if partial is None or isinstance(partial, Zero):
-                        continue
-                    p = partial(node, *inputs)
-                    if isinstance(p, Node) and p.op is zero:
-                        continue
-                    own = reverse.product_mask(node, i, mask) if node.op is divide and i else mask
-                    if isinstance(p, Node) and reverse.absorbs_zero(node, i, rule):
-                        yield self._absorbed(node, i, parts, own, p)
-                    else:
-                        yield self._scaled_to(node, i, parts, own, p)
+                yield from self._through_partials(node, positions, rule, parts, mask)
             case Product():
                 for i in positions:
                     x, scaled = self._scaled_to(node, i, parts, mask, inputs[i ^ 1])
-                    own = reverse.mask_to(reverse.product_mask(node, i, mask), x.shape)
-                    yield x, Carried(scaled.parts, own)
+                    yield x, Carried(scaled.parts, mask_to(product_mask(node, i, mask), x.shape))
             case Linear():
                 yield from self._through_linear(node, positions, rule, c)
             case Select():
@@ -163,27 +151,42 @@ class Sweep:
             case SameAs():
                 expression = rule.expression(node, *inputs)
                 yield from self.run([(expression, c)], {inputs[i] for i in positions}, {*inputs, node}).items()
-            case Tangent(adjoint=adjoint) if adjoint is not None:
-                yield from self._row_by_row(node, c, active)
-            case Tangent():
-                known = reverse.regular_inputs(node, rule, mask)
-                for i in positions:
-                    if i in rule.transposes:
-                        yield from self._through_solve(node, known[0], c)
-                        continue
-                    dx = reverse.placeholder(self.derivation, inputs[i])
-                    moved: list[Node | None] = [None] * len(inputs)
-                    moved[i] = dx
-                    expression = rule.tangent(node, known, moved)
-                    inner = self.run([(expression, c)], {dx}, {*known, *inputs, node})
-                    if dx in inner:
-                        yield inputs[i], inner[dx]
-            case Repeated():
+            case Tangent() if rule.adjoint is None:
+                yield from self._through_tangent(node, positions, rule, c)
+            case Tangent() | Repeated():
                 yield from self._row_by_row(node, c, active)
             case NoDerivative():
                 return
 
     # rules
+
+    def _through_partials(
+        self, node: Node, positions: Sequence[int], rule: Elementwise, parts: list[View], mask: Node | None
+    ) -> Iterator[tuple[Node, Carried]]:
+        for i in positions:
+            partial = rule.partials[i]
+            if partial is None or isinstance(partial, Zero):
+                continue
+            p = partial(node, *node.inputs)
+            own = product_mask(node, i, mask) if node.op is divide and i else mask
+            if not isinstance(p, Node):
+                yield self._scaled_to(node, i, parts, own, p)
+            elif p.op is not zero:
+                absorbs = reverse.absorbs_zero(node, i, rule)
+                yield (self._absorbed if absorbs else self._scaled_to)(node, i, parts, own, p)
+
+    def _through_tangent(
+        self, node: Node, positions: Sequence[int], rule: Tangent, c: Carried
+    ) -> Iterator[tuple[Node, Carried]]:
+        known = reverse.regular_inputs(node, rule, c.mask)
+        for i in positions:
+            if i in rule.transposes:
+                yield from self._through_solve(node, known[0], c)
+                continue
+            dx, moved = reverse.moved_by(self.derivation, node, i, rule, known)
+            inner = self.run([(moved, c)], {dx}, {*known, *node.inputs, node})
+            if dx in inner:
+                yield node.inputs[i], inner[dx]
 
     def _row_by_row(self, node: Node, c: Carried, active: set[Node]) -> Iterator[tuple[Node, Carried]]:
         """What reverse mode passes on for one seed, with an axis for the seeds in front: exact, and blind to the form of views.
@@ -221,14 +224,14 @@ class Sweep:
     ) -> tuple[Node, Carried]:
         x = node.inputs[i]
         if isinstance(p, Node):
-            p = reverse.guarded(p, mask)
+            p = guarded(p, mask)
         some = [self._to_shape(views.times(v, p, node.shape), node.shape, x.shape) for v in parts]
-        return x, Carried(some, reverse.mask_to(mask, x.shape))
+        return x, Carried(some, mask_to(mask, x.shape))
 
     def _absorbed(self, node: Node, i: int, parts: list[View], mask: Node | None, p: Node) -> tuple[Node, Carried]:
         """Times a partial that may be infinite, but 0 where the cotangent is 0."""
         x = node.inputs[i]
-        p = broadcasted(reverse.guarded(p, mask), node.shape)
+        p = broadcasted(guarded(p, mask), node.shape)
         some: list[View] = []
         for view in parts:
             if view.factors:
@@ -240,7 +243,7 @@ class Sweep:
             else:
                 view = views.times(view, p, node.shape)
             some.append(self._to_shape(view, node.shape, x.shape))
-        return x, Carried(some, reverse.mask_to(mask, x.shape))
+        return x, Carried(some, mask_to(mask, x.shape))
 
     def _to_shape(self, view: View, shape: Shape, target: Shape) -> View:
         """Summed over the axes along which an input of the target shape was broadcast."""
@@ -280,7 +283,7 @@ class Sweep:
         if not x.risky:
             return x, Carried(some)
         full = broadcasted(chosen, node.shape)
-        return x, Carried(some, reverse.mask_to(full if mask is None else logical_and(full, mask), x.shape))
+        return x, Carried(some, mask_to(full if mask is None else logical_and(full, mask), x.shape))
 
     def _through_contraction(
         self, node: Node, positions: Sequence[int], rule: Contraction, c: Carried
@@ -344,24 +347,24 @@ class Sweep:
     ) -> Carried:
         """With an operand that may be NaN under a mask: it counts only where it meets a selected entry."""
         x = node.inputs[i]
-        bits = cast_to(broadcasted(mask, node.shape), self.dtype)
-        small = Sweep(self.derivation, (), self.dtype)
-        reach = views.dense_view(bits)
-        singular = [(cast_to(logical_not(isfinite(b)), self.dtype), g) for b, g in others]
-        plain = [(cast_to(isfinite(b), self.dtype) * 0 + 1, g) for b, g in others]
-        met: Node | None = None
-        for k in range(len(others)):
-            mixed = [*plain[:k], singular[k], *plain[k + 1 :]]
-            term = views.dense(small.contract(reach, node, own, out, mixed), x.shape, self.dtype)
-            met = term if met is None else met + term
-        assert met is not None
-        finite = [(where(isfinite(b), b, 0), g) for b, g in others]
         shape = (*self.seeds, *x.shape)
-        bare = total([self.contract(v, node, own, out, finite) for v in parts], shape, self.dtype)
-        full = total([self.contract(v, node, own, out, others) for v in parts], shape, self.dtype)
-        result = where(broadcasted(not_equal(met, 0), shape), full, bare)
-        reached = views.dense(small.contract(reach, node, own, out, plain), x.shape, self.dtype)
-        return Carried([views.dense_view(result)], not_equal(reached, 0) if x.risky else None)
+        small = Sweep(self.derivation, (), self.dtype)
+        reach = views.dense_view(cast_to(broadcasted(mask, node.shape), self.dtype))
+
+        def beside(operands: Sequence[Node]) -> list[tuple[Node, Sequence[int]]]:
+            return [(b, own) for b, (_, own) in zip(operands, others, strict=True)]
+
+        def value(operands: Sequence[Node]) -> Node:
+            return total([self.contract(v, node, own, out, beside(operands)) for v in parts], shape, self.dtype)
+
+        def count(operands: Sequence[Node]) -> Node:
+            return views.dense(small.contract(reach, node, own, out, beside(operands)), x.shape, self.dtype)
+
+        result = unless_met(value, count, [b for b, _ in others])
+        if not x.risky:
+            return Carried([views.dense_view(result)])
+        reached = count([ones(shape=b.shape, dtype=b.dtype) for b, _ in others])
+        return Carried([views.dense_view(result)], not_equal(reached, 0))
 
     def _through_linear(
         self, node: Node, positions: Sequence[int], rule: Linear, c: Carried

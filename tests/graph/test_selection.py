@@ -104,6 +104,23 @@ def test_roots_and_reciprocals_pass_0_where_the_incoming_gradient_is_0(expressio
     np.testing.assert_allclose(program.eval(["J"])["J"], expected)
 
 
+def test_an_operand_that_is_infinite_counts_whatever_another_that_might_be_is():
+    text = """
+variable x = [1.0, 2.0, 3.0]
+variable a = [0.0, 1.0, 0.0]
+variable b = [3.0, 5.0, 7.0]
+y = where([true, true, false], einsum("i,i,i->i", x, 1/a, log(b)), 0.0)
+g = gradients(y, x)
+J = jacobian(y, x)
+t = jvp(y, x, [1.0, 1.0, 1.0])
+"""
+    values = gradcli.loads(text).eval(["g", "J", "t"])
+    expected = np.array([np.inf, np.log(5), 0])
+    np.testing.assert_allclose(values["g"], expected)
+    np.testing.assert_allclose(values["J"], np.diag(expected))
+    np.testing.assert_allclose(values["t"], expected)
+
+
 # even powers of roots
 
 ROOTS = {

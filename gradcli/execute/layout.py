@@ -38,54 +38,85 @@ def laid_out(
     arrays come from outside. ``tile_bytes`` gives the bytes in a tile for those of a whole array. An array's memory is
     free after its last use, and taken for the next one of the same size.
     """
-    base, last = _lifetimes(places, [step for _, step in work])
-    offsets: dict[int, int] = {}
-    sizes: dict[int, int] = {}
-    free: dict[int, list[int]] = {}
-    loose: dict[int, int] = {}
+    memory = _Memory(places, [step for _, step in work], given, tile_bytes)
     runs: list[Run] = []
     owners: list[Node] = []
-    # What may be a view is not let go of before the next tile replaces it.
-    kept = sum(
-        [
-            aligned(tile_bytes(bytes_of(place.node)))
-            for place, (_, step) in zip(places, work, strict=True)
-            if step and step.result == "either"
-        ]
-    )
-    top = most = 0
     for j, (place, (run, step)) in enumerate(zip(places, work, strict=True)):
         runs.append(run)
         owners.append(place.node)
-        o = place.out
-        size = aligned(tile_bytes(bytes_of(place.node)))
+        dropped = memory.after(j, place, step)
+        runs += [_dropping(b) for b in dropped]
+        owners += [place.node] * len(dropped)
+    return Layout(runs, owners, memory.offsets, memory.top, memory.others)
+
+
+class _Memory:
+    """A worker's memory while the steps of a tile are laid out: which places are free, and what lies elsewhere.
+
+    ``offsets`` are the places of registers, of which ``top`` bytes are in use; ``others`` is the largest number of bytes
+    of arrays that NumPy has made meanwhile.
+    """
+
+    def __init__(
+        self,
+        places: Sequence[Place],
+        work: Sequence[Step | None],
+        given: Collection[int],
+        tile_bytes: Callable[[int], int],
+    ) -> None:
+        self.offsets: dict[int, int] = {}
+        self.top = self.others = 0
+        self._given = given
+        self._tile_bytes = tile_bytes
+        self._base, self._last = _lifetimes(places, work)
+        self._sizes: dict[int, int] = {}
+        self._free: dict[int, list[int]] = {}
+        self._loose: dict[int, int] = {}
+        # What may be a view is not let go of before the next tile replaces it.
+        views = [place for place, step in zip(places, work, strict=True) if step and step.result == "either"]
+        self._kept = sum([self._size(place.node) for place in views])
+
+    def _size(self, node: Node) -> int:
+        return aligned(self._tile_bytes(bytes_of(node)))
+
+    def after(self, j: int, place: Place, step: Step | None) -> list[int]:
+        """Lay out step j; the registers whose arrays, made by NumPy, are let go of after it."""
+        base, last, o = self._base, self._last, place.out
         dying = {b for i in place.inputs if last[b := base.get(i, i)] == j}
-        made = size if step is not None and (step.copied or step.result in ("fresh", "either")) else 0
-        most = max(most, kept + sum(loose.values()) + made + tile_bytes(working_space(place.node)))
-        if step is None or o in given:
-            pass
-        elif step.result == "out":
-            reused = next((i for i in place.inputs if i in dying and i in offsets and _alike(i, place, step)), None)
-            if reused is not None:
-                offsets[o] = offsets[reused]
-                dying.discard(reused)
-            elif free.get(size):
-                offsets[o] = free[size].pop()
-            else:
-                offsets[o], top = top, top + size
-            sizes[o] = size
-        elif step.result == "fresh":
-            loose[o] = size
+        self._count(place, step)
+        if step is not None and o not in self._given:
+            if step.result == "out":
+                self._reserve(place, step, dying)
+            elif step.result == "fresh":
+                self._loose[o] = self._size(place.node)
         if base[o] == o and last[o] == j:
             dying.add(o)
-        for b in dying:
-            if b in offsets:
-                free.setdefault(sizes[b], []).append(offsets[b])
-            elif b in loose:
-                del loose[b]
-                runs.append(_dropping(b))
-                owners.append(place.node)
-    return Layout(runs, owners, offsets, top, most)
+        for b in dying & self.offsets.keys():
+            self._free.setdefault(self._sizes[b], []).append(self.offsets[b])
+        dropped = [b for b in dying if b in self._loose and b not in self.offsets]
+        for b in dropped:
+            del self._loose[b]
+        return dropped
+
+    def _count(self, place: Place, step: Step | None) -> None:
+        """What NumPy makes in a step, beside what there is of it."""
+        elsewhere = step is not None and (step.copied or step.result in ("fresh", "either"))
+        made = self._size(place.node) if elsewhere else 0
+        more = made + self._tile_bytes(working_space(place.node))
+        self.others = max(self.others, self._kept + sum(self._loose.values()) + more)
+
+    def _reserve(self, place: Place, step: Step, dying: set[int]) -> None:
+        """A place for a result: that of an input that is not needed any more, one that is free, or a new one."""
+        size, o = self._size(place.node), place.out
+        reused = next((i for i in place.inputs if i in dying and i in self.offsets and _alike(i, place, step)), None)
+        if reused is not None:
+            self.offsets[o] = self.offsets[reused]
+            dying.discard(reused)
+        elif self._free.get(size):
+            self.offsets[o] = self._free[size].pop()
+        else:
+            self.offsets[o], self.top = self.top, self.top + size
+        self._sizes[o] = size
 
 
 def _lifetimes(places: Sequence[Place], work: Sequence[Step | None]) -> tuple[dict[int, int], dict[int, int]]:

@@ -27,14 +27,20 @@ def matrix_product(np: Any, node: Node) -> Product | None:
     summed = [k for k in x if k in y]
     if len(x) > 2 or len(y) > 2 or len(summed) != 1 or summed[0] in out:
         return _in_stacks(np, node, x, y, out)
-    left, right = [k for k in x if k not in summed], [k for k in y if k not in summed]
-    if node.inputs[0].shape[x.index(summed[0])] == 1 and list(out) == [*left, *right] and left and right:
+    return _of_matrices(np, node, x, y, list(out))
+
+
+def _of_matrices(np: Any, node: Node, x: list[int], y: list[int], out: list[int]) -> Product | None:
+    """The product of two vectors or matrices."""
+    (summed,) = [k for k in x if k in y]
+    left, right = [k for k in x if k != summed], [k for k in y if k != summed]
+    if node.inputs[0].shape[x.index(summed)] == 1 and out == [*left, *right] and left and right:
         return _outer(np)
     matmul = np.matmul
-    turn_x, turn_y = x != [*left, *summed], y != [*summed, *right]
-    if list(out) == [*left, *right]:
+    turn_x, turn_y = x != [*left, summed], y != [summed, *right]
+    if out == [*left, *right]:
         return _product(matmul, turn_x, turn_y)
-    if list(out) == [*right, *left]:  # (X Y)ᵀ = Yᵀ Xᵀ
+    if out == [*right, *left]:  # (X Y)ᵀ = Yᵀ Xᵀ
         product = _product(matmul, not turn_y and len(y) > 1, not turn_x and len(x) > 1)
         return lambda a, b, out: product(b, a, out)
     return None
@@ -50,24 +56,44 @@ def _product(matmul: Any, turn_x: bool, turn_y: bool) -> Product:
     return lambda a, b, out: matmul(a, b, out=out)
 
 
+class _Labels:
+    """The labels of a product of two arrays by what becomes of them: sums, stacks, rows (``left``) and columns (``right``)."""
+
+    def __init__(self, node: Node, x: Sequence[int], y: Sequence[int], out: Sequence[int]) -> None:
+        a, b = node.inputs
+        self.x, self.y, self.out = x, y, out
+        self.sizes = {**dict(zip(x, a.shape, strict=True)), **dict(zip(y, b.shape, strict=True))}
+        self.summed = [k for k in x if k in y and k not in out]
+        self.stack = [k for k in out if k in x and k in y]
+        self.left, self.right = [k for k in out if k not in y], [k for k in out if k not in x]
+
+    def is_plain(self, node: Node) -> bool:
+        """Whether each label of one array is one axis of its own, which nothing repeats, and each sum is over both arrays."""
+        x, y, sizes = self.x, self.y, self.sizes
+        if {*x, *y} != {*self.out, *self.summed} or not self.summed or 0 in sizes.values():
+            return False
+        own = zip((x, y), node.inputs, strict=True)
+        return all([n == sizes[k] for labels, a in own for k, n in zip(labels, a.shape, strict=True)])
+
+    def is_tiny(self) -> bool:
+        """Whether the matrices are so small, and so many, that products of the long stacks are quicker."""
+        length = max([self.sizes[k] for k in self.stack], default=0)
+        terms = size_of(tuple([self.sizes[k] for k in (*self.left, *self.right, *self.summed)]))
+        return length >= SHORT and terms <= MOST_TERMS and length >= 2 * terms
+
+    def are_matrices(self) -> bool:
+        """Whether these are matrices, stacked or not."""
+        return len(self.summed) == len(self.left) == len(self.right) == 1
+
+
 def _in_stacks(np: Any, node: Node, x: Sequence[int], y: Sequence[int], out: Sequence[int]) -> Product | None:
     """Products of stacks of matrices: sums of products of long arrays where the matrices are tiny, else NumPy's."""
-    a, b = node.inputs
-    sizes = {**dict(zip(x, a.shape, strict=True)), **dict(zip(y, b.shape, strict=True))}
-    summed = [k for k in x if k in y and k not in out]
-    stack = [k for k in out if k in x and k in y]
-    left, right = [k for k in out if k not in y], [k for k in out if k not in x]
-    if {*x, *y} != {*out, *summed} or len(sizes) != len({*x, *y}) or not summed or 0 in sizes.values():
+    labels = _Labels(node, x, y, out)
+    if not labels.is_plain(node):
         return None
-    if any([n != sizes[k] for own, shape in ((x, a.shape), (y, b.shape)) for k, n in zip(own, shape, strict=True)]):
-        return None  # an axis of one entry that is repeated
-    length = max([sizes[k] for k in stack], default=0)
-    terms = size_of(tuple([sizes[k] for k in (*left, *right, *summed)]))
-    if length >= SHORT and terms <= MOST_TERMS and length >= 2 * terms:
-        return _entry_by_entry(np, x, y, out, [(k, sizes[k]) for k in summed])
-    if len(summed) != 1 or len(left) != 1 or len(right) != 1:
-        return None
-    return _stacked(np, node, x, y, out, (stack, left, summed, right))
+    if labels.is_tiny():
+        return _entry_by_entry(np, x, y, out, [(k, labels.sizes[k]) for k in labels.summed])
+    return _stacked(np, node, labels) if labels.are_matrices() else None
 
 
 def _entry_by_entry(
@@ -97,11 +123,10 @@ def _entry_by_entry(
     return product
 
 
-def _stacked(
-    np: Any, node: Node, x: Sequence[int], y: Sequence[int], out: Sequence[int], parts: Sequence[Sequence[int]]
-) -> Product:
+def _stacked(np: Any, node: Node, labels: _Labels) -> Product:
     """NumPy's product of stacks of matrices, turned such that the long axis of the result is its columns."""
-    stack, left, summed, right = parts
+    x, y, out = labels.x, labels.y, labels.out
+    stack, left, summed, right = labels.stack, labels.left, labels.summed, labels.right
     matmul = np.matmul
     p = tuple([x.index(k) for k in (*stack, *left, *summed)])
     q = tuple([y.index(k) for k in (*stack, *summed, *right)])

@@ -57,9 +57,9 @@ class Loop(Run):
             scalar = not any([x.shape for x in nodes])
             self.choice = choose.of_steps(scalar, numbers.saved, len(numbers.lines), body.count * runs)
         if numbers is not None and self.choice.engine == "numbers":
-            self._run = self._written(numbers)
+            self._run: Steps = _Numbers(self, numbers)
         else:
-            self._run = self._in_one() or self._planned()
+            self._run = self._in_one() or _Arrays(self)
 
     def __call__(self, *arguments: Array) -> tuple[Array, ...]:
         """The results as arrays, in the order in which they were asked for."""
@@ -74,12 +74,12 @@ class Loop(Run):
             try:
                 found = run(self._plan_once, known)
             except Exception as problem:
-                raise (self._failing(np, self.once, known) or problem) from problem
+                raise (self.failing(np, self.once, known) or problem) from problem
             values.update(zip(self.once, found, strict=True))
         ends = self._run(np, values)
         return tuple([np.asarray(ends[r], body.root(r).dtype) for r in self.wanted])
 
-    def _failing(self, np: Any, roots: Sequence[Node], given: Mapping[Node, Array], step: int = 0) -> Failure | None:
+    def failing(self, np: Any, roots: Sequence[Node], given: Mapping[Node, Array], step: int = 0) -> Failure | None:
         """The first operation that fails, found by computing one after another; ``step`` counts from 1."""
         values = dict(given)
         for node in cone(roots, given):
@@ -107,63 +107,6 @@ class Loop(Run):
         names |= {x: named("c", k, x) for k, x in enumerate([*self.fixed, *self.once])}
         return Statements(self.roots, names)
 
-    def _written(self, numbers: Statements) -> Steps:
-        """Steps as a written function."""
-        body, count, names = self.body, self.body.count, numbers.names
-        stacks = {r: numbers.names[body.root(r)] for r in [*self.histories, *self.emitted]}
-        states = [name for i in self.live for name in names[body.states[i]]]
-        new = [name for i in self.live for name in numbers.names[body.following[i]]]
-        rows = [name for x in self.rows for name in names[x]]
-        fixed = [name for x in [*self.fixed, *self.once] for name in names[x]]
-        columns = [name.upper() for name in rows]
-        lines = [f"add_r{r} = r{r}.{'append' if len(some) == 1 else 'extend'}" for r, some in stacks.items()]
-        lines.append(f"for {', '.join(rows)}, in zip({', '.join(columns)}):" if rows else "for _ in range(count):")
-        step = [*([f"if s{self.done}_0: break"] if self.done is not None else []), *numbers.texts()]
-        step += [
-            f"add_r{r}({some[0]})" if len(some) == 1 else f"add_r{r}([{', '.join(some)}])" for r, some in stacks.items()
-        ]
-        if states:
-            step.append(f"{', '.join(states)}, = {', '.join(new)},")
-        lines += [f"    {line}" for line in step or ["pass"]]
-        lines.append(f"return [{', '.join(states)}]")
-        head = ["count", *states, *columns, *fixed, *[f"r{r}" for r in stacks]]
-        function = numbers.scope.function(", ".join(head), lines)
-        backwards = body.backwards
-
-        def run_all(np: Any, values: Mapping[Node, Array]) -> dict[int, Array]:
-            def entries(x: Node) -> list[Any]:
-                return [to_number(entry, x.dtype) for entry in np.asarray(values[x]).ravel()]
-
-            def sides(x: Node) -> list[Any]:
-                some = values[x][::-1] if backwards else values[x]
-                table = some.reshape(count, -1).T
-                return list(table) if x.dtype == "float32" else [memoryview(side) for side in table]
-
-            tables = {r: array(CODES[body.root(r).dtype]) for r in stacks}
-            try:
-                ends = function(
-                    count,
-                    *[entry for i in self.live for entry in entries(body.states[i])],
-                    *[side for x in self.rows for side in sides(x)],
-                    *[entry for x in [*self.fixed, *self.once] for entry in entries(x)],
-                    *tables.values(),
-                )
-            except Exception:  # noqa: BLE001  whatever a kernel raises, whole arrays find its step
-                return self._planned()(np, values)
-            after: dict[int, list[Any]] = {}
-            for i in self.live:
-                size = size_of(body.states[i].shape)
-                after[i], ends = ends[:size], ends[size:]
-            if self.done is not None:
-                for r, i in self.histories.items():
-                    tables[r].extend(after[i] * (count - len(tables[r]) // len(after[i])))
-            found = {r: _stacked(np, table, body.root(r), backwards) for r, table in tables.items()}
-            for i, some in after.items():
-                found[i] = np.array(some, body.states[i].dtype).reshape(body.states[i].shape)
-            return found
-
-        return run_all
-
     # arrays
 
     @cached_property
@@ -178,7 +121,7 @@ class Loop(Run):
         """What a step is a function of."""
         return [x for x in [*self.states, *self.rows, *self.fixed, *self.once] if x in self._plan.position]
 
-    def _step(self) -> tuple[Callable[..., list[Array]], list[Node]]:
+    def step(self) -> tuple[Callable[..., list[Array]], list[Node]]:
         """One step as a function, and what it is a function of."""
         plan, used = self._plan, self._used()
         if self.choice.engine == "straight line":
@@ -203,7 +146,7 @@ class Loop(Run):
             try:
                 ends = function(order, *columns, *given, *tables.values())
             except Exception:  # noqa: BLE001  whatever a kernel raises, one step after the other finds it
-                return self._planned()(np, values)
+                return _Arrays(self)(np, values)
             return {**dict(zip(self.live, ends, strict=True)), **tables}
 
         return run_all
@@ -216,51 +159,121 @@ class Loop(Run):
         values = {body.parameters[p]: np.asarray(x) for p, x in zip(self.given, arguments, strict=True)}
         once = dict(zip(self.once, run(self._plan_once, values), strict=True)) if self._plan_once is not None else {}
         rows = {x: values[x] for x in body.elements if x in values}
-        step, used = self._step()
+        step, used = self.step()
         for t in reversed(range(body.count)) if body.backwards else range(body.count):
             values.update({x: np.asarray(some[t]) for x, some in rows.items()})
             found = step(*[values[x] if x in values else once[x] for x in used])
             yield dict(values), found
             values.update({body.states[i]: np.asarray(x) for i, x in zip(self.live, found, strict=False)})
 
-    def _planned(self) -> Steps:
-        body, count = self.body, self.body.count
-        step, used = self._step()
-        states, carried = self.states, len(self.live)
-        slots = [(k, states.index(x)) for k, x in enumerate(used) if x in states]
-        moving = [(k, x) for k, x in enumerate(used) if x in self.rows]
 
-        def loop(np: Any, values: Mapping[Node, Array]) -> dict[int, Array]:
-            now = [np.asarray(values[x]) for x in states]
-            tables = {r: np.empty(body.shape(r), body.root(r).dtype) for r in [*self.emitted, *self.histories]}
-            given = [np.asarray(values[x]) if x not in states and x not in self.rows else None for x in used]
-            columns = [(k, values[x]) for k, x in moving]
-            before = [(self.live.index(i), tables[r]) for r, i in self.histories.items()]
-            emitted = [tables[r] for r in self.emitted]
-            stop = self.live.index(self.done) if self.done is not None else None
-            for t in reversed(range(count)) if body.backwards else range(count):
-                if stop is not None and now[stop]:
-                    for k, table in before:
-                        table[slice(0, t + 1) if body.backwards else slice(t, count)] = now[k]
-                    break
+class _Numbers:
+    """All steps as one written function of numbers: states, then rows as columns, then what is the same in all steps."""
+
+    def __init__(self, loop: Loop, numbers: Statements) -> None:
+        body, names = loop.body, numbers.names
+        self._loop = loop
+        self._stacks = {r: names[body.root(r)] for r in [*loop.histories, *loop.emitted]}
+        self._fixed = [*loop.fixed, *loop.once]
+        states = [name for x in loop.states for name in names[x]]
+        columns = [name.upper() for x in loop.rows for name in names[x]]
+        head = ["count", *states, *columns, *[name for x in self._fixed for name in names[x]]]
+        head += [f"r{r}" for r in self._stacks]
+        self._function = numbers.scope.function(", ".join(head), self._lines(numbers, states))
+
+    def _lines(self, numbers: Statements, states: Sequence[str]) -> list[str]:
+        """The lines of the function: what is stacked is appended to ``r0``, ``r1``, …, the last states are returned."""
+        loop, single = self._loop, {r: some[0] for r, some in self._stacks.items() if len(some) == 1}
+        rows = [name for x in loop.rows for name in numbers.names[x]]
+        new = [name for i in loop.live for name in numbers.names[loop.body.following[i]]]
+        step = [*([f"if s{loop.done}_0: break"] if loop.done is not None else []), *numbers.texts()]
+        step += [f"add_r{r}({single.get(r) or '[' + ', '.join(some) + ']'})" for r, some in self._stacks.items()]
+        step += [f"{', '.join(states)}, = {', '.join(new)},"] if states else []
+        columns = ", ".join([name.upper() for name in rows])
+        return [
+            *[f"add_r{r} = r{r}.{'append' if r in single else 'extend'}" for r in self._stacks],
+            f"for {', '.join(rows)}, in zip({columns}):" if rows else "for _ in range(count):",
+            *[f"    {line}" for line in step or ["pass"]],
+            f"return [{', '.join(states)}]",
+        ]
+
+    def __call__(self, np: Any, values: Mapping[Node, Array]) -> dict[int, Array]:
+        loop, body = self._loop, self._loop.body
+        tables = {r: array(CODES[body.root(r).dtype]) for r in self._stacks}
+        try:
+            ends = self._function(
+                body.count,
+                *[entry for x in loop.states for entry in _entries(np, x, values)],
+                *[side for x in loop.rows for side in self._columns(x, values[x])],
+                *[entry for x in self._fixed for entry in _entries(np, x, values)],
+                *tables.values(),
+            )
+        except Exception:  # noqa: BLE001  whatever a kernel raises, whole arrays find its step
+            return _Arrays(loop)(np, values)
+        after: dict[int, list[Any]] = {}
+        for i, x in zip(loop.live, loop.states, strict=True):
+            size = size_of(x.shape)
+            after[i], ends = ends[:size], ends[size:]
+        if loop.done is not None:
+            for r, i in loop.histories.items():
+                tables[r].extend(after[i] * (body.count - len(tables[r]) // len(after[i])))
+        found = {r: _stacked(np, table, body.root(r), body.backwards) for r, table in tables.items()}
+        for i, some in after.items():
+            found[i] = np.array(some, body.states[i].dtype).reshape(body.states[i].shape)
+        return found
+
+    def _columns(self, x: Node, rows: Array) -> list[Any]:
+        """The entries of rows one by one, each of them in all steps."""
+        body = self._loop.body
+        table = (rows[::-1] if body.backwards else rows).reshape(body.count, -1).T
+        return list(table) if x.dtype == "float32" else [memoryview(side) for side in table]
+
+
+def _entries(np: Any, x: Node, values: Mapping[Node, Array]) -> list[Any]:
+    return [to_number(entry, x.dtype) for entry in np.asarray(values[x]).ravel()]
+
+
+class _Arrays:
+    """One step after another on whole arrays."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._step, self._used = loop.step()
+        self._slots = [(k, loop.states.index(x)) for k, x in enumerate(self._used) if x in loop.states]
+        self._moving = [(k, x) for k, x in enumerate(self._used) if x in loop.rows]
+
+    def __call__(self, np: Any, values: Mapping[Node, Array]) -> dict[int, Array]:
+        loop, body, step, slots = self._loop, self._loop.body, self._step, self._slots
+        carried = len(loop.live)
+        now = [np.asarray(values[x]) for x in loop.states]
+        tables = {r: np.empty(body.shape(r), body.root(r).dtype) for r in [*loop.emitted, *loop.histories]}
+        changing = {*loop.states, *loop.rows}
+        given = [np.asarray(values[x]) if x not in changing else None for x in self._used]
+        columns = [(k, values[x]) for k, x in self._moving]
+        before = [(loop.live.index(i), tables[r]) for r, i in loop.histories.items()]
+        emitted = [tables[r] for r in loop.emitted]
+        stop = loop.live.index(loop.done) if loop.done is not None else None
+        for t in reversed(range(body.count)) if body.backwards else range(body.count):
+            if stop is not None and now[stop]:
                 for k, table in before:
-                    table[t] = now[k]
-                for k, i in slots:
-                    given[k] = now[i]
-                for k, rows in columns:
-                    given[k] = np.asarray(rows[t])
-                try:
-                    new = step(*given)
-                except Exception as problem:
-                    done = count - 1 - t if body.backwards else t
-                    at = dict(zip(used, given, strict=True))
-                    raise (self._failing(np, self.roots, at, done + 1) or problem) from problem
-                now = new[:carried]
-                for table, value in zip(emitted, new[carried:], strict=True):
-                    table[t] = value
-            return {**dict(zip(self.live, now, strict=True)), **tables}
-
-        return loop
+                    table[slice(0, t + 1) if body.backwards else slice(t, body.count)] = now[k]
+                break
+            for k, table in before:
+                table[t] = now[k]
+            for k, i in slots:
+                given[k] = now[i]
+            for k, rows in columns:
+                given[k] = np.asarray(rows[t])
+            try:
+                new = step(*given)
+            except Exception as problem:
+                done = body.count - 1 - t if body.backwards else t
+                at = dict(zip(self._used, given, strict=True))
+                raise (loop.failing(np, loop.roots, at, done + 1) or problem) from problem
+            now = new[:carried]
+            for table, value in zip(emitted, new[carried:], strict=True):
+                table[t] = value
+        return {**dict(zip(loop.live, now, strict=True)), **tables}
 
 
 def _stacked(np: Any, numbers: array[Any], root: Node, backwards: bool) -> Array:

@@ -85,51 +85,78 @@ def laid_out(
     the rest longest, are for what has no name; None is for any number. Raises GradcliError (LimitError) where few lines
     would be too long to read.
     """
-    nodes = cone(roots)
-    users = Counter([*roots, *[x for node in nodes for x in node.inputs]])
-    used = {*taken, *names.values()}
-    apart = set(roots)
-    texts: dict[Node, Text] = {}
-    simple: set[Node] = set()
-    result: list[Line] = []
-    own = None if most is None else _longest(nodes, users, names, whole, most)
+    writer = _Writer(roots, names, style, taken, whole, most)
+    for node in writer.nodes:
+        writer.write(node)
+    return Layout(writer.lines, writer.texts)
 
-    def operand(x: Node, user: Node, position: int) -> Text:
-        inline = style.literal(x, user, position) if x.op.name == "literal" and x not in names else None
-        return inline or texts[x]
 
-    for node in nodes:
-        for i, x in enumerate(node.inputs):
-            if x.op.name == "literal" and style.literal(x, node, i) is None:
-                apart.add(x)
-    for node in nodes:
+class _Writer:
+    """The lines so far, the texts of nodes, and which of these are as simple as a name."""
+
+    def __init__(
+        self,
+        roots: Sequence[Node],
+        names: Mapping[Node, str],
+        style: Style,
+        taken: Iterable[str],
+        whole: Container[Node],
+        most: int | None,
+    ) -> None:
+        self.nodes = cone(roots)
+        self.lines: list[Line] = []
+        self.texts: dict[Node, Text] = {}
+        self._names, self._style, self._whole = names, style, whole
+        self._users = Counter([*roots, *[x for node in self.nodes for x in node.inputs]])
+        self._used = {*taken, *names.values()}
+        self._simple: set[Node] = set()
+        self._few = None if most is None else _longest(self.nodes, self._users, names, whole, most)
+        self._apart = set(roots)
+        """Numbers that have a text of their own."""
+        for node in self.nodes:
+            for i, x in enumerate(node.inputs):
+                if x.op.name == "literal" and style.literal(x, node, i) is None:
+                    self._apart.add(x)
+
+    def write(self, node: Node) -> None:
+        """The text of a node, and a line if it is to have one."""
+        style, names = self._style, self._names
         if node.op.name == "leaf":
-            texts[node] = style.leaf(node)
-            simple.add(node)
-            result.append(Line(texts[node].text, node, texts[node]))
-            continue
-        if node.op.name == "literal" and node not in names and node not in apart:
-            simple.add(node)
-            continue
-        text = style.apply(node, [operand(x, node, i) for i, x in enumerate(node.inputs)])
-        room = LONGEST if users[node] <= 1 else style.short * all([x in simple for x in node.inputs])
-        is_long = style.length(text.text) > room and node not in whole if own is None else node in own
-        if node in names or is_long:
-            name = names.get(node) or style.fresh(used)
-            used.add(name)
-            result.append(Line(name, node, text))
+            self.texts[node] = style.leaf(node)
+            self._simple.add(node)
+            self.lines.append(Line(self.texts[node].text, node, self.texts[node]))
+            return
+        if node.op.name == "literal" and node not in names and node not in self._apart:
+            self._simple.add(node)
+            return
+        text = style.apply(node, [self._operand(x, node, i) for i, x in enumerate(node.inputs)])
+        if node in names or self._has_line(node, text):
+            name = names.get(node) or style.fresh(self._used)
+            self._used.add(name)
+            self.lines.append(Line(name, node, text))
             text = style.named(name)
-            simple.add(node)
-        elif node.op.name == "index" and node.inputs[0] in simple and style.length(text.text) <= style.short:
-            simple.add(node)  # t[0] is as short as a name
-        texts[node] = text
-        if own is not None and node.inputs and len(text.text) > UNREADABLE:
+            self._simple.add(node)
+        elif node.op.name == "index" and node.inputs[0] in self._simple and style.length(text.text) <= style.short:
+            self._simple.add(node)  # t[0] is as short as a name
+        self.texts[node] = text
+        if self._few is not None and node.inputs and len(text.text) > UNREADABLE:
             raise GradcliError(
                 "LimitError",
                 f"with so few named parts a formula has more than {UNREADABLE:,} characters",
                 help="allow more of them: `--name-parts 20`",
             )
-    return Layout(result, texts)
+
+    def _operand(self, x: Node, user: Node, position: int) -> Text:
+        inline = self._style.literal(x, user, position) if x.op.name == "literal" and x not in self._names else None
+        return inline or self.texts[x]
+
+    def _has_line(self, node: Node, text: Text) -> bool:
+        """Whether a node without a name gets one."""
+        if self._few is not None:
+            return node in self._few
+        short = self._style.short * all([x in self._simple for x in node.inputs])
+        room = LONGEST if self._users[node] <= 1 else short
+        return self._style.length(text.text) > room and node not in self._whole
 
 
 UNREADABLE = 1_000_000

@@ -70,37 +70,46 @@ class Traced:
         self.devices = program.accelerator.found()
         given = {*inputs, *known}
         self.fixed = dict(fixed or {})
-        constant = [x for x in constant_parts(nodes, {*given, *self.fixed}) if x not in self.fixed]
         shared = set(from_rows(self.program, nodes)) if self.cluster is not None else set()
-        later = [x for x in constant if x in shared]
-        constant = [x for x in constant if x not in shared]
-        if constant:
-            plan = self.program.plan(constant, self.fixed)
-            leaves = self.program.leaf_values(plan, self.fixed)
-            self.fixed |= dict(zip(constant, run(plan, {**self.fixed, **leaves}, program.written), strict=True))
+        later = self._computed_once(given, shared)
         self._original: Mapping[Node, Node] = {}
         self._roots, self.leaves = self._simplified({*given, *self.fixed, *later})
         needed = [x for x in self.leaves if x not in given and x not in self.fixed]
-        later += [x for x in needed if x in shared]
+        later |= {x for x in needed if x in shared}
         self.fixed |= {x: self.program.leaf_value(x) for x in needed if x not in shared}
         below = cone(self._roots, {*given, *self.fixed, *later})
         self.operations, self._entrywise = lengths(below)
         self._by_numpy = numpy_seconds(below)
         self.moving = [x for x in below if x in given]
-        later = [x for x in below if x in later]
         self._held = [x for x in below if x in self.fixed or x in later]
         data = [x for x in (*self.moving, *self._held) if x.shape and x.attrs.get("kind") != "variable"]
         self._rows = row_axes(below, data, len(self.devices), rows)
         with precise() as jax:
-            mesh = jax.sharding.Mesh(np.array(self.devices), ("rows",))
-            self._cut = [
-                jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*axes))
-                for axes in ((), *[(*[None] * k, "rows") for k in range(max(self._rows.values(), default=0) + 1)])
-            ]
+            self._cut = self._layouts(jax)
             self.whole, self.part = self._cut[:2]
-            computed_there = values_from_rows(self.program, later, self.part, self.placed)
-            there = dict(zip(later, computed_there, strict=True))
-            self.held = [there[x] if x in there else self.put(jax, self.fixed[x], self.placed(x)) for x in self._held]
+            self.held = self._put_once(jax, [x for x in self._held if x in later])
+
+    def _computed_once(self, given: set[Node], shared: set[Node]) -> set[Node]:
+        """Compute what no input changes, but for what is computed from the rows of all, which this returns."""
+        stopped = {*given, *self.fixed}
+        constant = [x for x in constant_parts(self.nodes, stopped) if x not in self.fixed]
+        now = [x for x in constant if x not in shared]
+        if now:
+            plan = self.program.plan(now, self.fixed)
+            values = {**self.fixed, **self.program.leaf_values(plan, self.fixed)}
+            self.fixed |= dict(zip(now, run(plan, values, self.program.written), strict=True))
+        return {x for x in constant if x in shared}
+
+    def _layouts(self, jax: Any) -> list[Any]:
+        """How an array lies on the devices: whole on each, then cut along its first axis, its second one, …."""
+        mesh = jax.sharding.Mesh(np.array(self.devices), ("rows",))
+        cuts = [(*[None] * k, "rows") for k in range(max(self._rows.values(), default=0) + 1)]
+        return [jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*axes)) for axes in ((), *cuts)]
+
+    def _put_once(self, jax: Any, later: Sequence[Node]) -> list[Array]:
+        """The values that the function is given once, on the devices."""
+        found = dict(zip(later, values_from_rows(self.program, later, self.part, self.placed), strict=True))
+        return [found[x] if x in found else self.put(jax, self.fixed[x], self.placed(x)) for x in self._held]
 
     def _simplified(self, stopped: set[Node]) -> tuple[list[Node], set[Node]]:
         """The nodes with runs of loops, simplified, and the leaves that they need."""

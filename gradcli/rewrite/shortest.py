@@ -550,57 +550,53 @@ class Shortest:
 
     def _term(self, product: Product, c: Fraction, like: Node) -> Node:
         """A product of powers with its coefficient, as one quotient."""
+        product, c = self._roots_joined(product, c)
         top: list[tuple[int, int, Node]] = []
         below: list[tuple[int, int, Node]] = []
         pis = 0
         turned = False
-        product, c = self._roots_joined(product, c)
         for base, e in product:
-            thing = self._algebra.things[base]
-            if isinstance(thing, Node) and thing.op.name == "literal" and thing.attrs["value"] == pi and sums.whole(e):
+            if base == E:
+                top.append((self._kind(base), base, exp(self._form(sums.as_sum(e), like))))
+                continue
+            if self._is_pi(base) and sums.whole(e):
                 assert isinstance(e, Fraction)
                 pis = int(e)
                 continue
-            place = (self._kind(base), base)
-            if base == E:
-                top.append((*place, exp(self._form(sums.as_sum(e), like))))
-                continue
-            inner = self._algebra.inner[base]
-            if inner is None:
-                assert isinstance(thing, Node)
-                node = thing
-            else:
-                node = self._form(inner, like)
-                if len(inner) > 1 and sums.whole(e):
-                    assert isinstance(e, Fraction)
-                    other = self._form(scale(inner, -1), like)
-                    odd = e.numerator % 2 == 1
-                    fits = c < 0 and not turned if odd else self.length(other) < self.length(node)
-                    if fits and self.length(other) <= self.length(node):
-                        node = other
-                        if odd:
-                            c, turned = -c, True
+            node, negative = self._base(base, e, c < 0 and not turned, like)
+            if negative:
+                c, turned = -c, True
             if isinstance(e, Fraction) and e < 0:
-                below.append((*place, self._power(node, -e, like)))
+                below.append((self._kind(base), base, self._power(node, -e, like)))
             else:
-                top.append((*place, self._power(node, e, like)))
-        p, q = _quotient(abs(c))
+                top.append((self._kind(base), base, self._power(node, e, like)))
         above = [node for _, _, node in sorted(top, key=lambda row: row[:2])]
         under = [node for _, _, node in sorted(below, key=lambda row: row[:2])]
-        p, q = p * pi ** max(pis, 0), q * pi ** max(-pis, 0)
-        if pis > 0 and (q != 1 and not under):
-            p, q = p / q, 1.0
-        sign = -1 if c < 0 else 1
-        if q != 1 and not above and not under:
-            return literal(sign * p / q, like.dtype)
-        if p != 1 or not above:
-            above = [literal(sign * p, like.dtype), *above]
-        elif sign < 0:
-            above[0] = _negative(above[0])
-        if q != 1:
-            under = [literal(q, like.dtype), *under]
-        result = _chain(above)
-        return divide(result, _chain(under)) if under else result
+        return _in_front(c, pis, above, under, like.dtype)
+
+    def _is_pi(self, base: int) -> bool:
+        thing = self._algebra.things[base]
+        return isinstance(thing, Node) and thing.op.name == "literal" and bool(thing.attrs["value"] == pi)
+
+    def _base(self, base: int, e: Exponent, turns: bool, like: Node) -> tuple[Node, bool]:
+        """What a power is a power of, and whether its sign is another in the product.
+
+        A sum may be written as its negative: to an odd power where that ``turns`` a minus away, to an even one where it
+        is shorter.
+        """
+        inner = self._algebra.inner[base]
+        if inner is None:
+            thing = self._algebra.things[base]
+            assert isinstance(thing, Node)
+            return thing, False
+        node = self._form(inner, like)
+        if len(inner) < 2 or not sums.whole(e):
+            return node, False
+        assert isinstance(e, Fraction)
+        other = self._form(scale(inner, -1), like)
+        odd = e.numerator % 2 == 1
+        longer = self.length(other) - self.length(node)
+        return (other, odd) if (turns and longer <= 0 if odd else longer < 0) else (node, False)
 
     def _roots_joined(self, product: Product, c: Fraction) -> tuple[Product, Fraction]:
         """Whole powers of a sum, or its negative, together with its root: (1 - x^2)^1.5."""
@@ -716,6 +712,24 @@ def _quotient(c: Fraction) -> tuple[float, float]:
     if q == 1 or len(f"{p}/{q}") - 2 * (p == 1) <= len(decimal):
         return float(p), float(q)
     return float(c), 1.0
+
+
+def _in_front(c: Fraction, pis: int, above: list[Node], under: list[Node], dtype: str) -> Node:
+    """A quotient of products with its coefficient and a power of pi."""
+    p, q = _quotient(abs(c))
+    p, q = p * pi ** max(pis, 0), q * pi ** max(-pis, 0)
+    if pis > 0 and q != 1 and not under:
+        p, q = p / q, 1.0
+    sign = -1 if c < 0 else 1
+    if q != 1 and not above and not under:
+        return literal(sign * p / q, dtype)
+    if p != 1 or not above:
+        above = [literal(sign * p, dtype), *above]
+    elif sign < 0:
+        above = [_negative(above[0]), *above[1:]]
+    if q != 1:
+        under = [literal(q, dtype), *under]
+    return divide(_chain(above), _chain(under)) if under else _chain(above)
 
 
 def _negative(x: Node) -> Node:

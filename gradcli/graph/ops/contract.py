@@ -71,63 +71,91 @@ def matmul_labels(inputs: Sequence[Node], attrs: Attrs) -> tuple[list[Labels], L
 
 def parse_equation(operands: Sequence[Node], equation: str) -> tuple[list[Node], list[Labels], Labels]:
     """Operands, labels and output labels of an einsum; repeated letters become diagonals, those of the result too."""
-    from gradcli.graph.ops.creation import eye
+    return _Equation(operands, equation).parsed()
 
-    text = equation.replace(" ", "")
-    left, arrow, right = text.partition("->")
-    terms = left.split(",")
-    if len(terms) != len(operands):
-        raise GradcliError(
-            "ShapeError",
-            f'einsum "{equation}" has {counted(len(terms), "term")} for {counted(len(operands), "operand")}',
-        )
-    if not all(c.isalpha() or c == "." for c in left.replace(",", "") + right):
-        raise GradcliError("ValueError", f'einsum "{equation}" may hold only letters, `,`, `->` and `...`')
-    ranks = [x.rank - len(t.replace("...", "")) for x, t in zip(operands, terms, strict=True)]
-    depth = max([r for r, t in zip(ranks, terms, strict=True) if "..." in t], default=0)
-    if not arrow:
-        letters = sorted(c for c in set(left) - {",", "."} if left.count(c) == 1)
-        right = ("..." if "..." in left else "") + "".join(letters)
-    sizes: dict[int, int] = {}
-    nodes: list[Node] = []
-    labels: list[Labels] = []
-    fresh = 0x110000 + depth
-    for i, (x, term, rank) in enumerate(zip(operands, terms, ranks, strict=True)):
+
+LETTERS = 0x110000
+"""Labels from here on stand for no letter: they are axes of ``...``, and axes that no other is like."""
+
+
+class _Equation:
+    """The terms of an einsum, ``sizes`` of its labels as far as they are known, and the last label that is in use."""
+
+    def __init__(self, operands: Sequence[Node], equation: str) -> None:
+        left, arrow, right = equation.replace(" ", "").partition("->")
+        terms = left.split(",")
+        if len(terms) != len(operands):
+            raise GradcliError(
+                "ShapeError",
+                f'einsum "{equation}" has {counted(len(terms), "term")} for {counted(len(operands), "operand")}',
+            )
+        if not all(c.isalpha() or c == "." for c in left.replace(",", "") + right):
+            raise GradcliError("ValueError", f'einsum "{equation}" may hold only letters, `,`, `->` and `...`')
+        self._operands, self._terms = operands, terms
+        self._ranks = [x.rank - len(t.replace("...", "")) for x, t in zip(operands, terms, strict=True)]
+        self._depth = max([r for r, t in zip(self._ranks, terms, strict=True) if "..." in t], default=0)
+        self._result = right if arrow else _implied(left)
+        self._sizes: dict[int, int] = {}
+        self._last = LETTERS + self._depth
+
+    def parsed(self) -> tuple[list[Node], list[Labels], Labels]:
+        """Operands, their labels and those of the result."""
+        read = [self._operand(i) for i in range(len(self._operands))]
+        out = tuple(_term_labels(self._result, self._depth, self._depth))
+        if any(k not in self._sizes for k in out):
+            raise GradcliError("ValueError", f'the result "{self._result}" of einsum must name letters of the operands')
+        nodes = [x for x, _ in read]
+        labels = [self._apart(x, own) for x, own in read]
+        return self._diagonals_out(nodes, labels, out)
+
+    def _operand(self, i: int) -> tuple[Node, list[int]]:
+        """An operand without repeated letters, and its labels, whose sizes are noted."""
+        x, term, rank = self._operands[i], self._terms[i], self._ranks[i]
         if rank < 0 or (rank and "..." not in term):
             raise GradcliError(
                 "ShapeError",
                 f'einsum term "{term}" does not fit an operand of rank {x.rank}',
                 operands=[(i, f"shape {show_shape(x.shape)}")],
             )
-        x, own = _diagonals(x, _term_labels(term, rank, depth), term, i)
-        for axis, k in enumerate(own):
-            size = x.shape[axis]
-            if sizes.get(k, 1) == 1:
-                sizes[k] = size
-            elif size not in (1, sizes[k]):
+        x, own = _diagonals(x, _term_labels(term, rank, self._depth), term, i)
+        for size, k in zip(x.shape, own, strict=True):
+            if self._sizes.get(k, 1) == 1:
+                self._sizes[k] = size
+            elif size not in (1, self._sizes[k]):
                 raise GradcliError(
                     "ShapeError",
-                    f'einsum letter "{chr(k) if k < 0x110000 else "..."}" stands for sizes {sizes[k]} and {size}',
+                    f'einsum letter "{chr(k) if k < LETTERS else "..."}" stands for sizes {self._sizes[k]} and {size}',
                     operands=[(i, f"shape {show_shape(x.shape)}")],
                 )
-        nodes.append(x)
-        labels.append(tuple(own))
-    out = tuple(_term_labels(right, depth, depth))
-    if any(k not in sizes for k in out):
-        raise GradcliError("ValueError", f'the result "{right}" of einsum must name letters of the operands')
-    for i, x in enumerate(nodes):  # an axis of size 1 under a larger letter is summed on its own
-        own = list(labels[i])
-        for axis, k in enumerate(own):
-            if x.shape[axis] != sizes[k]:
-                own[axis] = fresh = fresh + 1
-        labels[i] = tuple(own)
-    while len(set(out)) < len(out):  # the diagonal of two axes: a product with the identity
-        again = next(i for i, k in enumerate(out) if k in out[:i])
-        fresh += 1
-        nodes.append(eye(n=sizes[out[again]], dtype=nodes[0].dtype))
-        labels.append((out[again], fresh))
-        out = (*out[:again], fresh, *out[again + 1 :])
-    return nodes, labels, out
+        return x, own
+
+    def _fresh(self) -> int:
+        self._last += 1
+        return self._last
+
+    def _apart(self, x: Node, own: Sequence[int]) -> Labels:
+        """The labels of an operand, where an axis of size 1 under a larger letter is summed on its own."""
+        return tuple([k if n == self._sizes[k] else self._fresh() for n, k in zip(x.shape, own, strict=True)])
+
+    def _diagonals_out(
+        self, nodes: list[Node], labels: list[Labels], out: Labels
+    ) -> tuple[list[Node], list[Labels], Labels]:
+        """The same with distinct labels in the result: a diagonal of two axes is a product with the identity."""
+        from gradcli.graph.ops.creation import eye
+
+        while len(set(out)) < len(out):
+            again = next(i for i, k in enumerate(out) if k in out[:i])
+            new = self._fresh()
+            nodes.append(eye(n=self._sizes[out[again]], dtype=nodes[0].dtype))
+            labels.append((out[again], new))
+            out = (*out[:again], new, *out[again + 1 :])
+        return nodes, labels, out
+
+
+def _implied(left: str) -> str:
+    """The result of an equation without an arrow: letters that stand there once, in their order."""
+    letters = sorted(c for c in set(left) - {",", "."} if left.count(c) == 1)
+    return ("..." if "..." in left else "") + "".join(letters)
 
 
 def _diagonals(x: Node, own: list[int], term: str, i: int) -> tuple[Node, list[int]]:
@@ -151,7 +179,7 @@ def _diagonals(x: Node, own: list[int], term: str, i: int) -> tuple[Node, list[i
 
 def _term_labels(term: str, rank: int, depth: int) -> list[int]:
     head, dots, tail = term.partition("...")
-    middle = [0x110000 + depth - 1 - k for k in range(rank)][::-1] if dots else []
+    middle = [LETTERS + depth - 1 - k for k in range(rank)][::-1] if dots else []
     return [*map(ord, head), *middle, *map(ord, tail)]
 
 

@@ -23,27 +23,9 @@ MOST_PLACES = 10_000
 def _convolution(name: str, axes: int) -> Any:
     """The expansion of a convolution along some axes in front of that of the channels."""
 
-    def sizes(given: int | Sequence[int], what: str) -> tuple[int, ...]:
-        several = (given,) * axes if isinstance(given, int) else tuple(given)
-        if len(several) != axes or any(n < 1 for n in several):
-            wanted = "a positive integer" if axes == 1 else f"a positive integer, or {axes} of them"
-            raise GradcliError("ValueError", f"{name} needs {wanted} for its {what}, not {given}")
-        return several
-
     def expand(x: Node, filters: Node, strides: Any, padding: str, dilations: Any) -> Node:
-        if x.rank < axes + 1 or filters.rank != axes + 2 or x.shape[-1] != filters.shape[-2]:
-            layout = "width, channels" if axes == 1 else "height, width, channels"
-            raise GradcliError(
-                "ShapeError",
-                f"{name} needs values of shape [batch, {layout}] and filters of shape [{layout}, results] with as many "
-                f"channels, not {show_shape(x.shape)} and {show_shape(filters.shape)}",
-                operands=[(0, f"shape {show_shape(x.shape)}"), (1, f"shape {show_shape(filters.shape)}")],
-            )
-        if padding not in ("SAME", "VALID"):
-            raise GradcliError(
-                "ValueError", f'{name} pads with "SAME" or "VALID", not "{padding}"', help='"VALID" adds no border'
-            )
-        strides, dilations = sizes(strides, "strides"), sizes(dilations, "dilations")
+        _check(name, axes, x, filters, padding)
+        strides, dilations = _each(name, axes, strides, "strides"), _each(name, axes, dilations, "dilations")
         batch, field = x.rank - axes - 1, x.shape[-axes - 1 : -1]
         reach = [d * (k - 1) + 1 for k, d in zip(filters.shape, dilations, strict=False)]
         if padding == "SAME":
@@ -54,18 +36,11 @@ def _convolution(name: str, axes: int) -> Any:
                 x = pad(x, 0, paddings=((0, 0),) * batch + (*borders, (0, 0)))
         else:
             counts = [max(-(-(n - r + 1) // s), 0) for n, r, s in zip(field, reach, strides, strict=True)]
-        places = size_of(filters.shape[:axes])
-        if places > MOST_PLACES:
-            raise GradcliError(
-                "LimitError",
-                f"{name} adds up a product for each place in the filters, at most {MOST_PLACES:,}, and these have {places:,}",
-                operands=[(1, f"shape {show_shape(filters.shape)}")],
-            )
         terms: list[Node] = []
         for place in product(*map(range, filters.shape[:axes])):
             starts = [k * d for k, d in zip(place, dilations, strict=True)]
             ends = [b + (c - 1) * s + 1 if c else b for b, c, s in zip(starts, counts, strides, strict=True)]
-            window = tuple((b, e, s) for b, e, s in zip(starts, ends, strides, strict=True))
+            window = tuple(zip(starts, ends, strides, strict=True))
             taken = index(x, items=tuple((0, n, 1) for n in x.shape[:batch]) + window)
             terms.append(matmul(taken, index(filters, items=place)))
         if not terms:
@@ -73,6 +48,38 @@ def _convolution(name: str, axes: int) -> Any:
         return reduce(add, terms)
 
     return expand
+
+
+def _each(name: str, axes: int, given: int | Sequence[int], what: str) -> tuple[int, ...]:
+    """A number for each axis."""
+    several = (given,) * axes if isinstance(given, int) else tuple(given)
+    if len(several) != axes or any(n < 1 for n in several):
+        wanted = "a positive integer" if axes == 1 else f"a positive integer, or {axes} of them"
+        raise GradcliError("ValueError", f"{name} needs {wanted} for its {what}, not {given}")
+    return several
+
+
+def _check(name: str, axes: int, x: Node, filters: Node, padding: str) -> None:
+    """Raise for arrays that do not fit, for another padding, and for filters of too many places."""
+    if x.rank < axes + 1 or filters.rank != axes + 2 or x.shape[-1] != filters.shape[-2]:
+        layout = "width, channels" if axes == 1 else "height, width, channels"
+        raise GradcliError(
+            "ShapeError",
+            f"{name} needs values of shape [batch, {layout}] and filters of shape [{layout}, results] with as many "
+            f"channels, not {show_shape(x.shape)} and {show_shape(filters.shape)}",
+            operands=[(0, f"shape {show_shape(x.shape)}"), (1, f"shape {show_shape(filters.shape)}")],
+        )
+    if padding not in ("SAME", "VALID"):
+        raise GradcliError(
+            "ValueError", f'{name} pads with "SAME" or "VALID", not "{padding}"', help='"VALID" adds no border'
+        )
+    places = size_of(filters.shape[:axes])
+    if places > MOST_PLACES:
+        raise GradcliError(
+            "LimitError",
+            f"{name} adds up a product for each place in the filters, at most {MOST_PLACES:,}, and these have {places:,}",
+            operands=[(1, f"shape {show_shape(filters.shape)}")],
+        )
 
 
 conv1d = register(Operation(

@@ -23,6 +23,7 @@ from gradcli.graph.node import Node
 from gradcli.graph.operation import (
     Elementwise,
     NoDerivative,
+    Operation,
     Product,
     SameAs,
     Tangent,
@@ -149,47 +150,75 @@ class _Functions:
             result = self.times(result, p)
         return result
 
-    def of(self, node: Node, parts: Sequence[Part]) -> Part | None:
-        """The value of an operation entry by entry; None where it is not a rational function."""
-        op = node.op
-        if op is add or op is subtract:
-            return self.plus(parts[0], parts[1], 1 if op is add else -1)
-        if op is neg:
-            return parts[0][0], -parts[0][1]
-        if op is multiply:
-            return self.times(parts[0], parts[1])
-        if op is square:
-            return self.times(parts[0], parts[0])
-        if op is products:
-            total: Part | None = ("nothing", literal(0.0, self.dtype))
-            for i in range(0, len(parts), 2):
-                assert total is not None
-                total = self.plus(total, self.times(parts[i], parts[i + 1]))
-                if total is None:
-                    return None
-            return total
-        if op is recip:
-            found = self.over(parts[0])
-            if found is not None and node.attrs.get("positive"):
-                negative = any_(less(node.inputs[0], 0), axis=-1, keepdims=True)
-                found = self.times(found, ("scalar", where(negative, math.nan, literal(1.0, self.dtype))))
-            return found
-        if op is divide:
-            below = self.over(parts[1])
-            return None if below is None else self.times(parts[0], below)
-        if op is power:
-            exponent = constant_value(node.inputs[1])
-            if exponent is not None and float(exponent).is_integer() and abs(exponent) <= MOST_FACTORS:
-                return self.power(parts[0], int(exponent))
-        return None
-
 
 MOST_FACTORS = 64
+
+
+def _sum_of_products(f: _Functions, node: Node, parts: Sequence[Part]) -> Part | None:
+    total: Part | None = ("nothing", literal(0.0, f.dtype))
+    for i in range(0, len(parts), 2):
+        if total is not None:
+            total = f.plus(total, f.times(parts[i], parts[i + 1]))
+    return total
+
+
+def _reciprocal(f: _Functions, node: Node, parts: Sequence[Part]) -> Part | None:
+    found = f.over(parts[0])
+    if found is None or not node.attrs.get("positive"):
+        return found
+    negative = any_(less(node.inputs[0], 0), axis=-1, keepdims=True)
+    return f.times(found, ("scalar", where(negative, math.nan, literal(1.0, f.dtype))))
+
+
+def _ratio(f: _Functions, node: Node, parts: Sequence[Part]) -> Part | None:
+    below = f.over(parts[1])
+    return None if below is None else f.times(parts[0], below)
+
+
+def _whole_power(f: _Functions, node: Node, parts: Sequence[Part]) -> Part | None:
+    exponent = constant_value(node.inputs[1])
+    if exponent is None or not float(exponent).is_integer() or abs(exponent) > MOST_FACTORS:
+        return None
+    return f.power(parts[0], int(exponent))
+
+
+_RATIONAL: dict[Operation, Callable[[_Functions, Node, Sequence[Part]], Part | None]] = {
+    add: lambda f, node, parts: f.plus(parts[0], parts[1]),
+    subtract: lambda f, node, parts: f.plus(parts[0], parts[1], -1),
+    neg: lambda f, node, parts: (parts[0][0], -parts[0][1]),
+    multiply: lambda f, node, parts: f.times(*parts),
+    square: lambda f, node, parts: f.times(parts[0], parts[0]),
+    products: _sum_of_products, recip: _reciprocal, divide: _ratio, power: _whole_power,
+}  # fmt: skip
+"""Operations entry by entry that may be rational functions, of matrices then; None where one is none."""
 
 
 def _alike(node: Node) -> bool:
     """Whether a value is one number for each matrix."""
     return not node.rank or node.shape[-1] == 1
+
+
+def _everywhere(node: Node) -> Node | None:
+    """The number for each matrix that a value is at every entry, if it is so."""
+    if node.op is ones:
+        return literal(1.0, node.dtype)
+    if _alike(node):
+        return node
+    return node.inputs[0] if node.op is broadcast_to and _alike(node.inputs[0]) else None
+
+
+def _is(node: Node, y: Node) -> bool:
+    return node is y or (node.op is y.op and node.inputs == y.inputs)
+
+
+def _beginning(node: Node, y: Node, start: Part) -> Part | None:
+    """The values y and what does not depend on them; None for all else."""
+    if _is(node, y):
+        return start
+    if node.op.connects:
+        return "nothing", literal(0.0, node.dtype)
+    number = _everywhere(node)
+    return None if number is None else ("scalar", number)
 
 
 def as_matrix(g: Node, y: Node, start: Part, n: int) -> Part | None:
@@ -205,35 +234,19 @@ def as_matrix(g: Node, y: Node, start: Part, n: int) -> Part | None:
         if node in known:
             todo.pop()
             continue
-        if node is y or (node.op is y.op and node.inputs == y.inputs):
-            known[node] = start
-        elif node.op.connects:
-            known[node] = ("nothing", literal(0.0, g.dtype))
-        elif node.op is ones:
-            known[node] = ("scalar", literal(1.0, g.dtype))
-        elif _alike(node):
-            known[node] = ("scalar", node)
-        elif node.op is broadcast_to and _alike(node.inputs[0]):
-            known[node] = ("scalar", node.inputs[0])
-        else:
-            if node.shape != g.shape:
+        found = _beginning(node, y, start)
+        if found is None:
+            if node.shape != g.shape or node.op not in _RATIONAL:
                 return None
-            missing = [x for x in node.inputs if x not in known] if functions_known(node) else None
-            if missing is None:
-                return None
+            missing = [x for x in node.inputs if x not in known]
             if missing:
                 todo += missing
                 continue
-            found = functions.of(node, [known[x] for x in node.inputs])
+            found = _RATIONAL[node.op](functions, node, [known[x] for x in node.inputs])
             if found is None:
                 return None
-            known[node] = found
+        known[node] = found
     return known[g]
-
-
-def functions_known(node: Node) -> bool:
-    """Whether an operation may be a rational function of its inputs."""
-    return node.op in (add, subtract, neg, multiply, square, products, recip, divide, power)
 
 
 # derivatives of functions of all values: divided differences
@@ -260,6 +273,9 @@ def divided_differences(g: Node, y: Node) -> Node:
     return where(not_equal(eye(n=n, dtype=y.dtype), 0), 0, broadcasted(found, (*g.shape, n)))
 
 
+_SUMS = (add, subtract, neg)
+
+
 def _differences(g: Node, y: Node) -> Node | None:
     apart = _row(y) - _column(y)
     digits = 1e-5 if y.dtype == "float64" else 5e-3
@@ -272,17 +288,11 @@ def _differences(g: Node, y: Node) -> Node | None:
         node = todo[-1]
         if node in known:
             todo.pop()
-        elif node is y or (node.op is y.op and node.inputs == y.inputs):
+        elif _is(node, y):
             known[node] = literal(1.0, y.dtype)
-        elif (
-            _alike(node) or node.op.connects or node.op is ones or (node.op is broadcast_to and _alike(node.inputs[0]))
-        ):
+        elif node.op.connects or _everywhere(node) is not None:
             known[node] = None
-        elif (
-            not node.inputs
-            or node.shape != g.shape
-            or not (node.op in (add, subtract, neg) or isinstance(node.op.rule, (Elementwise, Product, SameAs)))
-        ):
+        elif not node.inputs or node.shape != g.shape:
             return None
         elif isinstance(node.op.rule, SameAs):
             if node not in written:
@@ -292,17 +302,17 @@ def _differences(g: Node, y: Node) -> Node | None:
                 known[node] = known[same]
             else:
                 todo.append(same)
+        elif node.op not in _SUMS and not isinstance(node.op.rule, (Elementwise, Product)):
+            return None
         elif missing := [x for x in node.inputs if x not in known]:
             todo += missing
+        elif node.op in (*_SUMS, multiply, products):
+            known[node] = _difference(node, [known[x] for x in node.inputs])
         else:
-            parts = [known[x] for x in node.inputs]
-            if node.op not in (add, subtract, neg, multiply, products):
-                slope = _slope(node, parts)
-                if slope is None:
-                    return None
-                known[node] = where(close, slope, (_row(node) - _column(node)) / apart)
-            else:
-                known[node] = _difference(node, parts)
+            slope = _slope(node, [known[x] for x in node.inputs])
+            if slope is None:
+                return None
+            known[node] = where(close, slope, (_row(node) - _column(node)) / apart)
     found = known[g]
     return literal(0.0, y.dtype) if found is None else found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from gradcli.graph.node import Node
+from gradcli.graph.operation import Parameter
 from gradcli.graph.printing import (
     AND,
     ATOM,
@@ -63,7 +64,7 @@ def _inserted(shape: Sequence[int], other: Sequence[int]) -> int | None:
 
 def _arguments(node: Node, inputs: Sequence[Text], float_dtype: str) -> list[str]:
     """The arguments of a call in the order of the signature, defaults left out."""
-    op, name = node.op, node.op.name
+    op = node.op
     shown: list[str] = []
     rest = list(inputs)
     for p in op.parameters:
@@ -76,21 +77,25 @@ def _arguments(node: Node, inputs: Sequence[Text], float_dtype: str) -> list[str
         elif p.one_tensor or p.kind == "parameter" and rest:
             if rest:
                 shown.append(rest.pop(0).text)
-        elif p.name in node.attrs:
+        elif p.name in node.attrs and not _goes_without_saying(node, p, float_dtype):
             value = node.attrs[p.name]
-            if p.default is not None and value == op.defaults.get(p.name):
-                continue
-            if p.name == "axis" and p.kind == "axes" and tuple(value) == tuple(range(node.inputs[0].rank)):
-                continue
-            if p.name == "axis" and op.defaults.get(p.name) == -1 and value == node.inputs[0].rank - 1:
-                continue
-            if p.kind == "dtype" and value == float_dtype and p.default is not None and name != "arange":
-                continue
             if p.kind == "axes" and value is not None and len(value) == 1:
                 value = value[0]
             text = f'"{value}"' if p.kind == "string" else attribute(value)
             shown.append(text if p.default is None else f"{p.name}={text}")
     return shown
+
+
+def _goes_without_saying(node: Node, p: Parameter, float_dtype: str) -> bool:
+    """Whether a parameter that is left out means the value that a node has."""
+    value, default = node.attrs[p.name], node.op.defaults.get(p.name)
+    if p.default is not None and value == default:
+        return True
+    if p.name == "axis" and p.kind == "axes":
+        return tuple(value) == tuple(range(node.inputs[0].rank))
+    if p.name == "axis" and default == -1:
+        return bool(value == node.inputs[0].rank - 1)
+    return p.kind == "dtype" and value == float_dtype and p.default is not None and node.op.name != "arange"
 
 
 def _paddings(node: Node) -> str | None:

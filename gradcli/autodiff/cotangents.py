@@ -41,7 +41,8 @@ def product_mask(node: Node, i: int, mask: Node | None) -> Node | None:
     return taken if mask is None else logical_and(taken, mask)
 
 
-_KEPT = ("moved", "negated", "placed", "repeated")
+KEPT = ("moved", "negated", "placed", "repeated")
+"""What makes entries of a result that are 0 where those of the input are, in so many words of the table."""
 
 
 def is_indicator(x: Node, most: int = 16) -> bool:
@@ -56,7 +57,7 @@ def is_indicator(x: Node, most: int = 16) -> bool:
         x = todo.pop()
         if x.op.indicator or x.op is cast and x.inputs[0].dtype == "bool":
             return True
-        if x.op is cast or x.op.entries in _KEPT and not any([is_float(i.dtype) for i in x.inputs[1:]]):
+        if x.op is cast or x.op.entries in KEPT and not any([is_float(i.dtype) for i in x.inputs[1:]]):
             todo.append(x.inputs[0])
         elif x.op is multiply:
             todo += x.inputs

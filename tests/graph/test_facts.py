@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import gradcli
-from gradcli.autodiff import degree, jacobian, reverse, sparsity, views
+from gradcli.autodiff import cotangents, degree, jacobian, reverse, sparsity, views
 from gradcli.execute import lower, plan, steps
 from gradcli.features.derive import formulas
 from gradcli.features.derive.answer import derive
@@ -967,14 +967,14 @@ def kernels_of_two() -> list[str]:
 
 
 def test_what_is_0_by_what_it_is():
-    """Of an indicator, entries that are 0 are not selected (:func:`gradcli.autodiff.reverse.is_indicator`)."""
+    """Of an indicator, entries that are 0 are not selected (:func:`gradcli.autodiff.cotangents.is_indicator`)."""
     indicators = [name for name, op in table.items() if op.indicator]
     assert len(indicators) > 1
     for example in (e for name in indicators for e in examples()[name]):
         assert set(np.unique(example.value())) <= {0, 1}, example.name
         assert not example.floats, example.name
     for example in every():
-        if example.node.op.entries in reverse._KEPT and not any(is_float(x.dtype) for x in example.node.inputs[1:]):
+        if example.node.op.entries in cotangents.KEPT and not any(is_float(x.dtype) for x in example.node.inputs[1:]):
             marks = tuple(np.zeros_like(x) if x.dtype.kind == "f" else x for x in example.inputs)
             value = attempt(example, marks)
             assert value is None or not example.floats or not np.any(value), example.name

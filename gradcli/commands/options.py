@@ -31,6 +31,13 @@ def together(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
+def refuse(*cases: tuple[object, str]) -> None:
+    """Raise click.UsageError for the first of the cases that holds, with its message."""
+    for holds, message in cases:
+        if holds:
+            raise click.UsageError(message)
+
+
 def utf8(text: str, name: str = "the command line") -> str:
     """Text of the command line as what it is, UTF-8, also where the locale says otherwise (``LC_ALL=C``)."""
     if text.isascii():

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from gradcli.execute.accelerator import Accelerator
-    from gradcli.features.derive.answer import Kind
+    from gradcli.features.derive.derivatives import Kind
     from gradcli.features.derive.look import Format
     from gradcli.features.explain.explanation import Explained
     from gradcli.features.propagate.answer import Propagated

@@ -12,54 +12,31 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from gradcli.autodiff import degree
 from gradcli.autodiff.connection import connections
 from gradcli.diagnostics import GradcliError
 from gradcli.features.derive.data import Place, as_parameters, is_data, named_data
+from gradcli.features.derive.derivatives import Derivatives, Gradient, Kind, derivatives
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import EVERYWHERE, cast_to
-from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.ops.elementwise import power
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.ops.shaping import broadcasted
-from gradcli.graph.types import is_float, size_of
-from gradcli.program import query
+from gradcli.graph.types import is_float
 from gradcli.program.loaded import Loaded
 from gradcli.program.query import Question
-from gradcli.results import Reason
 from gradcli.rewrite.terms import number_of
 from gradcli.rewrite.written import Written, has_guards
 from gradcli.tuples import NamedTuple
 
-MOST_NUMBERS = 10_000
-"""Entries of an array that are looked at for numbers near the ends of what floats hold."""
-
-
 if TYPE_CHECKING:
     from gradcli.rewrite.shortest import Form
 
-Kind = Literal["gradient", "jacobian", "hessian", "jvp", "taylor"]
-"""Which derivatives: those that add up the ys, order by order, matrices of derivatives, and those along a direction.
-
-The Taylor polynomial is that of the ys at xs + dxs, about the xs, up to a degree.
-"""
-
-
-class Gradient(NamedTuple):
-    """One derivative as a node, or the reason why it is None; ``name`` is what it is called.
-
-    It is that of ``of`` by each of ``wrt`` in turn; ``x`` is the last of those, or the y where there is none.
-    """
-
-    x: str
-    name: str
-    node: Node | None
-    reason: Reason | None
-    of: tuple[str, ...]
-    wrt: tuple[str, ...]
+MOST_NUMBERS = 10_000
+"""Entries of an array that are looked at for numbers near the ends of what floats hold."""
 
 
 class Derived(NamedTuple):
@@ -131,131 +108,95 @@ def derive(
 ) -> Derived:
     """The derivatives that ``gradcli grad``, ``jacobian``, ``hessian`` or ``jvp`` would evaluate, as formulas.
 
-    ``with_values`` puts the ys in front. ``with_loops`` keeps loops. ``with_rules`` keeps loops, and keeps values apart to
-    which the program gives derivatives of their own. ``tangents`` gives directions of xs, for ``jvp`` and ``taylor``;
-    without them each x of ``wrt`` has one without a value. ``name_parts`` limits the named lines. Small arrays are written by their ``entries``, or as arrays; by default as is shorter. ``place`` says
-    where its data stands, ``form`` which of the formulas that mean the same. Raises GradcliError as those commands do.
+    ``with_values`` puts the ys in front. ``with_loops`` keeps loops. ``with_rules`` keeps loops, and keeps values apart
+    to which the program gives derivatives of their own. ``tangents`` gives directions of xs, for ``jvp`` and ``taylor``;
+    without them each x of ``wrt`` has one without a value. ``name_parts`` limits the named lines. Small arrays are
+    written by their ``entries``, or as arrays; by default as is shorter. ``place`` says where the data of the program
+    stands, ``form`` which of the formulas that mean the same is written. Raises GradcliError as those commands do.
     """
     orders = order if isinstance(order, range) else range(order, order + 1)
-    order = orders[-1]
     program = program if with_rules or with_loops else program.written_out()
+    found = derivatives(program, of, wrt, orders, seeds, stop, kind, tangents, with_values)
+    texts, names = _Writer(found, with_rules, entries, form).written(name_parts)
     graph = program.graph
-    by_order = kind == "gradient"
-    if by_order and not orders[0] and of is None:  # outputs that are None are not formulas
-        of = [name for name in query.differentiated(program) if isinstance(graph.names[name], Node)] or None
-    if tangents:
-        wrt = list(tangents)
-    asked = query.question(program, of, wrt if order or not by_order else [], seeds, stop)
-    moved: dict[Node, Node] = {}
-    values: dict[Node, Any] = {}
-    if kind in ("jvp", "taylor"):
-        moved, values = _tangents(program, asked, tangents or {}, kind)
-    rows = [_asked_for(program, asked, n, kind, moved) for n in orders]
-    row = [g for some in rows for g in some]
-    called = _called(asked, orders, kind, [*graph.names, *(x.attrs["name"] for x in moved.values())])
-    wanted = [x for some in rows for x, g in zip(asked.xs, some, strict=False) if isinstance(g, Reason)]
-    with_values = with_values and (orders[0] > 0 or not by_order)
-    ys_too = with_values or by_order and not orders[0]
-    if with_values:
-        row = [*asked.ys, *row]
-        called = [*(Gradient(y, y, None, None, (y,), ()) for y in asked.of), *called]
-    found = [g for g in row if isinstance(g, Node)]
-    lower = [g for n, some in zip(orders, rows, strict=True) if n < 2 for g in some if isinstance(g, Node)]
-    low = len(lower) + len(asked.ys) * with_values if orders[0] < 2 else 0
-    own = {
-        node: name for name, node in reversed(graph.names.items()) if isinstance(node, Node) and node.op.name != "leaf"
-    }
-    own |= named_data([*asked.ys, *found], own, {*graph.names, *[g.name for g in called]})
-    data = [x for x in own if is_data(x)]
-    writer = _Writer(program, asked, found, [x for x in wanted if x in own], low, with_rules, entries, form)
-    if order or not by_order:
-        writer.apart = asked.xs
-        writer.fixed = {*data, *asked.xs, *asked.stops, *(asked.ys if ys_too and not writer.is_asked else ())}
-    else:
-        writer.fixed = {*data} if writer.is_asked else {*own}
-    texts, names = writer.written(own, by_order)
-    parts = {name: x for name, x in names.items() if not is_data(x)}
-    if name_parts is not None and len(parts) > name_parts:
-        worth = _worthiest(texts, parts, name_parts) | {own[x] for x in [*writer.wanted, *data]}
-        texts, names = writer.written({node: name for node, name in own.items() if name in worth}, by_order)
-    leaves = _declared(program, [*texts, *names.values()], asked.xs)
-    initial = {**{leaf: graph.initial[leaf] for leaf in leaves}, **values}
-    leaves += moved.values()
+    leaves = _declared(program, [*texts, *names.values()], found.asked.xs)
+    initial = {**{leaf: graph.initial[leaf] for leaf in leaves}, **found.values}
     if place != "defined":
         texts, names, initial = as_parameters(texts, names, initial, place)
-        leaves = [*initial]
-    if len(orders) > 1:
-        # A number that is a derivative is not the name of the same number elsewhere: y = x^d2y_dx2.
-        texts = [Node(x.op, (), x.attrs, (), x.dtype, x.risky) if x.op.name == "literal" else x for x in texts]
-    given = iter(texts)
-    gradients = [
-        g._replace(node=next(given)) if isinstance(node, Node) else g._replace(reason=node)
-        for g, node in zip(called, row, strict=True)
-    ]
+    parts = [name for name, node in names.items() if not is_data(node)]
     return Derived(
         program.source.name,
         graph.float_dtype,
-        asked.of,
+        found.asked.of,
         orders[0],
-        order,
-        by_order and any(size_of(y.shape) != 1 for y in asked.ys),
-        gradients,
-        leaves,
+        orders[-1],
+        found.summed,
+        _in_formulas(found, texts),
+        [*initial],
         initial,
         names,
         kind,
-        {x: str(moved[node].attrs["name"]) for x, node in zip(asked.wrt, asked.xs, strict=True) if node in moved},
-        None if name_parts is None else max(name_parts - len(names) + len(data), 0),
+        found.directions,
+        None if name_parts is None else max(name_parts - len(parts), 0),
         graph.has_loops,
-        [x for x in leaves if initial[x] is None and x not in moved.values() and graph.initial.get(x, x) is not None],
+        [x for x in initial if initial[x] is None and x not in found.values and graph.initial.get(x, x) is not None],
     )
 
 
+def _in_formulas(found: Derivatives, texts: Sequence[Node]) -> list[Gradient]:
+    """The derivatives with their formulas."""
+    if len(found.orders) > 1:
+        # A number that is a derivative is not the name of the same number elsewhere: y = x^d2y_dx2.
+        texts = [Node(x.op, (), x.attrs, (), x.dtype, x.risky) if x.op.name == "literal" else x for x in texts]
+    given = iter(texts)
+    return [g if g.node is None else g._replace(node=next(given)) for g in found.gradients]
+
+
 class _Writer:
-    """Writes nodes as formulas of named values, and the ``wanted`` values, of which None is told, as they are named.
+    """Writes derivatives as formulas of named values; the formulas of low orders stay connected with the xs."""
 
-    The first ``low`` nodes stay connected with the xs. ``apart`` are not looked into, and ``fixed`` ones keep their names.
-    """
-
-    def __init__(
-        self,
-        program: Loaded,
-        asked: Question,
-        found: Sequence[Node],
-        wanted: Sequence[Node],
-        low: int,
-        with_rules: bool,
-        entries: bool | None,
-        form: Form,
-    ) -> None:
-        self.program = program
-        self.asked = asked
-        self.found = found
-        self.wanted = wanted
-        self.low = low
-        self.with_rules = with_rules
-        self.entries = entries
-        self.form = form
-        self.apart: Sequence[Node] = ()
-        self.fixed: set[Node] = set()
+    def __init__(self, derivatives: Derivatives, with_rules: bool, entries: bool | None, form: Form) -> None:
+        self._derivatives = derivatives
+        self._with_rules = with_rules
+        self._entries = entries
+        self._form: Form = form
+        program, asked = derivatives.program, derivatives.asked
+        self._program = program
+        self._asked = asked
+        self._found = found = derivatives.nodes
+        self._own = own = _named(derivatives)
+        """The nodes that have names: those of the program, and those that its data gets."""
+        self._data = [x for x in own if is_data(x)]
+        self._told = [x for x in derivatives.without if x in own]
+        """Values for which None is told: they are written, as they are named."""
         self._stopped = [x for x in asked.stops if x.op.name != "leaf"]
         self._plain = _plain(program, found)
         self._as_made = _has_extremes(program, found)
         self._guarded = has_guards(cone(found))
-        self.is_asked = form in ("expanded", "factored")  # shortest.ASKED, whose module a short formula does not need
-        self._shorten = not self._as_made and (self.is_asked or _holds_derivatives(program, found))
+        is_asked = form in ("expanded", "factored")  # shortest.ASKED, whose module a short formula does not need
+        self._shorten = not self._as_made and (is_asked or _holds_derivatives(program, found))
+        self._apart: Sequence[Node] = asked.xs if derivatives.differentiates else ()
+        """What formulas do not look into."""
+        kept: list[Node] = self._data
+        if derivatives.differentiates:
+            kept = [*kept, *asked.xs, *asked.stops, *(asked.ys if derivatives.has_values and not is_asked else ())]
+        elif not is_asked:
+            kept = [*own]
+        self._kept = {own[x] for x in kept if x in own}
+        """The names that are kept in whichever form is chosen."""
 
-    def _made(self, named: Mapping[Node, str], ordinary: bool) -> Written:
-        dtype = self.program.graph.float_dtype
-        return Written(
-            [*self.found, *self.wanted], named, self._stopped, dtype, self.apart, self._plain, self._as_made,
-            self.with_rules, ordinary,
-        )  # fmt: skip
+    def written(self, most: int | None) -> tuple[list[Node], dict[str, Node]]:
+        """The formulas, and the values in them by their names: of what is not data, at ``most`` so many."""
+        texts, names = self._with_names(self._own)
+        parts = {name: x for name, x in names.items() if not is_data(x)}
+        if most is None or len(parts) <= most:
+            return texts, names
+        worth = _worthiest(texts, parts, most) | {self._own[x] for x in [*self._told, *self._data]}
+        return self._with_names({node: name for node, name in self._own.items() if name in worth})
 
-    def written(self, named: Mapping[Node, str], connected: bool) -> tuple[list[Node], dict[str, Node]]:
-        """The formulas, where asked for ``connected`` with the xs, and the values by their names."""
-        count = len(self.found)
-        with self.program.graph.derivation.suspended():
+    def _with_names(self, named: Mapping[Node, str]) -> tuple[list[Node], dict[str, Node]]:
+        count, low = len(self._found), self._derivatives.low
+        with self._program.graph.derivation.suspended():
             new = self._made(named, ordinary=False)
             texts, names = new.targets[:count], {named[node]: x for node, x in new.names.items()}
             if self._shorten:
@@ -263,52 +204,28 @@ class _Writer:
 
                 short = self._made(named, ordinary=True) if self._guarded else new
                 ordinary = Chosen(short.targets[:count], {named[node]: x for node, x in short.names.items()})
-                kept = {name for node, name in named.items() if node in self.fixed}
-                given = Chosen(texts, names)
                 best = chosen(
-                    self.program, self.found, given, ordinary, kept, self.asked.of, self.asked.stops, self.entries,
-                    self.form,
+                    self._program, self._found, Chosen(texts, names), ordinary, self._kept, self._asked.of,
+                    self._asked.stops, self._entries, self._form,
                 )  # fmt: skip
                 new = new if best.named is names else short
                 texts, names = best.texts, best.named
-            if connected:
-                low = _connected(self.asked, self.found[: self.low], texts[: self.low], new, self.program)
-                texts = [*low, *texts[self.low :]]
+            if low:
+                texts = [*_connected(self._asked, self._found[:low], texts[:low], new, self._program), *texts[low:]]
         return texts, names
 
-
-def _asked_for(
-    program: Loaded, asked: Question, order: int, kind: Kind, moved: Mapping[Node, Node]
-) -> list[Node | Reason]:
-    if kind == "gradient":
-        return query.gradient_nodes(program, asked, order) if order else [*asked.ys]
-    if kind == "jacobian":
-        return [*query.jacobian(program, asked)]
-    if kind == "hessian":
-        return [*query.hessian(program, asked)]
-    if kind == "jvp":
-        return [*query.moved(program, asked, moved)]
-    return [*query.taylor(program, asked, moved, order)]
+    def _made(self, named: Mapping[Node, str], ordinary: bool) -> Written:
+        return Written(
+            [*self._found, *self._told], named, self._stopped, self._program.graph.float_dtype, self._apart,
+            self._plain, self._as_made, self._with_rules, ordinary,
+        )  # fmt: skip
 
 
-def _tangents(
-    program: Loaded, asked: Question, given: Mapping[str, Any], kind: Kind
-) -> tuple[dict[Node, Node], dict[Node, Any]]:
-    """A constant for each x that says how far it moves, and the values that are given for some."""
-    taken = set(program.graph.names) | set(program.graph.leaves)
-    moved: dict[Node, Node] = {}
-    values: dict[Node, Any] = {}
-    for name, x in zip(asked.wrt, asked.xs, strict=True):
-        value = query.direction(program, name, given[name]) if name in given else None
-        if kind == "taylor" and not is_float(x.dtype):
-            raise GradcliError(
-                "TypeError", f"a series needs a float x, not {x.dtype}", help="declare it with a float value"
-            )
-        dtype = x.dtype if is_float(x.dtype) else program.graph.float_dtype
-        own = _free(f"d{name}", taken)
-        moved[x] = make_leaf(own, "constant", x.shape, dtype, value is not None and value.risky)
-        values[moved[x]] = value
-    return moved, values
+def _named(found: Derivatives) -> dict[Node, str]:
+    """What is computed and has a name in the program, and the names that its data gets."""
+    names = found.program.graph.names
+    named = {x: name for name, x in reversed(names.items()) if isinstance(x, Node) and x.op.name != "leaf"}
+    return named | named_data([*found.asked.ys, *found.nodes], named, {*names, *[g.name for g in found.gradients]})
 
 
 def _worthiest(roots: Sequence[Node], named: Mapping[str, Node], most: int) -> set[str]:
@@ -423,41 +340,6 @@ def _nothing(zeros: Node, like: Node) -> Node:
     if zeros.shape != like.shape:
         zeros = sum_(zeros, axis=None)
     return broadcasted(cast_to(zeros, like.dtype) if is_float(like.dtype) else zeros, like.shape)
-
-
-def _called(asked: Question, orders: range, kind: Kind, names: Iterable[str]) -> list[Gradient]:
-    """What the answers are called: dy_dx, d2y_dx2, d2y_dx_dt, without the y where there are several that add up."""
-    taken = set(names)
-
-    def one(x: str, name: str, of: Sequence[str], wrt: Sequence[str]) -> Gradient:
-        return Gradient(x, _free(name, taken), None, None, tuple(of), tuple(wrt))
-
-    if kind == "jacobian":
-        return [one(x, f"d{y}_d{x}", [y], [x]) for y in asked.of for x in asked.wrt]
-    if kind == "jvp":
-        return [one(y, f"d{y}", [y], []) for y in asked.of]
-    if kind == "taylor":
-        return [one(y, f"{y}_taylor{orders[-1]}", [y], []) for y in asked.of]
-    y = asked.of[0] if len(asked.of) == 1 else ""
-    if kind == "hessian":
-        return [one(b, f"d2{y}_d{a}_d{b}", asked.of, [a, b]) for a in asked.wrt for b in asked.wrt]
-    found: list[Gradient] = []
-    for n in orders:
-        top, bottom = (f"d{n}{y}", str(n)) if n > 1 else (f"d{y}", "")
-        found += (
-            [one(x, f"{top}_d{x}{bottom}", asked.of, [x] * n) for x in asked.wrt]
-            if n
-            else [Gradient(name, name, None, None, (name,), ()) for name in asked.of]
-        )
-    return found
-
-
-def _free(name: str, taken: set[str]) -> str:
-    """The name, with underscores where it is taken, which it then is."""
-    while name in taken:
-        name += "_"
-    taken.add(name)
-    return name
 
 
 def _declared(program: Loaded, roots: Sequence[Node], xs: Sequence[Node]) -> list[Node]:

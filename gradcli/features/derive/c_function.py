@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from gradcli.diagnostics import GradcliError
-from gradcli.features.derive.answer import Derived, Gradient
+from gradcli.features.derive.answer import Derived
 from gradcli.features.derive.c_loops import Loops, as_runs
+from gradcli.features.derive.derivatives import Gradient
 from gradcli.features.derive.entrywise import entrywise
 from gradcli.features.derive.title import title
 from gradcli.features.derive.unwritten import UnwrittenError
@@ -110,30 +111,30 @@ class _C(Style):
         names = [str(leaf.attrs["name"]) for leaf in leaves]
         self.spelled = spelled([*names, *derived.named])
         self.members = spelled([g.name for g, _ in known])
-        for node in [node for _, node in known] + leaves:
-            if not size_of(node.shape):
-                raise GradcliError(
-                    "ShapeError",
-                    "C has no arrays without entries, and this program has one",
-                    help="a module of arrays has them: `--format python`",
-                )
-        own = {leaf: self._parameter(leaf) for leaf in leaves}
-        roots = [*[node for _, node in known], *derived.named.values()]
+        _check_sizes([*[node for _, node in known], *leaves])
         self.taken = {*self.spelled.values(), *RESERVED}
-        self.loops: Loops | None = None
-        if derived.has_loops:
-            runs = as_runs(roots)
-            self.loops = Loops(self._unused, self._in_step, derived.float_dtype)
-            found = entrywise([runs[x] for x in roots], own, derived.float_dtype, self.loops)
-            found |= {x: found[runs[x]] for x in roots}
-        else:
-            found = entrywise(roots, own, derived.float_dtype)
-        self._write(known, found)
+        self.loops = Loops(self._unused, self._in_step, derived.float_dtype) if derived.has_loops else None
+        roots = [*[node for _, node in known], *derived.named.values()]
+        self._write(known, self._entries(roots, {leaf: self._parameter(leaf) for leaf in leaves}))
+        words = self._words()
+        self.leaves = [leaf for leaf in leaves if self.spelled[str(leaf.attrs["name"])] in words]
+
+    def _entries(self, roots: Sequence[Node], parameters: Mapping[Node, Entries]) -> dict[Node, Entries]:
+        """The entries of what is computed, as formulas of those of the parameters."""
+        dtype = self.derived.float_dtype
+        if self.loops is None:
+            return entrywise(roots, parameters, dtype)
+        runs = as_runs(roots)
+        found = entrywise([runs[x] for x in roots], parameters, dtype, self.loops)
+        return found | {x: found[runs[x]] for x in roots}
+
+    def _words(self) -> set[str]:
+        """Every name and number in the text of the function."""
         texts = [text for _, _, some in self.results for text in some]
         texts += [line.text.text for line in self.layout.lines if line.node.op.name != "leaf"]
-        texts += [text for some in self.loops.lines.values() for text in some] if self.loops is not None else []
-        used = set(re.findall(r"\w+", " ".join(texts)))
-        self.leaves = [leaf for leaf in leaves if self.spelled[str(leaf.attrs["name"])] in used]
+        if self.loops is not None:
+            texts += [text for some in self.loops.lines.values() for text in some]
+        return set(re.findall(r"\w+", " ".join(texts)))
 
     def _parameter(self, leaf: Node) -> Entries:
         """The entries of a parameter: ``x``, or ``x[0]``, ``x[1]``, ….."""
@@ -289,6 +290,16 @@ class _C(Style):
         ]
         first, *rest = rows
         return "\n".join([f"/* {c_comment(first)}", *[f" * {c_comment(row)}".rstrip() for row in rest], " */"])
+
+
+def _check_sizes(nodes: Iterable[Node]) -> None:
+    """Raise a ShapeError (GradcliError) for an array without entries, which C does not have."""
+    if not all([size_of(node.shape) for node in nodes]):
+        raise GradcliError(
+            "ShapeError",
+            "C has no arrays without entries, and this program has one",
+            help="a module of arrays has them: `--format python`",
+        )
 
 
 def _shape(node: Node) -> str:

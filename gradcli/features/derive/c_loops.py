@@ -26,12 +26,17 @@ MOST_KEPT = 100_000
 
 
 class Block:
-    """One run of a loop: the names of its variables and arrays, and the formulas of a step."""
+    """One run of a loop: the names of its variables and arrays, and the formulas of a step.
+
+    ``inputs`` are the numbers that the run starts from and uses, of which ``starts``, ``fixed`` and ``lists`` say where
+    each state begins, which leaf of a step stands for one, and which rows are written down.
+    """
 
     def __init__(self, node: Node, call: LoopCall, step: str) -> None:
         self.node = node
         self.call = call
         self.step = step
+        self.inputs: list[Node] = []
         self.states: dict[int, list[str]] = {}
         self.stacks: dict[int, str] = {}
         self.starts: dict[int, int] = {}
@@ -65,16 +70,26 @@ class Loops:
     def run(self, node: Node, found: Mapping[Node, Entries], leaves: Mapping[Node, Entries]) -> None:
         """Make a run one scalar node, whose inputs are the numbers that it starts from and uses."""
         call: LoopCall = node.attrs["function"]
-        body = call.body
-        assert body.count, "a loop without steps is not a node"
+        assert call.body.count, "a loop without steps is not a node"
         block = Block(node, call, self._fresh("i"))
-        inputs: list[Node] = []
+        given = self._inputs(block, found, leaves) | self._states(block)
+        self._keep(block)
+        self._formulas(block, given)
+        scalar = Node(loop_run, tuple(block.inputs), {}, (), "bool", False)
+        self.blocks[node] = self.blocks[scalar] = block
+        block.node = scalar
+
+    def _inputs(
+        self, block: Block, found: Mapping[Node, Entries], leaves: Mapping[Node, Entries]
+    ) -> dict[Node, Entries]:
+        """What the parameters of a step are, but for the states: rows, and what is the same in all steps."""
+        body, inputs = block.call.body, block.inputs
         given: dict[Node, Entries] = {}
         first, last = len(body.states), len(body.states) + len(body.elements)
-        for p, x in zip(call.given, node.inputs, strict=True):
+        for p, x in zip(block.call.given, block.node.inputs, strict=True):
             parameter = body.parameters[p]
             if first <= p < last:
-                given[parameter] = self._rows(block, parameter, x, found, leaves, inputs)
+                given[parameter] = self._rows(block, parameter, x, found, leaves)
             elif p < first:
                 block.starts[p] = len(inputs)
                 inputs += found[x].ravel().tolist()
@@ -83,15 +98,23 @@ class Loops:
                 block.fixed += [(leaf, len(inputs) + i) for i, leaf in enumerate(entries)]
                 inputs += found[x].ravel().tolist()
                 given[parameter] = _shaped(entries, parameter)
-        for i in call.live:
-            state = body.states[i]
+        return given
+
+    def _states(self, block: Block) -> dict[Node, Entries]:
+        """The variables of the states that are needed."""
+        given: dict[Node, Entries] = {}
+        for i in block.call.live:
+            state = block.call.body.states[i]
             name = self._fresh(str(state.attrs["name"]) or "s")
-            count = size_of(state.shape)
-            block.states[i] = [f"{name}_{e}" if state.shape else name for e in range(count)]
-            if state.shape:
-                block.states[i] = [self._fresh(own) for own in block.states[i]]
-            given[state] = _named(block.states[i], state)
-        for r in call.wanted:
+            names = [self._fresh(f"{name}_{e}") for e in range(size_of(state.shape))] if state.shape else [name]
+            block.states[i] = names
+            given[state] = _named(names, state)
+        return given
+
+    def _keep(self, block: Block) -> None:
+        """Room for what is wanted of every step. Raises a LimitError (GradcliError) where the stack has none."""
+        body = block.call.body
+        for r in block.call.wanted:
             if body.stacks(r):
                 self._kept += size_of(body.shape(r))
                 block.stacks[r] = self._fresh("kept")
@@ -101,8 +124,12 @@ class Loops:
                 f"the loops of this program keep more than {MOST_KEPT:,} numbers, for which C has no room on its stack",
                 help="a module of arrays has room: `--format jax`, or `gradcli derive` without a format",
             )
-        roots = [body.following[i] for i in call.live]
-        roots += [body.root(r) for r in block.stacks if r in call.emitted]
+
+    def _formulas(self, block: Block, given: Mapping[Node, Entries]) -> None:
+        """What a step computes: the next states, and what it emits."""
+        call, body = block.call, block.call.body
+        emitted = [r for r in block.stacks if r in call.emitted]
+        roots = [*[body.following[i] for i in call.live], *[body.root(r) for r in emitted]]
         # What is the same in all steps may be computed from something: a leaf takes its place.
         leaf = {x: make_leaf("", "step", x.shape, x.dtype, x.risky) for x in given}
         own = Written(replaced(roots, leaf), dtype=self._dtype).targets
@@ -110,12 +137,7 @@ class Loops:
         inner = entrywise([runs[x] for x in own], {leaf[x]: some for x, some in given.items()}, self._dtype, self)
         results: list[list[Node]] = [inner[runs[x]].ravel().tolist() for x in own]
         block.following = [e for some in results[: len(call.live)] for e in some]
-        block.emitted = list(
-            zip([r for r in block.stacks if r in call.emitted], results[len(call.live) :], strict=True)
-        )
-        scalar = Node(loop_run, tuple(inputs), {}, (), "bool", False)
-        self.blocks[node] = self.blocks[scalar] = block
-        block.node = scalar
+        block.emitted = list(zip(emitted, results[len(call.live) :], strict=True))
 
     def _rows(
         self,
@@ -124,7 +146,6 @@ class Loops:
         x: Node,
         found: Mapping[Node, Entries],
         leaves: Mapping[Node, Entries],
-        inputs: list[Node],
     ) -> Entries:
         """The entries of the row that a step takes: of an array that is there, or that is written down for it."""
         size = size_of(parameter.shape)
@@ -138,7 +159,7 @@ class Loops:
             other = self.blocks[x.inputs[0]]
             result = other.call.wanted[x.attrs["index"]]
             if other.call.body.stacks(result):
-                inputs.append(other.node)
+                block.inputs.append(other.node)
                 return self._row(other.stacks[result], block.step, parameter)
         if x in leaves:
             names = [str(e.attrs.get("name", "")) for e in leaves[x].ravel()]
@@ -147,8 +168,8 @@ class Loops:
                 return self._row(array, block.step, parameter)
         name = self._fresh("row")
         entries = found[x].ravel().tolist()
-        block.lists.append((name, TYPES[x.dtype], len(inputs), len(entries)))
-        inputs += entries
+        block.lists.append((name, TYPES[x.dtype], len(block.inputs), len(entries)))
+        block.inputs += entries
         return self._row(name, block.step, parameter)
 
     def _row(self, array: str, step: str, parameter: Node) -> Entries:

@@ -77,16 +77,7 @@ def chosen(
         kept = {name: x for name, x in ordinary.named.items() if name in fixed}
         best = ordinary = _shortest(ordinary.texts, kept, style, form)
     else:
-        best = _shortest(ordinary.texts, ordinary.named, style, form)
-    if form not in ASKED and len(cone(ordinary.texts)) <= FEW:
-        without_ys = {name: x for name, x in ordinary.named.items() if name in fixed or name not in ys}
-        if len(without_ys) < len(ordinary.named):
-            other = _shortest(ordinary.texts, without_ys, style, form)
-            best = other if other.lines < best.lines else best
-        without = {name: x for name, x in ordinary.named.items() if name in fixed}
-        if len(without) < len(without_ys):
-            other = _shortest(ordinary.texts, without, style, form)
-            best = other if other.formulas < best.formulas else best
+        best = _with_fewer_names(ordinary, fixed, ys, style, form)
     shared = _with_parts(ordinary, style)
     if shared is not None and shared < (_with_parts(best, style) or best.lines):
         best = ordinary
@@ -118,6 +109,24 @@ def _shortest(texts: Sequence[Node], named: dict[str, Node], style: ProgramStyle
     return Chosen(new, named, formulas, lines)
 
 
+def _with_fewer_names(
+    ordinary: Chosen, fixed: Collection[str], ys: Collection[str], style: ProgramStyle, form: Form
+) -> Chosen:
+    """The shortest formulas: with all names, without those of the ys, or with those only that are fixed."""
+    best = _shortest(ordinary.texts, ordinary.named, style, form)
+    if len(cone(ordinary.texts)) > FEW:
+        return best
+    without_ys = {name: x for name, x in ordinary.named.items() if name in fixed or name not in ys}
+    if len(without_ys) < len(ordinary.named):
+        other = _shortest(ordinary.texts, without_ys, style, form)
+        best = other if other.lines < best.lines else best
+    without = {name: x for name, x in ordinary.named.items() if name in fixed}
+    if len(without) < len(without_ys):
+        other = _shortest(ordinary.texts, without, style, form)
+        best = other if other.formulas < best.formulas else best
+    return best
+
+
 def _with_used_names(some: Chosen, fixed: Collection[str]) -> Chosen:
     used = {*cone(some.texts)}
     return Chosen(some.texts, {name: x for name, x in some.named.items() if x in used or name in fixed})
@@ -142,20 +151,26 @@ def _agree(program: Loaded, found: Sequence[Node], best: Chosen, stops: Sequence
 
     Where a number is 0 or not finite, their slopes have them, too.
     """
-    texts = best.texts
-    unknown = [x for x in cone([*found, *texts]) if x.op.name == "leaf" and x not in program.graph.initial]
-    if unknown or program.without_value([*found, *texts]):
+    nodes = [*found, *best.texts]
+    leaves = [x for x in cone(nodes) if x.op.name == "leaf"]
+    if any([x not in program.graph.initial for x in leaves]) or program.without_value(nodes):
         return True
-    leaves = [x for x in cone([*found, *texts]) if x.op.name == "leaf" and is_float(x.dtype)]
-    numbers = _values(program, [*found, *texts, *leaves])
+    leaves = [x for x in leaves if is_float(x.dtype)]
+    numbers = _values(program, [*nodes, *leaves])
     if numbers is None:
         return True
     n = len(found)
     if not all([_close(a, b, g.dtype) for g, a, b in zip(found, numbers[:n], numbers[n : 2 * n], strict=True)]):
         return False
     rows = [*numbers[:n], *numbers[2 * n :]]
-    if all([isfinite(v) and (v or len(row) > SMALL) for row in rows for v in row]):
-        return True
+    is_regular = all([isfinite(v) and (v or len(row) > SMALL) for row in rows for v in row])
+    return is_regular or _slopes_agree(program, found, best.texts, leaves, stops)
+
+
+def _slopes_agree(
+    program: Loaded, found: Sequence[Node], texts: Sequence[Node], leaves: Sequence[Node], stops: Sequence[Node]
+) -> bool:
+    """Whether formulas have the slopes of the derivatives, as far as both have some."""
     pairs: list[tuple[Node, Node]] = []
     with Derivation(program.graph.float_dtype).active():
         for g, text in zip(found, texts, strict=True):

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from gradcli.commands.endings import Command
 from gradcli.commands.inputs import Inputs, program_options, question_options, value_of
-from gradcli.commands.options import Orders, file_option, precision_option, settings_option
+from gradcli.commands.options import Orders, file_option, precision_option, refuse, settings_option
 from gradcli.commands.output import send
 
 if TYPE_CHECKING:
     from gradcli.commands.inputs import Value
-    from gradcli.features.derive.answer import Kind
+    from gradcli.features.derive.derivatives import Kind
 
 EPILOG = """\b
 Examples:
@@ -90,33 +90,22 @@ def command(
     whose outputs are the gradients that `gradcli grad` would evaluate; a gradient that is None is a name that holds
     None, and an output only where all are. Differentiated once more it has the values, and the None, of the next order.
     """
-    asked: dict[Kind, bool] = {"jacobian": jacobian, "hessian": hessian, "jvp": jvp, "taylor": taylor is not None}
-    kinds = [kind for kind, is_asked in asked.items() if is_asked]
-    if len(kinds) > 1:
-        raise click.UsageError(f"--{kinds[0]} and --{kinds[1]} exclude each other.")
-    kind: Kind = kinds[0] if kinds else "gradient"
-    if kinds and (orders is not None or heads or steps):
-        other = "--order" if orders is not None else "--seed" if heads else "--steps"
-        raise click.UsageError(f"--{kind} goes without {other}.")
-    if tangent and (kind not in ("jvp", "taylor") or wrt):
-        raise click.UsageError("--tangent is for --jvp and --taylor, in place of --wrt.")
+    kind = _kind({"jacobian": jacobian, "hessian": hessian, "jvp": jvp, "taylor": taylor is not None})
+    is_matrix_or_direction = kind != "gradient"
+    form: Literal["expanded", "factored"] | None = "expanded" if expand else "factored" if factor else None
+    refuse(
+        (is_matrix_or_direction and orders is not None, f"--{kind} goes without --order."),
+        (is_matrix_or_direction and heads, f"--{kind} goes without --seed."),
+        (is_matrix_or_direction and steps, f"--{kind} goes without --steps."),
+        (tangent and (kind not in ("jvp", "taylor") or wrt), "--tangent is for --jvp and --taylor, in place of --wrt."),
+        (expand and factor, "--expand and --factor exclude each other."),
+    )
     orders = range(1, 2) if orders is None else orders
-    if steps and format not in ("expr", "latex"):
-        raise click.UsageError(f"--steps is text or LaTeX: leave out --format {format}.")
-    if steps and orders != range(1, 2):
-        raise click.UsageError("--steps shows one pass: leave out --order, or derive the result again.")
-    if steps and entries is not None:
-        raise click.UsageError("--steps shows arrays: leave out --entries and --arrays.")
-    if steps and precision is not None:
-        raise click.UsageError("--steps shows how formulas come about: leave out --precision.")
-    if expand and factor:
-        raise click.UsageError("--expand and --factor exclude each other.")
-    if steps and (expand or factor):
-        raise click.UsageError(f"--steps shows rules as they are: leave out --{'expand' if expand else 'factor'}.")
-    if steps and name_parts is not None:
-        raise click.UsageError("--steps names each part: leave out --name-parts.")
-    if not orders[-1] and (wrt or heads):
-        raise click.UsageError("--order 0 writes the outputs themselves: leave out --wrt and --seed.")
+    if steps:
+        _check_steps(format, orders, entries, precision, form, name_parts)
+    refuse(
+        (not orders[-1] and (wrt or heads), "--order 0 writes the outputs themselves: leave out --wrt and --seed."),
+    )
     program = inputs.load(inputs.program_text())
     from gradcli.features.derive.look import written
 
@@ -125,6 +114,34 @@ def command(
     folder = os.path.dirname(output or "")
     text = written(
         program, of, wrt, degree, heads, stop, format, steps, kind, tangents, name_parts, entries, precision, folder,
-        "expanded" if expand else "factored" if factor else None,
+        form,
     )  # fmt: skip
     send([text], output)
+
+
+def _kind(asked: dict[Kind, bool]) -> Kind:
+    """The kind of derivatives that is asked for: gradients, if no other is."""
+    kinds = [kind for kind, is_asked in asked.items() if is_asked]
+    if len(kinds) > 1:
+        raise click.UsageError(f"--{kinds[0]} and --{kinds[1]} exclude each other.")
+    return kinds[0] if kinds else "gradient"
+
+
+def _check_steps(
+    format: str,
+    orders: range,
+    entries: bool | None,
+    precision: int | None,
+    form: Literal["expanded", "factored"] | None,
+    name_parts: int | None,
+) -> None:
+    """Raise click.UsageError for options that contradict ``--steps``."""
+    given = "expand" if form == "expanded" else "factor"
+    refuse(
+        (format not in ("expr", "latex"), f"--steps is text or LaTeX: leave out --format {format}."),
+        (orders != range(1, 2), "--steps shows one pass: leave out --order, or derive the result again."),
+        (entries is not None, "--steps shows arrays: leave out --entries and --arrays."),
+        (precision is not None, "--steps shows how formulas come about: leave out --precision."),
+        (form, f"--steps shows rules as they are: leave out --{given}."),
+        (name_parts is not None, "--steps names each part: leave out --name-parts."),
+    )

@@ -7,7 +7,8 @@ from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gradcli.features.derive import latex_words
-from gradcli.features.derive.answer import Derived, Gradient
+from gradcli.features.derive.answer import Derived
+from gradcli.features.derive.derivatives import Gradient
 from gradcli.graph.layout import Layout, Style, laid_out
 from gradcli.graph.node import Node, Number, cone
 from gradcli.graph.operation import literal

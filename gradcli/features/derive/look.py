@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from gradcli.diagnostics import GradcliError
+from gradcli.tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from gradcli.features.derive.answer import Derived, Kind
+    from gradcli.features.derive.answer import Derived
     from gradcli.features.derive.data import Place
+    from gradcli.features.derive.derivatives import Kind
     from gradcli.program.loaded import Loaded
+    from gradcli.rewrite.shortest import Form
 
 Format = Literal["expr", "latex", "python", "jax", "c"]
 """A program of the language, formulas for LaTeX, a NumPy or a JAX module, or a function of C99."""
-
-PLACES: dict[str, Place] = {
-    "expr": "defined",
-    "latex": "arguments",
-    "python": "given",
-    "jax": "given",
-    "c": "arguments",
-}
-"""Where each has the data of the program."""
 
 
 def written(
@@ -52,29 +46,18 @@ def written(
     ``form`` is that of the formulas: the shortest, or sums of products (``expanded``), or products of irreducible factors
     (``factored``), where that has the same values at the numbers of the program.
     """
-    if steps and (format not in ("expr", "latex") or order not in (1, range(1, 2)) or kind != "gradient"):
-        raise GradcliError("ValueError", "steps are those of one pass, as text or for LaTeX")
-    if kind == "gradient" and order in (0, range(1)) and (wrt or seeds):
-        raise GradcliError("ValueError", "order 0 writes the outputs themselves, without wrt and seeds")
-    if kind != "gradient" and seeds:
-        raise GradcliError("ValueError", "seeds are for gradients: matrices and directions go without them")
-    if kind not in ("jvp", "taylor") and tangents:
-        raise GradcliError("ValueError", "tangents are for directional derivatives and Taylor polynomials")
-    if tangents and wrt:
-        raise GradcliError("ValueError", "tangents name the xs: leave out wrt")
-    if format not in ("expr", "latex", "c"):
+    target = TARGETS[format]
+    _check(format, steps, kind, order, wrt, seeds, tangents)
+    if not target.has_loops:
         program.check_room_to_write_out("this format")
     if steps:
         from gradcli.features.derive.derivation import render, render_latex
         from gradcli.features.derive.steps import derivation
 
-        found = derivation(program, of, wrt, seeds, stop, PLACES[format])
+        found = derivation(program, of, wrt, seeds, stop, target.place)
         return render_latex(found) if format == "latex" else render(found, folder)
     from gradcli.features.derive.answer import derive
 
-    with_rules = format == "expr"
-    if entries is None and format not in ("expr", "latex"):
-        entries = False
     derived = derive(
         program,
         of,
@@ -82,44 +65,81 @@ def written(
         order,
         seeds,
         stop,
-        with_rules,
+        target.has_rules,
         kind,
         tangents,
         name_parts,
-        format == "c",
-        format in ("latex", "c"),
-        entries,
-        PLACES[format],
-        form or ("nested" if format in ("python", "jax", "c") else "shortest"),
+        target.has_values,
+        target.has_loops,
+        target.entries if entries is None else entries,
+        target.place,
+        form or target.form,
     )
     if precision is not None:
         from gradcli.features.derive.rounding import rounded_to
 
         derived = rounded_to(derived, precision)
-    from gradcli.features.derive.unwritten import located
+    return target.render(program, derived, folder)
 
-    if format == "c":
-        return _c(program, derived)
-    if format == "latex":
-        from gradcli.features.derive import latex
 
-        return latex.render(derived)
-    if format == "python":
-        from gradcli.features.derive import numpy_module
+def _check(
+    format: str,
+    steps: bool,
+    kind: Kind,
+    order: int | range,
+    wrt: Sequence[str] | None,
+    seeds: Mapping[str, Any] | None,
+    tangents: Mapping[str, Any] | None,
+) -> None:
+    """Raise a ValueError (GradcliError) for what cannot be asked together."""
+    is_gradient, has_direction = kind == "gradient", kind in ("jvp", "taylor")
+    has_steps = is_gradient and order in (1, range(1, 2)) and format in ("expr", "latex")
+    wrong = {
+        "steps are those of one pass, as text or for LaTeX": steps and not has_steps,
+        "order 0 writes the outputs themselves, without wrt and seeds": (
+            is_gradient and order in (0, range(1)) and (wrt or seeds)
+        ),
+        "seeds are for gradients: matrices and directions go without them": seeds and not is_gradient,
+        "tangents are for directional derivatives and Taylor polynomials": tangents and not has_direction,
+        "tangents name the xs: leave out wrt": tangents and wrt,
+    }
+    for message, is_wrong in wrong.items():
+        if is_wrong:
+            raise GradcliError("ValueError", message)
 
-        with located(program, "NumPy", "write it as a program: leave the format out"):
-            return numpy_module.render(derived)
-    if format == "jax":
-        from gradcli.features.derive import jax_module
 
-        with located(program, "JAX", "NumPy has one: `--format python`"):
-            return jax_module.render(derived)
+# each format: its modules are imported where they are needed
+
+
+def _expr(_: Loaded, derived: Derived, folder: str) -> str:
     from gradcli.features.derive import formulas
 
     return formulas.render(derived, folder)
 
 
-def _c(program: Loaded, derived: Derived) -> str:
+def _latex(_: Loaded, derived: Derived, __: str) -> str:
+    from gradcli.features.derive import latex
+
+    return latex.render(derived)
+
+
+def _python(program: Loaded, derived: Derived, _: str) -> str:
+    from gradcli.features.derive import numpy_module
+    from gradcli.features.derive.unwritten import located
+
+    with located(program, "NumPy", "write it as a program: leave the format out"):
+        return numpy_module.render(derived)
+
+
+def _jax(program: Loaded, derived: Derived, _: str) -> str:
+    from gradcli.features.derive import jax_module
+    from gradcli.features.derive.unwritten import located
+
+    with located(program, "JAX", "NumPy has one: `--format python`"):
+        return jax_module.render(derived)
+
+
+def _c(program: Loaded, derived: Derived, _: str) -> str:
     from gradcli.features.derive import c_function
     from gradcli.features.derive.unwritten import located
     from gradcli.graph.node import Node
@@ -134,3 +154,28 @@ def _c(program: Loaded, derived: Derived) -> str:
     values = program.evaluate(nodes)
     with located(program, "C99", "NumPy has one: `--format python`"):
         return c_function.render(derived, dict(zip(given, values, strict=True)))
+
+
+class Target(NamedTuple):
+    """What a format needs of formulas: its ``place`` for data, and what becomes of arrays, loops, rules and values.
+
+    ``render`` takes the program, the derivatives and a folder. Of small arrays the ``entries`` are written where that is
+    shorter (None), or never.
+    """
+
+    place: Place
+    render: Callable[[Loaded, Derived, str], str]
+    entries: bool | None = None
+    form: Form = "shortest"
+    has_rules: bool = False
+    has_values: bool = False
+    has_loops: bool = False
+
+
+TARGETS = {
+    "expr": Target("defined", _expr, has_rules=True, has_loops=True),
+    "latex": Target("arguments", _latex, has_loops=True),
+    "python": Target("given", _python, entries=False, form="nested"),
+    "jax": Target("given", _jax, entries=False, form="nested"),
+    "c": Target("arguments", _c, entries=False, form="nested", has_values=True, has_loops=True),
+}

@@ -108,23 +108,23 @@ class _Module(Style):
             if g.node is not None and g.node.op.name != "leaf":
                 self.names.setdefault(g.node, self.spelled[g.name])
         roots = [g.node for g in self.known if g.node is not None]
-        needed = self._needed(roots)
-        values = [v for leaf in needed if isinstance(v := derived.initial[leaf], Node)]
+        self.used = self._needed(roots)
+        initial = [derived.initial[leaf] for leaf in self.used]
+        values = [value for value in initial if isinstance(value, Node)]
         taken = list(self.spelled.values())
-        self.values = laid_out([*values, *needed], {}, self, taken, whole=set(values))
-        self.used = needed
+        self.values = laid_out([*values, *self.used], {}, self, taken, whole=set(values))
         taken += [line.name for line in self.values.lines]
         self.layout = laid_out(roots, self.names, self, taken, most=derived.parts)
-        shapes = {leaf.shape for leaf in needed} - {()} or {()}
-        self.alike = [leaf for leaf in needed if leaf.shape in shapes]
-        others = {str(leaf.attrs["name"]) for leaf in needed if leaf.shape not in shapes}
-        self.entrywise = (
-            len(shapes) == 1
-            and bool(needed)
-            and others.isdisjoint([x for g in derived.gradients for x in g.wrt])
-            and all([_is_free_of_shapes(x) for x in cone(roots)])
-        )
+        shapes = {leaf.shape for leaf in self.used} - {()} or {()}
+        self.alike = [leaf for leaf in self.used if leaf.shape in shapes]
+        self.entrywise = len(shapes) == 1 and bool(self.used) and self._is_entrywise(roots)
         """Whether formulas work entry by entry on arrays of one shape: then any shapes do that broadcast."""
+
+    def _is_entrywise(self, roots: Sequence[Node]) -> bool:
+        """Whether formulas do the same with more entries, and scalars beside arrays are not what is differentiated by."""
+        others = {str(leaf.attrs["name"]) for leaf in self.used if leaf not in self.alike}
+        wrt = [x for g in self.derived.gradients for x in g.wrt]
+        return others.isdisjoint(wrt) and all([_is_free_of_shapes(x) for x in cone(roots)])
 
     def _needed(self, roots: Sequence[Node]) -> list[Node]:
         """The leaves that the formulas use, and those that their values use."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -57,25 +57,11 @@ def derivation(
     with graph.derivation.active():
         results = reverse.gradients(asked.ys, asked.xs, asked.heads, asked.stops, passed)
         starts = [reverse.seed(y, head, i) for i, (y, head) in enumerate(zip(asked.ys, asked.heads, strict=True))]
-    met = {x for p in passed for x in (p.node, p.input)} | set(asked.ys)
-    values = [x for x in cone(asked.ys) if x in met or x in own]
+    values = _values(asked.ys, passed, own)
     forward = [x for x in values if x.op.name != "leaf"]
-    totals: dict[Node, Node] = {}
-    known = {*starts, *forward}
-    for p in passed:
-        if p.total not in known:
-            totals.setdefault(p.total, p.node)
-    contributions = [p.contribution for p in passed]
-    with graph.derivation.suspended():
-        targets = [*forward, *totals, *contributions, *starts]
-        written = Written(targets, {*forward, *totals}, (), graph.float_dtype, {*forward, *totals})
-    new = dict(zip(targets, written.targets, strict=True))
-    new.update((x, x) for x in values if x.op.name == "leaf")
-    named: dict[Node, str] = {}
-    fresh = count(1)
-    for x in values:
-        name = own[x] if x in own else next(n for n in _candidates(next(fresh)) if n not in graph.names)
-        named[x] = named[new[x]] = name
+    totals = _totals(passed, {*starts, *forward})
+    new = _for_readers(program, [*forward, *totals], [*[p.contribution for p in passed], *starts])
+    new |= {x: x for x in values if x.op.name == "leaf"}
     heads = [(y, new[start]) for y, start in zip(asked.ys, starts, strict=True)]
     steps, sums = _added_up(passed, new, heads)
     wanted = [x for x, g in zip(asked.xs, results, strict=True) if g is not None]
@@ -83,10 +69,46 @@ def derivation(
         heads,
         steps,
         [(x, sums.get(x) or [start for y, start in heads if y is x]) for x in wanted],
-        named,
+        _names(values, new, own, graph.names),
         {new[total]: x for total, x in totals.items()},
         derive(program, of, wrt, 1, seeds, stop, with_rules=True, place=place),
     )
+
+
+def _values(ys: Sequence[Node], passed: Sequence[reverse.Passed], own: Collection[Node]) -> list[Node]:
+    """What a derivation speaks of: the values that it passes through, and those that have names."""
+    met = {x for p in passed for x in (p.node, p.input)} | set(ys)
+    return [x for x in cone(ys) if x in met or x in own]
+
+
+def _totals(passed: Sequence[reverse.Passed], known: Collection[Node]) -> dict[Node, Node]:
+    """What derivatives with respect to values add up to, each with its value; without what is known by itself."""
+    totals: dict[Node, Node] = {}
+    for p in passed:
+        if p.total not in known:
+            totals.setdefault(p.total, p.node)
+    return totals
+
+
+def _for_readers(program: Loaded, named: Collection[Node], formulas: Sequence[Node]) -> dict[Node, Node]:
+    """What has a name, and formulas of that, as they are written."""
+    graph = program.graph
+    targets = [*named, *formulas]
+    with graph.derivation.suspended():
+        written = Written(targets, {*named}, (), graph.float_dtype, {*named})
+    return dict(zip(targets, written.targets, strict=True))
+
+
+def _names(
+    values: Sequence[Node], new: Mapping[Node, Node], own: Mapping[Node, str], taken: Collection[str]
+) -> dict[Node, str]:
+    """The names of values, and of what is written for them: those of the program, or new ones."""
+    named: dict[Node, str] = {}
+    fresh = count(1)
+    for x in values:
+        name = own[x] if x in own else next(n for n in _candidates(next(fresh)) if n not in taken)
+        named[x] = named[new[x]] = name
+    return named
 
 
 def _added_up(

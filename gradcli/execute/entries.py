@@ -27,6 +27,9 @@ ARRAY, NUMBER, CALL, PACKED = 1000, 50, 900, 3000
 """Nanoseconds: an operation on a small array, one on numbers, NumPy's function of a number, and a kernel on an array that is
 put together."""
 
+MOVED = 40
+"""Nanoseconds for an entry that a step takes from a row or puts on a stack, beside those for a whole array."""
+
 Names = Sequence[str]
 
 

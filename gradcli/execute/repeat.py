@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from gradcli.execute import choose
-from gradcli.execute.entries import Statements, fits
+from gradcli.execute.entries import MOVED, Statements, fits
 from gradcli.execute.lower import to_number
 from gradcli.execute.plan import Plan
 from gradcli.execute.run import run
@@ -55,7 +55,9 @@ class Loop(Run):
         numbers = self._numbers() if all([fits(x) for x in nodes]) else None
         if numbers is not None:
             scalar = not any([x.shape for x in nodes])
-            self.choice = choose.of_steps(scalar, numbers.saved, len(numbers.lines), body.count * runs)
+            moved = sum([size_of(x.shape) for x in [*self.rows, *[body.root(r) for r in [*self.histories, *self.emitted]]]])
+            saved = numbers.saved - MOVED * moved
+            self.choice = choose.of_steps(scalar, saved, len(numbers.lines), body.count * runs)
         if numbers is not None and self.choice.engine == "numbers":
             self._run: Steps = _Numbers(self, numbers)
         else:

@@ -184,9 +184,9 @@ def leaky_relu_kernel(xp: Any, x: Array, alpha: float) -> Array:
 
 
 def sigmoid_kernel(xp: Any, x: Array) -> Array:
-    """exp never sees a positive argument, so nothing overflows and small values keep their digits."""
-    small = xp.exp(-xp.abs(x))
-    return xp.where(x >= 0, x.dtype.type(1), small) / (1 + small)
+    """exp(x)/(1 + exp(x)), which keeps the digits of small values; from 40 on it is 1, long before exp overflows."""
+    e = xp.exp(xp.minimum(x, 40.0))
+    return e / (1.0 + e)
 
 
 def sigmoid_slope_kernel(xp: Any, y: Array, x: Array) -> Array:

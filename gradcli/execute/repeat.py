@@ -55,7 +55,9 @@ class Loop(Run):
         numbers = self._numbers() if all([fits(x) for x in nodes]) else None
         if numbers is not None:
             scalar = not any([x.shape for x in nodes])
-            moved = sum([size_of(x.shape) for x in [*self.rows, *[body.root(r) for r in [*self.histories, *self.emitted]]]])
+            moved = sum(
+                [size_of(x.shape) for x in [*self.rows, *[body.root(r) for r in [*self.histories, *self.emitted]]]]
+            )
             saved = numbers.saved - MOVED * moved
             self.choice = choose.of_steps(scalar, saved, len(numbers.lines), body.count * runs)
         if numbers is not None and self.choice.engine == "numbers":

@@ -206,8 +206,8 @@ class ProgramStyle(Style):
         if node.op is ruled and self._with_functions and node.attrs["rule"].itself is None:
             return self._ruled(node, operands)
         text = apply(node, operands, self.float_dtype)
-        word = WORD.match(text.text)
-        if word is None or text.binds < ATOM or word[1] not in self.taken:
+        word = WORD.match(text.text) if text.binds == ATOM else None
+        if word is None or word[1] not in self.taken:
             return text
         return Text(self._unshadowed(word[1]) + text.text[len(word[1]) :])
 

@@ -7,15 +7,15 @@ from math import lcm, prod
 
 from gradcli.rewrite import sums
 from gradcli.rewrite.factors import Polynomial, factors
-from gradcli.rewrite.sums import Algebra, E, Exponent, Product, Sum, number
+from gradcli.rewrite.sums import Algebra, E, Exponent, Product, Rational, Sum, number, rational
 
 
 def irreducible(a: Algebra, of: Sum) -> Sum:
     """The sum as one product; what isn't a power of a polynomial is a variable, such as ``sin(x)`` and ``x^n``."""
     if len(of) < 2:
         return a.multiply(number(next(iter(of.values()), 0)), _refined(a, next(iter(of), ())), out=True)
-    below = tuple([(b, e) for b, e in sums.common(of) if isinstance(e, Fraction) and e < 0 and b != E])
-    above = a.expanded(a.multiply(of, a.power({below: Fraction(1)}, Fraction(-1)), out=True) if below else of)
+    below = tuple([(b, e) for b, e in sums.common(of) if isinstance(e, Rational) and e < 0 and b != E])
+    above = a.expanded(a.multiply(of, a.power({below: 1}, -1), out=True) if below else of)
     return a.multiply(_polynomial(a, above), _refined(a, below), out=True)
 
 
@@ -24,7 +24,7 @@ def _refined(a: Algebra, product: Product) -> Sum:
     result = number(1)
     for base, e in product:
         inner = a.inner[base]
-        part: Sum = {((base, e),): Fraction(1)}
+        part: Sum = {((base, e),): 1}
         if inner is not None and sums.whole(e):
             part = a.power(irreducible(a, a.expanded(inner)), e)
         result = a.multiply(result, part, out=True)
@@ -44,10 +44,15 @@ def _polynomial(a: Algebra, of: Sum) -> Sum:
     found = factors(given)
     first = Fraction(given[max(given)], prod([f[max(f)] ** k for f, k in found]))
     result = number(c * first)
-    for f, k in found:
-        terms = {_product_of(m, variables): Fraction(v) for m, v in f.items()}
-        result = a.multiply(result, a.power(terms, Fraction(k), factor=True), out=True)
+    for f, k in sorted(found, key=lambda pair: _reading_order(pair[0])):
+        terms: Sum = {_product_of(m, variables): v for m, v in f.items()}
+        result = a.multiply(result, a.power(terms, k, factor=True), out=True)
     return result
+
+
+def _reading_order(f: Polynomial) -> tuple[object, ...]:
+    """Where a factor stands: those of low degree first, of equals from small numbers on: (x - 2) * (x - 1) * (x + 1)."""
+    return max([sum(m) for m in f]), len(f), sorted([(m, c) for m, c in f.items()])
 
 
 Variable = tuple[int, Exponent | None]
@@ -58,7 +63,7 @@ def _variables(of: Sum) -> dict[Variable, int]:
     """What a polynomial is one of, and by what its powers are broken: 2 for sqrt(x)."""
     found: dict[Variable, int] = {}
     for base, e in dict.fromkeys(pair for product in of for pair in product):
-        if base == E or not isinstance(e, Fraction):
+        if base == E or not isinstance(e, Rational):
             found[base, e] = 1
         else:
             found[base, None] = lcm(found.get((base, None), 1), e.denominator)
@@ -67,7 +72,7 @@ def _variables(of: Sum) -> dict[Variable, int]:
 
 def _power_of(pair: tuple[int, Exponent], variables: dict[Variable, int]) -> tuple[Variable, int]:
     base, e = pair
-    if base == E or not isinstance(e, Fraction):
+    if base == E or not isinstance(e, Rational):
         return (base, e), 1
     return (base, None), int(e * variables[base, None])
 
@@ -76,6 +81,10 @@ def _product_of(powers: tuple[int, ...], variables: dict[Variable, int]) -> Prod
     found: dict[int, Exponent] = {}
     for (base, e), n in zip(variables, powers, strict=True):
         if n:
-            own = Fraction(n, variables[base, None]) if e is None else sums.exponent(sums.scale(sums.as_sum(e), n))
+            own = (
+                rational(Fraction(n, variables[base, None]))
+                if e is None
+                else sums.exponent(sums.scale(sums.as_sum(e), n))
+            )
             found[base] = sums.plus(found[base], own) if base in found else own
     return tuple(sorted(found.items(), key=lambda pair: pair[0]))

@@ -157,17 +157,41 @@ def _not(node: Node) -> Node | None:
         return x.inputs[0]
     if x.op.name == "logical_and" and all([i.op.name == "logical_not" for i in x.inputs]):
         return logical_or(*[i.inputs[0] for i in x.inputs])
-    return None
+    known = _known(x)
+    return None if known is None else broadcasted(literal(not known, "bool"), node.shape)
 
 
-def _and(node: Node) -> Node | None:
-    a, b = node.inputs
-    return a if a is b else None
+def _known(x: Node) -> bool | None:
+    """What a condition is everywhere, if that is a literal."""
+    x = x.inputs[0] if x.op.name == "broadcast_to" else x
+    return x.attrs["value"] if x.op.name == "literal" else None
+
+
+def _joined_with(decisive: bool) -> Rule:
+    """What two conditions are together where one is known, or both are the same; one that is ``decisive`` is the result."""
+
+    def rule(node: Node) -> Node | None:
+        a, b = node.inputs
+        if a is b:
+            return a
+        for x, other in ((a, b), (b, a)):
+            known = _known(x)
+            if known is not None:
+                return broadcasted(x if known == decisive else other, node.shape)
+            if x.op.name == "logical_not" and x.inputs[0] is other:
+                return broadcasted(literal(decisive, "bool"), node.shape)
+        return None
+
+    return rule
 
 
 def _mask(node: Node) -> Node | None:
     a, b = node.inputs
-    if filling(b) == 0 and a.op.name == "cast" and a.inputs[0].dtype == "bool":
+    if filling(b) != 0:
+        return None
+    if a.op.name == "reshape" and a.inputs[0].op.name == "cast" and a.inputs[0].inputs[0].dtype == "bool":
+        return broadcasted(reshaped(a.inputs[0].inputs[0], a.shape), node.shape)
+    if a.op.name == "cast" and a.inputs[0].dtype == "bool":
         return broadcasted(a.inputs[0], node.shape)
     return None
 
@@ -211,9 +235,10 @@ RULES: dict[str, list[tuple[str, Rule]]] = {
         ("(2 * a) @ b -> 2 * (a @ b)", _number_outside), ("a @ (2 * b) -> 2 * (a @ b)", _number_outside_right),
     ],
     "where": [("where(c, where(c, x, y), z) -> where(c, x, z)", _where)],
-    "logical_not": [("not not x -> x, not (not x and not y) -> x or y", _not)],
-    "logical_and": [("x and x -> x", _and)],
-    "not_equal": [("cast(x, float64) != 0 -> x", _mask), ("2 > 0 -> true", decided)],
+    "logical_not": [("not not x -> x, not (not x and not y) -> x or y, not true -> false", _not)],
+    "logical_and": [("x and x -> x, true and x -> x, x and not x -> false", _joined_with(decisive=False))],
+    "logical_or": [("x or x -> x, false or x -> x, x or not x -> true", _joined_with(decisive=True))],
+    "not_equal": [("cast(x, float64) != 0 -> x, reshape(cast(x)) != 0 -> reshape(x)", _mask), ("2 > 0 -> true", decided)],
     **{
         name: [("2 > 0 -> true", decided)]
         for name in ("less", "less_equal", "greater", "greater_equal", "equal", "isnan", "isfinite")

@@ -9,11 +9,17 @@ while ``sqrt(x^2)`` stays.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import gcd, isqrt, lcm
+from operator import itemgetter
 
-Sum = dict["Product", Fraction]
+Rational = int | Fraction
+"""Whole numbers are ints, whose arithmetic is quick: one that is equal to a Fraction is the same key."""
+
+HALF = Fraction(1, 2)
+
+Sum = dict["Product", Rational]
 Product = tuple[tuple[int, "Exponent"], ...]
 
 ONE: Product = ()
@@ -47,7 +53,7 @@ class Symbolic:
         return isinstance(other, Symbolic) and self.key == other.key
 
 
-Exponent = Fraction | Symbolic
+Exponent = Rational | Symbolic
 
 
 def exponent(terms: Sum) -> Exponent:
@@ -61,34 +67,44 @@ def as_sum(e: Exponent) -> Sum:
     return e.sum if isinstance(e, Symbolic) else number(e)
 
 
-def number(c: Fraction | int) -> Sum:
+def rational(c: Rational) -> Rational:
+    """The number, as an int where it is whole."""
+    return c if type(c) is int or c.denominator != 1 else c.numerator
+
+
+def raised(c: Rational, n: int) -> Rational:
+    """c^n, for any integer n."""
+    return rational(Fraction(c) ** n)
+
+
+def number(c: Rational) -> Sum:
     """A number as a sum."""
-    return {ONE: Fraction(c)} if c else {}
+    return {ONE: c} if c else {}
 
 
-def base_to(base: int, e: Fraction | int = 1) -> Sum:
+def base_to(base: int, e: Rational = 1) -> Sum:
     """A power of a base."""
-    return {((base, Fraction(e)),): Fraction(1)}
+    return {((base, e),): 1}
 
 
-def constant(terms: Sum) -> Fraction | None:
+def constant(terms: Sum) -> Rational | None:
     """The number that a sum is, or None."""
     if not terms:
-        return Fraction(0)
+        return 0
     return terms[ONE] if len(terms) == 1 and ONE in terms else None
 
 
-def add(a: Sum, b: Sum, factor: Fraction | int = 1, most: int = MOST) -> Sum:
+def add(a: Sum, b: Sum, factor: Rational = 1, most: int = MOST) -> Sum:
     """a + factor * b. Raises :class:`TooMuchError` where there are too many terms."""
     result = dict(a)
     for product, c in b.items():
-        put(result, product, c * factor)
+        put(result, product, c if factor == 1 else c * factor)
     if len(result) > most:
         raise TooMuchError
     return result
 
 
-def put(result: Sum, product: Product, c: Fraction) -> None:
+def put(result: Sum, product: Product, c: Rational) -> None:
     """Add a term to a sum, in place."""
     total = result.get(product)
     total = c if total is None else total + c
@@ -98,31 +114,31 @@ def put(result: Sum, product: Product, c: Fraction) -> None:
         result.pop(product, None)
 
 
-def scale(a: Sum, c: Fraction | int) -> Sum:
+def scale(a: Sum, c: Rational) -> Sum:
     """A sum times a number."""
-    return {product: v * c for product, v in a.items()} if c else {}
+    return {product: rational(v * c) for product, v in a.items()} if c else {}
 
 
 def plus(a: Exponent, b: Exponent) -> Exponent:
     """The sum of two exponents."""
-    if isinstance(a, Fraction) and isinstance(b, Fraction):
-        return a + b
+    if isinstance(a, Rational) and isinstance(b, Rational):
+        return rational(a + b)
     return exponent(add(as_sum(a), as_sum(b)))
 
 
 def whole(e: Exponent) -> bool:
     """Whether an exponent is an integer."""
-    return isinstance(e, Fraction) and e.denominator == 1
+    return isinstance(e, Rational) and e.denominator == 1
 
 
-def root(c: Fraction, e: Fraction) -> Fraction | None:
+def root(c: Rational, e: Rational) -> Rational | None:
     """c^e where that is a rational number, for square roots."""
     if e.denominator != 2 or c < 0:
         return None
     top, bottom = isqrt(c.numerator), isqrt(c.denominator)
-    return (
-        Fraction(top, bottom) ** e.numerator if top * top == c.numerator and bottom * bottom == c.denominator else None
-    )
+    if top * top != c.numerator or bottom * bottom != c.denominator:
+        return None
+    return raised(Fraction(top, bottom), e.numerator)
 
 
 def content(a: Sum) -> Fraction:
@@ -136,11 +152,11 @@ def common(a: Sum) -> Product:
     lowest: dict[int, Exponent] = {}
     rows = [dict(product) for product in a]
     for base in dict.fromkeys(base for row in rows for base in row):
-        powers = [row.get(base, Fraction(0)) for row in rows]
+        powers = [row.get(base, 0) for row in rows]
         if all([p == powers[0] for p in powers]):
             lowest[base] = powers[0]
-        elif base != E and all([isinstance(p, Fraction) for p in powers]):
-            least = min([p for p in powers if isinstance(p, Fraction)])
+        elif base != E and all([isinstance(p, Rational) for p in powers]):
+            least = min([p for p in powers if isinstance(p, Rational)])
             if least:
                 lowest[base] = least
     return tuple(sorted(lowest.items(), key=lambda pair: pair[0]))
@@ -159,6 +175,8 @@ class Algebra:
         self.things: list[Hashable] = [None]
         self.inner: list[Sum | None] = [None]
         self._numbers: dict[Hashable, int] = {}
+        self._plain: dict[int, bool] = {}
+        self._powers: dict[int, list[Sum]] = {}
         self._positive = positive
         self.limit = limit
         self._most, self._highest = most, highest
@@ -210,7 +228,7 @@ class Algebra:
 
     def _factor(self, a: Sum) -> Sum:
         """A sum of several terms as a power of one base."""
-        return self.power(a, Fraction(1), factor=True) if len(a) > 1 else a
+        return self.power(a, 1, factor=True) if len(a) > 1 else a
 
     def _product(self, a: Sum, b: Sum) -> Sum:
         if len(a) * len(b) > 40 * self._most:
@@ -219,49 +237,50 @@ class Algebra:
         result: Sum = {}
         for p, c in a.items():
             for q, d in b.items():
-                self._put_product(result, p, q, c * d)
+                merged, loose = self._merged(p, q)
+                if not loose:
+                    put(result, merged, c * d)
+                    continue
+                term: Sum = {merged: c * d}
+                for base, e in loose:
+                    inner = self.inner[base]
+                    assert inner is not None
+                    term = self._product(term, self.power(inner, e))
+                for product, v in term.items():
+                    put(result, product, v)
         if len(result) > self._most:
             raise TooMuchError
         return result
 
-    def _put_product(self, result: Sum, p: Product, q: Product, c: Fraction) -> None:
-        merged, loose = self._merged(p, q)
-        term: Sum = {merged: c}
-        for base, e in loose:
-            inner = self.inner[base]
-            assert inner is not None
-            term = self._product(term, self.power(inner, e))
-        for product, d in term.items():
-            put(result, product, d)
-
-    def _merged(self, p: Product, q: Product) -> tuple[Product, list[tuple[int, Fraction]]]:
+    def _merged(self, p: Product, q: Product) -> tuple[Product, Sequence[tuple[int, Rational]]]:
         """The product of two products, and powers of roots that have become whole, to be worked out."""
         if not p or not q:
-            return p or q, []
+            return p or q, ()
         powers = dict(p)
         touched: list[int] = []
         for base, e in q:
-            if base in powers:
-                powers[base] = plus(powers[base], e)
-                touched.append(base)
-            else:
+            old = powers.get(base)
+            if old is None:
                 powers[base] = e
+            else:
+                powers[base] = old + e if type(old) is int and type(e) is int else plus(old, e)
+                touched.append(base)
         if len(powers) > MOST_FACTORS:
             raise TooMuchError
-        loose: list[tuple[int, Fraction]] = []
+        loose: list[tuple[int, Rational]] = []
         for base in touched:
             e = powers[base]
             if not e:
                 del powers[base]
-            elif base != E and self.inner[base] is not None and isinstance(e, Fraction):
+            elif self.inner[base] is not None and isinstance(e, Rational):
                 plain = self._is_plain(base)
                 if e.denominator == 1 and not plain:
                     loose.append((base, e))
                     del powers[base]
-                elif self._is_number(base) and abs(e) > Fraction(1, 2):
-                    loose.append((base, Fraction(int(e))))
+                elif self._is_number(base) and not -HALF <= e <= HALF:
+                    loose.append((base, int(e)))
                     powers[base] = e - int(e)
-        return tuple(sorted(powers.items(), key=lambda pair: pair[0])), loose
+        return tuple(sorted(powers.items(), key=itemgetter(0))), loose
 
     def _is_number(self, base: int) -> bool:
         inner = self.inner[base]
@@ -269,18 +288,23 @@ class Algebra:
 
     def _is_plain(self, base: int) -> bool:
         """Whether a base is a sum as whole powers have it: of several terms, without a common factor."""
-        inner = self.inner[base]
-        if inner is None or len(inner) < 2:
-            return inner is None
-        return content(inner) == 1 and not common(inner) and self.leading(inner) > 0
+        found = self._plain.get(base)
+        if found is None:
+            inner = self.inner[base]
+            if inner is None or len(inner) < 2:
+                found = inner is None
+            else:
+                found = content(inner) == 1 and not common(inner) and self.leading(inner) > 0
+            self._plain[base] = found
+        return found
 
-    def leading(self, a: Sum) -> Fraction:
+    def leading(self, a: Sum) -> Rational:
         """The coefficient whose sign decides about a sum and its negative."""
         return a[max(a, key=self.order)]
 
     def order(self, product: Product) -> tuple[object, ...]:
-        degree = sum([e for b, e in product if isinstance(e, Fraction) and b != E], start=Fraction(0))
-        return (degree, [(-b, e if isinstance(e, Fraction) else Fraction(0)) for b, e in product])
+        degree = sum([e for b, e in product if isinstance(e, Rational) and b != E], start=0)
+        return (degree, [(-b, e if isinstance(e, Rational) else 0) for b, e in product])
 
     # powers
 
@@ -291,10 +315,10 @@ class Algebra:
         if not e:
             return number(1)
         if not a:
-            if isinstance(e, Fraction) and e > 0:
+            if isinstance(e, Rational) and e > 0:
                 return {}
             raise TooMuchError
-        if isinstance(e, Fraction) and abs(e) > 500:
+        if isinstance(e, Rational) and not -500 <= e <= 500:
             raise TooMuchError
         if len(a) == 1 and (whole(e) or all([self.inner[b] is None for b, _ in next(iter(a))])):
             return self._power_of_product(a, e)
@@ -302,44 +326,44 @@ class Algebra:
             a = self._out(a)
             if len(a) == 1:
                 return self._power_of_product(a, e)
-            c = root(content(a), e) if isinstance(e, Fraction) else None
+            c = root(content(a), e) if isinstance(e, Rational) else None
             if c is not None and c != 1:
                 return {((self.sum_base(scale(a, 1 / content(a))), e),): c}
-            return {((self.sum_base(a), e),): Fraction(1)}
-        assert isinstance(e, Fraction)
+            return {((self.sum_base(a), e),): 1}
+        assert isinstance(e, Rational)
         a = self._out(a)
         if len(a) < 2:
             return self.power(a, e)
         c = content(a)
         shared = common(a)
         if shared:
-            a = self._product(a, {self._inverse(shared): Fraction(1)})
+            a = self._product(a, {self._inverse(shared): 1})
         if self.leading(a) < 0:
             c = -c
         a = scale(a, 1 / c)
-        result: Sum = {((self.sum_base(a), e),): c ** int(e)}
-        return self._product(result, self._power_of_product({shared: Fraction(1)}, e)) if shared else result
+        result: Sum = {((self.sum_base(a), e),): raised(c, int(e))}
+        return self._product(result, self._power_of_product({shared: 1}, e)) if shared else result
 
     def _inverse(self, product: Product) -> Product:
-        return tuple([(b, -e if isinstance(e, Fraction) else exponent(scale(e.sum, -1))) for b, e in product])
+        return tuple([(b, -e if isinstance(e, Rational) else exponent(scale(e.sum, -1))) for b, e in product])
 
     def _power_of_product(self, a: Sum, e: Exponent) -> Sum:
         ((product, c),) = a.items()
         if whole(e):
-            assert isinstance(e, Fraction)
-            if c.numerator.bit_length() * abs(e) > 4000:
+            assert isinstance(e, Rational)
+            if c.numerator.bit_length() * abs(int(e)) > 4000:
                 raise TooMuchError
-            return self._times(product, e, c ** int(e))
+            return self._times(product, e, raised(c, int(e)))
         if product == ONE and c == 1:
             return a
-        taken = Fraction(1) if c == 1 else root(c, e) if isinstance(e, Fraction) else None
+        taken = 1 if c == 1 else root(c, e) if isinstance(e, Rational) else None
         if taken is not None and product and self._may_distribute(product, e):
             return self._times(product, e, taken)
         if taken is not None and not product:
             return number(taken)
-        if c > 0 and isinstance(e, Fraction) and c != 1 and len(product) == 1 and product[0][0] == E:
-            return self._product(self._power_of_product({ONE: c}, e), self._times(product, e, Fraction(1)))
-        return {((self.sum_base(a), e),): Fraction(1)}
+        if c > 0 and isinstance(e, Rational) and c != 1 and len(product) == 1 and product[0][0] == E:
+            return self._product(self._power_of_product({ONE: c}, e), self._times(product, e, 1))
+        return {((self.sum_base(a), e),): 1}
 
     def _may_distribute(self, product: Product, e: Exponent) -> bool:
         unsure = [(b, k) for b, k in product if not self.is_positive(b)]
@@ -348,27 +372,27 @@ class Algebra:
         if not unsure:
             return all([b == E or self.inner[b] is None for b, _ in product]) or len(product) == 1
         ((_, k),) = unsure
-        return len(product) == 1 and isinstance(k, Fraction) and (k.denominator != 1 or k.numerator % 2 == 1)
+        return len(product) == 1 and isinstance(k, Rational) and (k.denominator != 1 or k.numerator % 2 == 1)
 
-    def _times(self, product: Product, e: Exponent, c: Fraction) -> Sum:
+    def _times(self, product: Product, e: Exponent, c: Rational) -> Sum:
         """c times a product with all exponents multiplied by e."""
         result: Sum = {ONE: c}
         for base, k in product:
-            if isinstance(k, Fraction) and isinstance(e, Fraction):
-                new: Exponent = k * e
+            if isinstance(k, Rational) and isinstance(e, Rational):
+                new: Exponent = rational(k * e)
             else:
                 new = exponent(self.multiply(as_sum(k), as_sum(e), out=True))
             # The merge works out what has become whole.
-            part: Sum = {((base, new),): Fraction(1)}
+            part: Sum = {((base, new),): 1}
             inner = self.inner[base] if base != E else None
-            if inner is not None and isinstance(new, Fraction) and new.denominator == 1 and not self._is_plain(base):
+            if inner is not None and isinstance(new, Rational) and new.denominator == 1 and not self._is_plain(base):
                 part = self.power(inner, new)
             result = self._product(result, part)
         return result
 
     def exponential(self, a: Sum) -> Sum:
         """e^a; what is a multiple of a logarithm is a power of its own."""
-        return {((E, exponent(a)),): Fraction(1)} if a else number(1)
+        return {((E, exponent(a)),): 1} if a else number(1)
 
     # sums multiplied out, and taken apart
 
@@ -383,15 +407,23 @@ class Algebra:
             rest = tuple([pair for pair in product if pair not in sums])
             term: Sum = {rest: c}
             for base, e in sums:
-                inner = self.inner[base]
-                assert inner is not None and isinstance(e, Fraction)
-                if e > self._highest:
-                    raise TooMuchError
-                inner = self.expanded(inner)
-                for _ in range(int(e)):
-                    term = self._product(term, inner)
+                assert isinstance(e, Rational)
+                term = self._product(term, self._multiplied_out(base, int(e)))
             result = add(result, term, most=self._most)
         return result
+
+    def _multiplied_out(self, base: int, e: int) -> Sum:
+        """A natural power of a sum."""
+        if e > self._highest:
+            raise TooMuchError
+        inner = self.inner[base]
+        assert inner is not None
+        powers = self._powers.setdefault(base, [])
+        if not powers:
+            powers.append(self.expanded(inner))
+        while len(powers) < e:
+            powers.append(self._product(powers[-1], powers[0]))
+        return powers[e - 1]
 
     def _out(self, a: Sum) -> Sum:
         """The sum multiplied out, unless that is too much."""
@@ -401,35 +433,35 @@ class Algebra:
             return a
 
     def divided(self, a: Sum, b: Sum) -> Sum | None:
-        """a / b where that is a sum without a rest, else None."""
+        """a / b where that is a sum without a rest, else None. Both are polynomials, with natural powers of bases only."""
         if len(b) < 2 or len(a) < len(b):
             return None
-        bases = sorted({base for p in (*a, *b) for base, _ in p})
-
-        def place(p: Product) -> list[Fraction] | None:
-            row = dict(p)
-            powers = [row.get(base, Fraction(0)) for base in bases]
-            return (
-                [e for e in powers if isinstance(e, Fraction)]
-                if all([isinstance(e, Fraction) for e in powers])
-                else None
-            )
-
-        places = {p: place(p) for p in (*a, *b)}
-        if any([q is None or any([e < 0 for e in q]) for q in places.values()]):
+        bases = {base: i for i, base in enumerate(bases_of([*a, *b]))}
+        rest, divisor = _by_powers(a, bases), _by_powers(b, bases)
+        if rest is None or divisor is None:
             return None
-        top = max(b, key=lambda p: places[p] or [])
+        top, last = max(divisor), min(divisor)
+        if not _divides(top, max(rest)) or not _divides(last, min(rest)):
+            return None
+        self.spend(len(a))
         quotient: Sum = {}
+        names = list(bases)
         for _ in range(2 * MOST):
-            if not a:
+            if not rest:
                 return quotient
-            first = max(a, key=lambda p: place(p) or [])
-            term, loose = self._merged(first, self._inverse(top))
-            if loose or any([not isinstance(e, Fraction) or e < 0 for _, e in term]):
+            first = max(rest)
+            if not _divides(top, first):
                 return None
-            c = a[first] / b[top]
-            quotient = add(quotient, {term: c})
-            a = add(a, self._product({term: c}, b), -1)
+            c = rational(Fraction(rest[first]) / divisor[top])
+            shift = [i - k for i, k in zip(first, top, strict=True)]
+            quotient[tuple(sorted([(names[i], e) for i, e in enumerate(shift) if e]))] = c
+            for powers, d in divisor.items():
+                at = tuple([i + k for i, k in zip(powers, shift, strict=True)])
+                value = rest.get(at, 0) - c * d
+                if value:
+                    rest[at] = value
+                else:
+                    rest.pop(at, None)
         return None
 
     def substituted(self, a: Sum, base: int, square: Sum) -> Sum:
@@ -438,7 +470,7 @@ class Algebra:
         self.spend(len(a))
         for product, c in a.items():
             e = dict(product).get(base)
-            if e is None or not isinstance(e, Fraction) or e.denominator != 1 or not 2 <= e <= HIGHEST:
+            if e is None or not isinstance(e, Rational) or e.denominator != 1 or not 2 <= e <= HIGHEST:
                 put(result, product, c)
                 continue
             left = e % 2
@@ -450,6 +482,24 @@ class Algebra:
         return result
 
 
-def bases_of(a: Mapping[Product, object]) -> Collection[int]:
+def _by_powers(a: Sum, bases: Mapping[int, int]) -> dict[tuple[int, ...], Rational] | None:
+    """Coefficients by the powers of bases; None where some are not natural."""
+    found: dict[tuple[int, ...], Rational] = {}
+    for product, c in a.items():
+        powers = [0] * len(bases)
+        for base, e in product:
+            if type(e) is not int or e < 0 or base == E:
+                return None
+            powers[bases[base]] = e
+        found[tuple(powers)] = c
+    return found
+
+
+def _divides(a: Sequence[int], b: Sequence[int]) -> bool:
+    """Whether no power is higher than the other of the same base."""
+    return all([i <= k for i, k in zip(a, b, strict=True)])
+
+
+def bases_of(a: Iterable[Product]) -> Collection[int]:
     """The numbers of the bases in a sum."""
     return dict.fromkeys(base for product in a for base, _ in product)

@@ -59,7 +59,6 @@ def _ordinary_power(node: Node) -> Node | None:
 ORDINARY: Rules = {
     "logical_or": [("p != 0 or abs(x) > 2^-256 -> true", _ordinary_power), ("false or true -> true", shapes.decided)],
     "logical_and": [("true and true -> true", shapes.decided)],
-    "logical_not": [("not true -> false", shapes.decided)],
     "where": [("where(p != 0, p * x^(p - 1), zero(x)) -> p * x^(p - 1)", _unguarded)],
     divide_no_nan.name: [("divide_no_nan(x, norm(x)) -> x / norm(x)", _over_norm)],
     "power_slope": [("power_slope(y, x, p) -> y * log(x)", lambda node: node.inputs[0] * log(node.inputs[1]))],

@@ -53,12 +53,12 @@ def test_factors_of_products(chosen: list[int], c: int) -> None:
 @pytest.mark.parametrize(
     ("y", "factored", "expanded"),
     [
-        ("x^4 - 5*x^2 + 4", "(x - 2) * (x + 1) * (x + 2) * (x - 1)", "x^4 - 5 * x^2 + 4"),
+        ("x^4 - 5*x^2 + 4", "(x - 2) * (x - 1) * (x + 1) * (x + 2)", "x^4 - 5 * x^2 + 4"),
         ("(x + 1)^3 - 1", "x * (x^2 + 3 * x + 3)", "x^3 + 3 * x^2 + 3 * x"),
         ("1/x + 1/(x + 1)", "(2 * x + 1) / (x * (x + 1))", "1 / (x + 1) + 1 / x"),
         ("(x^2 - 1)/(x - 1)", "x + 1", "x^2 / (x - 1) - 1 / (x - 1)"),
         ("x^3 - 3*x^2*t + 3*x*t^2 - t^3", "(x - t)^3", "x^3 - 3 * x^2 * t + 3 * x * t^2 - t^3"),
-        ("sin(x)^2 - t^2", "(t + sin(x)) * (sin(x) - t)", "sin(x)^2 - t^2"),
+        ("sin(x)^2 - t^2", "(sin(x) - t) * (t + sin(x))", "sin(x)^2 - t^2"),
         ("exp(x)*(x + t)*t", "t * (x + t) * exp(x)", "x * t * exp(x) + t^2 * exp(x)"),
         ("x^n*(x^n - 1)", "x^n * (x^n - 1)", "x^(2 * n) - x^n"),
     ],
@@ -92,7 +92,7 @@ def test_forms_keep_values_none_shape_and_dtype(declared: str, y: str) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=6, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(programs(smooth=False))
 def test_forms_of_random_programs(text: str) -> None:
     """Values, None, NaN, dtypes and shapes are those of the gradients; what is printed is a program."""

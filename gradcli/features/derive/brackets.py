@@ -27,6 +27,9 @@ LONGEST = 1000
 MOST_ASKED = 400
 """Entries of a result that is written by its entries where somebody asks for that."""
 
+MOST_OPERATIONS = 500
+"""Operations on numbers up to which entries are worked out, if nobody asks for them: more are longer than what makes them."""
+
 
 def in_brackets(
     texts: Sequence[Node],
@@ -45,10 +48,14 @@ def in_brackets(
     for text in texts:
         parts = not shared.isdisjoint(below[text])  # a formula in another has a name
         entries = None if parts else _entries(text, names, style.float_dtype, MOST_ASKED if asked else MOST)
-        if entries is None:
+        if entries is None or not asked and len(cone(entries.ravel().tolist())) > MOST_OPERATIONS:
             result.append(text)
             continue
-        forms = shortest.formulas(list(entries.ravel()))
+        most = None if asked else min(shortest.length(text), LONGEST)
+        forms = shortest.formulas_within(list(entries.ravel()), most)
+        if forms is None:
+            result.append(text)
+            continue
         if not any([x.op.name == "leaf" for x in cone(forms)]) and any([x.op.name == "leaf" for x in below[text]]):
             result.append(text)  # what connects it with a variable would be lost
             continue
@@ -58,8 +65,7 @@ def in_brackets(
             continue
         with derivation.active():
             made = _bracket(forms, text.shape)
-        shorter = shortest.length(made) < min(shortest.length(text), LONGEST)
-        result.append(made if asked or shorter else text)
+        result.append(made if most is None or shortest.length(made) < most else text)
     return result
 
 

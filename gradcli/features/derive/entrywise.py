@@ -113,8 +113,8 @@ class Scalars(Entrywise):
                 return given[0]
             if a == 0:
                 return neg(given[1])
-        if op is neg and constant_value(given[0]) == 0:
-            return given[0]
+        if op is neg and is_float(node.dtype) and (value := constant_value(given[0])) is not None:
+            return literal(-value, node.dtype) if value else given[0]
         if op is where and given[0].op.name == "literal":
             return cast_to(given[1] if given[0].attrs["value"] else given[2], node.dtype)
         made = Node(op, tuple(given), node.attrs, (), node.dtype, node.risky)

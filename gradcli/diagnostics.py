@@ -6,7 +6,10 @@ Nothing here prints or reads files; :mod:`gradcli.report.errors` renders what th
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import accumulate
 from typing import Literal
 
 from gradcli.tuples import NamedTuple
@@ -23,7 +26,15 @@ class Source(NamedTuple):
     def line_and_column(self, offset: int) -> tuple[int, int]:
         """The 1-based line and column of a character offset."""
         offset = min(offset, len(self.text))
-        return self.text.count("\n", 0, offset) + 1, offset - (self.text.rfind("\n", 0, offset) + 1) + 1
+        starts = _line_starts(self.text)
+        line = bisect_right(starts, offset)
+        return line, offset - starts[line - 1] + 1
+
+
+@lru_cache(maxsize=4)
+def _line_starts(text: str) -> list[int]:
+    """The offsets at which the lines of a text start: a report on a long program asks for thousands of places."""
+    return [0, *accumulate([len(line) + 1 for line in text.split("\n")[:-1]])]
 
 
 class Span(NamedTuple):

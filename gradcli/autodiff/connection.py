@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Literal
 
 from gradcli.graph.node import Node, cone
@@ -31,13 +31,6 @@ class Cut(NamedTuple):
     last: bool = False
 
 
-class Ways(NamedTuple):
-    """The ways from x to some ys: whether a gradient passes on some, and where the others are cut."""
-
-    open: bool
-    cuts: list[Cut]
-
-
 def connections(ys: Sequence[Node], xs: Sequence[Node]) -> list[list[bool]]:
     """For each y, from which of the xs a differentiable path leads to it."""
     found = reached(ys, xs, differentiable=True)
@@ -52,14 +45,14 @@ def reached(ys: Sequence[Node], xs: Sequence[Node], *, differentiable: bool = Fa
     for node in cone(ys):
         own = found.get(node, 0)
         inputs = node.inputs
-        for x in [inputs[i] for i in node.op.differentiable_inputs(node)] if differentiable else _below(node):
+        for x in [inputs[i] for i in node.op.differentiable_inputs(node)] if differentiable else leading(node):
             own |= found.get(x, 0)
         found[node] = own
     return found
 
 
 def cut_off(ys: Sequence[Node], xs: Sequence[Node], stops: Iterable[Node] = ()) -> list[bool]:
-    """For each x whether some way from it to the ys is cut, as :func:`find_ways` has it; one pass for all."""
+    """For each x whether some way from it to the ys is cut; one pass for all."""
     stopped = set(stops)
     below = reached(ys, xs)
     cut = 0
@@ -67,8 +60,8 @@ def cut_off(ys: Sequence[Node], xs: Sequence[Node], stops: Iterable[Node] = ()) 
     for node in reversed(cone(ys)):
         if node not in open_to:
             continue
-        passing = set() if node in stopped else {node.inputs[i] for i in node.op.differentiable_inputs(node)}
-        for x in _below(node):
+        passing = passed(node, stopped)
+        for x in leading(node):
             if x in passing:
                 open_to.add(x)
             else:
@@ -90,58 +83,67 @@ def connected(ys: Sequence[Node]) -> set[Node]:
     return reached
 
 
-def _below(node: Node) -> Iterable[Node]:
+def passed(node: Node, stopped: Collection[Node] = ()) -> set[Node]:
+    """The inputs that a node passes a gradient on to; none where it is stopped."""
+    return set() if node in stopped else {node.inputs[i] for i in node.op.differentiable_inputs(node)}
+
+
+def leading(node: Node) -> Collection[Node]:
     """The inputs on which ways go on: those of what solves a system lead through its rule, but for its start."""
     inputs = node.inputs
     return dict.fromkeys(inputs[:1] if node.op is solution else inputs)
 
 
-def find_cut(ys: Sequence[Node], x: Node, stops: Iterable[Node] = ()) -> Cut | None:
-    """The cut that is nearest to y on the ways from x to the ys, or None if some way is open.
+def first_cuts(ys: Sequence[Node], xs: Sequence[Node], stops: Iterable[Node] = ()) -> list[Cut | None]:
+    """For each x the cut that is nearest to y on the ways from it to the ys, or None if some way is open; one pass for all.
 
-    A cut below which the rest of the way to x is open is preferred: removing it connects x.
-    """
-    found = find_ways(ys, x, stops)
-    if found.open:
-        return None
-    return found.cuts[0] if found.cuts else Cut("unused", None)
-
-
-def find_ways(ys: Sequence[Node], x: Node, stops: Iterable[Node] = ()) -> Ways:
-    """All ways from x to the ys. Each that is cut belongs to the cut that is met first on it, coming from y.
-
-    Cuts below which some way is open come first, then in the order of the program. There are none where no way exists.
+    A cut below which the rest of the way to x is open is preferred: removing it connects x. Ways are not counted.
     """
     stopped = set(stops)
-    nodes = cone(ys, since=x.serial)
-    if x not in nodes:
-        return Ways(False, [])
-    ways = {x: 1}
-    opens = {x}
+    uses: dict[Node, int] = {}
+    for k, x in enumerate(xs):
+        uses[x] = uses.get(x, 0) | 1 << k
+    opens = dict(uses)
+    nodes = cone(ys, since=min([x.serial for x in xs], default=0))
     for node in nodes:
-        if node is x:
-            continue
-        count = sum([ways[i] for i in _below(node) if i in ways])
-        if count:
-            ways[node] = min(count, MANY)
-        if node not in stopped and any([node.inputs[i] in opens for i in node.op.differentiable_inputs(node)]):
-            opens.add(node)
-    reached: dict[Node, int] = {}
-    for y in ys:
-        reached[y] = reached.get(y, 0) + 1
-    cuts: list[Cut] = []
+        used, open_ = uses.get(node, 0), opens.get(node, 0)
+        for x in leading(node):
+            used |= uses.get(x, 0)
+        for i in node.op.differentiable_inputs(node) if node not in stopped else ():
+            open_ |= opens.get(node.inputs[i], 0)
+        uses[node], opens[node] = used, open_
+    reached = set(ys)
+    edges: list[tuple[Node, Node]] = []
     for node in reversed(nodes):
-        if node not in reached or node is x:
-            continue
-        passing = set() if node in stopped else {node.inputs[i] for i in node.op.differentiable_inputs(node)}
-        for below in _below(node):
-            if below in passing:
-                reached[below] = min(reached.get(below, 0) + reached[node], MANY)
-            elif below in ways:
-                kind: Kind = "stopped" if node in stopped else "operation"
-                cuts.append(Cut(kind, node, below, min(reached[node] * ways[below], MANY), below in opens))
-    cuts.sort(key=lambda cut: (not cut.last, cut.node.serial if cut.node else 0))
-    return Ways(any([y in opens for y in ys]), cuts)
+        if node in reached:
+            passing = passed(node, stopped)
+            below = leading(node)
+            reached.update([x for x in below if x in passing])
+            edges += [(node, x) for x in below if x not in passing and uses.get(x)]
+    edges.sort(key=lambda edge: edge[0].serial)
+    found: list[Cut | None] = [None] * len(xs)
+    left = 0
+    for y in ys:
+        left |= uses[y]
+    for k in range(len(xs)):
+        if not left >> k & 1:
+            found[k] = Cut("unused", None)
+    for y in ys:
+        left &= ~opens[y]
+    for last, leads in ((True, opens), (False, uses)):
+        for node, x in edges:
+            for k in ones(left & leads.get(x, 0)):
+                found[k] = Cut("stopped" if node in stopped else "operation", node, x, 0, last)
+            left &= ~leads.get(x, 0)
+    return found
+
+
+def ones(bits: int) -> Iterator[int]:
+    """The numbers of the bits that are set."""
+    while bits:
+        k = (bits & -bits).bit_length() - 1
+        yield k
+        bits &= bits - 1
 
 
 def in_body(cut: Cut) -> Cut | None:
@@ -164,8 +166,8 @@ def in_body(cut: Cut) -> Cut | None:
         todo, seen = [root], {root}
         while todo:
             node = todo.pop()
-            passing = {node.inputs[i] for i in node.op.differentiable_inputs(node)}
-            for x in [following[node]] if node in following else _below(node):
+            passing = passed(node)
+            for x in [following[node]] if node in following else leading(node):
                 if node not in following and x not in passing:
                     found += [Cut("operation", node, x, 1, x in leads[1])] if x in leads[0] else []
                 elif x not in seen:

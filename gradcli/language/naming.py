@@ -32,6 +32,7 @@ class Naming:
         for name, value in program.names.items():
             if isinstance(value, Node):
                 self.names.setdefault(value, name)
+        self._formulas: dict[Node, str] = {}
 
     def name(self, node: Node) -> str:
         """``h`` or ``tanh(a)``."""
@@ -39,6 +40,11 @@ class Naming:
 
     def formula(self, node: Node) -> str:
         """``tanh(a)``: the operation of a node on what its inputs are called."""
+        if node not in self._formulas:
+            self._formulas[node] = self._formula(node)
+        return self._formulas[node]
+
+    def _formula(self, node: Node) -> str:
         for depth in range(DEPTH, 0, -1):
             text = self._text(node, depth, whole=True).text
             if len(text) <= LONGEST:

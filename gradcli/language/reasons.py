@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gradcli.autodiff.connection import Cut, find_cut, in_body
+from gradcli.autodiff.connection import Cut, first_cuts, in_body
 from gradcli.diagnostics import Span, counted, on_one_line
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Repeated
@@ -17,15 +17,33 @@ def explain(
     program: Elaborated, y_names: Sequence[str], ys: Sequence[Node], x_name: str, x: Node, stops: Sequence[Node]
 ) -> Reason:
     """The reason why the gradient of the ys with respect to x is None."""
-    cut = find_cut(ys, x, stops)
-    if cut is not None and cut.node is not None:
-        return why(program, cut, x_name, x)
-    if not y_names:
-        return Reason("there is no y to differentiate")
-    if x.dtype == "bool" and x in ys:
-        return Reason(f"{x_name} is bool", program.span(x), ", which has no derivative")
+    (reason,) = reasons(program, y_names, ys, [x_name], [x], stops)
+    return reason
+
+
+def reasons(
+    program: Elaborated,
+    y_names: Sequence[str],
+    ys: Sequence[Node],
+    x_names: Sequence[str],
+    xs: Sequence[Node],
+    stops: Sequence[Node],
+) -> list[Reason]:
+    """The same for each of some xs, found together."""
+    cuts = first_cuts(ys, xs, stops) if xs else []
     several = len(y_names) > 1
-    return Reason(f"{' and '.join(y_names)} {'do' if several else 'does'} not use {x_name}")
+    do_not = f"{' and '.join(y_names)} {'do' if several else 'does'} not use"
+    found: list[Reason] = []
+    for name, x, cut in zip(x_names, xs, cuts, strict=True):
+        if cut is not None and cut.node is not None:
+            found.append(why(program, cut, name, x))
+        elif not y_names:
+            found.append(Reason("there is no y to differentiate"))
+        elif x.dtype == "bool" and x in ys:
+            found.append(Reason(f"{name} is bool", program.span(x), ", which has no derivative"))
+        else:
+            found.append(Reason(f"{do_not} {name}"))
+    return found
 
 
 def why(program: Elaborated, cut: Cut, x_name: str, x: Node) -> Reason:

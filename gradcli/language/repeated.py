@@ -93,15 +93,13 @@ class Repeated(syntax.Assignment):
         e.last = name
         return True
 
-    def place(self, root: Node, node: Node) -> tuple[int, int] | None:
-        """Where in this line, whose value is ``root``, a node was made."""
+    def places(self, root: Node) -> Iterator[tuple[Node, tuple[int, int]]]:
+        """Where in this line, whose value is ``root``, nodes stand."""
         todo = [(self.value, root)]
         while todo:
             x, made = todo.pop()
-            if made is node:
-                return x.start, x.end
+            yield made, (x.start, x.end)
             todo += zip(operands_of(x), made.inputs, strict=False)
-        return None
 
 
 class Lines:

@@ -193,6 +193,7 @@ class Elaborated:
         self.lines: list[Repeated] = []
         self.line_nodes = 0
         self.last_of_lines = -1
+        self._places_in_lines: dict[Node, tuple[int, int]] = {}
 
     def span(self, node: Node) -> Span | None:
         """The source text of a node, or of the node whose derivative it belongs to."""
@@ -233,9 +234,15 @@ class Elaborated:
     def _place(self, node: Node) -> tuple[int, int] | None:
         if node in self.places or node.serial > self.last_of_lines:
             return self.places.get(node)
-        # The nodes of a line are numbered on from those of the line before.
-        i = bisect_left(self.lines, node.serial, key=lambda line: self._value(line).serial)
-        return self.lines[i].place(self._value(self.lines[i]), node)
+        found = self._places_in_lines
+        if node not in found:
+            # The nodes of a line are numbered on from those of the line before.
+            i = bisect_left(self.lines, node.serial, key=lambda line: self._value(line).serial)
+            before = self._value(self.lines[i - 1]).serial if i else -1
+            for made, place in self.lines[i].places(self._value(self.lines[i])):
+                if made.serial > before:
+                    found.setdefault(made, place)
+        return found.get(node)
 
     def _value(self, line: Repeated) -> Node:
         value = self.names[line.words[0]]

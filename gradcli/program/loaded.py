@@ -11,7 +11,8 @@ from gradcli.data.memory import Memory
 from gradcli.diagnostics import GradcliError, Label, Source, listed, together
 from gradcli.execute import choose
 from gradcli.graph.node import Node, cone, uncollected
-from gradcli.graph.ops.creation import Data, array
+from gradcli.graph.operation import kernel_value
+from gradcli.graph.ops.creation import Data, array, literal_op
 from gradcli.graph.switches import without
 from gradcli.graph.types import DTYPES
 from gradcli.language.elaborate import Elaborator, elaborate
@@ -21,7 +22,6 @@ from gradcli.language.syntax import Bare, Declaration
 if TYPE_CHECKING:
     from gradcli.execute.accelerator import Accelerator
     from gradcli.execute.choose import Choice
-    from gradcli.execute.compiler import Native
     from gradcli.execute.plan import Plan
     from gradcli.execute.profile import Record
     from gradcli.execute.sizes import Means
@@ -57,7 +57,7 @@ class Loaded:
     threads: int | None
     """How many may work on large arrays; by default one for each processor."""
 
-    accelerator: Accelerator | Native | None
+    accelerator: Accelerator | None
     """What JAX computes the values on; None where NumPy does."""
 
     settings: Mapping[str, str | Array]
@@ -96,7 +96,7 @@ class Loaded:
         asked: Asked | None = None,
         origins: Mapping[str, tuple[str, str | None]] | None = None,
         inline: bool = False,
-        accelerator: Accelerator | Native | None = None,
+        accelerator: Accelerator | None = None,
     ) -> None:
         errors: list[GradcliError] = []
         answer = None
@@ -239,8 +239,8 @@ class Loaded:
         """This program with another graph of its own, whose ``calls`` are all that made it."""
         return self._changed(graph=self.elaborated(self.settings, every_call=True), _leaf_values={})
 
-    def with_accelerator(self, accelerator: Accelerator | Native | None) -> Self:
-        """This program, whose values JAX computes on an accelerator, or C, or for None NumPy."""
+    def with_accelerator(self, accelerator: Accelerator | None) -> Self:
+        """This program, whose values JAX computes on an accelerator, or for None NumPy."""
         return self._changed(accelerator=accelerator)
 
     def with_record(self, record: Record | None) -> Self:
@@ -341,10 +341,6 @@ class Loaded:
         if not nodes:
             return []
         if self.accelerator is not None:
-            if self.accelerator.backend == "native":
-                from gradcli.program import natively
-
-                return natively.evaluate(self, nodes)
             from gradcli.program import jitted
 
             return jitted.evaluate(self, nodes)
@@ -402,7 +398,11 @@ class Loaded:
                 [Label(span, "declared without a value")] if span else [],
                 help=f"give it one: `--set '{name}=…'`, or `{leaf.attrs['kind']} {name} = …` in the program",
             )
-        if isinstance(initial, Node):
+        if isinstance(initial, Node) and initial.op is literal_op and self.record is None:
+            import numpy as np
+
+            value = kernel_value(np, initial)
+        elif isinstance(initial, Node):
             inner = {x: self.leaf_value(x) for x in cone([initial]) if x.op.name == "leaf"}
             (value,) = self.run(self.plan([initial]), inner)
         else:

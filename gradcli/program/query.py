@@ -12,7 +12,7 @@ from gradcli.autodiff import reverse
 from gradcli.diagnostics import GradcliError, Label, did_you_mean
 from gradcli.graph.node import Node
 from gradcli.graph.types import show_shape, size_of
-from gradcli.language.reasons import explain
+from gradcli.language.reasons import reasons
 from gradcli.language.values import Missing
 from gradcli.program.loaded import Loaded, array_node
 from gradcli.results import Reason
@@ -239,6 +239,10 @@ def _each_pass(
 
         limits = degree.last_orders(ys, xs, stops, heads)
     rows: list[tuple[int, list[Node | Reason]]] = []
+    never = [k for k, limit in enumerate(limits) if limit < 1 and unconnected != "zero"]
+    because = dict(
+        zip(never, reasons(program.graph, of, ys, [wrt[k] for k in never], [xs[k] for k in never], stops), strict=True)
+    )
     for n in orders:
         row: list[Node | Reason] = []
         found = first
@@ -246,14 +250,14 @@ def _each_pass(
             from gradcli.autodiff.orders import nth_gradients
 
             found = nth_gradients(ys, xs, n, heads, stops, limits, first)
-        for name, x, g, limit in zip(wrt, xs, found, limits, strict=True):
+        for k, (name, x, g, limit) in enumerate(zip(wrt, xs, found, limits, strict=True)):
             if g is None and unconnected == "zero":
                 g = reverse.zero_gradient(x)
             if g is not None:
                 row.append(g)
                 continue
             since = int(limit) + 1
-            reason = explain(program.graph, of, ys, name, x, stops) if since == 1 else _later(since, name)
+            reason = because[k] if since == 1 else _later(since, name)
             if unconnected == "error":
                 _unconnected(name, since, reason)
             row.append(reason)

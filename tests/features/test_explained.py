@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 import gradcli
 from gradcli.autodiff import reverse
-from gradcli.autodiff.connection import find_ways
 from gradcli.autodiff.degree import last_order, orders
 from gradcli.autodiff.substitute import substituted
 from gradcli.diagnostics import GradcliError
 from gradcli.features.explain import look as report
 from gradcli.features.explain.answer import explain
+from gradcli.features.explain.ways import find_ways
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import Linear
 from gradcli.graph.ops import table
@@ -188,7 +188,7 @@ def test_each_none_of_the_cases_has_a_reason_that_names_the_right_line(text, lis
             assert x not in cone(asked.ys) or x in asked.ys
             assert e.near
             continue
-        found = find_ways(asked.ys, x, asked.stops)
+        (found,) = find_ways(asked.ys, [x], asked.stops)
         assert not found.open
         for cut, way in zip(found.cuts, e.ways, strict=True):
             assert way.ways == cut.ways
@@ -203,7 +203,7 @@ def test_each_none_of_the_cases_has_a_reason_that_names_the_right_line(text, lis
             ys, stops = asked.ys, [s for s in asked.stops if s is not cut.node]
             if not stopped:
                 ys = substituted(ys, {cut.node: passing(cut.node, cut.below)})
-            after = find_ways(ys, x, stops)
+            (after,) = find_ways(ys, [x], stops)
             assert after.open == (len(way.cuts) == 1)
             if after.open:
                 assert reverse.active_nodes(ys, {x}, set(stops))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from gradcli.autodiff import connection, degree
-from gradcli.autodiff.connection import Cut, find_cut, find_ways
+from gradcli.autodiff.connection import Cut
 from gradcli.features.explain.explanation import CutPlace, Way
+from gradcli.features.explain.ways import find_ways
 from gradcli.graph.node import Node
 from gradcli.language.reasons import why
 from gradcli.language.remedies import remedy
@@ -54,21 +56,17 @@ def _orders(asked: Question, name: str, last: float, power: float, piecewise: bo
     return Orders(none_since, zero_since, ", ".join(notes))
 
 
-def ways_of(program: Elaborated, asked: Question, name: str, x: Node, most: int) -> list[Way]:
-    """The ways that are cut, grouped by where; of more than ``most`` groups the last one holds only a number."""
-    found = find_ways(asked.ys, x, asked.stops).cuts
-    ways = [_way(program, asked, name, x, cut) for cut in found[:most]]
-    rest = sum([cut.ways for cut in found[most:]])
-    return [*ways, Way(rest, [], True)] if rest else ways
+def ways_of(
+    program: Elaborated, asked: Question, names: Sequence[str], xs: Sequence[Node], most: int
+) -> list[list[Way]]:
+    """For each x the ways that are cut, grouped by where; of more than ``most`` groups the last one holds only a number."""
+    found: list[list[Way]] = []
+    for name, x, ways in zip(names, xs, find_ways(asked.ys, xs, asked.stops, most, CUTS_IN_A_ROW), strict=True):
+        own = [_way(program, name, x, [cut, *more]) for cut, more in zip(ways.cuts, ways.further, strict=True)]
+        found.append([*own, Way(ways.rest, [], True)] if ways.rest else own)
+    return found
 
 
-def _way(program: Elaborated, asked: Question, name: str, x: Node, cut: Cut) -> Way:
-    cuts = [cut]
-    while not cuts[-1].last and len(cuts) < CUTS_IN_A_ROW:
-        below = cuts[-1].below
-        following = find_cut([below], x, asked.stops) if below is not None else None
-        if following is None or following.node is None:
-            break
-        cuts.append(following)
+def _way(program: Elaborated, name: str, x: Node, cuts: Sequence[Cut]) -> Way:
     places = [CutPlace(why(program, c, name, x), remedy(program, c)) for c in cuts]
-    return Way(cut.ways, places, not cuts[-1].last)
+    return Way(cuts[0].ways, places, not cuts[-1].last)

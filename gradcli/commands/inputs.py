@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gradcli.execute.accelerator import Accelerator
     from gradcli.execute.cluster import Cluster as Processes
     from gradcli.execute.cluster import Place
+    from gradcli.execute.compiler import Native
     from gradcli.execute.profile import Figures
     from gradcli.language.values import Asked
     from gradcli.program.loaded import Loaded
@@ -150,12 +151,16 @@ class Inputs(NamedTuple):
                 _tell_of_set(problem)
             raise
 
-    def accelerator(self) -> Accelerator | None:
-        """What JAX computes on, if it does. Raises click.UsageError where options contradict each other."""
+    def accelerator(self) -> Accelerator | Native | None:
+        """What computes values in place of NumPy, if something does. Raises click.UsageError where options contradict each other."""
         if self.backend != "jax":
             for option, value in (("--device", self.device), ("--devices", self.devices), ("--cluster", self.cluster)):
                 if value is not None:
                     raise click.UsageError(f"{option} is for --backend jax.")
+            if self.backend == "native":
+                from gradcli.execute.compiler import Native
+
+                return Native(None if self.quiet else _note_of_numpy())
             return None
         if self.threads is not None:
             raise click.UsageError("--threads is for --backend numpy: JAX chooses its own.")
@@ -206,7 +211,7 @@ def _tell_of_set(problem: GradcliError) -> None:
 
 
 def _note_of_numpy() -> Callable[[Figures, float], None]:
-    """What says once where NumPy would have answered sooner than JAX."""
+    """What says once where NumPy would have answered sooner than what compiles."""
     said: list[bool] = []
 
     def heard(figures: Figures, seconds: float) -> None:
@@ -216,7 +221,7 @@ def _note_of_numpy() -> Callable[[Figures, float], None]:
             said.append(True)
             form = click.get_current_context().params.get("format")
             Notes(False, form in ("json", "ndjson")).say(
-                "without --backend jax the answer would have been there sooner"
+                f"without --backend {figures.backend} the answer would have been there sooner"
             )
 
     return heard
@@ -329,10 +334,11 @@ def backend_options(function: F, cluster: bool = False) -> F:
     return together(
         click.option(
             "--backend",
-            type=click.Choice(["numpy", "jax"]),
+            type=click.Choice(["numpy", "jax", "native"]),
             default="numpy",
             show_default=True,
-            help=f"What computes values, JAX on {places}. It compiles the program for a CPU, GPU or TPU.",
+            help=f"What computes values, JAX on {places}. It compiles the program for a CPU, GPU or TPU; native has the C"
+            " compiler of this machine compile it.",
         ),
         click.option(
             "--device",

@@ -32,6 +32,10 @@ class Accelerator(NamedTuple):
     cluster: Cluster | None = None
     heard: Callable[[Figures, float], None] | None = None
 
+    @property
+    def backend(self) -> str:
+        return "jax"
+
     def found(self) -> list[Any]:
         """The devices. Raises GradcliError where JAX or a device is missing."""
         jax = imported()

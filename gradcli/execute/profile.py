@@ -19,7 +19,7 @@ class Spent(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What JAX took to compile a function: operations, seconds, bytes that a run needs on a device, and the devices.
+    """What a ``backend`` took to compile a function: operations, seconds, bytes that a run needs on a device, and the devices.
 
     ``moved`` are the bytes that go to the devices and come back for one run, and ``by_numpy`` is a bound on the seconds
     that NumPy takes for it.
@@ -32,6 +32,7 @@ class Figures(NamedTuple):
     devices: list[str]
     moved: int
     by_numpy: float
+    backend: str = "jax"
 
 
 class Record:
@@ -45,7 +46,7 @@ class Record:
         self.asked: list[tuple[Sequence[Node], bool, Plan]] = []
         """What was evaluated, whether plain numbers do, and its plan."""
         self.compiled: list[tuple[Figures, float]] = []
-        """What JAX compiled, and the seconds of its run."""
+        """What was compiled, and the seconds of its run."""
 
     def add(self, plan: Plan, node: Node, seconds: float, calls: int = 1) -> None:
         shown = plan.original.get(node, node)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from gradcli.execute.accelerator import Accelerator
+    from gradcli.execute.compiler import Native
     from gradcli.features.derive.derivatives import Kind
     from gradcli.features.derive.look import Format
     from gradcli.features.explain.explanation import Explained
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 Precision = Literal["float32", "float64"]
 Method = Literal["sgd", "momentum", "adam", "newton", "lbfgs", "newton-cg", "least-squares", "slsqp", "trust-constr"]
-Backend = Literal["numpy", "jax"]
-BACKENDS = ("numpy", "jax")
+Backend = Literal["numpy", "jax", "native"]
+BACKENDS = ("numpy", "jax", "native")
 UNCONNECTED = ("none", "zero", "error")
 
 
@@ -90,7 +91,8 @@ def loads(
     ``dtype`` (float32 or float64) overrides the program's dtype line; ``max_memory`` is a limit in bytes on the arrays
     of a run (default: what is free), ``threads`` how many may work on large arrays (default: one for each processor).
     With the ``backend`` "jax" JAX compiles what is computed, for a ``device`` ("cpu", "gpu:1", …; default: the best that
-    it finds) or several ``devices``, which share the rows of the largest constants. Raises :class:`GradcliError`.
+    it finds) or several ``devices``, which share the rows of the largest constants; with "native" the C compiler of this
+    machine does. Raises :class:`GradcliError`.
     """
     return Program(
         Source(arguments.text(name, "name"), arguments.text(text, "text")),
@@ -104,15 +106,19 @@ def loads(
     )
 
 
-def _accelerator(backend: str, device: str | None, devices: int) -> Accelerator | None:
-    """What JAX computes on, if it does."""
+def _accelerator(backend: str, device: str | None, devices: int) -> Accelerator | Native | None:
+    """What computes values in place of NumPy, if something does."""
     form = arguments.one_of(backend, "backend", BACKENDS)
     device = arguments.device_or_none(device, "device")
     devices = arguments.integer(devices, "devices", 1)
-    if form == "numpy":
+    if form != "jax":
         if device is not None or devices > 1:
             raise GradcliError("ValueError", 'devices are for backend="jax"')
-        return None
+        if form == "numpy":
+            return None
+        from gradcli.execute.compiler import Native
+
+        return Native()
     from gradcli.execute.accelerator import Accelerator
 
     return Accelerator(device, devices)
@@ -299,7 +305,7 @@ class Program(Loaded):
         Each input must have the shape and a dtype convertible to that of its declaration; inputs that are left out keep
         the program's own values. ``processes`` allows it, on Linux, to fork as many worker processes as it may use
         threads, which end with it: a loss of a network on a batch and its gradient gain from them, results are the same.
-        ``backend`` is that of the program, or another: with "jax" JAX compiles the function, see :func:`loads`.
+        ``backend`` is that of the program, or another: with "jax" or "native" the function is compiled, see :func:`loads`.
         ``out`` has arrays by names of ``of``, each of the shape and dtype of the result: every call writes into
         them, from one thread at a time, and returns them; an input may be one of them. Raises :class:`GradcliError`, at once for unknown
         names and for arrays in ``out`` that do not fit.
@@ -309,7 +315,8 @@ class Program(Loaded):
         program = self
         if backend is not None:
             form = arguments.one_of(backend, "backend", BACKENDS)
-            if (form == "jax") != (self.accelerator is not None):
+            own = "numpy" if self.accelerator is None else self.accelerator.backend
+            if form != own:
                 program = self.with_accelerator(_accelerator(form, None, 1))
         return Compiled(
             program,

@@ -37,17 +37,25 @@ def function_of(
     inputs: Sequence[Node],
     processes: bool = False,
     known: Sequence[Node] = (),
+    fixed: Mapping[Node, Array] | None = None,
+    rows: Sequence[Node] | None = None,
 ) -> Function:
-    """Nodes as a function of ``inputs``, by the engine of the program: NumPy's, or JAX.
+    """Nodes as a function of ``inputs``, by the engine of the program: NumPy's, JAX, or C.
 
     With ``processes`` NumPy may share loops of short steps among worker processes (:mod:`gradcli.execute.processes`).
-    ``known`` are computed nodes whose values each call gives as well.
+    ``known`` are computed nodes whose values each call gives as well. The others are told the values of ``fixed`` nodes,
+    and JAX the inputs whose ``rows`` several devices share.
     """
-    if program.accelerator is not None:
-        from gradcli.program.jitted import Jitted, Traced
+    if program.accelerator is None:
+        assert fixed is None
+        return Planned(program, nodes, inputs, processes, known)
+    if program.accelerator.backend == "native":
+        from gradcli.program import natively
 
-        return Jitted(Traced(program, nodes, inputs, known))
-    return Planned(program, nodes, inputs, processes, known)
+        return natively.Compiled(program, nodes, inputs, known, fixed)
+    from gradcli.program.jitted import Jitted, Traced
+
+    return Jitted(Traced(program, nodes, inputs, known, fixed, rows))
 
 
 class Compiled:
@@ -169,19 +177,20 @@ def _targets(nodes: Mapping[str, Node], out: Mapping[str, Array]) -> dict[str, A
 
 
 def _quick(run: Function, leaves: Mapping[str, Node]) -> Callable[[Mapping[str, Array]], list[Array] | None] | None:
-    """The function that :class:`Planned` has written, of arrays by name that are what the leaves are; None for any others.
+    """The function that is ``run``, if it has one, of arrays by name that are what the leaves are; None for any others.
 
     It may only be asked where it makes no difference whether values are ordinary.
     """
-    if not isinstance(run, Planned) or run.function is None:
+    function: Callable[..., list[Array]] | None = getattr(run, "function", None)
+    moving: Sequence[Node] = getattr(run, "moving", ())
+    if function is None:
         return None
-    function = run.function
     import numpy as np
 
     names = {leaf: name for name, leaf in leaves.items()}
-    if len(names) < len(leaves) or any([leaf not in names for leaf in run.moving]):
+    if len(names) < len(leaves) or any([leaf not in names for leaf in moving]):
         return None
-    first = [names[leaf] for leaf in run.moving]
+    first = [names[leaf] for leaf in moving]
     order = [*first, *[name for name in leaves if name not in first]]
     expected = [(name, leaves[name].shape, np.dtype(leaves[name].dtype)) for name in order]
     ndarray, array, float64, count, some = np.ndarray, np.array, np.dtype("float64"), len(order), len(first)

@@ -11,7 +11,7 @@ import numpy as np
 
 from gradcli.data.memory import show_bytes
 from gradcli.diagnostics import GradcliError, Label
-from gradcli.execute.accelerator import precise
+from gradcli.execute.accelerator import Accelerator, precise
 from gradcli.execute.plan import Plan, too_large
 from gradcli.execute.profile import Figures
 from gradcli.execute.run import run
@@ -63,7 +63,7 @@ class Traced:
         fixed: Mapping[Node, Array] | None = None,
         rows: Collection[Node] | None = None,
     ) -> None:
-        assert program.accelerator is not None
+        assert isinstance(program.accelerator, Accelerator)
         self.program = program.with_accelerator(None)
         self.nodes = list(nodes)
         self.cluster = program.accelerator.cluster

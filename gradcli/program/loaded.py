@@ -22,6 +22,7 @@ from gradcli.language.syntax import Bare, Declaration
 if TYPE_CHECKING:
     from gradcli.execute.accelerator import Accelerator
     from gradcli.execute.choose import Choice
+    from gradcli.execute.compiler import Native
     from gradcli.execute.plan import Plan
     from gradcli.execute.profile import Record
     from gradcli.execute.sizes import Means
@@ -57,7 +58,7 @@ class Loaded:
     threads: int | None
     """How many may work on large arrays; by default one for each processor."""
 
-    accelerator: Accelerator | None
+    accelerator: Accelerator | Native | None
     """What JAX computes the values on; None where NumPy does."""
 
     settings: Mapping[str, str | Array]
@@ -96,7 +97,7 @@ class Loaded:
         asked: Asked | None = None,
         origins: Mapping[str, tuple[str, str | None]] | None = None,
         inline: bool = False,
-        accelerator: Accelerator | None = None,
+        accelerator: Accelerator | Native | None = None,
     ) -> None:
         errors: list[GradcliError] = []
         answer = None
@@ -239,8 +240,8 @@ class Loaded:
         """This program with another graph of its own, whose ``calls`` are all that made it."""
         return self._changed(graph=self.elaborated(self.settings, every_call=True), _leaf_values={})
 
-    def with_accelerator(self, accelerator: Accelerator | None) -> Self:
-        """This program, whose values JAX computes on an accelerator, or for None NumPy."""
+    def with_accelerator(self, accelerator: Accelerator | Native | None) -> Self:
+        """This program, whose values JAX computes on an accelerator, or C, or for None NumPy."""
         return self._changed(accelerator=accelerator)
 
     def with_record(self, record: Record | None) -> Self:
@@ -341,6 +342,10 @@ class Loaded:
         if not nodes:
             return []
         if self.accelerator is not None:
+            if self.accelerator.backend == "native":
+                from gradcli.program import natively
+
+                return natively.evaluate(self, nodes)
             from gradcli.program import jitted
 
             return jitted.evaluate(self, nodes)

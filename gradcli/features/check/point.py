@@ -191,11 +191,11 @@ class Point:
         """The nodes' values as a function of the values of some leaves."""
         program = self.program
         if program.accelerator is not None:
-            from gradcli.program.jitted import Jitted, Traced
+            from gradcli.program.compiled import function_of
 
-            jitted = Jitted(Traced(program, nodes, [x for x in cone(nodes) if x.op.name == "leaf"]))
-            values = {x: program.leaf_value(x) for x in jitted.leaves if x in program.graph.initial}
-            return lambda given: jitted({**values, **given})
+            compiled = function_of(program, nodes, [x for x in cone(nodes) if x.op.name == "leaf"])
+            values = {x: program.leaf_value(x) for x in compiled.leaves if x in program.graph.initial}
+            return lambda given: compiled({**values, **given})
         plan = program.plan(nodes, repeated=True)
         own = [n for n in plan.leaves if n in program.graph.initial]
         fixed = {leaf: program.leaf_value(leaf) for leaf in own}

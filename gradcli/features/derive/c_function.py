@@ -216,13 +216,7 @@ class _C(Style):
 
     def _function(self, name: str, dtype: str) -> str:
         """The name of a function; what math.h lacks is noted to be defined."""
-        letter = "f" if dtype == "float32" else ""
-        if name.startswith("."):
-            return f"{name[1:]}{letter}"
-        own = f"op_{name}" + ("f" if dtype == "float32" else "" if dtype == "float64" else f"_{dtype}")
-        body = c.HELPERS[name].replace("{T}", c.TYPES[dtype]).replace("@", letter)
-        self.helpers[own] = f"static {c.TYPES[dtype]} {own}{body}"
-        return own
+        return c.function(name, dtype, self.helpers)
 
     # the file
 

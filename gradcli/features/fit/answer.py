@@ -50,7 +50,8 @@ def fit(objective: Objective, settings: Settings, watch: Watch, state: State | N
         check_bounds(settings.bounds, state.values)
         try:
             if settings.method in RULES:
-                if objective.program.accelerator is not None:
+                accelerator = objective.program.accelerator
+                if accelerator is not None and accelerator.backend == "jax":
                     from gradcli.features.fit.blocks import descend as run
                 else:
                     run = descended

@@ -231,10 +231,10 @@ class Batch:
     def _planned(self, nodes: Sequence[Node], many: Mapping[Node, Node]) -> Run:
         program, nodes = self.program, batched(nodes, many)
         if program.accelerator is not None:
-            from gradcli.program.jitted import Jitted, Traced
+            from gradcli.program.compiled import function_of
 
             columns = list(many.values())
-            return Jitted(Traced(program, nodes, columns, fixed=self._fixed, rows=columns))
+            return function_of(program, nodes, columns, fixed=self._fixed, rows=columns)
         return _Planned(program.plan(nodes, self._fixed, repeated=True), program)
 
     def __call__(self, columns: Mapping[str, Array]) -> list[Array]:

@@ -104,11 +104,11 @@ def compiled_text(spent: Compiled | None) -> str:
     if spent is None:
         return "nothing is computed\n"
     figures, running, whole, by_numpy = spent
-    moved = f", {show_bytes(figures.moved)} moved to and fro"
+    moved = f", {show_bytes(figures.moved)} moved to and fro" if figures.moved else ""
     memory = "" if figures.bytes is None else f", {show_bytes(figures.bytes)} of memory on each device"
     lines = [
-        f"engine: jax on {listed(figures.devices)}, because it was asked for",
-        f"{figures.operations} operations: traced in {_duration(figures.tracing)},"
+        f"engine: {figures.backend} on {listed(figures.devices)}, because it was asked for",
+        f"{figures.operations} operations: {'traced' if figures.backend == 'jax' else 'written'} in {_duration(figures.tracing)},"
         f" compiled in {_duration(figures.compiling)}, run in {_duration(running)}{moved}{memory}",
         f"{_duration(whole)} from the program to the answer; NumPy takes {_duration(by_numpy)}",
     ]
@@ -120,7 +120,7 @@ def compiled_json(spent: Compiled | None, command: str, file: str) -> str:
     head: dict[str, object] = {
         "command": command,
         "file": file,
-        "engine": {"name": "jax", "reason": "it was asked for"},
+        "engine": {"name": "jax" if spent is None else spent.figures.backend, "reason": "it was asked for"},
     }
     if spent is not None:
         figures, running, whole, by_numpy = spent

@@ -76,15 +76,28 @@ HELPERS: Mapping[str, str] = {
     "softplus": "({T} x)\n{ return (x > 0 ? x : 0) + log1p@(exp@(-fabs@(x))); }",
     "recip_positive": "({T} x)\n{ return x < 0 ? ({T})NAN : 1 / fabs@(x); }",
     "divide_no_nan": "({T} a, {T} b)\n{ return b == 0 ? 0 : a / b; }",
-    "multiply_no_nan": "({T} a, {T} b)\n{ return b == 0 ? 0 : a * b; }",
+    "multiply_no_nan": "({T} a, {T} b)\n{\n    const {T} y = a * b;\n    return b == 0 && y != y ? 0 : y;\n}",
     "xlogy": "({T} a, {T} b)\n{ return a == 0 ? 0 : a * log@(b); }",
     "mod": "({T} a, {T} b)\n{\n    const {T} r = fmod@(a, b);\n"
            "    return r == 0 ? copysign@(0, b) : (r < 0) != (b < 0) ? r + b : r;\n}",
     "floor_divide": "({T} a, {T} b)\n{\n    {T} r, q;\n    if (b == 0) return a / b;\n    r = fmod@(a, b);\n"
-                    "    q = (a - r) / b;\n    if (r != 0 && (r < 0) != (b < 0)) q -= 1;\n    return rint@(q);\n}",
+                    "    q = (a - r) / b;\n    if (r != 0 && (r < 0) != (b < 0)) q -= 1;\n    return q == 0 ? copysign@(0, a / b) : rint@(q);\n}",
     "log_cosh": "({T} x)\n{\n    const {T} a = fabs@(x), s = sinh@(a < 1 ? a / 2 : 0);\n"
                 "    return a < 1 ? log1p@(2 * s * s) : a + (log1p@(exp@(-2 * a)) - ({T})0.69314718055994531);\n}",
     "sinc": "({T} x)\n{\n    const {T} a = ({T})3.14159265358979324 * x;\n    return a == 0 ? 1 : sin@(a) / a;\n}",
+    "tanh_slope": "({T} y, {T} x)\n{\n    const {T} slope = 1 - y * y, small = exp@(-2 * fabs@(x));\n"
+                  "    return slope < ({T})0.1 ? 4 * small / ((1 + small) * (1 + small)) : slope;\n}",
+    "sigmoid_slope": "({T} y, {T} x)\n{\n    const {T} small = exp@(-fabs@(x));\n"
+                     "    return y > ({T})0.97 ? small / ((1 + small) * (1 + small)) : y * (1 - y);\n}",
+    "expm1_slope": "({T} y, {T} x)\n{ return exp@(x < 0 || x != x ? x : 0); }",
+    "exp2_slope": "({T} y, {T} x)\n{ return ({T})1.3862943611198906 * exp2@(x - 1); }",
+    "cross_entropy_terms": "({T} a, {T} b)\n{ return a == 0 && b == -INFINITY ? 0 : a * b; }",
+    "hypot_slope": "({T} a, {T} b)\n{\n    const {T} c = fabs@(a), d = fabs@(b), largest = c >= d || c != c ? c : d;\n"
+                   "    const {T} scale = largest == 0 || !isfinite(largest) ? 1 : largest, h = hypot@(a / scale, b / scale);\n"
+                   "    return h == 0 ? 0 : a / scale / h;\n}",
+    "power_slope": "({T} y, {T} a, {T} p)\n{\n    const {T} root = pow@(a, p / 2), logarithm = log@(a > 0 ? a : 1);\n"
+                   "    return fabs@(y) == INFINITY && a > 0 && a < INFINITY && p == p ? root * logarithm * root"
+                   " : y * (a > 0 ? logarithm : 0);\n}",
     "whole_maximum": "({T} a, {T} b)\n{ return a >= b ? a : b; }",
     "whole_minimum": "({T} a, {T} b)\n{ return a <= b ? a : b; }",
     "whole_abs": "({T} x)\n{ return x < 0 ? -x : x; }",
@@ -96,6 +109,17 @@ HELPERS: Mapping[str, str] = {
     "whole_pow": "({T} a, {T} n)\n{\n    {T} y = 1;\n    for (; n > 0; n--) y *= a;\n    return y;\n}",
 }  # fmt: skip
 """What C has no function for: parameters and body, ``{T}`` the type and ``@`` the letter behind a function of math.h."""
+
+
+def function(name: str, dtype: str, defined: dict[str, str]) -> str:
+    """The name of a function for a dtype, one of math.h behind a point; what math.h lacks is noted among what is ``defined``."""
+    letter = "f" if dtype == "float32" else ""
+    if name.startswith("."):
+        return f"{name[1:]}{letter}"
+    own = f"op_{name}" + ("f" if dtype == "float32" else "" if dtype == "float64" else f"_{dtype}")
+    body = HELPERS[name].replace("{T}", TYPES[dtype]).replace("@", letter)
+    defined[own] = f"static {TYPES[dtype]} {own}{body}"
+    return own
 
 
 def apply(node: Node, operands: Sequence[Text], call: Callable[[str, str], str]) -> Text | None:
@@ -182,6 +206,11 @@ def _predicate(name: str) -> Callable[..., Text]:
     return lambda node, operands, call: Text(f"{name}({operands[0].text}) != 0", COMPARISON)
 
 
+def _sum_of_products(node: Node, operands: Sequence[Text], call: Any) -> Text:
+    pairs = zip(operands[::2], operands[1::2], strict=True)
+    return Text(" + ".join([f"{a.at_least(PRODUCT)} * {b.at_least(PRODUCT + 1)}" for a, b in pairs]), SUM)
+
+
 def _with_attribute(name: str, attribute: str) -> Callable[..., Text]:
     def word(node: Node, operands: Sequence[Text], call: Any) -> Text:
         extra = Text(value(node.attrs[attribute], node.dtype).text)
@@ -230,6 +259,7 @@ def listed(parts: Sequence[str], indent: int = 4) -> str:
 
 _WORDS: Mapping[str, Callable[..., Text | None]] = {
     "neg": _negated, "pow": _power, "square": _square, "where": _where, "cast": _cast, "recip": _recip,
+    "products": _sum_of_products,
     "logical_not": lambda node, x, call: Text(f"!{x[0].at_least(POSTFIX)}", MINUS),
     "recip_no_nan": lambda node, x, call: _call(call("divide_no_nan", node.dtype), [Text("1"), *x]),
     "rsqrt": lambda node, x, call: Text(f"1 / {_call(call('.sqrt', node.dtype), x).text}", PRODUCT),

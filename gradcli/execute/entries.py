@@ -143,9 +143,16 @@ class Statements(Entrywise):
     def _array(self, node: Node) -> str:
         """The entries as an array, or as NumPy's number."""
         if node not in self._packed:
-            names, dtype = self.names[node], TYPES[node.dtype]
-            text = f"np.array(({', '.join(names)},), np.{dtype})" if node.shape else f"np.{dtype}({names[0]})"
-            if len(node.shape) > 1:
-                text += f".reshape({node.shape})"
+            names = self.names[node]
+            text = packed(names, node) if node.shape else f"np.{TYPES[node.dtype]}({names[0]})"
             self._packed[node] = self._line(text, names, NUMBER)
         return self._packed[node]
+
+
+def packed(names: Names, node: Node) -> str:
+    """The array of numbers that are the entries of a node, in the words of :func:`scope_of_numbers`."""
+    dtype = TYPES[node.dtype]
+    if not node.shape:
+        return f"array({names[0]}, {dtype})"
+    text = f"array(({', '.join(names)},), {dtype})"
+    return text if len(node.shape) == 1 else f"{text}.reshape({node.shape})"

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gradcli.execute.entries import Statements, fits
+from gradcli.execute.entries import Statements, fits, packed
 from gradcli.execute.lower import to_number
 from gradcli.execute.plan import Plan
 from gradcli.graph.node import Node
@@ -50,8 +50,7 @@ def numbered(plan: Plan, known: Mapping[Node, Array], inputs: Sequence[Node]) ->
         numbers.scope.names.update(zip(entries, values, strict=True))
     lines = [_read(f"a{k}", x, entries) for k, (x, entries) in enumerate(names.items())]
     lines += numbers.texts()
-    results = [_array(numbers.names[x], x) for x in plan.target_nodes]
-    numbers.scope.names.update(array=np.array, float64=np.dtype("float64"), bool_=np.dtype("bool"))
+    results = [packed(numbers.names[x], x) for x in plan.target_nodes]
     compute: Function = numbers.scope.function(
         ", ".join([f"a{k}" for k in range(len(inputs))]), [*lines, f"return [{', '.join(results)}]"]
     )
@@ -71,12 +70,3 @@ def _read(name: str, x: Node, entries: Sequence[str]) -> str:
     if not x.shape:
         return f"{entries[0]} = {'float' if x.dtype == 'float64' else 'bool'}({name})"
     return f"{', '.join(entries)}, = {name}.ravel().tolist()"
-
-
-def _array(entries: Sequence[str], x: Node) -> str:
-    """The array of a result."""
-    dtype = "float64" if x.dtype == "float64" else "bool_"
-    if not x.shape:
-        return f"array({entries[0]}, {dtype})"
-    text = f"array(({', '.join(entries)},), {dtype})"
-    return text if len(x.shape) == 1 else f"{text}.reshape({x.shape})"

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from gradcli.diagnostics import GradcliError
+from gradcli.graph.fold import COMPARISONS
 from gradcli.graph.node import Node, by_serial
 from gradcli.graph.ops.kernels import Special
 from gradcli.graph.ops.selection import cast
@@ -149,15 +150,7 @@ NAMESPACE = SimpleNamespace(
     ones_like=lambda x: x.dtype.type(1),
     zeros=lambda shape, dtype: TYPES[dtype](0),
     ones=lambda shape, dtype: TYPES[dtype](1),
-    less=lambda a, b: a < b,
-    less_equal=lambda a, b: a <= b,
-    greater=lambda a, b: a > b,
-    greater_equal=lambda a, b: a >= b,
-    equal=lambda a, b: a == b,
-    not_equal=lambda a, b: a != b,
-    logical_and=lambda a, b: a and b,
-    logical_or=lambda a, b: a or b,
-    logical_not=lambda a: not a,
+    **COMPARISONS,
     isnan=math.isnan,
     isfinite=math.isfinite,
     isinf=math.isinf,

@@ -112,13 +112,7 @@ class Plan:
 
     def _peak(self, sizes: list[int]) -> int:
         """Bytes alive at once; a view counts for nothing but keeps what it looks at alive."""
-        base = list(range(len(sizes)))
-        users = [1] * len(sizes)
-        for i in sorted([i for unit in self.units for i in self._makes(unit)]):
-            node = self.nodes[i]
-            if node.op.shares == "always" and node not in self.known:
-                base[i] = base[self.inputs[i][0]]
-                users[base[i]] += 1
+        base, users = self._looked_at()
         given = {i for i, node in enumerate(self.nodes) if node.op.name == "leaf" or node in self.known}
         held = sum([unit.held for unit in self.units if not isinstance(unit, int)])
         peak = alive = sum([sizes[i] for i in given]) + held
@@ -131,12 +125,21 @@ class Plan:
                 users[root] -= 1
                 if not users[root] and root not in given:
                     alive -= sizes[root]
-        seen: set[int] = set()
-        for i in self.targets:  # what is not an array of its own is copied at the end
-            if base[i] != i or i in given or i in seen or self.nodes[i].op.shares == "sometimes":
-                alive += sizes[i]
-            seen.add(i)
-        return max(peak, alive)
+        # What is not an array of its own is copied at the end.
+        own = {i for i in self.targets if base[i] == i and i not in given and self.nodes[i].op.shares != "sometimes"}
+        copied = sum([sizes[i] for i in self.targets]) - sum([sizes[i] for i in own])
+        return max(peak, alive + copied)
+
+    def _looked_at(self) -> tuple[list[int], list[int]]:
+        """For each position the one whose array it looks at, and for those how many look at them, themselves included."""
+        base = list(range(len(self.nodes)))
+        users = [1] * len(base)
+        for i in sorted([i for unit in self.units for i in self._makes(unit)]):
+            node = self.nodes[i]
+            if node.op.shares == "always" and node not in self.known:
+                base[i] = base[self.inputs[i][0]]
+                users[base[i]] += 1
+        return base, users
 
     def when_repeated(self, calls: int = 0) -> Choice:
         """What runs the plan again and again, at least so many times, and why."""

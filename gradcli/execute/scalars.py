@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gradcli.execute.lower import Scope, on_numbers, to_number
+from gradcli.execute.lower import TYPES, Scope, on_numbers, to_number
 from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import kernel_value
 
@@ -47,7 +47,8 @@ class Code:
 
 def scope_of_numbers(np: Any) -> Scope:
     """What functions of numbers refer to, whatever they compute."""
-    return Scope(np=np, to_number=to_number)
+    dtypes = {name: np.dtype(dtype) for dtype, name in TYPES.items()}
+    return Scope(np=np, to_number=to_number, array=np.array, **dtypes)
 
 
 def function_of(arguments: Sequence[Node], result: Node) -> Function:

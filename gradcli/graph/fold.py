@@ -53,19 +53,14 @@ def fold(node: Node, leaf_value: Callable[[Node], Any]) -> Any:
     return np.asarray(values[node]).tolist()
 
 
-_COMPARISONS = SimpleNamespace(
-    equal=operator.eq,
-    not_equal=operator.ne,
-    less=operator.lt,
-    less_equal=operator.le,
-    greater=operator.gt,
-    greater_equal=operator.ge,
-    logical_and=lambda a, b: a and b,
-    logical_or=lambda a, b: a or b,
-    logical_not=operator.not_,
-    abs=abs,
-)
+COMPARISONS: dict[str, Callable[..., bool]] = {
+    "equal": operator.eq, "not_equal": operator.ne, "less": operator.lt, "less_equal": operator.le, "greater": operator.gt,
+    "greater_equal": operator.ge, "logical_and": lambda a, b: a and b, "logical_or": lambda a, b: a or b,
+    "logical_not": operator.not_,
+}  # fmt: skip
 """NumPy's functions by which numbers are compared, for Python's."""
+
+_NAMESPACE = SimpleNamespace(**COMPARISONS, abs=abs)
 
 
 def _compared(nodes: Sequence[Node]) -> bool | None:
@@ -80,7 +75,7 @@ def _compared(nodes: Sequence[Node]) -> bool | None:
         if x.op.kernel is None or not x.inputs:
             return None
         try:
-            values[x] = x.op.kernel(_COMPARISONS, *[values[i] for i in x.inputs], **x.attrs)
+            values[x] = x.op.kernel(_NAMESPACE, *[values[i] for i in x.inputs], **x.attrs)
         except AttributeError:  # it needs more of NumPy
             return None
     return bool(values[nodes[-1]])

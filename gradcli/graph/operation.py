@@ -6,13 +6,13 @@ pass: reverse mode, forward mode, Taylor series and Jacobians follow from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from math import copysign, inf
 from typing import TYPE_CHECKING, Any, Literal
 
 from gradcli.diagnostics import GradcliError
-from gradcli.graph.node import NO_ATTRS, TABLE, Node, Number, cone, derived_float, make
+from gradcli.graph.node import NO_ATTRS, TABLE, Node, Number, cone, derived_float, make, rebuilt
 from gradcli.graph.types import (
     FLOAT32_RANGE,
     MOST_AXES,
@@ -21,6 +21,7 @@ from gradcli.graph.types import (
     broadcast,
     check_shape,
     is_float,
+    is_integer,
     is_ordinary,
     normalize_axis,
     promote,
@@ -570,6 +571,27 @@ def leaves_below(x: Node) -> list[Node]:
     if any([node.attrs["kind"] in ("argument", "number") for node in found]):
         raise GradcliError("ValueError", "what an argument is computed from is not known here")
     return found
+
+
+def substituted(roots: Sequence[Node], new: Mapping[Node, Node], stop: Iterable[Node] = ()) -> list[Node]:
+    """The roots with other nodes of the same shapes in place of some; inputs of nodes in ``stop`` are not followed.
+
+    An integer may be replaced by a float: what is computed from it then becomes float, as far as gradients pass, since
+    derivatives take integers for real numbers.
+    """
+    return rebuilt(roots, new, _on, stop)
+
+
+def _on(node: Node, inputs: tuple[Node, ...]) -> Node:
+    """A node on other inputs, which may be floats where its own are integers."""
+    dtype, passes = node.dtype, not isinstance(node.op.rule, NoDerivative)
+    if is_integer(dtype) and passes:
+        freed = any([is_integer(x.dtype) and is_float(y.dtype) for x, y in zip(node.inputs, inputs, strict=True)])
+        if freed and node.op is not TABLE["cast"]:
+            dtype = "float64"
+        elif freed and node.op.differentiable_inputs(node):
+            return inputs[0]
+    return make(node.op, inputs, node.attrs, node.shape, dtype)
 
 
 def kernel_value(xp: Any, node: Node, inputs: Sequence[Any] = ()) -> Any:

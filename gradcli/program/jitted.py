@@ -17,23 +17,21 @@ from gradcli.execute.profile import Figures
 from gradcli.execute.run import run
 from gradcli.execute.sharding import row_axes
 from gradcli.execute.sizes import bytes_of
-from gradcli.execute.traced import Loop, Solver, computed
+from gradcli.execute.traced import Loop, computed
 from gradcli.graph.node import Node, cone, uncollected
 from gradcli.graph.operation import Contraction
 from gradcli.graph.ops.creation import loop_run
 from gradcli.graph.ops.words.jax import Namespace
 from gradcli.graph.switches import without
-from gradcli.program.loops import OFTEN, Runs, lowered
+from gradcli.program.loops import OFTEN, lowered
 from gradcli.program.planned import constant_parts
-from gradcli.program.sharing import from_rows, values_from_rows
+from gradcli.program.sharing import TRACED, from_rows, values_from_rows
 from gradcli.rewrite.simplify import Simplified
 
 if TYPE_CHECKING:
     from gradcli.program.loaded import Loaded
 
 Array = Any
-
-TRACED = Runs(Loop, Solver)
 
 MOST_OPERATIONS = 5000
 """Operations up to which XLA compiles a program in about a minute; its time grows faster than their number."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Array = Any
 
+TRACED = Runs(Loop, Solver)
+
 
 def from_rows(program: Loaded, nodes: Sequence[Node]) -> list[Node]:
     """What of nodes, and of all that they are computed from, depends on shared rows: inputs first.
@@ -61,7 +63,7 @@ def values_from_rows(program: Loaded, wanted: Sequence[Node], part: Any, placed:
                 others = [x for x in cone(nodes, values) if x.op.name == "leaf" and x not in values]
                 some = {x: program.leaf_value(x) for x in others}
                 found, failed = computed(
-                    Namespace(jax), lowered(nodes, list(values), OFTEN, Runs(Loop, Solver))[0], {**some, **values}
+                    Namespace(jax), lowered(nodes, list(values), OFTEN, TRACED)[0], {**some, **values}
                 )
                 flags.append(failed)
                 return found

@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 import gradcli
 from gradcli.autodiff import reverse
 from gradcli.autodiff.degree import last_order, orders
-from gradcli.autodiff.substitute import substituted
 from gradcli.diagnostics import GradcliError
 from gradcli.features.explain import look as report
 from gradcli.features.explain.answer import explain
 from gradcli.features.explain.ways import find_ways
 from gradcli.graph.node import Node, cone
-from gradcli.graph.operation import Linear
+from gradcli.graph.operation import Linear, substituted
 from gradcli.graph.ops import table
 from gradcli.program import query
 from gradcli.report.tables import Screen

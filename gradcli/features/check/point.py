@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from gradcli.autodiff import reverse
-from gradcli.autodiff.substitute import substituted
 from gradcli.diagnostics import GradcliError
 from gradcli.execute.run import run
 from gradcli.graph.node import Node, cone
-from gradcli.graph.operation import cast_to
+from gradcli.graph.operation import cast_to, substituted
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.ops.elementwise import add
 from gradcli.graph.ops.reductions import sum_

@@ -12,7 +12,7 @@ import numpy as np
 
 from gradcli.diagnostics import GradcliError
 from gradcli.features.derive.answer import Derived
-from gradcli.features.derive.c_loops import Loops, as_runs
+from gradcli.features.derive.c_loops import Loops
 from gradcli.features.derive.derivatives import Gradient
 from gradcli.features.derive.entrywise import entrywise
 from gradcli.features.derive.title import title
@@ -24,6 +24,7 @@ from gradcli.graph.ops.creation import in_words, loop_result, make_leaf
 from gradcli.graph.ops.words import c
 from gradcli.graph.printing import Text
 from gradcli.graph.types import size_of
+from gradcli.language.definitions import as_runs
 from gradcli.report.quoting import c_comment
 from gradcli.rewrite.written import Written
 

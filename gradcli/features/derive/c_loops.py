@@ -10,15 +10,13 @@ from gradcli.diagnostics import GradcliError
 from gradcli.features.derive.entrywise import entrywise
 from gradcli.graph.entries import Entries
 from gradcli.graph.layout import Layout
-from gradcli.graph.loops import with_runs
-from gradcli.graph.node import Node, cone
-from gradcli.graph.operation import constant_value, literal
+from gradcli.graph.node import Node
+from gradcli.graph.operation import constant_value, literal, substituted
 from gradcli.graph.ops.creation import loop_result, loop_run, make_leaf
-from gradcli.graph.ops.ruled import replaced
 from gradcli.graph.ops.words.c import CONDITIONAL, TYPES, listed
 from gradcli.graph.printing import ATOM, Text
 from gradcli.graph.types import size_of
-from gradcli.language.printer import LoopCall
+from gradcli.language.definitions import LoopCall, as_runs
 from gradcli.rewrite.written import Written
 
 MOST_KEPT = 100_000
@@ -44,12 +42,6 @@ class Block:
         self.lists: list[tuple[str, str, int, int]] = []
         self.following: list[Node] = []
         self.emitted: list[tuple[int, list[Node]]] = []
-
-
-def as_runs(roots: Sequence[Node]) -> dict[Node, Node]:
-    """The nodes below the roots with results of one loop as results of one run."""
-    new, _ = with_runs(cone(roots), LoopCall)
-    return new
 
 
 class Loops:
@@ -132,7 +124,7 @@ class Loops:
         roots = [*[body.following[i] for i in call.live], *[body.root(r) for r in emitted]]
         # What is the same in all steps may be computed from something: a leaf takes its place.
         leaf = {x: make_leaf("", "step", x.shape, x.dtype, x.risky) for x in given}
-        own = Written(replaced(roots, leaf), dtype=self._dtype).targets
+        own = Written(substituted(roots, leaf), dtype=self._dtype).targets
         runs = as_runs(own)
         inner = entrywise([runs[x] for x in own], {leaf[x]: some for x, some in given.items()}, self._dtype, self)
         results: list[list[Node]] = [inner[runs[x]].ravel().tolist() for x in own]

@@ -72,7 +72,7 @@ def chosen(
     nodes = cone(found)
     if len(nodes) > MOST_NODES or any([size_of(x.shape) > MOST_ENTRIES for x in nodes]):
         return _in_words(guarded, dtype)
-    style = ProgramStyle(dtype, {*program.graph.names}, short=12, with_functions=False)
+    style = ProgramStyle(dtype, {*program.graph.names}, short=12)
     if form in ASKED:
         kept = {name: x for name, x in ordinary.named.items() if name in fixed}
         best = ordinary = _shortest(ordinary.texts, kept, style, form)

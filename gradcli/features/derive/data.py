@@ -7,8 +7,8 @@ from itertools import count
 from typing import Any, Literal
 
 from gradcli.graph.node import Node, cone
+from gradcli.graph.operation import substituted
 from gradcli.graph.ops.creation import data_of, make_leaf, random_normal, random_uniform
-from gradcli.graph.ops.ruled import replaced
 from gradcli.graph.types import size_of
 
 SMALL = 12
@@ -55,7 +55,7 @@ def as_parameters(
             own[node] = leaf = make_leaf(name, "constant", node.shape, node.dtype, node.risky)
             values[leaf] = None if place == "arguments" or _is_argument(node, place) else node
     rest = {name: node for name, node in named.items() if node not in own}
-    new = replaced([*texts, *rest.values()], own)
+    new = substituted([*texts, *rest.values()], own)
     return new[: len(texts)], dict(zip(rest, new[len(texts) :], strict=True)), values
 
 

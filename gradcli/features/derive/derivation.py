@@ -18,7 +18,7 @@ from gradcli.report.quoting import latex_text, visible
 def render(found: WorkedDerivation, folder: str | None = None) -> str:
     """Plain text: each operation with its rule, below it what its inputs get; then what that adds up to."""
     y = found.derived.of[0] if len(found.derived.of) == 1 else ""
-    style = ProgramStyle(found.derived.float_dtype, (), short=0, with_functions=False)
+    style = ProgramStyle(found.derived.float_dtype, (), short=0)
     view = _View(found, style, str, lambda x: f"d{y}/d{x}")
     lines = [f"{view.slope(head)} = {view.text(start)}" for head, start in found.heads]
     for step in found.steps:

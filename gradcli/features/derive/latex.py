@@ -74,8 +74,9 @@ class _Page:
             self.style.part = f"{self._letter()}_{{{{{{}}}}}}"
         if derived.has_loops:
             from gradcli.features.derive import latex_loops
+            from gradcli.language.definitions import as_runs
 
-            runs = latex_loops.as_runs(roots)
+            runs = as_runs(roots)
             self.style.loops = latex_loops.Loops(self.taken, self._in_step, displayed, broken, derived.float_dtype)
             shown = displayed([runs[root] for root in roots])
             self.nodes = {root: shown[runs[root]] for root in roots}

@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from gradcli.features.derive import latex_words
 from gradcli.features.derive.latex_words import at_least, indexed
 from gradcli.graph.layout import Layout
-from gradcli.graph.loops import with_runs
 from gradcli.graph.node import Node, cone
-from gradcli.graph.operation import constant_value
+from gradcli.graph.operation import constant_value, substituted
 from gradcli.graph.ops.creation import loop, loop_result, make_leaf
-from gradcli.graph.ops.ruled import replaced
 from gradcli.graph.ops.words.latex import ATOM
 from gradcli.graph.printing import Text
-from gradcli.language.printer import LoopCall
+from gradcli.language.definitions import LoopCall, as_runs
 from gradcli.rewrite.written import Written
 from gradcli.tuples import NamedTuple
 
@@ -68,12 +66,6 @@ class Run(NamedTuple):
 def has_loops(roots: Iterable[Node]) -> bool:
     """Whether something below is a result of a loop."""
     return any([node.op is loop for node in cone(roots)])
-
-
-def as_runs(roots: Sequence[Node]) -> dict[Node, Node]:
-    """The nodes below the roots with results of one loop as results of one run."""
-    new, _ = with_runs(cone(roots), LoopCall)
-    return new
 
 
 class Loops:
@@ -144,7 +136,7 @@ class Loops:
     def _body(self, roots: Sequence[Node], targets: Sequence[str], given: Mapping[Node, str], step: str) -> list[str]:
         """A row for each part of a step that has a name, and for each target."""
         leaves = {x: make_leaf(text, "step", x.shape, x.dtype, x.risky) for x, text in given.items()}
-        own = Written(replaced(roots, leaves), dtype=self._dtype).targets
+        own = Written(substituted(roots, leaves), dtype=self._dtype).targets
         runs = as_runs(own)
         own = [runs[x] for x in own]
         shown = self._shown(own)

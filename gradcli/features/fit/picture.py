@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from gradcli.autodiff.jacobian import jacobian
-from gradcli.autodiff.substitute import substituted
 from gradcli.diagnostics import GradcliError
 from gradcli.features.fit.errors import LEVEL, Estimated, program_at
 from gradcli.features.fit.objective import Objective, Values
@@ -17,6 +16,7 @@ from gradcli.features.plot.answer import Band, Curve, Curves, Dots, Frame, drawa
 from gradcli.features.plot.arrays import x_range
 from gradcli.features.plot.dots import MOST_DOTS
 from gradcli.graph.node import Node, cone
+from gradcli.graph.operation import substituted
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.types import is_float, size_of
 from gradcli.program.compiled import function_of

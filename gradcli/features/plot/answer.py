@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from gradcli.autodiff.substitute import substituted
 from gradcli.data.rows import Rows
 from gradcli.diagnostics import GradcliError, Label
 from gradcli.features.plot.jumps import jumps
 from gradcli.features.points.answer import Points
 from gradcli.features.points.varied import Ask, Item
 from gradcli.graph.node import Node
+from gradcli.graph.operation import substituted
 from gradcli.graph.ops.selection import where
 from gradcli.graph.ops.shaping import broadcasted
 from gradcli.graph.ops.slicing import index

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from gradcli.diagnostics import GradcliError
-from gradcli.graph.node import Node, make, rebuilt
-from gradcli.graph.operation import Operation, Tangent, cast_to, register
+from gradcli.graph.node import Node
+from gradcli.graph.operation import Operation, Tangent, cast_to, register, substituted
 from gradcli.graph.types import Shape
 
 
@@ -41,7 +41,7 @@ class Rule:
         if self.itself is not None:
             new[self.itself] = y
         new[self.tangents[i]] = cast_to(dx, self.tangents[i].dtype)
-        (root,) = replaced([self.roots[i]], new, self.parameters)
+        (root,) = substituted([self.roots[i]], new, self.parameters)
         return root
 
 
@@ -95,11 +95,6 @@ def no_words(node: Node, where: str) -> GradcliError:
     word = node.attrs["system"].word
     help = "write it as a program: `gradcli derive` without a format"
     return GradcliError("ValueError", f"{word} is a search, which no formula of {where} says", help=help)
-
-
-def replaced(roots: Sequence[Node], new: Mapping[Node, Node], stop: Sequence[Node] = ()) -> list[Node]:
-    """The roots with other nodes of the same shapes and dtypes in place of some; inputs of nodes in ``stop`` are not followed."""
-    return rebuilt(roots, new, lambda node, inputs: make(node.op, inputs, node.attrs, node.shape, node.dtype), stop)
 
 
 def _like_first(inputs: Sequence[Node], attrs: dict[str, Any]) -> tuple[Shape, str]:

@@ -60,6 +60,7 @@ from gradcli.graph.ops.linear_algebra import (
     tangent_of,
     tril,
     triu,
+    with_lapack,
 )
 from gradcli.graph.ops.reductions import any_
 from gradcli.graph.ops.selection import less, less_equal, not_equal, where, zero
@@ -407,7 +408,7 @@ def _eigenvectors_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> No
 eigenvectors = algebra(
     "eigenvectors", "a", "The eigenvectors of (a + a.T)/2 as columns, of norm 1, in ascending order of the eigenvalues.",
     accepts="float", infer=of_square("eigh"), kernel=lambda xp, a: xp.linalg.eigh(symmetric_kernel(xp, a))[1],
-    rule=Tangent(_eigenvectors_tangent), singular=True, workspace=1.1, flow="matrices", formula="V with a @ V = V @ diag(eigvalsh(a))",
+    rule=Tangent(_eigenvectors_tangent), singular=True, workspace=with_lapack(3.0, 1.1), flow="matrices", formula="V with a @ V = V @ diag(eigvalsh(a))",
     domain="symmetric matrices; the derivative is NaN where eigenvalues coincide", example="eigenvectors([[2.0, 0.0], [0.0, 3.0]])",
 )  # fmt: skip
 
@@ -469,13 +470,13 @@ def _spectral_adjoint(i: int, c: Node, y: Node) -> Node | None:
 spectral = algebra(
     "spectral", "g, a", "v @ diag(g) @ v.T with the eigenvectors v of a: a function of a matrix that is g at its eigenvalues.",
     accepts="float", infer=_spectral_shape, kernel=spectral_kernel, rule=Tangent(_spectral_tangent, adjoint=_spectral_adjoint),
-    degree="quotient", singular=True, workspace=2.2, flow="matrices", leading="last", formula="v @ diag(g) @ v.T",
+    degree="quotient", singular=True, workspace=with_lapack(2.0, 2.1), flow="matrices", leading="last", formula="v @ diag(g) @ v.T",
     domain="symmetric matrices", example="spectral([1.0, 2.0], [[2.0, 0.0], [0.0, 3.0]])",
 )  # fmt: skip
 eigvalsh = algebra(
     "eigvalsh", "a", "The eigenvalues of (a + a.T)/2 in ascending order.", aliases=("self_adjoint_eigvals",), accepts="float", infer=of_square("eigvalsh", drop=1),
     kernel=lambda xp, a: xp.linalg.eigvalsh(symmetric_kernel(xp, a)), rule=Tangent(_eigenvalues_tangent, adjoint=_eigenvalues_adjoint),
-    singular=True, workspace=1.2, flow="matrices", formula="x with det(a - x*I) = 0",
+    singular=True, workspace=with_lapack(1.0, 1.1), flow="matrices", formula="x with det(a - x*I) = 0",
     domain="symmetric matrices", example="eigvalsh([[2.0, 1.0], [1.0, 2.0]])",
 )  # fmt: skip
 eigh = algebra(
@@ -533,7 +534,7 @@ def _vectors_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 singular_vectors = algebra(
     "singular_vectors", "a", "The left singular vectors as columns, the right ones below them, as many as there are singular values.",
     accepts="float", infer=_vectors_shape, kernel=singular_vectors_kernel, rule=Tangent(_vectors_tangent), singular=True,
-    workspace=1.1, flow="matrices", formula="u above v with a = u @ diag(svdvals(a)) @ v.T",
+    workspace=with_lapack(1.9, 1.1), flow="matrices", formula="u above v with a = u @ diag(svdvals(a)) @ v.T",
     domain="the derivative is NaN where singular values coincide", example="singular_vectors([[2.0, 0.0], [0.0, 3.0]])",
 )  # fmt: skip
 
@@ -605,13 +606,13 @@ def _singular_function_adjoint(i: int, c: Node, y: Node) -> Node | None:
 singular_function = algebra(
     "singular_function", "g, a", "u @ diag(g) @ v.T with the singular vectors u and v of a.", accepts="float", infer=_singular_shape,
     kernel=singular_function_kernel, rule=Tangent(_singular_function_tangent, adjoint=_singular_function_adjoint),
-    degree="quotient", singular=True, workspace=3.1, flow="matrices", leading="last", formula="u @ diag(g) @ v.T",
+    degree="quotient", singular=True, workspace=with_lapack(3.9, 3.1), flow="matrices", leading="last", formula="u @ diag(g) @ v.T",
     example="singular_function([1.0, 2.0], [[3.0, 0.0], [0.0, 2.0]])",
 )  # fmt: skip
 svdvals = algebra(
     "svdvals", "a", "The singular values in descending order.", accepts="float", infer=_values_shape("svdvals"),
     kernel=lambda xp, a: xp.linalg.svd(a, compute_uv=False), rule=Tangent(_singular_tangent, adjoint=_singular_adjoint),
-    singular=True, workspace=0.4, bounds=(-0.0, inf), flow="matrices", formula="sqrt(eigvalsh(a.T @ a))", example="svdvals([[3.0, 0.0], [4.0, 0.0]])",
+    singular=True, workspace=with_lapack(1.3), bounds=(-0.0, inf), flow="matrices", formula="sqrt(eigvalsh(a.T @ a))", example="svdvals([[3.0, 0.0], [4.0, 0.0]])",
 )  # fmt: skip
 
 
@@ -656,7 +657,7 @@ def _orthonormal_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Nod
 orthonormal = algebra(
     "orthonormal", "a", "Q of a = Q @ R: columns of norm 1 at right angles, of which the first k span what the first k of a do.",
     accepts="float", infer=_tall_shape, kernel=lambda xp, a: xp.linalg.qr(a)[0], rule=Tangent(_orthonormal_tangent), singular=True,
-    workspace=2.2, flow="matrices", formula="Q with a = Q @ R, R upper triangular", domain="matrices of full rank",
+    workspace=with_lapack(1.1, 2.2), flow="matrices", formula="Q with a = Q @ R, R upper triangular", domain="matrices of full rank",
     example="orthonormal([[3.0, 1.0], [4.0, 2.0]])",
 )  # fmt: skip
 
@@ -676,13 +677,13 @@ qr = algebra(
 
 detsign = algebra(
     "detsign", "a", "The sign of the determinant, 0 of a singular matrix.", accepts="float", infer=of_square("slogdet", drop=2),
-    kernel=lambda xp, a: xp.linalg.slogdet(a)[0], rule=NoDerivative(), workspace=0.4, flow="matrices", formula="sign(det(a))",
+    kernel=lambda xp, a: xp.linalg.slogdet(a)[0], rule=NoDerivative(), workspace=with_lapack(1.0), flow="matrices", formula="sign(det(a))",
     domain="square matrices; no derivative", example="detsign([[0.0, 1.0], [1.0, 0.0]])",
 )  # fmt: skip
 logabsdet = algebra(
     "logabsdet", "a", "Logarithm of the absolute value of the determinant.", accepts="float", infer=of_square("slogdet", drop=2),
     kernel=lambda xp, a: xp.linalg.slogdet(a)[1], rule=Tangent(lambda y, xs, dxs: sum_of_slopes(xs[0], tangent_of(dxs, 0)), matrix=True),
-    singular=True, workspace=0.4, flow="matrices", formula="log(abs(det(a)))", domain="invertible matrices",
+    singular=True, workspace=with_lapack(1.0), flow="matrices", formula="log(abs(det(a)))", domain="invertible matrices",
     example="logabsdet([[0.0, 2.0], [3.0, 0.0]])",
 )  # fmt: skip
 slogdet = algebra(
@@ -715,7 +716,7 @@ def _pinv_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 
 pinv = algebra(
     "pinv", "a", "The pseudo-inverse (Moore, Penrose).", accepts="float",
-    infer=lambda inputs, attrs: _pinv_shape(inputs), kernel=pinv_kernel, rule=Tangent(_pinv_tangent), singular=True, workspace=3.1,
+    infer=lambda inputs, attrs: _pinv_shape(inputs), kernel=pinv_kernel, rule=Tangent(_pinv_tangent), singular=True, workspace=with_lapack(3.9, 3.1),
     flow="matrices", formula="inv(a.T @ a) @ a.T, for independent columns", domain="matrices near which the rank stays",
     example="pinv([[1.0, 0.0], [0.0, 2.0], [0.0, 0.0]])",
 )  # fmt: skip

@@ -9,7 +9,17 @@ from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
 from gradcli.graph.operation import SameAs, Tangent
 from gradcli.graph.ops.creation import array, eye, ones
-from gradcli.graph.ops.linear_algebra import Attrs, Inputs, algebra, inv, matmul, needs_matrix, of_square, tangent_of
+from gradcli.graph.ops.linear_algebra import (
+    Attrs,
+    Inputs,
+    algebra,
+    inv,
+    matmul,
+    needs_matrix,
+    of_square,
+    tangent_of,
+    with_lapack,
+)
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.ops.selection import zero
 from gradcli.graph.ops.shaping import flip, reshape, roll, swap
@@ -195,6 +205,6 @@ det = algebra(
     "det", "a, regular:flag=false", "Determinant; a matrix that is known to be regular has the derivative y * inv(a)^T.",
     aliases=("matrix_determinant",),
     accepts="float", infer=of_square("det", drop=2), rule=Tangent(_det_tangent, matrix=True),
-    kernel=lambda xp, a, regular: xp.linalg.det(a), singular=True, workspace=0.4, flow="matrices", formula="det(a)",
+    kernel=lambda xp, a, regular: xp.linalg.det(a), singular=True, workspace=with_lapack(1.0), flow="matrices", formula="det(a)",
     domain="square matrices", example="det([[1.0, 2.0], [3.0, 4.0]])",
 )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
 from gradcli.graph.operation import Tangent
-from gradcli.graph.ops.linear_algebra import Inputs, algebra, needs_matrix, of_square, tangent_of
+from gradcli.graph.ops.linear_algebra import Inputs, algebra, needs_matrix, of_square, tangent_of, with_lapack
 from gradcli.graph.ops.shaping import swap
 from gradcli.graph.ops.slicing import concat, sliced
 from gradcli.graph.types import Shape, show_shape
@@ -93,13 +93,13 @@ def _frechet_adjoint(i: int, g: Node, y: Node) -> Node | None:
 
 expm_frechet = algebra(
     "expm_frechet", "a, e", "The derivative of expm at a along e: linear in e.", accepts="float", infer=_frechet_shape,
-    kernel=expm_frechet_kernel, rule=Tangent(_frechet_tangent, adjoint=_frechet_adjoint), degree="solve", singular=True, workspace=43.2,
+    kernel=expm_frechet_kernel, rule=Tangent(_frechet_tangent, adjoint=_frechet_adjoint), degree="solve", singular=True, workspace=with_lapack(8.8, 43.2),
     flow="matrices", leading="last", formula="(expm(a + t*e) - expm(a)) / t, for t to 0",
     domain="square matrices", example="expm_frechet([[0.0, 1.0], [0.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]])",
 )  # fmt: skip
 expm = algebra(
     "expm", "a", "The exponential of a square matrix.", aliases=("matrix_exp",), accepts="float", infer=of_square("expm"),
-    kernel=expm_kernel, rule=Tangent(lambda y, xs, dxs: expm_frechet(xs[0], tangent_of(dxs, 0))), singular=True, workspace=9.1,
+    kernel=expm_kernel, rule=Tangent(lambda y, xs, dxs: expm_frechet(xs[0], tangent_of(dxs, 0))), singular=True, workspace=with_lapack(2.0, 9.1),
     flow="matrices", formula="I + a + a @ a / 2 + a @ a @ a / 6 + …", domain="square matrices",
     example="expm([[0.0, 1.0], [0.0, 0.0]])",
 )  # fmt: skip

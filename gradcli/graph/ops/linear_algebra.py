@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradcli.diagnostics import GradcliError
@@ -14,7 +14,7 @@ from gradcli.graph.ops.kernels import Ufunc, Wrapping, contracted
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.ops.selection import isnan, where
 from gradcli.graph.ops.shaping import reshape, reshaped, swap
-from gradcli.graph.types import Shape, show_shape
+from gradcli.graph.types import Shape, show_shape, size_of
 
 if TYPE_CHECKING:
     from gradcli.graph.leading import Led
@@ -22,6 +22,25 @@ if TYPE_CHECKING:
 Inputs = Sequence[Node]
 Attrs = dict[str, Any]
 Labels = tuple[int, ...]
+
+
+def with_lapack(matrices: float, arrays: float = 0.0) -> Callable[[Node], float]:
+    """The workspace of a kernel that gives LAPACK one matrix of a stack after another.
+
+    Arrays of the size of the stack, which are NumPy's, and of the size of one of its ``matrices``, which are LAPACK's.
+    """
+
+    def workspace(node: Node) -> float:
+        stack = max([x.shape[:-2] for x in node.inputs], key=len)
+        return arrays + matrices / max(size_of(stack), 1)
+
+    return workspace
+
+
+def _two_copies(node: Node) -> float:
+    """Of the matrix and of the right-hand sides."""
+    sizes = [size_of(x.shape[-2:]) for x in node.inputs]
+    return with_lapack(sum(sizes) / max(*sizes, 1))(node)
 
 
 def algebra(name: str, spec: str, doc: str, **entry: Any) -> Operation:
@@ -239,7 +258,7 @@ def _inv_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 inv = algebra(
     "inv", "a", "Inverse of a square matrix; singular is an error.", aliases=("inverse", "matrix_inverse"),
     accepts="float", infer=of_square("inv"), kernel=lambda xp, a: xp.linalg.inv(a), rule=Tangent(_inv_tangent, matrix=True),
-    singular=True, workspace=0.4, flow="matrices", formula="a^-1", domain="invertible matrices", example="inv([[2.0, 0.0], [0.0, 4.0]])",
+    singular=True, workspace=with_lapack(2.0), flow="matrices", formula="a^-1", domain="invertible matrices", example="inv([[2.0, 0.0], [0.0, 4.0]])",
 )  # fmt: skip
 
 
@@ -262,7 +281,7 @@ def _logdet_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 logdet = algebra(
     "logdet", "a", "Logarithm of the determinant, NaN where that is negative.", accepts="float",
     infer=of_square("logdet", drop=2), rule=Tangent(_logdet_tangent, matrix=True), kernel=logdet_kernel,
-    singular=True, workspace=0.4, flow="matrices", formula="log(det(a))", domain="matrices with a positive determinant",
+    singular=True, workspace=with_lapack(1.0), flow="matrices", formula="log(det(a))", domain="matrices with a positive determinant",
     example="logdet([[2.0, 0.0], [0.0, 3.0]])",
 )  # fmt: skip
 
@@ -322,7 +341,7 @@ solve = algebra(
     "solve", "a, b", "The x with a @ x = b; a singular matrix is an error. A b with an axis less than a is a batch of vectors.",
     aliases=("matrix_solve",), accepts="float", leading=_solve_led, expand=_solve_vectors,
     infer=_solve_shape, kernel=lambda xp, a, b: xp.linalg.solve(a, b), degree="solve", singular=True,
-    rule=Tangent(_solve_tangent, {1: lambda i, g, y: solve(swap(y.inputs[0]), g)}, matrix=True), workspace=0.4, formula="inv(a) @ b",
+    rule=Tangent(_solve_tangent, {1: lambda i, g, y: solve(swap(y.inputs[0]), g)}, matrix=True), workspace=_two_copies, formula="inv(a) @ b",
     domain="invertible matrices", example="solve([[2.0, 0.0], [0.0, 4.0]], [1.0, 1.0])",
 )  # fmt: skip
 
@@ -348,6 +367,6 @@ def cholesky_kernel(xp: Any, a: Any) -> Any:
 cholesky = algebra(
     "cholesky", "a", "The lower L with L @ L.T = (a + a.T)/2; not positive definite is an error.", accepts="float",
     infer=of_square("cholesky"), kernel=cholesky_kernel, rule=Tangent(_cholesky_tangent, matrix=True), singular=True,
-    workspace=1.1, flow="matrices", triangular=True, formula="L with L @ L.T = a", domain="symmetric positive definite matrices",
+    workspace=with_lapack(1.0, 1.1), flow="matrices", triangular=True, formula="L with L @ L.T = a", domain="symmetric positive definite matrices",
     example="cholesky([[4.0, 2.0], [2.0, 5.0]])",
 )  # fmt: skip

@@ -328,7 +328,7 @@ CLUSTER = click.option(
 def backend_options(function: F, cluster: bool = False) -> F:
     """What says which engine computes values, and where: part of ``inputs``, beside :func:`program_options`.
 
-    With ``cluster`` the command may run in several processes, each of which is in :meth:`Inputs.joined`.
+    With ``cluster`` the command may run in several processes, and :meth:`Inputs.joined` joins each.
     """
     places = "a --device, --devices or a --cluster" if cluster else "a --device, or --devices"
     return together(

@@ -1,4 +1,4 @@
-"""What is said on standard error about an answer: what was differentiated, why a gradient is None, that an x is an integer."""
+"""Notes on standard error about an answer: what was differentiated, why a gradient is None, that an x is an integer."""
 
 from __future__ import annotations
 

@@ -400,7 +400,7 @@ def points_options(function: Callable[..., Any]) -> Callable[..., Any]:
             type=Columns(),
             metavar="COLUMN,...",
             help="Columns of --points that stand before the answers. They need not be names of the program; * stands for"
-            " all others that are none.",
+            " all others.",
         ),
         click.option(
             "--delimiter", type=Delimiter(), default=",", metavar="CHAR|tab",

@@ -31,7 +31,7 @@ class Destination(NamedTuple):
     def chosen(
         cls, format: str | None, precision: int | None, output: str | None, endings: Sequence[str] = ENDINGS
     ) -> Destination:
-        """Raises click.UsageError if the ending of ``output`` is none of ``endings`` or contradicts ``format``."""
+        """Raises click.UsageError unless the ending of ``output`` is one of ``endings`` and agrees with ``format``."""
         if output is None:
             return cls(format or ("table" if is_terminal(sys.stdout) else "plain"), precision, None)
         ending = os.path.splitext(output)[1].lower()

@@ -168,7 +168,7 @@ def parse_npy(stream: IO[bytes], size: int | None, what: str, memory: Memory) ->
 
 
 def mapped_npy(path: Path, least: int | None = None) -> Array | None:
-    """A large ``.npy`` file, of at least so many bytes, as an array in which the file is read where it is used; None where that cannot be done."""
+    """An ``.npy`` file of at least that many bytes as an array that is read from the file where it is used; None where that is impossible."""
     try:
         status = path.stat()
         if status.st_size < (MAPPED_BYTES if least is None else least) or not stat.S_ISREG(status.st_mode):
@@ -185,7 +185,7 @@ def mapped_npy(path: Path, least: int | None = None) -> Array | None:
 def parse_npz(
     file: IO[bytes], name: str, memory: Memory, choose: Callable[[list[str]], Collection[str]] = list
 ) -> dict[str, Array]:
-    """The arrays of an archive by name: those that ``choose`` takes of the names that there are."""
+    """The arrays of an archive by name: those that ``choose`` takes of all names."""
     import zipfile
     import zlib
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from gradcli.data.commas import MOST_COLUMNS, Item, Missing, chosen_items, fields_of, part_of, title_of
+from gradcli.data.commas import MOST_COLUMNS, Item, Missing, chosen_items, fields_of, joined_parts, title_of
 from gradcli.data.files import check_sort, fail, unreadable
 from gradcli.data.memory import Memory
 from gradcli.data.rows import Field, Records, Rows, with_others
@@ -110,61 +110,85 @@ def read_table(
 
     What is null is a gap, and with ``missing`` NaN is one too. Raises GradcliError (DataError, LimitError).
     """
-    import numpy as np
 
     table = Table(path)
-    name, names = table.name, table.names
     wanted = fields_of(columns) if columns is not None else None
-    items = (
-        [Item(k) for k, title in enumerate(names) if title != INDEX]
-        if wanted is None
-        else chosen_items(wanted, names, name)
-    )
+    gathered = _Gathered(table, _items(table, wanted), missing, memory)
+    memory.need(table.name, 8 * len(gathered.items) * (len(rows) if rows is not None else table.rows or 0))
+    for group, own in table.parts(rows):
+        gathered.add(group, own)
+    result = gathered.whole()
+    memory.keep(result.nbytes)
+    alone = wanted is not None and len(wanted) == 1 and not gathered.items[0].category
+    return result[:, 0] if alone else result
+
+
+def _items(table: Table, wanted: Sequence[str] | None) -> list[Item]:
+    """What is taken: all columns but the index of pandas, or those that are ``wanted``. Raises GradcliError."""
+    name, names = table.name, table.names
+    if wanted is None:
+        items = [Item(k) for k, title in enumerate(names) if title != INDEX]
+    else:
+        items = chosen_items(wanted, names, name)
     if not items:
         fail(f"no column of {name} is named", f"it has {', '.join(names[:MOST_COLUMNS])}")
     for item in items:
         _check(table, item)
-    taken = list(dict.fromkeys([names[item.column] for item in items]))
-    texts: list[dict[str, int]] = [{} for _ in items]
-    found: list[list[Array]] = [[] for _ in items]
-    gaps: list[tuple[int, int, int]] = []
-    any_gap = False
-    size = 0
-    memory.need(name, 8 * len(items) * (len(rows) if rows is not None else table.rows or 0))
-    for group, own in table.parts(rows):
-        part = table.read(group, taken)
+    return items
+
+
+class _Gathered:
+    """The columns that are taken of a table, gathered a group of rows at a time; where the first gap is."""
+
+    def __init__(self, table: Table, items: Sequence[Item], missing: Missing | None, memory: Memory) -> None:
+        self.table = table
+        self.items = items
+        self.missing = missing
+        self.memory = memory
+        self.titles = [table.names[item.column] for item in items]
+        self.texts: list[dict[str, int]] = [{} for _ in items]
+        self.found: list[list[Array]] = [[] for _ in items]
+        self.gap: tuple[int, int, int] | None = None
+        self.left_out = False
+        self.size = 0
+
+    def add(self, group: int, own: range | None) -> None:
+        """Read a group, or its ``own`` rows only."""
+        import numpy as np
+
+        part = self.table.read(group, list(dict.fromkeys(self.titles)))
         if own is not None:
             part = part.slice(own.start, len(own))
-        size += 8 * len(items) * part.num_rows
-        memory.need(name, size)
-        values = [_values(part.column(names[i.column]), i, known) for i, known in zip(items, texts, strict=True)]
-        empty = [np.asarray(part.column(names[i.column]).is_null()) for i in items]
-        for item, null in zip(items, empty, strict=True):
-            if null.any() and not gaps:
-                gaps.append((group, int(null.argmax()) + (own.start if own is not None else 0), item.column))
-        if missing == "drop":
-            keep = ~np.any([np.isnan(v) for v in values], axis=0) if values else np.ones(part.num_rows, bool)
-            any_gap |= not keep.all()
+        self.size += 8 * len(self.items) * part.num_rows
+        self.memory.need(self.table.name, self.size)
+        columns = [part.column(title) for title in self.titles]
+        for item, column in zip(self.items, columns, strict=True):
+            null = np.asarray(column.is_null())
+            if self.gap is None and null.any():
+                self.gap = group, int(null.argmax()) + (own.start if own is not None else 0), item.column
+        values = [_values(c, item, known) for c, item, known in zip(columns, self.items, self.texts, strict=True)]
+        if self.missing == "drop":
+            keep = ~np.any([np.isnan(v) for v in values], axis=0)
+            self.left_out |= not keep.all()
             values = [v[keep] for v in values]
-        for pieces, value in zip(found, values, strict=True):
+        for pieces, value in zip(self.found, values, strict=True):
             pieces.append(value)
-    if gaps and missing is None:
-        group, row, column = gaps[0]
-        fail(
-            f"{name}, {table.group} {group + 1}, row {row + 1}, column {title_of(column, names)}: the value is null",
-            '`load("t.parquet", "a,b", missing="drop")` leaves such rows out, and `missing="nan"` makes them NaN',
-        )
-    whole = [np.concatenate(pieces) if pieces else np.empty(0) for pieces in found]
-    if not whole or not len(whole[0]):
-        fail(f"{name} has no rows" + (" without gaps" if any_gap else ""))
-    parts = [
-        part_of(values, item, known, f"column {title_of(item.column, names)} of {name}")
-        for values, item, known in zip(whole, items, texts, strict=True)
-    ]
-    result = np.concatenate(parts, axis=1)
-    memory.keep(result.nbytes)
-    alone = wanted is not None and len(wanted) == 1 and not items[0].category
-    return result[:, 0] if alone else result
+
+    def whole(self) -> Array:
+        """The array [rows, columns]. Raises GradcliError where there is none, or a gap that is not allowed."""
+        import numpy as np
+
+        name, names = self.table.name, self.table.names
+        if self.gap is not None and self.missing is None:
+            group, row, column = self.gap
+            fail(
+                f"{name}, {self.table.group} {group + 1}, row {row + 1}, column {title_of(column, names)}: the value is null",
+                '`load("t.parquet", "a,b", missing="drop")` leaves such rows out, and `missing="nan"` makes them NaN',
+            )
+        columns = [np.concatenate(pieces) if pieces else np.empty(0) for pieces in self.found]
+        if not len(columns[0]):
+            fail(f"{name} has no rows" + (" without gaps" if self.left_out else ""))
+        return joined_parts(columns, self.items, self.texts, names, name)
 
 
 def rows_in(path: str | os.PathLike[str]) -> int:

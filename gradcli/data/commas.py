@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 
 LONG_ROW = 1 << 18
-"""Characters of a row from which on it is read in pieces."""
+"""Characters of a row from which it is read in pieces."""
 
 MOST_COLUMNS = 20
 """Of more columns only the first ones are listed in a message."""
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
     """The fields of a row, and the lines, counted from 1, on which it begins and ends: a quoted field may hold more."""
 
     begin: int
@@ -67,22 +67,31 @@ def parse_csv(
 
     ``columns`` are names in the header, ``b,a``, of the columns to take, in that order (``"a, b",c`` where a name holds
     a comma); the others may hold any text. A single name gives an array [rows], and ``a,`` one of [rows, 1].
-    ``sex=female`` is 1 where that text stands, else 0; ``prog[]`` a column of such for each text of it, in their order.
+    ``sex=female`` is 1 where that text stands, else 0; ``prog[]`` such a column for each text of it, in their order.
     A first column without a name that holds texts is left out, as are names of rows that the header has no field for. ``missing`` says what becomes of empty fields and ``NA`` in these columns;
     without it they are an error.
     """
-    import numpy as np
 
     lines = _canonical(lines, name)
     header = _header(lines, name)
-    names = header.fields if header is not None else []
     wanted = fields_of(columns) if columns is not None else None
     items = items_of(wanted, header, name)
-    if missing is not None or any(item.text is not None or item.category for item in items or ()):
+    if missing is not None or any([item.text is not None or item.category for item in items or ()]):
         found = _selected(lines, name, memory, header, items, missing)
-        alone = wanted is not None and len(wanted) == 1 and items is not None and not items[0].category
-        return found[:, 0] if alone else found
-    chosen = [item.column for item in items] if items is not None else None
+    else:
+        found = _all_numbers(
+            lines, name, memory, header, [item.column for item in items] if items is not None else None
+        )
+    memory.keep(found.nbytes)
+    alone = wanted is not None and len(wanted) == 1 and items is not None and not items[0].category
+    return found[:, 0] if alone else found
+
+
+def _all_numbers(lines: Lines, name: str, memory: Memory, header: Row | None, chosen: Sequence[int] | None) -> Array:
+    """The rows as float64 [rows, columns], of all columns or some; without gaps, so that NumPy reads them."""
+    import numpy as np
+
+    width = len(header.fields) if header is not None else 0
     result = np.empty((0, 0))
     count = 0
     try:
@@ -94,7 +103,7 @@ def parse_csv(
             numbers = _numbers(rows, chosen)
             if count and numbers.shape[1] != result.shape[1]:
                 raise ValueError("its rows differ in length")
-            if chosen is not None and _is_ragged(rows, len(names)):
+            if chosen is not None and _is_ragged(rows, width):
                 _blame_csv(lines, name, header, chosen)  # where all columns are read, NumPy counts them
             if count + len(numbers) > len(result):
                 # In place: a large array grows without a second one beside it.
@@ -108,8 +117,7 @@ def parse_csv(
     if not count:
         fail(f"{name} has no rows of numbers")
     result.resize((count, result.shape[1]), refcheck=False)
-    memory.keep(result.nbytes)
-    return result[:, 0] if wanted is not None and len(wanted) == 1 else result
+    return result
 
 
 def has_header(lines: Lines, name: str) -> bool:
@@ -217,65 +225,95 @@ def _selected(
     lines: Lines,
     name: str,
     memory: Memory,
-    header: _Row | None,
+    header: Row | None,
     items: Sequence[Item] | None,
     missing: Missing | None,
 ) -> Array:
     """Columns of numbers and of texts, row by row, as float64 [rows, columns]."""
-    import numpy as np
-
     titles = header.fields if header is not None else []
     rows = _rows(lines, name)
     if header is not None:
         next(rows, None)
-    kept: list[numbers_of[float]] = []
-    texts: list[dict[str, int]] = []
-    gaps: dict[int, list[int]] = {}
-    width = len(titles) or None
-    for begin, _, fields, _ in rows:
-        if width is None:
-            width = len(fields)
-        if len(fields) != width:
-            fail(f"{name}, line {begin}, column {min(len(fields), width) + 1}: the row has {counted(len(fields), 'field')}, "
-                  f"but {'the header' if titles else 'the first row'} has {width}")  # fmt: skip
-        if items is None:
-            items = [Item(column) for column in range(width)]
-        if not kept:
-            kept = [numbers_of("d") for _ in items]
-            texts = [{} for _ in items]
-        found = [_value(fields[item.column], item, known) for item, known in zip(items, texts, strict=True)]
-        for item, value in zip(items, found, strict=True):
-            entry = fields[item.column]
-            if value is None:
-                advice = None
-                if titles:
-                    advice = f"`{titles[item.column]}={entry[:40]}` is 1 where that text stands, `{titles[item.column]}[]` has a column for each"
-                fail(
-                    f"{name}, line {begin}, column {title_of(item.column, titles)}: {entry[:40]!r} is not a number",
-                    advice,
-                )
-            if value != value:
-                gaps.setdefault(item.column, []).append(begin)
-        if missing == "drop" and any(value != value for value in found):
-            continue
-        for column, value in zip(kept, found, strict=True):
-            column.append(value or 0.0)
-        if len(kept[0]) % 4096 == 0:
-            memory.need(name, 2 * 8 * len(kept) * len(kept[0]))
-    if gaps and missing is None:
-        _gaps(name, gaps, titles)
-    if not kept or not len(kept[0]):
-        fail(f"{name} has no rows of numbers" + (" without gaps" if gaps else ""))
+    gathered: _Gathered | None = None
+    width, first = len(titles), "the header"
+    for row in rows:
+        if gathered is None:
+            if not titles:
+                width, first = len(row.fields), "the first row"
+            gathered = _Gathered(name, titles, items or [Item(column) for column in range(width)], missing)
+        if len(row.fields) != width:
+            _wrong_width(name, row, width, first)
+        gathered.add(row)
+        if gathered.count % 4096 == 0:
+            memory.need(name, 2 * 8 * len(gathered.items) * gathered.count)
+    if gathered is None:
+        fail(f"{name} has no rows of numbers")
+    return gathered.whole()
+
+
+class _Gathered:
+    """Numbers, and numbers of texts, of the columns that are taken, row by row; on which lines they have gaps."""
+
+    def __init__(self, name: str, titles: Sequence[str], items: Sequence[Item], missing: Missing | None) -> None:
+        self.name = name
+        self.titles = titles
+        self.items = items
+        self.missing = missing
+        self.columns: list[numbers_of[float]] = [numbers_of("d") for _ in items]
+        self.texts: list[dict[str, int]] = [{} for _ in items]
+        self.gaps: dict[int, list[int]] = {}
+
+    @property
+    def count(self) -> int:
+        return len(self.columns[0])
+
+    def add(self, row: Row) -> None:
+        found = [self._value(row, item, known) for item, known in zip(self.items, self.texts, strict=True)]
+        gaps = [item.column for item, value in zip(self.items, found, strict=True) if value != value]
+        for column in gaps:
+            self.gaps.setdefault(column, []).append(row.begin)
+        if gaps and self.missing == "drop":
+            return
+        for values, value in zip(self.columns, found, strict=True):
+            values.append(value)
+
+    def _value(self, row: Row, item: Item, known: dict[str, int]) -> float:
+        """A number, the number of a text in the order in which texts come, or NaN for a gap. Raises GradcliError."""
+        text = row.fields[item.column]
+        if text in GAPS:
+            return float("nan")
+        if item.text is not None or item.category:
+            return float(known.setdefault(text, len(known)))
+        if not _is_number(text):
+            _not_a_number(self.name, row, item.column, self.titles)
+        return float(text)
+
+    def whole(self) -> Array:
+        """The array [rows, columns]. Raises GradcliError where it has no rows, or gaps that are not allowed."""
+        import numpy as np
+
+        if self.gaps and self.missing is None:
+            _gaps(self.name, self.gaps, self.titles)
+        if not self.count:
+            fail(f"{self.name} has no rows of numbers" + (" without gaps" if self.gaps else ""))
+        columns = [np.array(values) for values in self.columns]
+        return joined_parts(columns, self.items, self.texts, self.titles, self.name)
+
+
+def joined_parts(
+    columns: Sequence[Array], items: Sequence[Item], texts: Sequence[dict[str, int]], titles: Sequence[str], name: str
+) -> Array:
+    """What the items ask for of columns [rows], with the numbers of their texts, beside each other [rows, columns]."""
+    import numpy as np
+
     parts = [
-        part_of(np.array(column), item, known, f"column {title_of(item.column, titles)} of {name}")
-        for item, column, known in zip(items or (), kept, texts, strict=True)
+        _part(column, item, known, f"column {title_of(item.column, titles)} of {name}")
+        for column, item, known in zip(columns, items, texts, strict=True)
     ]
-    result = np.concatenate(parts, axis=1)
-    memory.keep(result.nbytes)
-    return result
+    return np.concatenate(parts, axis=1)
 
 
-def part_of(values: Array, item: Item, known: dict[str, int], where: str) -> Array:
+def _part(values: Array, item: Item, known: dict[str, int], where: str) -> Array:
     """The columns that an item asks for [rows, columns]: numbers, or of the numbers of texts what is 1 and what 0."""
     import numpy as np
 
@@ -296,13 +334,22 @@ def part_of(values: Array, item: Item, known: dict[str, int], where: str) -> Arr
     return found
 
 
-def _value(text: str, item: Item, known: dict[str, int]) -> float | None:
-    """A number, the number of a text in the order in which texts come, or NaN for a gap; None for what is none of them."""
-    if text in GAPS:
-        return float("nan")
-    if item.text is not None or item.category:
-        return float(known.setdefault(text, len(known)))
-    return float(text) if _is_number(text) else None
+def _not_a_number(name: str, row: Row, column: int, titles: Sequence[str]) -> NoReturn:
+    """Raise for a field that is not a number."""
+    entry = row.fields[column][:40]
+    help = "fields are separated by commas" if any([mark in row.fields[column] for mark in ";\t"]) else None
+    if help is None and column < len(titles) and titles[column]:
+        title = titles[column]
+        help = f"`{title}={entry}` is 1 where that text stands, and `{title}[]` has a column for each text"
+    fail(f"{name}, line {row.begin}, column {title_of(column, titles)}: {entry!r} is not a number", help)
+
+
+def _wrong_width(name: str, row: Row, width: int, first: str) -> NoReturn:
+    """Raise for a row that is longer or shorter than the ``first`` one."""
+    count = len(row.fields)
+    fail(
+        f"{name}, line {row.begin}, column {min(count, width) + 1}: the row has {counted(count, 'field')}, but {first} has {width}"
+    )
 
 
 def _gaps(name: str, gaps: dict[int, list[int]], titles: Sequence[str]) -> NoReturn:
@@ -324,8 +371,8 @@ def title_of(column: int, titles: Sequence[str]) -> str:
     return f"{column + 1} ({titles[column]})" if column < len(titles) and titles[column] else str(column + 1)
 
 
-def items_of(wanted: Sequence[str] | None, row: _Row | None, name: str) -> list[Item] | None:
-    """What is taken, in order; None for all columns. Raises GradcliError for columns that there are not."""
+def items_of(wanted: Sequence[str] | None, row: Row | None, name: str) -> list[Item] | None:
+    """What is taken, in order; None for all columns. Raises GradcliError for missing columns."""
     header = row.fields if row is not None else []
     if wanted is None:
         return [Item(column) for column in range(1, len(header))] if row is not None and row.names_rows else None
@@ -351,7 +398,7 @@ def chosen_items(wanted: Sequence[str], header: Sequence[str], name: str) -> lis
 
 
 def _whole_rows(lines: Lines, skipped: int, need: Callable[[int], None]) -> Iterator[list[str]]:
-    """The lines after the first ones, so many at a time that no row is cut: a quoted field may hold ends of lines.
+    """The lines after the first ones, as many at a time as keep rows whole: a quoted field may hold ends of lines.
 
     ``need`` is told how much memory they take while they are read.
     """
@@ -395,7 +442,7 @@ def _numbers(rows: list[str], chosen: Sequence[int] | None) -> Array:
     return np.concatenate(pieces, axis=1)
 
 
-def _rows(lines: Lines, name: str) -> Iterator[_Row]:
+def _rows(lines: Lines, name: str) -> Iterator[Row]:
     """The rows that are not blank."""
     reader = csv.reader(f"{line}\n" for block in lines() for line in block)
     end = 0
@@ -404,20 +451,25 @@ def _rows(lines: Lines, name: str) -> Iterator[_Row]:
             begin, end = end + 1, reader.line_num
             stripped = [entry.strip() for entry in fields]
             if len(stripped) > 1 or any(stripped):
-                yield _Row(begin, end, stripped)
+                yield Row(begin, end, stripped)
     except csv.Error as problem:
         fail(f"{name}, line {reader.line_num}: not readable as CSV: {problem}")
 
 
+def csv_rows(text: str, name: str) -> Iterator[Row]:
+    """The rows of a text that are not blank, whose fields are separated by commas. Raises a DataError (GradcliError)."""
+    return _rows(lambda: iter([text.splitlines()]), name)
+
+
 def _is_ragged(rows: Sequence[str], width: int) -> bool:
-    """Whether some row has not so many fields, or cannot be read."""
+    """Whether some row has another number of fields, or cannot be read."""
     try:
         return any(len(fields) != width for fields in csv.reader(rows))
     except csv.Error:
         return True
 
 
-def _header(lines: Lines, name: str) -> _Row | None:
+def _header(lines: Lines, name: str) -> Row | None:
     """The first row, if it is words: a row in which some fields are numbers is one with a mistake."""
     start = next((line for block in lines() for line in block if line.strip()), "")
     if _is_number(start[: start.find(",", 0, LONG_ROW)]):  # it may be long
@@ -439,7 +491,7 @@ def fields_of(columns: str) -> list[str]:
 
 
 def _positions(columns: Sequence[str], header: Sequence[str], name: str) -> list[int]:
-    """Where the named columns stand; an empty name at the end is none."""
+    """Where the named columns stand; an empty name at the end does not count."""
     wanted = columns[:-1] if len(columns) > 1 and not columns[-1] else columns
     if not header:
         asked = ",".join(wanted)
@@ -465,31 +517,23 @@ def _is_number(text: str) -> bool:
     return "_" not in text
 
 
-def _blame_csv(lines: Lines, name: str, header: _Row | None, chosen: Sequence[int] | None) -> None:
+def _blame_csv(lines: Lines, name: str, header: Row | None, chosen: Sequence[int] | None) -> None:
     """Raise for the first row that is not as many numbers as the first one, or the header, has."""
     titles = header.fields if header is not None else []
     width = len(titles) if chosen is not None else None
     first = "the header"
     gaps: dict[int, list[int]] = {}
-    for begin, _, fields, _ in _rows(lines, name):
-        if header is not None and begin == header.begin:
+    for row in _rows(lines, name):
+        if header is not None and row.begin == header.begin:
             continue
         if width is None:
-            width, first = len(fields), f"line {begin}"
-        for column, entry in enumerate(fields, 1):
-            if not _is_number(entry) and (chosen is None or column - 1 in chosen):
-                if entry in GAPS:
-                    gaps.setdefault(column - 1, []).append(begin)
-                    continue
-                help = "fields are separated by commas" if any(mark in entry for mark in ";\t") else None
-                if help is None and column <= len(titles) and titles[column - 1]:
-                    title = titles[column - 1]
-                    help = f"`{title}={entry[:40]}` is 1 where that text stands, and `{title}[]` has a column for each text"
-                fail(
-                    f"{name}, line {begin}, column {title_of(column - 1, titles)}: {entry[:40]!r} is not a number", help
-                )
-        if len(fields) != width:
-            fail(f"{name}, line {begin}, column {min(len(fields), width) + 1}: the row has {counted(len(fields), 'field')}, "
-                  f"but {first} has {width}")  # fmt: skip
+            width, first = len(row.fields), f"line {row.begin}"
+        for column, entry in enumerate(row.fields):
+            if not _is_number(entry) and (chosen is None or column in chosen):
+                if entry not in GAPS:
+                    _not_a_number(name, row, column, titles)
+                gaps.setdefault(column, []).append(row.begin)
+        if len(row.fields) != width:
+            _wrong_width(name, row, width, first)
     if gaps:
         _gaps(name, gaps, titles)

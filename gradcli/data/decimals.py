@@ -25,7 +25,7 @@ LONGEST = 26
 """Digits and a point that are read; of more than 19 digits the first ones must be 0 for that to be quick."""
 
 SCALE = 64
-"""The exponent of the largest power of ten, and of the smallest one but for its sign, that numbers are multiplied by."""
+"""The exponent of the largest power of ten that numbers are multiplied by; its negative is that of the smallest one."""
 
 PART = 1 << 13
 """Numbers that are written at a time: few enough to stay in the cache."""
@@ -70,7 +70,7 @@ def _times(x: Array, high: Array, low: Array) -> tuple[Array, Array]:
 
 
 def read(data: bytes, columns: int) -> Array | None:
-    """Lines of so many plain numbers between commas as an array [lines, columns].
+    """Lines of that many plain numbers between commas as an array [lines, columns].
 
     None where some line is anything else, and may still be numbers: between quotes or spaces, infinite, or too long.
     """

@@ -131,7 +131,7 @@ class Content:
             raise unreadable(self._path, problem) from None
 
     def size(self) -> int | None:
-        """The bytes that there are, where that is known without reading them."""
+        """The number of bytes, where that is known without reading them."""
         if self.compressed:
             return None
         return len(self._held) if self._held is not None else os.stat(self._path).st_size

@@ -7,7 +7,7 @@ import os
 from gradcli.diagnostics import GradcliError
 
 SMALL = 1 << 22
-"""Bytes that there are always: the interpreter itself takes more."""
+"""Bytes that are always available: the interpreter itself takes more."""
 
 
 class Memory:

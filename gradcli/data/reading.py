@@ -9,11 +9,12 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradcli.data.arrays import mapped_npy, parse_npy, parse_npz, standard
-from gradcli.data.commas import Missing, parse_csv, place_in_csv
+from gradcli.data.commas import Missing, csv_rows, parse_csv, place_in_csv
 from gradcli.data.documents import array_of, cost, is_record, json_value, parse_json
 from gradcli.data.files import CHUNK, TABLES, Content, decode, fail
 from gradcli.data.memory import Memory
@@ -104,7 +105,7 @@ def read_array(
 def _check_size(content: Content, whole: bool) -> None:
     """Raise a LimitError for a CSV file whose numbers do not fit, which takes a tenth of the time of reading them.
 
-    Of some of its columns nothing is known yet but that there is a number a row.
+    Where only some columns are read, at least one number a row is sure.
     """
     size = row = 0
     with content.opened() as stream:
@@ -194,22 +195,20 @@ def _records(mapping: Mapping[str, Any], name: str) -> dict[str, Array | str]:
 
 def _rows(text: str, name: str) -> dict[str, Array | str]:
     """Rows ``name,index,value`` as the csv format has them; what an error stands beside is left out."""
-    import csv
-
     import numpy as np
 
     found: dict[str, dict[tuple[int, ...], str]] = {}
-    for number, row in enumerate(csv.reader(text.splitlines()[1:]), 2):
-        if not row or len(row) > 2 and not row[2]:
+    for number, _, fields, _ in islice(csv_rows(text, name), 1, None):
+        if len(fields) > 2 and not fields[2]:
             continue  # None
         try:
-            key, index, token = row[:3]
+            key, index, token = fields[:3]
             place = tuple([int(i) for i in index.split(";")]) if index else ()
             if place in found.setdefault(key, {}):
                 fail(f"{name}, line {number}: this entry of {key} is given twice")
             found[key][place] = token
         except ValueError:
-            fail(f"{name}, line {number}: {','.join(row)[:40]!r} is not of the form name,index,value")
+            fail(f"{name}, line {number}: {','.join(fields)[:40]!r} is not of the form name,index,value")
     values: dict[str, Array | str] = {}
     for key, entries in found.items():
         places = list(entries)

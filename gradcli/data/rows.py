@@ -27,10 +27,10 @@ COST = 8
 """Bytes that are taken for a byte of a row while it is understood, at least."""
 
 MANY = 1 << 12
-"""Bytes of lines from which on numbers are sooner read together than one by one."""
+"""Bytes of lines from which numbers are read faster together than one by one."""
 
 EXACT = 2.0**53
-"""Integers from here on are not all floats."""
+"""2^53: above it not every integer has an exact float."""
 
 TRUTH = {"true": True, "false": False, "1": True, "0": False}
 
@@ -88,8 +88,8 @@ def read_rows(
     A stream whose first character is ``{`` is NDJSON, an object for each row; anything else is CSV with a header, of
     which an empty block is yielded at once. Blank lines are not rows. A block ends where the stream has nothing more to
     read at the moment, so a slow producer's rows are not held back. ``field_of`` tells what a column of a name holds,
-    or raises; of columns to ``keep`` it may raise, then they set nothing, and ``*`` stands there for all others of which it
-    does. Fields of CSV are separated by ``delimiter``.
+    or raises; a column to ``keep`` for which it raises sets nothing, and ``*`` among them stands for all other such
+    columns. Fields of CSV are separated by ``delimiter``.
     Without ``skip_bad`` the block of the first bad row is the last one.
     Raises GradcliError: a DataError for a stream that cannot be read, is empty or has no usable header, a LimitError for
     a row that ``memory`` (by default what is free) does not hold.

@@ -1,4 +1,4 @@
-"""Files of which several processes share the rows: each reads its own, and all know how many there are."""
+"""Files whose rows several processes share: each reads its own, and all know how many there are."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     Array = numpy.ndarray[Any, Any]
 
 SHARED_BYTES = 1 << 20
-"""From this size on a file is worth not being read by each process."""
+"""The size of a file from which each process reads only its own rows."""
 
 
 class Readers(Protocol):
-    """The processes that share files, of which this is number ``index`` of ``count``, with ``devices`` in all."""
+    """The processes that share files: this is number ``index`` of ``count``, with ``devices`` in all."""
 
     index: int
     count: int
@@ -42,7 +42,7 @@ class Readers(Protocol):
 
 
 class Rows(Data):
-    """An array of which this process has some rows: ``part`` are those from ``start`` on, ``ordinary`` speaks of all."""
+    """An array whose rows processes share: this one has ``part``, from row ``start`` on; ``ordinary`` is about all rows."""
 
     __slots__ = ("dtype", "ordinary", "part", "readers", "shape", "start")
 
@@ -154,7 +154,7 @@ def _own(count: int, readers: Readers) -> range | None:
 
 
 def _makes_columns(key: str) -> bool:
-    """Whether columns are made of texts, of which all are to be known."""
+    """Whether columns are made of texts, all of which must be known."""
     return "=" in key or "[]" in key
 
 
@@ -198,7 +198,7 @@ def _of_csv(path: Path, size: int, key: str | None, memory: Memory, readers: Rea
 
 
 def _parsed(lines: Lines, path: Path, key: str | None, memory: Memory) -> Array:
-    """The numbers of some rows; what is wrong with them is said by who reads the file from its first line on."""
+    """The numbers of some rows; errors in them are told by the process that reads the file from its first line on."""
     try:
         return parse_csv(lines, str(path), memory, key)
     except GradcliError as problem:
@@ -243,7 +243,7 @@ def _count(file: Any, start: int, stop: int) -> int | None:
 
 
 def _some(file: Any, skipped: int, wanted: int, name: str) -> Iterator[list[str]]:
-    """So many rows from here on, but for the first ones."""
+    """That many rows from here on, without the first ones."""
     rest = b""
     while wanted > 0:
         data = file.read(CHUNK)

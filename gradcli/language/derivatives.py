@@ -99,7 +99,7 @@ def _hvp(e: Elaborator, y: Node, x: Node, v: Node, at: syntax.Syntax) -> Node:
 def _taylor(
     e: Elaborator, y: Node, x: Node, expression: syntax.Expression, option: syntax.Expression | None, scope: Scope
 ) -> Node:
-    """The derivatives of orders 0 to n along ones, stacked in front; or the coefficients, of which each is one over k!."""
+    """The derivatives of orders 0 to n along ones, stacked in front; or the coefficients, each divided by k!."""
     coefficients = option is not None and statics.flag(e, option, scope)
     n = statics.integer(e, expression, scope)
     if n < 0:

@@ -54,7 +54,7 @@ Place = tuple[int, int]
 
 SHORTER = "each call is written out: bind a value to a name, `h = f(x)`, and use the name again, or repeat less often"
 LONG = 50_000
-"""Characters of a text from which on its expressions are looked at for scalars first."""
+"""Characters of a text from which its expressions are looked at for scalars first."""
 
 
 FURTHER = 2.0
@@ -242,7 +242,7 @@ class Elaborator:
         return self.values.pop()
 
     def run(self, bottom: int) -> None:
-        """Work until no more is to be done than so many things."""
+        """Work until the stack is down to its ``bottom`` entries."""
         work = self.work
         while len(work) > bottom:
             step, a, b = work.pop()

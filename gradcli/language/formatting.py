@@ -21,7 +21,7 @@ def formatted(source: Source) -> str:
     """The text in the language's style; its tokens, and so its graph, are the same. Raises GradcliError for no program.
 
     Blocks and brackets that go on are indented by four spaces; lists have a space behind commas, sums, comparisons and
-    ``=`` (but for arguments) spaces around them, powers none, and products both or none; of blank lines one is kept.
+    ``=`` (except for arguments) spaces around them, powers none, and products both or none; of blank lines one is kept.
     Comments behind statements stay in their columns, where these are two spaces away or more.
     """
     _, errors = tree_of(source)
@@ -153,9 +153,7 @@ class _Lines:
             return ""
         if left == ",":
             return " "
-        if right in ("(", "[") and before.sort == "keyword":
-            return ""  # var(x)
-        if right in ("(", "[") and piece.sort == "bracket" and self.is_operand(before):
+        if self.is_applied(before, piece):
             return ""
         if right == "." and before.sort == "number":
             return " "
@@ -165,6 +163,12 @@ class _Lines:
             following = self.text[piece.end : piece.end + 1]
             return "" if right == ":" or self.is_close(right, gap, following if following.isspace() else "") else " "
         return "" if before.sort == "operator" and self.close else " "
+
+    def is_applied(self, before: Piece, piece: Piece) -> bool:
+        """Whether a bracket belongs to what stands before it: ``f(x)``, ``a[0]``, ``var(x)``."""
+        if self.word(piece) not in ("(", "["):
+            return False
+        return before.sort == "keyword" or piece.sort == "bracket" and self.is_operand(before)
 
 
 def _aligned(lines: Sequence[Line]) -> list[str]:

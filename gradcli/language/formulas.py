@@ -78,7 +78,7 @@ def _filled(function: str, value: str) -> tuple[str, ...]:
 
 
 def _gap(functions: Iterable[str], value: str, series: str) -> Spelling:
-    """A function with a gap at 0 that no operation fills: near 0 its power series, of which 17 digits are right."""
+    """A function with a gap at 0 that no operation fills: near 0 its power series, which is right to 17 digits."""
     first = next(iter(functions))
     return Spelling(
         "filled-gap", tuple(p for f in functions for p in _filled(f, value)),

@@ -23,7 +23,7 @@ FEW = 2
 """Calls of a function that are read in any case."""
 
 DEEP = 400
-"""Calls inside each other at which, and at the multiples of which, a function that calls itself in disguise is looked for."""
+"""A depth of calls: at its multiples a function that calls itself in disguise is looked for."""
 
 
 def applied(e: Elaborator, function: Value, arguments: Sequence[Value], at: syntax.Syntax) -> tuple[Node, ...]:
@@ -60,7 +60,7 @@ def named(e: Elaborator, expression: syntax.Expression, scope: Scope, word: str)
 
 
 def check_takes(e: Elaborator, function: Value, count: int, at: syntax.Syntax) -> None:
-    """Refuse, at its name, what is not a function that can be applied to so many arguments."""
+    """Refuse, at its name, what is not a function that can be applied to that many arguments."""
     what = f"a function of {'one argument' if count == 1 else f'{count} arguments'} is needed here"
     if isinstance(function, UserFunction):
         parameters = function.definition.parameters

@@ -26,6 +26,11 @@ MIDDLE_DOTS = "\u00b7\u0387"  # they may stand inside an identifier, but who wri
 PYTHONIC = {"True": "true", "False": "false"}
 """How Python writes words of the language, which are understood."""
 
+OPENING = {"LPAR": True, "LSQB": True, "LBRACE": False}
+"""The tokens that open brackets, and whether an expression goes on over lines between these."""
+
+CLOSING = frozenset(("RPAR", "RSQB", "RBRACE"))
+
 LINES = "an expression goes on over several lines only inside parentheses"
 
 
@@ -76,9 +81,7 @@ def make_lexer(tables: Tables) -> Tokens:
                     word = text[start:end]
                     name = spelled.get(word)
                     if name is None:
-                        name = spell_name(word)
-                        if name is None:
-                            raise wrong_character(source, start)
+                        name = _name(source, start, word)
                         if name in keywords:
                             yield keywords[name], start, end
                             continue
@@ -86,11 +89,11 @@ def make_lexer(tables: Tables) -> Tokens:
                     yield kind, Name(start, end, name), end
                 elif kind == "NUMBER":
                     yield kind, Number(start, end, _number(source, start, end)), end
-                elif kind == "LPAR" or kind == "LSQB":
+                elif kind in OPENING:
                     open_brackets.append(inside)
-                    inside = True
+                    inside = OPENING[kind]
                     yield kind, start, end
-                elif kind == "RPAR" or kind == "RSQB" or kind == "RBRACE":
+                elif kind in CLOSING:
                     inside = bool(open_brackets) and open_brackets.pop()
                     yield kind, start, end
                 elif kind == "_END":
@@ -106,10 +109,6 @@ def make_lexer(tables: Tables) -> Tokens:
                                     yield kind, place - 1, place
                                     line = lines.at(place)
                             break
-                elif kind == "LBRACE":
-                    open_brackets.append(inside)
-                    inside = False
-                    yield kind, start, end
                 elif kind == "STRING":
                     yield kind, String(start, end, _string(text[start + 1 : end - 1])), end
                 elif kind == "END":
@@ -125,6 +124,13 @@ def make_lexer(tables: Tables) -> Tokens:
 def number_of(text: str) -> int | float:
     """The value of a number's text; ValueError for more digits than Python converts."""
     return int(text) if text.isdigit() or text.replace("_", "").isdigit() else float(text)
+
+
+def _name(source: Source, start: int, word: str) -> str:
+    name = spell_name(word)
+    if name is None:
+        raise wrong_character(source, start)
+    return name
 
 
 def _number(source: Source, start: int, end: int) -> int | float:

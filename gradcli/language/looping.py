@@ -265,7 +265,7 @@ def _repeated(
     function: Value,
     call: syntax.Call,
 ) -> list[Node]:
-    """The states after ``count`` steps, the first of which are written out where they change shapes or dtypes."""
+    """The states after ``count`` steps; first steps that change shapes or dtypes are written out."""
     for left in range(count, max(count - 3, WRITTEN_OUT), -1):
         if _written_out(e):
             break

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gradcli.language.inspection import Inspection
 
 BEFORE = 8
-"""Tokens before the place of an error that what is to be written may replace, too."""
+"""How many tokens before the place of an error a correction may replace too."""
 
 
 class Edit(NamedTuple):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gradcli.language.repeated import Lines
 
 LONG = 50_000
-"""Characters of a text from which on its lines are compared."""
+"""Characters of a text from which its lines are compared."""
 
 
 def parse(source: Source) -> syntax.Program:
@@ -128,7 +128,7 @@ def declare(kind: str) -> Callable[..., syntax.Declaration]:
 def type_and_shape(
     start: int, end: int, first: syntax.Name | list[syntax.Expression], shape: list[syntax.Expression] | None = None
 ) -> tuple[syntax.Name | None, list[syntax.Expression] | None]:
-    """The dtype and shape of a declaration, each of which may be missing."""
+    """The dtype and the shape of a declaration; each may be missing."""
     return (None, first) if isinstance(first, list) else (first, shape)
 
 

@@ -228,29 +228,43 @@ def _plain(text: str, module: syntax.Name | None) -> str:
 
 def _operation(word: str, op: Operation, arguments: Sequence[Argument]) -> str | None:
     """A call of an operation with the arguments that another library gives it; None where some have no place here."""
-    known = [p.name for p in op.parameters]
+    positional = _positional(op, [a.text for a in arguments if a.name is None])
+    named = [_named(op, a.name, a.text) for a in arguments if a.name is not None]
+    if positional is None or None in named:
+        return None
+    shown = [*positional, *[text for text in named if text is not None]]
+    return f"{word}({', '.join(shown)})"
+
+
+def _positional(op: Operation, texts: list[str]) -> list[str] | None:
+    """Arguments without names as the operation takes them; None where it has no place for some."""
     by_position = [p for p in op.parameters if not p.keyword_only]
-    shown: list[str] = []
-    positional = [a.text for a in arguments if a.name is None]
-    if op.name in _SHAPED and positional:
+    takes_more = any([p.kind == "operands" for p in op.parameters if not p.keyword_only])
+    if op.name in _SHAPED and texts:
         place = next(i for i, p in enumerate(by_position) if p.name in ("shape", "multiples"))
-        rest = positional[place:]
-        if rest and not (len(rest) == 1 and rest[0].startswith("[")) and all(re.fullmatch(r"-?\w+", r) for r in rest):
-            positional = [*positional[:place], f"[{', '.join(rest)}]"]
-    for i, argument in enumerate(positional):
-        if op.name in _REDUCTIONS and i and i <= 2:
-            if i == 2 and argument not in ("true", "false"):
+        texts = [*texts[:place], *_in_brackets(texts[place:])]
+    shown: list[str] = []
+    for i, text in enumerate(texts):
+        if op.name in _REDUCTIONS and i in (1, 2):
+            if i == 2 and text not in ("true", "false"):
                 return None
-            shown.append(f"{'axis' if i == 1 else 'keepdims'}={argument}")
-        elif i < len(by_position) or any(p.kind == "operands" for p in by_position):
-            shown.append(argument)
+            shown.append(f"{'axis' if i == 1 else 'keepdims'}={text}")
+        elif i < len(by_position) or takes_more:
+            shown.append(text)
         else:
             return None
-    for named in arguments:
-        if named.name is not None:
-            key = foreign.PARAMETERS.get(named.name, KEYWORDS.get(named.name, named.name))
-            key = named.name if named.name in known else key
-            if key not in known:
-                return None
-            shown.append(f"{key}={named.text}")
-    return f"{word}({', '.join(shown)})"
+    return shown
+
+
+def _in_brackets(sizes: list[str]) -> list[str]:
+    """Sizes that are given one by one, ``2, 3``, as one shape, ``[2, 3]``."""
+    is_shape = len(sizes) == 1 and sizes[0].startswith("[")
+    is_listed = bool(sizes) and not is_shape and all([re.fullmatch(r"-?\w+", size) for size in sizes])
+    return [f"[{', '.join(sizes)}]"] if is_listed else sizes
+
+
+def _named(op: Operation, name: str, text: str) -> str | None:
+    """An argument by the name that another library has for it; None where the operation takes none of such a name."""
+    known = [p.name for p in op.parameters]
+    key = name if name in known else foreign.PARAMETERS.get(name, KEYWORDS.get(name, name))
+    return f"{key}={text}" if key in known else None

@@ -32,7 +32,7 @@ Key = tuple[Any, ...]
 Read = Callable[["Elaborator", UserFunction, Sequence[Value], syntax.Syntax], None]
 
 MANY = 4
-"""Combinations that differ in numbers only, from which on it is tried to do without the numbers."""
+"""Combinations that differ in numbers only after which the numbers become parameters, if that is possible."""
 
 HOPELESS = 4
 """Readings of a function that have failed, after which it is not tried again."""

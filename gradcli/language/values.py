@@ -171,8 +171,8 @@ class Elaborated:
     """A program as a graph.
 
     ``leaves`` are its variables and constants in order of declaration, ``initial`` the value of each as a constant
-    graph, an array, or None; ``names`` every top-level name but functions; ``definitions`` those that are no
-    declarations, in order; ``places`` the span of source text that made a node; ``calls`` the calls of functions in the
+    graph, an array, or None; ``names`` every top-level name but functions; ``definitions`` those that are not
+    declared but computed, in order; ``places`` the span of source text that made a node; ``calls`` the calls of functions in the
     order in which they ended, without those inside one that was instantiated.
     """
 

@@ -61,7 +61,7 @@ def names(expressions: Iterable[syntax.Syntax]) -> Iterator[syntax.Name]:
 
 
 def same(a: syntax.Syntax, b: syntax.Syntax) -> bool:
-    """Whether two expressions are written alike, but for white space and parentheses."""
+    """Whether two expressions are written alike, apart from white space and parentheses."""
     todo = [(a, b)]
     while todo:
         left, right = todo.pop()

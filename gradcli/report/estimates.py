@@ -122,7 +122,7 @@ def _texts(sheet: Sheet, digits: int | None) -> list[list[str]]:
 
 
 def number_text(number: float, digits: int | None = None) -> str:
-    """A number with so many significant digits, by default as many as read back; nothing for NaN."""
+    """A number with that many significant digits, by default as many as read back; empty for NaN."""
     if math.isnan(number):
         return ""
     if isinstance(number, int):

@@ -70,7 +70,7 @@ def rounded(array: Array, digits: int) -> Array:
 
 
 def parts(array: Array, digits: int | None = None) -> Iterator[Array]:
-    """The entries in C order, so many at a time as flat arrays, rounded to ``digits`` significant digits if given.
+    """The entries in C order, some at a time as flat arrays, rounded to ``digits`` significant digits if given.
 
     Who writes them as text holds the texts of one part at a time, which take ten times the memory of the numbers.
     """

@@ -51,12 +51,12 @@ class Bar(_Line):
         self.update(0, 0)
 
     def update(self, read: int, rows: int) -> None:
-        """So many bytes were read, so many rows written."""
+        """Bytes read and rows written so far."""
         self._progress.update(self._task, completed=read, text=f"{rows:,} rows")
 
 
 class Steps(_Line):
-    """Steps done of ``total``, and what is said of the last one."""
+    """Steps done of ``total``, and a text about the last one."""
 
     def __init__(self, stream: TextIO, total: int, color: bool) -> None:
         super().__init__(

@@ -121,71 +121,15 @@ class _Check:
         return [together, *[[i] for i, x in enumerate(point.xs) if not is_float(x.dtype)]]
 
     def _first_order(self, group: list[int]) -> list[Comparison]:
-        point = self.point
-        xs = [point.xs[i] for i in group]
-        gradients = [point.gradients[i] for i in group]
-        g = [np.asarray(point.base[node], dtype="float64") for node in gradients]
-        with point.derivation.active():
-            vs = [point.directions[i] for i in group]
-            tangents = orders.jvps(point.terms, dict(zip(xs, vs, strict=True)))
-        forward = point.function(tangents)
-        function = point.movable(point.terms, xs)
-        at = [np.asarray(point.base[x], dtype="float64") for x in xs]
-        values = _joined([point.base[t] for t in point.terms])
-        size = float(np.sum(np.abs(values)))
-
-        digits = self.digits(point.terms, xs, max(sum([x.size for x in at]), 1))
-
-        def by_forward(move: Moves) -> Verdict:
-            if point.nowhere:
-                return Verdict(_dot(g, move), math.nan, "unclear")
-            step = {v: m.astype(v.dtype) for v, m in zip(vs, move, strict=True)}
-            slope = float(np.sum(_joined(forward(step))))
-
-            def noise() -> float:
-                found = self.noise([*gradients, *tangents], step)
-                mine = sum([float(n @ np.abs(np.ravel(m))) for n, m in zip(found, move, strict=False)])
-                return mine + sum([float(np.sum(n)) for n in found[len(xs) :]]) + _smallest(move)
-
-            return self.judge.exact(_dot(g, move), slope, True, noise)
-
-        def by_differences(move: Moves) -> Verdict:
-            if point.nowhere:
-                return Verdict(_dot(g, move), math.nan, "unclear")
-            if digits is not None and not point.kinks:
-                try:
-                    slope, error = _summed(*digits.along(at, move, values))
-                    return self.judge.digits(_dot(g, move), slope, error + _smallest(move))
-                except UnresolvedError:
-                    return Verdict(_dot(g, move), math.nan, "unclear")
-                except UnknownError:
-                    pass
-
-            def of(step: float) -> Array:
-                return _joined(function([x + step * m for x, m in zip(at, move, strict=True)]))
-
-            target, eps = self.judge.target, self.judge.eps
-            numeric, error = _summed(*central(of, target, eps))
-            verdict = self.judge.numeric(_dot(g, move), numeric, error, size, True)
-            if verdict.word == "ok" or not point.kinks:
-                return verdict
-            sides = [_summed(*one_sided(of, side, target, eps)) for side in (-1, 1)]
-            found = self.judge.between(verdict, *sides)
-            if found.word != "FAILED" or digits is None:
-                return found
-            try:  # Teeth that float64 steps over
-                return self.judge.between(verdict, *[_summed(*side) for side in digits.beside(at, move)])
-            except UnknownError:
-                return found
-
-        found = [self._worst(group, "forward", by_forward)]
+        slopes = _Slopes(self, group)
+        found = [self._worst(group, "forward", slopes.by_forward)]
         # An integer that no gradient reaches is an index or a count, and has nothing beside it.
-        if is_float(xs[0].dtype) or point.connected[group[0]]:
-            found.append(self._worst(group, "differences", by_differences))
+        if is_float(slopes.xs[0].dtype) or self.point.connected[group[0]]:
+            found.append(self._worst(group, "differences", slopes.by_differences))
         return found
 
     def digits(self, nodes: Sequence[Node], xs: Sequence[Node], count: int) -> Differences | None:
-        """Differences in hundreds of digits along so many moves; None where they are not to be had."""
+        """Differences in hundreds of digits along so many moves; None where they are not available."""
         point = self.point
         if not self.precise:
             return None
@@ -248,6 +192,75 @@ class _Check:
                 raise
             point.notes.append(f"order 2 could not be evaluated: {error.message}")
             return []
+
+
+class _Slopes:
+    """The slope of the sum of the ys along moves of some xs: one reverse pass, compared with the other methods."""
+
+    def __init__(self, check: _Check, group: list[int]) -> None:
+        self.check = check
+        self.point = point = check.point
+        self.judge = check.judge
+        self.xs = xs = [point.xs[i] for i in group]
+        self.gradients = [point.gradients[i] for i in group]
+        self.g = [np.asarray(point.base[node], dtype="float64") for node in self.gradients]
+        with point.derivation.active():
+            self.directions = [point.directions[i] for i in group]
+            self.tangents = orders.jvps(point.terms, dict(zip(xs, self.directions, strict=True)))
+        self.forward = point.function(self.tangents)
+        self.function = point.movable(point.terms, xs)
+        self.at = [np.asarray(point.base[x], dtype="float64") for x in xs]
+        self.values = _joined([point.base[t] for t in point.terms])
+        self.size = float(np.sum(np.abs(self.values)))
+        self.digits = check.digits(point.terms, xs, max(sum([x.size for x in self.at]), 1))
+
+    def by_forward(self, move: Moves) -> Verdict:
+        """Forward mode, which is off by rounding only."""
+        if self.point.nowhere:
+            return self._unclear(move)
+        step = {v: m.astype(v.dtype) for v, m in zip(self.directions, move, strict=True)}
+        slope = float(np.sum(_joined(self.forward(step))))
+
+        def noise() -> float:
+            found = self.check.noise([*self.gradients, *self.tangents], step)
+            mine = sum([float(n @ np.abs(np.ravel(m))) for n, m in zip(found, move, strict=False)])
+            return mine + sum([float(np.sum(n)) for n in found[len(self.xs) :]]) + _smallest(move)
+
+        return self.judge.exact(_dot(self.g, move), slope, True, noise)
+
+    def by_differences(self, move: Moves) -> Verdict:
+        """Differences: in hundreds of digits, or in float64; on a kink those from both sides."""
+        if self.point.nowhere:
+            return self._unclear(move)
+        if self.digits is not None and not self.point.kinks:
+            try:
+                slope, error = _summed(*self.digits.along(self.at, move, self.values))
+                return self.judge.digits(_dot(self.g, move), slope, error + _smallest(move))
+            except UnresolvedError:
+                return self._unclear(move)
+            except UnknownError:
+                pass
+        numeric, error = _summed(*central(self._values(move), self.judge.target, self.judge.eps))
+        verdict = self.judge.numeric(_dot(self.g, move), numeric, error, self.size, True)
+        return verdict if verdict.word == "ok" or not self.point.kinks else self._on_a_kink(verdict, move)
+
+    def _on_a_kink(self, verdict: Verdict, move: Moves) -> Verdict:
+        of, target, eps = self._values(move), self.judge.target, self.judge.eps
+        sides = [_summed(*one_sided(of, side, target, eps)) for side in (-1, 1)]
+        found = self.judge.between(verdict, *sides)
+        if found.word != "FAILED" or self.digits is None:
+            return found
+        try:  # Teeth that float64 steps over
+            return self.judge.between(verdict, *[_summed(*side) for side in self.digits.beside(self.at, move)])
+        except UnknownError:
+            return found
+
+    def _values(self, move: Moves) -> Callable[[float], Array]:
+        """The entries of the ys after a step along a move."""
+        return lambda step: _joined(self.function([x + step * m for x, m in zip(self.at, move, strict=True)]))
+
+    def _unclear(self, move: Moves) -> Verdict:
+        return Verdict(_dot(self.g, move), math.nan, "unclear")
 
 
 class _HessianRows:

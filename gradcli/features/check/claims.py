@@ -80,7 +80,7 @@ def nodes(program: Loaded, asked: Mapping[str, str]) -> dict[str, Array]:
 
 
 def _sizes(program: Loaded, of: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """What there may be so many of: entries and rows of what the ys are computed from, the most telling ones last."""
+    """What may be numerous: entries and rows of what the ys are computed from, the most telling ones last."""
     names = program.graph.names
     part = set(cone([y for name in of if isinstance(y := names.get(name), Node)]))
     named = [(name, node) for name, node in names.items() if isinstance(node, Node) and node in part and node.shape]

@@ -41,11 +41,11 @@ STEP = 50
 """The step of differences is 1e-50 of the entry that moves: its square is far below what float64 shows."""
 
 WORK = 5_000
-"""Entries evaluated in so many digits, for all moves of a variable: about a second."""
+"""Entries that are evaluated in that many digits for all moves of a variable: about a second."""
 
 
 class UnknownError(Exception):
-    """A slope in many digits is not to be had: an operation without such a kernel, a value that float64 does not hold."""
+    """A slope in many digits is not available: an operation lacks such a kernel, or float64 does not hold a value."""
 
 
 class UnresolvedError(Exception):
@@ -103,14 +103,7 @@ def _evaluated(
 ) -> list[Array]:
     """The values of the targets; with ``rounding`` each is rounded, the leaves and what else is ``known`` included."""
     values: dict[Node, Array] = {}
-    needed = set(targets)
-    nodes: list[Node] = []
-    for node in reversed(cone(targets)):
-        if node in needed:
-            nodes.append(node)
-            if node not in known:
-                needed.update(node.inputs)
-    nodes.reverse()
+    nodes = _needed(targets, known)
     last = {x: node for node in nodes for x in node.inputs}
     kept = set(targets)
     for node in nodes:
@@ -120,12 +113,7 @@ def _evaluated(
         elif node.op.name == "literal":
             value = np.asarray(kernel_value(np, node))
         else:
-            inputs = [values[x] for x in node.inputs]
-            if rounding is not None and len(set(node.inputs)) < len(inputs):
-                for i, x in enumerate(node.inputs):
-                    if x in node.inputs[:i] and is_float(x.dtype):
-                        inputs[i] = rounding.operand(node, i, inputs[i])
-            value = _applied(node, inputs, xp)
+            value = _applied(node, _operands(node, values, rounding), xp)
             if node.op is loop_run:
                 values[node] = value  # the results of a loop, as its own steps round them
                 continue
@@ -137,6 +125,28 @@ def _evaluated(
             if last[x] is node and x not in kept:
                 values.pop(x, None)  # what is known was not computed from it
     return [values[t] for t in targets]
+
+
+def _needed(targets: Sequence[Node], known: Mapping[Node, Array]) -> list[Node]:
+    """The nodes that are evaluated, inputs first: not those below what is ``known``."""
+    needed = set(targets)
+    nodes: list[Node] = []
+    for node in reversed(cone(targets)):
+        if node in needed:
+            nodes.append(node)
+            if node not in known:
+                needed.update(node.inputs)
+    return nodes[::-1]
+
+
+def _operands(node: Node, values: Mapping[Node, Array], rounding: _Rounding | None) -> list[Array]:
+    """The values of the inputs; of one that is there twice the later ones have slopes that are rounded anew."""
+    inputs = [values[x] for x in node.inputs]
+    if rounding is not None and len(set(node.inputs)) < len(inputs):
+        for i, x in enumerate(node.inputs):
+            if x in node.inputs[:i] and is_float(x.dtype):
+                inputs[i] = rounding.operand(node, i, inputs[i])
+    return inputs
 
 
 def _applied(node: Node, given: Sequence[Array], xp: Any) -> Any:

@@ -19,7 +19,7 @@ TINY = 2.3e-308
 """What is below all normal numbers need not be seen."""
 
 CLEAR = 1e-2
-"""The relative error from which on a difference says nothing."""
+"""The relative error from which a difference shows nothing."""
 
 
 MOST_CANDIDATES = 1000

@@ -181,7 +181,7 @@ def _slopes_agree(
 
 
 def _values(program: Loaded, nodes: Sequence[Node]) -> list[list[float]] | None:
-    """The entries of the values of nodes; None where the program cannot be evaluated, which whoever does that sees."""
+    """The entries of the values of nodes; None where the program cannot be evaluated."""
     try:
         return [list(_numbers(v)) for v in program.evaluate(nodes, plain=True)]
     except GradcliError:

@@ -178,7 +178,7 @@ class Formulas(Style):
             return self.loops.run(node, operands)
         if self.loops is not None and node.op is loop_result:
             return self.loops.result(node)
-        if node.op is loop:  # of which only the steps of a derivation speak
+        if node.op is loop:  # only the steps of a derivation show it
             given = ", ".join([x.text for x in operands])
             return Text(rf"\operatorname{{loop}}_{{{node.attrs['body'].count}}}\left({given}\right)")
         text = latex_words.apply(node, operands)
@@ -294,7 +294,7 @@ def _product(node: Node, kept: Container[Node]) -> Node:
 
 
 def _exponent(x: Node, base: Node, kept: Container[Node]) -> Number:
-    """n where x is shown as a natural power of a base; 0 where it is none."""
+    """n where x is shown as a natural power of a base; 0 where it is not one."""
     if x is base:
         return 1
     n = number_of(x.inputs[1]) if x.op.name == "pow" and x not in kept and x.inputs[0] is base else None

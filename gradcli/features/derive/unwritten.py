@@ -12,7 +12,7 @@ from gradcli.program.loaded import Loaded
 
 
 class UnwrittenError(Exception):
-    """There are no words for a node."""
+    """A language has no words for a node."""
 
     def __init__(self, node: Node) -> None:
         super().__init__(node.op.name)

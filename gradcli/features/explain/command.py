@@ -46,7 +46,7 @@ that there are further ones. Above 10^15 "routes" is null.
 @click.option("--order", "orders", type=Orders(least=1), default="1", show_default=True, metavar="N|A..B",
               help="Explain the N-th derivative; or those of the orders A to B.")  # fmt: skip
 @click.option("--most", type=click.IntRange(1, 1000), default=10, show_default=True, metavar="N",
-              help="Show so many routes for each x, the largest first, and so many cuts.")  # fmt: skip
+              help="Show N routes for each x, the largest first, and N cuts.")  # fmt: skip
 @click.option(
     "--format",
     "format",

@@ -114,7 +114,7 @@ class _Pen:
         return f"an array {list(value.shape)} {bound}"
 
     def wrapped(self, line: str, beside: int = BRANCH, indent: int = 2) -> list[str]:
-        """A text as lines that fit beside so many columns of a terminal, the later ones indented."""
+        """A text as lines that fit beside that many columns of a terminal, the later ones indented."""
         if self.width is None:
             return [line]
         import textwrap

@@ -35,7 +35,7 @@ In Python, with JAX and without gradcli:
 @question_options
 @several_names(
     "--rows",
-    help="Variables and constants of which each call gives any number of rows: the results are those of each. Repeatable.",
+    help="Variables and constants that have a row for each point: a call gives any number of rows, and gets as many results. Repeatable.",
 )
 @click.option(
     "--format",

@@ -22,7 +22,7 @@ Array = Any
 
 COMMENT = re.compile(r'("[^"\n]*")|[ \t]*#[^\n]*')
 ROWS = 4096
-"""Of larger arrays the digest sees so many rows, evenly spread: they may be larger than memory."""
+"""Rows that the digest samples, evenly, from larger arrays, which may be larger than memory."""
 
 
 def identity(objective: Objective, method: str) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def save(path: str | os.PathLike[str], about: Mapping[str, Any], state: State) -
 
 
 class Saver:
-    """A checkpoint file: written at the start, at every so many steps, and at the end, if this process ``writes``."""
+    """A checkpoint file, written at the start, every few steps, and at the end, if this process ``writes``."""
 
     def __init__(self, path: str, every: int, identity: dict[str, Any], writes: bool = True) -> None:
         self._path = path
@@ -102,7 +102,7 @@ class Saver:
 
 
 def resume(path: str | os.PathLike[str], about: Mapping[str, Any], objective: Objective) -> State:
-    """The state in a checkpoint. Raises GradcliError: a DataError for what is none, or for one of another program.
+    """The state in a checkpoint. Raises GradcliError: a DataError for another sort of file, or for a checkpoint of another program.
 
     Of several processes the first one reads it for all.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -113,48 +113,65 @@ def squared_terms(objective: Objective) -> list[Term] | None:
     Those are sums, means, ``r^2``, ``square(r)``, ``r*r``, ``r @ r`` and ``norm(r)^2``, and multiples and quotients by
     what is positive and not fitted.
     """
-    program = objective.program
     moving = moving_nodes(objective)
     found: list[Term] = []
-    todo: list[tuple[Node, float, Node | None]] = [(objective.y, 2.0, None)]
-    with program.graph.derivation.active():
+    todo = [_Part(objective.y, 2.0, None)]
+    with objective.program.graph.derivation.active():
         while todo:
-            node, factor, weight = todo.pop()
-            base = _squared(node)
-            if not is_float(node.dtype):
+            part = todo.pop()
+            base = _squared(part.node)
+            if not is_float(part.node.dtype):
                 return None
             if base is not None:
-                if base.op is norm and weight is None:
-                    base = base.inputs[0]
-                found.append(Term(base, factor, weight))
-            elif node.op in (sum_, mean) and weight is None and len(node.inputs) == 1:
-                (x,) = node.inputs
-                count = size_of(x.shape) // max(size_of(node.shape), 1) if node.op is mean else 1
-                if not count:
-                    return None
-                todo.append((x, factor / count, None))
-            elif node.op is add and all([x.shape == node.shape for x in node.inputs]):
-                todo += [(x, factor, weight) for x in reversed(node.inputs)]
-            elif node.op in (multiply, divide):
-                parts = [x for x in node.inputs if x in moving]
-                others = [x for x in node.inputs if x not in moving]
-                if len(parts) != 1 or len(others) != 1 or node.op is divide and parts[0] is not node.inputs[0]:
-                    return None
-                if parts[0].shape != node.shape:
-                    return None
-                scale = _positive(objective, others[0])
-                if scale is None:
-                    return None
-                if node.op is divide:
-                    scale = divide(literal(1.0, scale.dtype), scale)
-                if size_of(others[0].shape) == 1:
-                    (value,) = program.evaluate([scale])
-                    todo.append((parts[0], factor * float(value.reshape(())), weight))
-                else:
-                    todo.append((parts[0], factor, scale if weight is None else multiply(weight, scale)))
-            else:
+                base = base.inputs[0] if base.op is norm and part.weight is None else base
+                found.append(Term(base, part.factor, part.weight))
+                continue
+            parts = _parts(objective, moving, part)
+            if parts is None:
                 return None
+            todo += parts
         return found
+
+
+class _Part(NamedTuple):
+    """A summand of the loss: ``factor/2`` times the sum of ``weight`` (by default 1) times ``node``."""
+
+    node: Node
+    factor: float
+    weight: Node | None
+
+
+def _parts(objective: Objective, moving: Collection[Node], part: _Part) -> list[_Part] | None:
+    """What a sum or a multiple consists of, the last summand first; None for another operation."""
+    node = part.node
+    if node.op in (sum_, mean) and part.weight is None and len(node.inputs) == 1:
+        (x,) = node.inputs
+        count = size_of(x.shape) // max(size_of(node.shape), 1) if node.op is mean else 1
+        return [_Part(x, part.factor / count, None)] if count else None
+    if node.op is add and all([x.shape == node.shape for x in node.inputs]):
+        return [part._replace(node=x) for x in reversed(node.inputs)]
+    if node.op in (multiply, divide):
+        return _multiple(objective, moving, part)
+    return None
+
+
+def _multiple(objective: Objective, moving: Collection[Node], part: _Part) -> list[_Part] | None:
+    """The factor that is fitted of a product or quotient by what is positive and not fitted."""
+    node = part.node
+    fitted = [x for x in node.inputs if x in moving]
+    others = [x for x in node.inputs if x not in moving]
+    if len(fitted) != 1 or len(others) != 1 or fitted[0].shape != node.shape:
+        return None
+    (x,), (other,) = fitted, others
+    scale = _positive(objective, other) if node.op is multiply or x is node.inputs[0] else None
+    if scale is None:
+        return None
+    if node.op is divide:
+        scale = divide(literal(1.0, scale.dtype), scale)
+    if size_of(other.shape) == 1:
+        (value,) = objective.program.evaluate([scale])
+        return [_Part(x, part.factor * float(value.reshape(())), part.weight)]
+    return [_Part(x, part.factor, scale if part.weight is None else multiply(part.weight, scale))]
 
 
 def _squared(node: Node) -> Node | None:

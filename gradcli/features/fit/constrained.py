@@ -135,7 +135,7 @@ class Constrained(Minimizer):
         return self.good._replace(reason=message.rstrip("."), problem=problem)
 
     def broken(self) -> str | None:
-        """A constraint that is not met, but for rounding."""
+        """A constraint that is not met up to rounding."""
         import numpy as np
 
         x = self.base[0]

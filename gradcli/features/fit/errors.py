@@ -123,8 +123,8 @@ def estimated(
     """The errors of fitted ``values``, and those of the names ``of``.
 
     The covariance is that of least squares, s²(JᵀJ)⁻¹ with s² = χ²/(n - p), or with ``loglik`` the inverse Hessian, over
-    all fitted numbers at once but for those at a bound. With ``sparse`` JᵀJ is that of a sparse Jacobian, of which a large
-    one is not inverted but for the diagonal, unless the ``whole`` is asked for. Raises GradcliError where there are no more
+    all fitted numbers at once except those at a bound. With ``sparse`` JᵀJ is that of a sparse Jacobian; of the inverse
+    of a large one only the diagonal is computed, unless the ``whole`` is asked for. Raises GradcliError where there are no more
     squares than numbers, or where derivatives are not finite.
     """
     import numpy as np
@@ -287,7 +287,7 @@ class _Known(NamedTuple):
     curvatures: Array
     axes: Array
     least: float
-    """Curvatures up to it are 0, but for rounding."""
+    """Curvatures up to it are 0 up to rounding."""
 
 
 def _of_jacobian(matrix: Array, rounding: float) -> _Known:

@@ -258,11 +258,11 @@ def progress_text(moment: Moment, steps: int, rate: float) -> str:
 
 
 FALLING = 1e-6
-"""The part by which a loss falls in the last step where it is said to fall still."""
+"""A loss that falls by this part in the last step still falls, and a line says so."""
 
 
 SEVERAL = 10
-"""Steps from which on it is said: who asks for fewer wants these."""
+"""From this many steps on that line is printed: whoever asks for fewer steps wants just these."""
 
 
 def afterthought(outcome: Outcome, first: float | None) -> str | None:

@@ -82,7 +82,7 @@ class Normal:
         return np.where(self.known, found, 0.0)
 
     def times(self, columns: Array) -> Array:
-        """The inverse times columns [numbers, columns], of which the rows of numbers without an error count as 0."""
+        """The inverse times columns [numbers, columns]; rows of numbers without an error count as 0."""
         found = np.zeros(columns.shape)
         if self._factors is not None:
             units = self.scale[self.kept][:, None]
@@ -112,7 +112,7 @@ def factored(square: Sparse) -> Any:
         kind: Kind = "LimitError" if isinstance(problem, MemoryError) else "ValueError"
         raise GradcliError(kind, f"JᵀJ cannot be factored: {problem}") from None
     if not np.array_equal(found.perm_r, found.perm_c) or (found.U.diagonal() <= 0).any():
-        raise GradcliError("ValueError", "JᵀJ is not positive, but for rounding")
+        raise GradcliError("ValueError", "JᵀJ is not positive definite, even up to rounding")
     return found
 
 

@@ -268,7 +268,7 @@ class Objective:
         return _Function(function_of(program, nodes, list(inputs.values()), processes=True), inputs)
 
     def with_rows(self, rows: Values) -> tuple[Loaded, list[Node], dict[str, Node]]:
-        """The program for so many rows of data, its loss and gradients as nodes, and the leaves that change by name."""
+        """The program for this many rows of data, its loss and gradients as nodes, and the leaves that change by name."""
         program = self.program
         if rows:
             unsafe = [name for name in rows if query.leaf(program, name).risky]
@@ -292,7 +292,7 @@ def leaf_array(program: Loaded, name: str) -> Array:
     if program.accelerator is not None and program.accelerator.cluster is not None:
         from gradcli.program.sharing import from_rows
 
-        if from_rows(program, [leaf]):  # what stands for rows of which each process has some
+        if from_rows(program, [leaf]):  # a stand-in for rows that processes share
             import numpy as np
 
             return np.broadcast_to(np.zeros((), leaf.dtype), leaf.shape)

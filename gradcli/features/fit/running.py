@@ -123,7 +123,7 @@ class Watcher:
 
 
 def _set_alarm(seconds: float) -> None:
-    """Give up the step after so many seconds; 0 takes that back."""
+    """Give up the step after this many seconds; 0 cancels that."""
     if hasattr(signal, "setitimer"):
         with suppress(ValueError):
             if seconds:

@@ -39,7 +39,7 @@ SMALL = 1e-5
 """The part of the slope at the start that may be left where the Hessian shows a minimum; without it only rounding may."""
 
 ANEW = 1000
-"""After so many steps a method begins anew, so that a resumed run has no more than these to go through again."""
+"""Steps after which a method restarts, so that a resumed run repeats no more than these."""
 
 SUFFICIENT = 1e-4
 """The part of the fall along the slope that a step must reach, as in SciPy's line searches."""

@@ -115,7 +115,7 @@ def watched(settings: Settings, watch: Watch, moment: Moment, first: bool) -> tu
 
 
 def gradient_norm(gradients: Values, values: Values, bounds: Bounds) -> float:
-    """The Euclidean norm of all entries of a gradient, but for those that push a value out of its bounds."""
+    """The Euclidean norm of all entries of a gradient except those that push a value out of its bounds."""
     import numpy as np
 
     total = 0.0

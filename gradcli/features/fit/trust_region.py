@@ -17,7 +17,7 @@ from gradcli.program.compiled import function_of
 Array = Any
 
 NEAR = 0.01
-"""The first radius of a trust region, in units of the start: a start far from the minimum is no place for long steps."""
+"""The first radius of a trust region, in units of the start: far from the minimum first steps must be short."""
 
 FAR = 1e10
 """How many times the first radius a trust region may grow to, to see whether a flat loss falls farther out."""

@@ -42,7 +42,7 @@ def render_tree(picture: Picture, color: bool = False, unicode: bool = True, wid
 
 
 class _Line(NamedTuple):
-    """A box and what is said of it; ``below`` stands before what continues it on a further line."""
+    """A box and its notes; ``below`` stands before what continues it on a further line."""
 
     left: str
     right: str
@@ -50,7 +50,7 @@ class _Line(NamedTuple):
 
 
 def _broken(line: _Line, width: int) -> list[_Line]:
-    """The line as several if it is longer than that: its text is wrapped, and what is said of it stands below."""
+    """The line as several if it is longer than that: its text is wrapped, and its notes stand below."""
     *lefts, last = _wrapped(line.left, width, line.below)
     lines = [_Line(left, "", "") for left in lefts]
     if not line.right or _width(last) + 2 + len(line.right) <= width:

@@ -431,7 +431,7 @@ def _is_root(node: Node) -> bool:
 
 
 def _used(program: syntax.Program) -> set[str]:
-    """The names of the top level that something uses; outputs are no use."""
+    """The names of the top level that something uses; an output does not count as a use."""
     used = {statement.name.id for statement in program.statements if isinstance(statement, syntax.Seed)}
     for expression, local in expressions(program):
         used.update(name.id for name in names([expression]) if name.id not in local)

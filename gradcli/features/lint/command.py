@@ -10,7 +10,7 @@ import click
 
 from gradcli.commands.endings import Command, report_failure, stream_has_color, tell
 from gradcli.commands.inputs import Inputs, programs_in
-from gradcli.commands.options import INPUT_FILE, file_option
+from gradcli.commands.options import INPUT_FILE, file_option, refuse
 from gradcli.commands.output import send
 from gradcli.diagnostics import GradcliError
 from gradcli.tuples import NamedTuple
@@ -73,48 +73,64 @@ def command(
     if rules or explain is not None:
         send([_about_rules(explain, format == "json")], output)
         return 0
-    if files.count("-") > 1:
-        raise click.UsageError("Only one thing can be read from standard input (-).")
-    if fix and diff:
-        raise click.UsageError("--fix writes, --diff only shows: leave one out.")
-    if output is not None and any([os.path.abspath(output) == os.path.abspath(file) for file in programs_in(files)]):
-        raise click.UsageError(f"--output {output} would take the place of a program; --fix writes into it.")
+    _check_options(files, fix, diff, output)
     if output is not None and output.lower().endswith(".json") and not diff:
         format = "json"
+    checked, said, failed = _check_all(files, inline, fix, diff, format)
+    if not checked:
+        if said:
+            send(said, output)
+        return 1
+    mended = [c.mended for c in checked if c.mended is not None]
+    if diff:
+        send(mended, output)
+        return 1 if failed or any(mended) else 0
+    # Where the program is what standard output holds, all else goes to standard error.
+    if mended:
+        send(mended, output, verbatim=True)
+    findings = [f for c in checked for f in c.findings]
+    done = [f for c in checked for f in c.done]
+    shown = _shown(findings, done, format, sys.stderr if mended else None if output else sys.stdout)
+    if mended:
+        tell(shown)
+    else:
+        send([*said, shown], output)
+    return 1 if findings or failed else 0
+
+
+def _check_options(files: tuple[str, ...], fix: bool, diff: bool, output: str | None) -> None:
+    """Raise click.UsageError for options that contradict each other."""
+    target = os.path.abspath(output) if output is not None else None
+    refuse(
+        (files.count("-") > 1, "Only one thing can be read from standard input (-)."),
+        (fix and diff, "--fix writes, --diff only shows: leave one out."),
+        (
+            target is not None and target in map(os.path.abspath, programs_in(files)),
+            f"--output {output} would take the place of a program; --fix writes into it.",
+        ),
+    )
+
+
+def _check_all(
+    files: tuple[str, ...], inline: tuple[str, ...], fix: bool, diff: bool, format: str
+) -> tuple[list[_Checked], list[str], bool]:
+    """Each program, what annotations say of those that cannot be read, and whether there are such."""
     checked: list[_Checked] = []
-    failed = False
     said: list[str] = []
+    failed = False
     for file in programs_in(files) or (None,):
         try:
             checked.append(_check(Inputs(file, inline), fix, diff))
         except GradcliError as problem:
             # The other files are checked all the same.
+            failed = True
             if format == "github":
                 from gradcli.features.lint.look import render_github_error
 
                 said.append(render_github_error(problem))
             else:
                 report_failure(problem, as_json=format == "json")
-            failed = True
-    if not checked:
-        if said:
-            send(said, output)
-        return 1
-    if diff:
-        send([c.mended for c in checked if c.mended is not None], output)
-        return 1 if failed or any(c.mended for c in checked) else 0
-    # Where the program is what standard output holds, all else goes to standard error.
-    piped = [c.mended for c in checked if c.mended is not None]
-    if piped:
-        send(piped, output, verbatim=True)
-    findings = [f for c in checked for f in c.findings]
-    done = [f for c in checked for f in c.done]
-    shown = _shown(findings, done, format, sys.stderr if piped else None if output else sys.stdout)
-    if piped:
-        tell(shown)
-    else:
-        send([*said, shown], output)
-    return 1 if findings or failed else 0
+    return checked, said, failed
 
 
 def _codes(word: str) -> list[str]:

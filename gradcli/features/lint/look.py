@@ -26,7 +26,7 @@ def render_changes(done: Sequence[Finding]) -> str:
 
 
 def render_summary(findings: Sequence[Finding], done: Sequence[Finding]) -> str:
-    """One line in the end; what ``--fix`` could do is said where it has not been asked for."""
+    """The last line, which counts what ``--fix`` could do where it was not asked for."""
     fixable = sum(f.edit is not None for f in findings)
     text = counted(len(findings), "finding")
     if done:

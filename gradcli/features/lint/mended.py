@@ -1,4 +1,4 @@
-"""Better spellings written into a program's text, each kept only if the program stays the same but for rounding."""
+"""Better spellings written into a program's text, each kept only if the program stays the same up to rounding."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class _Answers:
 
 
 def _close(a: list[Any], b: list[Any]) -> bool:
-    """Whether all entries that were finite have stayed, but for rounding."""
+    """Whether all entries that were finite have stayed the same up to rounding."""
     import numpy as np
 
     if [(x.shape, x.dtype) for x in a] != [(x.shape, x.dtype) for x in b]:

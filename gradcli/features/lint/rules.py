@@ -49,7 +49,7 @@ OTHERS = (
          "variable logits = [[1.0, 2.0]]; constant labels = [[0.0, 1.0]]; y = softmax_cross_entropy(logits, labels)",
          "variable logits = [[1.0, 2.0]]; constant labels = [[0.0, 1.0]]; y = softmax_cross_entropy(labels, logits)"),
 )  # fmt: skip
-"""Those that are no better spelling of a formula."""
+"""The rules that do not concern the spelling of a formula."""
 
 
 def rules() -> dict[str, Rule]:

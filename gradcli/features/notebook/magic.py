@@ -38,7 +38,7 @@ class CommandError(Exception):
 
 
 class Answer:
-    """What a command answers, in the forms that a notebook may show; those that there are none of are None."""
+    """What a command answers, in the forms that a notebook may show; None for a form that the answer does not have."""
 
     def __init__(
         self, text: str, html: str | None = None, latex: str | None = None, svg: str | None = None, data: Any = None

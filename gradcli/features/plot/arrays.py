@@ -13,6 +13,7 @@ from gradcli.features.plot.dots import MOST_CLASSES, MOST_DOTS
 from gradcli.graph.types import show_shape
 from gradcli.program import query
 from gradcli.program.loaded import Loaded
+from gradcli.tuples import NamedTuple
 
 Array = np.ndarray[Any, Any]
 
@@ -49,41 +50,65 @@ def with_arrays(program: Loaded, asked: Asked, drawn: Curves | None, log: str) -
     """A plot with vectors [n] of a program, alone or above the curves that are ``drawn`` already.
 
     A line is x and y, points are x, y and perhaps the half height of their error bars, a band x, its lower and its upper
-    edge; without an x it lies above the x of the first one. A scalar stands for as many equal entries, but for an x.
+    edge; without an x it lies above the x of the first one. A scalar, except as x, stands for as many equal entries.
     Raises GradcliError for an unknown name, for shapes that do not fit, and where nothing can be drawn.
     """
     names = asked.names()
     known = dict(zip(names, program.evaluate([query.target(program, name) for name in names]), strict=True))
-    curves: list[Curve] = list(drawn.curves) if drawn is not None else []
-    dots: list[Dots] = list(drawn.dots) if drawn is not None else []
-    bands: list[Band] = []
     log_x, log_y = "x" in log, "y" in log
+    added = _Added(
+        list(drawn.curves) if drawn is not None else [], list(drawn.dots) if drawn is not None else [], []
+    )  # fmt: skip
     for kind, group in asked:
         x, *others = _vectors(known, asked.with_x(group) if kind == "band" else group)
-        x = drawable(x, log_x)
+        added.draw(kind, group, drawable(x, log_x), others, log_y)
+    added.check_counts()
+    if drawn is not None:
+        return drawn._replace(curves=added.curves, dots=added.dots, bands=added.bands)
+    at = added.finite_x()
+    if not len(at) or added.is_empty:
+        where = "finite and positive" if log_x or log_y else "finite"
+        raise GradcliError("ValueError", f"there is nothing to draw: {', '.join(names)} are nowhere {where}")
+    range_of_x = x_range(at, log_x, bool(added.dots))
+    return Curves(program.source.name, asked.x(), range_of_x, added.curves, log_x, log_y, added.dots, added.bands)
+
+
+class _Added(NamedTuple):
+    """What stands in a plot so far."""
+
+    curves: list[Curve]
+    dots: list[Dots]
+    bands: list[Band]
+
+    def draw(self, kind: str, group: Sequence[str], x: Array, others: Sequence[Array], log_y: bool) -> None:
+        """Add a line, points or a band at the x [n]; ``others`` are y, y and half heights, or edges."""
         if kind == "line":
             y = drawable(others[0], log_y)
-            curves.append(Curve(group[1], x, y, height(y, False)))
+            self.curves.append(Curve(group[1], x, y, height(y, False)))
         elif kind == "band":
             edges = [drawable(edge, False) for edge in others]
             if log_y:  # down to the axis
                 edges = [np.where(edge <= 0, 1 / LARGEST, edge) for edge in edges]
-            bands.append(Band(f"{group[-2]} to {group[-1]}", x, *edges))
+            self.bands.append(Band(f"{group[-2]} to {group[-1]}", x, *edges))
         else:
-            dots.append(_points(group, x, drawable(others[0], log_y), others[1] if len(others) > 1 else None))
-    for what, some, most in (("lines", curves, MOST_LINES), ("sorts of points", dots, MOST_CLASSES)):
-        if len(some) > most:
-            raise GradcliError("ValueError", f"these are {len(some)} {what}; the most are {most}")
-    if drawn is not None:
-        return drawn._replace(curves=curves, dots=dots, bands=bands)
-    xs = [*[c.x for c in curves], *[d.x for d in dots], *[b.x for b in bands]]
-    at = np.concatenate([x[np.isfinite(x)] for x in xs])
-    if not len(at) or not (any(c.height for c in curves) or any(len(d.x) for d in dots) or bands):
-        where = "finite and positive" if log_x or log_y else "finite"
-        raise GradcliError("ValueError", f"there is nothing to draw: {', '.join(names)} are nowhere {where}")
-    return Curves(
-        program.source.name, asked.x(), x_range(at, log_x, bool(dots)), curves, log_x, log_y, dots, bands
-    )  # fmt: skip
+            self.dots.append(_points(group, x, drawable(others[0], log_y), others[1] if len(others) > 1 else None))
+
+    def check_counts(self) -> None:
+        """Raise a ValueError (GradcliError) for more than can be told apart."""
+        counts = (("lines", len(self.curves), MOST_LINES), ("sorts of points", len(self.dots), MOST_CLASSES))
+        for what, count, most in counts:
+            if count > most:
+                raise GradcliError("ValueError", f"these are {count} {what}; the most are {most}")
+
+    def finite_x(self) -> Array:
+        """The x of everything, in one row."""
+        xs = [*[c.x for c in self.curves], *[d.x for d in self.dots], *[b.x for b in self.bands]]
+        return np.concatenate([x[np.isfinite(x)] for x in xs])
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to see."""
+        return not (any([c.height for c in self.curves]) or any([len(d.x) for d in self.dots]) or self.bands)
 
 
 def x_range(at: Array, log: bool, room: bool) -> tuple[float, float]:

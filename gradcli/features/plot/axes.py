@@ -29,7 +29,7 @@ class Axis(NamedTuple):
         return at
 
     def ticks(self, most: int) -> list[tuple[float, str]]:
-        """At most so many round numbers, and their texts."""
+        """At most that many round numbers, and their texts."""
         if self.log:
             powers = range(math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9) + 1)
             chosen = powers[:: math.ceil(len(powers) / max(most, 1)) or 1]
@@ -76,7 +76,7 @@ def height_of(drawn: Curves) -> Axis:
         room = (high / low) ** 0.03 if high > low else 2.0
         return Axis(low / room, high * room, True)
     room = 0.03 * (high - low)
-    # A curve that is constant, but for rounding, is one in the middle.
+    # A curve that is constant up to rounding lies in the middle.
     if room <= 1e-12 * max(abs(low), abs(high)):
         room = 0.5 * max(abs(low), abs(high)) or 1.0
     return Axis(low - room, high + room)

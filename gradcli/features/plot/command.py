@@ -18,6 +18,7 @@ from gradcli.commands.options import (
     ends_of_range,
     listed_names,
     named,
+    refuse,
     settable_names,
     several_names,
     utf8,
@@ -46,7 +47,7 @@ the size of the terminal, or that of COLUMNS and LINES.
 
 MOST_CURVES = 20
 LARGEST = 50
-"""Inches of a picture: so many are 200 MB of dots."""
+"""Inches of a picture: at this size it has 200 MB of dots."""
 
 
 class Range(NamedTuple):
@@ -56,6 +57,18 @@ class Range(NamedTuple):
     entry: tuple[int, ...] | None
     low: str
     high: str
+
+
+class Content(NamedTuple):
+    """What is drawn. ``groups`` are the names of arrays that are drawn together, each with ``line``, ``points`` or ``band``."""
+
+    ranges: tuple[Range, ...]
+    of: list[str] | None
+    orders: range | None
+    data: list[str] | None
+    groups: list[tuple[str, list[str]]]
+    samples: int | None
+    log: str | None
 
 
 class RangeType(click.ParamType[Range]):
@@ -225,48 +238,64 @@ def command(
     FILE is a program; - or, in a pipe, nothing stands for standard input. The other variables keep their values. Needs
     the extra gradcli[plot].
     """
-    if output is not None and size is not None and max(size) > LARGEST:
-        raise click.UsageError(f"--size: a file is at most {LARGEST} inches wide and high.")
-    if output is not None and not is_picture(output):
-        raise click.UsageError(f"--output {output}: the file must end in .svg, .png or .pdf.")
+    refuse(
+        (
+            output is not None and size is not None and max(size) > LARGEST,
+            f"--size: a file is at most {LARGEST} inches wide and high.",
+        ),
+        (
+            output is not None and not is_picture(output),
+            f"--output {output}: the file must end in .svg, .png or .pdf.",
+        ),
+    )
     groups = [*[("line", g) for g in lines], *[("points", g) for g in points], *[("band", g) for g in bands]]
-    drawn: Curves | Field
+    content = Content(ranges, of, orders, data, groups, samples, log)
     if history is not None:
-        asked = ranges or data or groups or orders is not None or samples is not None
-        if asked or inputs.file is not None or inputs.inline:
-            raise click.UsageError(
-                "--history draws a file that is there, and goes without a program, --x, --order, --data, --samples"
-                " and arrays."
-            )
-        drawn = _history(history, of or ["loss"], log)
+        drawn: Curves | Field = _history(inputs, history, content)
     elif groups and not ranges:
-        if of or data or orders is not None or samples is not None:
-            raise click.UsageError("--of, --order, --data and --samples go with --x, and there is none.")
+        drawn = _arrays(inputs, content)
+    else:
+        drawn = _over_ranges(inputs, content, output is not None)
+    _deliver(_framed(drawn, title, xlabel, ylabel, xlim, ylim, size), output)
+
+
+def _arrays(inputs: Inputs, content: Content) -> Curves:
+    """Arrays of a program alone."""
+    if content.of or content.data or content.orders is not None or content.samples is not None:
+        raise click.UsageError("--of, --order, --data and --samples go with --x, and there is none.")
+    from gradcli.features.plot.arrays import Asked, with_arrays
+
+    arrays = Asked(content.groups)
+    program = inputs.load(inputs.program_text(), (arrays.names(), []))
+    return with_arrays(program, arrays, None, content.log or "none")
+
+
+def _over_ranges(inputs: Inputs, content: Content, in_file: bool) -> Curves | Field:
+    """A function over one range as curves, or over two as contours, with data and arrays above them."""
+    ranges, data, groups = content.ranges, content.data, content.groups
+    _check(content)
+    text = inputs.program_text()
+    inputs = _with_free_names(inputs, text, ranges)
+    others = [*(chosen.name for chosen in ranges), *(data or ()), *(name for _, group in groups for name in group)]
+    program = inputs.load(text, (content.of, others))
+    drawn: Curves | Field
+    if len(ranges) == 1:
+        samples = content.samples or _samples(in_file, 400)
+        drawn = _curves(program, content.of, ranges[0], content.orders or range(2), samples, content.log or "none")
+    else:
+        samples = content.samples or _samples(in_file, 120)
+        drawn = _field(program, content.of, ranges, content.orders != range(1), samples)
+    if data:
+        from gradcli.features.plot.dots import dots
+
+        drawn = drawn._replace(dots=dots(program, data, classes=len(ranges) == 2))
+    if groups:
+        from gradcli.features.plot.answer import Curves as Above
         from gradcli.features.plot.arrays import Asked, with_arrays
 
-        arrays = Asked(groups)
-        drawn = with_arrays(inputs.load(inputs.program_text(), (arrays.names(), [])), arrays, None, log or "none")
-    else:
-        _check(ranges, orders, log, bool(groups))
-        text = inputs.program_text()
-        inputs = _with_free_names(inputs, text, ranges)
-        others = [*(chosen.name for chosen in ranges), *(data or ()), *(name for _, group in groups for name in group)]
-        program = inputs.load(text, (of, others))
-        if len(ranges) == 1:
-            drawn = _curves(program, of, ranges[0], orders or range(2), samples or _samples(output, 400), log or "none")
-        else:
-            drawn = _field(program, of, ranges, orders != range(1), samples or _samples(output, 120))
-        if data:
-            from gradcli.features.plot.dots import dots
-
-            drawn = drawn._replace(dots=dots(program, data, classes=len(ranges) == 2))
-        if groups:
-            from gradcli.features.plot.answer import Curves as Above
-            from gradcli.features.plot.arrays import Asked, with_arrays
-
-            assert isinstance(drawn, Above)
-            drawn = with_arrays(program, Asked(groups), drawn, log or "none")
-    _deliver(_framed(drawn, title, xlabel, ylabel, xlim, ylim, size), output)
+        assert isinstance(drawn, Above)
+        drawn = with_arrays(program, Asked(groups), drawn, content.log or "none")
+    return drawn
 
 
 def _framed(
@@ -305,21 +334,23 @@ def _with_free_names(inputs: Inputs, text: ProgramText, ranges: tuple[Range, ...
     return inputs._replace(set_={**used, **inputs.set_})
 
 
-def _check(ranges: tuple[Range, ...], orders: range | None, log: str | None, arrays: bool) -> None:
-    """Raises click.UsageError for options that contradict each other."""
-    if not ranges:
-        raise click.UsageError("Give the variable and its range: --x 'x=-3:3'; or arrays: --line x,y.")
-    if len(ranges) > 2:
-        raise click.UsageError(f"A plot has one --x or two, and not {len(ranges)}.")
+def _check(content: Content) -> None:
+    """Raise click.UsageError for options that contradict each other."""
+    ranges = content.ranges
+    refuse(
+        (not ranges, "Give the variable and its range: --x 'x=-3:3'; or arrays: --line x,y."),
+        (len(ranges) > 2, f"A plot has one --x or two, and not {len(ranges)}."),
+    )
     if len(ranges) == 2:
-        if ranges[0][:2] == ranges[1][:2]:
-            raise click.UsageError(f"Both --x are about {ranges[0].name}.")
-        if orders not in (None, range(1), range(2)):
-            raise click.UsageError("Over two variables --order is 0, for contours only, or 1, for the gradient too.")
-        if log not in (None, "none"):
-            raise click.UsageError("--log is about curves, and goes with one --x.")
-        if arrays:
-            raise click.UsageError("--line, --points and --band go with one --x or none; dots over two are --data.")
+        refuse(
+            (ranges[0][:2] == ranges[1][:2], f"Both --x are about {ranges[0].name}."),
+            (
+                content.orders not in (None, range(1), range(2)),
+                "Over two variables --order is 0, for contours only, or 1, for the gradient too.",
+            ),
+            (content.log not in (None, "none"), "--log is about curves, and goes with one --x."),
+            (content.groups, "--line, --points and --band go with one --x or none; dots over two are --data."),
+        )
 
 
 def _curves(program: Loaded, of: list[str] | None, chosen: Range, orders: range, samples: int, log: str) -> Curves:
@@ -341,7 +372,7 @@ def _field(program: Loaded, of: list[str] | None, chosen: tuple[Range, ...], gra
 
 
 def _variable(program: Loaded, chosen: Range, log: bool) -> Variable:
-    """The range in numbers; click.UsageError where it is none."""
+    """The range in numbers. Raises click.UsageError for ends that are not a range."""
     from gradcli.features.plot.answer import LARGEST, Variable, number
 
     low, high = (number(program, chosen.name, text) for text in (chosen.low, chosen.high))
@@ -363,7 +394,14 @@ def _no_range(x: Variable, why: str) -> NoReturn:
     raise click.UsageError(f"--x {x.label}: {x.low:g} to {x.high:g} is not a range: {why}.")
 
 
-def _history(path: str, keys: list[str], log: str | None) -> Curves:
+def _history(inputs: Inputs, path: str, content: Content) -> Curves:
+    """What a fit wrote down of its steps."""
+    of_program = content.ranges or content.data or content.groups or content.orders is not None
+    if of_program or content.samples is not None or inputs.file is not None or inputs.inline:
+        raise click.UsageError(
+            "--history draws a file that is there, and goes without a program, --x, --order, --data, --samples"
+            " and arrays."
+        )
     from gradcli.commands.inputs import standard_input
     from gradcli.data import read_bytes
     from gradcli.data.history import read_history
@@ -371,16 +409,17 @@ def _history(path: str, keys: list[str], log: str | None) -> Curves:
     from gradcli.features.plot.answer import series
 
     name = "<stdin>" if path == "-" else path
+    keys = content.of or ["loss"]
     if "step" in keys:
         raise click.UsageError("--of step: what a history holds is drawn by its steps.")
     data = standard_input(Memory()) if path == "-" else read_bytes(path)
     columns = read_history(data, name, list(dict.fromkeys(keys)))
-    return series(name, "step", columns, log)
+    return series(name, "step", columns, content.log)
 
 
-def _samples(output: str | None, of_file: int) -> int:
-    """How many points along an axis there is something to see of."""
-    return of_file if output is not None else max(2 * shutil.get_terminal_size().columns, 40)
+def _samples(in_file: bool, of_file: int) -> int:
+    """How many points along an axis can be seen."""
+    return of_file if in_file else max(2 * shutil.get_terminal_size().columns, 40)
 
 
 def _deliver(drawn: Curves | Field, output: str | None) -> None:

@@ -172,7 +172,7 @@ def _log_ticks(drawn: Ticked, axis: Axis) -> None:
 
 
 def _spread(count: int, most: int) -> Any:
-    """Indices of at most so many samples, evenly spaced."""
+    """Indices of at most that many samples, evenly spaced."""
     step = -(-count // most)
     shown = count // step
     return (count - 1 - (shown - 1) * step) // 2 + step * np.arange(shown)

@@ -12,7 +12,7 @@ from gradcli.tuples import NamedTuple
 Array = np.ndarray[Any, Any]
 
 HALVINGS = 40
-"""After so many, or where neighbouring floats are near, a change that is left is a jump."""
+"""Halvings of an interval: a change that is left then, or between neighbouring floats, is a jump."""
 
 SMALL = 0.02
 """The part of a curve's usual height that a change needs to be looked at."""

@@ -105,7 +105,7 @@ class _Sheet:
 
 
 def render_curves(drawn: Curves, size: tuple[int, int], color: bool = False, unicode: bool = True) -> str:
-    """Curves in so many columns and lines. Several are told apart by numbers on them, and by color."""
+    """Curves in a number of columns and lines. Several are told apart by numbers on them, and by color."""
     frame = drawn.frame
     legend = [visible(text) for text in (frame.title, frame.y_label) if text is not None]
     legend += _legend(drawn.curves, size[0], color, drawn.log_y) + _legend_of_dots(drawn.dots)

@@ -20,7 +20,7 @@ class Files(NamedTuple):
 
 
 def files_of(pattern: str, output: str, number: int = 0, processes: int = 1) -> Files:
-    """The files of a pattern of which process ``number`` of some answers every so many-th, in order of their names.
+    """The files of a pattern in order of their names, of several ``processes`` those that process ``number`` answers.
 
     ``output`` has a ``*`` too, for what the one of the pattern stands for. An output that is not older than its rows is
     done, and no output is read as rows. Raises GradcliError (DataError) where no file matches.

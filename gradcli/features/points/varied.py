@@ -205,7 +205,7 @@ class Batch:
         return min(rows, self.rows_at_once)
 
     def _block(self, rows: int) -> _Block:
-        """What is done with at least so many rows. Raises GradcliError (LimitError) where memory does not do."""
+        """What is done with at least this many rows. Raises GradcliError (LimitError) where memory is too small."""
         size = self._size(rows)
         if size not in self._blocks:
             many = {leaf: _with_rows(leaf, size) for leaf in self.program.columns.values()}
@@ -219,11 +219,11 @@ class Batch:
         return self._blocks[size]
 
     def _size(self, rows: int) -> int:
-        """How many rows are computed for so many: of a few sizes, so that few plans are made."""
+        """How many rows are computed where ``rows`` are needed: one of a few sizes, so that few plans are made."""
         accelerator = self.program.accelerator
         if accelerator is None:
             return max(rows, min(_rounded_up(rows), self.rows_at_once))
-        # One that is compiled already; else a power of 2, of which all devices have equal parts.
+        # A size that is compiled already; else a power of 2 that the devices share equally.
         larger = [size for size in self._blocks if size >= rows]
         count = accelerator.devices
         return min(larger) if larger else -(-(1 << (rows - 1).bit_length()) // count) * count

@@ -38,7 +38,7 @@ BLOCK = 4096
 """Draws that are evaluated at the same time."""
 
 CHANGED = 0.05
-"""The part of an uncertainty by which the second order may change it, and twice that the value, before that is said."""
+"""The part of an uncertainty by which the second order changes it, or half of that by which it changes the value, that is worth a remark."""
 
 
 class Contribution(NamedTuple):
@@ -112,7 +112,7 @@ def propagate(
     """The uncertainties of names, by default those that ``eval`` prints.
 
     ``errors`` are standard uncertainties of variables and constants, arrays of their shape or scalars for all entries;
-    ``covariance`` is that of others. With ``draws`` so many normal values are drawn too. Raises GradcliError.
+    ``covariance`` is that of others. ``draws`` is how many normal values of the inputs are drawn too. Raises GradcliError.
     """
     import numpy as np
 
@@ -292,7 +292,7 @@ def _with_draws(
     whole: Array,
     draws: int,
 ) -> list[Uncertain]:
-    """The results with what so many normal values of the inputs give; what is not finite there makes it NaN."""
+    """The results with what normal values of the inputs, ``draws`` of them, give; what is not finite there makes it NaN."""
     import numpy as np
 
     Memory(program.max_memory).need(f"{draws} draws", 8 * draws * len(results))

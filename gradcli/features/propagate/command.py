@@ -123,15 +123,14 @@ def command(
 
 def read_covariance(path: str, inputs: Inputs) -> Covariance:
     """A covariance from a CSV file, or standard input, with names in its first row and column. Raises GradcliError (DataError)."""
-    import csv
-
     from gradcli.data import decode, read_bytes
+    from gradcli.data.commas import csv_rows
     from gradcli.features.propagate.answer import Covariance
 
     data = standard_input(inputs.memory()) if path == "-" else read_bytes(path)
-    rows = [row for row in csv.reader(decode(data, path).splitlines()) if any(row)]
-    names = [name.strip() for name in rows[0][1:]] if rows else []
-    below = [row[0].strip() for row in rows[1:] if row]
+    rows = [row.fields for row in csv_rows(decode(data, path), path)]
+    names = rows[0][1:] if rows else []
+    below = [row[0] for row in rows[1:]]
     try:
         matrix = [[float(entry) for entry in row[1:]] for row in rows[1:]]
     except ValueError as problem:

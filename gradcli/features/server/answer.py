@@ -100,7 +100,7 @@ class Document:
             return []
 
     def kept(self, before: Document) -> list[Problem]:
-        """What was known of the text before, but for syntax errors, where this one is the same."""
+        """What was known of the text before, except syntax errors, where this one is the same."""
         old, new = before.source.text, self.source.text
         head = _alike(old, new)
         tail = min(_alike(old[::-1], new[::-1]), len(old) - head, len(new) - head)

@@ -1,4 +1,4 @@
-"""``--trace`` and ``--kinks``: what is said on standard error of how a result came about."""
+"""``--trace`` and ``--kinks``: messages on standard error about how a result came about."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Evaluates a graph node by node and tells which operations made NaN or infinity from finite numbers.
 
-A NaN that is not selected, or of which a slice takes nothing, reaches no result and is harmless; so the ways of what is
-not finite are kept and followed back from the results.
+A NaN that is not selected, or that a slice leaves out, reaches no result and is harmless; so the causes of each value
+that is not finite are kept and followed back from the results.
 """
 
 from __future__ import annotations
@@ -65,43 +65,66 @@ def evaluate(
     """Evaluate the targets, each array freed after its last use; ``known`` are the values of some nodes."""
     known = known or {}
     targets, original = lowered(targets, known)
-    nodes = cone(targets, known)
+    nodes, wanted = cone(targets, known), set(targets)
     last = {x: node for node in nodes if node not in known for x in node.inputs}
-    wanted = set(targets)
-    values: dict[Node, Any] = {}
-    causes: dict[Node, list[Node]] = {}
-    made: dict[Node, Made] = {}
-    failed: tuple[Node, Exception] | None = None
+    run = _Run(leaf_value, original)
     with np.errstate(all="ignore"):
         for node in nodes:
             if node in known:
-                values[node] = known[node]
-                if not _is_finite(values[node]):
-                    causes[node] = []
+                run.know(node, known[node])
                 continue
-            given = [values[x] for x in node.inputs]
-            bad = [x for x in dict.fromkeys(node.inputs) if x in causes]
-            try:
-                value = values[node] = np.asarray(leaf_value(node)) if node.op.name == "leaf" else _value(node, given)
-            except (Failure, GradcliError, ArithmeticError, IndexError, TypeError, ValueError) as problem:
-                failed = node, problem.reason if isinstance(problem, Failure) else problem
-                causes[node] = bad
+            if not run.compute(node):
                 break
-            if not all([_is_finite(x) for x in (value if node.op is loop_run else [value])]):
-                causes[node] = _causes(node, given, bad)
-                found = _made(node, given, value, original)
-                if found is not None:
-                    made[node] = found
             for x in dict.fromkeys(node.inputs):
                 if last[x] is node and x not in wanted:
-                    del values[x]
-    reached = _reached([failed[0]] if failed else [target for target in targets if target in causes], causes)
+                    del run.values[x]
+    failed, made = run.failed, run.made
+    reached = _reached([failed[0]] if failed else [target for target in targets if target in run.causes], run.causes)
     # An operation before a number that the program holds: `0 * inf` is to blame for its NaN, and not `inf`.
     guilty = sorted([made[n] for n in made if n in reached], key=lambda m: (m.node.op.given, m.node.serial))
     harmless = [found for node, found in made.items() if node not in reached and not found.node.op.given]
     if failed is not None:
         failed = original.get(failed[0], failed[0]), failed[1]
     return Evaluation(guilty[0] if guilty else None, harmless, len(nodes), failed)
+
+
+class _Run:
+    """The values of nodes so far, what was not finite and why, and what the operations made of that.
+
+    ``causes`` has for each node that is not finite the inputs that it comes from.
+    """
+
+    def __init__(self, leaf_value: Callable[[Node], Any], original: Mapping[Node, Node]) -> None:
+        self._leaf_value = leaf_value
+        self._original = original
+        self.values: dict[Node, Any] = {}
+        self.causes: dict[Node, list[Node]] = {}
+        self.made: dict[Node, Made] = {}
+        self.failed: tuple[Node, Exception] | None = None
+
+    def know(self, node: Node, value: Array) -> None:
+        """Take the value of a node as it is."""
+        self.values[node] = value
+        if not _is_finite(value):
+            self.causes[node] = []
+
+    def compute(self, node: Node) -> bool:
+        """Compute the value of a node; False where its kernel refuses what it is given."""
+        given = [self.values[x] for x in node.inputs]
+        bad = [x for x in dict.fromkeys(node.inputs) if x in self.causes]
+        try:
+            value = np.asarray(self._leaf_value(node)) if node.op.name == "leaf" else _value(node, given)
+        except (Failure, GradcliError, ArithmeticError, IndexError, TypeError, ValueError) as problem:
+            self.failed = node, problem.reason if isinstance(problem, Failure) else problem
+            self.causes[node] = bad
+            return False
+        self.values[node] = value
+        if not all([_is_finite(x) for x in (value if node.op is loop_run else [value])]):
+            self.causes[node] = _causes(node, given, bad)
+            found = _made(node, given, value, self._original)
+            if found is not None:
+                self.made[node] = found
+        return True
 
 
 def _is_finite(x: Array) -> bool:

@@ -66,7 +66,7 @@ _INDEFINITE = {
     ),
     "mean": Hint("there are no entries to take the mean of"),
 }
-"""What makes a NaN from numbers that are none."""
+"""What makes a NaN from numbers that are not NaN."""
 
 
 def _all(

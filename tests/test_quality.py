@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -17,6 +21,22 @@ CHECKS = {
     "types": ["mypy"],
     "imports": ["lint-imports", "--no-logo", "--no-cache"],
 }
+
+MOST_BRANCHES = 25
+"""Branches of a function, those of functions in it, of `and` and `or`, and of comprehensions included."""
+
+STILL_LONGER = {
+    "apart.py:__init__": 35,
+    "apart.py:parts": 40,
+    "native.py:_loop_lines": 36,
+    "natively.py:__init__": 30,
+    "natively.py:_cut": 31,
+}
+"""Functions that are to be taken apart: they may lose branches, and get no new ones."""
+
+FUNCTION = re.compile(r"^( *)(?:async )?def (\w+).*\n(?:\1(?: +|\)).*\n|\s*\n)*", re.MULTILINE)
+BRANCH = re.compile(r"\b(?:if|elif|for|while|except|case|and|or)\b")
+BRANCHES = (ast.If, ast.For, ast.While, ast.ExceptHandler, ast.IfExp, ast.match_case, ast.AsyncFor)
 
 
 def tool(name: str) -> str:
@@ -52,3 +72,49 @@ def test_prompt_editor_notebook_and_page_are_shells():
     shells = [path for name in ("repl", "server", "notebook") for path in (folder / name).glob("*.py")]
     shells += [folder / "graph" / "page.py", folder / "graph" / "page.html"]
     assert sum([path.read_text(encoding="utf-8").count("\n") for path in shells]) < 1500
+
+
+def branches(function: str) -> int:
+    """The cyclomatic complexity of a function's source."""
+    count = 1
+    for node in ast.walk(ast.parse(dedent(function))):
+        if isinstance(node, BRANCHES):
+            count += 1
+        elif isinstance(node, ast.comprehension):
+            count += 1 + len(node.ifs)
+        elif isinstance(node, ast.BoolOp):
+            count += len(node.values) - 1
+    return count
+
+
+def long_functions(text: str, most: int) -> Iterator[tuple[str, int]]:
+    """The functions of a module with more branches. Only those with enough of the words are parsed, which takes time."""
+    for function in FUNCTION.finditer(text):
+        if len(BRANCH.findall(function[0])) >= most and (count := branches(function[0])) > most:
+            yield function[2], count
+
+
+def test_functions_do_one_thing():
+    found = {
+        f"{path.name}:{name}": count
+        for path in sorted((ROOT / "gradcli").rglob("*.py"))
+        for name, count in long_functions(path.read_text(encoding="utf-8"), MOST_BRANCHES)
+    }
+    too_long = {name: count for name, count in found.items() if count > STILL_LONGER.get(name, MOST_BRANCHES)}
+    assert not too_long, f"take these apart by what they do: {too_long}"
+
+
+def test_branches_are_counted():
+    lines = [
+        "class A:",
+        "    async def f(",
+        "        self, x",
+        "    ):",
+        "        for y in x:",
+        "            if y and x or not y:",
+        "                yield [z for z in y if z]",
+        "        def g(): return 1 if x else 2",
+        "",
+        "    def h(self): return 0",
+    ]
+    assert [*long_functions("\n".join(lines) + "\n", 0)] == [("f", 8), ("h", 1)]

@@ -687,7 +687,7 @@ class Scope:
             value.made(at)
             value.stored = True
             stacks[r] = self._layout(value, body.shape(r))
-        nest.lines = lambda: _loop_lines(self.writer, run, arguments, states, stacks)
+        nest.lines = _Steps(self.writer, run, arguments, states, stacks).lines
         self._results[node] = [stacks[r] if r in stacks else states[r] for r in run.wanted]
 
     # results
@@ -1079,75 +1079,119 @@ class _Text:
         return Text(self._at(access, item, texts, inside), ATOM)
 
 
-def _loop_lines(
-    writer: Writer, run: Loop, arguments: Mapping[Node, Layout], states: Mapping[int, Layout], stacks: Mapping[int, Layout]
-) -> list[str]:  # fmt: skip
+class _Steps:
     """A loop as a ``for``: what all steps use, the states at the start, and the steps."""
-    body, count = run.body, run.body.count
-    fixed = {x: arguments[x] for x in body.fixed if x in arguments}
-    before = Scope(writer, fixed)
-    once = expanded(run.once, fixed)
-    before.add(x for x in cone(once, fixed) if x not in fixed)
-    known = {**fixed, **{x: before.layouts[new] for x, new in zip(run.once, once, strict=True)}}
-    for layout in known.values():
-        if layout.value is not None and layout.value.scope is before:
-            layout.value.stored = bool(layout.value.shape)
-            layout.value.last = MOST_ITEMS
-    for i in run.live:
-        state = body.states[i]
-        value = states[i].value
-        assert value is not None
-        before.put(arguments[state], state.shape, value)
-    t = writer.named("t")
-    step = Scope(writer, known)
-    for i in run.live:
-        step.layouts[body.states[i]] = states[i]
-    for x in body.elements:
-        if x in arguments:
-            step.layouts[x] = _row(writer, arguments[x], t, x)
-    roots = expanded(run.roots, step.layouts)
-    step.add(x for x in cone(roots, step.layouts) if x not in step.layouts)
-    following, emitted = roots[: len(run.live)], roots[len(run.live) :]
-    for r, root in zip(run.emitted, emitted, strict=True):
-        step.put(step.layouts[root], root.shape, _stack_row(writer, stacks[r], t, root.shape, root.dtype))
-    for r, i in run.histories.items():
-        state = body.states[i]
-        step.put(states[i], state.shape, _stack_row(writer, stacks[r], t, state.shape, state.dtype))
-    given = {layout.value for layout in (*states.values(), *known.values()) if layout.value is not None}
-    new = [(i, step.layouts[root], body.states[i]) for i, root in zip(run.live, following, strict=True)]
-    new = [(i, layout, state) for i, layout, state in new if layout != states[i]]
-    if len(new) > 1:
-        step.first = len(step.nests)
-        new = [(i, step.copy(x, s.shape, s.dtype) if x.value in given else x, s) for i, x, s in new]
-    for i, layout, state in new:
-        value = states[i].value
-        assert value is not None
-        step.put(layout, state.shape, value)
-    before.place()
-    step.place()
-    inner = step.lines()
-    if run.done is not None:
-        done = states[run.done].value
-        assert done is not None
-        inner = [
-            f"if ({done.name if not done.shape else done.pointer + '[0]'}) {{",
-            *_filled(writer, run, states, stacks, t),
-            "break;",
-            "}",
-            *inner,
-        ]
-    head = (
-        f"for (long {t} = {count - 1}; {t} >= 0; {t}--) {{"
-        if body.backwards
-        else f"for (long {t} = 0; {t} < {count}; {t}++) {{"
-    )
-    variables = [f"{v.kind} {v.name};" for layout in states.values() if (v := layout.value) is not None and not v.shape]
-    ends = [
-        f"*{v.pointer} = {v.name};"
-        for layout in states.values()
-        if (v := layout.value) is not None and not v.shape and v.stored
-    ]
-    return [*variables, "{", *before.lines(), head, *inner, "}", "}", *ends]
+
+    def __init__(
+        self,
+        writer: Writer,
+        run: Loop,
+        arguments: Mapping[Node, Layout],
+        states: Mapping[int, Layout],
+        stacks: Mapping[int, Layout],
+    ) -> None:
+        self._writer, self._run = writer, run
+        self._arguments, self._states, self._stacks = arguments, states, stacks
+
+    def lines(self) -> list[str]:
+        run, count = self._run, self._run.body.count
+        before, known = self._before()
+        t = self._writer.named("t")
+        step = self._step(known, t)
+        before.place()
+        step.place()
+        inner = step.lines()
+        if run.done is not None:
+            done = self._states[run.done].value
+            assert done is not None
+            inner = [
+                f"if ({done.name if not done.shape else done.pointer + '[0]'}) {{",
+                *self._filled(t),
+                "break;",
+                "}",
+                *inner,
+            ]
+        head = (
+            f"for (long {t} = {count - 1}; {t} >= 0; {t}--) {{"
+            if run.body.backwards
+            else f"for (long {t} = 0; {t} < {count}; {t}++) {{"
+        )
+        numbers = [v for x in self._states.values() if (v := x.value) is not None and not v.shape]
+        variables = [f"{v.kind} {v.name};" for v in numbers]
+        ends = [f"*{v.pointer} = {v.name};" for v in numbers if v.stored]
+        return [*variables, "{", *before.lines(), head, *inner, "}", "}", *ends]
+
+    def _before(self) -> tuple[Scope, dict[Node, Layout]]:
+        """What is there before the first step: what all of them use, and the states."""
+        run, body = self._run, self._run.body
+        fixed = {x: self._arguments[x] for x in body.fixed if x in self._arguments}
+        before = Scope(self._writer, fixed)
+        once = expanded(run.once, fixed)
+        before.add(x for x in cone(once, fixed) if x not in fixed)
+        known = {**fixed, **{x: before.layouts[new] for x, new in zip(run.once, once, strict=True)}}
+        for layout in known.values():
+            if layout.value is not None and layout.value.scope is before:
+                layout.value.stored = bool(layout.value.shape)
+                layout.value.last = MOST_ITEMS
+        for i in run.live:
+            state, value = body.states[i], self._states[i].value
+            assert value is not None
+            before.put(self._arguments[state], state.shape, value)
+        return before, known
+
+    def _step(self, known: Mapping[Node, Layout], t: str) -> Scope:
+        """What one step computes and stacks, and the states after it."""
+        run, body, arguments, writer = self._run, self._run.body, self._arguments, self._writer
+        step = Scope(writer, known)
+        for i in run.live:
+            step.layouts[body.states[i]] = self._states[i]
+        for x in body.elements:
+            if x in arguments:
+                step.layouts[x] = _row(writer, arguments[x], t, x)
+        roots = expanded(run.roots, step.layouts)
+        step.add(x for x in cone(roots, step.layouts) if x not in step.layouts)
+        for r, root in zip(run.emitted, roots[len(run.live) :], strict=True):
+            row = _stack_row(writer, self._stacks[r], t, root.shape, root.dtype)
+            step.put(step.layouts[root], root.shape, row)
+        for r, i in run.histories.items():
+            state = body.states[i]
+            row = _stack_row(writer, self._stacks[r], t, state.shape, state.dtype)
+            step.put(self._states[i], state.shape, row)
+        self._follow(step, roots[: len(run.live)], known)
+        return step
+
+    def _follow(self, step: Scope, roots: Sequence[Node], known: Mapping[Node, Layout]) -> None:
+        """Each state gets its next value, all at once."""
+        states, body = self._states, self._run.body
+        given = {x.value for x in (*states.values(), *known.values()) if x.value is not None}
+        new = [(i, step.layouts[root], body.states[i]) for i, root in zip(self._run.live, roots, strict=True)]
+        new = [(i, layout, state) for i, layout, state in new if layout != states[i]]
+        if len(new) > 1:
+            step.first = len(step.nests)
+            new = [(i, step.copy(x, s.shape, s.dtype) if x.value in given else x, s) for i, x, s in new]
+        for i, layout, state in new:
+            value = states[i].value
+            assert value is not None
+            step.put(layout, state.shape, value)
+
+    def _filled(self, t: str) -> list[str]:
+        """The rows of steps that change nothing any more."""
+        run, writer = self._run, self._writer
+        found: list[str] = []
+        for r, i in run.histories.items():
+            scope = Scope(writer, {})
+            k = writer.named("t")
+            state = run.body.states[i]
+            row = _stack_row(writer, self._stacks[r], k, state.shape, state.dtype)
+            scope.put(self._states[i], state.shape, row)
+            scope.place()
+            head = (
+                f"for (long {k} = 0; {k} <= {t}; {k}++) {{"
+                if run.body.backwards
+                else f"for (long {k} = {t}; {k} < {run.body.count}; {k}++) {{"
+            )
+            found += [head, *scope.lines(), "}"]
+        return found
 
 
 def _row(writer: Writer, layout: Layout, t: str, x: Node) -> Layout:
@@ -1170,26 +1214,6 @@ def _stack_row(writer: Writer, layout: Layout, t: str, shape: Shape, dtype: str)
     row.stored = True
     row.pointer = f"({value.pointer} + {layout.strides[0]} * {t})"
     return row
-
-
-def _filled(
-    writer: Writer, run: Loop, states: Mapping[int, Layout], stacks: Mapping[int, Layout], t: str
-) -> list[str]:  # fmt: skip
-    """The rows of steps that change nothing any more."""
-    found: list[str] = []
-    for r, i in run.histories.items():
-        scope = Scope(writer, {})
-        k = writer.named("t")
-        state = run.body.states[i]
-        scope.put(states[i], state.shape, _stack_row(writer, stacks[r], k, state.shape, state.dtype))
-        scope.place()
-        head = (
-            f"for (long {k} = 0; {k} <= {t}; {k}++) {{"
-            if run.body.backwards
-            else f"for (long {k} = {t}; {k} < {run.body.count}; {k}++) {{"
-        )
-        found += [head, *scope.lines(), "}"]
-    return found
 
 
 # the file

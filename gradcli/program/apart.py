@@ -185,15 +185,8 @@ class _Splitting:
         self.live = [i for i in body.live(wanted) if i not in sums]
         self.emitted = [r for r in wanted if body.stacks(r) and r < body.before(0)]
         self.parameters = set(body.parameters)
-        roots = [*[body.following[i] for i in self.live], *[body.root(r) for r in self.emitted]]
-        terms = [x for some in sums.values() for x in some]
         self.original: dict[Node, Node] = {}
-        if not without("simplify"):
-            simplified = Simplified([*roots, *terms], known=body.parameters)
-            self.original = simplified.original
-            simple = iter(simplified.targets)
-        else:
-            simple = iter([*roots, *terms])
+        simple = iter(self._simplified([x for some in sums.values() for x in some]))
         self.following = {i: next(simple) for i in self.live}
         self.stacked = {r: next(simple) for r in self.emitted}
         self.sums = {i: [next(simple) for _ in some] for i, some in sums.items()}
@@ -202,14 +195,32 @@ class _Splitting:
         self.nodes = [node for node in cone(ends, self.parameters) if node not in self.parameters]
         self.early, self.moving = self._early()
         self.late = self._late()
-        # What the loop reads of what is there before it, and what is read of it afterwards.
+        self.kept = [r for r, x in self.stacked.items() if not self._after(x)]
+        self.rows = self._rows()
+        self.front = self._front()
+
+    def _simplified(self, terms: Sequence[Node]) -> list[Node]:
+        """The next states, what is emitted, and some terms."""
+        body = self.body
+        roots = [*[body.following[i] for i in self.live], *[body.root(r) for r in self.emitted], *terms]
+        if without("simplify"):
+            return roots
+        simplified = Simplified(roots, known=body.parameters)
+        self.original = simplified.original
+        return simplified.targets
+
+    def _rows(self) -> list[Node]:
+        """What the loop reads of what is there before it."""
         inside = [node for node in self.nodes if node in self.moving and node not in self.late]
         read = [x for node in inside for x in node.inputs] + list(self.following.values())
-        read += [x for r, x in self.stacked.items() if not self._after(x)]
-        self.rows = [x for x in dict.fromkeys(read) if x in self.early]
+        read += [self.stacked[r] for r in self.kept]
+        return [x for x in dict.fromkeys(read) if x in self.early]
+
+    def _front(self) -> list[Node]:
+        """What is read of the loop afterwards."""
         after = [x for node in self.nodes if node in self.late for x in node.inputs]
         after += [x for x in [*self.stacked.values(), *self.pieces] if x not in self.late and self._after(x)]
-        self.front = [x for x in dict.fromkeys([*after, *self.pieces]) if x in self.moving and x not in self.late]
+        return [x for x in dict.fromkeys([*after, *self.pieces]) if x in self.moving and x not in self.late]
 
     def _pieces(self) -> list[Node]:
         """What is summed up over the steps: sums go through what only moves or adds entries, to smaller arrays mostly."""
@@ -277,73 +288,72 @@ class _Splitting:
 
     def parts(self) -> _Parts:
         body, count = self.body, self.body.count
-        states = len(body.states)
         derivation = Derivation()
         with derivation.active():
             many = {x: placeholder(x, (count, *x.shape)) for x in body.elements}
             stop = [x for x in self.parameters if x not in many]
             rows = [x for x in self.rows if x not in self.parameters]
             before = batched(rows, many, stop)
-            # the loop
-            leaves = {x: placeholder(x) for x in rows}
-            front = [x for x in self.front if x not in self.parameters]
-            kept = [r for r, x in self.stacked.items() if not self._after(x)]
-            origin = dict(self.original)
-
-            def inside(node: Node, inputs: tuple[Node, ...]) -> Node:
-                found = node.with_inputs(inputs)
-                origin[found] = self.original.get(node, node)
-                return found
-
-            roots = [*self.following.values(), *[self.stacked[r] for r in kept], *front]
-            ends = rebuilt(roots, leaves, inside, self.parameters)
-            following = [*body.states]
-            for i, node in zip(self.following, ends, strict=False):
-                following[i] = node
-            emitted = [literal(0.0, "float64")] * len(body.emitted)
-            rest = ends[len(self.following) :]
-            for r, node in zip(kept, rest, strict=False):
-                emitted[r - states] = node
-            emitted += rest[len(kept) :]
-            inner = Body(
-                body.states, [*body.elements, *leaves.values()], body.fixed, following, emitted, count, body.backwards
-            )
-            # afterwards
+            inner, origin = self._inner(rows)
             behind = {x: placeholder(x, (count, *x.shape)) for x in self.front}
-            numbers = {x: inner.emits(len(body.emitted) + k) for k, x in enumerate(front)}
-            numbers |= {x: inner.before(body.number[x]) for x in self.front if x in self.parameters}
-            made = [r for r in self.stacked if r not in kept]
-            found = batched(
-                [*[self.stacked[r] for r in made], *self.pieces],
-                {**many, **behind},
-                [x for x in stop if x not in behind],
-            )
-            varies = [x in self.early or x in self.moving for x in [*[self.stacked[r] for r in made], *self.pieces]]
-            stacked = {
-                r: x if has else broadcasted(x, (count, *x.shape))
-                for r, x, has in zip(made, found, varies, strict=False)
-            }
-            totals = {
-                x: _total(y, x) if has else multiply(y, literal(count, y.dtype))
-                for x, y, has in zip(self.pieces, found[len(made) :], varies[len(made) :], strict=True)
-            }
-            summed = self._summed(totals)
-        kept_now = {i: i for i in self.wanted if i in self.following}
-        kept_now |= {r: r for r in kept}
-        kept_now |= {r: inner.before(r - body.before(0)) for r in self.wanted if r >= body.before(0)}
-        needed = list(dict.fromkeys([*kept_now.values(), *numbers.values()]))
-        by_number = {k: behind[x] for x, k in numbers.items()}
+            stacked, totals = self._behind({**many, **behind}, [x for x in stop if x not in behind])
+        kept = {i: i for i in self.wanted if i in self.following} | {r: r for r in self.kept}
+        kept |= {r: inner.before(r - body.before(0)) for r in self.wanted if r >= body.before(0)}
+        stacks = {k: behind[x] for x, k in self._numbers(inner).items()}
+        needed = list(dict.fromkeys([*kept.values(), *stacks]))
         return _Parts(
             inner,
             {body.number[x]: stack for x, stack in many.items()},
             before,
             needed,
-            [by_number[k] if k in by_number else placeholder(inner.root(k), inner.shape(k)) for k in needed],
+            [stacks[k] if k in stacks else placeholder(inner.root(k), inner.shape(k)) for k in needed],
             stacked,
-            summed,
-            kept_now,
+            totals,
+            kept,
             origin | {x: self.original.get(old, old) for x, old in derivation.origin.items()},
         )
+
+    def _inner(self, rows: Sequence[Node]) -> tuple[Body, dict[Node, Node]]:
+        """What is left of the loop, which also reads ``rows`` and stacks what is in front; and what its nodes stand for."""
+        body, origin = self.body, dict(self.original)
+        leaves = {x: placeholder(x) for x in rows}
+
+        def inside(node: Node, inputs: tuple[Node, ...]) -> Node:
+            found = node.with_inputs(inputs)
+            origin[found] = self.original.get(node, node)
+            return found
+
+        front = [x for x in self.front if x not in self.parameters]
+        roots = [*self.following.values(), *[self.stacked[r] for r in self.kept], *front]
+        ends = iter(rebuilt(roots, leaves, inside, self.parameters))
+        following = [*body.states]
+        for i in self.following:
+            following[i] = next(ends)
+        emitted = [literal(0.0, "float64")] * len(body.emitted)
+        for r in self.kept:
+            emitted[r - len(body.states)] = next(ends)
+        elements = [*body.elements, *leaves.values()]
+        emitted += ends
+        return Body(body.states, elements, body.fixed, following, emitted, body.count, body.backwards), origin
+
+    def _numbers(self, inner: Body) -> dict[Node, int]:
+        """The results of what is left of the loop that stack what is in front."""
+        front = [x for x in self.front if x not in self.parameters]
+        numbers = {x: inner.emits(len(self.body.emitted) + k) for k, x in enumerate(front)}
+        return numbers | {x: inner.before(self.body.number[x]) for x in self.front if x in self.parameters}
+
+    def _behind(self, many: Mapping[Node, Node], stop: Sequence[Node]) -> tuple[dict[int, Node], dict[int, Node]]:
+        """What is stacked after the loop, and what is added to states, from the stacks of elements and of what is in front."""
+        count = self.body.count
+        made = [r for r in self.stacked if r not in self.kept]
+        nodes = [*[self.stacked[r] for r in made], *self.pieces]
+        varies = [x in self.early or x in self.moving for x in nodes]
+        found = list(zip(nodes, batched(nodes, many, stop), varies, strict=True))
+        stacked = {
+            r: y if has else broadcasted(y, (count, *y.shape)) for r, (_, y, has) in zip(made, found, strict=False)
+        }
+        totals = {x: _total(y, x) if has else multiply(y, literal(count, y.dtype)) for x, y, has in found[len(made) :]}
+        return stacked, self._summed(totals)
 
     def _summed(self, totals: Mapping[Node, Node]) -> dict[int, Node]:
         """What is added to each state that only adds up, from the totals of the pieces."""

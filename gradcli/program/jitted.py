@@ -18,15 +18,13 @@ from gradcli.execute.run import run
 from gradcli.execute.sharding import row_axes
 from gradcli.execute.sizes import bytes_of
 from gradcli.execute.traced import Loop, computed
-from gradcli.graph.node import Node, cone, uncollected
+from gradcli.graph.node import Node, cone
 from gradcli.graph.operation import Contraction
 from gradcli.graph.ops.creation import loop_run
 from gradcli.graph.ops.words.jax import Namespace
-from gradcli.graph.switches import without
-from gradcli.program.loops import OFTEN, lowered
-from gradcli.program.planned import constant_parts
+from gradcli.program.loops import simplified
+from gradcli.program.planned import computed_once, constant_parts
 from gradcli.program.sharing import TRACED, from_rows, values_from_rows
-from gradcli.rewrite.simplify import Simplified
 
 if TYPE_CHECKING:
     from gradcli.program.loaded import Loaded
@@ -70,8 +68,8 @@ class Traced:
         self.fixed = dict(fixed or {})
         shared = set(from_rows(self.program, nodes)) if self.cluster is not None else set()
         later = self._computed_once(given, shared)
-        self._original: Mapping[Node, Node] = {}
-        self._roots, self.leaves = self._simplified({*given, *self.fixed, *later})
+        stopped = {*given, *self.fixed, *later}
+        self._roots, self.leaves, self._original = simplified(self.program, nodes, stopped, TRACED)
         needed = [x for x in self.leaves if x not in given and x not in self.fixed]
         later |= {x for x in needed if x in shared}
         self.fixed |= {x: self.program.leaf_value(x) for x in needed if x not in shared}
@@ -91,11 +89,7 @@ class Traced:
         """Compute what no input changes, but for what is computed from the rows of all, which this returns."""
         stopped = {*given, *self.fixed}
         constant = [x for x in constant_parts(self.nodes, stopped) if x not in self.fixed]
-        now = [x for x in constant if x not in shared]
-        if now:
-            plan = self.program.plan(now, self.fixed)
-            values = {**self.fixed, **self.program.leaf_values(plan, self.fixed)}
-            self.fixed |= dict(zip(now, run(plan, values, self.program.written), strict=True))
+        self.fixed |= computed_once(self.program, [x for x in constant if x not in shared], self.fixed)
         return {x for x in constant if x in shared}
 
     def _layouts(self, jax: Any) -> list[Any]:
@@ -108,16 +102,6 @@ class Traced:
         """The values that the function is given once, on the devices."""
         found = dict(zip(later, values_from_rows(self.program, later, self.part, self.placed), strict=True))
         return [found[x] if x in found else self.put(jax, self.fixed[x], self.placed(x)) for x in self._held]
-
-    def _simplified(self, stopped: set[Node]) -> tuple[list[Node], set[Node]]:
-        """The nodes with runs of loops, simplified, and the leaves that they need."""
-        with uncollected():
-            roots = lowered(self.nodes, stopped, OFTEN, TRACED)[0] if self.program.graph.has_loops else self.nodes
-            if without("simplify"):
-                return roots, {x for x in cone(roots, stopped) if x.op.name == "leaf"}
-            simple = Simplified(roots, known=stopped)
-            self._original = simple.original
-            return simple.targets, set(simple.leaves)
 
     @property
     def everywhere(self) -> Any:

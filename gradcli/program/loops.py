@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from gradcli.execute.newton import Solver
 from gradcli.execute.repeat import Loop
 from gradcli.graph.loops import Body, with_runs
-from gradcli.graph.node import Node, cone
+from gradcli.graph.node import Node, cone, uncollected
 from gradcli.graph.operation import literal
 from gradcli.graph.ops.creation import loop, loop_result, loop_run
 from gradcli.graph.ops.ruled import System, solution
+from gradcli.graph.switches import without
 from gradcli.program.apart import taken_apart
 from gradcli.rewrite.simplify import Simplified
 from gradcli.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from gradcli.program.loaded import Loaded
 
 
 class Runs(NamedTuple):
@@ -67,6 +71,18 @@ def lowered(
 
     new, original = with_runs(nodes, made, solved, known)
     return [new[node] for node in targets], {**parts, **{x: parts.get(old, old) for x, old in original.items()}}
+
+
+def simplified(
+    program: Loaded, nodes: Sequence[Node], known: Collection[Node], by: Runs
+) -> tuple[list[Node], set[Node], Mapping[Node, Node]]:
+    """Nodes with runs of loops, simplified; the leaves that they need, and what new nodes stand for."""
+    with uncollected():
+        roots = lowered(nodes, known, OFTEN, by)[0] if program.graph.has_loops else list(nodes)
+        if without("simplify"):
+            return roots, {x for x in cone(roots, known) if x.op.name == "leaf"}, {}
+        simple = Simplified(roots, known=known)
+        return simple.targets, set(simple.leaves), simple.original
 
 
 def solver(system: System, by: Runs = NUMPY) -> Any:

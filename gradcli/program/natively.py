@@ -21,11 +21,9 @@ from gradcli.execute.sizes import HEAVY, bytes_of, processors
 from gradcli.graph.node import Node, cone, uncollected
 from gradcli.graph.operation import Contraction, kernel_value
 from gradcli.graph.ops.creation import loop_result
-from gradcli.graph.switches import without
 from gradcli.program.jitted import numpy_seconds
-from gradcli.program.loops import OFTEN, Runs, lowered
-from gradcli.program.planned import constant_parts
-from gradcli.rewrite.simplify import Simplified
+from gradcli.program.loops import Runs, simplified
+from gradcli.program.planned import computed_once, constant_parts
 
 if TYPE_CHECKING:
     from gradcli.program.loaded import Loaded
@@ -132,6 +130,17 @@ class _Nowhere:
         pass
 
 
+def _stages(made: Sequence[Node], by_c: Mapping[Node, bool]) -> dict[int, list[Node]]:
+    """Nodes in the order in which they can be done: by C at even numbers, by NumPy at odd ones."""
+    level: dict[Node, int] = {}
+    stages: dict[int, list[Node]] = {}
+    for x in made:
+        least = max([level.get(i, 0) for i in x.inputs], default=0)
+        level[x] = least + ((least % 2 == 1) == by_c[x])
+        stages.setdefault(level[x], []).append(x)
+    return stages
+
+
 class Compiled:
     """The values of nodes as a function of those of some leaves, as :class:`gradcli.program.planned.Planned`, by C and NumPy.
 
@@ -154,29 +163,17 @@ class Compiled:
         given = {*inputs, *known}
         start = perf_counter()
         constant = [x for x in constant_parts(nodes, {*given, *self._fixed}) if x not in self._fixed]
-        if constant:
-            plan = self._program.plan(constant, self._fixed)
-            leaves = self._program.leaf_values(plan, self._fixed)
-            found = run(plan, {**self._fixed, **leaves}, self._program.written)
-            self._fixed |= dict(zip(constant, found, strict=True))
+        self._fixed |= computed_once(self._program, constant, self._fixed)
         stopped = {*given, *self._fixed}
         with uncollected():
-            roots = lowered(nodes, stopped, OFTEN, WRITTEN)[0] if program.graph.has_loops else list(nodes)
-            self.leaves = {x for x in cone(roots, stopped) if x.op.name == "leaf"}
-            if not without("simplify"):
-                simple = Simplified(roots, known=stopped)
-                roots, self.leaves = simple.targets, set(simple.leaves)
+            roots, self.leaves, _ = simplified(program, nodes, stopped, WRITTEN)
             below = cone(roots, stopped)
             self._targets = native.expanded(roots, stopped)
             order = cone(self._targets, stopped)
             self._fixed |= {x: self._program.leaf_value(x) for x in order if x.op.name == "leaf" and x not in stopped}
             self.moving = [x for x in order if x in given]
             self._steps = self._cut(order, {*given, *self._fixed})
-            products = [x.inputs for x in self._steps if isinstance(x, Node) and isinstance(x.op.rule, Contraction)]
-            flat = all([x.rank <= 2 for inputs in products for x in inputs])
-            heavy = any([bytes_of(x) >= HEAVY for inputs in products for x in inputs])
-            # Products of a stack that each start threads wait for each other.
-            self._threads = None if not products else program.threads or processors() if flat and heavy else 1
+            self._threads = self._blas_threads(program)
             self._by_call = {step: _call(step) for step in self._steps if isinstance(step, Node)}
             writing = self._compiled()
         seconds = perf_counter() - start - writing
@@ -191,45 +188,44 @@ class Compiled:
 
     def _cut(self, order: Sequence[Node], given: set[Node]) -> list[Segment | Node]:
         """Runs of operations that C does, as long as they can be, and operations that NumPy does between them."""
+        made = [x for x in order if x not in given]
         users: dict[Node, list[Node]] = {}
-        for x in order:
-            if x not in given:
-                for i in x.inputs:
-                    users.setdefault(i, []).append(x)
-        by_c: dict[Node, bool] = dict.fromkeys(given, False)
-        for x in order:
-            if x not in given:
-                by_c[x] = by_c[x.inputs[0]] if x.op is loop_result else native.is_written(x)
-        for x in reversed(order):  # what NumPy needs of what it has made, it looks at itself
-            if x not in given and x.op.shares == "always" and x.inputs[0] not in given and not by_c[x.inputs[0]]:
-                by_c[x] = all([by_c[user] for user in users.get(x, [])]) and x not in self._targets
-        level: dict[Node, int] = dict.fromkeys(given, 0)
-        for x in order:
-            if x not in given:
-                least = max([level[i] for i in x.inputs], default=0)
-                level[x] = least + ((least % 2 == 1) == by_c[x])  # C at even levels, NumPy at odd ones
-        stages: dict[int, list[Node]] = {}
-        for x in order:
-            if x not in given:
-                stages.setdefault(level[x], []).append(x)
-        targets = set(self._targets)
+        for x in made:
+            for i in x.inputs:
+                users.setdefault(i, []).append(x)
         steps: list[Segment | Node] = []
-        for k in sorted(stages):
-            own = set(stages[k])
-            if k % 2:
-                steps += stages[k]
-                continue
-            inputs = list(dict.fromkeys([i for x in stages[k] for i in x.inputs if i not in own]))
-            outputs = [
-                x
-                for x in stages[k]
-                if _has_array(x) and (x in targets or any([u not in own for u in users.get(x, [])]))
-            ]
-            if any([x.op.name != "literal" for x in outputs]):
-                steps.append(Segment(inputs, outputs, self._fixed, targets))
-            else:
-                steps += outputs
+        for k, stage in sorted(_stages(made, self._done_by_c(made, users)).items()):
+            steps += stage if k % 2 else self._segment(stage, users)
         return steps
+
+    def _done_by_c(self, made: Sequence[Node], users: Mapping[Node, Sequence[Node]]) -> dict[Node, bool]:
+        by_c: dict[Node, bool] = {}
+        for x in made:
+            by_c[x] = by_c.get(x.inputs[0], False) if x.op is loop_result else native.is_written(x)
+        for x in reversed(made):  # what NumPy needs of what it has made, it looks at itself
+            if x.op.shares == "always" and not by_c.get(x.inputs[0], True):
+                by_c[x] = all([by_c[user] for user in users.get(x, [])]) and x not in self._targets
+        return by_c
+
+    def _segment(self, stage: Sequence[Node], users: Mapping[Node, Sequence[Node]]) -> list[Segment] | list[Node]:
+        """A function of what C does at a time, or the numbers that are all that it would give."""
+        own, targets = set(stage), set(self._targets)
+        inputs = list(dict.fromkeys([i for x in stage for i in x.inputs if i not in own]))
+        needed = [x for x in stage if x in targets or any([u not in own for u in users.get(x, [])])]
+        outputs = [x for x in needed if _has_array(x)]
+        if all([x.op.name == "literal" for x in outputs]):
+            return outputs
+        return [Segment(inputs, outputs, self._fixed, targets)]
+
+    def _blas_threads(self, program: Loaded) -> int | None:
+        """Threads for the products of matrices that NumPy does, None where there are none."""
+        products = [x.inputs for x in self._steps if isinstance(x, Node) and isinstance(x.op.rule, Contraction)]
+        if not products:
+            return None
+        flat = all([x.rank <= 2 for inputs in products for x in inputs])
+        heavy = any([bytes_of(x) >= HEAVY for inputs in products for x in inputs])
+        # Products of a stack that each start threads wait for each other.
+        return program.threads or processors() if flat and heavy else 1
 
     def _compiled(self) -> float:
         """Write and compile the segments; the seconds that the compiler took."""

@@ -71,3 +71,12 @@ def constant_parts(nodes: Sequence[Node], inputs: set[Node]) -> list[Node]:
             moving.add(node)
             needed |= dict.fromkeys(node.inputs)
     return [x for x in needed if x not in moving and x.op.name not in ("leaf", "literal")]
+
+
+def computed_once(program: Loaded, nodes: Sequence[Node], fixed: Mapping[Node, Array]) -> dict[Node, Array]:
+    """The values of nodes that no input changes, from those of ``fixed`` nodes and what the program gives."""
+    if not nodes:
+        return {}
+    plan = program.plan(nodes, fixed)
+    values = run(plan, {**fixed, **program.leaf_values(plan, fixed)}, program.written)
+    return dict(zip(nodes, values, strict=True))

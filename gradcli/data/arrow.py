@@ -246,7 +246,7 @@ def table_rows(
     memory: Memory | None = None,
     keep: Sequence[str] = (),
 ) -> Iterator[Rows]:
-    """The rows of a table in blocks; see :func:`gradcli.data.rows.read_rows`. ``read`` counts the bytes of the file in proportion."""
+    """The rows of a table in blocks; see :class:`gradcli.data.rows.Stream`. ``read`` counts the bytes of the file in proportion."""
     import numpy as np
 
     table = Table(path)
@@ -270,14 +270,16 @@ def table_rows(
             memory.need(f"a {table.group} of {path}", part.nbytes)
         place[:] = [(group, before)]
         columns = _numbers(part, names, field_of) if not keep else None
-        if columns is not None:
-            read = size * (before + part.num_rows) // total if total else 0
-            yield Rows(before + 1 + np.arange(part.num_rows), columns, read=read, keep=keep)
-        for start in range(0, part.num_rows if columns is None else 0, BATCH):
-            rows = part.slice(start, BATCH).to_pylist()
+        for start in range(0, part.num_rows, BATCH):
+            stop = min(start + BATCH, part.num_rows)
             first = before + start + 1
+            read = size * (before + stop) // total if total else 0
+            if columns is not None:
+                some = {name: column[start:stop] for name, column in columns.items()}
+                yield Rows(np.arange(first, before + stop + 1), some, read=read, keep=keep)
+                continue
+            rows = part.slice(start, BATCH).to_pylist()
             cells = [(first + k, {name: _plain(value) for name, value in row.items()}) for k, row in enumerate(rows)]
-            read = size * (first + len(rows) - 1) // total if total else 0
             for block in records.blocks(cells):
                 yield Rows(block.numbers, block.columns, block.bad, read, block.kept, keep)
                 if block.bad and not skip_bad:
@@ -285,6 +287,31 @@ def table_rows(
         before += part.num_rows
     if not before:
         raise GradcliError("DataError", f"{path} has no rows")
+
+
+class Tables:
+    """The rows of a table in pieces, as :class:`gradcli.data.rows.Stream` has those of a stream."""
+
+    source = None
+    state = None
+
+    def __init__(
+        self, path: str, field_of: Callable[[str], Field], skip_bad: bool, memory: Memory, keep: Sequence[str]
+    ) -> None:
+        self._rows = table_rows(path, field_of, skip_bad, memory, keep)
+        self.read = 0
+
+    def skip(self, rows: int) -> None:
+        """Nothing: rows have their numbers."""
+
+    def pieces(self) -> Iterator[Rows]:
+        """Blocks of rows."""
+        for rows in self._rows:
+            self.read = rows.read
+            yield rows
+
+    def rows(self, piece: Rows) -> Iterator[Rows]:
+        return iter([piece])
 
 
 def _numbers(part: Any, names: Sequence[str], field_of: Callable[[str], Field]) -> dict[str, Array] | None:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 MOST_DIGITS = 19
 """Digits of an integer that 64 bits hold."""
 
-LONGEST = 26
-"""Digits and a point that are read; of more than 19 digits the first ones must be 0 for that to be quick."""
+LONGEST = 24
+"""Digits before a point, or behind it, that are read; of more than 19 digits the first ones must be 0 for that to be quick."""
 
 SCALE = 64
 """The exponent of the largest power of ten that numbers are multiplied by; its negative is that of the smallest one."""
@@ -80,38 +80,39 @@ def read(data: bytes, columns: int) -> Array | None:
         return None
     if not data.endswith(b"\n"):
         data += b"\n"
-    text = np.frombuffer(data, np.uint8)
-    ends = np.flatnonzero((text == COMMA) | (text == NEWLINE))
+    text = _Text(data)
+    ends = text.places((text.bytes == COMMA) | (text.bytes == NEWLINE))
     if len(ends) % columns or np.any(
-        (text[ends].reshape(-1, columns) == NEWLINE) != (np.arange(columns) == columns - 1)
+        (text.at(ends).reshape(-1, columns) == NEWLINE) != (np.arange(columns) == columns - 1)
     ):
         return None
-    starts = np.concatenate(([0], ends[:-1] + 1))
+    starts = np.concatenate(([LONGEST], ends[:-1] + 1))
     stops, scale = ends, np.zeros(len(ends), np.int64)
-    marks = np.flatnonzero(text | 32 == EXPONENT)
-    if len(marks):
+    if b"e" in data or b"E" in data:
+        marks = text.places(text.bytes | 32 == EXPONENT)
         fields = np.searchsorted(ends, marks)
-        exponents = _decimals(text, marks + 1, ends[fields], 4)
-        if exponents is None or np.any(np.diff(fields) == 0) or np.any(exponents.behind >= 0):
+        negative, begins = text.signs(marks + 1)
+        exponents = text.digits(begins, ends[fields], 4)
+        if exponents is None or np.any(np.diff(fields) == 0) or np.any(begins >= ends[fields]):
             return None
         stops = ends.copy()
         stops[fields] = marks
-        scale[fields] = np.where(exponents.negative, -1, 1) * exponents.whole.astype(np.int64)
-    found = _decimals(text, starts, stops, LONGEST)
+        scale[fields] = np.where(negative, -1, 1) * exponents[0].astype(np.int64)
+    found = _decimals(text, starts, ends, stops)
     if found is None:
         return None
     whole, behind, negative, short = found
-    scale -= np.maximum(behind, 0)
+    scale -= behind
     with np.errstate(all="ignore"):
         values, sure = _scaled(whole, np.clip(scale, -SCALE, SCALE))
     values = np.where(negative, -values, values)
     for k in np.flatnonzero(~(sure & short) | (np.abs(scale) > SCALE)).tolist():
-        values[k] = float(data[starts[k] : ends[k]])
+        values[k] = float(text.between(starts[k], ends[k]))
     return values.reshape(-1, columns)
 
 
 class _Decimals(NamedTuple):
-    """Digits as integers, how many stand behind a point (-1 without one), where there is a minus, where 64 bits do."""
+    """Digits as integers, how many stand behind a point, where there is a minus, and where 64 bits do."""
 
     whole: Array
     behind: Array
@@ -119,45 +120,130 @@ class _Decimals(NamedTuple):
     short: Array
 
 
-def _decimals(text: Array, starts: Array, stops: Array, width: int) -> _Decimals | None:
-    """The parts of a text from starts to stops: a sign or none, then digits and at most one point, up to ``width`` of them.
+def _decimals(text: _Text, starts: Array, ends: Array, stops: Array) -> _Decimals | None:
+    """What a text says from starts to stops: a sign or none, then digits and at most one point; fields end at ``ends``.
 
-    None where some are anything else.
+    None where some say anything else.
     """
     import numpy as np
 
-    first = text[np.minimum(starts, len(text) - 1)]
-    negative = first == MINUS
-    starts = starts + (negative | (first == PLUS))
-    length = stops - starts
-    if length.min() < 1 or length.max() > width:
+    negative, starts = text.signs(starts)
+    points = dots = text.places(text.bytes == DOT)
+    if len(dots) == len(ends) and np.all((starts <= dots) & (dots < stops)):
+        behind = stops - dots - 1
+    else:
+        fields = np.searchsorted(ends, dots)
+        points, behind = stops.copy(), np.zeros(len(ends), np.int64)
+        points[fields] = dots
+        behind[fields] = stops[fields] - dots - 1
+        if np.any(np.diff(fields) == 0) or np.any(behind < 0) or np.any(points < starts):
+            return None
+    if np.any(points - starts + behind < 1):
         return None
-    width = min(width, int(length.max() + length.max() % 2))
-    windows = np.lib.stride_tricks.sliding_window_view(np.concatenate((np.zeros(width, np.uint8), text)), width)
-    characters = np.ascontiguousarray(windows[stops].T)  # [width, numbers]: those before each stop
-    digits = characters - np.uint8(ZERO)
-    digits *= np.arange(width)[:, None] >= width - length
-    places, fields = np.divmod(np.flatnonzero((characters == DOT) & (digits > 0)), len(length))
-    point = np.full(len(length), -1)
-    point[fields] = places
-    behind = np.where(point < 0, -1, width - 1 - point)
-    if np.any(length == (point >= 0)):
+    fraction, integer = text.digits(stops - behind, stops, LONGEST), text.digits(starts, points, LONGEST)
+    if fraction is None or integer is None:
         return None
-    if len(fields):
-        # What stands before the point moves one place on, over it; a second one is too large a digit.
-        before = np.arange(width)[:, None] <= point
-        moved = digits[:-1] * before[1:]
-        digits *= ~before
-        digits[1:] |= moved
-    if digits.max() > 9:
-        return None
-    short = ~digits[: max(width - MOST_DIGITS, 0)].any(axis=0)
-    pairs = digits[::2] * np.uint8(10) + digits[1::2]
-    whole = np.zeros(len(length), np.uint64)
-    for pair in pairs:
-        whole *= np.uint64(100)
-        whole += pair
-    return _Decimals(whole, behind, negative, np.asarray(short))
+    limit, power = _limits()
+    (whole, fits), (above, fits_above) = _joined(fraction), _joined(integer)
+    short = fits & fits_above & (above < limit[behind])
+    return _Decimals(whole + above * power[behind], behind, negative, short)
+
+
+@cache
+def _limits() -> tuple[Array, Array]:
+    """For each number of digits behind a point: below what the integer before it must be for 19 digits, and that power of ten."""
+    import numpy as np
+
+    limit = [10 ** max(MOST_DIGITS - k, 0) for k in range(LONGEST + 1)]
+    power = [10 ** min(k, MOST_DIGITS) for k in range(LONGEST + 1)]
+    return np.array(limit, np.uint64), np.array(power, np.uint64)
+
+
+def _joined(parts: list[Array]) -> tuple[Array, Any]:
+    """Integers from their digits, eight at a time from the last ones on, and whether they have at most 19 of them."""
+    import numpy as np
+
+    total = parts[0]
+    for k, part in enumerate(parts[1:], 1):
+        total = total + part * np.uint64(10 ** (8 * k))
+    return total, parts[2] < 1000 if len(parts) > 2 else True
+
+
+@cache
+def _masks() -> Array:
+    """Of a word the last so many of its eight bytes, from 0 to 8."""
+    import numpy as np
+
+    return np.array([(1 << 64) - (1 << (64 - 8 * k)) for k in range(9)], np.uint64)
+
+
+class _Text:
+    """A text of which words of eight bytes are looked at, from any place on; places count from the padding in front."""
+
+    def __init__(self, data: bytes) -> None:
+        import numpy as np
+
+        self._data = b"".join((bytes(LONGEST), data, bytes(8 + -len(data) % 8)))
+        self._words = np.frombuffer(self._data, "<u8")
+        self._all = np.frombuffer(self._data, np.uint8)
+        self.bytes = self._all[LONGEST : LONGEST + len(data)]
+
+    def places(self, where: Array) -> Array:
+        """The places of some bytes of the text."""
+        import numpy as np
+
+        found: Array = np.flatnonzero(where)
+        found += LONGEST
+        return found
+
+    def at(self, places: Array) -> Array:
+        found: Array = self._all[places]
+        return found
+
+    def between(self, start: int, stop: int) -> bytes:
+        return self._data[start:stop]
+
+    def signs(self, starts: Array) -> tuple[Array, Array]:
+        """Where there is a minus, and where what follows a sign, if there is one, begins."""
+        first = self.at(starts)
+        negative = first == MINUS
+        return negative, starts + (negative | (first == PLUS))
+
+    def digits(self, starts: Array, stops: Array, most: int) -> list[Array] | None:
+        """The numbers that the digits from starts to stops are, eight of them at a time from the last ones on; at least one part.
+
+        None where there is anything but digits, or more than ``most`` of them. Source of the arithmetic on words:
+        Lemire, *Quickly parsing eight digits* (2018).
+        """
+        import numpy as np
+
+        length = stops - starts
+        if length.max() > most or length.min() < 0:
+            return None
+        at, shift = stops >> 3, ((stops & 7) << 3).astype(np.uint64)
+        back = 63 - shift
+        above = self._words[at]
+        parts: list[Array] = []
+        odd = np.zeros(len(starts), np.uint64)
+        for k in range(-(-int(length.max()) // 8)):
+            below = self._words[at - (1 + k)]
+            word = above << 1
+            word <<= back
+            word |= below >> shift
+            above = below
+            word ^= 0x3030303030303030
+            word &= _masks()[np.clip(length - 8 * k, 0, 8)]
+            odd |= word + 0x7676767676767676
+            for factor, places, mask in ((2561, 8, 0x00FF00FF00FF00FF), (6553601, 16, 0x0000FFFF0000FFFF)):
+                word *= factor
+                word >>= places
+                word &= mask
+            word *= 42949672960001
+            word >>= 32
+            parts.append(word)
+        if np.any(odd & 0x8080808080808080):
+            return None
+        return parts or [odd]
 
 
 def _scaled(whole: Array, scale: Array) -> tuple[Array, Array]:
@@ -199,7 +285,7 @@ def characters(values: Array) -> Array:
     """The same texts as bytes [values, WIDTH], filled with zeros; the last byte of each is free."""
     import numpy as np
 
-    texts = np.empty((len(values), WIDTH), np.uint8)
+    texts = np.empty((len(values), WORDS), "<u8")
     with np.errstate(all="ignore"):
         for start in range(0, len(values), PART):
             part = values[start : start + PART]
@@ -212,8 +298,8 @@ def characters(values: Array) -> Array:
             rest = np.flatnonzero(~(plain & sure | zero))
             if len(rest):
                 others = [repr(value).encode() for value in (part[rest] + 0.0).tolist()]
-                own[rest] = np.array(others, f"S{WIDTH}").view(np.uint8).reshape(-1, WIDTH)
-    return texts
+                own[rest] = np.array(others, f"S{WIDTH}").view("<u8").reshape(-1, WORDS)
+    return texts.view(np.uint8)
 
 
 def _shortest(x: Array) -> tuple[Array, Array, Array, Array]:
@@ -265,60 +351,83 @@ def _shortest(x: Array) -> tuple[Array, Array, Array, Array]:
     return digits, exponent + long, kept, sure
 
 
-@cache
-def _four_digits() -> Array:
-    """The text of each number below 10000 as the bytes of an integer."""
-    import numpy as np
-
-    return np.frombuffer(b"".join([b"%04d" % k for k in range(10000)]), np.uint32)
-
-
-FRONT = b"0.000"
-"""What stands before the digits of the smallest number without an exponent."""
-
-WIDTH = 1 + len(FRONT) + 18 + 5 + 1
+WORDS = 4
+WIDTH = 8 * WORDS
 """Bytes of a text: a sign, what stands in front, 17 digits and a point, an exponent, and one that is free."""
 
+NO_POINT = 17
+"""The place of a point that is not among the digits."""
+
+
+class _Words(NamedTuple):
+    """Words of eight characters, the first one in the lowest byte, that texts are put together from.
+
+    ``four`` are the numbers below 10000; ``first`` keep the first so many characters, from 0 to 8; ``before`` [2, places]
+    keep what stands before a point at a place among the digits after the first one, ``point`` [2, places] is that point; ``front``
+    stands before the digits of numbers below 1, by the exponent's size; and ``exponent`` are those from -SCALE to SCALE.
+    """
+
+    four: Array
+    first: Array
+    before: Array
+    point: Array
+    front: Array
+    exponent: Array
+
 
 @cache
-def _exponents() -> Array:
-    """The text of exponents from -SCALE to SCALE, filled with bytes of 0."""
+def _words() -> _Words:
     import numpy as np
 
-    texts = [(b"e%+03d" % e).ljust(5, b"\0") for e in range(-SCALE, SCALE + 1)]
-    return np.frombuffer(b"".join(texts), np.uint8).reshape(-1, 5)
+    def words(texts: list[bytes], size: int = 8) -> Array:
+        return (
+            np.frombuffer(b"".join([text.ljust(size, b"\0") for text in texts]), "<u8").reshape(len(texts), -1).T.copy()
+        )
+
+    places = range(NO_POINT + 1)
+    return _Words(
+        words([b"%04d" % k for k in range(10000)])[0],
+        words([b"\xff" * k for k in range(9)])[0],
+        words([b"\xff" * min(k, 16) for k in places], 16),
+        words([b"\0" * k + b"." if k < 16 else b"" for k in places], 16),
+        words([b"\0" + b"0.000"[: k + 1] if k else b"" for k in range(5)])[0],
+        words([b"\0e%+03d" % e for e in range(-SCALE, SCALE + 1)])[0],
+    )
+
+
+def _eight_digits(x: Array) -> Array:
+    """The characters of integers below 10^8."""
+    four = _words().four
+    above = x // 10**4
+    found: Array = four[x - above * 10**4] << 32
+    found |= four[above]
+    return found
 
 
 def _lay_out(texts: Array, negative: Array, digits: Array, exponent: Array, kept: Array) -> None:
-    """Fill in the texts of numbers from their 17 digits (the first ``kept`` are written) and the exponent of the first one."""
+    """Fill in texts [numbers, WORDS] from their 17 digits (the first ``kept`` are written) and the exponent of the first one."""
     import numpy as np
 
-    table = _four_digits()
-    count = len(digits)
-    shown = np.empty((20, count), np.uint8)
-    high, low = np.divmod(digits, 10**8)
-    first, high = np.divmod(high, 10**8)
-    for k, part in enumerate([first, *np.divmod(high, 10**4), *np.divmod(low, 10**4)]):
-        shown[4 * k : 4 * k + 4] = table[part].view(np.uint8).reshape(count, 4).T
-    shown = shown[3:]
+    words = _words()
+    high = digits // 10**8
+    low = digits - high * 10**8
+    first = high // 10**8
+    high -= first * 10**8
     integral = (exponent >= 0) & (exponent < 16)
-    small = (exponent < 0) & (exponent > -len(FRONT))
+    small = (exponent < 0) & (exponent > -5)
     kept = np.where(integral, np.maximum(kept, exponent + 2), kept)  # 100.0
-    places = np.arange(17, dtype=np.uint8)[:, None]
-    shown *= places < kept.astype(np.uint8)
-    # Each byte of the texts in a row of its own, which NumPy is quick at.
-    start, stop = 1 + len(FRONT), WIDTH - 6
-    lines = np.zeros((WIDTH, count), np.uint8)
-    lines[0] = negative * np.uint8(MINUS)
-    for k, character in enumerate(FRONT, 1):
-        lines[k] = (small & (exponent < min(2 - k, 0))) * np.uint8(character)
-    before = np.where(small, 16, np.where(integral, exponent, 0)).astype(np.uint8)
-    ahead = places <= before
-    lines[start : stop - 1] = shown * ahead
-    lines[start + 1 : stop] |= shown * ~ahead
-    lines[start + 1 + before, np.arange(count)] = np.where(integral | ~small & (shown[1] > 0), DOT, 0)
+    place = np.where(integral, exponent, np.where(small | (kept == 1), NO_POINT, 0))
+    texts[:, 0] = words.front[np.where(small, -exponent, 0)]
+    texts[:, 0] |= (first + ZERO).astype(np.uint64) << 56 | negative * np.uint64(MINUS)
+    # The digits after the first one are two words: those before the point stay, the others make room for it.
+    after: Array = np.zeros(len(digits), np.uint64)
+    for k, part in enumerate((high, low)):
+        some = _eight_digits(part)
+        some &= words.first[np.clip(kept - (1 + 8 * k), 0, 8)]
+        before = some & words.before[k][place]
+        some ^= before
+        texts[:, 1 + k] = before | words.point[k][place] | some << 8 | after
+        after = some >> 56
     powers = np.flatnonzero(~(integral | small))
-    if len(powers):
-        lines[stop : stop + 5, powers] = _exponents()[exponent[powers] + SCALE].T
-    for k, line in enumerate(lines):
-        texts[:, k] = line
+    after[powers] |= words.exponent[exponent[powers] + SCALE]
+    texts[:, 3] = after

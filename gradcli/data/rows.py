@@ -66,24 +66,23 @@ class Rows:
 
 
 class _Format(Protocol):
+    count: int
+    """Rows that were there."""
+
     @property
     def keep(self) -> Sequence[str]:
         """The columns to keep, with ``*`` written out as soon as there is a row."""
+
+    @property
+    def state(self) -> object:
+        """What the meaning of further lines depends on."""
 
     def blocks(self, data: bytes) -> Iterator[Rows]:
         """The rows in some lines, which follow those of the last call."""
 
 
-def read_rows(
-    stream: IO[bytes],
-    name: str,
-    field_of: Callable[[str], Field],
-    skip_bad: bool = False,
-    memory: Memory | None = None,
-    keep: Sequence[str] = (),
-    delimiter: str = ",",
-) -> Iterator[Rows]:
-    """The rows of a stream in blocks as they arrive.
+class Stream:
+    """The rows of a stream, in blocks as they arrive.
 
     A stream whose first character is ``{`` is NDJSON, an object for each row; anything else is CSV with a header, of
     which an empty block is yielded at once. Blank lines are not rows. A block ends where the stream has nothing more to
@@ -91,32 +90,77 @@ def read_rows(
     or raises; a column to ``keep`` for which it raises sets nothing, and ``*`` among them stands for all other such
     columns. Fields of CSV are separated by ``delimiter``.
     Without ``skip_bad`` the block of the first bad row is the last one.
-    Raises GradcliError: a DataError for a stream that cannot be read, is empty or has no usable header, a LimitError for
-    a row that ``memory`` (by default what is free) does not hold.
     """
-    reader: _Format | None = None
-    read = 0
-    for data in _complete_lines(stream, name, memory or Memory()):
-        read += len(data)
-        if reader is None:
+
+    def __init__(
+        self,
+        stream: IO[bytes],
+        name: str,
+        field_of: Callable[[str], Field],
+        skip_bad: bool = False,
+        memory: Memory | None = None,
+        keep: Sequence[str] = (),
+        delimiter: str = ",",
+    ) -> None:
+        self._stream = stream
+        self._name = name
+        self._field_of = field_of
+        self._skip_bad = skip_bad
+        self._memory = memory or Memory()
+        self._keep = keep
+        self._delimiter = delimiter
+        self._format: _Format | None = None
+        self.read = 0
+        """Bytes that were read."""
+
+    @property
+    def source(self) -> int | None:
+        """A descriptor from which something can be read when the stream has more; None where only reading shows that."""
+        try:
+            return self._stream.fileno()
+        except (OSError, ValueError):
+            return None
+
+    @property
+    def state(self) -> object:
+        """What the meaning of further lines depends on."""
+        return None if self._format is None else self._format.state
+
+    def skip(self, rows: int) -> None:
+        """Count rows that somebody else has understood."""
+        if self._format is not None:
+            self._format.count += rows
+
+    def pieces(self) -> Iterator[bytes]:
+        """Complete lines as they arrive; nothing where a part of one has arrived.
+
+        Raises GradcliError: a DataError for a stream that cannot be read, is empty or has no usable header, a LimitError for
+        a row that ``memory`` (by default what is free) does not hold.
+        """
+        for data in _complete_lines(self._stream, self._name, self._memory):
+            self.read += len(data)
+            yield data
+        if self._format is None:
+            fail(f"{self._name} is empty", 'the first line names the columns: `x,y`, or is an object: `{"x": 1}`')
+
+    def rows(self, data: bytes) -> Iterator[Rows]:
+        """The rows in some lines, which follow those of the last call. Raises GradcliError for a header that is not usable."""
+        if self._format is None:
             first, rest = _first_line(data.removeprefix(b"\xef\xbb\xbf"))
             if not first:
-                continue
-            if first.lstrip().startswith(b"{"):
-                reader = _Ndjson(name, field_of, skip_bad, keep)
-            else:
-                reader, data = _Csv(name, field_of, skip_bad, first, keep, delimiter), rest
-                yield reader.nothing()
-        for rows in reader.blocks(data):
-            yield Rows(rows.numbers, rows.columns, rows.bad, read, rows.kept, reader.keep)
-            if rows.bad and not skip_bad:
                 return
-    if reader is None:
-        fail(f"{name} is empty", 'the first line names the columns: `x,y`, or is an object: `{"x": 1}`')
+            if first.lstrip().startswith(b"{"):
+                self._format = _Ndjson(self._name, self._field_of, self._skip_bad, self._keep)
+            else:
+                csv = _Csv(self._name, self._field_of, self._skip_bad, first, self._keep, self._delimiter)
+                self._format, data = csv, rest
+                yield csv.nothing()
+        for rows in self._format.blocks(data):
+            yield Rows(rows.numbers, rows.columns, rows.bad, self.read, rows.kept, self._format.keep)
 
 
 def _complete_lines(stream: IO[bytes], name: str, memory: Memory) -> Iterator[bytes]:
-    """What has arrived, up to the last end of a line; the rest once it is complete."""
+    """What has arrived, up to the last end of a line, or nothing; the rest once it is complete."""
     read = getattr(stream, "read1", stream.read)
     pending: list[bytes] = []
     while True:
@@ -133,6 +177,8 @@ def _complete_lines(stream: IO[bytes], name: str, memory: Memory) -> Iterator[by
         if cut < len(data):
             pending.append(data[cut:])
             memory.need(f"a row of {name}", COST * CHUNK * len(pending))
+        if not cut:
+            yield b""
     if pending:
         yield b"".join(pending)
 
@@ -231,6 +277,10 @@ class _Csv:
         now = "commas" if self.delimiter == "," else repr(self.delimiter)
         other = "tab" if mark == "\t" else repr(mark)
         return mark and f"fields are separated by {now}; `--delimiter {other}` says otherwise"
+
+    @property
+    def state(self) -> None:
+        """The header has said it all."""
 
     def nothing(self) -> Rows:
         """The block without rows."""
@@ -472,6 +522,10 @@ class _Ndjson:
     @property
     def keep(self) -> Sequence[str]:
         return self.records.keep
+
+    @property
+    def state(self) -> object:
+        return tuple(self.records.fields.items()), tuple(self.keep)
 
     def blocks(self, data: bytes) -> Iterator[Rows]:
         import numpy as np

@@ -70,11 +70,13 @@ def test_most_are_written_and_read_without_python(monkeypatch):
     assert len(calls) < 10
 
 
-@pytest.mark.parametrize("form", ["%.18e", "%.17g", "%.20f", "%.3f", "%g", "%+.5e", "%d", "%.0f.", "%.16E", "%030.20f"])
+@pytest.mark.parametrize(
+    "form", ["%.18e", "%.17g", "%.20f", "%.3f", "%g", "%+.5e", "%d", "%.0f.", "%.16E", "%030.20f", "%050.20f"]
+)
 def test_other_ways_to_write_a_number(form):
     texts = [form % x for x in 100 * np.random.default_rng(1).normal(size=5000)]
     found = read("\n".join(texts).encode(), 1)
-    if form == "%030.20f":
+    if form == "%050.20f":
         assert found is None  # longer than what is read together
         return
     assert found is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -290,3 +291,78 @@ def test_the_bound_on_what_numpy_takes():
     run(x=np.ones((200, 300)))
     assert time.perf_counter() - start < 10 * jitted.numpy_seconds(nodes)  # on a busy machine, too
     assert jitted.numpy_seconds(nodes) < 0.1
+
+
+COMMANDS = {
+    "eval": ["eval", "--of", "y"],
+    "jacobian": ["jacobian", "--of", "z"],
+    "hessian": ["hessian", "--of", "y"],
+    "jvp": ["jvp", "--of", "z", "--seed", "x=[1.0, -1.0]"],
+    "second order": ["grad", "--of", "y", "--order", "2"],
+    "check": ["check", "--of", "y"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_answer_as_by_numpy(command, command_line):
+    name, *options = COMMANDS[command]
+    line = [
+        name,
+        "-e",
+        "variable x = [0.5, 2.0]; z = sin(x)*x[0]; y = sum(z^2)",
+        *options,
+        "--format",
+        "json",
+        "--precision",
+        "6",
+    ]
+    expected, found = command_line(*line), command_line(*line, "--backend", "jax", "-q")
+    assert found == expected
+    assert found.status == 0
+
+
+@pytest.mark.slow
+def test_a_curve_is_that_of_numpy(command_line, tmp_path):
+    for path, more in (("numpy.csv", []), ("jax.csv", ["--backend", "jax", "-q"])):
+        line = ["plot", "-e", "variable x = 0.5; y = sin(x)*x", "--x", "x=0:2", "--csv", str(tmp_path / path)]
+        assert command_line(*line, *more).status == 0
+    expected, found = [np.loadtxt(tmp_path / n, delimiter=",", skiprows=1) for n in ("numpy.csv", "jax.csv")]
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.slow
+def test_compiled_programs_are_kept(tmp_path):
+    """The second run finds what the first one has compiled."""
+    text = "variable x = ones([50])\nh1 = tanh(outer(x, x) @ x); h2 = tanh(outer(h1, x) @ h1); h3 = exp(sin(h2)); y = sum(h3*h1)"
+    line = [sys.executable, "-m", "gradcli", "grad", "-e", text, "--of", "y", "--backend", "jax", "-q"]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+    outputs, kept = [], []
+    for _ in range(2):
+        done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=True, env=environment)
+        outputs.append(done.stdout)
+        kept.append(sorted(path.name for path in (tmp_path / "gradcli" / "jax").iterdir() if "-atime" not in path.name))
+    assert outputs[0] == outputs[1] != ""
+    assert kept[0] == kept[1] != []
+
+
+@pytest.mark.slow
+def test_many_small_matrices_do_not_hang(tmp_path):
+    """XLA's threads for a CPU wait for one another where some functions of LAPACK have many matrices, unless there are enough."""
+    rows = np.random.default_rng(1).uniform(1, 2, (30_000, 2))
+    np.savetxt(tmp_path / "rows.csv", rows, delimiter=",", header="x,z", comments="", fmt="%.4f")
+    text = (
+        "variable x = 1.0; variable z = 1.0; A = 6*eye(6) + x*reshape(sin(z*cast(range(36), float64)), [6, 6]); "
+        "y = sum(inv(A)) + sum(solve(A @ A.T, ones([6]))) + log(abs(det(A)))"
+    )
+    line = ["grad", "-e", text, "--of", "y", "--points", "rows.csv"]
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    found = []
+    for more in ([], ["--backend", "jax"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "gradcli", *line, *more], cwd=tmp_path, capture_output=True, text=True, timeout=120,
+            check=True, env=environment,
+        )  # fmt: skip
+        found.append(np.loadtxt(done.stdout.splitlines(), delimiter=",", skiprows=1))
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-9, atol=1e-12)

@@ -54,6 +54,11 @@ class Points:
         self._shaped: set[str] = set()
         self._batches: dict[tuple[tuple[str, ...], frozenset[str], frozenset[str]], Batch] = {}
 
+    @property
+    def state(self) -> object:
+        """What the answers to further rows depend on: which names have become floats, and which have taken a shape."""
+        return frozenset(self._floats), frozenset(self._shaped)
+
     # what columns hold
 
     def field_of(self, name: str) -> Field:

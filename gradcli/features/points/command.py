@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -16,11 +16,12 @@ from gradcli.commands.endings import is_terminal, stream_has_color, tell
 from gradcli.commands.options import RowOptions
 from gradcli.commands.output import screen, write
 from gradcli.diagnostics import GradcliError, counted
+from gradcli.execute.sizes import processors
 
 if TYPE_CHECKING:
     from gradcli.data.rows import Rows
     from gradcli.execute.cluster import Place
-    from gradcli.features.points.answer import Answers
+    from gradcli.features.points.answer import Answers, Points
     from gradcli.features.points.varied import Ask, Item
     from gradcli.program.loaded import Loaded
     from gradcli.results import Block
@@ -50,9 +51,9 @@ class RowStream:
     delimiter: str = ","
     keep_bad: bool = False
     place: Place | None = None
-    _header: list[str] | None = None
+    header: list[str] | None = None
     _held: list[tuple[Answers, Mapping[int, Sequence[Any]], Sequence[int]]] = field(default_factory=list)
-    _count: int = 0
+    count: int = 0
 
     @classmethod
     def chosen(cls, asked: RowOptions, format: str | None, precision: int | None, output: str | None) -> RowStream:
@@ -98,43 +99,42 @@ class RowStream:
 
         write_atomically(output, lambda file: self._run(program, ask, lambda text: void(file.write(text.encode()))))
 
-    def _run(self, program: Loaded, ask: Ask, send: Any) -> None:
+    def _run(self, program: Loaded, ask: Ask, send: Callable[[str], None]) -> None:
         from gradcli.data.files import is_table
         from gradcli.data.memory import Memory
-        from gradcli.data.rows import read_rows
+        from gradcli.data.rows import Stream
         from gradcli.features.points.answer import Points
+        from gradcli.features.points.crew import Crew
 
         name = "<stdin>" if self.path == "-" else self.path
         points = Points(program, ask, name, self.skip_bad)
         with _opened(self.path) as (file, size), _bar(size, self.output is not None) as bar:
             memory = Memory(program.max_memory)
             if is_table(self.path):
-                from gradcli.data.arrow import table_rows
+                from gradcli.data.arrow import Tables
 
-                read = table_rows(self.path, points.field_of, self.skip_bad, memory, self.keep)
+                source: Any = Tables(self.path, points.field_of, self.skip_bad, memory, self.keep)
             else:
-                read = read_rows(file, name, points.field_of, self.skip_bad, memory, self.keep, self.delimiter)
-            for rows in _as_read(read, name):
-                self.keep = self.keep if rows.keep is None else rows.keep
-                unread = list(rows.bad)
-                for answers in points.answers(rows) if len(rows.numbers) or not rows.bad else ():
-                    last = max([*answers.numbers.tolist(), *[n for n, _ in answers.bad]], default=0)
-                    bad = [*answers.bad, *[(n, problem) for n, problem in unread if n < last]]
-                    unread = [(n, problem) for n, problem in unread if n > last]
-                    send(self._text(answers, rows.kept, [n for n, _ in bad]))
-                    self._tell(sorted(bad, key=lambda pair: pair[0]), bar)
-                    if bar is not None:
-                        bar.update(rows.read, self._count)
-                send(self._of_bad(rows.kept, [n for n, _ in unread]))
-                self._tell(unread, bar)
-            send(self._end())
+                source = Stream(file, name, points.field_of, self.skip_bad, memory, self.keep, self.delimiter)
+            run = _Run(self, points, source, send, bar)
+            alone = program.accelerator is not None or program.max_memory is not None
+            number = 1 if alone else program.threads or processors()
+            with Crew(
+                number, run.answered, run.take, run.state, lambda: 1 - source.read / size if size else None
+            ) as crew:
+                for piece in _as_read(source.pieces(), name):
+                    if piece:
+                        crew.give(piece)
+                    crew.idle(source.source)
+                crew.rest()
+            send(self.end())
 
-    def _tell(self, bad: list[tuple[int, GradcliError]], bar: _Bar | None) -> None:
+    def tell(self, bad: list[tuple[int, GradcliError]], bar: _Bar | None) -> None:
         """Raise the error of a bad row, or say that it is passed over."""
         for _, problem in bad:
             if not self.skip_bad:
                 if self.output is None:
-                    write(self._end())  # the rows of a table that were answered
+                    write(self.end())  # the rows of a table that were answered
                 problem.help = problem.help or "`--skip-bad` passes over such rows"
                 raise problem
             from gradcli.report.quoting import visible
@@ -151,39 +151,54 @@ class RowStream:
             else:
                 tell(f"{text}\n")
 
+    def lines(self, points: Points, rows: Rows) -> Iterator[tuple[str, list[tuple[int, GradcliError]]]]:
+        """The lines of rows, and after each part of them the rows that are bad there."""
+        self.keep = self.keep if rows.keep is None else rows.keep
+        unread = list(rows.bad)
+        for answers in points.answers(rows) if len(rows.numbers) or not rows.bad else ():
+            bad = list(answers.bad)
+            if unread:
+                last = max([*answers.numbers.tolist(), *[n for n, _ in answers.bad]], default=0)
+                bad += [(n, problem) for n, problem in unread if n < last]
+                unread = [(n, problem) for n, problem in unread if n > last]
+            yield self._text(answers, rows.kept, [n for n, _ in bad]), sorted(bad, key=lambda pair: pair[0])
+        if unread:
+            yield self._of_bad(rows.kept, [n for n, _ in unread]), unread
+
     def _text(self, answers: Answers, kept: Mapping[int, Sequence[Any]], bad: Sequence[int]) -> str:
         """The lines of some rows, below the header if they are the first ones; ``bad`` are rows between them."""
         from gradcli.features.points import look as form
 
         count = len(answers.numbers)
-        self._count += count
+        self.count += count
         values = form.rounded_to(answers.values, self.precision)
-        numbers = answers.numbers.tolist()
         if self.format in ("json", "ndjson"):
             text = form.json_lines([item.path for item in answers.items], values, count)
             if not self.keep and not self.keep_bad:
                 return text
+            numbers = answers.numbers.tolist()
             lines = form.after_kept(text, self.keep, [kept.get(n, ()) for n in numbers])
             return "".join([line for _, line in sorted([*zip(numbers, lines, strict=True), *self._empty(kept, bad)])])
         if self.format == "table":
             self._held.append((answers._replace(values=list(values)), kept, bad))
-            if self._count <= LONGEST_TABLE:
+            if self.count <= LONGEST_TABLE:
                 return ""
             # Too many for a table: what was held is written as CSV, and all that follows.
             self.format = "csv"
-            held, self._held, self._count = self._held, [], 0
+            held, self._held, self.count = self._held, [], 0
             return "".join([self._text(*earlier) for earlier in held])
         labels = [item.label for item in answers.items]
         header = form.headings(labels, values)
         start = ""
-        if self._header is None:
-            self._header, start = header, form.csv_header(labels, values, self.keep)
-        elif header != self._header:
+        if self.header is None:
+            self.header, start = header, form.csv_header(labels, values, self.keep)
+        elif header != self.header:
             raise GradcliError(
                 "ValueError", f"row {answers.numbers[0]} has the results {', '.join(header)}, not those of the header"
             )
         text = form.csv_lines(values, count)
         if self.keep or self.keep_bad:
+            numbers = answers.numbers.tolist()
             fields = [form.csv_fields(kept.get(n, ())) for n in numbers]
             lines = [f"{before}{line}\n" for before, line in zip(fields, text.splitlines(), strict=True)]
             text = "".join([line for _, line in sorted([*zip(numbers, lines, strict=True), *self._empty(kept, bad)])])
@@ -197,7 +212,7 @@ class RowStream:
             return []
         if self.format in ("json", "ndjson"):
             return [(n, line) for n in bad for line in form.after_kept("{}\n", self.keep, [kept.get(n, ())])]
-        columns = len(self._header or ())
+        columns = len(self.header or ())
         nothing = "," * (columns - 1) + "\n"
         return [(n, form.csv_fields(kept.get(n) or [""] * len(self.keep)) + nothing) for n in bad]
 
@@ -210,7 +225,7 @@ class RowStream:
             return ""
         return "".join([line for _, line in self._empty(kept, bad)])
 
-    def _end(self) -> str:
+    def end(self) -> str:
         """The table of the rows held, if that is what is written."""
         held, self._held = self._held, []
         if not held:
@@ -231,6 +246,56 @@ class RowStream:
         numbers = [number for number, _ in rows]
         shown = screen() if is_terminal(sys.stdout) else None
         return form.table([*self.keep, *header], numbers, [row for _, row in rows], shown)
+
+
+class _Run:
+    """A stream that is answered: here, or in other processes of a :class:`gradcli.features.points.crew.Crew`."""
+
+    def __init__(
+        self, asked: RowStream, points: Points, source: Any, send: Callable[[str], None], bar: _Bar | None
+    ) -> None:
+        self._asked = asked
+        self._points = points
+        self._source = source
+        self._send = send
+        self._bar = bar
+
+    def answered(self, piece: Any) -> tuple[int, str] | None:
+        """How many rows a piece has, and their lines; None where one is bad, or what comes after depends on it."""
+        before, count = self.state(), self._asked.count
+        texts: list[str] = []
+        try:
+            for rows in self._source.rows(piece):
+                for text, bad in self._asked.lines(self._points, rows):
+                    if bad:
+                        return None
+                    texts.append(text)
+        except Exception:  # noqa: BLE001  whoever asks answers it again, and sees it there
+            return None
+        return (self._asked.count - count, "".join(texts)) if self.state() == before else None
+
+    def take(self, piece: Any, found: tuple[int, str] | None) -> None:
+        """Hand on the lines of a piece, which are still to be found where they are None."""
+        if found is not None:
+            count, text = found
+            self._source.skip(count)
+            self._asked.count += count
+            self._send(text)
+            self._show(self._source.read)
+            return
+        for rows in self._source.rows(piece):
+            for text, bad in self._asked.lines(self._points, rows):
+                self._send(text)
+                self._asked.tell(bad, self._bar)
+                self._show(rows.read)
+
+    def _show(self, read: int) -> None:
+        if self._bar is not None:
+            self._bar.update(read, self._asked.count)
+
+    def state(self) -> object:
+        """What lines depend on, beside the rows."""
+        return self._asked.format, self._asked.header, self._points.state, self._source.state
 
 
 def _check_files(points: str, output: str | None, place: Place | None) -> None:
@@ -279,18 +344,18 @@ def _opened(path: str) -> Iterator[tuple[IO[bytes], int | None]]:
         yield file, _size(file)
 
 
-def _as_read(blocks: Iterator[Rows], name: str) -> Iterator[Rows]:
-    """The blocks of a stream; a DataError where the stream cannot be read on."""
+def _as_read(pieces: Iterator[Any], name: str) -> Iterator[Any]:
+    """The pieces of a stream; a DataError where the stream cannot be read on."""
     while True:
         try:
-            rows = next(blocks)
+            piece = next(pieces)
         except StopIteration:
             return
         except OSError as problem:
             from gradcli.data import unreadable
 
             raise unreadable(name, problem) from None
-        yield rows
+        yield piece
 
 
 def _size(file: Any) -> int | None:

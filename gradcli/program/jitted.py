@@ -116,11 +116,15 @@ class Traced:
         """How a node's value lies on the devices."""
         return self._cut[self._rows.get(node, -1) + 1]
 
-    def put(self, jax: Any, value: Array, place: Any) -> Array:
-        """A value that every process has, on the devices, in memory of their own."""
+    def put(self, jax: Any, values: Any, place: Any) -> Any:
+        """Values that every process has, one or several in containers, on the devices, in memory of their own."""
         if self.cluster is None:
-            return jax.device_put(value, place, may_alias=False)
-        return jax.make_array_from_callback(np.shape(value), place, lambda index: np.asarray(value)[index])
+            return jax.device_put(values, place, may_alias=False)
+
+        def shared(value: Array) -> Array:
+            return jax.make_array_from_callback(np.shape(value), place, lambda index: np.asarray(value)[index])
+
+        return jax.tree.map(shared, values)
 
     def values(self, jax: Any, moving: Sequence[Array], held: Sequence[Array]) -> tuple[list[Array], Array]:
         """The values of the nodes while JAX traces them, and whether something failed because of its values."""

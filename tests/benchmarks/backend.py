@@ -32,7 +32,11 @@ FITS = [
     Fit("spiral", "loss", "adam", 1500, ARMS, Schedule(0.05, "cosine"), batched=ARMS, batch=50),
     Fit("exam_classifier", "loss", "sgd", 1000, ("X", "passed")),
     Fit("burgers_network", "loss", "adam", 40, ("x", "t"), Schedule(0.001)),
+    Fit("rosenbrock_minimum", "y", "adam", 2000, rate=Schedule(0.001)),
+    Fit("factorisation", "loss", "adam", 500, ("ratings", "train"), Schedule(0.02)),
 ]
+"""The samples that have a loss; the one of exponential_fit are residuals, for SciPy's least squares."""
+
 ROWS = 10_000_000
 FEW = 3
 """Rounds at most: each takes seconds."""

@@ -77,7 +77,10 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+SLOW = {"many bad rows", "bad rows kept", "kept columns", "fewer digits", "a table that is too long for one"}
+
+
+@pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.slow if c in SLOW else ()) for c in CASES])
 def test_several_processes_print_what_one_prints(case, command_line, early, tmp_path):
     text, options = CASES[case]
     (tmp_path / "rows.csv").write_text(text)
@@ -150,6 +153,7 @@ def begun(tmp_path, *arguments, **more):
     return subprocess.Popen([*line, *arguments], cwd=tmp_path, env=environment, text=True, bufsize=1, **pipes)
 
 
+@pytest.mark.slow
 def test_a_slow_producer_is_answered_by_others_at_once(tmp_path):
     with begun(tmp_path) as child:
         watch = threading.Timer(60, child.kill)
@@ -172,6 +176,7 @@ def test_a_slow_producer_is_answered_by_others_at_once(tmp_path):
             watch.cancel()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nobody_is_left_where_the_process_ends(number, tmp_path):
     with begun(tmp_path) as child:

@@ -26,7 +26,7 @@ MOST_STEPS = 512
 MOST_INDICES = 1 << 22
 """Numbers of rows that a block is given."""
 
-BLOCK_SECONDS = 0.1
+BLOCK_SECONDS = 0.25
 """How long a block may take: between two of them a run is watched, and may be interrupted."""
 
 HELD = 1 << 31
@@ -263,23 +263,16 @@ class _Block:
     def _given(self, jax: Any, state: State, n: int) -> tuple[Any, ...]:
         import numpy as np
 
-        place = self._traced.whole
         leaves = self._leaves
-        values = {
-            name: self._traced.put(jax, np.asarray(state.values[name], leaves[name].dtype), place)
-            for name in self.names
-        }
+        values = {name: np.asarray(state.values[name], leaves[name].dtype) for name in self.names}
         memory = {
             name: {
-                key: self._traced.put(
-                    jax,
-                    np.asarray(state.memory[name][key]) if name in state.memory else np.zeros(x.shape, x.dtype),
-                    place,
-                )
+                key: np.asarray(state.memory[name][key]) if name in state.memory else np.zeros_like(x)
                 for key in self.rule.remembers
             }
             for name, x in values.items()
         }
+        values, memory = self._traced.put(jax, (values, memory), self._traced.whole)
         settings, some = self._settings, range(state.step, state.step + n)
         rates = [self.rule.numbers(settings.rate.at(k, settings.steps), k) for k in some]
         numbers = np.ones((self._most, len(rates[0])))

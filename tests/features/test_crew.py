@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,6 @@ import numpy as np
 import pytest
 
 from gradcli.execute import processes
-from gradcli.features.points import crew
 
 pytestmark = pytest.mark.skipif(not processes.are_possible(), reason="other systems do not fork safely")
 
@@ -22,27 +22,63 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = "variable x = 1.0; variable k = 2; variable s = 1.0; y = k*x^2 + sqrt(s)*sin(x) + inv([[x]])[0, 0]"
 
 
-@pytest.fixture
-def early(monkeypatch):
-    """Others as soon as there is a second piece, with the pieces that they have answered, and a small piece."""
-    monkeypatch.setattr(crew, "BEGINNING", 0.0)
-    monkeypatch.setattr(crew, "WORTH", 0.0)
-    monkeypatch.setattr(crew, "LONG", 0.0)
-    monkeypatch.setattr("gradcli.data.rows.CHUNK", 1 << 12)
-    monkeypatch.setattr("gradcli.data.arrow.BATCH", 200)
-    answered = []
-    send = crew.Crew._collect
+EARLY = """
+import io, json, os, signal, sys
+from gradcli.commands.main import run
+from gradcli.data import rows
+from gradcli.features.points import crew
+crew.BEGINNING = crew.WORTH = crew.LONG = 0.0
+rows.CHUNK = 1 << 12
+collect, fork, found, answers = crew.Crew._collect, crew.Crew._fork, [], 0
+def counted(self):
+    global answers
+    answers += bool(self._members)
+    collect(self)
+def killed(self):
+    global answers
+    answers += 1
+    fork(self)
+    os.kill(self._members[0][0].pid, signal.SIGKILL)
+    self._members[0][0].join()
+crew.Crew._collect = counted
+given = json.load(sys.stdin)
+if given["killed"]:
+    crew.Crew._fork = killed
+if given["tables"]:
+    from gradcli.data import arrow
+    arrow.BATCH = 200
+kept = sys.stdout
+for line in given["lines"]:
+    sys.stdout, sys.stderr = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
+    answers = 0
+    status = run(line)
+    found.append([status, *[s.buffer.getvalue().decode() for s in (sys.stdout, sys.stderr)], answers])
+json.dump(found, kept)
+"""
+"""In a process without the threads of others: pieces are small, and others answer them from the second one on."""
 
-    def collect(self):
-        if self._members:
-            answered.append(len(self._members))
-        send(self)
 
-    monkeypatch.setattr(crew.Crew, "_collect", collect)
-    return answered
+def answered(lines, killed=False, tables=False):
+    """For each command line its status, output and messages, and how many pieces others have answered."""
+    given = json.dumps({"lines": lines, "killed": killed, "tables": tables})
+    done = subprocess.run(
+        [sys.executable, "-c", EARLY], input=given, capture_output=True, text=True, timeout=120, check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
+    )  # fmt: skip
+    return json.loads(done.stdout)
 
 
-def table(n=3000, **columns):
+def same(lines, **how):
+    """What all lines print as one process and as several."""
+    found = answered([[*line, "--threads", n] for line in lines for n in ("1", "3")], **how)
+    for line, (*expected, none), (*several, some) in zip(lines, found[::2], found[1::2], strict=True):
+        assert several == expected, line
+        assert none == 0
+        assert some
+    return [out for _, out, _, _ in found[::2]]
+
+
+def table(n=1500, **columns):
     rng = np.random.default_rng(5)
     return {"x": rng.uniform(0.5, 2, n), "k": rng.integers(1, 9, n), **columns}
 
@@ -60,16 +96,16 @@ def changed(text, *rows):
 
 
 PLAIN = csv(table())
-NAMES = csv({"id": [f"row {k}" for k in range(3000)], **table()})
+NAMES = csv({"id": [f"row {k}" for k in range(1500)], **table()})
 CASES = {
     "plain": (PLAIN, []),
     "json": (PLAIN, ["--format", "json"]),
-    "fractions among integers": (changed(PLAIN, (1400, "1.5,2.5\n")), []),
-    "a bad row": (changed(PLAIN, (2200, "1.5,x\n")), []),
-    "bad rows": (changed(PLAIN, (700, "0,2\n"), (1500, "1.5\n"), (2999, "oops,1\n")), ["--skip-bad"]),
-    "bad rows kept": (changed(NAMES, (700, "a,0,2\n"), (2900, "b,?,2\n")), ["--skip-bad=keep", "--keep", "id"]),
-    "many bad rows": (changed(PLAIN, *[(k, "0,1\n") for k in range(500, 3000, 20)]), ["--skip-bad"]),
-    "not ordinary": (changed(csv({**table(), "s": np.ones(3000)}), (1000, "nan,1,1.0\n"), (2000, "1e300,2,inf\n")), []),
+    "fractions among integers": (changed(PLAIN, (900, "1.5,2.5\n")), []),
+    "a bad row": (changed(PLAIN, (1200, "1.5,x\n")), []),
+    "bad rows": (changed(PLAIN, (700, "0,2\n"), (900, "1.5\n"), (1499, "oops,1\n")), ["--skip-bad"]),
+    "bad rows kept": (changed(NAMES, (700, "a,0,2\n"), (1400, "b,?,2\n")), ["--skip-bad=keep", "--keep", "id"]),
+    "many bad rows": (changed(PLAIN, *[(k, "0,1\n") for k in range(500, 1500, 20)]), ["--skip-bad"]),
+    "not ordinary": (changed(csv({**table(), "s": np.ones(1500)}), (1000, "nan,1,1.0\n"), (1300, "1e300,2,inf\n")), []),
     "kept columns": (NAMES, ["--keep", "*"]),
     "no end of the last line": (PLAIN.rstrip("\n"), []),
     "fewer digits": (PLAIN, ["--precision", "4"]),
@@ -77,64 +113,45 @@ CASES = {
 }
 
 
-SLOW = {"many bad rows", "bad rows kept", "kept columns", "fewer digits", "a table that is too long for one"}
+def test_several_processes_print_what_one_prints(tmp_path):
+    lines = []
+    for number, (text, options) in enumerate(CASES.values()):
+        path = tmp_path / f"{number}.csv"
+        path.write_text(text)
+        lines.append(["grad", "-e", PROGRAM, "--wrt", "x,s", "--points", str(path), *options])
+    same(lines)
 
 
-@pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.slow if c in SLOW else ()) for c in CASES])
-def test_several_processes_print_what_one_prints(case, command_line, early, tmp_path):
-    text, options = CASES[case]
-    (tmp_path / "rows.csv").write_text(text)
-    line = ["grad", "-e", PROGRAM, "--wrt", "x,s", "--points", str(tmp_path / "rows.csv"), *options]
-    expected = command_line(*line, "--threads", "1")
-    assert early == []
-    found = command_line(*line, "--threads", "3")
-    assert found == expected
-    assert early
+@pytest.mark.slow
+def test_other_rows(tmp_path):
+    import pyarrow
+    from pyarrow import parquet
 
-
-@pytest.mark.parametrize("kind", ["ndjson", "parquet"])
-def test_other_rows(kind, command_line, early, tmp_path):
-    path = tmp_path / f"rows.{kind}"
     columns = table()
-    if kind == "parquet":
-        import pyarrow
-        from pyarrow import parquet
-
-        parquet.write_table(pyarrow.table(columns), path, row_group_size=1700)
-    else:
-        rows = zip(columns["x"].tolist(), columns["k"].tolist(), strict=True)
-        path.write_text("".join([f'{{"x": {x!r}, "k": {k}}}\n' for x, k in rows]))
-    line = ["grad", "-e", PROGRAM, "--wrt", "x", "--points", str(path)]
-    expected, found = command_line(*line, "--threads", "1"), command_line(*line, "--threads", "2")
-    assert found == expected
-    assert found.out.count("\n") == (3000 if kind == "ndjson" and found.out.startswith("{") else 3001)
-    assert early
+    parquet.write_table(pyarrow.table(columns), tmp_path / "rows.parquet", row_group_size=900)
+    rows = zip(columns["x"].tolist(), columns["k"].tolist(), strict=True)
+    (tmp_path / "rows.ndjson").write_text("".join([f'{{"x": {x!r}, "k": {k}}}\n' for x, k in rows]))
+    line = ["grad", "-e", PROGRAM, "--wrt", "x", "--points"]
+    first, second = same([[*line, str(tmp_path / name)] for name in ("rows.parquet", "rows.ndjson")], tables=True)
+    assert first == second
+    assert first.count("\n") == 1501
 
 
-def test_a_file_is_written_whole_or_not_at_all(command_line, early, tmp_path):
-    (tmp_path / "rows.csv").write_text(changed(PLAIN, (2500, "1,?\n")))
+@pytest.mark.slow
+def test_a_process_that_is_killed_is_missed_by_nobody(tmp_path):
+    (tmp_path / "rows.csv").write_text(PLAIN)
+    same([["grad", "-e", PROGRAM, "--points", str(tmp_path / "rows.csv")]], killed=True)
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+    (tmp_path / "rows.csv").write_text(changed(PLAIN, (1300, "1,?\n")))
     out = tmp_path / "out.csv"
     line = ["eval", "-e", PROGRAM, "--points", str(tmp_path / "rows.csv"), "--output", str(out), "--threads", "2"]
-    done = command_line(*line)
-    assert done.status == 1
-    assert "row 2500" in done.err
+    ((status, _, err, some),) = answered([line])
+    assert status == 1
+    assert "row 1300" in err
+    assert some
     assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
-
-
-def test_a_process_that_is_killed_is_missed_by_nobody(command_line, early, tmp_path, monkeypatch):
-    (tmp_path / "rows.csv").write_text(PLAIN)
-    line = ["grad", "-e", PROGRAM, "--points", str(tmp_path / "rows.csv")]
-    expected = command_line(*line, "--threads", "1")
-    fork = crew.Crew._fork
-
-    def killed(self):
-        fork(self)
-        process = self._members[0][0]
-        os.kill(process.pid, signal.SIGKILL)
-        process.join()
-
-    monkeypatch.setattr(crew.Crew, "_fork", killed)
-    assert command_line(*line, "--threads", "2") == expected
 
 
 QUICKLY = """

@@ -69,7 +69,7 @@ class Traced:
         shared = set(from_rows(self.program, nodes)) if self.cluster is not None else set()
         later = self._computed_once(given, shared)
         stopped = {*given, *self.fixed, *later}
-        self._roots, self.leaves, self._original = simplified(self.program, nodes, stopped, TRACED)
+        self._roots, self.leaves, self._original = simplified(nodes, stopped, TRACED)
         needed = [x for x in self.leaves if x not in given and x not in self.fixed]
         later |= {x for x in needed if x in shared}
         self.fixed |= {x: self.program.leaf_value(x) for x in needed if x not in shared}

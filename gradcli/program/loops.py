@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from gradcli.execute.newton import Solver
@@ -17,9 +17,6 @@ from gradcli.graph.switches import without
 from gradcli.program.apart import taken_apart
 from gradcli.rewrite.simplify import Simplified
 from gradcli.tuples import NamedTuple
-
-if TYPE_CHECKING:
-    from gradcli.program.loaded import Loaded
 
 
 class Runs(NamedTuple):
@@ -74,11 +71,11 @@ def lowered(
 
 
 def simplified(
-    program: Loaded, nodes: Sequence[Node], known: Collection[Node], by: Runs
+    nodes: Sequence[Node], known: Collection[Node], by: Runs
 ) -> tuple[list[Node], set[Node], Mapping[Node, Node]]:
     """Nodes with runs of loops, simplified; the leaves that they need, and what new nodes stand for."""
     with uncollected():
-        roots = lowered(nodes, known, OFTEN, by)[0] if program.graph.has_loops else list(nodes)
+        roots = lowered(nodes, known, OFTEN, by)[0]
         if without("simplify"):
             return roots, {x for x in cone(roots, known) if x.op.name == "leaf"}, {}
         simple = Simplified(roots, known=known)

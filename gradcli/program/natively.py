@@ -166,7 +166,7 @@ class Compiled:
         self._fixed |= computed_once(self._program, constant, self._fixed)
         stopped = {*given, *self._fixed}
         with uncollected():
-            roots, self.leaves, _ = simplified(program, nodes, stopped, WRITTEN)
+            roots, self.leaves, _ = simplified(nodes, stopped, WRITTEN)
             below = cone(roots, stopped)
             self._targets = native.expanded(roots, stopped)
             order = cone(self._targets, stopped)

@@ -1,4 +1,4 @@
-"""Fits by JAX: blocks of steps find what NumPy's steps find, and end where they end."""
+"""Fits by JAX and by C: blocks of steps find what NumPy's steps find, and end where they end."""
 
 from __future__ import annotations
 
@@ -29,15 +29,20 @@ def history(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def fits(text=TEXT, **options):
-    return [gradcli.loads(text, backend=backend).fit(**options) for backend in ("numpy", "jax")]
+@pytest.fixture(params=["jax", pytest.param("native", marks=pytest.mark.slow)])
+def engine(request):
+    return request.param
+
+
+def fits(engine, text=TEXT, **options):
+    return [gradcli.loads(text, backend=backend).fit(**options) for backend in ("numpy", engine)]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("run", RUNS)
-def test_a_fit_is_that_of_numpy(run, tmp_path):
+def test_a_fit_is_that_of_numpy(engine, run, tmp_path):
     found = []
-    for backend in ("numpy", "jax"):
+    for backend in ("numpy", engine):
         path = tmp_path / f"{backend}.ndjson"
         result = gradcli.loads(TEXT, backend=backend).fit("loss", steps=40, history=path, **RUNS[run])
         found.append((result, history(path)))
@@ -52,39 +57,39 @@ def test_a_fit_is_that_of_numpy(run, tmp_path):
         assert result.values[name].dtype == "float64"
 
 
-def test_a_method_of_scipy_calls_a_compiled_loss():
-    expected, result = fits(minimize="loss", method="lbfgs")
+def test_a_method_of_scipy_calls_a_compiled_loss(engine):
+    expected, result = fits(engine, minimize="loss", method="lbfgs")
     np.testing.assert_allclose(result.values["w"], expected.values["w"], rtol=1e-6)
 
 
-def test_single_precision_stays_single():
+def test_single_precision_stays_single(engine):
     expected, result = [
         gradcli.loads(TEXT, dtype="float32", backend=backend).fit("loss", method="adam", lr=0.05, steps=20)
-        for backend in ("numpy", "jax")
+        for backend in ("numpy", engine)
     ]
     assert result.values["w"].dtype == "float32"
     np.testing.assert_allclose(result.values["w"], expected.values["w"], rtol=1e-5)
 
 
-def test_a_run_ends_in_the_middle_of_a_block():
-    expected, result = fits(minimize="loss", method="sgd", lr=0.1, steps=1000, until={"gnorm": 0.03})
+def test_a_run_ends_in_the_middle_of_a_block(engine):
+    expected, result = fits(engine, minimize="loss", method="sgd", lr=0.1, steps=1000, until={"gnorm": 0.03})
     assert (result.steps, result.reason) == (expected.steps, expected.reason)
     assert 3 < result.steps < 1000
     np.testing.assert_allclose(result.values["w"], expected.values["w"], rtol=1e-10)
 
 
-def test_what_is_not_finite_is_explained_as_by_numpy():
+def test_what_is_not_finite_is_explained_as_by_numpy(engine):
     text = "variable x = 1.0\nloss = exp(exp(x^2))"
-    expected, result = fits(text, minimize="loss", method="sgd", lr=1.0, steps=50)
+    expected, result = fits(engine, text, minimize="loss", method="sgd", lr=1.0, steps=50)
     assert expected.problem is not None
     assert (result.steps, result.reason) == (expected.steps, expected.reason)
     assert result.problem.message == expected.problem.message
     np.testing.assert_allclose(result.values["x"], expected.values["x"])
 
 
-def test_a_singular_matrix_ends_a_run_as_by_numpy():
+def test_a_singular_matrix_ends_a_run_as_by_numpy(engine):
     text = "variable x = 1.0\nloss = inv([[round(x)]])[0, 0] * x"
-    expected, result = fits(text, minimize="loss", method="sgd", lr=0.3, steps=50)
+    expected, result = fits(engine, text, minimize="loss", method="sgd", lr=0.3, steps=50)
     assert expected.problem is not None
     assert (result.steps, result.reason, result.problem.message) == (
         expected.steps, expected.reason, expected.problem.message,
@@ -92,17 +97,17 @@ def test_a_singular_matrix_ends_a_run_as_by_numpy():
 
 
 @pytest.mark.slow
-def test_a_checkpoint_of_one_engine_is_resumed_by_the_other(tmp_path):
+def test_a_checkpoint_of_one_engine_is_resumed_by_the_other(engine, tmp_path):
     run = {"minimize": "loss", "method": "adam", "lr": 0.05, "data": ["X", "t"], "batch": 5}
     whole = gradcli.loads(TEXT).fit(steps=30, **run)
-    for first, second in (("jax", "numpy"), ("numpy", "jax")):
+    for first, second in ((engine, "numpy"), ("numpy", engine)):
         path = tmp_path / f"{first}.npz"
         gradcli.loads(TEXT, backend=first).fit(steps=13, checkpoint=path, every=5, **run)
         rest = gradcli.loads(TEXT, backend=second).fit(steps=30, resume=path, **run)
         np.testing.assert_allclose(rest.values["w"], whole.values["w"], rtol=1e-12)
 
 
-def test_data_that_is_too_large_for_a_device_comes_step_by_step(monkeypatch):
+def test_data_that_is_too_large_for_a_device_comes_step_by_step(engine, monkeypatch):
     monkeypatch.setattr(blocks, "HELD", 0)
-    expected, result = fits(minimize="loss", method="adam", lr=0.05, data=["X", "t"], batch=5, steps=7)
+    expected, result = fits(engine, minimize="loss", method="adam", lr=0.05, data=["X", "t"], batch=5, steps=7)
     np.testing.assert_allclose(result.values["w"], expected.values["w"], rtol=1e-10)

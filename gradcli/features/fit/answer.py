@@ -51,7 +51,7 @@ def fit(objective: Objective, settings: Settings, watch: Watch, state: State | N
         try:
             if settings.method in RULES:
                 accelerator = objective.program.accelerator
-                if accelerator is not None and accelerator.backend == "jax":
+                if accelerator is not None:
                     from gradcli.features.fit.blocks import descend as run
                 else:
                     run = descended

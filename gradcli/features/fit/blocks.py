@@ -1,4 +1,4 @@
-"""The built-in methods of a fit by JAX: the whole step is one function, and a call makes a block of them."""
+"""The built-in methods of a fit by JAX, or by C: the whole step is one function, and a call makes a block of them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import monotonic, perf_counter
 from typing import Any
 
-from gradcli.execute.accelerator import precise
+from gradcli.execute.accelerator import Accelerator, precise
 from gradcli.execute.sharding import check_parts
 from gradcli.features.fit.descent import descended
+from gradcli.features.fit.native_steps import Block
 from gradcli.features.fit.objective import Objective, Values
 from gradcli.features.fit.optimizers import RULES, Memory
 from gradcli.features.fit.training import Moment, Outcome, Settings, State, Watch, watched
 from gradcli.program import query
 from gradcli.program.jitted import Traced, failed_somewhere
+from gradcli.program.natively import FailedError
 from gradcli.program.sharing import from_rows, values_from_rows
 
 Array = Any
@@ -46,7 +48,7 @@ def descend(objective: Objective, settings: Settings, watch: Watch, state: State
         check_parts(batches.size, accelerator.devices, "a batch")
         if cluster is None and sum([array.nbytes for array in batches.arrays.values()]) > HELD:
             return descended(objective, settings, watch, state)
-    blocks: dict[int | None, _Block] = {}
+    blocks: dict[int | None, _Block | Block] = {}
     start = monotonic()
     good: Outcome | None = None
     size = 1
@@ -54,11 +56,16 @@ def descend(objective: Objective, settings: Settings, watch: Watch, state: State
         rows = batches.numbers(state.step) if batches is not None else None
         count = len(rows) if rows is not None else None
         if count not in blocks:
-            blocks[count] = _Block(objective, settings, count, state)
+            blocks[count] = _made(objective, settings, count, state)
         block = blocks[count]
+        if not block.is_written:
+            return descended(objective, settings, watch, state, good)
         begun = perf_counter()
         kept = settings.every - state.step % settings.every if settings.every else MOST_STEPS
-        found = block.run(state, min(size, kept, settings.steps - state.step + 1))
+        try:
+            found = _Found(block, state, *block.run(state, min(size, kept, settings.steps - state.step + 1)))
+        except FailedError:
+            return descended(objective, settings, watch, state, good)
         took = (perf_counter() - begun) / found.steps
         size = min(MOST_STEPS, 2 * size, max(1, int(BLOCK_SECONDS / max(took, 1e-9))))
         stop, reason, problem = -1, None, None
@@ -134,7 +141,14 @@ class _Found:
     """What a block found: losses and norms of ``steps`` steps; the last one may be ``wrong``."""
 
     def __init__(
-        self, block: _Block, before: State, steps: int, wrong: bool, losses: list[float], norms: list[float], end: Any
+        self,
+        block: _Block | Block,
+        before: State,
+        steps: int,
+        wrong: bool,
+        losses: list[float],
+        norms: list[float],
+        end: Any,
     ) -> None:
         self.steps = steps
         self.wrong = wrong
@@ -160,14 +174,22 @@ class _Found:
         if k == self.steps and not self.wrong:
             return self._block.fetched(self.end)
         if self._kept is None or self._kept[0] != k:
-            again = self._block.run(self._before, k)
-            self._kept = k, self._block.fetched(again.end)
+            *_, end = self._block.run(self._before, k)
+            self._kept = k, self._block.fetched(end)
         values: tuple[Values, Memories] = self._kept[1]
         return values
 
 
+def _made(objective: Objective, settings: Settings, count: int | None, state: State) -> _Block | Block:
+    """A block of the program's engine."""
+    accelerator = objective.program.accelerator
+    return (_Block if isinstance(accelerator, Accelerator) else Block)(objective, settings, count, state)
+
+
 class _Block:
     """Several steps as one compiled function, on all data or on ``count`` rows of it."""
+
+    is_written = True
 
     def __init__(self, objective: Objective, settings: Settings, count: int | None, state: State) -> None:
         self.names = objective.variables
@@ -284,17 +306,15 @@ class _Block:
             rows[:n] = chosen
         return np.int64(n), values, memory, numbers, rows, self._data, self._traced.held
 
-    def run(self, state: State, most: int) -> _Found:
-        """Steps from a state: as many of ``most`` as have as many rows as the first, and room in a block."""
+    def run(self, state: State, most: int) -> tuple[int, bool, list[float], list[float], Any]:
+        """Steps from a state, as :meth:`gradcli.features.fit.native_steps.Block.run` gives them: as many of ``most`` as have as many rows as the first, and room in a block."""
         n = min(most, self._most)
         if self._batches is not None:
             n = min(n, self._batches.alike(state.step))
         with precise() as jax:
             steps, wrong, values, memory, losses, norms = self._compiled(*self._given(jax, state, n))
             steps, wrong, losses, norms = jax.device_get((steps, wrong, losses, norms))
-        return _Found(
-            self, state, int(steps), bool(wrong), losses[:steps].tolist(), norms[:steps].tolist(), (values, memory)
-        )
+        return int(steps), bool(wrong), losses[:steps].tolist(), norms[:steps].tolist(), (values, memory)
 
     def fetched(self, end: Any) -> tuple[Values, Memories]:
         """Values and memories as NumPy's arrays."""

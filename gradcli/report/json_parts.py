@@ -10,7 +10,10 @@ from gradcli.diagnostics import Span
 
 
 def json_text(value: Any) -> str:
-    """A text, or a record of texts, integers and None, as JSON with the characters that it has, if all can be seen."""
+    """Texts, finite numbers, None, and lists and records of them as JSON on one line.
+
+    Characters stand as they are; those that cannot be seen are escaped.
+    """
     text = json.dumps(value, ensure_ascii=False)
     if text.isascii() and "\x7f" not in text:
         return text

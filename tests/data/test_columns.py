@@ -103,6 +103,13 @@ def test_what_cannot_be_read(tmp_path, text, columns, options, words):
     assert words in caught.value.message
 
 
+def test_zeros_keep_their_signs(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n-0.0,x\n0.0,y\n")
+    for missing in (None, "nan"):
+        found = read_array(tmp_path / "t.csv", "a", missing=missing)
+        assert np.signbit(found).tolist() == [True, False]
+
+
 def test_lines_are_counted_with_comments(tmp_path):
     (tmp_path / "t.csv").write_text("# one\na;b\n\n# two\n1;nan\n")
     assert np.isnan(read_array(tmp_path / "t.csv", "b")[0])

@@ -22,6 +22,7 @@ from gradcli.commands.inputs import ProgramText
 from gradcli.commands.main import COMMANDS, run
 from gradcli.language import syntax
 from gradcli.program import growing
+from gradcli.report.json_parts import json_text
 
 OWN_FORM = ("--format", "--output", "-o", "--help", "-h", "--profile", "--points")
 """Options after which the answer is the text that the command prints."""
@@ -160,7 +161,7 @@ def _row(name: str, entry: dict[str, Any]) -> str:
     if entry.get("value") is None:
         why = f" <em>{escape(entry['reason'])}</em>" if entry.get("reason") else ""
         return f'<tr><th>{escape(name)}</th><td colspan="3"><em>None</em>{why}</td></tr>'
-    value = json.dumps(entry["value"])
+    value = json_text(entry["value"])
     value = value if len(value) <= 300 else f"{value[:299]}…"
     cells = [value, str(entry["shape"]), entry["dtype"]]
     return f"<tr><th>{escape(name)}</th>" + "".join([f"<td>{escape(cell)}</td>" for cell in cells]) + "</tr>"

@@ -194,6 +194,7 @@ TWO = "variable x = 1.0; variable p = [1.0, 2.0]; constant n = 3; y = x*sum(p)*n
         (["--cov", "negative.csv"], 1, "some combination has a negative variance"),
         (["--cov", "words.csv"], 1, "words.csv is not a covariance: could not convert"),
         (["--cov", "other.csv"], 1, "its first row and first column must hold the same names"),
+        (["--cov", "long.csv"], 1, "long.csv, line 2: not readable as CSV"),
         (["--cov", "none.csv"], 1, "there is no file none.csv"),
     ],
 )
@@ -204,6 +205,7 @@ def test_bad_uncertainties(gradcli, options, status, words):
     Path("negative.csv").write_text(written(["x", "p[1]"], [[1.0, 1.5], [1.5, 1.0]]))
     Path("words.csv").write_text(",x\nx,big\n")
     Path("other.csv").write_text(",x\nz,1\n")
+    Path("long.csv").write_text(f",x\nx,{'1' * 200_000}\n")
     done = gradcli("propagate", "-e", TWO, *options)
     assert (done.status, done.out) == (status, "")
     assert words in done.err

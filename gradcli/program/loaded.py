@@ -219,16 +219,6 @@ class Loaded:
         """The same up to ``FEW`` operations; of more the loops stay nodes."""
         return self.written_out() if self._operations_written_out() <= FEW else self
 
-    def check_room_to_write_out(self, what: str) -> None:
-        """Refuse to write out the steps of loops for something that writes down each of them. Raises GradcliError (LimitError)."""
-        count = self._operations_written_out()
-        if count > FEW:
-            raise GradcliError(
-                "LimitError",
-                f"{what} writes out each step of a loop, and here that makes {count:,} operations",
-                help="`gradcli derive` without more writes a loop as a loop",
-            )
-
     def _operations_written_out(self) -> int:
         if not self.graph.has_loops:
             return 0

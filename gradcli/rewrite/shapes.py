@@ -145,6 +145,8 @@ def decided(node: Node) -> Node | None:
         found = fold(node, lambda _: None)
     except GradcliError:
         return None  # a run says what is wrong
+    if found is None:
+        return None
     for _ in node.shape[1:]:
         found = [entry for row in found for entry in row]
     values = set(found if node.shape else [found])

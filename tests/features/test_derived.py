@@ -119,6 +119,8 @@ def compare_again(program: gradcli.Program, **asked: Any) -> None:
             assert expected[g.x] is None
             continue
         (second,) = gradcli.loads(text).grad(of=[g.name], wrt=[g.x]).values()
+        if second is None and expected[g.x] is not None and g.node.op.name == "literal":  # terms have cancelled
+            second = np.zeros_like(expected[g.x])
         assert_equal(second, expected[g.x], f"again {g.name} of\n{text}")
 
 

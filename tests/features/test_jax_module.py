@@ -14,6 +14,7 @@ import gradcli
 from gradcli.features.derive.look import written
 from gradcli.graph.ops.words.jax_modules import WORDS
 from gradcli.graph.ops.words.numpy import WORDS as NUMPY
+from tests.features.test_c_function import LOOPS
 from tests.features.test_derived import SAMPLES, assert_equal, question, values_for
 from tests.features.test_numpy_module import gradient_of
 from tests.graph.test_operations import DATA, SPECS
@@ -155,3 +156,19 @@ def test_a_module_is_differentiated_further_by_jax() -> None:
     program = gradcli.loads("variable x = 0.7; y = exp(sin(x))*x")
     second = library.grad(lambda x: function_of(program.derive(format="jax"))(x)["x"])(0.7)
     assert float(second) == pytest.approx(float(program.grad(order=2)["x"]))  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", [1, 2])
+def test_loops_are_loops_of_jax(order: int) -> None:
+    for loop in LOOPS[:4] + LOOPS[5 : 6 if order == 2 else None]:
+        compare(gradcli.loads(loop), order, of=["y"])
+
+
+@pytest.mark.slow
+def test_a_loop_that_ends_early_without_a_history() -> None:
+    program = gradcli.loads(LOOPS[3])
+    text = program.derive("y", order=0, format="jax")
+    assert "while_loop" in text
+    assert_equal(np.asarray(jax().jit(function_of(text))()["y"]), program.eval(["y"])["y"], text)
+    assert "    break" in program.derive("y", order=0, format="python")

@@ -20,6 +20,7 @@ from gradcli.features.derive.answer import derive
 from gradcli.graph.ops import table
 from gradcli.graph.ops.kernels import FromScipy
 from gradcli.graph.ops.words.numpy import WORDS, WRITTEN_ELSEWHERE
+from tests.features.test_c_function import LOOPS
 from tests.features.test_derived import SAMPLES, assert_equal, question, values_for
 from tests.graph.test_operations import DATA, SPECS
 from tests.quickly import light
@@ -61,7 +62,7 @@ def assert_defined(text: str) -> None:
         if scope.get_name() == "gradient":
             own = {s.get_name() for s in scope.get_symbols() if s.is_local()}
             assert not own & ({"np", "math", "scipy"} | set(helpers)), text
-            assert looked_up <= {"np", "math", "scipy", *helpers}, text
+            assert looked_up <= {"np", "math", "scipy", "range", "reversed", *helpers}, text
 
 
 def compare(program: gradcli.Program, order: int, **asked: Any) -> str:
@@ -226,3 +227,27 @@ def test_none_has_its_reason() -> None:
     text = numpy_module.render(derive(gradcli.loads("variable x = 1.0; variable w = 2.0; y = x*floor(w)")))
     assert "w is None: passes through floor on line 1, which has no derivative" in text
     assert gradient_of(text)() == {"x": 2.0, "w": None}
+
+
+LOOP_SAMPLES = ["garch", "nile", "sir"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", [1, 2])
+def test_loops_are_loops(order: int) -> None:
+    for loop in LOOPS:
+        text = compare(gradcli.loads(loop), order, of=["y"])
+        assert "for " in text and len(text) < 20_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LOOP_SAMPLES)
+def test_samples_of_loops(name: str) -> None:
+    compare(gradcli.load(SAMPLES[0].parent / "loops" / f"{name}.expr"), 1)
+
+
+def test_names_that_loops_need_are_spelled_apart() -> None:
+    text = "variable range = 3.1; variable reversed = 0.4; def f(kept) = range*kept*(1 - kept)\ny = iterate(f, reversed, 60)"
+    program = gradcli.loads(text)
+    found = gradient_of(program.derive(format="python"))(range_=3.0)
+    assert_equal(found["reversed"], program.grad(values={"range": 3.0})["reversed"], text)

@@ -101,21 +101,19 @@ def derive(
     tangents: Mapping[str, Any] | None = None,
     name_parts: int | None = None,
     with_values: bool = False,
-    with_loops: bool = False,
     entries: bool | None = None,
     place: Place = "defined",
     form: Form = "shortest",
 ) -> Derived:
     """The derivatives that ``gradcli grad``, ``jacobian``, ``hessian`` or ``jvp`` would evaluate, as formulas.
 
-    ``with_values`` puts the ys in front. ``with_loops`` keeps loops. ``with_rules`` keeps loops, and keeps values apart
+    ``with_values`` puts the ys in front. ``with_rules`` keeps values apart
     to which the program gives derivatives of their own. ``tangents`` gives directions of xs, for ``jvp`` and ``taylor``;
     without them each x of ``wrt`` has one without a value. ``name_parts`` limits the named lines. Small arrays are
     written by their ``entries``, or as arrays; by default as is shorter. ``place`` says where the data of the program
     stands, ``form`` which of the formulas that mean the same is written. Raises GradcliError as those commands do.
     """
     orders = order if isinstance(order, range) else range(order, order + 1)
-    program = program if with_rules or with_loops else program.written_out()
     found = derivatives(program, of, wrt, orders, seeds, stop, kind, tangents, with_values)
     texts, names = _Writer(found, with_rules, entries, form).written(name_parts)
     graph = program.graph

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from gradcli.features.derive import numpy_module
 from gradcli.features.derive.answer import Derived
+from gradcli.features.derive.module_loops import as_scan
 from gradcli.graph.ops.words.jax_modules import WORDS
 
-JAX = numpy_module.Library("JAX", WORDS, "jnp", "")
+JAX = numpy_module.Library("JAX", WORDS, as_scan, "jnp", "")
 
 
 def render(derived: Derived) -> str:

@@ -48,8 +48,6 @@ def written(
     """
     target = TARGETS[format]
     _check(format, steps, kind, order, wrt, seeds, tangents)
-    if not target.has_loops:
-        program.check_room_to_write_out("this format")
     if steps:
         from gradcli.features.derive.derivation import render, render_latex
         from gradcli.features.derive.steps import derivation
@@ -70,7 +68,6 @@ def written(
         tangents,
         name_parts,
         target.has_values,
-        target.has_loops,
         target.entries if entries is None else entries,
         target.place,
         form or target.form,
@@ -157,7 +154,7 @@ def _c(program: Loaded, derived: Derived, _: str) -> str:
 
 
 class Target(NamedTuple):
-    """What a format needs of formulas: its ``place`` for data, and what becomes of arrays, loops, rules and values.
+    """What a format needs of formulas: its ``place`` for data, and what becomes of arrays, rules and values.
 
     ``render`` takes the program, the derivatives and a folder. Of small arrays the ``entries`` are written where that is
     shorter (None), or never.
@@ -169,13 +166,12 @@ class Target(NamedTuple):
     form: Form = "shortest"
     has_rules: bool = False
     has_values: bool = False
-    has_loops: bool = False
 
 
 TARGETS = {
-    "expr": Target("defined", _expr, has_rules=True, has_loops=True),
-    "latex": Target("arguments", _latex, has_loops=True),
+    "expr": Target("defined", _expr, has_rules=True),
+    "latex": Target("arguments", _latex),
     "python": Target("given", _python, entries=False, form="nested"),
     "jax": Target("given", _jax, entries=False, form="nested"),
-    "c": Target("arguments", _c, entries=False, form="nested", has_values=True, has_loops=True),
+    "c": Target("arguments", _c, entries=False, form="nested", has_values=True),
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import keyword
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import count
 from textwrap import fill
 from typing import Any
 
@@ -13,14 +14,16 @@ import numpy as np
 
 from gradcli.features.derive import numpy_words
 from gradcli.features.derive.answer import Derived
+from gradcli.features.derive.module_loops import Block, Loops, as_for
 from gradcli.features.derive.numpy_words import dtype, value, written
 from gradcli.features.derive.title import title
-from gradcli.graph.layout import Style, laid_out
+from gradcli.graph.layout import Layout, Style, laid_out
 from gradcli.graph.node import Node, cone
-from gradcli.graph.ops.creation import array_of
+from gradcli.graph.ops.creation import array_of, loop_result, loop_run
 from gradcli.graph.ops.words.numpy import WORDS, Word
 from gradcli.graph.printing import Text, number
 from gradcli.graph.types import is_float, size_of
+from gradcli.language.definitions import as_runs
 from gradcli.tuples import NamedTuple
 
 SMALL = 12
@@ -32,17 +35,21 @@ WIDEST = 100
 RESERVED = {"np", "math", "scipy", "jax", "jnp", "gradient", "l", "I", "O"}
 """Names that the module needs, and those that linters take for digits."""
 
+RESERVED_IN_LOOPS = {"range", "reversed"}
+"""Functions of Python that loops call."""
+
 
 class Library(NamedTuple):
-    """What a module is written for: what it is called, its words, and what of it stands where ``np`` would."""
+    """What a module is written for: what it is called, its words, its loops, and what stands where ``np`` would."""
 
     name: str
     words: Mapping[str, Word]
+    loop: Callable[[Block, Callable[[str], str]], list[str]]
     prefix: str
     decorator: str
 
 
-NUMPY = Library("NumPy", WORDS, "np", '@np.errstate(all="ignore")\n')
+NUMPY = Library("NumPy", WORDS, as_for, "np", '@np.errstate(all="ignore")\n')
 
 
 def render(derived: Derived, library: Library = NUMPY) -> str:
@@ -71,11 +78,12 @@ def _docstring(lines: Sequence[str], indent: str = "") -> str:
     return indent + ast.unparse(ast.Module([ast.Expr(ast.Constant(text))], []))
 
 
-def _spelled(names: Iterable[str]) -> dict[str, str]:
+def _spelled(names: Iterable[str], has_loops: bool) -> dict[str, str]:
     """How Python spells names, each in its own way: most as they are, then the others with underscores behind."""
     names = list(dict.fromkeys(names))
-    spelled = {name: name for name in names if _is_free(name)}
-    taken = set(spelled)
+    reserved = RESERVED_IN_LOOPS if has_loops else set()
+    spelled = {name: name for name in names if _is_free(name) and name not in reserved}
+    taken = {*spelled, *reserved}
     for name in names:
         if name not in spelled:
             base = name.lstrip("_")
@@ -97,12 +105,13 @@ class _Module(Style):
 
     def __init__(self, derived: Derived, library: Library) -> None:
         super().__init__(short=14)
+        derived = _with_runs(derived) if derived.has_loops else derived
         self.derived = derived
         self.library = library
         self.known = [g for g in derived.gradients if g.node is not None]
         self.needs = numpy_words.Needs(library.words)
         leaves = [str(leaf.attrs["name"]) for leaf in derived.leaves]
-        self.spelled = _spelled([*leaves, *derived.named, *(g.name for g in self.known)])
+        self.spelled = _spelled([*leaves, *derived.named, *(g.name for g in self.known)], derived.has_loops)
         self.names = {node: self.spelled[name] for name, node in derived.named.items() if node.op.name != "leaf"}
         for g in self.known:
             if g.node is not None and g.node.op.name != "leaf":
@@ -111,10 +120,11 @@ class _Module(Style):
         self.used = self._needed(roots)
         initial = [derived.initial[leaf] for leaf in self.used]
         values = [value for value in initial if isinstance(value, Node)]
-        taken = list(self.spelled.values())
-        self.values = laid_out([*values, *self.used], {}, self, taken, whole=set(values))
-        taken += [line.name for line in self.values.lines]
-        self.layout = laid_out(roots, self.names, self, taken, most=derived.parts)
+        self.taken = set(self.spelled.values())
+        self.loops = Loops(self._unused, self._in_step, library.loop, derived.float_dtype)
+        self.values = self._laid_out([*values, *self.used], {}, whole=set(values))
+        self.taken |= {line.name for line in self.values.lines}
+        self.layout = self._laid_out(roots, self.names, most=derived.parts)
         shapes = {leaf.shape for leaf in self.used} - {()} or {()}
         self.alike = [leaf for leaf in self.used if leaf.shape in shapes]
         self.entrywise = len(shapes) == 1 and bool(self.used) and self._is_entrywise(roots)
@@ -136,12 +146,40 @@ class _Module(Style):
             todo = [v for leaf in new if isinstance(v := self.derived.initial[leaf], Node)]
         return [leaf for leaf in self.derived.leaves if leaf in found]
 
+    def _laid_out(
+        self,
+        roots: Sequence[Node],
+        names: Mapping[Node, str],
+        whole: Collection[Node] = (),
+        most: int | None = None,
+    ) -> Layout:
+        """The lines that compute some nodes; each run of a loop is one of them."""
+        runs = {node: f"run {k}" for k, node in enumerate(cone(roots)) if node.op is loop_run}
+        return laid_out(roots, {**names, **runs}, self, self.taken, whole, most)
+
+    def _in_step(self, roots: Sequence[Node]) -> Layout:
+        return self._laid_out(roots, {})
+
+    def _unused(self, name: str) -> str:
+        """A name for something of a loop, which is not one that a part of a formula may get."""
+        is_free = _is_free(name) and name not in RESERVED_IN_LOOPS
+        base = name if is_free and not re.fullmatch(r"t\d*", name) else "s"
+        found = next(own for k in count() if (own := f"{base}{k or ''}") not in self.taken)
+        self.taken.add(found)
+        return found
+
     # the style
 
     def leaf(self, node: Node) -> Text:
-        return Text(self.spelled[str(node.attrs["name"])])
+        name = str(node.attrs["name"])
+        return Text(name if node.attrs["kind"] == "step" else self.spelled[name])
 
     def apply(self, node: Node, operands: Sequence[Text]) -> Text:
+        if node.op is loop_run:
+            self.needs.imports |= {"jax"} if self.library.prefix != "np" else set()
+            return self.loops.run(node, operands)
+        if node.op is loop_result:
+            return self.loops.result(node)
         if node.op.name == "literal":
             return _number(node)
         if node.op.name == "array":
@@ -236,7 +274,7 @@ class _Module(Style):
         lines: list[str] = []
         for line in self.values.lines:
             if line.node.op.name != "leaf":
-                lines.append(f"{line.name} = {line.text.text}")
+                lines += self.loops.lines.get(line.node) or [f"{line.name} = {line.text.text}"]
                 continue
             leaf, name, initial = line.node, line.name, self.derived.initial[line.node]
             if initial is not None and self._default(leaf) is None:
@@ -259,7 +297,7 @@ class _Module(Style):
         return lines
 
     def formulas(self) -> list[str]:
-        lines = [f"{line.name} = {line.text.text}" for line in self.layout.lines if line.node.op.name != "leaf"]
+        lines = self.loops.laid(self.layout)
         entries: list[str] = []
         for g in self.derived.gradients:
             key = f'"{self.derived.key(g)}"'
@@ -275,6 +313,17 @@ class _Module(Style):
         if self.entrywise and node.op.name == "literal":
             return f"np.full({self.leaf(self.alike[0]).text}.shape, {text})"
         return f"np.array({text})"
+
+
+def _with_runs(derived: Derived) -> Derived:
+    """The same with results of one loop as results of one run of it."""
+    values = [v for v in derived.initial.values() if isinstance(v, Node)]
+    new = as_runs([*derived.roots, *values])
+    return derived._replace(
+        gradients=[g if g.node is None else g._replace(node=new[g.node]) for g in derived.gradients],
+        named={name: new[node] for name, node in derived.named.items()},
+        initial={leaf: new[v] if isinstance(v, Node) else v for leaf, v in derived.initial.items()},
+    )
 
 
 def _is_free_of_shapes(node: Node) -> bool:

@@ -137,82 +137,117 @@ def estimated(
     ]
     notes = _at_bounds(objective, values, bounds)
     free = np.array([not note for note in notes], dtype=bool)
-    rounding = float(np.finfo(program.float_dtype).eps)
     numbers = np.array([value for _, _, value in entries])
-    statistics: dict[str, float] = {}
-    xs = list(objective.leaves.values())
     with program.graph.derivation.active(), np.errstate(all="ignore"):
         if loglik:
-            y = reshaped(objective.y, ())
-            found = iter(program.evaluate([y, *jacobian(y, xs), *objective.hessian()]))
-            sizes = [size_of(x.shape) for x in xs]
-            loss = float(next(found))
-            gradient = np.concatenate([next(found).reshape(-1).astype(np.float64) for _ in xs])
-            hessian = np.block([[next(found).reshape(m, n).astype(np.float64) for n in sizes] for m in sizes])
-            _check_finite(objective, hessian)
-            inverse, rank = _inverse(
-                objective, _of_hessian(hessian[np.ix_(free, free)], gradient[free], numbers[free], rounding),
-                np.flatnonzero(free), notes,
-            )  # fmt: skip
-            spread = 1.0
-            basis = f"inverse Hessian of `{objective.name}`, a negative log-likelihood (--loglik)"
-            statistics = {"fitted": rank, "loglik": -loss, "aic": 2 * rank + 2 * loss}
-            quantile = _normal_quantile()
+            found = _of_likelihood(objective, program, numbers, free, notes)
         else:
-            residuals, factor = _residuals(objective)
-            matrix: Array
-            if sparse:
-                from gradcli.program.sparse import SparseJacobian
-
-                y, matrix = SparseJacobian(program, residuals, xs)(
-                    {leaf: values[x] for x, leaf in objective.leaves.items()}
-                )
-                _check_finite(objective, matrix.data)
-                if matrix.shape[0] * matrix.shape[1] <= DENSE:
-                    matrix = matrix.toarray()
-            else:
-                y, *columns = program.evaluate([residuals, *jacobian(residuals, xs)])
-                matrix = np.concatenate([c.reshape(y.size, -1).astype(np.float64) for c in columns], axis=1)
-                _check_finite(objective, matrix)
-            r = y.reshape(-1).astype(np.float64) / math.sqrt(factor)
-            matrix = matrix[:, free] / math.sqrt(factor)
-            if isinstance(matrix, np.ndarray):
-                inverse, rank = _inverse(objective, _of_jacobian(matrix, rounding), np.flatnonzero(free), notes)
-            else:
-                inverse, rank = _of_normal(matrix, rounding, np.flatnonzero(free), notes)
-            freedom = len(r) - rank
-            if freedom <= 0:
-                raise GradcliError(
-                    "ValueError",
-                    f"there are no errors: {counted(rank, 'number')} fitted to {counted(len(r), 'residual')}",
-                )
-            square = float(r @ r)
-            spread = square / freedom
-            what = "least-squares minimises" if residuals is objective.y else f"`{objective.name}` is"
-            basis = f"s²(JᵀJ)⁻¹ with s² = χ²/(n - p), for {what} a sum of {len(r)} squares"
-            statistics = {
-                "n": len(r), "fitted": rank, "dof": freedom, "chi2": square, "reduced_chi2": square / freedom,
-                **_explained(objective, square),
-            }  # fmt: skip
-            if square > 0:
-                likely = len(r) * math.log(square / len(r))
-                statistics |= {"aic": likely + 2 * rank, "bic": likely + math.log(len(r)) * rank}
-            quantile = t_quantile(freedom)
-    covariance = _Covariance(free, inverse, spread)
+            found = _of_squares(objective, program, values, free, notes, sparse)
+    covariance = _Covariance(free, found.inverse, found.spread)
     known = np.array([not note for note in notes], dtype=bool)
     deviations = np.sqrt(covariance.diagonal())
     estimates = [
-        _estimate(of, name, value, float(deviation) if not note else math.nan, quantile, note)
+        _estimate(of, name, value, float(deviation) if not note else math.nan, found.quantile, note)
         for (of, name, value), deviation, note in zip(entries, deviations, notes, strict=True)
     ]
-    derived = _derived(objective, program, of, covariance, notes, quantile)
+    derived = _derived(objective, program, of, covariance, notes, found.quantile)
     names = [name for (_, name, _), is_known in zip(entries, known, strict=True) if is_known]
     matrix = None
-    if whole or isinstance(inverse, np.ndarray):
+    if whole or isinstance(found.inverse, np.ndarray):
         help = "`--sparse --errors` without `--cov` find the standard errors alone"
         check_room(program.max_memory, f"the covariance of {len(names)} numbers takes", 32 * len(names) ** 2, help)
         matrix = covariance.times(np.eye(len(entries))[:, known])[known]
-    return Estimated(estimates, derived, names, matrix, basis, statistics, quantile)
+    return Estimated(estimates, derived, names, matrix, found.basis, found.statistics, found.quantile)
+
+
+class _Curvature(NamedTuple):
+    """What errors are computed from: the covariance is ``spread`` times an ``inverse`` of the curvature at the minimum.
+
+    ``inverse`` is a matrix of the free numbers, or a :class:`Normal`; ``quantile`` is the half width of an interval in
+    standard errors.
+    """
+
+    inverse: Any
+    spread: float
+    basis: str
+    statistics: dict[str, float]
+    quantile: float
+
+
+def _of_likelihood(objective: Objective, program: Loaded, numbers: Array, free: Array, notes: list[str]) -> _Curvature:
+    """The curvature of a negative log-likelihood: its Hessian."""
+    import numpy as np
+
+    xs = list(objective.leaves.values())
+    y = reshaped(objective.y, ())
+    found = iter(program.evaluate([y, *jacobian(y, xs), *objective.hessian()]))
+    sizes = [size_of(x.shape) for x in xs]
+    loss = float(next(found))
+    gradient = np.concatenate([next(found).reshape(-1).astype(np.float64) for _ in xs])
+    hessian = np.block([[next(found).reshape(m, n).astype(np.float64) for n in sizes] for m in sizes])
+    _check_finite(objective, hessian)
+    rounding = float(np.finfo(program.float_dtype).eps)
+    inverse, rank = _inverse(
+        objective, _of_hessian(hessian[np.ix_(free, free)], gradient[free], numbers[free], rounding),
+        np.flatnonzero(free), notes,
+    )  # fmt: skip
+    basis = f"inverse Hessian of `{objective.name}`, a negative log-likelihood (--loglik)"
+    statistics = {"fitted": rank, "loglik": -loss, "aic": 2 * rank + 2 * loss}
+    return _Curvature(inverse, 1.0, basis, statistics, _normal_quantile())
+
+
+def _of_squares(
+    objective: Objective, program: Loaded, values: Values, free: Array, notes: list[str], sparse: bool
+) -> _Curvature:
+    """The curvature of a sum of squares: JᵀJ. Raises a ValueError (GradcliError) without more squares than numbers."""
+    import numpy as np
+
+    residuals, factor = _residuals(objective)
+    y, matrix = _slopes(objective, program, values, residuals, sparse)
+    r = y.reshape(-1).astype(np.float64) / math.sqrt(factor)
+    matrix = matrix[:, free] / math.sqrt(factor)
+    rounding = float(np.finfo(program.float_dtype).eps)
+    inverse: Any
+    if isinstance(matrix, np.ndarray):
+        inverse, rank = _inverse(objective, _of_jacobian(matrix, rounding), np.flatnonzero(free), notes)
+    else:
+        inverse, rank = _of_normal(matrix, rounding, np.flatnonzero(free), notes)
+    freedom = len(r) - rank
+    if freedom <= 0:
+        raise GradcliError(
+            "ValueError",
+            f"there are no errors: {counted(rank, 'number')} fitted to {counted(len(r), 'residual')}",
+        )
+    square = float(r @ r)
+    what = "least-squares minimises" if residuals is objective.y else f"`{objective.name}` is"
+    basis = f"s²(JᵀJ)⁻¹ with s² = χ²/(n - p), for {what} a sum of {len(r)} squares"
+    statistics = {
+        "n": len(r), "fitted": rank, "dof": freedom, "chi2": square, "reduced_chi2": square / freedom,
+        **_explained(objective, square),
+    }  # fmt: skip
+    if square > 0:
+        likely = len(r) * math.log(square / len(r))
+        statistics |= {"aic": likely + 2 * rank, "bic": likely + math.log(len(r)) * rank}
+    return _Curvature(inverse, square / freedom, basis, statistics, t_quantile(freedom))
+
+
+def _slopes(
+    objective: Objective, program: Loaded, values: Values, residuals: Node, sparse: bool
+) -> tuple[Array, Array]:
+    """The residuals, and their derivatives [residuals, numbers]: a sparse matrix where that was asked for and is large."""
+    import numpy as np
+
+    xs = list(objective.leaves.values())
+    if not sparse:
+        y, *columns = program.evaluate([residuals, *jacobian(residuals, xs)])
+        matrix = np.concatenate([c.reshape(y.size, -1).astype(np.float64) for c in columns], axis=1)
+        _check_finite(objective, matrix)
+        return y, matrix
+    from gradcli.program.sparse import SparseJacobian
+
+    y, rows = SparseJacobian(program, residuals, xs)({leaf: values[x] for x, leaf in objective.leaves.items()})
+    _check_finite(objective, rows.data)
+    return y, rows.toarray() if rows.shape[0] * rows.shape[1] <= DENSE else rows
 
 
 class _Covariance:

@@ -11,7 +11,7 @@ and the note to 5.1.2, for correlated inputs.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -38,7 +38,7 @@ BLOCK = 4096
 """Draws that are evaluated at the same time."""
 
 CHANGED = 0.05
-"""The part of an uncertainty by which the second order changes it, or half of that by which it changes the value, that is worth a remark."""
+"""A second order that changes an uncertainty by more than this part of it, or the value by twice that, is worth a remark."""
 
 
 class Contribution(NamedTuple):
@@ -217,57 +217,23 @@ def _of_one(
 
     count, size = size_of(y.shape), len(entries)
     sizes = [size_of(x.shape) for x in xs]
-    starts = np.cumsum([0, *sizes])
     remarks: list[str] = []
     with program.graph.derivation.active():
         first = jacobian(y, xs)
-        nodes = [y, *first]
-        second = count * size * size <= SECOND
-        if second:
-            blocks = [jacobian(g, xs) for g in first]
-            weighted = []
-            for i, row in enumerate(blocks):
-                for j, block in enumerate(row):
-                    part = whole[starts[i] : starts[i + 1], starts[j] : starts[j + 1]]
-                    if part.any():
-                        c = array_node(part.reshape((*xs[i].shape, *xs[j].shape)))
-                        axes = tuple(range(len(y.shape), len(block.shape)))
-                        weighted.append(sum_(multiply(block, c), axis=axes) if axes else multiply(block, c))
-            trace = reduce(add, weighted) if weighted else None
-            third = jacobian(trace, xs) if trace is not None else []
-            nodes += [block for row in blocks for block in row] + ([trace, *third] if trace is not None else [])
-        else:
+        second = _SecondOrder(first, xs, y.shape, whole) if count * size * size <= SECOND else None
+        if second is None:
             remarks.append(f"`{name}` has {count} entries of {size} inputs, for which the second order is not computed")
-        found = iter(program.evaluate(nodes))
+        found = iter(program.evaluate([y, *first, *(second.nodes if second is not None else ())]))
     value = np.asarray(next(found), dtype=np.float64).reshape(-1)
-
-    def matrix(shape: tuple[int, ...]) -> Array:
-        return np.asarray(next(found), dtype=np.float64).reshape(shape)
-
-    g = np.concatenate([matrix((count, n)) for n in sizes], axis=1)
+    g = _blocks(found, (count,), sizes)
     variance = np.einsum("ki,ij,kj->k", g, whole, g)
     shift = more = np.full(count, math.nan)
-    if second:
-        h = np.concatenate(
-            [np.concatenate([matrix((count, m, n)) for n in sizes], axis=2) for m in sizes], axis=1
-        )  # fmt: skip
-        hc = h @ whole
-        shift, more = np.zeros(count), np.einsum("kij,kji->k", hc, hc) / 2
-        if trace is not None:
-            shift = matrix((count,)) / 2
-            change = np.concatenate([matrix((count, n)) for n in sizes], axis=1)
-            more = more + np.einsum("ki,ij,kj->k", g, whole, change)
+    if second is not None:
+        shift, more = second.added(found, g)
     deviations = np.sqrt(np.diag(whole))
+    correlated = bool(np.any(whole != np.diag(np.diag(whole))))
     results = []
     for k, place in enumerate(np.ndindex(y.shape)):
-        shares = np.square(g[k] * deviations) / variance[k] if variance[k] > 0 else np.zeros(size)
-        budget = [
-            Contribution(entry, number, float(u), float(c), float(share))
-            for (entry, number), u, c, share in zip(entries, deviations, g[k], shares, strict=True)
-        ]
-        if np.any(whole != np.diag(np.diag(whole))):
-            rest = 1 - float(shares.sum()) if variance[k] > 0 else 0.0
-            budget.append(Contribution("", math.nan, math.nan, math.nan, rest))
         total = float(variance[k] + more[k])
         results.append(
             Uncertain(
@@ -277,10 +243,75 @@ def _of_one(
                 math.sqrt(max(float(variance[k]), 0.0)),
                 math.sqrt(total) if total >= 0 else math.nan,
                 float(shift[k]),
-                budget,
+                _budget(entries, deviations, g[k], float(variance[k]), correlated),
             )
         )
     return results, g, remarks
+
+
+def _blocks(found: Iterator[Any], before: tuple[int, ...], sizes: Sequence[int]) -> Array:
+    """The next arrays, one for each x, beside each other [*before, entries of xs]."""
+    import numpy as np
+
+    return np.concatenate([np.asarray(next(found), dtype=np.float64).reshape(*before, n) for n in sizes], axis=-1)
+
+
+def _budget(
+    entries: Sequence[tuple[str, float]], deviations: Array, g: Array, variance: float, correlated: bool
+) -> list[Contribution]:
+    """What each input adds to the variance of a result whose gradient is g [entries of xs], and what correlations do."""
+    import numpy as np
+
+    shares = np.square(g * deviations) / variance if variance > 0 else np.zeros(len(entries))
+    budget = [
+        Contribution(entry, number, float(u), float(c), float(share))
+        for (entry, number), u, c, share in zip(entries, deviations, g, shares, strict=True)
+    ]
+    if correlated:
+        rest = 1 - float(shares.sum()) if variance > 0 else 0.0
+        budget.append(Contribution("", math.nan, math.nan, math.nan, rest))
+    return budget
+
+
+class _SecondOrder:
+    """What curvature adds: to the mean half the trace of H·C, to the variance tr((H·C)²)/2 and gᵀ·C·∇tr(H·C).
+
+    H are the Hessians of the entries of y, C the covariance of the inputs (``whole``), g the gradients.
+    """
+
+    def __init__(self, first: Sequence[Node], xs: Sequence[Node], shape: Sequence[int], whole: Array) -> None:
+        import numpy as np
+
+        self._whole = whole
+        self._count = size_of(tuple(shape))
+        self._sizes = [size_of(x.shape) for x in xs]
+        starts = np.cumsum([0, *self._sizes])
+        rows = [jacobian(g, xs) for g in first]
+        weighted = []
+        for i, row in enumerate(rows):
+            for j, block in enumerate(row):
+                part = whole[starts[i] : starts[i + 1], starts[j] : starts[j + 1]]
+                if part.any():
+                    c = array_node(part.reshape((*xs[i].shape, *xs[j].shape)))
+                    axes = tuple(range(len(shape), len(block.shape)))
+                    weighted.append(sum_(multiply(block, c), axis=axes) if axes else multiply(block, c))
+        self._trace = reduce(add, weighted) if weighted else None
+        self.nodes = [block for row in rows for block in row]
+        if self._trace is not None:
+            self.nodes += [self._trace, *jacobian(self._trace, xs)]
+
+    def added(self, found: Iterator[Any], g: Array) -> tuple[Array, Array]:
+        """What is added to the mean and to the variance [entries of y]; ``found`` gives the values of the nodes."""
+        import numpy as np
+
+        count, sizes = self._count, self._sizes
+        h = np.concatenate([_blocks(found, (count, m), sizes) for m in sizes], axis=1)
+        hc = h @ self._whole
+        shift, more = np.zeros(count), np.einsum("kij,kji->k", hc, hc) / 2
+        if self._trace is not None:
+            shift = np.asarray(next(found), dtype=np.float64).reshape(count) / 2
+            more = more + np.einsum("ki,ij,kj->k", g, self._whole, _blocks(found, (count,), sizes))
+        return shift, more
 
 
 def _with_draws(

@@ -31,10 +31,10 @@ class Cut(NamedTuple):
     last: bool = False
 
 
-def connections(ys: Sequence[Node], xs: Sequence[Node]) -> list[list[bool]]:
-    """For each y, from which of the xs a differentiable path leads to it."""
+def connections(ys: Sequence[Node], xs: Sequence[Node]) -> list[int]:
+    """For each y, from which of the xs, a bit for each, a differentiable path leads to it."""
     found = reached(ys, xs, differentiable=True)
-    return [[bool(found[y] >> i & 1) for i in range(len(xs))] for y in ys]
+    return [found[y] for y in ys]
 
 
 def reached(ys: Sequence[Node], xs: Sequence[Node], *, differentiable: bool = False) -> dict[Node, int]:

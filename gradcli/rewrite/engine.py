@@ -54,14 +54,38 @@ class Engine:
 
     def settled(self, node: Node) -> Node:
         """What a node becomes."""
+        return self.all_settled([node])[0]
+
+    def all_settled(self, nodes: Iterable[Node]) -> list[Node]:
+        """What nodes become."""
         with self.derivation.active():
-            return self._settled(node, None)
+            return [self._settled(node, None) for node in nodes]
+
+    def becomes(self, node: Node) -> Node:
+        """The same of one, while the derivation is active."""
+        return self._settled(node, None)
 
     def _settled(self, node: Node, source: Node | None) -> Node:
         """What a node becomes; ``source`` is the one of the graph that it is made for, if any."""
         done = self.done
+        if node in done:
+            return done[node]
         becomes: dict[Node, Node] = {}
         todo = [node]
+        if all([x in done for x in node.inputs]):  # as most are: what is below has been rewritten
+            new = self.renewed(node)
+            if new in done:
+                done[node] = done[new]
+                return done[node]
+            if source is not None:
+                self.original[new] = source
+            better = self.better(new)
+            if better is None:
+                self.learn(new)
+                done[node] = done[new] = new
+                return new
+            becomes[node] = better
+            todo.append(better)
         while todo:
             top = todo[-1]
             if top in done:

@@ -124,27 +124,35 @@ class Formulas(Engine):
     def learn(self, node: Node) -> None:
         if _positive(node, self.positive):
             self.positive.add(node)
-        own = node.op.name == "leaf" and node.attrs["kind"] != "named"
-        if own or any([x in self.polynomial for x in _degree_from(node)]):
-            self.polynomial.add(node)
+        known, inputs = self.polynomial, node.inputs
+        if not inputs:
+            if node.op.name == "leaf" and node.attrs["kind"] != "named":
+                known.add(node)
+            return
+        # For a quotient the numerator only, for xlogy the first.
+        some = POLYNOMIAL_IN.get(node.op.degree)
+        if some is not None and any([x in known for x in inputs[some]]):
+            known.add(node)
 
 
-def _degree_from(node: Node) -> tuple[Node, ...]:
-    """The inputs in which the result may be a polynomial: for a quotient the numerator only, for xlogy the first."""
-    match node.op.degree:
-        case "quotient":
-            return node.inputs[:1]
-        case "solve":
-            return node.inputs[1:]
-        case "linear" | "product" | "square" | "abs" | "rule":
-            return node.inputs
-        case _:
-            return ()
+POLYNOMIAL_IN = {
+    "quotient": slice(1),
+    "solve": slice(1, None),
+    **dict.fromkeys(("linear", "product", "square", "abs", "rule"), slice(None)),
+}
+"""The inputs in which a result may be a polynomial, by the sort of its degree."""
+
+
+class Forms(Formulas):
+    """Rules after which nothing is asked of what nodes are."""
+
+    def learn(self, node: Node) -> None:
+        pass
 
 
 def _positive(node: Node, known: set[Node]) -> bool:
     op = node.op
-    if not is_float(node.dtype):
+    if not (op.positive or op.closed or op.degree == "power" or not node.inputs) or not is_float(node.dtype):
         return False
     if op.name == "literal":
         return bool(node.attrs["value"] >= 0) and str(node.attrs["value"]) != "-0.0"
@@ -208,28 +216,33 @@ class Written:
         nodes = cone(targets)
         exposed = _exposed(nodes)
         new: dict[Node, Node] = {}
-        for node in nodes:
-            engine.exposed = node in exposed
-            chosen = node.op.written if node.op in LATE else node.op.plain
-            if chosen is not None and (node in self._plain) != (node.op in LATE):
-                with self._derivation.active():
+        with self._derivation.active():
+            for node in nodes:
+                engine.exposed = node in exposed
+                chosen = node.op.written if node.op in LATE else node.op.plain
+                if chosen is not None and (node in self._plain) != (node.op in LATE):
                     formula = chosen(node, *[new[x] for x in node.inputs])
-                    result = engine.settled(broadcasted(formula, node.shape))
-            else:
-                result = engine.settled(node)
-            if node in named and node.op.name != "leaf":
-                if node in stopped:
-                    result = stop_gradient(result)
-                stand_in = make_leaf("", "named", node.shape, node.dtype, node.risky)
-                self._definitions[stand_in] = result
-                self._stand_ins[stand_in] = node
-                for facts in (engine.positive, engine.polynomial):
-                    if result in facts:
-                        facts.add(stand_in)
-                result = stand_in
-            new[node] = result
-            engine.known(node, result)
+                    result = engine.becomes(broadcasted(formula, node.shape))
+                else:
+                    result = engine.becomes(node)
+                if node in named and node.op.name != "leaf":
+                    result = self._stand_in(node, result, node in stopped)
+                new[node] = result
+                engine.known(node, result)
         return new
+
+    def _stand_in(self, node: Node, result: Node, is_stopped: bool) -> Node:
+        """A leaf in place of a named node that has become something, of which the same is known."""
+        if is_stopped:
+            with self._derivation.suspended():
+                result = stop_gradient(result)
+        stand_in = make_leaf("", "named", node.shape, node.dtype, node.risky)
+        self._definitions[stand_in] = result
+        self._stand_ins[stand_in] = node
+        for facts in (self._engine.positive, self._engine.polynomial):
+            if result in facts:
+                facts.add(stand_in)
+        return stand_in
 
     def _composed(self, targets: Sequence[Node]) -> list[Node]:
         """Stand-ins replaced by what they stand for, as far as it is needed; products in order."""
@@ -246,13 +259,13 @@ class Written:
         if any([node.op.name in NOTHING for node in cone(roots)]):
             # What is still there of zeros that only connect: numbers like any other.
             again = Formulas(joined(NOTHING, self._rules), {}, self._derivation)
-            roots = [again.settled(root) for root in roots]
-        first = Formulas(FIRST, {}, self._derivation)
-        roots = [first.settled(root) for root in roots]
+            roots = again.all_settled(roots)
+        first = Forms(FIRST, {}, self._derivation)
+        roots = first.all_settled(roots)
         with self._derivation.active():
             in_order = {root: root for root in roots} if self._as_made else ordered(roots, self._engine.polynomial)
-        forms = Formulas(FORMS, {}, self._derivation)
-        formed = [forms.settled(in_order[root]) for root in roots]
+        forms = Forms(FORMS, {}, self._derivation)
+        formed = forms.all_settled([in_order[root] for root in roots])
         made: dict[Node, Node] = {}
         for stand_in, root in zip([*needed, *([None] * len(targets))], formed, strict=True):
             _make(root, made)

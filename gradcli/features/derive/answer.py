@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradcli.autodiff import degree
-from gradcli.autodiff.connection import connections
+from gradcli.autodiff.connection import connections, ones
 from gradcli.diagnostics import GradcliError
 from gradcli.features.derive.data import Place, as_parameters, is_data, named_data
 from gradcli.features.derive.derivatives import Derivatives, Gradient, Kind, derivatives
@@ -314,12 +314,10 @@ def _connected(
     before = written.targets[: len(found)] if _is_everywhere(asked.ys) else texts
     ways = zip(connections(found, xs), connections(before, new), connections(texts, new), strict=True)
     for g, text, (first, then, last) in zip(found, texts, ways, strict=True):
-        for x, now, was, uncancelled, still in zip(xs, new, first, then, last, strict=True):
-            # A gradient that is x itself needs no zero; neither does an x that a stop has cut off.
-            if was and not still and (text.shape or not uncancelled) and x.dtype != "bool":
-                orders = degree.last_order([g], x, asked.stops)
-                if orders >= 1:
-                    text = _tied(text, now, orders)
+        # A gradient that is x itself needs no zero; neither does an x that a stop has cut off.
+        for k in ones(first & ~last & (-1 if text.shape else ~then)):
+            if xs[k].dtype != "bool" and (orders := degree.last_order([g], xs[k], asked.stops)) >= 1:
+                text = _tied(text, new[k], orders)
         result.append(text)
     return result
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from gradcli.autodiff.reverse import zero_gradient
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node
 from gradcli.program import query
-from gradcli.program.loaded import Array, Loaded
+from gradcli.program.loaded import Array, Loaded, array_node
 from gradcli.results import Block, Result
 from gradcli.tuples import NamedTuple
 
@@ -40,7 +41,20 @@ def jacobians(
     """A block for each pair of y and x, row by row; with ``sparsity`` where it may be non-zero, as bool."""
     asked = query.question(program, of, wrt, stop=stop)
     pairs = [(row, column, f"d{row}/d{column}") for row in asked.of for column in asked.wrt]
-    return Blocks(asked.of, _blocks(program, asked, pairs, query.jacobian(program, asked), sparsity, "jvp(y, x, v)"))
+    nodes = (None if sparsity else _by_sweep(program, asked)) or query.jacobian(program, asked)
+    return Blocks(asked.of, _blocks(program, asked, pairs, nodes, sparsity, "jvp(y, x, v)"))
+
+
+def _by_sweep(program: Loaded, asked: query.Question) -> list[Node] | None:
+    """The row of one scalar y of a long program of scalars: its gradient, zeros where that is None."""
+    if len(asked.ys) != 1 or not program.sweeps() or any([x.dtype != asked.ys[0].dtype for x in asked.xs]):
+        return None
+    from gradcli.program import swept
+
+    found = swept.gradients(program, asked.ys, asked.xs, [None], asked.stops)
+    if found is None:
+        return None
+    return [zero_gradient(x) if g is None else array_node(g) for x, g in zip(asked.xs, found, strict=True)]
 
 
 def hessians(

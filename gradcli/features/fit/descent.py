@@ -26,15 +26,21 @@ def descended(
     rule = RULES[settings.method]
     flat = _Flat(state)
     start = monotonic()
+    before: tuple[State, float, float] | None = None
+
+    def last() -> Outcome | None:
+        """Where the run would have ended before this step."""
+        return good if before is None else Outcome(*before, "not finite")
+
     while True:
         try:
             loss, gradients = objective.at(state.values, state.step)
         except GradcliError as failure:  # such as a singular matrix
-            if good is None:
+            if (kept := last()) is None:
                 raise
-            return good._replace(reason="failed", problem=failure)
+            return kept._replace(reason="failed", problem=failure)
         gs = flat.joined(gradients)
-        norm = gradient_norm(gradients if settings.bounds else gs, state.values, settings.bounds)
+        norm = gradient_norm(gradients, state.values, settings.bounds) if settings.bounds else flat.norm(gs)
         problem = None
         if (
             not (math.isfinite(loss) and math.isfinite(norm)) or settings.bounds
@@ -43,16 +49,16 @@ def descended(
         if problem is not None:
             if math.isfinite(loss):  # it is the step from here that has no direction
                 return Outcome(state, loss, norm, "not finite", problem)
-            if good is None:
+            if (kept := last()) is None:
                 raise problem
-            return good._replace(problem=problem)
+            return kept._replace(problem=problem)
         rate = settings.rate.at(state.step, settings.steps)
         moment = Moment(state, loss, norm, rate, monotonic() - start, False)  # all fields in their order are quickest
-        reason, problem = watched(settings, watch, moment, good is None)
+        reason, problem = watched(settings, watch, moment, good is None and before is None)
         if reason is not None:
             return Outcome(state, loss, norm, reason, problem)
-        good = Outcome(state, loss, norm, "not finite", None, (), False, math.nan)
-        if settings.clip is not None and (whole := gradient_norm(gs, {}, {})) > settings.clip:
+        before = state, loss, norm
+        if settings.clip is not None and (whole := flat.norm(gs)) > settings.clip:
             gs = {dtype: g * (settings.clip / whole) for dtype, g in gs.items()}
         state = flat.updated(state, gs, loss, rule, rule.numbers(rate, state.step), settings.bounds)
 
@@ -73,6 +79,8 @@ class _Flat:
             dtype, start = x.dtype.char, ends.get(x.dtype.char, 0)
             ends[dtype] = start + x.size
             self._places.setdefault(dtype, []).append((name, slice(start, ends[dtype]), x.shape))
+        names = [(name, dtype, shape) for dtype, places in self._places.items() for name, _, shape in places]
+        self._alone = names[0] if len(names) == 1 else None
         self._values = self.joined(state.values)
         keys = list(next(iter(state.memory.values()), {}))
         self._memory: dict[str, Memory] = {
@@ -90,8 +98,19 @@ class _Flat:
                 found[dtype] = self._np.concatenate([arrays[name].reshape(-1) for name, _, _ in places])
         return found
 
+    def norm(self, arrays: Values) -> float:
+        """The Euclidean norm of all entries."""
+        if len(arrays) == 1:
+            (flat,) = arrays.values()
+            if flat.dtype.char == "d" and 1e-280 < (total := float(flat.dot(flat))) < math.inf:
+                return math.sqrt(total)
+        return gradient_norm(arrays, {}, {})
+
     def apart(self, arrays: Values) -> dict[str, Array]:
         """The variables' parts of such arrays."""
+        if self._alone is not None:
+            name, dtype, shape = self._alone
+            return {name: arrays[dtype].reshape(shape)}
         return {
             name: arrays[dtype][place].reshape(shape)
             for dtype, places in self._places.items()

@@ -91,6 +91,8 @@ class Outcome(NamedTuple):
 def ended(settings: Settings, moment: Moment) -> str | None:
     """Why a run ends at this moment, or None."""
     until = settings.until
+    if not until:
+        return "all steps done" if moment.state.step >= settings.steps else None
     if moment.gnorm <= until.get("gnorm", -1.0):
         return f"gradient norm at most {until['gnorm']!r}"
     if moment.loss <= until.get("loss", -math.inf):

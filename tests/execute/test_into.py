@@ -100,3 +100,14 @@ def test_arrays_that_do_not_fit_are_refused_at_once(out, kind, words):
         gradcli.loads(SMALL).compile(["y", "n", "same"], ["x"], out=out)
     assert found.value.kind == kind
     assert words in found.value.message
+
+
+@pytest.mark.slow
+def test_jax_s_results_are_written_too():
+    pytest.importorskip("jax")
+    program = gradcli.loads(SMALL)
+    out = buffers(program, ["y", "n"])
+    found = program.compile(["y", "n"], ["x"], backend="jax", out=out)(x=[1.0, 0.0, 2.0])
+    assert found["y"] is out["y"] and found["n"] is out["n"]
+    np.testing.assert_allclose(out["y"], [2.0, 1.0, 5.0])
+    np.testing.assert_allclose(out["n"], 3.0)

@@ -22,30 +22,42 @@ def row_axes(
     if devices == 1:
         return {}
     axes = Axes(nodes, data)
-    taken: set[int] = set()  # axes of which some operation takes each piece for itself
-    for node in nodes:
-        if node.inputs and node not in data:
-            for x, labels in zip(node.inputs, axes.flows[node][0], strict=True):
-                taken |= {c for c, label in zip(axes.of[x], labels, strict=True) if label is not None}
     if rows is not None:
         chosen = {axes.of[x][0] for x in rows if x in axes.of and x.shape[0] % devices == 0}
     else:
-        sizes: dict[int, list[int]] = {}
-        for x in data:
-            for c, n in dict(zip(axes.of[x], x.shape, strict=True)).items():
-                if c in taken and n > 1:
-                    sizes.setdefault(c, []).append(bytes_of(x))
-        lengths = {c: n for x in data for c, n in zip(axes.of[x], x.shape, strict=True)}
-        order = sorted(sizes, key=lambda c: (lengths[c] % devices == 0, sum(sizes[c]), lengths[c]))
-        if not order:
-            raise GradcliError(
-                "ValueError",
-                f"there is nothing that {devices} devices can share: no constant has rows",
-                help="leave `--devices` out",
-            )
-        chosen = {order[-1]}
-        check_parts(lengths[order[-1]], devices, "data")
+        chosen = {_with_most_bytes(data, axes, _taken_apart(nodes, data, axes), devices)}
     return {x: next(k for k, c in enumerate(axes.of[x]) if c in chosen) for x in data if chosen & {*axes.of[x]}}
+
+
+def _taken_apart(nodes: Sequence[Node], data: Sequence[Node], axes: Axes) -> set[int]:
+    """The axes of which some operation takes each piece for itself."""
+    found: set[int] = set()
+    for node in nodes:
+        if node.inputs and node not in data:
+            for x, labels in zip(node.inputs, axes.flows[node][0], strict=True):
+                found |= {c for c, label in zip(axes.of[x], labels, strict=True) if label is not None}
+    return found
+
+
+def _with_most_bytes(data: Sequence[Node], axes: Axes, taken: Collection[int], devices: int) -> int:
+    """The axis of most bytes of data among those that are taken apart, first of those that all devices have equal parts of."""
+    sizes: dict[int, int] = {}
+    lengths: dict[int, int] = {}
+    for x in data:
+        for c, n in dict(zip(axes.of[x], x.shape, strict=True)).items():
+            lengths[c] = n
+            if c in taken and n > 1:
+                sizes[c] = sizes.get(c, 0) + bytes_of(x)
+    if not sizes:
+        raise GradcliError(
+            "ValueError",
+            f"there is nothing that {devices} devices can share: no constant has rows",
+            help="leave `--devices` out",
+        )
+    # The last one of several that are alike, as they come.
+    best = sorted(sizes, key=lambda c: (lengths[c] % devices == 0, sizes[c], lengths[c]))[-1]
+    check_parts(lengths[best], devices, "data")
+    return best
 
 
 def check_parts(rows: int, devices: int, what: str) -> None:

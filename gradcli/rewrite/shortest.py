@@ -535,16 +535,10 @@ class Shortest:
         """The form of a sum; of a polynomial with whole coefficients after Horner's scheme, if that is asked for."""
         if self._wanted != "nested" or written.op not in (add, subtract):
             return written
-        used = sums.bases_of(of)
-        if len(used) != 1 or len(of) < 2 or any([c.denominator != 1 for c in of.values()]):
+        rows = self._polynomial(of)
+        if not rows or rows[0][0] < 2 or (len(rows) == 2 and not (rows[1][0] and rows[0][0] > 2)):
             return written
-        (base,) = used
-        powers = [product[0][1] if product else 0 for product in of]
-        if base == E or not all([sums.whole(e) and e >= 0 for e in powers]):  # type: ignore[operator]
-            return written
-        rows = sorted([(int(e), c) for e, c in zip(powers, of.values(), strict=True)], reverse=True)  # type: ignore[arg-type]
-        if rows[0][0] < 2 or (len(rows) == 2 and not (rows[1][0] and rows[0][0] > 2)):
-            return written
+        (base,) = sums.bases_of(of)
         x = self._term(((base, 1),), 1, like)
         result: Node | None = None
         for (e, c), (lower, _) in zip(rows, [*rows[1:], (0, 0)], strict=True):
@@ -558,6 +552,16 @@ class Shortest:
                 step = self._power(x, e - lower, like)
                 result = step if result is None else multiply(result, step)
         return written if result is None else result
+
+    def _polynomial(self, of: Sum) -> list[tuple[int, Rational]]:
+        """The degrees and whole coefficients of a polynomial of one base, the highest first; none for other sums."""
+        used = sums.bases_of(of)
+        if len(used) != 1 or E in used or len(of) < 2 or any([c.denominator != 1 for c in of.values()]):
+            return []
+        powers = [product[0][1] if product else 0 for product in of]
+        if not all([sums.whole(e) and e >= 0 for e in powers]):  # type: ignore[operator]
+            return []
+        return sorted([(int(e), c) for e, c in zip(powers, of.values(), strict=True)], reverse=True)  # type: ignore[arg-type]
 
     def _term_order(self, product: Product) -> tuple[object, ...]:
         degree = sum([e for b, e in product if isinstance(e, Rational) and self._kind(b) == 0], start=0)

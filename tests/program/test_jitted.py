@@ -297,9 +297,8 @@ COMMANDS = {
     "eval": ["eval", "--of", "y"],
     "jacobian": ["jacobian", "--of", "z"],
     "hessian": ["hessian", "--of", "y"],
-    "jvp": ["jvp", "--of", "z", "--seed", "x=[1.0, -1.0]"],
+    "jvp": ["jvp", "--of", "z", "--tangent", "x=[1.0, -1.0]"],
     "second order": ["grad", "--of", "y", "--order", "2"],
-    "check": ["check", "--of", "y"],
 }
 
 
@@ -323,12 +322,21 @@ def test_commands_answer_as_by_numpy(command, command_line):
 
 
 @pytest.mark.slow
-def test_a_curve_is_that_of_numpy(command_line, tmp_path):
-    for path, more in (("numpy.csv", []), ("jax.csv", ["--backend", "jax", "-q"])):
-        line = ["plot", "-e", "variable x = 0.5; y = sin(x)*x", "--x", "x=0:2", "--csv", str(tmp_path / path)]
-        assert command_line(*line, *more).status == 0
-    expected, found = [np.loadtxt(tmp_path / n, delimiter=",", skiprows=1) for n in ("numpy.csv", "jax.csv")]
-    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+def test_a_check_finds_what_it_finds_by_numpy(command_line):
+    line = ["check", "-e", "variable x = [0.5, 2.0]; y = sum(sin(x)^2)", "--format", "json"]
+    expected, found = [json.loads(command_line(*line, *more).out) for more in ([], ["--backend", "jax", "-q"])]
+    assert found["passed"]
+    assert [(c["variable"], c["order"], c["method"], c["verdict"]) for c in found["checks"]] == [
+        (c["variable"], c["order"], c["method"], c["verdict"]) for c in expected["checks"]
+    ]
+
+
+@pytest.mark.slow
+def test_a_curve_is_that_of_numpy(command_line):
+    line = ["plot", "-e", "variable x = 0.5; y = sin(x)*x", "--x", "x=0.1:2"]
+    expected, found = command_line(*line), command_line(*line, "--backend", "jax", "-q")
+    assert (found.status, found.out) == (0, expected.out)
+    assert found.out.count("\n") > 5
 
 
 @pytest.mark.slow
@@ -350,7 +358,7 @@ def test_compiled_programs_are_kept(tmp_path):
 @pytest.mark.slow
 def test_many_small_matrices_do_not_hang(tmp_path):
     """XLA's threads for a CPU wait for one another where some functions of LAPACK have many matrices, unless there are enough."""
-    rows = np.random.default_rng(1).uniform(1, 2, (30_000, 2))
+    rows = np.random.default_rng(1).uniform(1, 2, (9_000, 2))
     np.savetxt(tmp_path / "rows.csv", rows, delimiter=",", header="x,z", comments="", fmt="%.4f")
     text = (
         "variable x = 1.0; variable z = 1.0; A = 6*eye(6) + x*reshape(sin(z*cast(range(36), float64)), [6, 6]); "

@@ -97,7 +97,7 @@ def _state(path: str) -> tuple[int, int, int] | None:
 
 
 def _is_code(path: str) -> bool:
-    """Whether a file belongs to Python, a package or gradcli, which a command reads, too."""
+    """Whether a file belongs to Python, a package or gradcli: a command reads these too."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     folders = ("/proc", "/sys", "/dev", sys.prefix, sys.base_prefix, package, os.path.join(package, "..", "grammar"))
     return any([path.startswith(os.path.abspath(folder) + os.sep) for folder in folders])

@@ -60,7 +60,7 @@ class Table:
 
     @property
     def rows(self) -> int | None:
-        """How many there are, where that is known before they are read."""
+        """The number of rows, where it is known before they are read."""
         return int(self._file.metadata.num_rows) if self.is_parquet else None
 
     def parts(self, rows: range | None) -> Iterator[tuple[int, range | None]]:

@@ -46,14 +46,14 @@ Lines = Callable[[], Iterator[list[str]]]
 
 
 Missing = Literal["drop", "nan"]
-"""What becomes of gaps: rows with some are left out, or they are NaN."""
+"""How gaps are treated: rows with some are left out, or they are NaN."""
 
 GAPS = ("", "NA", "N/A", "null", "NULL", "None")
-"""What stands in the place of a value that is not known."""
+"""Texts that stand for an unknown value."""
 
 
 class Item(NamedTuple):
-    """What is taken of a column: numbers, 1 where it is a ``text``, or of a ``category`` a column for each text."""
+    """What is taken of a column: its numbers, 1 where it holds a ``text``, or for a ``category`` a column for each text."""
 
     column: int
     text: str | None = None
@@ -188,7 +188,7 @@ LONG_HEAD = 1 << 12
 
 
 def _delimiter(heads: Sequence[str]) -> str:
-    """What separates the fields of some lines: of what gives rows of one length that which makes the most numbers."""
+    """What separates the fields of some lines: the mark that gives rows of one length and the most numbers."""
     best, found = (False, -1.0), ","
     for mark in (",", ";", "\t"):
         try:

@@ -37,7 +37,7 @@ class Memory:
             raise _too_much(what, size, f", free are {show_bytes(self._free)}", "read less at once")
 
     def keep(self, size: int) -> None:
-        """What was read stays: later files have so much less."""
+        """Note that what was read stays in memory: later files have less."""
         self.taken += size
         self._free = None
 

@@ -436,7 +436,7 @@ def _entry(e: Elaborator, item: syntax.Expression, size: int, axis: int, scope: 
 
 
 def _without_mask(e: Elaborator, item: syntax.Expression) -> str:
-    """What to write in place of a mask as an index, whose result would have a size that nobody knows before."""
+    """What to write in place of a mask as an index: the size of its result would be known only after it is evaluated."""
     mask = e.source.text[item.start : item.end]
     shown = mask if len(mask) < 40 and mask.isprintable() else "mask"
     return f"shapes are known before values are: reduce with `sum(x, where={shown})`, or keep the shape with `where({shown}, x, 0)`"
@@ -451,5 +451,5 @@ def _check_array(e: Elaborator, node: Node, size: int, axis: int, item: syntax.E
 
 
 def _is_constant(node: Node) -> bool:
-    """Whether a scalar is made of literals and constants only, so that it can be known now."""
+    """Whether a scalar is made of literals and constants only, so that its value is known now."""
     return all(x.attrs["kind"] == "constant" for x in leaves_below(node))

@@ -407,7 +407,7 @@ def _map(e: Elaborator, bound: dict[str, Any], call: syntax.Call, scope: Scope) 
 
 
 def _keep_places(e: Elaborator, new: dict[Node, Node], since: int) -> None:
-    """What is made of many rows at once stands where the operation on one of them stands."""
+    """Give nodes that are made of many rows at once the places of the operations on one row."""
     places = e.program.places
     for old, x in new.items():
         if old in places and old.inputs:

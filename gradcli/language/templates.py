@@ -92,7 +92,7 @@ class Template:
 
     @property
     def looks_at_numbers(self) -> bool:
-        """Whether it may matter which number an argument is: in derivatives, and in the bodies of loops, which hold numbers."""
+        """Whether the number that an argument is may matter: it does in derivatives, and in bodies of loops, which hold numbers."""
         return self.derived or any([one.op is loop for one in self.made])
 
     def instantiate(self, e: Elaborator, arguments: Sequence[Value], call: syntax.Syntax) -> Node | Several | None:

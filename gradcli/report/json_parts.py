@@ -1,4 +1,4 @@
-"""What the JSON of every command is made of besides arrays: texts and records, numbers, places in the source."""
+"""The parts of every command's JSON apart from arrays: texts and records, numbers, places in the source."""
 
 from __future__ import annotations
 

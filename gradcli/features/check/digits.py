@@ -60,7 +60,7 @@ class Slope(NamedTuple):
 
 
 def noise(targets: Sequence[Node], leaves: Mapping[Node, Array]) -> list[Array]:
-    """By how much each entry of the targets changes if every operation is off by a rounding error."""
+    """How much each entry of the targets changes if every operation is off by a rounding error."""
     exact = _evaluated(targets, leaves, np, None)
     found = [np.zeros(t.shape) for t in targets]
     for seed in range(DRAWS):

@@ -37,7 +37,7 @@ _SYMBOL = re.compile(r"\\?[A-Za-z]+(_\{[^{}]*\})?(\^\{\d+\})?")
 """A symbol, or a power of one."""
 
 _FUNCTION = re.compile(r"(-?(?:[\d.]+ |\\frac\{\d+\}\{\d+\} )?)(\\[a-zA-Z]+\S*\\left\(.*\\right\))", re.DOTALL)
-"""What begins and ends as a function does, which stands behind symbols."""
+"""Words that begin and end as a function does, which stands behind symbols."""
 
 _POWERS = re.compile(r"(\\(?:sin|cos|tan|sinh|cosh|tanh|log|operatorname\{\w+\}))(\\left\(.*)", re.DOTALL)
 

@@ -82,7 +82,7 @@ def _values(ys: Sequence[Node], passed: Sequence[reverse.Passed], own: Collectio
 
 
 def _totals(passed: Sequence[reverse.Passed], known: Collection[Node]) -> dict[Node, Node]:
-    """What derivatives with respect to values add up to, each with its value; without what is known by itself."""
+    """The total derivative with respect to each value, as a map to that value; without nodes that are known."""
     totals: dict[Node, Node] = {}
     for p in passed:
         if p.total not in known:

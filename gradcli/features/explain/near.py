@@ -33,7 +33,7 @@ def near(
     x_names: Sequence[str],
     xs: Sequence[Node],
 ) -> list[list[Near]]:
-    """What comes close to a way from each x to the ys, where there is none; what xs have in common is found once."""
+    """What comes close to a way from each x without one to the ys; what xs have in common is found once."""
     below_ys = cone(ys)
     uses = _these(y_names)
     result: list[list[Near]] = []
@@ -105,7 +105,7 @@ def _users(program: Elaborated, ys: Sequence[Node], xs: Sequence[Node]) -> list[
 
 
 def _bases(naming: Naming, used: set[Node], xs: Sequence[Node]) -> list[list[Node]]:
-    """What each x is computed from that has a name, is used by the ys, and is computed from nothing else."""
+    """For each x the named values that it is computed from and that the ys use, while they use none of their inputs."""
     bases: list[Node] = []
     below: dict[Node, int] = {}
     for node in cone(xs):

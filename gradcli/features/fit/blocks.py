@@ -36,7 +36,7 @@ HELD = 1 << 31
 
 
 def descend(objective: Objective, settings: Settings, watch: Watch, state: State) -> Outcome:
-    """What :func:`gradcli.features.fit.descent.descended` does, with the same numbers but for rounding.
+    """What :func:`gradcli.features.fit.descent.descended` does, with the same numbers up to rounding.
 
     A block is not interrupted: what happens in it is seen at its end. It ends where a state is to be kept. Of several
     processes the first one says when the run ends, and how long blocks are. Raises GradcliError.
@@ -102,7 +102,7 @@ def _held(outcome: Outcome) -> Outcome:
 
 
 def _wrong(objective: Objective, state: State, loss: float, norm: float, good: Outcome | None) -> Outcome:
-    """How a run ends that goes wrong where no process can say which operation it was."""
+    """The end of a run that fails where no process can tell which operation it was."""
     if math.isfinite(loss) and not math.isfinite(norm):
         what = f"the gradient of `{objective.name}` is not finite"
         return Outcome(state, loss, norm, "not finite", objective.not_finite(what, state.step, None))

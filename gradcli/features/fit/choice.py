@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gradcli.features.fit.objective import Objective
 
 ENTRIES = 30_000_000
-"""Of a Jacobian that is worth to be written out."""
+"""Most entries of a Jacobian that is worth computing."""
 
 
 class Choice(NamedTuple):
@@ -108,7 +108,7 @@ def moving_nodes(objective: Objective) -> set[Node]:
 
 
 def squared_terms(objective: Objective) -> list[Term] | None:
-    """What the loss is the sum of, where the operations that it is made of show that it is a sum of squares.
+    """The terms of a loss whose operations show that it is a sum of squares; None for another one.
 
     Those are sums, means, ``r^2``, ``square(r)``, ``r*r``, ``r @ r`` and ``norm(r)^2``, and multiples and quotients by
     what is positive and not fitted.

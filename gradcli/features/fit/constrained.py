@@ -118,7 +118,7 @@ class Constrained(Minimizer):
         return f"SLSQP says: {found.message}"
 
     def goes_on(self) -> bool:
-        """Whether the method begins anew, once, in units of the values: it takes steps of all numbers for equally long."""
+        """Whether the method restarts, once, in units of the values: it takes steps of 1 to be equally long for all numbers."""
         if self.units is not None or self.left() <= math.sqrt(self.rounding):
             return False
         self.begin_in_units()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Array = Any
 
 LEVEL = 0.95
-"""Of the intervals."""
+"""The level of the intervals."""
 
 AT_BOUND = 1e-6
 """How near to a bound, as a part of the distance of both bounds or of the value, a value counts as at it."""

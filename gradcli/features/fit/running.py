@@ -24,7 +24,7 @@ LOG_SECONDS = 5.0
 """How often a line is written to standard error where that is not a terminal."""
 
 DRAWN_SECONDS = 0.1
-"""How often the bar of a terminal is drawn anew."""
+"""Seconds between two drawings of the bar on a terminal."""
 
 
 STEP_SECONDS = 0.5

@@ -323,7 +323,7 @@ class Minimizer:
         return slope / self.slope if self.slope else 0.0
 
     def goes_on(self) -> bool:
-        """Whether the method, which has ended, begins anew in units in which its tests mean what they say.
+        """Whether the method, which has ended, restarts in other units, in which its tests are meaningful.
 
         They are absolute: a loss or curvature that is small in the units of the program passes them at once.
         """

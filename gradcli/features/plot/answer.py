@@ -78,7 +78,7 @@ class Band(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """What is asked for around a plot, in place of what it would have by itself; None: nothing.
+    """Titles, labels, limits and size that are asked for, in place of the defaults; None keeps the default.
 
     ``size`` is width and height, of a file in inches, else in columns and lines.
     """

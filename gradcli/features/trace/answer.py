@@ -54,7 +54,7 @@ class Finding(NamedTuple):
 
 
 class Traced(NamedTuple):
-    """What a trace found; ``harmless`` says of each operation whose NaN or infinity no result uses what it made."""
+    """What a trace found; ``harmless`` has a line for each operation that made a NaN or infinity which no result uses."""
 
     finding: Finding | None
     harmless: list[str]

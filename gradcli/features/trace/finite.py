@@ -165,7 +165,7 @@ def _value(node: Node, given: Sequence[Any]) -> Any:
 
 
 def _causes(node: Node, given: Sequence[Array], bad: list[Node]) -> list[Node]:
-    """Those of the ``bad`` inputs, which are not finite, that the value comes from: ``where`` must take such an entry."""
+    """The inputs among the ``bad`` ones, which are not finite, that reach the value: ``where`` may select other entries."""
     if not isinstance(node.op.rule, Select):
         return bad
     condition = given[0]

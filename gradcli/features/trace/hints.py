@@ -49,7 +49,7 @@ _LOGARITHMS = {"log", "log2", "log10"}
 
 
 def hint(naming: Naming, found: Made, users: Mapping[Node, Sequence[Node]], origin: Node | None) -> Hint | None:
-    """What to write in place of the operation that made it; ``origin`` is the one whose derivative it belongs to."""
+    """What to write in place of an operation that made NaN or infinity; ``origin`` is the one whose derivative it belongs to."""
     for some in _all(naming, found, users, origin):
         if some is not None:
             return some

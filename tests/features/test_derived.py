@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -405,6 +406,15 @@ def test_data_stays_data(tmp_path: Path) -> None:
     elsewhere = written(program, folder=str(tmp_path / "data" / "deeper"))
     assert "load" not in elsewhere
     assert_equal(gradcli.loads(elsewhere).eval()["dy_dw"], program.grad()["w"], elsewhere)
+
+
+@pytest.mark.parametrize("format", ["expr", "python"])
+def test_data_does_not_count_as_named_parts(format: str) -> None:
+    numbers = [k / 8 for k in range(14)]
+    program = gradcli.loads(f"variable x = {numbers}; d = {numbers}; y = sum(sinh(x*d)*exp(sinh(x*d)*x))")
+    for most in (0, 1):
+        text = written(program, format=format, name_parts=most)
+        assert len(re.findall(r"^ *t\d+ = ", text, re.MULTILINE)) == most, text
 
 
 @pytest.mark.parametrize("format", ["latex", "python", "jax", "c"])

@@ -17,7 +17,7 @@ from gradcli.execute.newton import Solver
 from gradcli.execute.plan import Plan, too_large
 from gradcli.execute.profile import Figures
 from gradcli.execute.run import run
-from gradcli.execute.sizes import HEAVY, bytes_of, processors
+from gradcli.execute.sizes import bytes_of, processors
 from gradcli.graph.node import Node, cone, uncollected
 from gradcli.graph.operation import Contraction, kernel_value
 from gradcli.graph.ops.creation import loop_result
@@ -34,6 +34,10 @@ WRITTEN = Runs(native.Loop, Solver)
 
 SMALL = 1 << 12
 """Bytes of an array up to which copying it takes less than telling C where it lies."""
+
+
+WIDE = 256
+"""Rows and columns of matrices from which a product is worth more than one thread."""
 
 
 class FailedError(Exception):
@@ -222,10 +226,9 @@ class Compiled:
         products = [x.inputs for x in self._steps if isinstance(x, Node) and isinstance(x.op.rule, Contraction)]
         if not products:
             return None
-        flat = all([x.rank <= 2 for inputs in products for x in inputs])
-        heavy = any([bytes_of(x) >= HEAVY for inputs in products for x in inputs])
-        # Products of a stack that each start threads wait for each other.
-        return program.threads or processors() if flat and heavy else 1
+        # Short products, such as those of a stack, that each start threads wait for each other.
+        large = all([x.rank == 2 and min(x.shape) >= WIDE for inputs in products for x in inputs])
+        return program.threads or processors() if large else 1
 
     def _compiled(self) -> float:
         """Write and compile the segments; the seconds that the compiler took."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -75,8 +75,10 @@ class Chain:
         head = f"dtype {dtype}\nvariable x: [{size}]\n{self.text}\n"
         return head if self.task == "values" else f"{head}g = gradients(y, x)\n"
 
-    def compiled(self, dtype: str, size: int) -> Callable[..., dict[str, Array]]:
-        return gradcli.loads(self.program(dtype, size)).compile([self.result], inputs=["x"])
+    def compiled(
+        self, dtype: str, size: int, backend: Literal["numpy", "native"] = "numpy"
+    ) -> Callable[..., dict[str, Array]]:
+        return gradcli.loads(self.program(dtype, size), backend=backend).compile([self.result], inputs=["x"])
 
     def tasks(self) -> dict[str, str]:
         """Who takes part, and what each is asked for."""
@@ -97,12 +99,15 @@ def measure(chain: Chain, dtype: str, setting: Setting) -> tuple[list[Row], list
     """One chain in one precision."""
     size = setting.size(ELEMENTS)
     x = np.random.default_rng(1).uniform(-2, 2, size).astype(dtype)
-    compiled = chain.compiled(dtype, size)
+    compiled, native = chain.compiled(dtype, size), chain.compiled(dtype, size, "native")
     tasks = chain.tasks()
     comparison = Comparison(
         f"{chain.name}, {size:,} {dtype}",
         {
             "gradcli": Own(lambda: compiled(x=x)[chain.result], lambda: chain.compiled(dtype, size)(x=x)[chain.result]),
+            "gradcli native": Own(
+                lambda: native(x=x)[chain.result], lambda: chain.compiled(dtype, size, "native")(x=x)[chain.result]
+            ),
             "NumPy as written": Own(lambda: chain.numpy(x)),
         },
         tasks,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -72,10 +72,14 @@ def program(dtype: str, arrays: Arrays) -> str:
     )
 
 
-def compiled(dtype: str, arrays: Arrays, processes: bool = True) -> Callable[..., Arrays]:
+def compiled(
+    dtype: str, arrays: Arrays, processes: bool = True, backend: Literal["numpy", "native"] = "numpy"
+) -> Callable[..., Arrays]:
     weights = [name for name in arrays if name[0] in "Wb"]
     results = ["loss", *(f"g_{name}" for name in weights)]
-    return gradcli.loads(program(dtype, arrays)).compile(results, inputs=list(arrays), processes=processes)
+    return gradcli.loads(program(dtype, arrays), backend=backend).compile(
+        results, inputs=list(arrays), processes=processes
+    )
 
 
 def flat(results: Arrays) -> Array:
@@ -103,11 +107,15 @@ def measure(dtype: str, setting: Setting) -> tuple[list[Row], list[Target]]:
     arrays = data(dtype, points, measured_points)
     wide = {name: value.astype("float64") for name, value in arrays.items()}
     step, alone = compiled(dtype, arrays), compiled(dtype, arrays, processes=False)
+    native = compiled(dtype, arrays, backend="native")
     comparison = Comparison(
         f"Burgers step, {points:,} points, {dtype}",
         {
             "gradcli": Own(lambda: flat(step(**arrays)), lambda: flat(compiled(dtype, arrays)(**arrays))),
             "gradcli, one process": Own(lambda: flat(alone(**arrays))),
+            "gradcli native": Own(
+                lambda: flat(native(**arrays)), lambda: flat(compiled(dtype, arrays, backend="native")(**arrays))
+            ),
         },
         TASKS,
         "",

@@ -17,7 +17,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -35,6 +35,7 @@ from tests.benchmarks.table import Row, Target
 from tests.benchmarks.timing import told
 
 Array = Any
+Backend = Literal["numpy", "native"]
 
 TASKS = {
     "JAX": "fit",
@@ -71,12 +72,14 @@ class Fit:
     def title(self, steps: int) -> str:
         return f"{self.text or self.program}, {self.method}, {steps:,} steps"
 
-    def loaded(self) -> gradcli.Program:
-        return gradcli.loads(self.text) if self.text else gradcli.load(ROOT / "samples" / f"{self.program}.expr")
+    def loaded(self, backend: Backend = "numpy") -> gradcli.Program:
+        if self.text:
+            return gradcli.loads(self.text, backend=backend)
+        return gradcli.load(ROOT / "samples" / f"{self.program}.expr", backend=backend)
 
-    def objective(self) -> Objective:
+    def objective(self, backend: Backend = "numpy") -> Objective:
         squares = self.method == "least-squares"
-        return Objective(self.loaded(), self.target, squares=squares, data=self.batched, batch=self.batch)
+        return Objective(self.loaded(backend), self.target, squares=squares, data=self.batched, batch=self.batch)
 
     def settings(self, steps: int) -> Settings:
         return Settings(self.method, self.rate, steps, bounds=self.bounds)
@@ -143,6 +146,7 @@ class Run:
     steps: int
     objective: Objective
     history: str | None = None
+    backend: Backend = "numpy"
 
     def __call__(self) -> tuple[Array, float]:
         """All values that were asked for, one after the other, and the seconds that the steps took."""
@@ -159,7 +163,7 @@ class Run:
         """As a competitor, whose first answer comes from the text."""
         return Own(
             lambda: self()[0],
-            lambda: replace(self, objective=self.what.objective())()[0],
+            lambda: replace(self, objective=self.what.objective(self.backend))()[0],
             told(lambda: self()[1]),
         )
 
@@ -204,7 +208,8 @@ def measure(what: Fit, setting: Setting) -> tuple[list[Row], list[Target]]:
     """One fit; the reference is gradcli's answer."""
     steps = setting.size(what.steps)
     run = Run(what, steps, what.objective())
-    own = {"gradcli": run.own()}
+    native = replace(run, objective=what.objective("native"), backend="native")
+    own = {"gradcli": run.own(), "gradcli native": native.own()}
     if what.text:
         own["gradcli --history"] = replace(run, history=str(setting.folder / "history.ndjson")).own()
         own["NumPy by hand"] = Own(by_hand(what, steps))

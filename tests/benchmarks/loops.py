@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -121,9 +121,9 @@ class Problem:
         path.write_text("".join(heads) + self.text + gradient, encoding="utf-8")
         return path
 
-    def compiled(self, path: Path) -> Callable[[], Array]:
+    def compiled(self, path: Path, backend: Literal["numpy", "native"] = "numpy") -> Callable[[], Array]:
         """The entries of the value and of the gradients, one after the other."""
-        run = gradcli.load(path).compile(self.asked, inputs=list(self.variables))
+        run = gradcli.load(path, backend=backend).compile(self.asked, inputs=list(self.variables))
 
         def answer() -> Array:
             found = run(**self.variables)
@@ -177,11 +177,14 @@ def sir(steps: int) -> Problem:
 
 def warm(problem: Problem, path: Path, setting: Setting) -> tuple[list[Row], Measured]:
     """Answers in running processes."""
-    again = problem.compiled(path)
+    again, native = problem.compiled(path), problem.compiled(path, "native")
     peers = dict.fromkeys(problem.peers, problem.task)
     comparison = Comparison(
         problem.title,
-        {"gradcli": Own(again, lambda: problem.compiled(path)())},
+        {
+            "gradcli": Own(again, lambda: problem.compiled(path)()),
+            "gradcli native": Own(native, lambda: problem.compiled(path, "native")()),
+        },
         peers,
         json.dumps({"case": problem.case, "variables": list(problem.variables)}),
         {**problem.variables, **problem.constants},

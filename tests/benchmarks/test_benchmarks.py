@@ -153,7 +153,7 @@ def test_the_gradient_by_hand_is_that_of_differences():
 @pytest.mark.slow
 def test_arrays(setting):
     rows, targets = arrays.section(setting)
-    assert len(rows) == 2 * len(arrays.CHAINS) * len(arrays.DTYPES)
+    assert len(rows) == 3 * len(arrays.CHAINS) * len(arrays.DTYPES)
     assert values_are_the_same(rows)
     assert [target.what for target in targets if target.measured is not None] == [
         "gradient of tanh/sin/mul, float64, NumPy as written to gradcli"
@@ -211,7 +211,7 @@ def test_a_library_that_is_late_in_a_later_round_took_the_limit():
 @pytest.mark.slow
 def test_burgers(setting):
     rows, targets = burgers.section(setting)
-    assert [row.who for row in rows] == ["gradcli", "gradcli, one process"] * 2
+    assert [row.who for row in rows] == ["gradcli", "gradcli, one process", "gradcli native"] * 2
     assert values_are_the_same(rows)
     assert [target.measured for target in targets] == [None, None]
 

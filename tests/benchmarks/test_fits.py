@@ -15,8 +15,8 @@ from tests.benchmarks.competitors import PEERS
 @pytest.mark.slow
 def test_fits(setting):
     rows, targets = fits.section(setting)
-    tiny = ["gradcli", "gradcli --history", "NumPy by hand"]
-    assert [row.who for row in rows] == ["gradcli"] * len(fits.SAMPLES) + tiny * len(fits.TINY)
+    tiny = ["gradcli", "gradcli native", "gradcli --history", "NumPy by hand"]
+    assert [row.who for row in rows] == ["gradcli", "gradcli native"] * len(fits.SAMPLES) + tiny * len(fits.TINY)
     assert all(re.match(r"[\d,]+ steps/s$|[\d.e+]+ us a step$", row.remark) for row in rows)
     assert len((setting.folder / "history.ndjson").read_text().splitlines()) == 3
     assert [target.measured for target in targets] == [None] * (len(fits.SAMPLES) + len(fits.TINY))

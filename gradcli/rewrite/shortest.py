@@ -69,7 +69,7 @@ from gradcli.rewrite.sums import (
     scale,
 )
 from gradcli.rewrite.sums import add as plus
-from gradcli.rewrite.terms import filling, number_of
+from gradcli.rewrite.terms import filling, number_of, split
 
 DEEPEST = 12
 """Sums within sums that are looked into."""
@@ -77,7 +77,7 @@ DEEPEST = 12
 LONGEST = 1000
 """Characters of a text, from which on it only counts as long."""
 
-FIRST_WORK, MORE_WORK = 6000, 30
+FIRST_WORK, MORE_WORK = 20_000, 30
 """Products of terms that formulas may take, and those for each of their nodes."""
 
 WORK_ASKED, MOST_EXPANDED, HIGHEST_EXPANDED = 200_000, 500, 200
@@ -87,7 +87,7 @@ FEW_TERMS, FEW_ANGLES = 12, 4
 """Up to which identities of functions are tried."""
 
 CHAINED, REPEATED = 3, 1
-"""What ``a / b / c`` and ``x * x`` count beside their characters: people write ``a / (b * c)`` and ``x^2``."""
+"""What ``a / b / c``, and ``x * x`` or ``a / b * c``, count beside their characters: people write ``a / (b * c)`` and ``x^2``."""
 
 
 Form = Literal["shortest", "expanded", "factored", "nested"]
@@ -376,7 +376,7 @@ class Shortest:
                 rest = a.multiply(of, a.power({front: 1}, -1), out=True)
             rest = scale(rest, 1 / c)
             if front == ONE and c in (1, -1):
-                found += self._factored(number(1), rest, like)
+                found += self._factored(number(c), rest, like)
                 continue
             for form in self._alternatives(rest):
                 found.append(
@@ -596,6 +596,11 @@ class Shortest:
             node, negative = self._base(base, e, c < 0 and not turned, like)
             if negative:
                 c, turned = -c, True
+            if self._algebra.inner[base] is not None and sums.whole(e):
+                number_, rest = split(node)
+                if number_ != 1 and rest.shape == node.shape and float(number_).is_integer():
+                    assert isinstance(e, Rational)
+                    node, c = rest, rational(c * sums.raised(int(number_), int(e)))
             if isinstance(e, Rational) and e < 0:
                 below.append((self._kind(base), base, self._power(node, -e, like)))
             else:
@@ -684,7 +689,8 @@ class Shortest:
             inputs = node.inputs
             chained = node.op is divide and inputs[0].op is divide
             repeated = node.op is multiply and (inputs[0] is inputs[1] or inputs[1] in inputs[0].inputs)
-            own = CHAINED * chained + REPEATED * (repeated or node.op is square)
+            after = node.op is multiply and inputs[0].op is divide
+            own = CHAINED * chained + REPEATED * (repeated or after or node.op is square)
             self._clumsy[node] = min(own + sum([self._clumsy[x] for x in inputs]), LONGEST)
         return texts[root]
 

@@ -91,6 +91,28 @@ def test_values_are_those_of_grad_and_the_formula_derives_on(y: str) -> None:
             np.testing.assert_allclose(ours, program.grad(order=2)[x], rtol=1e-7, atol=1e-9, err_msg=again)
 
 
+@pytest.mark.parametrize(
+    ("y", "wanted"),
+    [
+        ("(x^2 + 3*x + 2)/(x^2 - 1)", "-3 * (x + 1)^2 / (x^2 - 1)^2"), ("-(x + 1)^2*x/3 - (x + 1)^2/3", "-(x + 1)^2"),
+        ("(1 - x)^3*(x - 2)^2/(3 - x)", ""), ("cos(x)^4 - sin(x)^4", "-2 * sin(2 * x)"), ("exp(x)/(x + 1)", "x * exp(x) / (x + 1)^2"),
+        ("1/(1 - exp(-x))", ""), ("sin(x)/(1 + cos(x))", "1 / (1 + cos(x))"), ("(x - 3)^3/(2 - x)^2", ""),
+    ],
+)  # fmt: skip
+def test_short_forms_have_their_signs_where_no_value_is_known(y: str, wanted: str) -> None:
+    """There nothing compares them with the derivative."""
+    program = gradcli.loads(f"variable x\ny = {y}")
+    for order in ORDERS:
+        text = formulas.render(derive(program, order=order))
+        if order == 1 and wanted:
+            assert text.splitlines()[1:-1] == [f"dy_dx = {wanted}"]
+        for point in (-2.3, 0.3, 0.7, 5.1):
+            (found,) = gradcli.loads(text).eval(values={"x": point}).values()
+            np.testing.assert_allclose(
+                found, program.grad(order=order, values={"x": point})["x"], rtol=1e-6, err_msg=text
+            )
+
+
 def length(text: str) -> int:
     """The visible characters of what the lines of a program compute; a number has no more than its digits."""
     lines = formulas_in(text)

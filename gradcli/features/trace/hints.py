@@ -117,26 +117,35 @@ def _stable(naming: Naming, node: Node, users: Mapping[Node, Sequence[Node]]) ->
     if name in _LOGARITHMS:
         return _stable_logarithm(naming, node, users)
     if name == "exp":
-        x = naming.name(node.inputs[0])
-        for user in users.get(node, ()):
-            others = users.get(user, ())
-            if user.op.name == "sum" and any(u.op.name in _LOGARITHMS for u in others):
-                return Hint(f"write `logsumexp({x})` for `log(sum(exp({x})))`")
-            quotients = [*others, user]
-            if any(u.op.name in _LOGARITHMS for q in quotients if q.op.name == "divide" for u in users.get(q, ())):
-                return Hint(f"write `log_softmax({x})` for `log(exp({x}) / sum(exp({x})))`")
-            divided = user.op.name == "sum" and any(u.op.name == "divide" for u in others)
-            if divided or (user.op.name == "divide" and _sums(naming, user.inputs[1], node)):
-                return Hint(f"write `softmax({x})` for `exp({x}) / sum(exp({x}))`")
-            if user.op.name == "add" and any(u.op.name in _LOGARITHMS for u in others):
-                return Hint(f"write `softplus({x})` for `log(1 + exp({x}))`")
-            if user.op.name == "add" and any(u.op.name in ("divide", "recip") for u in others):
-                return Hint(f"write `sigmoid({_negated(x)})` for `1 / (1 + exp({x}))`")
+        hints = (_stable_exponential(naming, node, user, users) for user in users.get(node, ()))
+        if (hint := next((hint for hint in hints if hint is not None), None)) is not None:
+            return hint
     if name == "divide":
         a, b = node.inputs
         if a.op.name == "exp" and _sums(naming, b, a):
             x = naming.name(a.inputs[0])
             return Hint(f"write `softmax({x})` for `exp({x}) / sum(exp({x}))`")
+    return None
+
+
+def _stable_exponential(naming: Naming, node: Node, user: Node, users: Mapping[Node, Sequence[Node]]) -> Hint | None:
+    """A stable form of an exponential, what uses that, and what uses this in turn."""
+    x = naming.name(node.inputs[0])
+    others = users.get(user, ())
+    above = {u.op.name for u in others}
+    in_logarithm = bool(above & _LOGARITHMS)
+    quotients = [q for q in (*others, user) if q.op.name == "divide"]
+    if user.op.name == "sum" and in_logarithm:
+        return Hint(f"write `logsumexp({x})` for `log(sum(exp({x})))`")
+    if any([u.op.name in _LOGARITHMS for q in quotients for u in users.get(q, ())]):
+        return Hint(f"write `log_softmax({x})` for `log(exp({x}) / sum(exp({x})))`")
+    is_divisor = user.op.name == "sum" and "divide" in above
+    if is_divisor or (user.op.name == "divide" and _sums(naming, user.inputs[1], node)):
+        return Hint(f"write `softmax({x})` for `exp({x}) / sum(exp({x}))`")
+    if user.op.name == "add" and in_logarithm:
+        return Hint(f"write `softplus({x})` for `log(1 + exp({x}))`")
+    if user.op.name == "add" and not above.isdisjoint(("divide", "recip")):
+        return Hint(f"write `sigmoid({_negated(x)})` for `1 / (1 + exp({x}))`")
     return None
 
 

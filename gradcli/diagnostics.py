@@ -30,6 +30,10 @@ class Source(NamedTuple):
         line = bisect_right(starts, offset)
         return line, offset - starts[line - 1] + 1
 
+    def offset_of_line(self, number: int) -> int:
+        """Where a line starts, numbered from 1."""
+        return _line_starts(self.text)[number - 1]
+
 
 @lru_cache(maxsize=4)
 def _line_starts(text: str) -> list[int]:

@@ -173,7 +173,7 @@ class Line:
     """One source line as it is shown: cropped, control characters made visible, and its marks in columns."""
 
     def __init__(self, source: Source, number: int, marks: list[Mark], width: int) -> None:
-        start = _offset_of_line(source.text, number)
+        start = source.offset_of_line(number)
         end = source.text.find("\n", start)
         end = len(source.text) if end < 0 else end
         if end > start and source.text[end - 1] == "\r":
@@ -241,13 +241,6 @@ class Row:
                 run, style = "", other
             run += character
         return text
-
-
-def _offset_of_line(text: str, number: int) -> int:
-    start = 0
-    for _ in range(number - 1):
-        start = text.find("\n", start) + 1
-    return start
 
 
 def _window(length: int, marks: Iterable[Mark], width: int) -> tuple[int, int]:

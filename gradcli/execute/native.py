@@ -36,7 +36,7 @@ BLOCK = 4096
 """Terms that are added one after the other; of more the sums are."""
 
 MOST_ITEMS = 20_000
-"""Operations of a function in C, of all steps of a loop one: compilers take a second for a thousand."""
+"""Operations of a function in C, of all steps of a loop one: compilers take a second or two for a thousand."""
 
 LONG = 400
 """Items from which a function is cut into several, of as many each."""
@@ -1261,9 +1261,11 @@ def function(writer: Writer, name: str, roots: Sequence[Node], inputs: Sequence[
         return [f"int {name}{parameters}", "{", "int fail = 0;", *body, "return fail;", "}"]
     found: list[str] = []
     calls: list[str] = []
-    for k in range(len(scope.nests)):
+    for k, nest in enumerate(scope.nests):
+        # Of numbers in a straight line more than this makes nothing quicker, and takes twice as long.
+        plain = ', optimize("O1")' if not nest.space and nest.lines is None else ""
         found += [
-            f"static __attribute__((noinline)) int {name}_{k}{parameters}",
+            f"static __attribute__((noinline{plain})) int {name}_{k}{parameters}",
             "{",
             "int fail = 0;",
             *scope.nest_lines(k),

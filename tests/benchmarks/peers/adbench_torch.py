@@ -23,7 +23,7 @@ def gmm(v: Values) -> Any:
     terms = v["alphas"] + q.sum(1) - 0.5 * (z**2).sum(2).T
     p = d + m + 1
     wishart = p * d * (torch.log(gamma) - 0.5 * math.log(2)) - 0.25 * d * (d - 1) * math.log(math.pi)
-    wishart = wishart - torch.lgamma(0.5 * p - 0.5 * torch.arange(d)).sum()
+    wishart = wishart - torch.lgamma(0.5 * p - 0.5 * torch.arange(d, dtype=x.dtype)).sum()
     prior = 0.5 * gamma**2 * (torch.exp(2 * q).sum() + (below**2).sum()) - m * q.sum() - K * wishart
     one = torch.logsumexp(v["alphas"], 0)
     return torch.logsumexp(terms, 1).sum() - n * one - 0.5 * n * d * math.log(2 * math.pi) + prior

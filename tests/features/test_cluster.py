@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from shutil import which
 
 import numpy as np
 import pytest
@@ -258,3 +259,42 @@ def test_the_fits_of_the_manual_agree(tmp_path):
     assert done.returncode == 0, done.stderr
     for name in ("four", "two"):
         same((tmp_path / f"{name}.json").read_text(), (tmp_path / "numpy.json").read_text(), 1e-7)
+
+
+@pytest.mark.slow
+def test_a_cluster_that_jax_finds_out(folder):
+    """SLURM by what it tells its tasks, and Open MPI itself where mpirun is installed and is not newer than JAX knows."""
+    words = [sys.executable, "-m", "gradcli", "fit", "m.expr", *FIT, "--steps", "12", "--cluster", "auto"]
+    env = {**os.environ, "PYTHONPATH": os.getcwd()}
+    expected = alone(
+        folder, "fit", "m.expr", "--method", "adam", "--lr", "0.02", "--format", "json", "--steps", "12"
+    )  # by NumPy
+    slurm = {
+        "SLURM_JOB_ID": str(free_port()),
+        "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_NTASKS": "2",
+        "SLURM_STEP_NUM_NODES": "1",
+    }
+    tasks = [
+        subprocess.Popen(
+            words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**env, **slurm, "SLURM_PROCID": str(k), "SLURM_LOCALID": str(k)},
+        )
+        for k in range(2)
+    ]  # fmt: skip
+    try:
+        (out, _), (nothing, silent) = [task.communicate(timeout=120) for task in tasks]
+    finally:
+        for task in tasks:
+            task.kill()
+    assert (nothing, silent) == ("", "")
+    same(out, expected)
+    version = (
+        subprocess.run(["mpirun", "--version"], capture_output=True, text=True, check=False).stdout
+        if which("mpirun")
+        else ""
+    )
+    if "(Open MPI) 4." in version:
+        line = ["mpirun", "--allow-run-as-root", "--oversubscribe", "-n", "2", *words]
+        done = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=120, check=True, env=env)
+        same(done.stdout, expected)

@@ -77,7 +77,7 @@ DEEPEST = 12
 LONGEST = 1000
 """Characters of a text, from which on it only counts as long."""
 
-FIRST_WORK, MORE_WORK = 20_000, 30
+FIRST_WORK, MORE_WORK = 8000, 20
 """Products of terms that formulas may take, and those for each of their nodes."""
 
 WORK_ASKED, MOST_EXPANDED, HIGHEST_EXPANDED = 200_000, 500, 200
@@ -125,6 +125,7 @@ class Shortest:
         self._squares: dict[int, Sum] = {}
         self._depth: dict[int, int] = {E: 0}
         self._busy: set[Hashable] = set()
+        self._forms_until = 0
         limits = (MOST_EXPANDED, HIGHEST_EXPANDED) if self._is_asked else (sums.MOST, sums.HIGHEST)
         self._algebra = Algebra(_is_positive, FIRST_WORK, *limits)
 
@@ -138,7 +139,8 @@ class Shortest:
         """The same, unless they have that many visible characters together, or more."""
         nodes = cone(roots, stop=self._kept)
         first = WORK_ASKED if self._is_asked else FIRST_WORK
-        self._algebra.limit = first + MORE_WORK * len(nodes)
+        self._forms_until = first + MORE_WORK * len(nodes)
+        self._algebra.limit = 2 * self._forms_until  # what is left is for reading
         with self._derivation.active():
             for node in nodes:
                 self._read(node)
@@ -328,6 +330,8 @@ class Shortest:
         return best
 
     def _candidates(self, of: Sum, like: Node) -> list[Node]:
+        if self._algebra.work > self._forms_until:
+            return [self._total(of, like)]
         self._algebra.spend(10 * len(of))
         if self._wanted == "expanded":
             return [self._total(self._algebra.expanded(of), like)]
@@ -335,12 +339,18 @@ class Shortest:
             return [self._total(irreducible(self._algebra, of), like)]
         found = [self._total(of, like)]
         seen = {frozenset(of.items())}
+        until = min(self._forms_until, self._algebra.work + self._forms_until // 4)
         for form in self._alternatives(of):
+            if self._algebra.work > until:
+                break
             key = frozenset(form.items())
-            if key not in seen:
-                seen.add(key)
-                found.append(self._total(form, like))
-            found += self._in_factors(form, like)
+            try:
+                if key not in seen:
+                    seen.add(key)
+                    found.append(self._total(form, like))
+                found += self._in_factors(form, like)
+            except TooMuchError:
+                break
         return found
 
     def _alternatives(self, of: Sum) -> list[Sum]:

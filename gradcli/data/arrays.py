@@ -88,7 +88,7 @@ def is_ordinary(array: Array, dtype: str | None = None) -> bool:
 
         with np.errstate(all="ignore"):
             squares = flat.dot(flat)
-        if squares <= limit * limit:  # not so where an entry is NaN
+        if float(squares) <= limit * limit:  # not so where an entry is NaN
             return True
     for start in range(0, flat.size, 1 << 20):
         block = flat[start : start + (1 << 20)]

@@ -60,7 +60,7 @@ WORDS: dict[str, Callable[..., Any]] = {
     "betainc": lambda mp, a, b, x: mp.betainc(a, b, 0, x, regularized=True),
     "erfinv": lambda mp, x: mp.erfinv(x), "ndtri": lambda mp, x: mp.sqrt(2) * mp.erfinv(2 * x - 1),
     "ndtri_slope": lambda mp, y, x: mp.sqrt(2 * mp.pi) * mp.exp(y * y / 2),
-    "bessel_j": lambda mp, x, n: mp.besselj(n, x), "bessel_ie": _bessel_ie,
+    "bessel_j": lambda mp, x, n: mp.besselj(n, x), "bessel_ie": _bessel_ie, "sigmoid": lambda mp, x: 1 / (1 + mp.exp(-x)),
 }  # fmt: skip
 """By name: a function of mpmath, the inputs and the attributes."""
 

@@ -62,18 +62,17 @@ def compared(text, point):
 CASES = [param for param in ALL if "load(" not in param.values[0].expression]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("spec", CASES)
-def test_each_operation(spec):
-    for dtype in ("float64", "float32"):
-        compared(spec.program(dtype), spec.point())
+PARTS = 6
 
 
 @pytest.mark.slow
-def test_enough_operations_are_compared():
-    found = [compared(param.values[0].program(), param.values[0].point()) for param in CASES]
-    assert sum([count > 0 for count in found]) > 500
-    assert sum([count > 1 for count in found]) > 300
+@pytest.mark.parametrize("part", range(PARTS))
+def test_each_operation(part):
+    """And enough of them are compared, with their gradients."""
+    specs = [param.values[0] for param in CASES[part::PARTS]]
+    counts = [min([compared(spec.program(dtype), spec.point()) for dtype in ("float64", "float32")]) for spec in specs]
+    assert sum([count > 0 for count in counts]) > 0.5 * len(specs)
+    assert sum([count > 1 for count in counts]) > 0.3 * len(specs)
 
 
 @pytest.mark.slow

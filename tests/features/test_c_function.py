@@ -58,17 +58,17 @@ def test_every_operation(tmp_path: Path) -> None:
     texts: list[str] = []
     cases: list[Any] = []
     refused: set[str] = set()
-    for i, (name, some) in enumerate(list(SPECS.items())[::2]):
+    for i, (name, some) in enumerate(SPECS.items()):
         case = some[i % len(some)]
         program = gradcli.loads(case.program("float32" if i % 3 == 1 else "float64"), folder=tmp_path)
-        for order in (0, 1 + i % 2) if case.derivative else (0,):
-            try:
-                texts.append(written(program, order=order, format="c"))
-                cases.append((program, order, case.point()))
-            except gradcli.GradcliError as error:
-                word = re.search(r"C99 has no function for (\w+)", error.message)
-                refused |= {word[1]} if word else set()
-                assert word or "without entries" in error.message or "is a search" in error.message, (name, error)
+        order = 1 + i % 2 if case.derivative else 0
+        try:
+            texts.append(written(program, order=order, format="c"))
+            cases.append((program, order, case.point()))
+        except gradcli.GradcliError as error:
+            word = re.search(r"C99 has no function for (\w+)", error.message)
+            refused |= {word[1]} if word else set()
+            assert word or "without entries" in error.message or "is a search" in error.message, (name, error)
     assert refused - {"random_normal", "random_uniform"} <= NO_WORD | NO_ENTRIES | {"det"}
     assert len(texts) > 120
     for function, text, (program, order, point) in zip(compiled(texts, tmp_path), texts, cases, strict=True):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import pytest
 
@@ -19,10 +17,9 @@ UNOPTIMISED = {
 """For functions that are called once: XLA's compiler takes a third of the time."""
 
 
-@cache
-def some(most: int) -> list[Example]:
-    """Examples with inputs: what has none is evaluated by NumPy."""
-    return [e for e in every(most) if e.inputs]
+def some() -> list[Example]:
+    """Examples with inputs, two of an operation: what has none is evaluated by NumPy."""
+    return [e for e in every(2) if e.inputs]
 
 
 def traced(xp, example: Example, inputs):
@@ -30,40 +27,30 @@ def traced(xp, example: Example, inputs):
     name = example.name
     y = WORDS.get(name, example.node.op.kernel)(xp, *inputs, **example.node.attrs)
     failed = FAILS[name](xp, example.node, y, *inputs) if name in FAILS else None
-    return y, xp.zeros((), bool) if failed is None else failed
+    failed = xp.zeros((), bool) if failed is None else failed
+    assert (y.shape, failed.shape) == (example.node.shape, ())
+    return y, failed
 
 
-def compiled(examples, inputs):
-    """Values and flags of all examples, in one function."""
-    with precise() as jax:
-        xp = Namespace(jax)
+def compiled(jax, examples: list[Example], untraced: dict[str, str]):
+    """A function of the inputs of all examples that gives values and flags; ``untraced`` gets what JAX does not trace."""
+    xp = Namespace(jax)
 
-        def function(*all):
-            return [traced(xp, example, given) for example, given in zip(examples, all, strict=True)]
+    def function(*all):
+        found = []
+        for example, given in zip(examples, all, strict=True):
+            try:
+                found.append(traced(xp, example, given))
+            except Exception as problem:  # noqa: BLE001  whatever tracing does not like
+                untraced[example.name] = str(problem).split("\n")[0]
+                found.append((xp.zeros(example.node.shape, example.node.dtype), xp.zeros((), bool)))
+        return found
 
-        return jax.device_get(jax.jit(function).lower(*inputs).compile(UNOPTIMISED)(*inputs))
+    return jax.jit(function).lower(*[e.inputs for e in examples]).compile(UNOPTIMISED)
 
 
 def test_words_are_for_operations_that_exist():
     assert set(WORDS) | set(FAILS) <= table.keys()
-
-
-@pytest.mark.slow
-def test_every_operation_can_be_traced():
-    """A new operation whose kernel is not a function of jax.numpy is found here: it needs words of JAX."""
-    wrong = {}
-    with precise() as jax:
-        xp = Namespace(jax)
-        for example in some(1):
-            shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in example.inputs]
-            try:
-                y, failed = jax.eval_shape(lambda *xs, e=example: traced(xp, e, xs), *shapes)
-            except Exception as problem:  # noqa: BLE001  whatever tracing does not like
-                wrong[example.name] = str(problem).split("\n")[0]
-                continue
-            if (y.shape, failed.shape) != (example.node.shape, ()):
-                wrong[example.name] = (y.shape, failed.shape)
-    assert not wrong
 
 
 def apart(example: Example, y) -> str | None:
@@ -75,29 +62,6 @@ def apart(example: Example, y) -> str | None:
     return None if close else f"{y} {expected}"
 
 
-QUICK = {
-    "mean", "norm", "logsumexp", "others", "direction", "floor_divide", "mod", "scatter_add", "scatter_along", "unindex", "argcummax",
-    "expand_delta", "collect_delta", "embed_diagonal", "searchsorted", "cross_entropy_terms", "multiply_no_nan", "gather", "pow",
-}  # fmt: skip
-"""Operations in other words that are compiled quickly."""
-
-
-@pytest.mark.slow
-def test_values_in_other_words_are_those_of_the_kernels():
-    examples = [e for e in some(2) if e.name in QUICK]
-    found = compiled(examples, [e.inputs for e in examples])
-    assert not [(e.name, wrong) for e, (y, _) in zip(examples, found, strict=True) if (wrong := apart(e, y))]
-    assert not [e.name for e, (_, failed) in zip(examples, found, strict=True) if failed]
-
-
-@pytest.mark.slow
-def test_values_are_those_of_the_kernels():
-    examples = some(2)
-    found = compiled(examples, [e.inputs for e in examples])
-    assert not [(e.name, wrong) for e, (y, _) in zip(examples, found, strict=True) if (wrong := apart(e, y))]
-    assert not [e.name for e, (_, failed) in zip(examples, found, strict=True) if failed]
-
-
 def unfit(example: Example) -> list[tuple]:
     """Inputs of which many are refused: zeros, negative numbers, NaN, and indices that are too large."""
     floats = [i for i, x in enumerate(example.inputs) if x.dtype.kind == "f"]
@@ -107,16 +71,33 @@ def unfit(example: Example) -> list[tuple]:
     return [example.with_input(i, x) for i, x in changed]
 
 
-@pytest.mark.slow
-def test_where_a_kernel_refuses_its_values_a_flag_says_so():
-    """Of every operation, that is: one whose kernel raises needs an entry in FAILS."""
-    cases = [(e, inputs) for e in some(2) for inputs in unfit(e)]
-    refused = []
-    for example, inputs in cases:
+def refused(example: Example) -> list[tuple]:
+    """The unfit inputs that the kernel refuses."""
+    found = []
+    for inputs in unfit(example):
         try:
             example.value(*inputs)
         except (GradcliError, np.linalg.LinAlgError, IndexError, ValueError, ArithmeticError):
-            refused.append((example, inputs))
-    assert {e.name for e, _ in refused} >= {"inv", "cholesky", "cast", "gather"}
-    found = compiled([e for e, _ in refused], [inputs for _, inputs in refused])
-    assert not [e.name for (e, _), (_, failed) in zip(refused, found, strict=True) if not failed]
+            found.append(inputs)
+    return found
+
+
+@pytest.mark.slow
+def test_values_and_failures_are_those_of_the_kernels():
+    """A new operation whose kernel is not a function of jax.numpy needs words of JAX, one that raises an entry in FAILS."""
+    examples = some()
+    unfits = [refused(e) for e in examples]
+    assert {e.name for e, some in zip(examples, unfits, strict=True) if some} >= {"inv", "cholesky", "cast", "gather"}
+    untraced: dict[str, str] = {}
+    with precise() as jax:
+        call = compiled(jax, examples, untraced)
+        assert not untraced, "operations that want words in graph/ops/words/jax.py"
+        found = jax.device_get(call(*[e.inputs for e in examples]))
+        assert not [(e.name, wrong) for e, (y, _) in zip(examples, found, strict=True) if (wrong := apart(e, y))]
+        assert not [e.name for e, (_, failed) in zip(examples, found, strict=True) if failed]
+        for k in range(max(map(len, unfits))):
+            given = [some[k] if k < len(some) else e.inputs for e, some in zip(examples, unfits, strict=True)]
+            flags = [failed for _, failed in jax.device_get(call(*given))]
+            expected = [k < len(some) for some in unfits]
+            silent = [e.name for e, flag, right in zip(examples, flags, expected, strict=True) if flag != right]
+            assert not silent, "operations whose flag is not what their kernel says: an entry of FAILS"

@@ -394,7 +394,7 @@ def _gaps_tangent(y: Node, xs: Inputs, dxs: Sequence[Node | None]) -> Node:
 reciprocal_gaps = algebra(
     "reciprocal_gaps", "x", "1 over the differences of the entries of a vector: NaN where two are equal, 0 on the diagonal.",
     accepts="float", infer=_gaps_shape,
-    kernel=reciprocal_gaps_kernel, rule=Tangent(_gaps_tangent), singular=True, workspace=3.4, flow="matrices", leading="last",
+    kernel=reciprocal_gaps_kernel, rule=Tangent(_gaps_tangent), singular=True, workspace=3.9, flow="matrices", leading="last",
     formula="y[i, j] = 1 / (x[j] - x[i])", domain="vectors of different entries", example="reciprocal_gaps([1.0, 3.0])",
 )  # fmt: skip
 

@@ -12,7 +12,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from gradcli.autodiff.cotangents import Cotangent, either, guarded, is_indicator, mask_to, product_mask, unless_met
+from gradcli.autodiff.cotangents import (
+    Cotangent,
+    either,
+    guarded,
+    is_indicator,
+    mask_to,
+    product_mask,
+    unless_met,
+    where_met,
+)
 from gradcli.autodiff.powers import Factored
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Derivation, Node, Number, by_serial, cone, current_derivation
@@ -446,7 +455,7 @@ def through_contraction(node: Node, i: int, rule: Contraction, c: Cotangent) -> 
         return Cotangent(passed(c.g, operands), not_equal(reached, 0))
     selected = cast_to(broadcasted(c.mask, node.shape), dtype)
     # An entry of an operand that meets no selected entry of g is not selected either.
-    met = [where(passed.met(n, selected), b, 0) if b.risky else b for n, b in enumerate(operands)]
+    met = [where_met(passed.met(n, selected), b) if b.risky else b for n, b in enumerate(operands)]
     g = unless_met(partial(passed, c.g), partial(passed, selected), met)
     return Cotangent(g, not_equal(passed(selected, taken), 0) if x.risky else None)
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from gradcli.graph.node import Node
 from gradcli.graph.ops.elementwise import multiply
-from gradcli.graph.ops.linear_algebra import contract, matmul
+from gradcli.graph.ops.linear_algebra import contract, embed_diagonal, matmul
 from gradcli.graph.ops.paths import contraction_path
 from gradcli.graph.ops.reductions import sum_
 from gradcli.graph.ops.shaping import broadcasted, reshaped, stretched_axes, transpose
+from gradcli.graph.ops.slicing import expand_delta
 from gradcli.graph.types import size_of
 from gradcli.rewrite.engine import Rule
 from gradcli.rewrite.terms import filling, scaled, split, usable
@@ -180,6 +181,33 @@ def in_steps(node: Node) -> Node | None:
         better = rule(node)
         if better is not None:
             return better
+    return None
+
+
+def on_diagonal(node: Node) -> Node | None:
+    """An operand that is 0 off a diagonal: only entries on it count."""
+    operands, out = _operands(node)
+    for i, (x, own) in enumerate(operands):
+        pattern = _diagonals(x)
+        if pattern is None:
+            continue
+        groups = [{k for k, p in zip(own, pattern, strict=True) if p == q} for q in range(x.inputs[0].rank)]
+        if any([len(group.intersection(out)) > 1 for group in groups]):
+            continue
+        first = [min(group, key=lambda k: (k not in out, k)) for group in groups]
+        same = {k: q for group, q in zip(groups, first, strict=True) for k in group}
+        others = [(y, tuple(same.get(k, k) for k in labels)) for j, (y, labels) in enumerate(operands) if j != i]
+        if all([len(set(labels)) == len(labels) for _, labels in others]):
+            return _again([*others[:i], (x.inputs[0], tuple(first)), *others[i:]], out)
+    return None
+
+
+def _diagonals(x: Node) -> Labels | None:
+    """Which axis of the input stands for each axis of an array that is 0 elsewhere; None for other nodes."""
+    if x.op is expand_delta:
+        return tuple(x.attrs["pattern"])
+    if x.op is embed_diagonal and not x.attrs["k"] and x.attrs["rows"] == x.attrs["columns"] == x.inputs[0].shape[-1]:
+        return (*range(x.inputs[0].rank), x.inputs[0].rank - 1)
     return None
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
+from gradcli.autodiff.cotangents import GUARDS
 from gradcli.graph.node import Derivation, Node, cone, make
 from gradcli.graph.operation import literal
 from gradcli.graph.ops import table
 from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.ops.elementwise import absolute, divide, divide_no_nan, log, power_slope, recip
+from gradcli.graph.ops.linear_algebra import contraction
 from gradcli.graph.ops.reductions import complement, direction, norm, others
 from gradcli.graph.ops.selection import greater, isnan, logical_or, not_equal, stop_gradient, where
 from gradcli.graph.ops.shaping import broadcasted
@@ -63,8 +65,10 @@ ORDINARY: Rules = {
     divide_no_nan.name: [("divide_no_nan(x, norm(x)) -> x / norm(x)", _over_norm)],
     "power_slope": [("power_slope(y, x, p) -> y * log(x)", lambda node: node.inputs[0] * log(node.inputs[1]))],
     "recip": [("recip(x, positive=true) -> 1 / x", lambda node: divide(1, node.inputs[0]))],
+    "contraction": [("diag(v) @ a -> v * a, by rows", contractions.on_diagonal)],
 }
-"""Slopes without the guards that they have for bases of powers and arguments of logarithms that are 0 or negative."""
+"""Slopes without the guards that they have for bases of powers and arguments of logarithms that are 0 or negative, and
+without zeros that only matter where they meet infinity."""
 
 
 def has_guards(nodes: Iterable[Node]) -> bool:
@@ -76,6 +80,9 @@ def has_guards(nodes: Iterable[Node]) -> bool:
             or (node.op is logical_or and _ordinary_power(node) is not None)
             or (node.op is where and (node.inputs[2].op.connects or node.inputs[0].op is isnan))
             or node.op is direction
+            or node in GUARDS
+            or node.op is contraction
+            and contractions.on_diagonal(node) is not None
             for node in nodes
         ]
     )
@@ -190,6 +197,7 @@ class Written:
         self._apart = frozenset(apart)
         self._derivation = Derivation(dtype)
         self._as_made = as_made
+        self._ordinary = ordinary
         self._rules = joined(
             ORDINARY if ordinary else {},
             WORDS,
@@ -220,7 +228,9 @@ class Written:
             for node in nodes:
                 engine.exposed = node in exposed
                 chosen = node.op.written if node.op in LATE else node.op.plain
-                if chosen is not None and (node in self._plain) != (node.op in LATE):
+                if self._ordinary and node in GUARDS:
+                    result = new[node.inputs[1]]
+                elif chosen is not None and (node in self._plain) != (node.op in LATE):
                     formula = chosen(node, *[new[x] for x in node.inputs])
                     result = engine.becomes(broadcasted(formula, node.shape))
                 else:

@@ -66,8 +66,11 @@ def numbered(roots: Sequence[Node]) -> list[int]:
 
 
 def assert_same_graph(found: Derived, text: str) -> None:
+    """Without loops, whose steps are printed as functions: these are compared by their values."""
     graph = gradcli.loads(text).graph
     known = [g for g in found.gradients if g.node is not None]
+    if any([node.op.name == "loop" for node in cone([g.node for g in known])]):
+        return
     parsed = [graph.names[g.name] for g in known]
     assert numbered(parsed) == numbered([g.node for g in known]), text
 

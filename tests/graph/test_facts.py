@@ -1042,6 +1042,7 @@ def test_a_power_of_a_function_that_is_linear_in_x_ends_in_none():
 # no list without a test
 
 MAY_NAME = {
+    "graph.fold": "functions of NumPy that compare numbers, for those of Python",
     "graph.node": "the operators of nodes",
     "graph.operation": "the words for degrees, and the conversions that every operation makes",
     "autodiff.degree": "the words for degrees",

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
-from weakref import WeakSet
 
 from gradcli.graph.node import Node
 from gradcli.graph.operation import cast_to
 from gradcli.graph.ops.creation import ones
 from gradcli.graph.ops.elementwise import divide, multiply
 from gradcli.graph.ops.reductions import any_
-from gradcli.graph.ops.selection import cast, isfinite, logical_and, logical_not, not_equal, where
+from gradcli.graph.ops.selection import cast, guard, isfinite, logical_and, logical_not, not_equal, where
 from gradcli.graph.ops.shaping import broadcasted, reshaped, stretched_axes
 from gradcli.graph.types import Shape, is_float
-
-GUARDS: WeakSet[Node] = WeakSet()
-"""Nodes ``where(c, x, y)`` that keep what is not selected out of a contraction: they are x where all numbers are finite."""
 
 
 class Cotangent(NamedTuple):
@@ -102,17 +98,7 @@ def unless_met(value: Product, count: Product, operands: Sequence[Node], taken: 
             met = reached if met is None else met + reached
     if met is None:
         return whole
-    return _noted(where(broadcasted(not_equal(met, 0), whole.shape), whole, value(finite)))
-
-
-def where_met(met: Node, x: Node) -> Node:
-    """An operand of a contraction, 0 where it meets nothing that is selected."""
-    return _noted(where(met, x, 0))
-
-
-def _noted(guard: Node) -> Node:
-    GUARDS.add(guard)
-    return guard
+    return guard(broadcasted(not_equal(met, 0), whole.shape), whole, value(finite))
 
 
 def _taken(x: Node, mask: Node | None) -> Node:

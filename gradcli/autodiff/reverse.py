@@ -20,7 +20,6 @@ from gradcli.autodiff.cotangents import (
     mask_to,
     product_mask,
     unless_met,
-    where_met,
 )
 from gradcli.autodiff.powers import Factored
 from gradcli.diagnostics import GradcliError
@@ -42,7 +41,7 @@ from gradcli.graph.ops.creation import eye, ones, tangent, zeros
 from gradcli.graph.ops.elementwise import divide, multiply, multiply_no_nan, recip
 from gradcli.graph.ops.linear_algebra import contract
 from gradcli.graph.ops.reductions import any_, sum_
-from gradcli.graph.ops.selection import link, logical_and, logical_not, not_equal, where, zero
+from gradcli.graph.ops.selection import guard, link, logical_and, logical_not, not_equal, where, zero
 from gradcli.graph.ops.shaping import broadcast_to, broadcasted, reshape, reshaped, unbroadcast
 from gradcli.graph.types import Shape, is_float, show_shape
 from gradcli.tuples import NamedTuple
@@ -455,7 +454,7 @@ def through_contraction(node: Node, i: int, rule: Contraction, c: Cotangent) -> 
         return Cotangent(passed(c.g, operands), not_equal(reached, 0))
     selected = cast_to(broadcasted(c.mask, node.shape), dtype)
     # An entry of an operand that meets no selected entry of g is not selected either.
-    met = [where_met(passed.met(n, selected), b) if b.risky else b for n, b in enumerate(operands)]
+    met = [guard(passed.met(n, selected), b, 0) if b.risky else b for n, b in enumerate(operands)]
     g = unless_met(partial(passed, c.g), partial(passed, selected), met)
     return Cotangent(g, not_equal(passed(selected, taken), 0) if x.risky else None)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from gradcli.autodiff.cotangents import GUARDS
 from gradcli.graph.node import Derivation, Node, cone, make
 from gradcli.graph.operation import literal
 from gradcli.graph.ops import table
@@ -12,7 +11,7 @@ from gradcli.graph.ops.creation import make_leaf
 from gradcli.graph.ops.elementwise import absolute, divide, divide_no_nan, log, power_slope, recip
 from gradcli.graph.ops.linear_algebra import contraction
 from gradcli.graph.ops.reductions import complement, direction, norm, others
-from gradcli.graph.ops.selection import greater, isnan, logical_or, not_equal, stop_gradient, where
+from gradcli.graph.ops.selection import GUARDS, greater, isnan, logical_or, not_equal, stop_gradient, where
 from gradcli.graph.ops.shaping import broadcasted
 from gradcli.graph.types import is_float, size_of
 from gradcli.rewrite import algebra, contractions, exact, shapes

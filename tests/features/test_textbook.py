@@ -48,6 +48,30 @@ def test_forms_of_textbooks(y: str, order: int, wanted: str) -> None:
     assert lines_of(f"constant p = 2.5; variable x = 1.5; y = {y}", order) == [wanted]
 
 
+@pytest.mark.parametrize("start", ["[[2.0, 1.0], [1.0, 3.0]]", "20.0*eye(20) + random_normal([20, 20], seed=1)"])
+@pytest.mark.parametrize(
+    ("y", "wanted"),
+    [
+        ("trace(A @ A)", ["2 * A.T"]), ("trace(A.T @ A)", ["2 * A"]),
+        ("trace(inv(A))", ["inv(A).T", "-t1 @ t1"]), ("logdet(A)", ["inv(A).T"]),
+    ],
+)  # fmt: skip
+def test_forms_of_matrices(y: str, wanted: str, start: str) -> None:
+    """Without zeros off the diagonal of a trace, and without guards for what infinity they would meet."""
+    text = f"variable A = {start}; y = {y}"
+    assert lines_of(text) == wanted
+    program = gradcli.loads(text.replace("; ", "\n"))
+    printed = gradcli.loads(program.derive())
+    np.testing.assert_allclose(printed.eval(["dy_dA"])["dy_dA"], program.grad()["A"], rtol=1e-10, atol=1e-12)
+
+
+def test_a_trace_beside_infinity_keeps_its_guards() -> None:
+    """The formula gives what the gradient is, where a matrix that is multiplied is infinite."""
+    program = gradcli.loads("variable A = eye(2)\nconstant B = [[inf, 1.0], [2.0, 3.0]]\ny = trace(A @ B)\n")
+    printed = gradcli.loads(program.derive())
+    np.testing.assert_array_equal(printed.eval(["dy_dA"])["dy_dA"], program.grad()["A"])
+
+
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [

@@ -199,6 +199,7 @@ def test_every_rule_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
         "variable x = [[1.0, 2.0, 3.0]]; g = gradients(sum(x^3), x); H = hessian(sum(x^3), x); y = sum(H) + sum(x[0, ::-1]*x[0])",
         "variable x = [1.0, 2.0]; f = sum(x*x*x); H = hessian(f, x); J = jacobian(x*x, x); y = sum(H @ x) + trace(J) + sum(pad(x, [[1, 1]]))",
         "variable x = [1.0, 2.0, 0.5]; y = softmax(x)[0] + norm(x)",
+        "variable x = 1.0; c = x > 0; y = where(c or c, x^2, x)",
         "variable x = [1.0, 2.0]; y = jacobian(sort(x)*x, x)[0, 1] + sum(diag(jacobian(exp(x), x))) + minimum(maximum(x, 0.0), x)[0]",
         "variable x = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]; y = sum(diag(x)*[1.0, 2.0])",
         "variable x = 1.0; y = where(x > 0, where(x > 2, log(x), sqrt(x)), 1/x)",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakSet
 
 from gradcli.diagnostics import GradcliError
 from gradcli.graph.node import Node, Number
@@ -50,6 +51,16 @@ where = register(Operation(
     kernel=lambda xp, c, a, b: xp.where(c, a, b), closed=True, piecewise=True, numbers="any", formula="where(condition, a, b)",
     example="where([true, false], 1.0, 2.0)",
 ))  # fmt: skip
+
+GUARDS: WeakSet[Node] = WeakSet()
+"""What :func:`guard` has made."""
+
+
+def guard(condition: Node, a: Node, b: Node | Number) -> Node:
+    """``where(condition, a, b)`` in a derivative, which is a where all numbers are finite: a formula for these may say a."""
+    made = where(condition, a, b)
+    GUARDS.add(made)
+    return made
 
 
 def _comparison(name: str, symbol: str, kernel: str, doc: str, *aliases: str) -> Operation:

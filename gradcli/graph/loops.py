@@ -337,17 +337,26 @@ class Run:
 Made = Callable[[Body, Sequence[int], Sequence[int]], object]
 """From a loop, the results that are wanted and the parameters that are given, to what its run is."""
 
+Other = Callable[[Node, tuple[Node, ...]], "Node | None"]
+"""From a node that is no result of a loop, and its new inputs, to what takes its place: None for the node on these inputs."""
 
-def with_runs(
+
+def as_it_is(node: Node, inputs: tuple[Node, ...]) -> Node | None:
+    """What takes the place of a node where nothing does."""
+    return None
+
+
+def loop_by_loop(
     nodes: Sequence[Node],
-    made: Made,
-    other: Callable[[Node, tuple[Node, ...]], Node | None] = lambda node, inputs: None,
+    made: Callable[[Sequence[Node], dict[int, Node]], Sequence[Node] | None],
+    other: Other = as_it_is,
     known: Collection[Node] = (),
 ) -> tuple[dict[Node, Node], dict[Node, Node]]:
-    """For each node, given inputs before users, the one in which results of one loop are results of one run of it.
+    """For each node, given inputs before users, the one that takes its place; results of one loop are made together.
 
-    ``made`` gives the attribute ``function`` of a run; ``other`` what takes the place of another node, None for the node
-    itself on its new inputs; ``known`` nodes stay. The second mapping is from new nodes to those that they stand for.
+    ``made`` takes the results of a loop and its new arguments by parameter, and gives what takes their places, or None
+    where they stay; ``other`` says it of other nodes; ``known`` nodes stay. The second mapping is from new nodes to those
+    that they stand for.
     """
     loops = [node for node in nodes if node.op is loop and node not in known]
     groups = {node: group for group in together(loops) for node in group}
@@ -358,20 +367,37 @@ def with_runs(
             continue
         if node in groups:
             group = groups[node]
-            given = dict(sorted(arguments(group).items()))
-            function = made(node.attrs["body"], [x.attrs["result"] for x in group], tuple(given))
-            run = Node(loop_run, tuple([new[x] for x in given.values()]), {"function": function}, (0,), "bool", False)
-            original[run] = group[0]
-            for k, x in enumerate(group):
-                new[x] = Node(loop_result, (run,), {"index": k}, x.shape, x.dtype, x.risky)
-                original[new[x]] = x
-            continue
+            replaced = made(group, {p: new[x] for p, x in sorted(arguments(group).items())})
+            if replaced is not None:
+                for x, found in zip(group, replaced, strict=True):
+                    new[x] = found
+                    original.setdefault(found, x)
+                continue
         if node in known or not node.inputs:
             new[node] = node
             continue
         inputs = tuple([new[x] for x in node.inputs])
-        found = other(node, inputs) or (node if inputs == node.inputs else node.with_inputs(inputs))
-        new[node] = found
+        found = new[node] = other(node, inputs) or (node if inputs == node.inputs else node.with_inputs(inputs))
         if found is not node:
-            original.update(dict.fromkeys([x for x in cone([found], inputs) if x not in inputs], node))
+            below = [found] if found.inputs == inputs else [x for x in cone([found], inputs) if x not in inputs]
+            original.update(dict.fromkeys(below, node))
     return new, original
+
+
+def with_runs(
+    nodes: Sequence[Node], made: Made, other: Other = as_it_is, known: Collection[Node] = ()
+) -> tuple[dict[Node, Node], dict[Node, Node]]:
+    """As :func:`loop_by_loop`, with results of one loop as results of one run of it.
+
+    ``made`` gives the attribute ``function`` of a run.
+    """
+    runs: dict[Node, Node] = {}
+
+    def results_of_a_run(group: Sequence[Node], given: dict[int, Node]) -> Sequence[Node]:
+        function = made(group[0].attrs["body"], [x.attrs["result"] for x in group], tuple(given))
+        run = Node(loop_run, tuple(given.values()), {"function": function}, (0,), "bool", False)
+        runs[run] = group[0]
+        return [Node(loop_result, (run,), {"index": k}, x.shape, x.dtype, x.risky) for k, x in enumerate(group)]
+
+    new, original = loop_by_loop(nodes, results_of_a_run, other, known)
+    return new, {**original, **runs}

@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from weakref import WeakKeyDictionary
 
 from gradcli.autodiff.batch import batched
-from gradcli.graph.loops import Body, arguments, placeholder, results, together
+from gradcli.graph.loops import Body, loop_by_loop, placeholder, results
 from gradcli.graph.node import Derivation, Node, cone, rebuilt
 from gradcli.graph.operation import Contraction, Linear, literal
 from gradcli.graph.ops.creation import leaf, loop
@@ -68,31 +68,16 @@ _known: WeakKeyDictionary[Body, dict[tuple[int, ...], _Parts | None]] = WeakKeyD
 def taken_apart(targets: Sequence[Node], known: Collection[Node] = ()) -> tuple[list[Node], dict[Node, Node]]:
     """The targets, in which loops do nothing that need not be done step by step, and what each new node stands for."""
     nodes = cone(targets, known)
-    loops = [node for node in nodes if node.op is loop and node not in known]
-    if not loops or without("apart"):
+    if without("apart") or not any([node.op is loop for node in nodes]):
         return list(targets), {}
-    groups = {node: group for group in together(loops) for node in group}
-    new: dict[Node, Node] = {}
-    original: dict[Node, Node] = {}
-    for node in nodes:
-        if node in new:
-            continue
-        if node in known or not node.inputs:
-            new[node] = node
-            continue
-        parts = _parts_of(groups[node]) if node in groups else None
-        if parts is None:
-            inputs = tuple([new[x] for x in node.inputs])
-            new[node] = node if inputs == node.inputs else node.with_inputs(inputs)
-            if new[node] is not node:
-                original[new[node]] = node
-            continue
-        group = groups[node]
-        given = {p: new[x] for p, x in arguments(group).items()}
-        for x, found in zip(group, _put_together(group, parts, given, original), strict=True):
-            new[x] = found
-            original.setdefault(found, x)
-    return [new[node] for node in targets], original
+    own: dict[Node, Node] = {}
+
+    def apart(group: Sequence[Node], given: dict[int, Node]) -> Sequence[Node] | None:
+        parts = _parts_of(group)
+        return None if parts is None else _put_together(group, parts, given, own)
+
+    new, original = loop_by_loop(nodes, apart, known=known)
+    return [new[node] for node in targets], {**original, **own}
 
 
 def _parts_of(group: Sequence[Node]) -> _Parts | None:

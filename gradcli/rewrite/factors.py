@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, count
 from math import comb, gcd, isqrt, prod
 
+from gradcli.rewrite.sums import take
+
 Polynomial = dict[tuple[int, ...], int]
 """Coefficients by the exponents of the variables."""
 
@@ -132,13 +134,7 @@ def divided(f: Mapping[tuple[int, ...], int], g: Mapping[tuple[int, ...], int]) 
         if remainder or min(shift) < 0:
             return None
         quotient[shift] = c
-        for m, d in g.items():
-            at = tuple([a + b for a, b in zip(m, shift, strict=True)])
-            value = rest.get(at, 0) - c * d
-            if value:
-                rest[at] = value
-            else:
-                rest.pop(at, None)
+        take(rest, g, shift, c)
     return quotient
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, S
 from fractions import Fraction
 from math import gcd, isqrt, lcm
 from operator import itemgetter
+from typing import TypeVar
 
 Rational = int | Fraction
 """Whole numbers are ints, whose arithmetic is quick: one that is equal to a Fraction is the same key."""
@@ -112,6 +113,25 @@ def put(result: Sum, product: Product, c: Rational) -> None:
         result[product] = total
     else:
         result.pop(product, None)
+
+
+Coefficient = TypeVar("Coefficient", int, Rational)
+
+
+def take(
+    rest: dict[tuple[int, ...], Coefficient],
+    terms: Mapping[tuple[int, ...], Coefficient],
+    shift: Sequence[int],
+    c: Coefficient,
+) -> None:
+    """Subtract c times some terms from a polynomial by exponents, in place; the exponents are raised by ``shift``."""
+    for powers, d in terms.items():
+        at = tuple([i + k for i, k in zip(powers, shift, strict=True)])
+        value = rest.get(at, 0) - c * d
+        if value:
+            rest[at] = value
+        else:
+            rest.pop(at, None)
 
 
 def scale(a: Sum, c: Rational) -> Sum:
@@ -455,13 +475,7 @@ class Algebra:
             c = rational(Fraction(rest[first]) / divisor[top])
             shift = [i - k for i, k in zip(first, top, strict=True)]
             quotient[tuple(sorted([(names[i], e) for i, e in enumerate(shift) if e]))] = c
-            for powers, d in divisor.items():
-                at = tuple([i + k for i, k in zip(powers, shift, strict=True)])
-                value = rest.get(at, 0) - c * d
-                if value:
-                    rest[at] = value
-                else:
-                    rest.pop(at, None)
+            take(rest, divisor, shift, c)
         return None
 
     def substituted(self, a: Sum, base: int, square: Sum) -> Sum:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -90,18 +91,28 @@ def outbreak(setting: Setting) -> Answer:
     return lambda: gradients(text)
 
 
-def recurrent(setting: Setting) -> Answer:
-    """Steps of a recurrent network."""
-    problem = adbench.lstm(2, setting.size(1024))
-    path = problem.written(setting.folder / "recurrent")
+def stepping(problem: adbench.Problem, path: Path, calls: int) -> Answer:
+    """So many calls of a compiled gradient, from the text on."""
 
     def found() -> Array:
         step = problem.compiled(path)
-        for _ in range(setting.size(10)):
+        for _ in range(calls):
             step()
         return step()
 
     return found
+
+
+def recurrent(setting: Setting) -> Answer:
+    """Steps of a recurrent network."""
+    problem = adbench.lstm(2, setting.size(1024))
+    return stepping(problem, problem.written(setting.folder / "recurrent"), setting.size(10))
+
+
+def mixture(setting: Setting) -> Answer:
+    """Steps on arrays of few columns."""
+    problem = adbench.gmm(2, 10, setting.size(1000))
+    return stepping(problem, problem.written(setting.folder / "mixture"), setting.size(300))
 
 
 def command(setting: Setting) -> Answer:
@@ -113,20 +124,6 @@ def command(setting: Setting) -> Answer:
     def found() -> Array:
         switches = f"GRADCLI_WITHOUT={os.environ.get('GRADCLI_WITHOUT', '')}"
         return np.array(cold.numbers(process(["env", switches, *gradcli_grad], setting.folder)()))
-
-    return found
-
-
-def mixture(setting: Setting) -> Answer:
-    """Steps on arrays of few columns."""
-    problem = adbench.gmm(2, 10, setting.size(1000))
-    path = problem.written(setting.folder / "mixture")
-
-    def found() -> Array:
-        step = problem.compiled(path)
-        for _ in range(setting.size(300)):
-            step()
-        return step()
 
     return found
 
